@@ -1,0 +1,169 @@
+"""The answer: the best configuration of every strategy and backbone, the best repeat apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dashboards.chart import Variant
+from dashboards.markup import (
+    METRIC_NAMES,
+    backbone_text,
+    depth_text,
+    lr_text,
+    number,
+    plot_text,
+    plus_minus,
+    point_text,
+    text,
+)
+from dashboards.palette import INK, MUTED, SPLIT_COLOURS, Spec, axis, layout
+from orchestrator.store.schema import Metric
+from orchestrator.summary import ConfigurationSummary, Summary
+
+
+def best_members(summary: Summary, partition: str) -> list[ConfigurationSummary]:
+    """The first-ranked configuration of each strategy and backbone, best first."""
+    found: dict[tuple[str, str], ConfigurationSummary] = {}
+    for member in summary.configurations:
+        if member.partition == partition and member.rank is not None:
+            found.setdefault((member.configuration.strategy, member.configuration.backbone), member)
+    return list(found.values())
+
+
+def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
+    """One row per member, as shown: text columns, mean ± std."""
+    rows = []
+    for member in members:
+        settings, best = member.configuration, member.best_repeat()
+        loss = member.score("loss", "valid")
+        accuracy = member.score("accuracy", "valid")
+        rows.append(
+            {
+                "Strategy": depth_text(member.depth),
+                "Backbone": backbone_text(settings.backbone),
+                "lr": lr_text(settings.lr),
+                "Batch": str(settings.batch_size),
+                "Train loss": plus_minus(member.score("loss", "train")),
+                "Valid loss": plus_minus(loss),
+                **{METRIC_NAMES[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES if m != "loss"},
+                "Best epoch": plus_minus(member.selected_epochs, 1),
+                "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
+                "Best repeat": f"{loss.values[best[1]]:.3f}, {accuracy.values[best[1]]:.3f} (no. {best[0]})"
+                if best and loss and accuracy
+                else "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def best_table(data: pd.DataFrame) -> str:
+    """The HTML table; the last column is set apart, because one repeat is not a result."""
+    head = "".join(
+        f'<th scope="col"{" class=apart" if name == "Best repeat" else ""}>{text(name)}</th>' for name in data
+    )
+    rows = []
+    for values in data.itertuples(index=False):
+        cells = []
+        for name, value in zip(data.columns[1:], values[1:], strict=True):
+            apart = ' class="apart"' if name == "Best repeat" else ""
+            cells.append(f'<td data-label="{text(name)}"{apart}>{text(value)}</td>')
+        rows.append(f'<tr><th scope="row">{text(values[0])}</th>{"".join(cells)}</tr>')
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Best configurations"><table class="cards best">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def repeats_data(members: Sequence[ConfigurationSummary], metric: Metric) -> pd.DataFrame:
+    """One row per member, split and repeat: place, configuration, split, repeat, value."""
+    rows = []
+    for place, member in enumerate(members):
+        names = depth_text(member.depth), backbone_text(member.configuration.backbone)
+        for split in ("train", "valid"):
+            score = member.score(metric, split)
+            for repeat, value in zip(member.with_result, score.values if score else (), strict=False):
+                rows.append((place, *names, point_text(member.configuration), split, repeat, float(value)))
+    return pd.DataFrame(rows, columns=["place", "strategy", "backbone", "point", "split", "repeat", "value"])
+
+
+def repeats_variant(members: Sequence[ConfigurationSummary], metric: Metric) -> Variant:
+    """Dots for repeats, a bar for mean ± std, per best configuration; train above, valid below."""
+    data = repeats_data(members, metric)
+    name = METRIC_NAMES[metric]
+    best = members[0]
+    label = f"{name} of every repeat of the best configurations. First: {depth_text(best.depth)}, "
+    label += f"valid {plus_minus(best.score(metric, 'valid'))}, n = {best.n}."
+    columns = ["strategy", "backbone", "point", "split", "repeat", "value"]
+    return Variant(repeats_figure(data, name), label, columns, data[columns].to_numpy(dtype=object).tolist())
+
+
+def repeats_figure(data: pd.DataFrame, name: str) -> Spec:
+    traces: list[Spec] = []
+    for split, shift in (("train", -0.16), ("valid", 0.16)):
+        part = data[data["split"] == split]
+        colour = SPLIT_COLOURS[split][0]
+        grouped = part.groupby("place")["value"]
+        mean, std = grouped.mean(), grouped.std(ddof=1).fillna(0.0)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{split}, one repeat",
+                "x": part["value"].to_numpy(),
+                "y": part["place"].to_numpy() + shift,
+                "customdata": part["repeat"].tolist(),
+                "marker": {
+                    "size": 7,
+                    "color": colour,
+                    "opacity": 0.5,
+                    "symbol": "circle" if split == "valid" else "circle-open",
+                },
+                "hovertemplate": f"{split}, repeat %{{customdata}}<br>{name} %{{x:.4f}}<extra></extra>",
+            }
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{split}, mean ± std",
+                "x": mean.to_numpy(),
+                "y": mean.index.to_numpy() + shift,
+                "error_x": {"type": "data", "array": std.to_numpy(), "thickness": 1.5, "width": 5, "color": INK},
+                "marker": {"size": 13, "symbol": "line-ns-open", "color": INK, "line": {"width": 2}},
+                "hovertemplate": f"{split}, mean<br>{name} %{{x:.4f}}<extra></extra>",
+            }
+        )
+    places = data.drop_duplicates("place")
+    names = [
+        f"{plot_text(strategy)}<br><span style='color:{MUTED}'>{plot_text(backbone)}</span>"
+        for strategy, backbone in zip(places["strategy"], places["backbone"], strict=True)
+    ]
+    y = axis(tickvals=places["place"].tolist(), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
+    y["color"] = INK
+    height = 74 + 58 * len(names)
+    return {"data": traces, "layout": layout(height, xaxis=axis(title={"text": name}, nticks=6), yaxis=y)}
+
+
+def sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -> str:
+    """The answer in one sentence, as HTML."""
+    if not members:
+        return "No configuration has all its repeats yet, so there is nothing to rank."
+    best = members[0]
+    settings = best.configuration
+    other: Metric = "balanced_accuracy" if settings.selection != "balanced_accuracy" else "accuracy"
+    chosen, extra = best.score(settings.selection, "valid"), best.score(other, "valid")
+    so_far = "" if summary.totals.owed == 0 else " so far"
+    return (
+        f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
+        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}. "
+        f"Validation {METRIC_NAMES[settings.selection].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
+        f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
+        f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
+        f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average)."
+    )
+
+
+def _mean_epoch(member: ConfigurationSummary) -> float | None:
+    return member.selected_epochs.mean if member.selected_epochs else None

@@ -1,0 +1,90 @@
+"""Text and numbers on their way into the page: nothing from a file or folder gets there unescaped."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from orchestrator.store.schema import Configuration, Metric, StudyRecord
+from orchestrator.summary import Statistic
+
+METRIC_NAMES: dict[Metric, str] = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+}
+
+
+def text(value: object) -> str:
+    """Escape for HTML content and quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def plot_text(value: object) -> str:
+    """Escape for titles, ticks and hovers: plotly reads some tags, entities and %{…} in them."""
+    return html.escape(str(value), quote=False).replace("%{", "% {")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for reading; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}"
+
+
+def plus_minus(statistic: Statistic | None, digits: int = 3) -> str:
+    """Mean ± standard deviation; the mean alone where n < 2."""
+    if statistic is None or not math.isfinite(statistic.mean):
+        return "–"
+    if not math.isfinite(statistic.std):
+        return number(statistic.mean, digits)
+    return f"{statistic.mean:.{digits}f} ± {statistic.std:.{digits}f}"
+
+
+def lr_text(lr: float) -> str:
+    """A learning rate as it would be typed: 1e-3, 2.5e-4."""
+    mantissa, exponent = f"{lr:.6e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def depth_text(depth: tuple[str, int, int]) -> str:
+    """A strategy with its number: "extension, n = 2"."""
+    strategy, non_linearities, unfrozen = depth
+    parts = [strategy]
+    if non_linearities:
+        parts.append(f"n = {non_linearities}")
+    if unfrozen:
+        parts.append(f"u = {unfrozen}")
+    return ", ".join(parts)
+
+
+def backbone_text(backbone: str) -> str:
+    """A backbone's name without its library and without the folders of a file."""
+    return backbone.split(":", 1)[-1].replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def point_text(configuration: Configuration) -> str:
+    """Where a configuration lies in its grid."""
+    return f"lr {lr_text(configuration.lr)}, batch {configuration.batch_size}"
+
+
+def study_title(study: StudyRecord) -> str:
+    """The study's name, never without saying that its data are made up where they are."""
+    return f"{study.name} (synthetic data)" if study.synthetic else study.name
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "", kind: str = "") -> str:
+    """An HTML table of plain values, all escaped; the first column heads its row."""
+    head = "".join(f'<th scope="col">{text(column)}</th>' for column in columns)
+    body = []
+    for first, *rest in rows:
+        cells = zip(columns[1:], rest, strict=True)
+        values = "".join(f'<td data-label="{text(column)}">{text(value)}</td>' for column, value in cells)
+        body.append(f'<tr><th scope="row">{text(first)}</th>{values}</tr>')
+    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption or "Table")}">'
+        f'<table class="{text(kind)}">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    )

@@ -1,0 +1,133 @@
+"""From a space, backbones and overrides to resolved configurations and the request that asks for them."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import Configuration, Request, RequestItem, parse_toml
+from orchestrator.studies import Study, now, revision, versions
+from search_spaces.backbones import settled_name
+from search_spaces.overrides import Overrides
+from search_spaces.points import Point, points
+from search_spaces.resolve import BackboneFacts, check_points, resolve
+from search_spaces.schema import Space
+from trainables.backbone import facts_of, resolve_name
+from trainables.places import weights_choice
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one search asks for, resolved."""
+
+    configurations: dict[str, Configuration] = field(default_factory=dict)
+    items: tuple[RequestItem, ...] = ()
+    weights: str = "hub"
+    """What the weights turned out to be: "hub", "none" or a path."""
+    notes: tuple[str, ...] = ()
+
+    def request(self, study: Study, command: str) -> Request:
+        return Request(
+            partitions=(study.record.partition,),
+            items=self.items,
+            command=command,
+            who=f"{_user()}@{socket.gethostname()}",
+            created=now(),
+            versions=versions(),
+            revision=revision(),
+        )
+
+
+def resolve_asked(
+    study: Study,
+    space: Space,
+    backbones: tuple[str, ...],
+    overrides: Overrides,
+    *,
+    small: bool,
+    weights: str | None,
+    seed: int,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+    precision: str | None = None,
+) -> Asked:
+    """Resolve every point of every backbone; an impossible u or n of any is reported before anything is trained.
+
+    weights None: the hub's or its cache's; synthetic data goes on with freshly initialised ones where there are none.
+    """
+    record = study.record
+    found: dict[str, tuple[Configuration, int, int]] = {}
+    notes: list[str] = []
+    used = weights or "hub"
+    for backbone in backbones:
+        settled = settled_name(space, backbone)
+        here = points(space, backbone, overrides, small=small)
+        facts, used, note = _facts(study, settled, here, weights, seed, mean, std)
+        notes += [note] if note else []
+        outputs = 1 if record.task == "binary" else len(record.classes)
+        check_points(here, facts, f"{space.name}, {facts.name}", outputs=outputs)
+        for point in here:
+            configuration = resolve(
+                point,
+                facts,
+                task=record.task,
+                classes=record.classes,
+                data_fingerprint=record.data_fingerprint,
+                study_seed=seed,
+                precision="bf16" if (precision or record.precision) == "bf16" else "fp32",
+            )
+            _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
+            found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
+    items = [RequestItem(configuration=name, repeats=r, epochs=e) for name, (_, r, e) in found.items()]
+    return Asked({name: entry[0] for name, entry in found.items()}, tuple(items), used, tuple(dict.fromkeys(notes)))
+
+
+def _facts(
+    study: Study,
+    name: str,
+    here: tuple[Point, ...],
+    weights: str | None,
+    seed: int,
+    mean: Triple | None,
+    std: Triple | None,
+) -> tuple[BackboneFacts, str, str]:
+    """Facts of a backbone, where its weights come from, and a note for the user."""
+    resolved = resolve_name(name)
+    fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
+    if weights is None and study.record.synthetic and _was_fresh(study, resolved):
+        return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+    try:
+        facts = facts_of(resolved, weights_choice(weights or "hub"), seed, None, mean, std)
+    except InputError:
+        if weights is not None or not study.record.synthetic:
+            raise
+        return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+    return facts, weights or "hub", fresh if weights == "none" else ""
+
+
+def _was_fresh(study: Study, backbone: str) -> bool:
+    """Whether the study already has configurations of this backbone with fresh weights: then the hub is not asked."""
+    for file in study.storage.list(layout.CONFIGURATIONS):
+        path = f"{layout.CONFIGURATIONS}/{file}"
+        configuration = parse_toml(Configuration, study.storage.read(path), path)
+        if configuration.backbone == backbone:
+            return configuration.weights.startswith("init:")
+    return False
+
+
+def weights_place(weights: str) -> str:
+    """`Asked.weights` with a file's path made absolute, for workers that run elsewhere."""
+    return weights if weights in ("hub", "none") else str(Path(weights).resolve())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,56 @@
+"""`orch`: the command line, a thin skin over the library. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from orchestrator.commands.look import dashboard, status, table
+from orchestrator.commands.search import plan, resume, search
+from orchestrator.commands.spaces import spaces
+from orchestrator.store.errors import OrchError
+
+
+class _Group(click.Group):
+    """Shows every expected error as one message; a traceback only with --debug. Commands are listed as declared."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OrchError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"Error: {error.message}", err=True)
+            if error.advice:
+                click.echo(error.advice, err=True)
+            ctx.exit(error.exit_status)
+        except BrokenPipeError:
+            # whoever read the output has enough of it; the interpreter must not complain at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="orch")
+def main(debug: bool) -> None:
+    """Distributed hyperparameter search for fine-tuning image backbones on grouped biomedical images.
+
+    \b
+    Example, with nothing prepared:
+      orch search neuroblastoma inception_v3
+
+    Running the same command again does only what is still missing.
+    Tab completion: eval "$(_ORCH_COMPLETE=bash_source orch)"
+    """
+
+
+for command in (search, resume, status, plan, table, dashboard, spaces):
+    main.add_command(command)

@@ -1,0 +1,187 @@
+"""Options that several commands share, and the parsing of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class CommaList(click.ParamType):
+    """`1e-3,1e-2` → (0.001, 0.01); every value that cannot be read is named."""
+
+    name = "LIST"
+
+    def __init__(self, kind: type[float] | type[int] | type[str]) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",") if part.strip()]
+        wrong = [part for part in parts if not self._is_right(part)]
+        if wrong or not parts:
+            expected = {float: "numbers", int: "whole numbers", str: "names"}[self.kind]
+            self.fail(f"expected {expected} separated by commas, found {', '.join(wrong) or 'nothing'}", param, ctx)
+        return tuple(self.kind(part) for part in parts)
+
+    def _is_right(self, part: str) -> bool:
+        try:
+            self.kind(part)
+        except ValueError:
+            return False
+        return True
+
+
+studies_option = click.option(
+    "--studies", metavar="DIR", help="Folder of all studies (default: $ORCH_STUDIES, else ./studies)."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+
+
+def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of bundled studies and of those on disk."""
+    from orchestrator.studies import studies_folder, studies_in
+    from search_spaces.loader import bundled
+
+    names = {*bundled(), *studies_in(studies_folder(ctx.params.get("studies")))} - {"default"}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_backbone(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Backbones of the study's file; any timm or torchvision name is accepted beside them."""
+    from search_spaces.loader import bundled, load_space
+
+    study = ctx.params.get("study") or ""
+    if study not in bundled():
+        return []
+    names = [entry.name.partition(":")[2].partition(".")[0] for entry in load_space(study).backbones]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def what_to_search(command: Command) -> Command:
+    """Arguments and options that say what is asked; `search` and `plan` share them."""
+    decorators = [
+        click.argument("study", shell_complete=complete_study),
+        click.argument("backbones", nargs=-1, shell_complete=complete_backbone),
+        click.option("--all", "every_backbone", is_flag=True, help="All backbones of the study's file."),
+        click.option(
+            "--data",
+            metavar="DIR|TABLE",
+            type=click.Path(path_type=Path),
+            help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
+        ),
+        click.option("--group-by", metavar="RULE", help="What a group is: parent, none, or a REGEX on the path."),
+        click.option("--file-column", metavar="NAME", help="Column of the table with the files."),
+        click.option("--label-column", metavar="NAME", help="Column with the labels."),
+        click.option("--group-column", metavar="NAME", help="Column with the groups (patients, slides)."),
+        click.option("--split-column", metavar="NAME", help="Column with a given partition."),
+        click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Root of the table's paths."),
+        click.option(
+            "--max-refused",
+            metavar="SHARE",
+            type=click.FloatRange(0, 1),
+            default=0.1,
+            show_default=True,
+            help="Share of images that may be refused before the search stops.",
+        ),
+        click.option("--strategy", type=CommaList(str), help="straightforward, extension, unfreezing."),
+        click.option("--lr", type=CommaList(float), help="Learning rates: 1e-4,1e-3."),
+        click.option("--batch-size", type=CommaList(int), help="Batch sizes: 16,32."),
+        click.option("--non-linearities", type=CommaList(int), help="Numbers n of added non-linearities."),
+        click.option("--unfrozen", type=CommaList(int), help="Numbers u of unfrozen weight layers."),
+        click.option("--epochs", type=int, help="Epochs of every repeat."),
+        click.option("--repeats", type=int, help="Repeats of every configuration."),
+        click.option("--optimiser", type=click.Choice(["sgd", "adam", "adamw"]), help="In place of the space's."),
+        click.option("--momentum", type=float, help="Of SGD."),
+        click.option("--weight-decay", type=float, help="In place of the space's."),
+        click.option(
+            "--balance",
+            type=click.Choice(["none", "ngca", "class_weights", "subsample"]),
+            help="How unequal classes are treated.",
+        ),
+        click.option(
+            "--select",
+            "selection",
+            type=click.Choice(["loss", "accuracy", "balanced_accuracy", "macro_f1"]),
+            help="The metric that selects.",
+        ),
+        click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Study seed."),
+        click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
+        click.option("--mean", type=CommaList(float), help="Mean that the weights expect, R,G,B on a 0–1 scale."),
+        click.option("--std", type=CommaList(float), help="Standard deviation that the weights expect."),
+        click.option(
+            "--precision", type=click.Choice(["fp32", "bf16"]), help="Of the frozen part (default: by device)."
+        ),
+        click.option(
+            "--cache",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="Folder of features (default: ~/.cache/orch).",
+        ),
+        studies_option,
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def search_options(command: str, address: str | None = None, **given: Any) -> Any:
+    """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
+    from orchestrator.preparation import DataRequest
+    from orchestrator.search import SearchOptions
+    from orchestrator.studies import studies_folder
+    from search_spaces.overrides import Overrides
+    from trainables.data.options import DatasetOptions
+    from trainables.places import default_cache
+
+    if not given["backbones"] and not given["every_backbone"]:
+        raise click.UsageError("expected a BACKBONE or --all. Example: orch search neuroblastoma resnet18")
+    for name in ("mean", "std"):
+        if given[name] is not None and len(given[name]) != 3:
+            raise click.UsageError(f"--{name}: expected three numbers R,G,B, found {len(given[name])}")
+    columns = ("group_by", "file_column", "label_column", "group_column", "split_column", "data_root")
+    if given["data"] is None and any(given[name] is not None for name in columns):
+        raise click.UsageError("options about groups, columns and roots go with --data DIR or --data TABLE")
+    data = DatasetOptions(**{name: given[name] for name in columns}, max_refused_share=given["max_refused"])
+    overrides = Overrides(
+        strategies=given["strategy"],
+        **{
+            name: given[name]
+            for name in (
+                "lr",
+                "batch_size",
+                "non_linearities",
+                "unfrozen",
+                "epochs",
+                "repeats",
+                "optimiser",
+                "momentum",
+                "weight_decay",
+                "balance",
+                "selection",
+            )
+        },
+    )
+    return SearchOptions(
+        study=given["study"],
+        backbones=given["backbones"],
+        studies=studies_folder(given["studies"]),
+        cache=given["cache"] or default_cache(),
+        data=DataRequest(given["data"], data),
+        overrides=overrides,
+        every_backbone=given["every_backbone"],
+        full=given["full"],
+        seed=given["seed"],
+        weights=given["weights"],
+        mean=given["mean"],
+        std=given["std"],
+        precision=given["precision"],
+        address=address,
+        command=command,
+    )

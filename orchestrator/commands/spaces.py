@@ -1,0 +1,67 @@
+"""`orch spaces`: the search spaces that come with the product, and checking one's own."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from orchestrator.commands.options import json_option
+
+
+@click.group()
+def spaces() -> None:
+    """Search spaces: list the bundled ones, show one, check a file of your own."""
+
+
+@spaces.command("list")
+@json_option
+def list_spaces(as_json: bool) -> None:
+    """Name the bundled studies.
+
+    \b
+    Example:
+      orch spaces list
+    """
+    from search_spaces.loader import bundled, load_space
+
+    found = [load_space(name) for name in bundled()]
+    if as_json:
+        click.echo(json.dumps([{"name": space.name, "title": space.title} for space in found], indent=2))
+        return
+    width = max(len(space.name) for space in found)
+    for space in found:
+        click.echo(f"{space.name.ljust(width)}  {space.title}")
+
+
+@spaces.command("show")
+@click.argument("name")
+@click.option("--small", is_flag=True, help="The preset that synthetic data gets.")
+@click.option("--toml", is_flag=True, help="The file itself, to start a study of your own from.")
+def show_space(name: str, small: bool, toml: bool) -> None:
+    """Show a bundled study or a TOML file: grids, configurations, repeats.
+
+    \b
+    Examples:
+      orch spaces show neuroblastoma
+      orch spaces show default --toml > my_study.toml
+    """
+    from search_spaces.describe import describe
+    from search_spaces.loader import load_space, space_source
+
+    click.echo(space_source(name) if toml else describe(load_space(name), small=small))
+
+
+@spaces.command("check")
+@click.argument("file")
+def check_space(file: str) -> None:
+    """Check a TOML file; all faults are named at once, exit status 2.
+
+    \b
+    Example:
+      orch spaces check my_study.toml
+    """
+    from search_spaces.loader import load_space
+
+    space = load_space(file)
+    click.echo(f"{file}: a valid space, {space.name}")

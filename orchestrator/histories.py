@@ -1,0 +1,336 @@
+"""Histories of all repeats in one place: immutable parquet parts, derived from final records and from nothing else.
+
+A part is two files, `part-<hash>.epochs.parquet` and `part-<hash>.repeats.parquet`, written in this order; the hash is
+over the bytes of both, so a torn or changed part is always found, and two compactors that gather the same records write
+the same file. Parts may overlap after a crash or beside another compactor; rows are keyed by (partition, configuration,
+repeat, epochs), and readers keep one of each. What no part holds is read from its final record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, parse_final
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.storage import Storage
+
+MERGE_ABOVE = 8
+"""More parts than this are merged into one."""
+SMALL_PART = 4000
+"""Parts of at least this many repeats are left as they are."""
+
+_PART = re.compile(r"(part-([0-9a-f]{16}))\.(repeats|epochs)\.parquet")
+_KEY = ["partition", "configuration", "repeat", "epochs"]
+_REPEAT_COLUMNS: dict[str, pa.DataType] = {
+    "partition": pa.string(),
+    "configuration": pa.string(),
+    "repeat": pa.int32(),
+    "epochs": pa.int32(),
+    "state": pa.string(),
+    "diverged_epoch": pa.int32(),
+    "selected_epoch": pa.int32(),
+    "selection": pa.string(),
+    "seconds": pa.float64(),
+    "host": pa.string(),
+    "device": pa.string(),
+    "devices_mixed": pa.bool_(),
+    "last_attempt": pa.int32(),
+    "finished": pa.string(),
+    "total_parameters": pa.int64(),
+    "trainable_parameters": pa.int64(),
+    "recipe": pa.string(),
+    "history_epochs": pa.int32(),
+    "history_splits": pa.int32(),
+}
+
+
+@dataclass(frozen=True, order=True)
+class FinalKey:
+    """One final record: a repeat trained for so many epochs."""
+
+    partition: str
+    configuration: str
+    repeat: int
+    epochs: int
+
+    @property
+    def path(self) -> str:
+        return BundleKey.of_repeat(self.partition, self.configuration, self.repeat).final(self.repeat, self.epochs)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file of the study that cannot be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """All repeats that have a result, the one with most epochs where there are several.
+
+    table: one row per repeat, sorted by partition, configuration and repeat; columns as in the parts.
+    splits: names of the second axis below, "train" and "valid" first.
+    loss: float64 [rows, splits], NaN where a repeat has no such split.
+    confusion: int32 [rows, splits, K, K], truth in rows.
+    start: int64 [repeats + 1]; repeat i of the table has rows start[i] (epoch 0) to start[i + 1] − 1.
+    damaged: final records and parts that could not be read.
+    """
+
+    table: pd.DataFrame
+    splits: tuple[str, ...]
+    loss: np.ndarray
+    confusion: np.ndarray
+    start: np.ndarray
+    damaged: tuple[Damaged, ...]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class _Part:
+    repeats: pa.Table
+    epochs: pa.Table
+
+    def held(self) -> list[FinalKey]:
+        columns = (self.repeats.column(name).to_pylist() for name in _KEY)
+        return [FinalKey(*values) for values in zip(*columns, strict=True)]
+
+
+def list_bundles(storage: Storage) -> list[BundleKey]:
+    """Every bundle that has a folder, sorted."""
+    found = []
+    for partition in storage.list(BUNDLES):
+        for configuration in storage.list(f"{BUNDLES}/{partition}"):
+            for index in storage.list(f"{BUNDLES}/{partition}/{configuration}"):
+                if index.isdecimal():
+                    found.append(BundleKey(partition, configuration, int(index)))
+    return sorted(found)
+
+
+def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> list[FinalKey]:
+    """Every final record there is, by its file name alone."""
+    found = []
+    for bundle in list_bundles(storage) if bundles is None else bundles:
+        for name in storage.list(bundle.finals):
+            parsed = parse_final(name)
+            if parsed is not None and parsed[0] in bundle.repeats:
+                found.append(FinalKey(bundle.partition, bundle.configuration, *parsed))
+    return found
+
+
+def compact(storage: Storage) -> int:
+    """Gather the final records that no whole part holds into a new part; return how many.
+
+    Safe at any time, beside readers, writers and other compactors; damaged parts are removed and made again. Damaged
+    final records are left where they are. Raises StorageError when the study cannot be written.
+    """
+    parts, damaged = _read_parts(storage)
+    for broken in damaged:
+        storage.delete(broken.path)
+    held = {key for part in parts.values() for key in part.held()}
+    fresh, _ = _gather(storage, [key for key in list_finals(storage) if key not in held])
+    if fresh is not None:
+        parts[_write_part(storage, fresh)] = fresh
+    small = {name: part for name, part in parts.items() if part.repeats.num_rows < SMALL_PART}
+    if len(parts) > MERGE_ABOVE and len(small) > 1:
+        _merge(storage, small, set(parts))
+    return fresh.repeats.num_rows if fresh is not None else 0
+
+
+def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> Repeats:
+    """Read all results, from parts where they hold them and from final records where not; writes nothing.
+
+    A final record is the truth: a part's row without one is not returned. `bundles` saves listing them again.
+    """
+    finals = list_finals(storage, bundles)
+    parts, damaged = _read_parts(storage)
+    held = {key for part in parts.values() for key in part.held()}
+    loose, broken = _gather(storage, [key for key in finals if key not in held])
+    together = [*parts.values(), *([] if loose is None else [loose])]
+    return _join(together, set(finals), (*damaged, *broken))
+
+
+def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, list[Damaged]]:
+    """Read final records one by one into a part in memory; None when there is none that is whole."""
+    damaged: list[Damaged] = []
+    rows: list[dict[str, object]] = []
+    records: list[FinalRecord] = []
+    for key in sorted(keys):
+        try:
+            record = FinalRecord.from_bytes(storage.read(key.path), key.path)
+            row = _repeat_row(key, record)
+            if records and record.history.confusion.shape[-1] != records[0].history.confusion.shape[-1]:
+                raise DamagedRecordError(
+                    f"{key.path} has another number of classes than {len(records)} records beside it"
+                )
+        except FileNotFoundError:
+            continue
+        except DamagedRecordError as error:
+            damaged.append(Damaged(key.path, error.message))
+            continue
+        rows.append(row)
+        records.append(record)
+    if not records:
+        return None, damaged
+    schema = pa.schema(list(_REPEAT_COLUMNS.items()))
+    return _Part(pa.Table.from_pylist(rows, schema=schema), _epochs_table(rows, records)), damaged
+
+
+def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
+    history, meta = record.history, record.meta
+    shape = history.confusion.shape
+    whole = (
+        history.loss.shape == shape[:2] == (len(history.loss), len(history.splits))
+        and len(shape) == 4
+        and shape[2] == shape[3]
+        and len(history.loss) >= 1
+        and {"train", "valid"} <= set(history.splits)
+        and meta.get("state") in ("finished", "diverged")
+        and (meta.get("state") == "diverged" or history.epochs == key.epochs)
+    )
+    if not whole:
+        raise DamagedRecordError(f"{key.path} does not hold a history of {key.epochs} epochs")
+    recipe = meta.get("recipe")
+    return {
+        **{name: meta.get(name) for name in _REPEAT_COLUMNS},
+        **{name: getattr(key, name) for name in _KEY},
+        "last_attempt": max(meta.get("attempts") or [0]),
+        "recipe": recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True),
+        "history_epochs": history.epochs,
+        "history_splits": len(history.splits),
+    }
+
+
+def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalRecord]) -> pa.Table:
+    """One row per repeat, epoch and split, in the order of the repeats."""
+    sizes = [record.history.loss.size for record in records]
+    classes = records[0].history.confusion.shape[-1]
+    counts = np.concatenate([record.history.confusion.reshape(-1, classes * classes) for record in records])
+    columns: dict[str, pa.Array] = {}
+    for name in _KEY:
+        values = pa.array([row[name] for row in rows], type=_REPEAT_COLUMNS[name])
+        columns[name] = values.take(pa.array(np.repeat(np.arange(len(rows)), sizes)))
+    epochs = [np.repeat(np.arange(len(r.history.loss)), len(r.history.splits)) for r in records]
+    columns["epoch"] = pa.array(np.concatenate(epochs).astype(np.int32))
+    columns["split"] = pa.array([name for r in records for name in r.history.splits * len(r.history.loss)])
+    columns["loss"] = pa.array(np.concatenate([record.history.loss.ravel() for record in records]), type=pa.float64())
+    flat = pa.array(counts.ravel().astype(np.int32))
+    columns["confusion"] = pa.FixedSizeListArray.from_arrays(flat, classes * classes)
+    return pa.table(columns)
+
+
+def _write_part(storage: Storage, part: _Part) -> str:
+    """Write the epochs first, then the repeats, which make the part count; return its name."""
+    repeats, epochs = _parquet(part.repeats), _parquet(part.epochs)
+    name = f"part-{_hash(repeats, epochs)}"
+    storage.create(f"{HISTORIES}/{name}.epochs.parquet", epochs)
+    storage.create(f"{HISTORIES}/{name}.repeats.parquet", repeats)
+    return name
+
+
+def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
+    """Replace small parts by one that holds each of their records once, and sweep epochs without repeats."""
+    seen: set[FinalKey] = set()
+    repeats, epochs = [], []
+    for part in small.values():
+        keys = part.held()
+        wanted = np.array([key not in seen for key in keys], dtype=bool)
+        seen.update(keys)
+        rows = np.repeat(wanted, _rows_per_repeat(part))
+        repeats.append(part.repeats.filter(pa.array(wanted)))
+        epochs.append(part.epochs.filter(pa.array(rows)))
+    merged = _write_part(storage, _Part(pa.concat_tables(repeats), pa.concat_tables(epochs)))
+    listed = [match for name in storage.list(HISTORIES) if (match := _PART.fullmatch(name))]
+    whole = {match[1] for match in listed if match[3] == "repeats"}
+    for match in listed:
+        if match[1] != merged and (match[1] in small or (match[1] not in known and match[1] not in whole)):
+            storage.delete(f"{HISTORIES}/{match[0]}")
+
+
+def _read_parts(storage: Storage) -> tuple[dict[str, _Part], list[Damaged]]:
+    """Whole parts by name, and the files of those that are not."""
+    parts: dict[str, _Part] = {}
+    damaged: list[Damaged] = []
+    for name in storage.list(HISTORIES):
+        match = _PART.fullmatch(name)
+        if match is None or match[3] != "repeats":
+            continue
+        files = f"{HISTORIES}/{match[1]}.repeats.parquet", f"{HISTORIES}/{match[1]}.epochs.parquet"
+        repeats = epochs = b""
+        with contextlib.suppress(FileNotFoundError):  # another process has just merged it
+            repeats, epochs = storage.read(files[0]), storage.read(files[1])
+        if _hash(repeats, epochs) == match[2]:
+            parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), pq.read_table(io.BytesIO(epochs)))
+        elif repeats:
+            damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
+    return parts, damaged
+
+
+def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged, ...]) -> Repeats:
+    """Keep the longest of every repeat, once, and lay the epochs out in the order of the table."""
+    if not parts:
+        empty = pd.DataFrame({name: [] for name in _REPEAT_COLUMNS})
+        shape = (0, 2, 1, 1)
+        return Repeats(
+            empty, ("train", "valid"), np.zeros(shape[:2]), np.zeros(shape, np.int32), np.zeros(1, int), damaged
+        )
+    table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
+    listed = np.array([key in finals for part in parts for key in part.held()], dtype=bool)
+    table = table[listed].sort_values(_KEY, kind="stable").drop_duplicates(_KEY[:3], keep="last")
+    place = np.full(len(listed), -1, dtype=np.int64)
+    place[table.index.to_numpy()] = np.arange(len(table))
+    start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])
+    found = {name for part in parts for name in part.epochs.column("split").unique().to_pylist()}
+    splits = ("train", "valid", *sorted(found - {"train", "valid"}))
+    classes = max(round(part.epochs.schema.field("confusion").type.list_size ** 0.5) for part in parts)
+    loss = np.full((start[-1], len(splits)), np.nan)
+    confusion = np.zeros((start[-1], len(splits), classes * classes), dtype=np.int32)
+    offset = 0
+    for part in parts:
+        rows = _rows_per_repeat(part)
+        target = np.repeat(place[offset : offset + len(rows)], rows)
+        offset += len(rows)
+        kept = np.flatnonzero(target >= 0)
+        row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
+        encoded = part.epochs.column("split").combine_chunks().dictionary_encode()
+        order = np.array([splits.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+        column = order[encoded.indices.to_numpy()[kept]]
+        counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
+        loss[row, column] = part.epochs.column("loss").to_numpy()[kept]
+        confusion[row, column] = counts.reshape(len(target), -1)[kept]
+    shaped = confusion.reshape(len(loss), len(splits), classes, classes)
+    return Repeats(table.reset_index(drop=True), splits, loss, shaped, start, damaged)
+
+
+def _rows_per_repeat(part: _Part) -> np.ndarray:
+    """int64 [repeats]: rows that each repeat has in the part's epochs."""
+    epochs = part.repeats.column("history_epochs").to_numpy().astype(np.int64)
+    rows: np.ndarray = (epochs + 1) * part.repeats.column("history_splits").to_numpy()
+    return rows
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _hash(repeats: bytes, epochs: bytes) -> str:
+    digest = hashlib.sha256(repeats)
+    digest.update(epochs)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,262 @@
+"""Ray Tune runs the owed bundles: a searcher hands them out on demand, actors are reused, the study stays the truth.
+
+Nothing of Tune's own experiment state is used: it lies in a temporary folder and is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.search import Searcher
+
+from orchestrator.interruption import Interruption
+from orchestrator.stages import FeatureStage, feature_options
+from orchestrator.store.errors import InputError, OrchError
+from orchestrator.store.leases import StaleWatch, current_lease
+from orchestrator.store.storage import Storage
+from trainables.places import Places
+from trainables.trial import Assignment, BundleTrial, StopFlag
+from trainables.work import Work, owed_repeats
+from trainables.workbench import Workbench
+
+RETRIES = 2
+"""How often a bundle that failed with an exception is tried again within one search."""
+BUSY_RETRY_S = 2.0
+TRIALS_PER_GPU = 4
+
+
+@dataclass
+class Tally:
+    """What the driver saw so far; the study's files are the truth, this is for the display."""
+
+    bundles: int
+    finished: int = 0
+    failed: int = 0
+    running: dict[str, int] = field(default_factory=dict)
+    """Epochs trained so far by the trial that runs a bundle."""
+    epochs: int = 0
+    """Epochs of all repeats trained by trials that ended."""
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def epochs_per_second(self) -> float:
+        return (self.epochs + sum(self.running.values())) / max(1e-3, time.monotonic() - self.started)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    failed: int
+    interrupted: bool
+
+
+class OwedWork(Searcher):
+    """Gives each free worker the next bundle that is owed, ready and not leased by somebody else."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        work: list[Work],
+        stage: FeatureStage,
+        interruption: Interruption,
+        tally: Tally,
+        make: Callable[[Work, int, str], dict[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.storage = storage
+        self.waiting = list(work)
+        self.stage = stage
+        self.interruption = interruption
+        self.tally = tally
+        self.error: OrchError | None = None
+        self._make = make
+        self._watch = StaleWatch()
+        self._in_hand: dict[str, Work] = {}
+        self._tries: dict[Work, int] = {}
+        self._not_before: dict[Work, float] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if self.interruption.is_raised or self.error:
+            return Searcher.FINISHED
+        try:
+            self.stage.poll()
+            return self._next(trial_id)
+        except OrchError as error:
+            self.error = error
+            return Searcher.FINISHED
+
+    def _next(self, trial_id: str) -> dict[str, Any] | str | None:
+        now = time.monotonic()
+        for work in list(self.waiting):
+            if self._not_before.get(work, 0.0) > now or not self.stage.is_ready(
+                work.key.partition, work.key.configuration
+            ):
+                continue
+            self._not_before[work] = now + BUSY_RETRY_S
+            if not owed_repeats(self.storage, work):
+                self.waiting.remove(work)
+                self.tally.finished += 1
+                continue
+            lease = current_lease(self.storage, work.key)
+            if not self._watch.is_free(work.key, lease):
+                continue
+            self.waiting.remove(work)
+            self._in_hand[trial_id] = work
+            layer = self.stage.layer(work.key.partition, work.key.configuration)
+            return self._make(work, lease.number if lease else 0, layer)
+        return None if self.waiting or self._in_hand else Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        work = self._in_hand.pop(trial_id, None)
+        if work is None:
+            return
+        outcome = "failed" if error or result is None else str(result.get("outcome") or "stopped")
+        self.tally.epochs += self.tally.running.pop(str(work.key), 0)
+        if outcome == "finished":
+            self.tally.finished += 1
+        elif outcome in ("busy", "superseded"):
+            self.waiting.append(work)
+        elif outcome == "failed":
+            self._tries[work] = self._tries.get(work, 0) + 1
+            if self._tries[work] <= RETRIES:
+                self.waiting.append(work)
+            else:
+                self.tally.failed += 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its parts for a restore that is never used here."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+
+class _Watcher(Callback):
+    """Feeds the tally and the display, and raises the trials' flag when a signal came."""
+
+    def __init__(self, tally: Tally, interruption: Interruption, flag: Any, on_beat: Callable[[], None]) -> None:
+        self.tally = tally
+        self.interruption = interruption
+        self.flag = flag
+        self.on_beat = on_beat
+        self.told = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As above."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.interruption.is_raised and not self.told:
+            self.told = True
+            self.flag.raise_it.remote()
+        self.on_beat()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self.tally.running[result["bundle"]] = int(result["epochs_total"])
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    if address:
+        options["address"] = address
+    else:
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(**options)
+    except Exception as error:
+        raise InputError(
+            f"Ray could not {'join ' + address if address else 'be started'}: {error}",
+            "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def launch(
+    study: Path,
+    storage: Storage,
+    places: Places,
+    work: list[Work],
+    bench: Workbench,
+    tally: Tally,
+    interruption: Interruption,
+    on_beat: Callable[[FeatureStage], None],
+) -> Outcome:
+    """Run all of `work` on the Ray that is up; returns when nothing is left, or after an interruption.
+
+    Raises the OrchError of a feature task (a changed image, a full disk); whatever was finished is kept.
+    """
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
+    stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus))
+    stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
+    flag = StopFlag.remote()  # type: ignore[attr-defined]
+
+    def make(item: Work, over: int, layer: str) -> dict[str, Any]:
+        return {"assignment": Assignment(str(study), places, item, over, layer), "flag": flag}
+
+    searcher = OwedWork(storage, work, stage, interruption, tally, make)
+    watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
+    per_trial = {"cpu": 1.0, "gpu": 1.0 / TRIALS_PER_GPU} if gpus else {"cpu": 1.0}
+    scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
+    try:
+        _wait_for_features(stage, searcher, watcher, interruption)
+        if not interruption.is_raised and searcher.error is None:
+            Tuner(
+                tune.with_resources(BundleTrial, per_trial),
+                tune_config=TuneConfig(
+                    search_alg=searcher,
+                    num_samples=-1,
+                    max_concurrent_trials=int(min(len(work), gpus * TRIALS_PER_GPU if gpus else cpus)) or 1,
+                    reuse_actors=True,
+                    trial_name_creator=lambda trial: f"bundle_{trial.trial_id}",
+                    trial_dirname_creator=lambda trial: f"bundle_{trial.trial_id}",
+                ),
+                run_config=RunConfig(
+                    name="trials",
+                    storage_path=str(scratch),
+                    verbose=0,
+                    callbacks=[watcher],
+                    checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                ),
+            ).fit()
+    finally:
+        stage.cancel()
+        shutil.rmtree(scratch, ignore_errors=True)
+    if searcher.error:
+        raise searcher.error
+    return Outcome(tally.failed, interruption.is_raised)
+
+
+def _wait_for_features(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, interruption: Interruption) -> None:
+    """Until the first bundle is ready there is nothing for Tune to start."""
+    while not interruption.is_raised:
+        stage.poll()
+        watcher.on_beat()
+        if any(stage.is_ready(work.key.partition, work.key.configuration) for work in searcher.waiting):
+            return
+        time.sleep(0.1)

@@ -1,0 +1,223 @@
+"""From what the user typed to a study on disk: its space, its dataset, its partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import StudyRecord
+from orchestrator.studies import Study, find_study, make_study, now, versions
+from search_spaces.classes import settle_classes
+from search_spaces.loader import bundled, default_space, is_path, load_space
+from search_spaces.schema import Space
+from trainables.data.checks import check_classes, check_splits
+from trainables.data.dataset import (
+    Dataset,
+    DatasetOptions,
+    fingerprint,
+    load_dataset,
+    manifest_bytes,
+    refused_csv,
+    verify_unchanged,
+)
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition, make_partition, splits
+from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
+from trainables.data.synthetic import make_synthetic
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What the user said about the images; source None means: those the study has, else synthetic ones."""
+
+    source: Path | None = None
+    options: DatasetOptions = field(default_factory=DatasetOptions)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study and where its images lie on this machine."""
+
+    study: Study
+    data_root: Path
+
+
+def prepare(
+    name: str,
+    space: Space,
+    studies: Path,
+    cache: Path,
+    data: DataRequest,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Open the study that `name` means, or make it. `show` is told in words what was found.
+
+    name: a bundled study, the path of a TOML file, or the name of a study of the user's own. Raises InputError.
+    """
+    study_name = layout.checked_name(space.name if is_path(name) else name)
+    if data.source is None:
+        found = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
+        if found is not None:
+            return reopen(found, None, cache)
+        return _new_demo(space, study_name, studies, cache, seed, precision, show)
+    found = find_study(studies, study_name)
+    dataset = load_dataset(data.source, data.options, progress)
+    if found is None:
+        return _made(space, study_name, studies, dataset, seed, precision, show)
+    _check_same_data(found, dataset, name)
+    return Prepared(found, dataset.root)
+
+
+def best_precision() -> Precision:
+    """bfloat16 where the hardware multiplies it natively (tensor cores since Ampere, AMX), else float32."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
+    """One row per class: images and groups in all and per split, for the table that is printed first."""
+    frame = manifest.assign(split=split.to_numpy())
+    rows = []
+    for label, part in frame.groupby("label", sort=True):
+        row: dict[str, object] = {"class": label, "images": len(part), "groups": part["group"].nunique()}
+        for name in ("train", "valid", "test"):
+            inside = part[part["split"] == name]
+            row[name] = f"{len(inside)} in {inside['group'].nunique()}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def find_space(name: str, studies: Path, data: DataRequest) -> Space:
+    """The bundled space or the file's; the default one for a study of the user's own, with data now or on disk."""
+    if is_path(name) or name in bundled():
+        return load_space(name)
+    is_own = data.source is not None or find_study(studies, layout.checked_name(name)) is not None
+    return default_space(name) if is_own else load_space(name)
+
+
+def reopen(study: Study, data_root: Path | None, cache: Path) -> Prepared:
+    """A study without --data: its own images, at `data_root` or wherever they lay when it was made."""
+    root = data_root or Path(study.record.data_source)
+    if study.record.synthetic:
+        root = make_synthetic(_synthetic_folder(cache, study.record.seed), study.record.seed)
+    if root.is_dir():
+        faults = verify_unchanged(root, read_manifest(study.storage.read(layout.MANIFEST)))
+        if faults:
+            raise InputError(
+                f"the images of study {study.name!r} changed since it was made: {'; '.join(faults[:3])}",
+                "Put them back, or make another study from the changed images: orch search NEW_NAME … --data DIR",
+            )
+    return Prepared(study, root)
+
+
+def _synthetic_folder(cache: Path, seed: int) -> Path:
+    return cache / "synthetic" / f"neuroblastoma-{seed}"
+
+
+def _new_demo(
+    space: Space,
+    name: str,
+    studies: Path,
+    cache: Path,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+) -> Prepared:
+    if space.classes is not None and set(space.classes) != set(SYNTHETIC_CLASSES):
+        raise InputError(
+            f"study {name!r} needs images: expected --data DIR or --data labels.csv (synthetic images exist for the "
+            f"study neuroblastoma alone)",
+            f"orch search {name} BACKBONE --data DIR --group-by parent",
+        )
+    show("No --data given: making a small synthetic dataset. Its results say nothing about real images.")
+    root = make_synthetic(_synthetic_folder(cache, seed), seed)
+    return _made(space, f"{name}-demo", studies, load_dataset(root, DatasetOptions()), seed, precision, show)
+
+
+def _made(
+    space: Space,
+    name: str,
+    studies: Path,
+    dataset: Dataset,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+) -> Prepared:
+    advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE --data DIR"
+    task, classes = settle_classes(space, dataset.manifest["label"], advice)
+    partition = _partition(space, dataset, seed)
+    split = splits(dataset.manifest, partition)
+    manifest = dataset.manifest.assign(split=split)
+    check_splits(manifest)
+    seen = manifest["split"].isin(["train", "valid"])
+    record = StudyRecord(
+        name=name,
+        task=task,
+        classes=classes,
+        seed=seed,
+        precision=precision or best_precision(),
+        selection=space.selection or "loss",
+        synthetic=dataset.synthetic,
+        group_meaning=dataset.group_meaning,
+        data_fingerprint=fingerprint(manifest[seen]),
+        test_fingerprint=fingerprint(manifest[~seen]),
+        partition=partition.id,
+        data_source=str(dataset.root.resolve()),
+        space=space.name,
+        created=now(),
+        versions=versions(),
+    )
+    files = {
+        layout.MANIFEST: manifest_bytes(dataset.manifest),
+        layout.REFUSED: refused_csv(dataset.refused),
+        layout.partition(partition.id): partition.to_bytes(),
+    }
+    study = make_study(studies, record, files)
+    show(f"New study {name} in {study.folder}.")
+    return Prepared(study, dataset.root)
+
+
+def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
+    """The user's own split where the data has one, else the space's policy."""
+    if (dataset.manifest["split"] != "").all():
+        return make_partition(dataset.manifest, "given", seed=seed)
+    if (dataset.manifest["split"] != "").any():
+        unnamed = dataset.manifest.loc[dataset.manifest["split"] == "", "file"].tolist()
+        raise InputError(
+            f"{len(unnamed)} of {len(dataset.manifest)} images have no split, for instance {unnamed[0]}",
+            "Give every image a split, or none.",
+        )
+    check_classes(dataset.manifest)
+    chosen = space.partition
+    return make_partition(dataset.manifest, chosen.policy, seed=seed, targets=chosen.targets)
+
+
+def _check_same_data(study: Study, dataset: Dataset, name: str) -> None:
+    """The study's images and groups must be those of the data given now."""
+    stored = read_manifest(study.storage.read(layout.MANIFEST))
+    left = stored[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
+    right = dataset.manifest[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
+    if left.equals(right) and stored["file"].tolist() == dataset.manifest["file"].tolist():
+        return
+    missing = sorted(set(stored["file"]) - set(dataset.manifest["file"]))
+    added = sorted(set(dataset.manifest["file"]) - set(stored["file"]))
+    changed = "the pixels, labels, groups or names of some images differ"
+    if missing or added:
+        changed = f"{len(missing)} images are missing and {len(added)} are new"
+    raise InputError(
+        f"study {study.name!r} was made from other data: {changed}",
+        f"Go on without --data, or make another study: orch search {name}_2 BACKBONE --data …",
+    )

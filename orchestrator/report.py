@@ -1,0 +1,167 @@
+"""What a command says at its end or about a study: best configurations, what is missing, what to type next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.names import describe_configuration
+from orchestrator.store.schema import RepeatState
+from orchestrator.studies import Study, now
+from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
+
+if TYPE_CHECKING:
+    from orchestrator.search import Search
+
+BEST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Report:
+    """Text for a reader and the same as data."""
+
+    lines: tuple[str, ...]
+    data: dict[str, Any]
+
+    def as_text(self) -> str:
+        return "\n".join(self.lines)
+
+    def as_json(self) -> dict[str, Any]:
+        return self.data
+
+
+def status_report(study: Study) -> Report:
+    """Counts of the study and a line per configuration."""
+    summary = summarise(study.storage, now())
+    lines = [*_heading(summary), ""]
+    lines.append(
+        f"{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
+    )
+    for entry in summary.configurations:
+        score = entry.score(entry.configuration.selection, "valid")
+        lines.append(
+            f"{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
+            f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
+            f"{_shown(score)}"
+        )
+    lines += _failures(summary)
+    lines += [f"Damaged file, passed over: {fault.reason}" for fault in summary.damaged]
+    if summary.totals.owed:
+        lines += ["", f"Go on with: orch resume {study.name}"]
+    return Report(tuple(lines), _data(summary))
+
+
+def closing_report(search: Search, page: Path, status: int) -> Report:
+    """The end of a search: the best of its configurations, advice on edges, the page, the next command."""
+    study = search.study
+    summary = summarise(study.storage, now())
+    here = {key[1] for key in search.epochs}
+    mine = [entry for entry in summary.configurations if entry.id in here]
+    ranked = [entry for entry in mine if entry.rank is not None]
+    lines = []
+    if ranked:
+        lines.append(f"Best by {_metric(summary)}, mean ± std over all repeats asked (used for selection: optimistic):")
+        for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
+            lines.append(f"  {place}. {describe_configuration(entry.configuration):<44} {_scores(entry)}")
+    if len(ranked) < len(mine):
+        lines.append(f"{len(mine) - len(ranked)} configurations are not complete and not ranked.")
+    backbones = {entry.configuration.backbone for entry in mine}
+    for edge in summary.edges:
+        if edge.backbone in backbones:
+            lines.append(
+                f"The best {edge.setting} of {edge.backbone.partition(':')[2]} ({edge.strategy}) is the {edge.edge} "
+                f"that was tried, {edge.best:g}; extend the grid with {edge.option}"
+            )
+    lines += _failures(summary)
+    if study.record.synthetic:
+        lines.append("These are synthetic images: the scores say nothing about real ones.")
+    lines.append(f"Dashboard: {page}")
+    if status in (130, 143) or summary.totals.owed:
+        lines.append(f"Next: orch resume {study.name}   (goes on where it stopped)")
+    else:
+        lines.append(f"Next: orch dashboard {study.name} --open   or   orch table {study.name} --per repeat")
+    data = _data(summary)
+    data |= {"dashboard": str(page), "exit_status": status, "best": [_entry(entry) for entry in ranked[:BEST_SHOWN]]}
+    return Report(tuple(lines), data)
+
+
+def _heading(summary: Summary) -> list[str]:
+    totals, study = summary.totals, summary.study
+    label = " (synthetic images)" if study.synthetic else ""
+    return [
+        f"{study.name}{label}: {totals.configurations} configurations, {totals.done} of {totals.asked} repeats done, "
+        f"{totals.running} running, {totals.failed} failed, {totals.diverged} diverged"
+    ]
+
+
+def _failures(summary: Summary) -> list[str]:
+    causes = [
+        (describe_configuration(entry.configuration), standing.cause)
+        for entry in summary.configurations
+        for standing in entry.standings
+        if standing.state is RepeatState.FAILED
+    ]
+    return [f"Failed: {name}: {cause}" for name, cause in dict.fromkeys(causes)]
+
+
+def _metric(summary: Summary) -> str:
+    return f"valid {summary.study.selection}"
+
+
+def _scores(entry: ConfigurationSummary) -> str:
+    loss = entry.score("loss", "valid")
+    balanced = entry.score("balanced_accuracy", "valid")
+    return f"loss {_shown(loss)}  balanced accuracy {_shown(balanced)}  n={entry.n}"
+
+
+def _shown(statistic: Statistic | None) -> str:
+    if statistic is None or not statistic.n:
+        return "–"
+    return f"{statistic.mean:.3f}" + (f" ± {statistic.std:.3f}" if statistic.n > 1 else "")
+
+
+def _data(summary: Summary) -> dict[str, Any]:
+    totals = summary.totals
+    return {
+        "study": summary.study.name,
+        "synthetic": summary.study.synthetic,
+        "selection": summary.study.selection,
+        "repeats": {
+            "asked": totals.asked,
+            "done": totals.done,
+            "owed": totals.owed,
+            "running": totals.running,
+            "failed": totals.failed,
+            "diverged": totals.diverged,
+        },
+        "configurations": [_entry(entry) for entry in summary.configurations],
+        "damaged": [fault.reason for fault in summary.damaged],
+    }
+
+
+def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
+    c = entry.configuration
+    scores = {
+        f"valid_{metric}": {"mean": _finite(score.mean), "std": _finite(score.std), "n": score.n}
+        for metric in ("loss", "accuracy", "balanced_accuracy", "macro_f1")
+        if (score := entry.score(metric, "valid")) is not None
+    }
+    return {
+        "id": entry.id,
+        "partition": entry.partition,
+        "backbone": c.backbone,
+        "strategy": c.strategy,
+        "non_linearities": c.non_linearities,
+        "unfrozen": c.unfrozen,
+        "lr": c.lr,
+        "batch_size": c.batch_size,
+        "repeats": {"asked": entry.asked, "done": entry.n, "diverged": entry.diverged},
+        "rank": entry.rank,
+        **scores,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

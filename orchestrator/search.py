@@ -1,0 +1,227 @@
+"""One search from what the user typed to results: the product's flow, in one place.
+
+study → what is asked → what is owed → Ray: features, then bundles → final records → what to do next
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from orchestrator.asked import Asked, Triple, resolve_asked, weights_place
+from orchestrator.interruption import Interruption
+from orchestrator.names import describe_configuration
+from orchestrator.owed import owed
+from orchestrator.preparation import DataRequest, Precision, Prepared, describe_partition, find_space, prepare, reopen
+from orchestrator.progress import Display, Row, Snapshot
+from orchestrator.standing import epochs_asked, read_requests
+from orchestrator.store import layout
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import current_lease
+from orchestrator.store.storage import sweep_temporaries
+from orchestrator.studies import Study, write_configurations, write_request
+from search_spaces.overrides import Overrides
+from trainables.data.dataset import read_manifest
+from trainables.data.partition import Partition, splits
+from trainables.places import Places
+from trainables.work import Work, owed_repeats
+from trainables.workbench import Workbench
+
+REWRITE_EVERY_S = 60.0
+"""How often the dashboard is written while a search runs."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Everything that `orch search` takes, checked and typed."""
+
+    study: str
+    backbones: tuple[str, ...]
+    studies: Path
+    cache: Path
+    data: DataRequest = field(default_factory=DataRequest)
+    overrides: Overrides = field(default_factory=Overrides)
+    every_backbone: bool = False
+    full: bool = False
+    seed: int = 0
+    weights: str | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    precision: Precision | None = None
+    address: str | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is resolved but not run: what `plan` describes and `run` trains."""
+
+    prepared: Prepared
+    asked: Asked
+    epochs: Mapping[tuple[str, str], Sequence[int]]
+    """Per (partition, configuration) of this search: epochs asked of each repeat, by any request so far."""
+    work: list[Work]
+    places: Places
+
+    @property
+    def study(self) -> Study:
+        return self.prepared.study
+
+    def bench(self) -> Workbench:
+        """A workbench of the driver, on the CPU: it decides, it does not train."""
+        torch.set_num_threads(1)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Workbench(self.study.storage, self.places, device)
+
+
+def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
+    """Prepare the study and resolve what is asked; with `writes` the configurations and the request are stored."""
+    space = find_space(options.study, options.studies, options.data)
+    prepared = prepare(
+        options.study, space, options.studies, options.cache, options.data, options.seed, options.precision, display.say
+    )
+    study = prepared.study
+    show_partition(study, display)
+    backbones = options.backbones
+    if options.every_backbone:
+        backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
+    asked = resolve_asked(
+        study,
+        space,
+        backbones,
+        options.overrides,
+        small=study.record.synthetic and not options.full,
+        weights=options.weights,
+        seed=options.seed,
+        mean=options.mean,
+        std=options.std,
+        precision=options.precision,
+    )
+    for note in asked.notes:
+        display.say(f"Note: {note}")
+    request = asked.request(study, options.command)
+    if writes:
+        write_configurations(study, asked.configurations)
+        write_request(study, request)
+    before, _ = read_requests(study.storage)
+    union = epochs_asked([*before, request])
+    epochs = {
+        (partition, item.configuration): union[partition, item.configuration]
+        for partition in request.partitions
+        for item in request.items
+    }
+    places = Places(prepared.data_root.resolve(), options.cache.resolve(), weights_place(asked.weights))
+    return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
+
+
+def reopen_search(study: Study, data_root: Path | None, weights: str | None, cache: Path, display: Display) -> Search:
+    """Everything that any search of the study asked for, with the places of this machine."""
+    requests, _ = read_requests(study.storage)
+    epochs = epochs_asked(requests)
+    bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
+    configurations = {key[1]: bench.configuration(key[1]) for key in epochs}
+    fresh = all(configuration.weights.startswith("init:") for configuration in configurations.values())
+    prepared = reopen(study, data_root, cache)
+    show_partition(study, display)
+    asked = Asked(configurations, (), weights_place(weights or ("none" if fresh else "hub")))
+    places = Places(prepared.data_root.resolve(), cache.resolve(), asked.weights)
+    return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
+
+
+def run(search: Search, display: Display, address: str | None, rewrite: Callable[[], None]) -> int:
+    """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable."""
+    from orchestrator.launch import Tally, cluster, launch
+
+    study, work = search.study, search.work
+    sweep_temporaries(study.folder)
+    tally = Tally(len(work))
+    monitor = _Monitor(search, display, rewrite)
+    try:
+        with Interruption() as interruption, cluster(address):
+            outcome = launch(
+                study.folder.resolve(),
+                study.storage,
+                search.places,
+                work,
+                search.bench(),
+                tally,
+                interruption,
+                lambda stage: monitor.beat(tally.epochs_per_second, tally.failed, stage.progress_line()),
+            )
+    finally:
+        display.close()
+    if outcome.interrupted:
+        display.say("Interrupted. Everything up to the last checkpoint is kept; the same command goes on from there.")
+        return interruption.exit_status
+    return 1 if outcome.failed else 0
+
+
+def show_partition(study: Study, display: Display) -> None:
+    """The first thing a user sees: classes × groups × images, and the splits they went to."""
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    partition = Partition.from_bytes(study.storage.read(layout.partition(study.record.partition)))
+    described = describe_partition(manifest, splits(manifest, partition))
+    label = "synthetic images" if study.record.synthetic else "images"
+    title = f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in described.columns:
+        table.add_column(str(column), justify="left" if column == "class" else "right")
+    for row in described.itertuples(index=False):
+        table.add_row(*[str(value) for value in row])
+    display.table(table)
+
+
+class _Monitor:
+    """Makes snapshots for the display and has the dashboard rewritten now and then."""
+
+    def __init__(self, search: Search, display: Display, rewrite: Callable[[], None]) -> None:
+        self.search = search
+        self.display = display
+        self.rewrite = rewrite
+        self._rewritten = time.monotonic()
+
+    def beat(self, rate: float, failed: int, preparing: str) -> None:
+        if self.display.is_due():
+            self.display.show(self._snapshot(rate, failed, preparing))
+        if time.monotonic() - self._rewritten >= REWRITE_EVERY_S:
+            self._rewritten = time.monotonic()
+            self.rewrite()
+
+    def _snapshot(self, rate: float, failed: int, preparing: str) -> Snapshot:
+        storage = self.search.study.storage
+        rows: list[Row] = []
+        epochs_done = repeats_done = 0
+        for work in self.search.work:
+            left = owed_repeats(storage, work)
+            done = len(work.repeats) - len(left)
+            trained = self._trained(work.key, left)
+            repeats_done += done
+            epochs_done += done * work.epochs + sum(trained.values())
+            if trained:
+                configuration = self.search.asked.configurations[work.key.configuration]
+                epoch = f"{min(trained.values())}/{work.epochs}"
+                rows.append(Row(describe_configuration(configuration), done, len(work.repeats), epoch))
+        return Snapshot(
+            act=self.search.study.name,
+            epochs_done=epochs_done,
+            epochs_asked=sum(len(work.repeats) * work.epochs for work in self.search.work),
+            repeats_done=repeats_done,
+            repeats_asked=sum(len(work.repeats) for work in self.search.work),
+            epochs_per_second=rate,
+            failed=failed,
+            preparing=preparing,
+            rows=rows,
+        )
+
+    def _trained(self, key: BundleKey, left: Sequence[int]) -> dict[int, int]:
+        """Epochs so far of the repeats under way, from the lease."""
+        lease = current_lease(self.search.study.storage, key) if left else None
+        if lease is None or lease.is_released:
+            return {}
+        done = lease.content.get("done") or {}
+        return {repeat: int(done[str(repeat)]) for repeat in left if str(repeat) in done}

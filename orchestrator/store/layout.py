@@ -1,0 +1,113 @@
+"""Every file name of a study, in one place, and the rules for names that become paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import BUNDLE_SIZE
+
+STUDY = "study.toml"
+SPACE = "space.toml"
+MANIFEST = "dataset/manifest.parquet"
+REFUSED = "dataset/refused.csv"
+DASHBOARD = "dashboard.html"
+REQUESTS = "requests"
+PARTITIONS = "partitions"
+CONFIGURATIONS = "configurations"
+BUNDLES = "bundles"
+HISTORIES = "histories"
+RESULTS = "results"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})")
+_ATTEMPT = re.compile(r"attempt-(\d{1,6})")
+_LEASE = re.compile(r"lease-(\d{1,9})\.json")
+
+
+def checked_name(name: str, what: str = "study name") -> str:
+    """Return `name` if it may become a folder; raise InputError otherwise."""
+    if _NAME.fullmatch(name) and not name.endswith("."):
+        return name
+    raise InputError(
+        f"{what} {name[:80]!r}: expected at most 64 letters, digits, '.', '_' and '-', a letter or digit first",
+        "Choose another name.",
+    )
+
+
+def request(request_id: str) -> str:
+    return f"{REQUESTS}/{request_id}.toml"
+
+
+def partition(partition_id: str) -> str:
+    return f"{PARTITIONS}/{partition_id}.parquet"
+
+
+def configuration(configuration_id: str) -> str:
+    return f"{CONFIGURATIONS}/{configuration_id}.toml"
+
+
+@dataclass(frozen=True, order=True)
+class BundleKey:
+    """Ten consecutive repeats of one configuration on one partition."""
+
+    partition: str
+    configuration: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.configuration}/{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> BundleKey:
+        partition_id, configuration_id, index = text.split("/")
+        return cls(partition_id, configuration_id, int(index))
+
+    @classmethod
+    def of_repeat(cls, partition_id: str, configuration_id: str, repeat: int) -> BundleKey:
+        return cls(partition_id, configuration_id, repeat // BUNDLE_SIZE)
+
+    @property
+    def repeats(self) -> range:
+        return range(self.index * BUNDLE_SIZE, (self.index + 1) * BUNDLE_SIZE)
+
+    @property
+    def folder(self) -> str:
+        return f"{BUNDLES}/{self.partition}/{self.configuration}/{self.index}"
+
+    @property
+    def recipe(self) -> str:
+        return f"{self.folder}/recipe.toml"
+
+    @property
+    def finals(self) -> str:
+        return f"{self.folder}/final"
+
+    def final(self, repeat: int, epochs: int) -> str:
+        return f"{self.finals}/{repeat}.e{epochs}"
+
+    def attempt(self, number: int) -> str:
+        return f"{self.folder}/attempt-{number}"
+
+    def lease(self, number: int) -> str:
+        return f"{self.folder}/lease-{number}.json"
+
+    def failure(self, number: int) -> str:
+        return f"{self.folder}/failure-{number}.json"
+
+
+def parse_final(name: str) -> tuple[int, int] | None:
+    """(repeat, epochs) of a final record's file name, or None for any other file."""
+    match = _FINAL.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def parse_attempt(name: str) -> int | None:
+    match = _ATTEMPT.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def parse_lease(name: str) -> int | None:
+    match = _LEASE.fullmatch(name)
+    return int(match[1]) if match else None

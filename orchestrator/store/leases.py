@@ -1,0 +1,175 @@
+"""Short-lived claims on bundles. They save double work between drivers; correctness never hangs on them.
+
+Leases of a bundle are numbered files, `lease-1.json`, `lease-2.json`, …, each created exclusively by its owner and
+renewed by it alone; the highest number counts. Whoever takes over a stale lease creates the next number, and the
+earlier owner, should it wake up, sees at its next renewal that it was succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import BundleKey, parse_lease
+from orchestrator.store.schema import parse_json
+from orchestrator.store.storage import Storage
+
+STALE_AFTER_S = 60.0
+"""A heartbeat seen unchanged for this long on the observer's own monotonic clock is stale."""
+
+RENEW_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class LeaseView:
+    """A lease as somebody else reads it."""
+
+    number: int
+    content: Mapping[str, Any]
+
+    @property
+    def is_released(self) -> bool:
+        return bool(self.content.get("released"))
+
+    @property
+    def beat(self) -> tuple[str, int]:
+        return str(self.content.get("owner")), int(self.content.get("beat", 0))
+
+    def owner_is_dead(self) -> bool:
+        """True only when the owner ran on this very machine and its process is gone: no need to wait then."""
+        process = self.content.get("process") or {}
+        return process.get("machine") == _machine() and not _is_alive(process)
+
+
+def current_lease(storage: Storage, key: BundleKey) -> LeaseView | None:
+    """The lease with the highest number, released or not; None when there never was one."""
+    numbers = [number for name in storage.list(key.folder) if (number := parse_lease(name)) is not None]
+    if not numbers:
+        return None
+    number = max(numbers)
+    try:
+        content = parse_json(storage.read(key.lease(number)), key.lease(number))
+    except (FileNotFoundError, DamagedRecordError):
+        content = {}
+    return LeaseView(number, content if isinstance(content, dict) else {})
+
+
+class StaleWatch:
+    """Remembers when this observer first saw each heartbeat; not shared between processes."""
+
+    def __init__(self, stale_after_s: float = STALE_AFTER_S) -> None:
+        self.stale_after_s = stale_after_s
+        self._seen: dict[BundleKey, tuple[int, tuple[str, int], float]] = {}
+
+    def is_free(self, key: BundleKey, lease: LeaseView | None) -> bool:
+        """Whether the bundle may be taken now: never leased, released, owner dead here, or heartbeat unchanged."""
+        if lease is None or lease.is_released or lease.owner_is_dead():
+            return True
+        now = time.monotonic()
+        seen = self._seen.get(key)
+        if seen is None or seen[:2] != (lease.number, lease.beat):
+            self._seen[key] = (lease.number, lease.beat, now)
+            return False
+        return now - seen[2] >= self.stale_after_s
+
+
+@dataclass
+class Lease:
+    """A claim held by this process."""
+
+    storage: Storage
+    key: BundleKey
+    number: int
+    device: str
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    beat: int = 0
+    _renewed_at: float = 0.0
+
+    @classmethod
+    def take(cls, storage: Storage, key: BundleKey, over: int, device: str) -> Lease | None:
+        """Claim `key` as the successor of lease number `over` (0: none yet); None when somebody else was first."""
+        current = current_lease(storage, key)
+        if (current.number if current else 0) != over:
+            return None
+        lease = cls(storage, key, over + 1, device)
+        content = lease._content({}, 0, released=False)
+        lease._renewed_at = time.monotonic()
+        return lease if storage.create(key.lease(lease.number), content) else None
+
+    def renew(self, done: Mapping[int, int], of: int, *, force: bool = False) -> bool:
+        """Beat, at most every few seconds; False when a successor exists, and then the work should stop.
+
+        done maps repeat numbers to epochs trained so far, `of` is the number of epochs asked.
+        """
+        if not force and time.monotonic() - self._renewed_at < RENEW_EVERY_S:
+            return True
+        self._renewed_at = time.monotonic()
+        current = current_lease(self.storage, self.key)
+        if current is not None and current.number > self.number:
+            return False
+        self.beat += 1
+        self.storage.replace(self.key.lease(self.number), self._content(done, of, released=False))
+        return True
+
+    def release(self, done: Mapping[int, int], of: int) -> None:
+        """Say that nobody works on the bundle any more, and drop the files of earlier leases."""
+        self.beat += 1
+        self.storage.replace(self.key.lease(self.number), self._content(done, of, released=True))
+        for name in self.storage.list(self.key.folder):
+            number = parse_lease(name)
+            if number is not None and number < self.number:
+                self.storage.delete(self.key.lease(number))
+
+    def _content(self, done: Mapping[int, int], of: int, *, released: bool) -> bytes:
+        content = {
+            "owner": self.owner,
+            "beat": self.beat,
+            "released": released,
+            "host": socket.gethostname(),
+            "process": {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())},
+            "device": self.device,
+            "done": {str(repeat): epochs for repeat, epochs in done.items()},
+            "of": of,
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        return json.dumps(content).encode()
+
+
+def _machine() -> str:
+    """This boot of this machine and this process namespace, or "" where the system does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> float | None:
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def _is_alive(process: Mapping[str, Any]) -> bool:
+    """Whether the recorded process still runs; an unknown machine or process counts as alive."""
+    if not process.get("machine") or not isinstance(process.get("pid"), int):
+        return True
+    started = _started(process["pid"])
+    recorded = process.get("started")
+    if started is None:
+        return False
+    if psutil.Process(process["pid"]).status() == psutil.STATUS_ZOMBIE:
+        return False
+    return recorded is None or abs(started - float(recorded)) < 1.0

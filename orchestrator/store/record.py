@@ -1,0 +1,60 @@
+"""The one file format for checkpoints, final records and small arrays: safetensors with JSON and a checksum inside.
+
+The file is a plain safetensors file that any reader of that format opens. Its metadata hold `record` (JSON) and
+`sha256` (over the JSON and every tensor's name, type, shape and bytes), so that a torn or flipped byte is always found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from orchestrator.store.errors import DamagedRecordError
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text, for hashing. NaN is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def short_hash(value: Any, length: int = 12) -> str:
+    """The first `length` hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def pack(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the bytes of a record; arrays are stored as they are (any shape, C order)."""
+    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    text = json.dumps(meta, sort_keys=True, separators=(",", ":"))
+    return bytes(save_tensors(ordered, metadata={"record": text, "sha256": _digest(text, ordered)}))
+
+
+def unpack(content: bytes, name: str = "record") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return (meta, arrays); raise DamagedRecordError when anything in the file is not what was written."""
+    try:
+        header_length = int.from_bytes(content[:8], "little")
+        if len(content) < 8 + header_length:
+            raise ValueError("shorter than its header says")
+        metadata = json.loads(content[8 : 8 + header_length])["__metadata__"]
+        text, checksum = metadata["record"], metadata["sha256"]
+        arrays = load_tensors(content)
+        meta = json.loads(text)
+    except Exception as error:  # whatever the parser raises, the file is not a whole record
+        raise DamagedRecordError(f"{name} is not a whole record: {error}") from error
+    if _digest(text, {key: arrays[key] for key in sorted(arrays)}) != checksum:
+        raise DamagedRecordError(f"{name} fails its checksum")
+    return meta, arrays
+
+
+def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in arrays.items():
+        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,267 @@
+"""What the files of a study hold. Any later version can read them: fields are added, never given another meaning."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.record import pack, short_hash, unpack
+
+SCHEMA_VERSION = 1
+ENGINE = 1
+"""Raised whenever learning changes, so that results of another engine are never mixed with these."""
+
+BUNDLE_SIZE = 10
+"""A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
+
+Metric = Literal["loss", "accuracy", "balanced_accuracy", "macro_f1"]
+Strategy = Literal["straightforward", "extension", "unfreezing"]
+
+
+class RepeatState(enum.Enum):
+    """Where one repeat stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    def has_result(self) -> bool:
+        """A diverged repeat is a result too: it counts with its score at epoch 0."""
+        return self in (RepeatState.FINISHED, RepeatState.DIVERGED)
+
+
+class Record(BaseModel):
+    """Base of everything stored as TOML: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_toml(self) -> bytes:
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json"))).encode()
+
+
+class StudyRecord(Record):
+    """`study.toml`: what a study is; written once when the study is made."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    task: Literal["binary", "multiclass"]
+    classes: tuple[str, ...]
+    """Class names in the order of their indices; a binary task has (negative, positive)."""
+    seed: int = 0
+    precision: Literal["fp32", "bf16"]
+    selection: Metric = "loss"
+    synthetic: bool = False
+    group_meaning: str
+    """What a group is, in words shown to the reader: "folder", "column slide", "images assumed independent" …"""
+    data_fingerprint: str
+    """SHA-256 over the pixels and labels of all train and valid images, in no particular order."""
+    test_fingerprint: str
+    """The same over the test images; it enters no identity."""
+    partition: str = ""
+    """Id of the partition that searches use unless they name others."""
+    data_source: str = ""
+    """Where the data lay when the study was made; each machine may say otherwise."""
+    space: str = ""
+    """Name of the search space that the study was made from."""
+    created: str
+    """UTC, ISO 8601."""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Configuration(Record):
+    """One fully resolved point of the search space for one backbone. Its `id` covers every field.
+
+    Values that cannot matter are normalised by `search_spaces.resolve` before this is made (dropout with no
+    non-linearity, momentum with Adam …), so that equal trainings have equal ids.
+    """
+
+    engine: int = ENGINE
+    study_seed: int
+    task: Literal["binary", "multiclass"]
+    classes: tuple[str, ...]
+    data: str
+    """Fingerprint of the train and valid content."""
+    backbone: str
+    """Resolved name with its library: `timm:inception_v3.tv_in1k`, `torchvision:squeezenet1_1`."""
+    weights: str
+    """`sha256:…` of the weights file, or `init:SEED` for freshly initialised ones."""
+    image_size: int = Field(ge=8)
+    """Side of the square input in pixels."""
+    store_size: int = Field(ge=8)
+    """Side of the stored square from which crops of `image_size` are cut; equal to it where there are no crops."""
+    crops: int = Field(default=1, ge=1)
+    """How many numbered crop positions there are; number 0 is the centre."""
+    interpolation: Literal["bilinear", "bicubic", "lanczos"]
+    standardisation: Literal["weights", "train"]
+    mean: tuple[float, float, float] | None = None
+    """Of the weights, per channel on a 0–1 scale; none when the training split's are used."""
+    std: tuple[float, float, float] | None = None
+    precision: Literal["fp32", "bf16"]
+    balance: Literal["none", "ngca", "class_weights", "subsample"]
+    views: int = Field(default=1, ge=1, le=8)
+    """Symmetries per training image where `balance` does not decide it."""
+    score_augmented: bool = False
+    """Also score the balanced views of the validation split (an extra column, selects nothing)."""
+    non_linearities: int = Field(ge=0)
+    unfrozen: int = Field(ge=0)
+    negative_slope: float
+    dropout: float = Field(ge=0, lt=1)
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    optimiser: Literal["sgd", "adam", "adamw"]
+    momentum: float = Field(ge=0, lt=1)
+    """Of SGD; 0 with the other optimisers."""
+    beta1: float = 0.0
+    beta2: float = 0.0
+    """Of Adam and AdamW; 0 with SGD."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    selection: Metric
+    """The one metric that picks each repeat's epoch."""
+    parent: str | None = None
+    """A trained configuration that this one starts from."""
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits over every field."""
+        return short_hash(self.model_dump(mode="json"))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the last layer: one for a binary task, one per class otherwise."""
+        return 1 if self.task == "binary" else len(self.classes)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The label that users see; it is derived and enters no identity."""
+        if self.unfrozen:
+            return "unfreezing"
+        return "extension" if self.non_linearities else "straightforward"
+
+
+class RequestItem(Record):
+    configuration: str
+    repeats: int = Field(ge=1)
+    epochs: int = Field(ge=0)
+
+
+class Request(Record):
+    """`requests/<hash>.toml`: what one search asked for; immutable."""
+
+    partitions: tuple[str, ...]
+    items: tuple[RequestItem, ...]
+    command: str = ""
+    who: str = ""
+    created: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    revision: str = ""
+
+    @property
+    def id(self) -> str:
+        asked = {"partitions": self.partitions, "items": [item.model_dump() for item in self.items]}
+        return short_hash(asked)
+
+
+class Recipe(Record):
+    """How a bundle is computed; decided by a fixed rule at its first step and kept by whoever goes on."""
+
+    device: Literal["cpu", "cuda"]
+    device_name: str
+    stacked: bool
+    """Whether the repeats are trained as one batched product or one after the other."""
+    threads: int = Field(ge=1)
+    scoring_batch: int = Field(ge=1)
+    frontier: str = ""
+    """Name of the layer up to which the frozen part is cached."""
+    with_bundles: tuple[str, ...] = ()
+    """Keys of all bundles stacked together, in lane order; empty when the bundle is computed alone."""
+
+
+class History:
+    """Per epoch and split: loss and confusion counts of one repeat, epoch 0 (untrained) included.
+
+    loss: float64 [epochs + 1, splits], the mean unweighted cross entropy over the split's images, in nats.
+    confusion: int32 [epochs + 1, splits, K, K], rows are the truth, columns the prediction.
+    splits: names of the second axis: "train", "valid" and, where asked for, "valid_views".
+    """
+
+    def __init__(self, splits: tuple[str, ...], loss: np.ndarray, confusion: np.ndarray) -> None:
+        self.splits = splits
+        self.loss = loss
+        self.confusion = confusion
+
+    @property
+    def epochs(self) -> int:
+        """Trained epochs: one less than there are rows."""
+        return len(self.loss) - 1
+
+
+class FinalRecord:
+    """`final/<repeat>.e<epochs>`: a finished repeat, created exclusively; the first writer wins.
+
+    meta holds: configuration, partition, repeat, epochs (asked), state ("finished" | "diverged"), diverged_epoch,
+    selected_epoch, selection, attempts (list of attempt numbers), seconds (training time of this repeat), host, device,
+    devices_mixed (bool), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
+    logits: float16 [n_valid, outputs], of view 0 of each valid image at the selected epoch, in manifest order.
+    """
+
+    def __init__(self, meta: Mapping[str, Any], history: History, logits: np.ndarray) -> None:
+        self.meta = dict(meta)
+        self.history = history
+        self.logits = logits
+
+    def to_bytes(self) -> bytes:
+        meta = {**self.meta, "splits": list(self.history.splits)}
+        arrays = {"loss": self.history.loss, "confusion": self.history.confusion, "logits": self.logits}
+        return pack(meta, arrays)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str) -> FinalRecord:
+        meta, arrays = unpack(content, name)
+        try:
+            history = History(tuple(meta["splits"]), arrays["loss"], arrays["confusion"])
+            return cls(meta, history, arrays["logits"])
+        except KeyError as error:
+            raise DamagedRecordError(f"{name} lacks {error}") from error
+
+    @property
+    def state(self) -> RepeatState:
+        return RepeatState(self.meta["state"])
+
+
+R = TypeVar("R", bound=Record)
+
+
+def parse_toml(kind: type[R], content: bytes, name: str) -> R:
+    """Read a stored TOML record; raise DamagedRecordError when it is not one."""
+    import tomllib
+
+    try:
+        return kind.model_validate(tomllib.loads(content.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {error}") from error
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Read a stored JSON file; raise DamagedRecordError when it is torn."""
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise DamagedRecordError(f"{name} is not valid JSON: {error}") from error
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: leave such keys out; reading gives the default back."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value

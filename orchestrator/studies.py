@@ -1,0 +1,139 @@
+"""Opening, making and checking a study's directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
+from orchestrator.store.storage import LocalStorage
+
+RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that exists on disk."""
+
+    folder: Path
+    storage: LocalStorage
+    record: StudyRecord
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+
+def studies_folder(given: str | None) -> Path:
+    """`--studies`, else `$ORCH_STUDIES`, else `studies` here."""
+    return Path(given or os.environ.get("ORCH_STUDIES") or "studies")
+
+
+def find_study(studies: Path, name: str) -> Study | None:
+    """The study of that name, or None; raises InputError when the folder is of another version or damaged."""
+    folder = studies / layout.checked_name(name)
+    storage = LocalStorage(folder)
+    try:
+        content = storage.read(layout.STUDY)
+    except FileNotFoundError:
+        return None
+    _check_version(content, folder)
+    try:
+        return Study(folder, storage, parse_toml(StudyRecord, content, str(folder / layout.STUDY)))
+    except DamagedRecordError as error:
+        raise InputError(
+            f"study {name!r}: {error.message}",
+            f"Put back {folder / layout.STUDY} from a copy, or name another folder with --studies DIR.",
+        ) from error
+
+
+def open_study(studies: Path, name: str) -> Study:
+    """The study of that name, or of its synthetic demo; InputError with those that exist when there is none."""
+    for candidate in (name, f"{name}-demo"):
+        study = find_study(studies, candidate)
+        if study is not None:
+            return study
+    there = studies_in(studies)
+    known = f"Studies here: {', '.join(there)}." if there else f"There is no study in {studies} yet."
+    raise InputError(f"study {name!r} is not in {studies}", f"{known} Make one with: orch search {name} resnet18")
+
+
+def studies_in(studies: Path) -> list[str]:
+    """Names of all studies in a folder."""
+    if not studies.is_dir():
+        return []
+    return sorted(path.name for path in studies.iterdir() if (path / layout.STUDY).is_file())
+
+
+def make_study(studies: Path, record: StudyRecord, files: dict[str, bytes]) -> Study:
+    """Write a new study: its files first, `study.toml` last, so that a torn start leaves no study."""
+    folder = studies / record.name
+    storage = LocalStorage(folder)
+    for path, content in files.items():
+        storage.replace(path, content)
+    storage.create(layout.STUDY, record.to_toml())
+    found = find_study(studies, record.name)
+    if found is None:
+        raise InputError(f"study {record.name!r} could not be made in {studies}")
+    return found
+
+
+def write_configurations(study: Study, configurations: dict[str, Configuration]) -> None:
+    """Store the resolved settings behind every id, once."""
+    there = set(study.storage.list(layout.CONFIGURATIONS))
+    for identity, configuration in configurations.items():
+        if f"{identity}.toml" not in there:
+            study.storage.create(layout.configuration(identity), configuration.to_toml())
+
+
+def write_request(study: Study, request: Request) -> None:
+    study.storage.create(layout.request(request.id), request.to_toml())
+
+
+def versions() -> dict[str, str]:
+    """Of this project and the packages that results may depend on."""
+    found = {"python": sys.version.split()[0]}
+    for package in ("orch", *RECORDED_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def revision() -> str:
+    """The git revision of this project's checkout, or "" outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _check_version(content: bytes, folder: Path) -> None:
+    import tomllib
+
+    try:
+        found = tomllib.loads(content.decode()).get("schema_version")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return
+    if found != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found!r}",
+            "Open the study with the version of orch that made it, or name another folder with --studies DIR.",
+        )

@@ -1,0 +1,39 @@
+"""Brings a study's file and the labels of its data together: which task, which classes, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.store.errors import InputError
+from search_spaces.schema import Space, Task, with_positive_last
+
+
+def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[Task, tuple[str, ...]]:
+    """Return (task, classes by index) of a study on data with these labels; a binary task has (negative, positive).
+
+    Where the file names its classes they must be the labels; otherwise the classes are the labels, sorted.
+    `advice` is what to type instead when file and data disagree, usually a new study. Raises InputError.
+    """
+    found = tuple(sorted(set(labels)))
+    if len(found) < 2:
+        raise InputError(f"study {space.name}: expected at least two classes, found {', '.join(found) or 'none'}")
+    if space.classes is not None and set(space.classes) != set(found):
+        raise InputError(
+            f"study {space.name}: expected the classes {', '.join(space.classes)}; found {_few(found)} in the data",
+            advice,
+        )
+    if space.positive is not None and space.positive not in found:
+        raise InputError(
+            f'study {space.name}: expected the positive class "{space.positive}"; found {_few(found)} in the data',
+            advice,
+        )
+    task: Task = space.task or ("binary" if len(found) == 2 else "multiclass")
+    if task == "binary" and len(found) != 2:
+        raise InputError(f'study {space.name}: expected two classes (task "binary"); found {_few(found)}', advice)
+    classes = space.classes or found
+    return task, with_positive_last(classes, space.positive) if task == "binary" else classes
+
+
+def _few(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown} … ({len(names)} in all)"

@@ -1,0 +1,91 @@
+"""A study's space in words and numbers, for the reader of `orch spaces show`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.store.schema import Strategy
+from search_spaces.points import grid_axes, points
+from search_spaces.schema import Space
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy of one backbone: what is tried and how much work it is."""
+
+    backbone: str
+    strategy: Strategy
+    non_linearities: tuple[int, ...]
+    unfrozen: tuple[int, ...]
+    lr: tuple[float, ...]
+    batch_size: tuple[int, ...]
+    configurations: int
+    repeats: int
+    """Of all configurations together."""
+    epochs: int
+    """Of all repeats together."""
+
+
+ANY_BACKBONE = "any other"
+
+
+def rows(space: Space, *, small: bool = False) -> tuple[Row, ...]:
+    """One row per backbone of the file and strategy, then those of any backbone that the file does not list."""
+    names = [backbone.name for backbone in space.backbones]
+    return tuple(row for name in [*names, ANY_BACKBONE] for row in _rows_of(space, name, small=small))
+
+
+def describe(space: Space, *, small: bool = False) -> str:
+    """The space as plain text of several lines."""
+    classes = ", ".join(space.ordered_classes or ()) or "as in the data"
+    shares = " / ".join(f"{100 * share:g}" for share in space.partition.targets)
+    crops = f", {space.image.crops} crops from {space.image.store_size} px" if space.image.crops > 1 else ""
+    lines = [
+        f"{space.name}: {space.title}" if space.title else space.name,
+        f"  task        {space.task or 'by the number of classes'}; classes {classes}"
+        + (f"; positive {space.positive}" if space.positive else ""),
+        f"  partition   {space.partition.policy}, {shares} % of the images",
+        f"  images      standardised by {_BY[space.image.standardisation]}{crops}; balance {space.balance}",
+        f"  selection   {space.selection}",
+    ]
+    for row in rows(space, small=small):
+        depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)
+        lines.append(f"  {row.backbone}, {row.strategy}{depths}")
+        lines.append(
+            f"    lr {_joined(row.lr)} × batch size {_joined(row.batch_size)}: "
+            f"configurations {row.configurations}, repeats {row.repeats}, epochs {row.epochs:,}"
+        )
+    return "\n".join(lines)
+
+
+_BY = {"weights": "the weights' mean and std", "train": "the training split's mean and std"}
+
+
+def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:
+    found = points(space, backbone, small=small)
+    result = []
+    for strategy in dict.fromkeys(point.strategy for point in found):
+        own = [point for point in found if point.strategy == strategy]
+        axes = list(grid_axes(own).values())
+        result.append(
+            Row(
+                backbone=backbone,
+                strategy=strategy,
+                non_linearities=tuple(sorted({point.non_linearities for point in own})),
+                unfrozen=tuple(sorted({point.unfrozen for point in own})),
+                lr=tuple(sorted({lr for one in axes for lr in one.lr})),
+                batch_size=tuple(sorted({size for one in axes for size in one.batch_size})),
+                configurations=len(own),
+                repeats=sum(point.repeats for point in own),
+                epochs=sum(point.repeats * point.epochs for point in own),
+            )
+        )
+    return result
+
+
+def _values(letter: str, values: tuple[int, ...]) -> str:
+    return "" if values == (0,) else f", {letter} = {_joined(values)}"
+
+
+def _joined(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

@@ -1,0 +1,116 @@
+"""Joins points with what the network and the data say: checks that each is possible and makes its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.store.errors import Faults
+from orchestrator.store.schema import Configuration
+from search_spaces.points import Point, normalised
+from search_spaces.schema import Interpolation, Task
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What a point needs to know of a network and its weights."""
+
+    name: str
+    """Resolved, with its library: `timm:inception_v3.tv_in1k`."""
+    weights: str
+    """`sha256:…` of the weights file, or `init:SEED`."""
+    image_size: int
+    """Side of the square input in pixels."""
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    """Per channel, on a 0–1 scale, like `std`."""
+    std: tuple[float, float, float]
+    feature_width: int
+    """Values per view after pooling, which the new head takes."""
+    weight_layers: int
+    """Convolutions and linear layers, the replaced last one not counted."""
+    parameters: int
+
+
+def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, outputs: int) -> None:
+    """Raise InputError, with all faults together, for every u and n that this network cannot have.
+
+    u goes back to the network's first weight layer at most; each non-linearity halves the width of the features, and
+    the last layer needs at least twice as many inputs as it has outputs. `where` names the file or command line.
+    """
+    points = list(points)
+    faults = Faults(where)
+    for strategy, u in sorted({(point.strategy, point.unfrozen) for point in points}):
+        if u > facts.weight_layers:
+            faults.add(
+                f"{strategy}.unfrozen: expected {facts.weight_layers} or less "
+                f"(weight layers of {facts.name} before its new head), found {u}"
+            )
+    most = deepest_extension(facts.feature_width, outputs)
+    for strategy, n in sorted({(point.strategy, point.non_linearities) for point in points}):
+        if n > most:
+            faults.add(
+                f"{strategy}.non_linearities: expected {most} or less (the {facts.feature_width} features of "
+                f"{facts.name} are halved each time, down to {2 * outputs} for {outputs} "
+                f"output{'s' if outputs > 1 else ''}), found {n}"
+            )
+    faults.raise_if_any("Change the file, or choose with --unfrozen and --non-linearities")
+
+
+def deepest_extension(feature_width: int, outputs: int) -> int:
+    """The largest n for which n halvings leave at least 2·outputs values."""
+    n = 0
+    while feature_width >> (n + 1) >= 2 * outputs:
+        n += 1
+    return n
+
+
+def resolve(
+    point: Point,
+    facts: BackboneFacts,
+    *,
+    task: Task,
+    classes: tuple[str, ...],
+    data_fingerprint: str,
+    study_seed: int,
+    precision: Literal["fp32", "bf16"],
+) -> Configuration:
+    """The configuration of a point; what cannot matter is at a neutral value, so that equal trainings have one id.
+
+    A stored square no larger than the input leaves no room for crops: the image is resized to the input.
+    """
+    point = normalised(point)
+    by_weights = point.standardisation == "weights"
+    has_room = point.store_size is not None and point.store_size > facts.image_size
+    return Configuration(
+        study_seed=study_seed,
+        task=task,
+        classes=classes,
+        data=data_fingerprint,
+        backbone=facts.name,
+        weights=facts.weights,
+        image_size=facts.image_size,
+        store_size=point.store_size if has_room and point.store_size else facts.image_size,
+        crops=point.crops if has_room else 1,
+        interpolation=point.interpolation or facts.interpolation,
+        standardisation=point.standardisation,
+        mean=facts.mean if by_weights else None,
+        std=facts.std if by_weights else None,
+        precision=precision,
+        balance=point.balance,
+        views=point.views,
+        score_augmented=point.score_augmented,
+        non_linearities=point.non_linearities,
+        unfrozen=point.unfrozen,
+        negative_slope=point.negative_slope,
+        dropout=point.dropout,
+        lr=point.lr,
+        batch_size=point.batch_size,
+        optimiser=point.optimiser,
+        momentum=point.momentum,
+        beta1=point.beta1,
+        beta2=point.beta2,
+        weight_decay=point.weight_decay,
+        selection=point.selection,
+    )

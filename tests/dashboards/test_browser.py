@@ -1,0 +1,159 @@
+"""The page in a real browser: no error, no request, the right numbers, controls that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generated_study import NOW, small_study
+
+from dashboards.page import render
+from orchestrator.summary import summarise
+
+CHROMIUM = Path("/usr/bin/chromium")
+HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script><b>%{x}'
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+    pytest.mark.filterwarnings("default::ResourceWarning"),
+]
+
+
+class Opened:
+    """A page with everything that went wrong or out while it was open."""
+
+    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.faults: list[str] = []
+        self.page = browser.new_context(**context).new_page()
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url, path))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-ready]", timeout=30_000)
+
+    def _asked(self, url: str, path: Path) -> None:
+        if url != path.as_uri() and not url.startswith(("blob:", "data:")):
+            self.faults.append(f"asked for {url}")
+
+    def traces(self, chart: int) -> list[dict[str, Any]]:
+        """What plotly holds of a chart."""
+        script = "id => document.getElementById(id).data.map(t => JSON.parse(JSON.stringify({...t, z: t.z, y: t.y})))"
+        return list(self.page.evaluate(script, f"chart-{chart}"))
+
+    def choose(self, name: str, value: str) -> None:
+        self.page.select_option(f'select[data-sets="{name}"]:visible', value)
+        self.page.wait_for_timeout(300)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    folder = tmp_path_factory.mktemp("study")
+    storage, _ = small_study(folder, backbones=("timm:one", "timm:two"))
+    path = folder / "dashboard.html"
+    path.write_text(render(storage, now=NOW), encoding="utf-8")
+    return path, summarise(storage, NOW)
+
+
+def test_figures_show_the_numbers(browser: Any, written: tuple[Path, Any]) -> None:
+    path, summary = written
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    opened.page.evaluate("orchPage.drawAll()")
+    first = summary.configurations[0].configuration.backbone
+    members = [m for m in summary.configurations if m.configuration.backbone == first and m.depth[1] == 0]
+    expected = {(m.configuration.lr, m.configuration.batch_size): m for m in members}
+    z = opened.traces(1)[0]["z"]
+    for row, lr in enumerate((1e-3, 1e-2)):
+        for column, batch in enumerate((16, 32)):
+            assert z[row][column] == pytest.approx(expected[lr, batch].score("loss", "valid").mean, abs=1e-4)
+    lines = [trace for trace in opened.traces(3) if trace.get("meta", {}).get("split") == "valid"]
+    assert lines[0]["y"] == pytest.approx(expected[1e-3, 16].curve("loss", "valid").mean.tolist(), abs=1e-4)
+    bands = [trace for trace in opened.traces(3) if trace.get("fill") == "toself"]
+    assert len(bands) == 8
+    shown = opened.page.inner_text("#answer table.best tbody tr:first-child")
+    best = summary.configurations[0].score("loss", "valid")
+    assert f"{best.mean:.3f} ± {best.std:.3f}" in shown
+    assert opened.faults == []
+
+
+def test_controls(browser: Any, written: tuple[Path, Any]) -> None:
+    path, summary = written
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    page = opened.page
+    page.locator("#heat-maps").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    opened.choose("heat", "balanced_accuracy")
+    assert "balanced accuracy" in page.get_attribute("#chart-1", "aria-label")
+    assert max(max(row) for row in opened.traces(1)[0]["z"]) <= 1
+    page.click('details[data-chart="chart-1"] summary')
+    page.wait_for_selector('details[data-chart="chart-1"] table')
+    assert page.locator('details[data-chart="chart-1"] tr').count() == 5
+    other = summary.configurations[0].configuration.backbone != "timm:one"
+    page.locator(".bar").scroll_into_view_if_needed()
+    opened.choose("backbone", "1")
+    assert page.locator("#heat-maps h3:visible").inner_text() == ("one" if other else "two")
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    chart = page.locator("#curves .chart:visible").get_attribute("id")
+    page.click(f'details[data-chart="{chart}"] summary')
+    page.wait_for_selector(f'details[data-chart="{chart}"] table')
+    assert page.locator(f'details[data-chart="{chart}"] tr').count() == 1 + 4 * 7
+    with page.expect_download() as svg:
+        page.click(f'button[data-svg="{chart}"]')
+    assert "synthetic data" in Path(svg.value.path()).read_text()
+    with page.expect_download() as csv:
+        page.click(f'button[data-csv="{chart}"]')
+    assert Path(csv.value.path()).read_text().startswith('"lr","batch size","epoch"')
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_sideways_scrolling_and_both_colour_schemes(
+    browser: Any, written: tuple[Path, Any], width: int, scheme: str
+) -> None:
+    opened = Opened(browser, written[0], viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page = opened.page
+    page.evaluate("orchPage.drawAll()")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    background = "getComputedStyle(document.body).backgroundColor"
+    drawn = "document.getElementById('chart-1').layout.paper_bgcolor"
+    light, dark = ("rgb(253, 252, 249)", "#fdfcf9"), ("rgb(20, 23, 27)", "#14171b")
+    before, after = (light, dark) if scheme == "light" else (dark, light)
+    assert (page.evaluate(background), page.evaluate(drawn)) == before
+    page.locator("#heat-maps").scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    page.evaluate("document.getElementById('theme').click()")
+    page.wait_for_timeout(400)
+    assert (page.evaluate(background), page.evaluate(drawn)) == after
+    page.emulate_media(media="print")
+    assert page.evaluate(background) == light[0]
+    assert opened.faults == []
+
+
+def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) -> None:
+    storage, _ = small_study(
+        tmp_path, name=HOSTILE, classes=(HOSTILE, "b"), backbones=(f"timm:{HOSTILE}", "timm:x"), command=HOSTILE
+    )
+    path = tmp_path / "dashboard.html"
+    path.write_text(render(storage, now=NOW), encoding="utf-8")
+    opened = Opened(browser, path, viewport={"width": 390, "height": 844})
+    opened.page.evaluate("orchPage.drawAll()")
+    assert opened.page.inner_text("h1").startswith(HOSTILE)
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.page.evaluate("document.querySelectorAll('img').length") == 0
+    assert "window.hacked" in opened.page.evaluate("document.querySelector('#chart-0').textContent")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert opened.faults == []

@@ -1,0 +1,123 @@
+"""The page as text: what it says, and that nothing from a file gets out of its place."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from generated_study import NOW, GeneratedStudy, small_study
+
+from dashboards.page import render
+from orchestrator.store.storage import LocalStorage
+
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def tags_of(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Elements()
+    parser.feed(page)
+    return parser.tags
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    storage, _ = small_study(tmp_path_factory.mktemp("study"))
+    return render(storage, now=NOW)
+
+
+def test_the_answer_comes_first_and_is_honest(page: str) -> None:
+    sections = re.findall(r'<section id="([a-z-]+)">', page)
+    assert sections == ["answer", "progress", "heat-maps", "curves", "depth", "provenance"]
+    assert "Validation scores were used for selection and are optimistic" in page
+    assert "never by the best repeat" in page
+    assert page.count("synthetic data") >= 8
+    assert "source image" in page
+
+
+def test_a_study_of_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, synthetic=False)
+    page = render(storage, now=NOW)
+    body = page[page.index("<body>") : page.index('<script type="application/json"')]
+    assert "ynthetic" not in body
+
+
+def test_every_chart_has_a_role_a_label_and_its_data(page: str) -> None:
+    tags = tags_of(page)
+    charts = [attributes for _, attributes in tags if attributes.get("class") == "chart"]
+    assert len(charts) == 1 + 2 + 2 + 1
+    for chart in charts:
+        assert chart["role"] == "img"
+        assert len(chart["aria-label"] or "") > 20
+        assert any(tag == "details" and attributes.get("data-chart") == chart["id"] for tag, attributes in tags)
+
+
+def test_the_page_asks_no_network(page: str) -> None:
+    policy = next(a["content"] for _, a in tags_of(page) if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+    assert "unsafe-eval" not in policy
+    assert not [tag for tag, a in tags_of(page) if tag in ("link", "img", "iframe") or a.get("src")]
+    assert page.count("plotly.js v") <= 2
+
+
+def test_equal_studies_give_equal_pages(tmp_path: Path, page: str) -> None:
+    storage, _ = small_study(tmp_path)
+    assert render(storage, now=NOW) == page
+
+
+def test_hostile_names_stay_text(tmp_path: Path, page: str) -> None:
+    storage, _ = small_study(
+        tmp_path,
+        name=HOSTILE,
+        classes=(HOSTILE, '"><b>'),
+        backbones=(f"timm:{HOSTILE}",),
+        group_meaning=HOSTILE,
+        command=f"orch search '{HOSTILE}'",
+    )
+    hostile = tags_of(render(storage, now=NOW))
+    assert [tag for tag, _ in hostile] == [tag for tag, _ in tags_of(page)]
+    assert not [name for _, attributes in hostile for name in attributes if name.startswith("on")]
+
+
+def test_a_study_without_results_says_so(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path / "asked", skip=lambda _configuration, _repeat: True)
+    page = render(storage, now=NOW)
+    assert "nothing to rank" in page
+    assert "0 of 24 repeats done" in page
+    assert "No results here yet" in page
+    GeneratedStudy(name="new").write_frame(empty := LocalStorage(tmp_path / "empty"))
+    page = render(empty, now=NOW)
+    assert "nothing has been searched" in page
+    assert len(page) < 100_000
+    assert "script-src 'none'" in page.replace("&#x27;", "'")
+
+
+def test_several_backbones_have_a_chooser(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, backbones=("timm:one", "timm:two"))
+    page = render(storage, now=NOW)
+    assert re.search(r'<label>Backbone <select data-sets="backbone">', page)
+    assert re.search(r'<label hidden>Partition <select data-sets="partition">', page)
+
+
+def test_one_repeat_only(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, repeats=1, epochs=1)
+    assert "n&nbsp;=&nbsp;1" in render(storage, now=NOW)
+
+
+def test_all_diverged(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, diverges=lambda _configuration, _repeat: True)
+    assert "24 repeats diverged" in render(storage, now=NOW)

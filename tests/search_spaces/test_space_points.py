@@ -1,0 +1,203 @@
+"""Grids become points: layers of tables, overrides, and each training once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import Strategy
+from search_spaces.backbones import find_backbone, settled_name
+from search_spaces.loader import default_space, load_space, parse_space
+from search_spaces.overrides import Overrides
+from search_spaces.points import Point, grid_axes, normalised, points
+from search_spaces.schema import STRATEGIES
+
+MINE = """
+name = "mine"
+selection = "accuracy"
+[grid]
+batch_size = [8]
+repeats = 4
+[straightforward]
+lr = [0.2]
+epochs = 7
+[extension]
+pairs = [[0.1, 8], [0.2, 8], [0.2, 16]]
+[[backbones]]
+name = "resnet50"
+grid = { epochs = 9, balance = "ngca" }
+extension = { batch_size = [2], optimiser = { name = "adam" } }
+"""
+
+
+def test_narrower_tables_stand_above_wider_ones() -> None:
+    space = parse_space(MINE, "mine.toml")
+    straight, *extended = points(space, "resnet50", small=False)
+    assert (straight.lr, straight.batch_size, straight.epochs, straight.repeats) == (0.2, 8, 9, 4)
+    assert (straight.optimiser, straight.balance, straight.selection) == ("sgd", "ngca", "accuracy")
+    # One axis given above pairs: all its values with all of the pairs' other axis; n is the default space's.
+    assert {(p.non_linearities, p.lr, p.batch_size) for p in extended} == {
+        (n, lr, 2) for n in (1, 2) for lr in (0.1, 0.2)
+    }
+    assert {(p.optimiser, p.momentum, p.beta1) for p in extended} == {("adam", 0.0, 0.9)}
+
+
+def test_backbone_that_the_file_does_not_list_gets_its_grids() -> None:
+    space = parse_space(MINE, "mine.toml")
+    found = points(space, "timm:densenet121", small=False)
+    assert {p.strategy for p in found} == {"straightforward", "extension"}
+    assert {p.backbone for p in found} == {"timm:densenet121"}
+    assert {(p.lr, p.batch_size) for p in found if p.non_linearities == 2} == {(0.1, 8), (0.2, 8), (0.2, 16)}
+
+
+def test_file_without_grids_gets_the_default_space() -> None:
+    bare = parse_space('name = "mine"', "mine.toml")
+    assert points(bare, "resnet18", small=False) == points(default_space(), "resnet18", small=False)
+    assert points(bare, "resnet18", small=True) == points(default_space(), "resnet18", small=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("inception_v3", "timm:inception_v3.tv_in1k"),
+        ("timm:inception_v3", "timm:inception_v3.tv_in1k"),
+        ("inception_v3.tv_in1k", "timm:inception_v3.tv_in1k"),
+        ("inception_v3.tf_in1k", "inception_v3.tf_in1k"),
+        ("torchvision:inception_v3", "torchvision:inception_v3"),
+        ("densenet121", "densenet121"),
+    ],
+)
+def test_bare_name_means_the_weights_of_the_study(asked: str, name: str) -> None:
+    assert settled_name(load_space("neuroblastoma"), asked) == name
+
+
+def test_bare_name_that_fits_twice_is_asked_about() -> None:
+    space = parse_space('name = "mine"\nbackbones = ["timm:vgg19.a", "timm:vgg19.b", "resnet18"]', "mine.toml")
+    with pytest.raises(InputError, match=r"found timm:vgg19\.a, timm:vgg19\.b"):
+        points(space, "vgg19", small=False)
+    assert settled_name(space, "vgg19.b") == "timm:vgg19.b"
+    # The file leaves the weights of resnet18 open: named ones are another backbone.
+    assert find_backbone(space, "resnet18.tv_in1k") is None
+
+
+def test_overrides_replace_axes_and_leave_the_rest() -> None:
+    space = load_space("neuroblastoma")
+    overrides = Overrides(strategies=("extension",), lr=(1e-5, 5e-4), non_linearities=(4,), epochs=3, repeats=2)
+    found = points(space, "inception_v3", overrides, small=False)
+    # The space lists pairs: given rates are tried with every batch size.
+    assert {(p.lr, p.batch_size) for p in found} == {(lr, size) for lr in (1e-5, 5e-4) for size in (8, 16, 32, 64, 128)}
+    assert {(p.non_linearities, p.epochs, p.repeats) for p in found} == {(4, 3, 2)}
+
+
+def test_overrides_reach_a_strategy_that_the_backbone_leaves_out() -> None:
+    space = load_space("neuroblastoma")
+    found = points(space, "resnet34", Overrides(strategies=("unfreezing",), unfrozen=(3,)), small=False)
+    assert {(p.strategy, p.unfrozen) for p in found} == {("unfreezing", 3)}
+    assert len(found) == 16
+
+
+def test_non_linearities_are_those_of_the_head_where_unfreezing_alone_is_asked() -> None:
+    space = default_space()
+    asked = Overrides(non_linearities=(3,), unfrozen=(2,))
+    assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", asked, small=False)} == {(0, 0), (3, 0), (0, 2)}
+    alone = dataclasses.replace(asked, strategies=("unfreezing",))
+    assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", alone, small=False)} == {(3, 2)}
+
+
+def test_other_optimiser_drops_what_it_does_not_use() -> None:
+    found = points(default_space(), "x", Overrides(optimiser="adamw", weight_decay=0.1), small=False)
+    assert {(p.optimiser, p.momentum, p.beta1, p.beta2, p.weight_decay) for p in found} == {
+        ("adamw", 0, 0.9, 0.999, 0.1)
+    }
+
+
+def test_faults_of_the_command_line_are_told_together() -> None:
+    wrong = Overrides(
+        strategies=("extention", "straightforward"),  # type: ignore[arg-type]
+        lr=(0.1, -1.0, 0.1),
+        batch_size=(),
+        unfrozen=(2,),
+        epochs=0,
+        optimiser="adam",
+        momentum=0.5,
+    )
+    with pytest.raises(InputError) as caught:
+        points(default_space(), "x", wrong, small=False)
+    message = caught.value.message
+    assert message.startswith("command line: 7 faults")
+    assert "found 'extention'; did you mean extension?" in message
+    assert "--lr: expected numbers above 0, found -1.0" in message
+    assert "--lr: expected different values" in message
+    assert "--batch-size: expected whole numbers of 1 or more, found none" in message
+    assert "--unfrozen: expected --strategy unfreezing with it, found straightforward" in message
+    assert "--epochs: expected 1 or more, found 0" in message
+    assert "--momentum: expected the optimiser sgd with it, found adam" in message
+
+
+def test_equal_trainings_are_kept_once_with_the_larger_demand() -> None:
+    text = """
+name = "mine"
+[grid]
+lr = [0.1]
+batch_size = [8]
+[straightforward]
+epochs = 5
+repeats = 9
+[extension]
+non_linearities = [0, 1]
+epochs = 7
+repeats = 3
+[unfreezing]
+unfrozen = [0]
+epochs = 2
+repeats = 2
+"""
+    found = points(parse_space(text, "mine.toml"), "x", small=False)
+    assert [(p.strategy, p.non_linearities, p.epochs, p.repeats) for p in found] == [
+        ("straightforward", 0, 7, 9),
+        ("extension", 1, 7, 3),
+    ]
+
+
+def test_axes_are_per_strategy_and_depth() -> None:
+    axes = grid_axes(points(load_space("neuroblastoma"), "inception_v3", small=False))
+    assert len(axes) == 1 + 6 + 10
+    assert axes["extension", 4, 0].batch_size == (8, 16, 32, 64, 128)
+    assert axes["unfreezing", 0, 6].lr == (5e-6, 1e-5, 5e-5, 1e-4)
+
+
+def test_small_is_overridden_too() -> None:
+    found = points(load_space("neuroblastoma"), "inception_v3", Overrides(epochs=1, unfrozen=(2,)), small=True)
+    assert {p.epochs for p in found} == {1}
+    assert {p.unfrozen for p in found} == {0, 2}
+
+
+depths = st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(tuple)
+rates = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=3, unique=True).map(tuple)
+chosen = st.lists(st.sampled_from(STRATEGIES), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+@given(chosen, depths, depths, rates)
+def test_points_are_distinct_ordered_and_in_normal_form(
+    strategies: tuple[Strategy, ...], n: tuple[int, ...], u: tuple[int, ...], lr: tuple[float, ...]
+) -> None:
+    overrides = Overrides(
+        strategies=strategies,
+        lr=lr,
+        non_linearities=n if strategies != ("straightforward",) else None,
+        unfrozen=u if "unfreezing" in strategies else None,
+    )
+    found = points(default_space(), "x", overrides, small=False)
+    assert found
+    assert all(normalised(point) == point for point in found)
+    assert len({dataclasses.replace(point, epochs=0, repeats=0) for point in found}) == len(found)
+    assert list(found) == sorted(found, key=_place)
+
+
+def _place(point: Point) -> tuple[float, ...]:
+    rank = STRATEGIES.index(point.strategy)
+    return rank, point.unfrozen, point.non_linearities, point.lr, point.batch_size

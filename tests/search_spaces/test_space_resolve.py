@@ -1,0 +1,167 @@
+"""Points and the facts of a network become configurations; equal trainings have equal ids."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import Configuration
+from search_spaces.classes import settle_classes
+from search_spaces.loader import default_space, load_space, parse_space
+from search_spaces.overrides import Overrides
+from search_spaces.points import Point, points
+from search_spaces.resolve import BackboneFacts, check_points, deepest_extension, resolve
+
+RESNET = BackboneFacts(
+    name="timm:resnet18.tv_in1k",
+    weights="sha256:00",
+    image_size=224,
+    interpolation="bilinear",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    feature_width=512,
+    weight_layers=20,
+    parameters=11_000_000,
+)
+INCEPTION = dataclasses.replace(RESNET, name="timm:inception_v3.tv_in1k", image_size=299, interpolation="bicubic")
+POINT = points(load_space("neuroblastoma"), "resnet18", small=False)[0]
+
+
+def resolved(point: Point, facts: BackboneFacts = RESNET, **changes: Any) -> Configuration:
+    given: dict[str, Any] = {
+        "task": "binary",
+        "classes": ("D", "PD"),
+        "data_fingerprint": "d",
+        "study_seed": 0,
+        "precision": "fp32",
+    }
+    return resolve(point, facts, **{**given, **changes})
+
+
+def test_every_field_of_the_point_arrives() -> None:
+    found = resolved(POINT)
+    assert (found.lr, found.batch_size, found.optimiser, found.momentum) == (5e-7, 16, "sgd", 0.9)
+    assert (found.balance, found.score_augmented, found.selection) == ("ngca", True, "loss")
+    assert (found.backbone, found.weights, found.image_size) == (RESNET.name, RESNET.weights, 224)
+    assert (found.mean, found.std, found.interpolation) == (RESNET.mean, RESNET.std, "bilinear")
+    assert (found.store_size, found.crops) == (250, 8)
+    assert found.classes == ("D", "PD")
+    assert found.outputs == 1
+
+
+def test_input_larger_than_the_stored_square_leaves_no_crops() -> None:
+    found = resolved(POINT, INCEPTION)
+    assert (found.image_size, found.store_size, found.crops) == (299, 299, 1)
+
+
+def test_one_crop_of_a_larger_square_is_the_centre() -> None:
+    found = resolved(dataclasses.replace(POINT, crops=1))
+    assert (found.store_size, found.crops) == (250, 1)
+    found = resolved(dataclasses.replace(POINT, crops=1, store_size=None))
+    assert (found.store_size, found.crops) == (224, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 3},
+        {"repeats": 3},
+        {"dropout": 0.7, "negative_slope": 0.1},
+        {"beta1": 0.5, "beta2": 0.6},
+        {"views": 8},
+        {"strategy": "unfreezing"},
+    ],
+)
+def test_what_cannot_matter_changes_no_id(changes: dict[str, Any]) -> None:
+    assert resolved(dataclasses.replace(POINT, **changes)).id == resolved(POINT).id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lr": 1e-3},
+        {"batch_size": 8},
+        {"non_linearities": 1},
+        {"unfrozen": 1},
+        {"momentum": 0.8},
+        {"weight_decay": 0.1},
+        {"optimiser": "adam"},
+        {"balance": "none"},
+        {"selection": "accuracy"},
+        {"standardisation": "train"},
+        {"interpolation": "lanczos"},
+        {"crops": 4},
+    ],
+)
+def test_what_matters_changes_the_id(changes: dict[str, Any]) -> None:
+    assert resolved(dataclasses.replace(POINT, **changes)).id != resolved(POINT).id
+
+
+def test_momentum_is_nothing_to_adam_and_dropout_counts_with_a_non_linearity() -> None:
+    adam = dataclasses.replace(POINT, optimiser="adam", beta1=0.9, beta2=0.999)
+    assert resolved(adam).id == resolved(dataclasses.replace(adam, momentum=0.1)).id
+    assert resolved(adam).momentum == 0
+    deep = dataclasses.replace(POINT, non_linearities=1, dropout=0.5)
+    assert resolved(deep).id != resolved(dataclasses.replace(deep, dropout=0.1)).id
+
+
+def test_mean_and_std_of_the_weights_are_left_out_with_those_of_the_training_split() -> None:
+    found = resolved(dataclasses.replace(POINT, standardisation="train"))
+    assert found.mean is None
+    assert found.std is None
+
+
+def test_strategies_label_as_the_configuration_does() -> None:
+    for point in points(load_space("c_nmc"), "vgg16", small=False):
+        assert resolved(point).strategy == point.strategy
+
+
+def test_impossible_depths_are_told_together() -> None:
+    asked = Overrides(non_linearities=(1, 8, 12), unfrozen=(2, 20, 21, 99))
+    found = points(default_space(), "resnet18", asked, small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", outputs=1)
+    assert caught.value.message.split("\n") == [
+        "mine.toml: 3 faults",
+        "  - unfreezing.unfrozen: expected 20 or less (weight layers of timm:resnet18.tv_in1k before its new head), "
+        "found 21",
+        "  - unfreezing.unfrozen: expected 20 or less (weight layers of timm:resnet18.tv_in1k before its new head), "
+        "found 99",
+        "  - extension.non_linearities: expected 8 or less (the 512 features of timm:resnet18.tv_in1k are halved each "
+        "time, down to 2 for 1 output), found 12",
+    ]
+
+
+def test_possible_depths_pass() -> None:
+    check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", outputs=1)
+
+
+@pytest.mark.parametrize(("width", "outputs", "most"), [(512, 1, 8), (512, 8, 5), (2048, 1, 10), (3, 1, 0), (8, 8, 0)])
+def test_deepest_extension(width: int, outputs: int, most: int) -> None:
+    assert deepest_extension(width, outputs) == most
+    assert most == 0 or width // 2**most >= 2 * outputs
+    assert width // 2 ** (most + 1) < 2 * outputs
+
+
+def test_classes_of_the_file_keep_their_order_and_the_positive_one_is_last() -> None:
+    space = parse_space('name = "x"\nclasses = ["z", "a"]\npositive = "z"', "x.toml")
+    assert settle_classes(space, ["a", "z", "a"], "") == ("binary", ("a", "z"))
+    assert settle_classes(default_space("x"), ["b", "a"], "") == ("binary", ("a", "b"))
+    assert settle_classes(default_space("x"), ["c", "b", "a"], "") == ("multiclass", ("a", "b", "c"))
+    assert settle_classes(load_space("neuroblastoma"), ["PD", "D"], "") == ("binary", ("D", "PD"))
+
+
+def test_classes_that_disagree_show_the_command_for_a_new_study() -> None:
+    advice = "orch search other resnet18 --data DIR"
+    with pytest.raises(InputError, match="expected the classes D, PD; found benign, malign in the data") as caught:
+        settle_classes(load_space("neuroblastoma"), ["malign", "benign"], advice)
+    assert caught.value.advice == advice
+    with pytest.raises(InputError, match="at least two classes, found a"):
+        settle_classes(default_space("x"), ["a"], "")
+    with pytest.raises(InputError, match='expected two classes \\(task "binary"\\)'):
+        settle_classes(parse_space('name = "x"\ntask = "binary"', "x"), ["a", "b", "c"], "")
+    with pytest.raises(InputError, match='the positive class "q"'):
+        settle_classes(parse_space('name = "x"\npositive = "q"', "x"), ["a", "b"], "")

@@ -1,0 +1,194 @@
+"""Files of every kind that users have, to RGB or to a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainables.data.decode import RefusedImageError, content_hash, decode, read_rgb, to_square
+
+LIMIT = 1_000_000
+
+
+def pattern(height: int = 5, width: int = 7) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def refusal(path: Path, limit: int = LIMIT) -> str:
+    with pytest.raises(RefusedImageError) as caught:
+        read_rgb(path, limit)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_lossless_formats_give_the_pixels_back(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(pattern()).save(tmp_path / f"a.{suffix}")
+    pixels = read_rgb(tmp_path / f"a.{suffix}", LIMIT)
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, pattern())
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    Image.fromarray(pattern()).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    assert np.array_equal(read_rgb(tmp_path / "a.jpg", LIMIT), pattern())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_exif_rotation_is_applied_once(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise for display
+    image = Image.new("RGB", (40, 20), "black")
+    image.paste("white", (0, 0, 40, 10))
+    image.save(tmp_path / f"a.{suffix}", exif=exif)
+    pixels = read_rgb(tmp_path / f"a.{suffix}", LIMIT)
+    assert pixels.shape == (40, 20, 3)
+    assert pixels[:, 12:].min() > 200
+    assert pixels[:, :8].max() < 50
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_full_16_bit_is_scaled_and_not_clipped(tmp_path: Path, suffix: str) -> None:
+    values = np.array([[0, 257, 20_000, 32_768, 65_535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / f"a.{suffix}")
+    decoded = decode(tmp_path / f"a.{suffix}", LIMIT)
+    assert decoded.pixels[0, :, 0].tolist() == [0, 1, 78, 128, 255]
+    assert decoded.assumed_bits == 16
+
+
+def test_12_bit_values_use_their_own_range(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 2048, 4095]], dtype=np.uint16)).save(tmp_path / "a.tif")
+    decoded = decode(tmp_path / "a.tif", LIMIT)
+    assert decoded.pixels[0, :, 1].tolist() == [0, 128, 255]
+    assert (decoded.assumed_bits, decoded.peak) == (12, 4095)
+
+
+@pytest.mark.parametrize(("declared", "expected"), [(65_535, 8), (4095, 128), (16_383, 32), (3000, 128)])
+def test_a_declared_range_decides_where_it_is_one(tmp_path: Path, declared: int, expected: int) -> None:
+    Image.fromarray(np.array([[0, 2048]], dtype=np.uint16)).save(tmp_path / "a.tif", tiffinfo={281: declared})
+    decoded = decode(tmp_path / "a.tif", LIMIT)
+    assert decoded.pixels[0, 1, 0] == expected
+    assert (decoded.assumed_bits is None) == (declared != 3000)
+
+
+def test_16_bit_with_white_as_zero_is_inverted(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 65_535]], dtype=np.uint16)).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    assert read_rgb(tmp_path / "a.tif", LIMIT)[0, :, 0].tolist() == [255, 0]
+
+
+def png_by_hand(path: Path, width: int, height: int, depth: int, rows: bytes) -> None:
+    """An RGB PNG from its raw rows: Pillow can write neither 16-bit colour nor a header without its pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def rgb16_png(path: Path, values: np.ndarray) -> None:
+    rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in values)
+    png_by_hand(path, values.shape[1], values.shape[0], 16, rows)
+
+
+def test_16_bit_colour_is_scaled_or_refused_when_it_would_be_black(tmp_path: Path) -> None:
+    values = np.array([[[0, 32_768, 65_535]]], dtype=np.uint16)
+    rgb16_png(tmp_path / "a.png", values)
+    assert read_rgb(tmp_path / "a.png", LIMIT)[0, 0].tolist() == [0, 128, 255]
+    rgb16_png(tmp_path / "b.png", values // 16)
+    assert "12-bit colour" in refusal(tmp_path / "b.png")
+
+
+def test_palette_one_bit_cmyk_and_transparency(tmp_path: Path) -> None:
+    red = Image.new("RGB", (4, 4), (255, 0, 0))
+    red.quantize(4).save(tmp_path / "palette.png")
+    Image.new("1", (4, 4), 1).save(tmp_path / "bit.tif")
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "cmyk.tif")
+    Image.new("RGBA", (4, 4), (255, 0, 0, 128)).save(tmp_path / "alpha.png")
+    Image.new("L", (4, 4), 7).save(tmp_path / "key.png", transparency=7)
+    first = {path.stem: read_rgb(path, LIMIT)[0, 0].tolist() for path in tmp_path.iterdir()}
+    assert first == {
+        "palette": [255, 0, 0],
+        "bit": [255, 255, 255],
+        "cmyk": [255, 0, 0],
+        "alpha": [255, 127, 127],
+        "key": [255, 255, 255],
+    }
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp"])
+def test_half_a_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(pattern(200, 200)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert refusal(path).startswith("cannot be decoded: ")
+
+
+def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path) -> None:
+    png_by_hand(tmp_path / "bomb.png", 30_000, 30_000, 8, b"")
+    assert refusal(tmp_path / "bomb.png", 100_000_000) == "too many pixels: 30000 x 30000, the limit is 100,000,000"
+
+
+def test_other_refusals_say_why(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("not an image at all")
+    Image.fromarray(np.ones((3, 3), np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(np.ones((3, 3), np.int32)).save(tmp_path / "int.tif")
+    pages = [Image.new("L", (3, 3), value) for value in (1, 2, 3)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "frames.png", save_all=True, append_images=pages[1:])
+    (tmp_path / "header.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 30)
+    reasons = {path.name: refusal(path) for path in tmp_path.iterdir()}
+    assert reasons["empty.png"] == "empty file"
+    assert reasons["text.png"].startswith("not an image: ")
+    assert "floating point" in reasons["float.tif"]
+    assert "32-bit" in reasons["int.tif"]
+    assert reasons["pages.tif"].startswith("several pages: 3 ")
+    assert reasons["frames.png"].startswith("several pages: 3 ")
+    assert reasons["header.png"].startswith("cannot be decoded: ")
+    assert refusal(tmp_path / "gone.png") == "cannot be read: No such file or directory"
+
+
+def test_bytes_flipped_anywhere_give_pixels_or_a_refusal(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for suffix in ("png", "jpg", "tif", "bmp"):
+        target = io.BytesIO()
+        Image.fromarray(pattern(16, 16)).save(target, {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper()))
+        original = np.frombuffer(target.getvalue(), np.uint8)
+        for _ in range(60):
+            damaged = original.copy()
+            damaged[generator.integers(0, min(len(damaged), 200), 3)] = generator.integers(0, 256, 3)
+            (tmp_path / "a").write_bytes(damaged.tobytes())
+            with contextlib.suppress(RefusedImageError):
+                assert read_rgb(tmp_path / "a", 10_000).shape[2] == 3
+
+
+def test_to_square_cuts_the_centre() -> None:
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 200
+    for interpolation in ("bilinear", "bicubic", "lanczos"):
+        small = to_square(wide, 10, interpolation)  # type: ignore[arg-type]
+        assert small.shape == (10, 10, 3)
+        assert small[:, 2:8].min() >= 199
+    assert np.array_equal(to_square(wide[:, 20:40], 20, "bicubic"), wide[:, 20:40])
+    assert to_square(np.zeros((1, 20_000, 3), np.uint8), 16, "bilinear").shape == (16, 16, 3)
+    mirrored = to_square(pattern(31, 50)[:, ::-1], 12, "bilinear")
+    assert np.array_equal(mirrored, to_square(pattern(31, 50), 12, "bilinear")[:, ::-1])
+
+
+def test_content_hash_covers_shape_and_pixels() -> None:
+    pixels = pattern(4, 6)
+    assert content_hash(pixels) == content_hash(pixels[::-1][::-1])
+    assert content_hash(pixels) != content_hash(pixels.reshape(6, 4, 3))
+    other = pixels.copy()
+    other[0, 0, 0] ^= 1
+    assert content_hash(pixels) != content_hash(other)

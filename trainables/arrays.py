@@ -1,0 +1,150 @@
+"""Large arrays on disk, written once in chunks of rows, by any number of processes, resumable and memory-mapped.
+
+A folder holds `arrays.json` (what the arrays are), one raw little-endian file per array at its full size, and one small
+mark per finished chunk with a checksum. A chunk counts only when its mark is there; the mark is written after the rows
+are on disk, so a kill loses at most the chunk under way.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.store.errors import DamagedRecordError, StorageError
+from orchestrator.store.storage import LocalStorage
+
+_DESCRIPTION = "arrays.json"
+_MARKS = "chunks"
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of the folder: every row has `shape`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+class ChunkedArrays:
+    """`rows` rows of several arrays in `folder`, in chunks of `chunk_rows`."""
+
+    def __init__(self, folder: Path, specs: Sequence[ArraySpec], rows: int, chunk_rows: int) -> None:
+        self.folder = folder
+        self.specs = tuple(specs)
+        self.rows = rows
+        self.chunk_rows = chunk_rows
+        self._storage = LocalStorage(folder)
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.rows // self.chunk_rows)
+
+    @property
+    def total_bytes(self) -> int:
+        return self.rows * sum(spec.row_bytes for spec in self.specs)
+
+    def prepare(self) -> None:
+        """Reserve the disk space and write the description; may be called by several processes at once."""
+        description = {
+            "rows": self.rows,
+            "chunk_rows": self.chunk_rows,
+            "arrays": [[spec.name, list(spec.shape), spec.dtype] for spec in self.specs],
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for spec in self.specs:
+            path, size = self._path(spec), max(1, self.rows * spec.row_bytes)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                try:
+                    if os.fstat(descriptor).st_size < size:
+                        os.posix_fallocate(descriptor, 0, size)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                cause = "no space left" if full else (error.strerror or str(error))
+                raise StorageError(
+                    f"cannot reserve {size / 1e9:.1f} GB for {path}: {cause}",
+                    "Free some space or name another cache folder with --cache DIR, then run the same command again.",
+                ) from error
+        self._storage.create(_DESCRIPTION, json.dumps(description).encode())
+
+    def missing(self) -> list[int]:
+        """Numbers of the chunks not written yet."""
+        done = set(self._storage.list(_MARKS))
+        return [chunk for chunk in range(self.chunks) if str(chunk) not in done]
+
+    def rows_of(self, chunk: int) -> range:
+        return range(chunk * self.chunk_rows, min(self.rows, (chunk + 1) * self.chunk_rows))
+
+    def write(self, chunk: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Store one chunk: each array [rows of the chunk, *shape]. Writing it twice with equal rows is harmless."""
+        rows = self.rows_of(chunk)
+        digest = hashlib.sha256()
+        for spec in self.specs:
+            block = np.ascontiguousarray(arrays[spec.name], dtype=spec.dtype)
+            if block.shape != (len(rows), *spec.shape):
+                raise ValueError(f"{spec.name}: expected {(len(rows), *spec.shape)}, found {block.shape}")
+            descriptor = os.open(self._path(spec), os.O_RDWR)
+            try:
+                _write_all(descriptor, block, rows.start * spec.row_bytes)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            digest.update(block.data)
+        self._storage.replace(f"{_MARKS}/{chunk}", digest.hexdigest().encode())
+
+    def verify(self, chunk: int) -> bool:
+        """Whether the chunk's bytes are those that were written."""
+        digest = hashlib.sha256()
+        rows = self.rows_of(chunk)
+        for array in self.open().values():
+            digest.update(np.ascontiguousarray(array[rows.start : rows.stop]).data)
+        try:
+            return self._storage.read(f"{_MARKS}/{chunk}").decode() == digest.hexdigest()
+        except FileNotFoundError:
+            return False
+
+    def discard(self, chunk: int) -> None:
+        """Forget a chunk, so that it is computed again."""
+        self._storage.delete(f"{_MARKS}/{chunk}")
+
+    def open(self) -> dict[str, np.ndarray]:
+        """Memory-map every array read-only, [rows, *shape]; pages are shared between processes."""
+        return {
+            spec.name: np.memmap(self._path(spec), dtype=spec.dtype, mode="r", shape=(self.rows, *spec.shape))
+            for spec in self.specs
+        }
+
+    def _path(self, spec: ArraySpec) -> Path:
+        return self.folder / f"{spec.name}.bin"
+
+    @classmethod
+    def load(cls, folder: Path) -> ChunkedArrays:
+        """Open what `prepare` described; raises FileNotFoundError or DamagedRecordError."""
+        content = LocalStorage(folder).read(_DESCRIPTION)
+        try:
+            description = json.loads(content)
+            specs = [ArraySpec(name, tuple(shape), dtype) for name, shape, dtype in description["arrays"]]
+            return cls(folder, specs, description["rows"], description["chunk_rows"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedRecordError(f"{folder / _DESCRIPTION}: {error}") from error
+
+
+def _write_all(descriptor: int, block: np.ndarray, offset: int) -> None:
+    view = block.data.cast("B") if block.size else memoryview(b"")
+    while len(view):
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

@@ -1,0 +1,246 @@
+"""One bundle from whatever is on disk to its final records; the same code with and without a cluster.
+
+The flow: what is owed → recipe → a new attempt → groups of repeats, each from its newest checkpoint → final records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from orchestrator.store.errors import DamagedRecordError, OrchError
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import Lease
+from orchestrator.store.schema import FinalRecord, Recipe, parse_toml
+from orchestrator.store.storage import Storage
+from trainables import attempts
+from trainables.attempts import Attempt
+from trainables.group import Group
+from trainables.heads import head_parameters
+from trainables.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.recipe import decide, device_name
+from trainables.work import Work, owed_repeats
+from trainables.workbench import Material, Workbench
+
+WRITING_SHARE = 0.05
+"""Checkpoints take at most this share of the time, unless an epoch is longer than the interval that follows."""
+FIRST_WRITE_S = 0.05
+KEPT_CHECKPOINT_BYTES = 64_000_000
+"""A finished group's last checkpoint is kept up to this size, so that more epochs can be trained later."""
+
+
+class SupersededError(OrchError):
+    """Another process has taken the bundle over; nothing more is to be done here."""
+
+
+class BundleRun:
+    """Trains the owed repeats of one bundle under a lease that the caller took."""
+
+    def __init__(self, bench: Workbench, work: Work, lease: Lease, layer: str = "") -> None:
+        self.bench = bench
+        self.storage = bench.storage
+        self.work = work
+        self.lease = lease
+        self.configuration = bench.configuration(work.key.configuration)
+        self.recipe = self._recipe(layer)
+        torch.set_num_threads(self.recipe.threads)
+        self.material = bench.material(self.configuration, work.key.partition, self.recipe.frontier)
+        self.attempt = Attempt.begin(self.storage, work.key, device_name(bench.device))
+        self.done: dict[int, int] = {}
+        self.epochs_trained = 0
+        self.group: Group | None = None
+        self._history: dict[str, Any] = {}
+        self._written_at = time.monotonic()
+        self._write_s = FIRST_WRITE_S
+        self._written_epoch = 0
+
+    def advance(self, seconds: float) -> bool:
+        """Work for about this long; True when nothing of the bundle is owed any more. Raises SupersededError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if self.group is None:
+                self.group = self._next_group()
+                if self.group is None:
+                    self.lease.release(self.done, self.work.epochs)
+                    self.attempt.end("finished")
+                    return True
+            try:
+                self._work_on(self.group, max(0.0, deadline - time.monotonic()))
+            except torch.OutOfMemoryError:
+                self._shrink()
+            if time.monotonic() >= deadline:
+                return False
+
+    def stop(self, outcome: str = "stopped") -> None:
+        """Write the group under way, give the lease back, note the attempt's end."""
+        if self.group is not None and outcome == "stopped":
+            self._checkpoint(self.group)
+        self.lease.release(self.done, self.work.epochs)
+        self.attempt.end(outcome)
+
+    def fail(self, error: BaseException, kind: str = "exception") -> None:
+        """Record why this attempt ended, with its traceback, and give the lease back."""
+        note_failure(self.storage, self.work.key, self.attempt.number, error, kind)
+        with contextlib.suppress(OrchError):
+            self.stop("failed")
+
+    def _work_on(self, group: Group, seconds: float) -> None:
+        before = group.epoch
+        group.advance(seconds)
+        self.epochs_trained += (group.epoch - before) * len(group.lanes)
+        for lane in group.lanes:
+            self.done[lane.repeat] = group.epoch
+        if group.is_done:
+            self._finish(group)
+            self.group = None
+        elif group.epoch > self._written_epoch and self._is_checkpoint_due():
+            self._checkpoint(group)
+        if not self.lease.renew(self.done, self.work.epochs):
+            self.attempt.end("superseded")
+            raise SupersededError(f"bundle {self.work.key} was taken over by another process")
+
+    def _next_group(self) -> Group | None:
+        owed = owed_repeats(self.storage, self.work)
+        if not owed:
+            return None
+        repeats = [owed[0]]
+        if self.recipe.stacked:
+            repeats = next(
+                (
+                    list(c.repeats)
+                    for c in attempts.checkpoints(self.storage, self.work.key)
+                    if set(c.repeats) & set(owed)
+                ),
+                owed,
+            )
+        group = self._group(repeats)
+        self._history = {"attempts": [], "devices": []}
+        while (found := attempts.newest_valid(self.storage, self.work.key, repeats)) is not None:
+            try:
+                self._history = group.load(found[1], found[0])["history"]
+                break
+            except DamagedRecordError:
+                self.storage.delete(found[0])
+                group = self._group(repeats)
+        self._history["attempts"].append(self.attempt.number)
+        if self.recipe.device not in self._history["devices"]:
+            self._history["devices"].append(self.recipe.device)
+        self._written_epoch, self._written_at = group.epoch, time.monotonic()
+        return group
+
+    def _group(self, repeats: list[int]) -> Group:
+        lanes = [Lane(self.configuration, repeat) for repeat in repeats]
+        learner = _learner(lanes, self.material)
+        return Group(
+            lanes, learner, self.material.samples, self.work.epochs, self.recipe.scoring_batch, self.bench.device
+        )
+
+    def _is_checkpoint_due(self) -> bool:
+        return time.monotonic() - self._written_at >= self._write_s / WRITING_SHARE
+
+    def _checkpoint(self, group: Group) -> int:
+        started = time.monotonic()
+        content = group.to_bytes({"history": self._history, "recipe": self.recipe.model_dump(mode="json")})
+        repeats = [lane.repeat for lane in group.lanes]
+        self.attempt.save(content, repeats, group.epoch, group.position)
+        self._written_at = time.monotonic()
+        self._write_s = self._written_at - started
+        self._written_epoch = group.epoch
+        return len(content)
+
+    def _finish(self, group: Group) -> None:
+        """Final records first; only then is anything else of the group let go."""
+        for index, lane in enumerate(group.lanes):
+            self.storage.create(
+                self.work.key.final(lane.repeat, self.work.epochs), self._final(group, index).to_bytes()
+            )
+        repeats = [lane.repeat for lane in group.lanes]
+        keep = None
+        if self._checkpoint(group) <= KEPT_CHECKPOINT_BYTES:
+            newest = attempts.newest_valid(self.storage, self.work.key, repeats)
+            keep = newest[0] if newest else None
+        attempts.drop_checkpoints(self.storage, self.work.key, repeats, keep)
+
+    def _final(self, group: Group, index: int) -> FinalRecord:
+        selected, logits = group.selected(index)
+        diverged = int(group.diverged[index])
+        width = self.material.width
+        head = head_parameters(width, self.configuration.non_linearities, self.configuration.outputs)
+        body = self.material.suffix
+        live = sum(p.numel() for p in body.parameters() if p.requires_grad) if body is not None else 0
+        meta = {
+            "configuration": self.configuration.id,
+            "partition": self.work.key.partition,
+            "repeat": group.lanes[index].repeat,
+            "epochs": self.work.epochs,
+            "state": "finished" if diverged < 0 else "diverged",
+            "diverged_epoch": None if diverged < 0 else diverged,
+            "selected_epoch": selected,
+            "selection": self.configuration.selection,
+            "attempts": self._history["attempts"],
+            "seconds": group.seconds / len(group.lanes),
+            "host": socket.gethostname(),
+            "device": device_name(self.bench.device),
+            "devices_mixed": len(self._history["devices"]) > 1,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "total_parameters": self.bench.facts(self.configuration).parameters + head,
+            "trainable_parameters": head + live,
+        }
+        return FinalRecord(meta, group.history(index), logits)
+
+    def _recipe(self, layer: str) -> Recipe:
+        """The stored recipe, or a new one by the rule; the first writer's counts."""
+        path = self.work.key.recipe
+        with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+            return parse_toml(Recipe, self.storage.read(path), path)
+        frozen = self.bench.frozen_ready(self.configuration, self.work.key.partition, layer)
+        values = sum(torch.Size(shape).numel() for shape in frozen.shapes)
+        width = self.bench.facts(self.configuration).feature_width
+        recipe = decide(self.configuration, width, frozen.layer, values, self.bench.device)
+        if not self.storage.create(path, recipe.to_toml()):
+            with contextlib.suppress(DamagedRecordError):
+                return parse_toml(Recipe, self.storage.read(path), path)
+            self.storage.replace(path, recipe.to_toml())
+        return recipe
+
+    def _shrink(self) -> None:
+        """Out of memory: go on with one repeat at a time, and say so; one that does not fit alone is a failure."""
+        error = MemoryError(f"{len(self.group.lanes) if self.group else 0} repeats at a time do not fit in memory")
+        note_failure(self.storage, self.work.key, self.attempt.number, error, "memory")
+        if not self.recipe.stacked:
+            raise error
+        self.recipe = self.recipe.model_copy(update={"stacked": False})
+        self.storage.replace(self.work.key.recipe, self.recipe.to_toml())
+        self.group = None
+        torch.cuda.empty_cache()
+
+
+def note_failure(storage: Storage, key: BundleKey, attempt: int, error: BaseException, kind: str) -> None:
+    """Keep a failure with its traceback in the study, under the next free number."""
+    note = {
+        "cause": f"{type(error).__name__}: {error}",
+        "kind": kind,
+        "traceback": "".join(traceback.format_exception(error)),
+        "attempt": attempt,
+        "host": socket.gethostname(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    number = 1
+    while not storage.create(key.failure(number), json.dumps(note).encode()):
+        number += 1
+
+
+def _learner(lanes: list[Lane], material: Material) -> Learner:
+    if material.features is not None:
+        return HeadLearner(lanes, material.features, material.labels, material.weights)
+    if material.suffix is None or material.inputs is None:
+        raise ValueError("neither pooled features nor a suffix to train")
+    return DeepLearner(lanes[0], material.inputs, material.suffix, material.width, material.labels, material.weights)

@@ -1,0 +1,178 @@
+"""From a user's folder or table to a dataset: every image decoded once, every refused file listed with its reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from orchestrator.store.errors import InputError
+from trainables.data.decode import Decoded, RefusedImageError, content_hash, decode
+from trainables.data.groups import with_groups
+from trainables.data.labels import check_labels, normalised
+from trainables.data.listing import Entry, Listing
+from trainables.data.manifest import (
+    fingerprint,
+    made_manifest,
+    manifest_bytes,
+    read_manifest,
+    refused_csv,
+    verify_unchanged,
+)
+from trainables.data.options import DatasetOptions
+from trainables.data.source import list_source
+
+__all__ = [
+    "Dataset",
+    "DatasetOptions",
+    "fingerprint",
+    "load_dataset",
+    "manifest_bytes",
+    "read_manifest",
+    "refused_csv",
+    "verify_unchanged",
+]
+
+SYNTHETIC_MARK = "SYNTHETIC.json"
+"""A file of this name in the data root says that the images were made by `trainables.data.synthetic`."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
+    was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader."""
+
+    root: Path
+    manifest: pd.DataFrame
+    refused: pd.DataFrame
+    group_meaning: str
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class _Read:
+    width: int
+    height: int
+    bytes: int
+    content: str
+    assumed_bits: int | None
+    peak: int
+
+
+def load_dataset(source: Path, options: DatasetOptions, progress: Progress | None = None) -> Dataset:
+    """Read all images of `source` (class folders, a folder with labels.csv, or a table) on all cores.
+
+    Labels and groups are checked before anything is decoded. Groups across splits and duplicates are not: they need
+    the final splits, see `checks.check_splits`. `progress(done, total)` is called in this thread after each image.
+
+    Raises InputError where the source, its columns, labels or groups are at fault, and when more than
+    `options.max_refused_share` of the images are refused.
+    """
+    listing = list_source(source, options)
+    if not listing.entries:
+        raise _too_many_refused(listing, list(listing.refused), options)
+    check_labels(pd.Series([entry.label for entry in listing.entries], dtype="str"), listing.subject, options.classes)
+    entries, meaning = with_groups(listing, options.group_by)
+    read, refused = _decoded(listing, entries, options, progress)
+    refused = [*listing.refused, *refused]
+    if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
+        raise _too_many_refused(listing, refused, options)
+    manifest = made_manifest([_row(entry, read[entry.file]) for entry in entries if entry.file in read])
+    lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
+    if lost:
+        raise InputError(
+            f"{listing.subject}: every image of class {', '.join(map(repr, lost))} was refused: {_reasons(refused)}",
+            "Repair or replace these files, or leave the class out.",
+        )
+    listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
+    return Dataset(listing.root, manifest, listed, meaning, is_synthetic(listing.root))
+
+
+def is_synthetic(root: Path) -> bool:
+    """Whether the images below `root` were made by `trainables.data.synthetic`."""
+    with contextlib.suppress(OSError, ValueError):
+        mark = json.loads((root / SYNTHETIC_MARK).read_bytes())
+        return isinstance(mark, dict) and mark.get("synthetic") is True
+    return False
+
+
+def _decoded(
+    listing: Listing, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None
+) -> tuple[dict[str, _Read], list[tuple[str, str]]]:
+    """What was read, by file, and (file, reason) of what was refused."""
+    read, refused = dict[str, _Read](), list[tuple[str, str]]()
+
+    def one(entry: Entry) -> _Read:
+        return _summary(decode(listing.root / entry.file, options.max_pixels))
+
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="decode")
+    try:
+        futures: list[Future[_Read]] = [pool.submit(one, entry) for entry in entries]
+        for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
+            try:
+                read[entry.file] = future.result()
+            except RefusedImageError as error:
+                refused.append((entry.file, error.reason))
+            if progress is not None:
+                progress(done, len(entries))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    unclear = _unclear_range(read)
+    refused.extend(unclear.items())
+    return {file: one for file, one in read.items() if file not in unclear}, refused
+
+
+def _summary(decoded: Decoded) -> _Read:
+    height, width = decoded.pixels.shape[:2]
+    digest = content_hash(decoded.pixels)
+    return _Read(width, height, decoded.bytes, digest, decoded.assumed_bits, decoded.peak)
+
+
+def _unclear_range(read: dict[str, _Read]) -> dict[str, str]:
+    """File → reason for 16-bit images that look like 12-bit camera data beside others that use the full range."""
+    if not any(one.assumed_bits == 16 for one in read.values()):
+        return {}
+    return {
+        file: f"range unclear: no value above {one.peak}, while other 16-bit images of this dataset exceed 4095; "
+        "save it with 8 bits, or with a TIFF MaxSampleValue of 4095 or 65535"
+        for file, one in read.items()
+        if one.assumed_bits == 12
+    }
+
+
+def _row(entry: Entry, read: _Read) -> dict[str, object]:
+    return {
+        "file": entry.file,
+        "label": normalised(entry.label),
+        "group": entry.group,
+        "split": entry.split,
+        "width": read.width,
+        "height": read.height,
+        "bytes": read.bytes,
+        "content": read.content,
+        **{f"user_{name}": value for name, value in entry.extra.items()},
+    }
+
+
+def _too_many_refused(listing: Listing, refused: Sequence[tuple[str, str]], options: DatasetOptions) -> InputError:
+    total = len(listing.entries) + len(listing.refused)
+    return InputError(
+        f"{listing.subject}: {len(refused)} of {total} images were refused, expected at most "
+        f"{options.max_refused_share:.0%}: {_reasons(refused)}",
+        "Repair or remove these files, then run the same command again.",
+    )
+
+
+def _reasons(refused: Sequence[tuple[str, str]]) -> str:
+    counts = Counter(reason.partition(":")[0] for _, reason in refused)
+    examples = "".join(f"\n  {file}: {reason}" for file, reason in refused[:3])
+    return ", ".join(f"{count} × {kind}" for kind, count in counts.most_common()) + examples

@@ -1,0 +1,74 @@
+"""The manifest: a row for each image that is used, and what is derived from it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from orchestrator.store.errors import DamagedRecordError
+
+COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content")
+"""Of every manifest, in this order; columns of the user's own follow, named user_…"""
+_NUMBERS = ("width", "height", "bytes")
+
+
+def made_manifest(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Sort rows (mappings with all of COLUMNS and some user_… columns) by file; texts are str, numbers int64."""
+    extra = sorted({name for row in rows for name in row} - set(COLUMNS))
+    frame = pd.DataFrame(list(rows), columns=[*COLUMNS, *extra])
+    kinds = {name: "int64" if name in _NUMBERS else "str" for name in frame.columns}
+    return frame.astype(kinds).sort_values("file", ignore_index=True)
+
+
+def manifest_bytes(manifest: pd.DataFrame) -> bytes:
+    """The manifest as Parquet: `dataset/manifest.parquet`."""
+    target = io.BytesIO()
+    manifest.to_parquet(target, index=False, engine="pyarrow", compression="zstd")
+    return target.getvalue()
+
+
+def read_manifest(content: bytes) -> pd.DataFrame:
+    """Read what `manifest_bytes` wrote; raises DamagedRecordError."""
+    try:
+        manifest = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+    except Exception as error:  # the parser's errors have no common base
+        raise DamagedRecordError(f"dataset/manifest.parquet is not a whole Parquet file: {error}") from error
+    missing = [name for name in COLUMNS if name not in manifest.columns]
+    if missing:
+        raise DamagedRecordError(f"dataset/manifest.parquet lacks the columns {', '.join(missing)}")
+    return manifest
+
+
+def refused_csv(refused: pd.DataFrame) -> bytes:
+    """The refused files as CSV: `dataset/refused.csv`."""
+    return refused.to_csv(index=False, lineterminator="\n").encode()
+
+
+def fingerprint(manifest: pd.DataFrame) -> str:
+    """SHA-256 (64 hex digits) over the sorted pairs (content, label): independent of paths, groups and order.
+
+    Used for the rows of train and valid together, and for those of test by themselves.
+    """
+    pairs = sorted(zip(manifest["content"], manifest["label"], strict=True))
+    return hashlib.sha256(json.dumps(pairs, ensure_ascii=True).encode()).hexdigest()
+
+
+def verify_unchanged(root: Path, manifest: pd.DataFrame) -> list[str]:
+    """Faults of a study's data on a later day, by existence and size alone: no pixel is read. [] means unchanged."""
+    if not root.is_dir():
+        return [f"data root {root}: expected a folder, found none"]
+    faults = []
+    for file, size in zip(manifest["file"], manifest["bytes"], strict=True):
+        try:
+            found = (root / file).stat().st_size
+        except OSError as error:
+            faults.append(f"{file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}")
+            continue
+        if found != size:
+            faults.append(f"{file}: {found} bytes, expected {size}")
+    return faults

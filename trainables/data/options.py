@@ -1,0 +1,31 @@
+"""How a user's images are to be read: what cannot be seen from the files themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """Every field has an option of the same name on the command line.
+
+    group_by: "parent" (name of the file's folder), "none" (every image is its own group) or a regular expression whose
+        group named `group`, else whose first one, is searched for in the file's path; it goes before any column.
+    file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones.
+    data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
+        read; absolute paths are accepted only when it is given.
+    max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
+    max_refused_share: share (0–1) of the images that may be refused before the search stops.
+    classes: the classes that a study names; the data must have exactly these.
+    """
+
+    group_by: str | None = None
+    file_column: str | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    split_column: str | None = None
+    data_root: Path | None = None
+    max_pixels: int = 100_000_000
+    max_refused_share: float = 0.1
+    classes: tuple[str, ...] | None = None

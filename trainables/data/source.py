@@ -1,0 +1,69 @@
+"""Where a dataset comes from: a folder with labels.csv, class folders, or a table by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.store.errors import InputError
+from trainables.data.decode import IMAGE_SUFFIXES
+from trainables.data.folders import list_folders
+from trainables.data.listing import Listing, files_below, printable
+from trainables.data.options import DatasetOptions
+from trainables.data.table import TABLE_SUFFIXES, list_table
+
+
+def list_source(source: Path, options: DatasetOptions) -> Listing:
+    """List a source's images with label, group and split as far as it says them; decodes nothing. Raises InputError.
+
+    A folder that holds a file labels.csv (.tsv, .parquet) is read through that table, since class folders know no
+    groups; images that the table does not name are listed as not used.
+    """
+    source = source.expanduser()
+    if options.data_root is not None and not options.data_root.is_dir():
+        raise InputError(f"--data-root {options.data_root}: expected a folder, found none", "Correct the path.")
+    if source.is_dir():
+        table = _labels_table(source)
+        return (
+            list_folders(source, options.data_root)
+            if table is None
+            else _with_unnamed(list_table(table, options), source)
+        )
+    if not source.exists():
+        raise InputError(f"dataset {source}: expected a folder or a table, found nothing there", "Correct --data.")
+    if source.suffix.lower() not in TABLE_SUFFIXES:
+        raise InputError(
+            f"dataset {source}: expected a folder or a .csv, .tsv or .parquet table, found a file {source.name}",
+            "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
+        )
+    return list_table(source, options)
+
+
+def _labels_table(folder: Path) -> Path | None:
+    try:
+        tables = sorted(
+            path
+            for path in folder.iterdir()
+            if path.stem.lower() == "labels" and path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
+        )
+    except OSError as error:
+        raise InputError(
+            f"dataset {folder}: the folder cannot be read: {error.strerror}", "Change its permissions."
+        ) from error
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        raise InputError(f"dataset {folder}: holds {len(tables)} tables ({names})", f"Name one: --data {tables[0]}")
+    return tables[0] if tables else None
+
+
+def _with_unnamed(listing: Listing, folder: Path) -> Listing:
+    named = {entry.file for entry in listing.entries}
+    place = folder.resolve()
+    other = []
+    for path, _ in files_below(place):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        file = (place / path).relative_to(listing.root).as_posix() if place.is_relative_to(listing.root) else str(path)
+        if file not in named:
+            other.append((printable(file), "not named in the table: not used"))
+    return replace(listing, other=other)

@@ -1,0 +1,112 @@
+"""The frozen part's values for every view, computed once per key, chunk by chunk, and memory-mapped by all trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration
+from trainables.arrays import ArraySpec, ChunkedArrays
+from trainables.pixels import ViewReader
+from trainables.samples import Samples
+
+FEATURES_VERSION = 1
+CPU_BATCH, CUDA_BATCH = 16, 256
+CPU_CHUNK, CUDA_CHUNK = 64, 2048
+
+
+def feature_key(
+    samples: Samples,
+    configuration: Configuration,
+    pixels: str,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    layer: str,
+    shapes: tuple[tuple[int, ...], ...],
+) -> str:
+    """Covers everything that changes a feature: images, views, geometry, standardisation, network, cut, precision."""
+    return short_hash(
+        {
+            "version": FEATURES_VERSION,
+            "pixels": pixels,
+            "views": samples.views.tolist(),
+            "image_size": configuration.image_size,
+            "crops": configuration.crops,
+            "mean": mean,
+            "std": std,
+            "backbone": configuration.backbone,
+            "weights": configuration.weights,
+            "layer": layer,
+            "shapes": shapes,
+            "precision": configuration.precision,
+        },
+        20,
+    )
+
+
+def feature_store(
+    key: str, cache: Path, rows: int, shapes: tuple[tuple[int, ...], ...], precision: str, device: str
+) -> ChunkedArrays:
+    """The folder of a feature set; bfloat16 is stored as its bits in int16."""
+    dtype = "int16" if precision == "bf16" else "float32"
+    specs = [ArraySpec(f"frontier{index}", shape, dtype) for index, shape in enumerate(shapes)]
+    folder = cache / "features" / key
+    try:
+        return ChunkedArrays.load(folder)
+    except FileNotFoundError:
+        return ChunkedArrays(folder, specs, rows, CUDA_CHUNK if device == "cuda" else CPU_CHUNK)
+
+
+@torch.no_grad()
+def compute_chunk(store: ChunkedArrays, chunk: int, prefix: nn.Module, reader: ViewReader, precision: str) -> None:
+    """Run the frozen part over one chunk's views and write it.
+
+    Every batch has the same size: a tail is filled up by repeating its last row, because batch shapes change last bits
+    and a row's features should not depend on its neighbours.
+    """
+    rows = np.asarray(store.rows_of(chunk))
+    size = CUDA_BATCH if reader.device.type == "cuda" else CPU_BATCH
+    parts: list[list[np.ndarray]] = [[] for _ in store.specs]
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
+        with torch.autocast(reader.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            values = prefix(reader.batch(padded))
+        for part, value in zip(parts, values, strict=True):
+            part.append(_to_stored(value[: len(batch)], precision))
+    store.write(chunk, {spec.name: np.concatenate(part) for spec, part in zip(store.specs, parts, strict=True)})
+
+
+class StoredInputs:
+    """Frontier tensors read from the memory-mapped store, one gather per batch."""
+
+    def __init__(self, store: ChunkedArrays, precision: str, device: torch.device) -> None:
+        arrays = store.open()
+        self.arrays = [arrays[spec.name] for spec in store.specs]
+        self.precision = precision
+        self.device = device
+
+    def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Frontier tensors float32 [n, …] of rows int64 [n], on the device."""
+        index = rows.cpu().numpy()
+        return tuple(_from_stored(array[index], self.precision, self.device) for array in self.arrays)
+
+    def everything(self) -> torch.Tensor:
+        """The first tensor of all rows, float32 [rows, …], on the device; for pooled features, which are small."""
+        return _from_stored(np.ascontiguousarray(self.arrays[0]), self.precision, self.device)
+
+
+def _to_stored(value: torch.Tensor, precision: str) -> np.ndarray:
+    value = value.detach().contiguous().cpu()
+    if precision == "bf16":
+        return value.to(torch.bfloat16).view(torch.int16).numpy()
+    return value.to(torch.float32).numpy()
+
+
+def _from_stored(array: np.ndarray, precision: str, device: torch.device) -> torch.Tensor:
+    tensor = torch.from_numpy(array).to(device)
+    return tensor.view(torch.bfloat16).to(torch.float32) if precision == "bf16" else tensor

@@ -1,0 +1,203 @@
+"""A group of lanes trained in lockstep from epoch 0 to the last: the loop, its histories, its checkpoints' content."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.record import pack, unpack
+from orchestrator.store.schema import History
+from trainables.draws import epoch_order
+from trainables.heads import losses, predictions
+from trainables.learners import Lane, Learner
+from trainables.metrics import selection_scores
+from trainables.samples import Samples
+
+
+class Group:
+    """Trains `lanes` together. All have equal shapes, batch size, samples and selection; epochs may be raised later."""
+
+    def __init__(
+        self,
+        lanes: list[Lane],
+        learner: Learner,
+        samples: Samples,
+        epochs: int,
+        scoring_batch: int,
+        device: torch.device,
+    ) -> None:
+        first = lanes[0].configuration
+        self.lanes = lanes
+        self.learner = learner
+        self.samples = samples
+        self.epochs = epochs
+        self.scoring_batch = scoring_batch
+        self.device = device
+        self.batch_size = first.batch_size
+        self.selection = first.selection
+        self.valid_alone = first.balance == "class_weights"
+        self.classes = len(first.classes)
+        self.splits = tuple(samples.scoring)
+        self.epoch = 0
+        self.position = 0
+        self.seconds = 0.0
+        self.steps = 0
+        lane_count, valid = len(lanes), len(samples.scoring["valid"])
+        self._loss: list[np.ndarray] = []
+        self._confusion: list[np.ndarray] = []
+        self.logits = np.zeros((lane_count, valid, first.outputs), dtype=np.float16)
+        self.untrained_logits = self.logits
+        self.best = np.full(lane_count, -np.inf)
+        self.best_epoch = np.zeros(lane_count, dtype=np.int64)
+        self.diverged = np.full(lane_count, -1, dtype=np.int64)
+        self._labels = {name: samples.labels[rows] for name, rows in samples.scoring.items()}
+        self._order: torch.Tensor | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every epoch is trained and scored, or nothing is left that could learn."""
+        return len(self._loss) > self.epochs or bool((self.diverged >= 0).all())
+
+    def advance(self, seconds: float) -> None:
+        """Train and score for about this long; stops between steps, wherever in the epoch that is."""
+        started = time.monotonic()
+        while not self.is_done:
+            if len(self._loss) <= self.epoch:
+                self._score()
+            else:
+                self._step()
+            if time.monotonic() - started >= seconds:
+                break
+        self.seconds += time.monotonic() - started
+
+    def _step(self) -> None:
+        """One batch; the last, smaller one is used too. The epoch ends with its scoring, in the next call."""
+        order = self._epoch_order()
+        last = min(self.position + self.batch_size, order.shape[1])
+        self.learner.train(order[:, self.position : last], self.epoch + 1, self.position)
+        self.steps += 1
+        self.position = last
+        if last == order.shape[1]:
+            self.epoch, self.position, self._order = self.epoch + 1, 0, None
+
+    def _epoch_order(self) -> torch.Tensor:
+        """Rows int64 [lanes, training rows] of the epoch under way."""
+        if self._order is None:
+            seed, rows = self.lanes[0].configuration.study_seed, self.samples.training
+            orders = {
+                repeat: rows[epoch_order(seed, repeat, self.epoch + 1, len(rows))]
+                for repeat in {lane.repeat for lane in self.lanes}
+            }
+            stacked = np.stack([orders[lane.repeat] for lane in self.lanes])
+            self._order = torch.from_numpy(stacked).to(self.device)
+        return self._order
+
+    def _score(self) -> None:
+        lane_count, split_count = len(self.lanes), len(self.splits)
+        loss = np.empty((split_count, lane_count))
+        confusion = np.empty((split_count, lane_count, self.classes, self.classes), dtype=np.int32)
+        valid_logits = self.logits
+        for index, name in enumerate(self.splits):
+            logits = self._logits(self.samples.scoring[name])
+            truth = self._labels[name]
+            loss[index] = losses(logits, torch.from_numpy(truth).to(logits.device)).mean(dim=1).cpu().numpy()
+            confusion[index] = _confusion(truth, predictions(logits).cpu().numpy(), self.classes)
+            if name == "valid":
+                valid_logits = logits.to(torch.float16).cpu().numpy()
+        self._loss.append(loss)
+        self._confusion.append(confusion)
+        if self.epoch == 0:
+            self.untrained_logits = valid_logits
+        newly = ~np.isfinite(loss[:2]).all(axis=0) & (self.diverged < 0)
+        self.diverged[newly] = self.epoch
+        self._select(valid_logits)
+
+    def _logits(self, rows: np.ndarray) -> torch.Tensor:
+        """Logits [lanes, N, outputs]; every batch but the last has the same size."""
+        parts = [
+            self.learner.score(torch.from_numpy(rows[start : start + self.scoring_batch]).to(self.device))
+            for start in range(0, len(rows), self.scoring_batch)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _select(self, valid_logits: np.ndarray) -> None:
+        """Keep the logits of the epoch selected so far; a tie keeps the earlier epoch."""
+        for lane in range(len(self.lanes)):
+            row = History(self.splits, self._loss[-1][None, :, lane], self._confusion[-1][None, :, lane])
+            value = selection_scores(self.selection, row, self.valid_alone)[0]
+            if value > self.best[lane] or self.epoch == 0:
+                self.best[lane], self.best_epoch[lane] = value, self.epoch
+                self.logits[lane] = valid_logits[lane]
+
+    def history(self, lane: int) -> History:
+        """A lane's history so far; of a diverged lane up to the epoch before it diverged (epoch 0 at least)."""
+        rows = len(self._loss)
+        if self.diverged[lane] >= 0:
+            rows = max(1, min(rows, int(self.diverged[lane])))
+        loss = np.stack([row[:, lane] for row in self._loss[:rows]])
+        confusion = np.stack([row[:, lane] for row in self._confusion[:rows]])
+        return History(self.splits, loss, confusion)
+
+    def selected(self, lane: int) -> tuple[int, np.ndarray]:
+        """A lane's selected epoch and its valid logits float16 [N, outputs]; a diverged lane counts as untrained."""
+        if self.diverged[lane] >= 0:
+            return 0, self.untrained_logits[lane]
+        return int(self.best_epoch[lane]), self.logits[lane]
+
+    def to_bytes(self, meta: Mapping[str, Any]) -> bytes:
+        """The whole state as one record; `meta` is kept beside it."""
+        state = {
+            "repeats": [lane.repeat for lane in self.lanes],
+            "configurations": [lane.configuration.id for lane in self.lanes],
+            "epoch": self.epoch,
+            "position": self.position,
+            "seconds": self.seconds,
+        }
+        arrays = {
+            **self.learner.state(),
+            "history.loss": np.stack(self._loss) if self._loss else np.zeros((0,)),
+            "history.confusion": np.stack(self._confusion) if self._confusion else np.zeros((0,), np.int32),
+            "selected.logits": self.logits,
+            "untrained.logits": self.untrained_logits,
+            "selected.score": self.best,
+            "selected.epoch": self.best_epoch,
+            "diverged": self.diverged,
+        }
+        return pack({**meta, "group": state}, arrays)
+
+    def load(self, content: bytes, name: str) -> dict[str, Any]:
+        """Take over a checkpoint of the same lanes; returns its meta. Raises DamagedRecordError."""
+        meta, arrays = unpack(content, name)
+        state = meta.get("group", {})
+        lanes = [(lane.configuration.id, lane.repeat) for lane in self.lanes]
+        try:
+            found = list(zip(state["configurations"], state["repeats"], strict=True))
+            if found != lanes:
+                raise DamagedRecordError(f"{name} holds other repeats than expected")
+            self.learner.load(arrays)
+            self._loss = list(arrays["history.loss"])
+            self._confusion = list(arrays["history.confusion"])
+            self.logits = arrays["selected.logits"].copy()
+            self.untrained_logits = arrays["untrained.logits"]
+            self.best = arrays["selected.score"].copy()
+            self.best_epoch = arrays["selected.epoch"].copy()
+            self.diverged = arrays["diverged"].copy()
+            self.epoch, self.position = int(state["epoch"]), int(state["position"])
+            self.seconds = float(state["seconds"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise DamagedRecordError(f"{name} does not fit this bundle: {error}") from error
+        self._order = None
+        return meta
+
+
+def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """int32 [lanes, K, K] counts, rows the truth; truth [N], predicted [lanes, N]."""
+    lanes = len(predicted)
+    cell = (np.arange(lanes)[:, None] * classes + truth[None, :]) * classes + predicted
+    counts = np.bincount(cell.ravel(), minlength=lanes * classes * classes)
+    return counts.reshape(lanes, classes, classes).astype(np.int32)

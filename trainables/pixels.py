@@ -1,0 +1,116 @@
+"""Images decoded once, resized and cropped to a square, kept as uint8; and batches of views made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration
+from trainables.arrays import ArraySpec, ChunkedArrays
+from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
+from trainables.data.options import DatasetOptions
+from trainables.data.views import apply_views
+
+PIXELS_VERSION = 1
+CHUNK_IMAGES = 256
+_ARRAY = "pixels"
+
+
+def pixel_key(images: pd.DataFrame, configuration: Configuration) -> str:
+    """Covers the images' content and order, the stored size and the interpolation."""
+    return short_hash(
+        [PIXELS_VERSION, images["content"].tolist(), configuration.store_size, configuration.interpolation], 20
+    )
+
+
+def pixel_store(images: pd.DataFrame, configuration: Configuration, cache: Path) -> ChunkedArrays:
+    """The folder of stored squares uint8 [images, 3, S, S] with S the store size; it may not be written yet."""
+    side = configuration.store_size
+    spec = ArraySpec(_ARRAY, (3, side, side), "uint8")
+    return ChunkedArrays(cache / "pixels" / pixel_key(images, configuration), [spec], len(images), CHUNK_IMAGES)
+
+
+def write_pixels(
+    store: ChunkedArrays, chunk: int, images: pd.DataFrame, configuration: Configuration, data_root: Path, threads: int
+) -> None:
+    """Decode one chunk; raises InputError when a file is no longer what the manifest says."""
+    part = images.iloc[list(store.rows_of(chunk))]
+
+    def square(row: tuple[str, str]) -> np.ndarray:
+        file, content = row
+        path = data_root / file
+        try:
+            pixels = read_rgb(path, DatasetOptions.max_pixels)
+        except (RefusedImageError, OSError) as error:
+            raise InputError(f"{file} could be read when the study was made, but not now: {error}") from error
+        if content_hash(pixels) != content:
+            raise InputError(
+                f"{file} is not the image that the study was made from",
+                "Put the original file back, or make a new study from the changed data under another name.",
+            )
+        return to_square(pixels, configuration.store_size, configuration.interpolation).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        squares = list(pool.map(square, zip(part["file"], part["content"], strict=True)))
+    store.write(chunk, {_ARRAY: np.stack(squares)})
+
+
+def channel_statistics(
+    store: ChunkedArrays, images: Sequence[int]
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation per channel on a 0–1 scale over the given images, from exact integer sums."""
+    pixels = store.open()[_ARRAY]
+    total, squares, count = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 0
+    for index in images:
+        image = pixels[index].astype(np.int64)
+        total += image.sum(axis=(1, 2))
+        squares += (image**2).sum(axis=(1, 2))
+        count += image[0].size
+    mean = total / count / 255.0
+    std = np.sqrt(np.maximum(squares / count / 255.0**2 - mean**2, 1e-12))
+    return _triple(mean), _triple(std)
+
+
+class ViewReader:
+    """Makes standardised batches of views on the device from the stored squares."""
+
+    def __init__(
+        self,
+        store: ChunkedArrays,
+        views: np.ndarray,
+        configuration: Configuration,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+    ) -> None:
+        self.pixels = store.open()[_ARRAY]
+        self.views = views
+        self.image_size = configuration.image_size
+        self.crops = configuration.crops
+        self.device = device
+        self.mean = torch.tensor(list(mean), device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(list(std), device=device).view(1, 3, 1, 1)
+
+    def batch(self, rows: np.ndarray) -> torch.Tensor:
+        """Images float32 [n, 3, image_size, image_size] of rows int64 [n], channels last in memory."""
+        chosen = self.views[rows]
+        squares = torch.from_numpy(self.pixels[chosen[:, 0]]).to(self.device)
+        numbers = torch.from_numpy(chosen[:, 1].astype(np.int64)).to(self.device)
+        moved = apply_views(squares, numbers, self.image_size, self.crops)
+        images = moved.to(torch.float32).div_(255.0).sub_(self.mean).div_(self.std)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The pixels as a frontier: what `batch` gives, for learners."""
+        return (self.batch(rows.cpu().numpy()),)
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])

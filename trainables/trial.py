@@ -1,0 +1,160 @@
+"""The thin adapter between a bundle and Ray Tune: one trial is one bundle; actors are reused for the next."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.tune import Trainable
+
+from orchestrator.store.errors import OrchError
+from orchestrator.store.leases import Lease
+from orchestrator.store.storage import LocalStorage
+from trainables.bundle import BundleRun, SupersededError, note_failure
+from trainables.places import Places
+from trainables.recipe import device_name
+from trainables.work import Work, owed_repeats
+from trainables.workbench import Workbench
+
+REPORT_EVERY_S = 1.0
+
+_bench: tuple[tuple[str, Places], Workbench] | None = None
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a trial is told; `over` is the number of the lease that the driver saw as free (0: none yet)."""
+
+    study: str
+    places: Places
+    work: Work
+    over: int
+    layer: str = ""
+
+
+def device_here() -> torch.device:
+    """The GPU that Ray gave this process, else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() and ray.get_gpu_ids() else torch.device("cpu")
+
+
+def workbench(study: str, places: Places) -> Workbench:
+    """This process's workbench; kept between trials and tasks of the same study."""
+    global _bench
+    if _bench is None or _bench[0] != (study, places):
+        torch.set_num_threads(1)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        _bench = ((study, places), Workbench(LocalStorage(Path(study)), places, device_here()))
+    return _bench[1]
+
+
+@ray.remote(num_cpus=0)
+class StopFlag:
+    """Tells every trial of one driver, on whatever node, that it is time to write its checkpoint and end."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def raise_it(self) -> None:
+        self.raised = True
+
+    def is_raised(self) -> bool:
+        return self.raised
+
+
+class BundleTrial(Trainable):
+    """Trains one bundle in steps of about a second. Every failure is kept in the study; none reaches Ray."""
+
+    outcome: str
+    run: BundleRun | None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        if self.run is None and self.outcome == "":
+            self._open()
+        if self.run is not None and self.outcome == "":
+            self._advance(self.run)
+        epochs = self.run.epochs_trained if self.run is not None else 0
+        return {"done": self.outcome != "", "outcome": self.outcome, "epochs_total": epochs, "bundle": self.bundle}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: a bundle's checkpoints lie in the study."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: as above."""
+
+    def cleanup(self) -> None:
+        if self.run is not None and self.outcome == "":
+            self.outcome = "stopped"
+            self.run.stop()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self.assignment: Assignment = config["assignment"]
+        self.flag = config["flag"]
+        self.bundle = str(self.assignment.work.key)
+        self.run = None
+        self.outcome = ""
+
+    def _open(self) -> None:
+        """Take the lease as the first act; a bundle that somebody else holds or finished is handed back."""
+        work = self.assignment.work
+        bench = workbench(self.assignment.study, self.assignment.places)
+        if not owed_repeats(bench.storage, work):
+            self.outcome = "finished"
+            return
+        lease = Lease.take(bench.storage, work.key, self.assignment.over, device_name(bench.device))
+        if lease is None:
+            self.outcome = "busy"
+            return
+        try:
+            self.run = BundleRun(bench, work, lease, self.assignment.layer)
+        except Exception as error:
+            note_failure(bench.storage, work.key, lease.number, error, "exception")
+            lease.release({}, work.epochs)
+            self.outcome = "failed"
+
+    def _advance(self, run: BundleRun) -> None:
+        try:
+            if ray.get(self.flag.is_raised.remote()):
+                run.stop()
+                self.outcome = "stopped"
+            elif run.advance(REPORT_EVERY_S):
+                self.outcome = "finished"
+        except SupersededError:
+            self.outcome = "superseded"
+        except OrchError as error:
+            run.fail(error)
+            self.outcome = "failed"
+        except Exception as error:
+            run.fail(error, "memory" if isinstance(error, MemoryError) else "exception")
+            self.outcome = "failed"
+
+
+def _feature_chunk(study: str, places: Places, configuration_id: str, partition: str, layer: str, chunk: int) -> int:
+    """One chunk of features on this process's device; returns its number."""
+    bench = workbench(study, places)
+    frozen = bench.frozen_ready(bench.configuration(configuration_id), partition, layer)
+    bench.compute(frozen, chunk)
+    return chunk
+
+
+def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> int:
+    """One chunk of decoded images; returns its number."""
+    bench = workbench(study, places)
+    bench.write_pixels(bench.configuration(configuration_id), partition, chunk, threads=1)
+    return chunk
+
+
+feature_task = ray.remote(max_retries=2)(_feature_chunk)
+pixel_task = ray.remote(max_retries=2)(_pixel_chunk)

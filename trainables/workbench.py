@@ -1,0 +1,309 @@
+"""What one process keeps open to compute features and to train: samples, network, cut, stores. One per process.
+
+The flow here is the product's: samples → stored squares → network divided at a cut → features → what learners read.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.storage import LocalStorage, Storage
+from search_spaces.resolve import BackboneFacts
+from trainables.arrays import ChunkedArrays
+from trainables.backbone import facts_of, open_backbone
+from trainables.data.dataset import read_manifest
+from trainables.data.partition import Partition, splits
+from trainables.features import StoredInputs, compute_chunk, feature_key, feature_store
+from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, whole
+from trainables.learners import Inputs
+from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.places import Places, weights_choice
+from trainables.samples import Samples, collect
+from trainables.tracing import UntraceableError
+from trainables.weights import calibrate
+
+CALIBRATION_IMAGES = 64
+MEMORY_SHARE = 0.5
+DISK_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen part of one configuration on one partition: where it ends and where its values lie."""
+
+    configuration: Configuration
+    samples: Samples
+    pixels: ChunkedArrays
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    layer: str
+    shapes: tuple[tuple[int, ...], ...]
+    features: ChunkedArrays | None
+    """None where the pixels themselves are the frontier."""
+
+    @property
+    def key(self) -> str:
+        return self.features.folder.name if self.features else f"{self.pixels.folder.name}-{PIXELS}"
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a group of lanes learns from, on the device."""
+
+    samples: Samples
+    labels: torch.Tensor
+    weights: torch.Tensor | None
+    width: int
+    features: torch.Tensor | None
+    """float32 [rows, D] where nothing of the backbone is trained."""
+    inputs: Inputs | None
+    suffix: nn.Module | None
+    layer: str
+
+
+class Workbench:
+    """Opens things of a study once and hands them out; `storage` is the study, `places` this machine's folders."""
+
+    def __init__(self, storage: Storage, places: Places, device: torch.device) -> None:
+        self.storage = storage
+        self.places = places
+        self.device = device
+        self._manifest: pd.DataFrame | None = None
+        self._partitions: dict[str, Partition] = {}
+        self._configurations: dict[str, Configuration] = {}
+        self._samples: dict[str, Samples] = {}
+        self._networks: dict[str, nn.Module] = {}
+        self._cuts: dict[str, list[Cut]] = {}
+        self._divisions: dict[str, Division] = {}
+        self._materials: dict[str, Material] = {}
+
+    def configuration(self, configuration_id: str) -> Configuration:
+        if configuration_id not in self._configurations:
+            path = layout.configuration(configuration_id)
+            self._configurations[configuration_id] = parse_toml(Configuration, self.storage.read(path), path)
+        return self._configurations[configuration_id]
+
+    def samples(self, configuration: Configuration, partition_id: str) -> Samples:
+        """Laid out once per setting that changes them."""
+        c = configuration
+        key = short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
+        if key not in self._samples:
+            if self._manifest is None:
+                self._manifest = read_manifest(self.storage.read(layout.MANIFEST))
+            if partition_id not in self._partitions:
+                content = self.storage.read(layout.partition(partition_id))
+                self._partitions[partition_id] = Partition.from_bytes(content)
+            split = splits(self._manifest, self._partitions[partition_id])
+            self._samples[key] = collect(self._manifest, split, configuration)
+        return self._samples[key]
+
+    def pixels(self, configuration: Configuration, partition_id: str) -> ChunkedArrays:
+        return pixel_store(self.samples(configuration, partition_id).images, configuration, self.places.cache)
+
+    def write_pixels(self, configuration: Configuration, partition_id: str, chunk: int, threads: int) -> None:
+        """Decode one chunk of images into the store, if it is still missing."""
+        store = self.pixels(configuration, partition_id)
+        store.prepare()
+        if chunk in store.missing():
+            images = self.samples(configuration, partition_id).images
+            write_pixels(store, chunk, images, configuration, self.places.data_root, threads)
+
+    def frozen(self, configuration: Configuration, partition_id: str, layer: str = "") -> Frozen:
+        """Decide where the frozen part ends (or take `layer`, from a recipe). The stored squares must be complete."""
+        samples = self.samples(configuration, partition_id)
+        store = self.pixels(configuration, partition_id)
+        mean, std = self._standardisation(configuration, samples, store)
+        if configuration.unfrozen == 0:
+            shapes: tuple[tuple[int, ...], ...] = ((self.facts(configuration).feature_width,),)
+            chosen = FEATURES
+        else:
+            cut = self._cut(configuration, samples.rows, layer)
+            shapes, chosen = cut.shapes, cut.layer
+        features = None
+        if chosen != PIXELS:
+            key = feature_key(
+                samples, configuration, pixel_key(samples.images, configuration), mean, std, chosen, shapes
+            )
+            features = feature_store(
+                key, self.places.cache, samples.rows, shapes, configuration.precision, self.device.type
+            )
+        return Frozen(configuration, samples, store, mean, std, chosen, shapes, features)
+
+    def compute(self, frozen: Frozen, chunk: int) -> None:
+        """Run the frozen part over one chunk of views, if it is still missing."""
+        if frozen.features is None:
+            return
+        frozen.features.prepare()
+        if chunk in frozen.features.missing():
+            prefix = self._prefix(frozen)
+            compute_chunk(frozen.features, chunk, prefix, self._reader(frozen), frozen.configuration.precision)
+
+    def frozen_ready(self, configuration: Configuration, partition_id: str, layer: str = "") -> Frozen:
+        """`frozen`, after storing whatever squares are missing on this machine."""
+        for chunk in self.pixels(configuration, partition_id).missing():
+            self.write_pixels(configuration, partition_id, chunk, threads=1)
+        return self.frozen(configuration, partition_id, layer)
+
+    def material(self, configuration: Configuration, partition_id: str, layer: str = "") -> Material:
+        """Everything a learner needs; computes whatever part of it is missing on this machine."""
+        frozen = self.frozen_ready(configuration, partition_id, layer)
+        key = short_hash([frozen.key, configuration.unfrozen, configuration.balance])
+        if key not in self._materials:
+            for chunk in frozen.features.missing() if frozen.features else []:
+                self.compute(frozen, chunk)
+            self._materials.clear()
+            self._materials[key] = self._opened(frozen)
+        return self._materials[key]
+
+    def facts(self, configuration: Configuration) -> BackboneFacts:
+        """The backbone's size, without its weights."""
+        return _facts(configuration.backbone, configuration.image_size)
+
+    def close(self) -> None:
+        """Let go of networks and arrays, before another study or device."""
+        for kept in (self._materials, self._divisions, self._cuts, self._networks, self._samples):
+            kept.clear()
+
+    def _opened(self, frozen: Frozen) -> Material:
+        samples, configuration = frozen.samples, frozen.configuration
+        labels = torch.from_numpy(samples.labels).to(self.device)
+        weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(self.device)
+        width = self.facts(configuration).feature_width
+        inputs: Inputs
+        if frozen.features is None:
+            inputs = self._reader(frozen)
+        else:
+            inputs = StoredInputs(frozen.features, configuration.precision, self.device)
+            if configuration.unfrozen == 0:
+                return Material(samples, labels, weights, width, inputs.everything(), None, None, frozen.layer)
+        suffix = self._division(frozen).suffix
+        return Material(samples, labels, weights, width, None, inputs, suffix, frozen.layer)
+
+    def _reader(self, frozen: Frozen) -> ViewReader:
+        return ViewReader(
+            frozen.pixels, frozen.samples.views, frozen.configuration, frozen.mean, frozen.std, self.device
+        )
+
+    def _standardisation(
+        self, configuration: Configuration, samples: Samples, store: ChunkedArrays
+    ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        if configuration.standardisation == "weights":
+            if configuration.mean is None or configuration.std is None:
+                raise InputError(f"configuration {configuration.id} has no mean and std of its weights")
+            return configuration.mean, configuration.std
+        return channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())
+
+    def _cut(self, configuration: Configuration, rows: int, layer: str) -> Cut:
+        key = short_hash([configuration.backbone, configuration.image_size, configuration.unfrozen])
+        if key not in self._cuts:
+            network = self._meta_network(configuration)
+            try:
+                self._cuts[key] = cuts(network, configuration.image_size, configuration.unfrozen)
+            except UntraceableError:
+                self._cuts[key] = [whole(network, configuration.image_size, configuration.unfrozen)]
+        candidates = self._cuts[key]
+        for cut in candidates:
+            if cut.layer == layer:
+                return cut
+        return next(
+            (cut for cut in candidates if cut.is_pixels or self._fits(cut, rows, configuration)), candidates[-1]
+        )
+
+    def _fits(self, cut: Cut, rows: int, configuration: Configuration) -> bool:
+        """Features are read at random, so they must fit in memory (page cache) as well as on the disk."""
+        size = rows * cut.values_per_view * (2 if configuration.precision == "bf16" else 4)
+        self.places.cache.mkdir(parents=True, exist_ok=True)
+        disk = shutil.disk_usage(self.places.cache).free
+        return size <= MEMORY_SHARE * psutil.virtual_memory().total and size <= DISK_SHARE * disk
+
+    def _meta_network(self, configuration: Configuration) -> nn.Module:
+        return self._network(configuration, None)
+
+    def _prefix(self, frozen: Frozen) -> nn.Module:
+        if frozen.configuration.unfrozen == 0:
+            return _Pooled(self._network(frozen.configuration, frozen))
+        return self._division(frozen).prefix
+
+    def _division(self, frozen: Frozen) -> Division:
+        configuration = frozen.configuration
+        key = short_hash(
+            [
+                configuration.backbone,
+                configuration.weights,
+                frozen.pixels.folder.name,
+                frozen.layer,
+                configuration.unfrozen,
+            ]
+        )
+        if key not in self._divisions:
+            self._divisions.clear()
+            network = self._network(configuration, frozen)
+            try:
+                found = cuts(network, configuration.image_size, configuration.unfrozen)
+            except UntraceableError:
+                found = [whole(network, configuration.image_size, configuration.unfrozen)]
+            self._divisions[key] = next(cut for cut in found if cut.layer == frozen.layer).build()
+        return self._divisions[key]
+
+    def _network(self, configuration: Configuration, frozen: Frozen | None) -> nn.Module:
+        """The backbone with its weights, on the device, in eval mode; freshly initialised ones are calibrated."""
+        fresh = configuration.weights.startswith("init:")
+        place = frozen.pixels.folder.name if fresh and frozen else ""
+        key = short_hash([configuration.backbone, configuration.weights, configuration.image_size, place])
+        if key not in self._networks:
+            self._networks.clear()
+            choice = weights_choice("none" if fresh else self.places.weights)
+            opened = open_backbone(configuration.backbone, choice, configuration.study_seed, configuration.image_size)
+            if opened.facts.weights != configuration.weights:
+                raise InputError(
+                    f"weights of {configuration.backbone}: the study was made with {configuration.weights}, "
+                    f"found {opened.facts.weights}",
+                    "Give the same file again with --weights FILE, or start a new study.",
+                )
+            network = opened.module.to(self.device)
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if fresh and frozen is not None:
+                self._calibrate(network, frozen, key)
+            self._networks[key] = network
+        return self._networks[key]
+
+    def _calibrate(self, network: nn.Module, frozen: Frozen, key: str) -> None:
+        """Norm statistics of fresh weights from the first training images; kept, so that workers share the bits."""
+        cache = LocalStorage(self.places.cache)
+        path = f"weights/{key}.safetensors"
+        if not cache.local(path).exists():
+            images = np.unique(frozen.samples.training)[:CALIBRATION_IMAGES]
+            reader = self._reader(frozen)
+            calibrate(network, [reader.batch(images[start : start + 16]) for start in range(0, len(images), 16)])
+            state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+            cache.create(path, save(state))
+        network.load_state_dict(load_file(cache.local(path)))
+
+
+class _Pooled(nn.Module):
+    """The whole backbone as a prefix: a tuple of its one output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.network(images),)
+
+
+@lru_cache(maxsize=32)
+def _facts(backbone: str, image_size: int) -> BackboneFacts:
+    return facts_of(backbone, "none", 0, image_size)
