@@ -53,7 +53,7 @@ class Charts:
             f'<div class="frame"><div class="scroll" tabindex="0" role="group" aria-label="Chart">'
             f'<div class="chart" id="chart-{number}" role="img" aria-label="{text(first.label)}" '
             f'data-payload="payload-{number}" data-control="{text(control)}" data-name="figure-{number + 1}" '
-            f'data-title="{text(plot_text(f"{self._study}: {title}"))}" '
+            f'data-title="{text(f"{plot_text(self._study)}<br>{plot_text(title)}")}" '
             f'style="height:{height}px;min-width:{min_width}px"></div></div>'
             f'<div class="actions"><details class="data" data-chart="chart-{number}"><summary>Data</summary></details>'
             f'<button type="button" data-svg="chart-{number}">SVG</button>'
@@ -97,5 +97,8 @@ def _rounded(values: np.ndarray) -> list[Any]:
     finite = np.isfinite(values)
     largest = float(np.abs(values[finite]).max(initial=0.0))
     decimals = _DIGITS if largest == 0 else _DIGITS - math.floor(math.log10(largest))
-    rounded: list[Any] = np.round(values, decimals).tolist()
-    return rounded if finite.all() else list(plain(rounded))
+    rounded = np.round(values, decimals)
+    if not finite.all():
+        rounded = rounded.astype(object)
+        rounded[~finite] = None
+    return list(rounded.tolist())

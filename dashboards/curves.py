@@ -171,12 +171,18 @@ def _panel_traces(panel: Panel, suffix: str) -> list[Spec]:
 
 def _limits(panels: Sequence[Panel], metric: Metric) -> tuple[float, float]:
     """One range for all panels; a loss that runs away is cut at 2.5 times the untrained one: the rest stays legible."""
-    values = np.concatenate([np.concatenate([p.train.mean, p.valid.mean, p.best_values]) for p in panels])
+    values = np.concatenate([np.concatenate([*_edges(p.train), *_edges(p.valid), p.best_values]) for p in panels])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if metric == "loss":
         high = min(high, 2.5 * max(panel.untrained for panel in panels))
     margin = 0.06 * max(high - low, 1e-6)
     return low - margin, high + margin
+
+
+def _edges(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper edge of a band; the mean itself where n < 2."""
+    std = np.nan_to_num(curve.std)
+    return curve.mean - std, curve.mean + std
 
 
 def _note(content: str, x: float, y: float, across: str, down: str, size: int, shift: int = 0) -> Spec:

@@ -11,9 +11,8 @@ import pandas as pd
 
 from dashboards.chart import Variant
 from dashboards.markup import METRIC_NAMES, depth_text, lr_text
-from dashboards.palette import HEAT, INK, MUTED, Spec, axis, layout
+from dashboards.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.summary import ConfigurationSummary, Statistic
-from trainables.metrics import is_loss
 
 VALUES: dict[str, str] = {**{str(key): name for key, name in METRIC_NAMES.items()}, "epoch": "Best epoch"}
 """What a heat map may show, by key."""
@@ -86,6 +85,13 @@ def heat_figure(part: pd.DataFrame, key: str, limits: tuple[float, float]) -> Sp
         + f"{VALUES[key]} %{{z:.4f}} ± %{{customdata[0]}}<br>n = %{{customdata[1]}}<extra></extra>",
         "hoverongaps": False,
     }
+    shapes = []
+    best = _best(part, key)
+    if best is not None:
+        x, y = batches.index(best.batch_size), lrs.index(best.lr)
+        shown[y][x] = f"<b>{shown[y][x]}</b>"
+        edge = {"type": "rect", "x0": x - 0.49, "x1": x + 0.49, "y0": y - 0.49, "y1": y + 0.49}
+        shapes.append({**edge, "line": {"color": VALID, "width": 3}, "fillcolor": "rgba(0,0,0,0)"})
     words = {
         "type": "scatter",
         "mode": "text",
@@ -96,12 +102,6 @@ def heat_figure(part: pd.DataFrame, key: str, limits: tuple[float, float]) -> Sp
         "hoverinfo": "skip",
         "meta": "on heat map",
     }
-    shapes = []
-    best = _best(part, key)
-    if best is not None:
-        x, y = batches.index(best.batch_size), lrs.index(best.lr)
-        edge = {"type": "rect", "x0": x - 0.49, "x1": x + 0.49, "y0": y - 0.49, "y1": y + 0.49}
-        shapes.append({**edge, "line": {"color": INK, "width": 2.5}, "fillcolor": "rgba(0,0,0,0)"})
     across = axis(
         tickvals=list(range(len(batches))),
         ticktext=[str(batch) for batch in batches],
@@ -174,7 +174,7 @@ def _statistic(member: ConfigurationSummary, key: str) -> Statistic | None:
 
 
 def _lower_is_better(key: str) -> bool:
-    return any(is_loss(metric) for metric in METRIC_NAMES if metric == key)
+    return key == "loss"
 
 
 def _best(part: pd.DataFrame, key: str) -> _Point | None:

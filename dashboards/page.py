@@ -14,12 +14,13 @@ from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, 
 from dashboards.palette import DARK
 from dashboards.script import SCRIPT
 from dashboards.style import STYLE
-from orchestrator.edges import EdgeNote
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-from orchestrator.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.summary import ConfigurationSummary, EdgeNote, Summary, summarise
 
 _CURVES: tuple[Metric, ...] = ("loss", "accuracy", "balanced_accuracy")
+_EDGES = 4
+"""Notes on edges shown before the rest is folded."""
 _SECTIONS = {
     "answer": "Answer",
     "progress": "Progress",
@@ -166,24 +167,26 @@ def _answer(summary: Summary, partition: str, charts: Charts) -> str:
 
 
 def _edges(notes: Sequence[EdgeNote], members: Sequence[ConfigurationSummary]) -> str:
-    """Notes on the configurations of the table first; the others are folded away."""
+    """A few notes on the configurations of the table, best first; the others are folded away."""
     if not notes:
         return ""
-    listed = {(member.configuration.backbone, *member.depth) for member in members}
-    lines: dict[bool, list[str]] = {True: [], False: []}
+    order = {(member.configuration.backbone, *member.depth): place for place, member in enumerate(members)}
+    lines = []
     for note in notes:
         key = note.backbone, note.strategy, note.non_linearities, note.unfrozen
         value = lr_text(note.best) if note.setting == "lr" else f"{note.best:g}"
         name = "lr" if note.setting == "lr" else "batch size"
         where = f"{depth_text(key[1:])} on {backbone_text(note.backbone)}"
-        lines[key in listed].append(
+        line = (
             f"<li>{text(where)}: the best {name}, {value}, is the {note.edge} tried. "
             f"<code>{text(note.option)}</code> extends the grid.</li>"
         )
-    shown = f'<ul class="notes">{"".join(lines[True])}</ul>' if lines[True] else ""
-    folded = "".join(lines[False])
-    if folded:
-        shown += f'<details><summary>{len(lines[False])} more</summary><ul class="notes">{folded}</ul></details>'
+        lines.append((order.get(key, len(order)), line))
+    ordered = [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+    shown = f'<ul class="notes">{"".join(ordered[:_EDGES])}</ul>'
+    if ordered[_EDGES:]:
+        more = f'<ul class="notes">{"".join(ordered[_EDGES:])}</ul>'
+        shown += f"<details><summary>{len(ordered) - _EDGES} more</summary>{more}</details>"
     return f"<h3>Best values at the edge of their grid</h3>{shown}"
 
 

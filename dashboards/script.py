@@ -157,10 +157,12 @@ document.addEventListener("click", async event => {
   } else if (button.dataset.svg) {
     const chart = byId(button.dataset.svg);
     const {spec} = await variant(chart);
-    const margin = {...spec.layout.margin, t: spec.layout.margin.t + 26};
-    const title = {text: chart.dataset.title, x: 0.01, y: 0.98, yanchor: "top", font: {size: 12}};
+    const choice = document.querySelector('select[data-sets="' + chart.dataset.control + '"]');
+    const shown = chart.dataset.title + (choice ? ", " + choice.selectedOptions[0].textContent.toLowerCase() : "");
+    const margin = {...spec.layout.margin, t: spec.layout.margin.t + 40};
+    const title = {text: shown, x: 0.01, y: 1, yanchor: "top", pad: {t: 14}, font: {size: 12}};
     Plotly.downloadImage({data: spec.data, layout: {...spec.layout, margin, title}}, {format: "svg",
-      filename: chart.dataset.name, width: chart.clientWidth, height: spec.layout.height + 26});
+      filename: chart.dataset.name, width: chart.clientWidth, height: spec.layout.height + 40});
   }
 });
 

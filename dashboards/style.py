@@ -52,6 +52,7 @@ button:hover,select:hover{background:var(--wash)}
 :focus-visible{outline:2px solid var(--train);outline-offset:2px}
 .controls{display:flex;flex-wrap:wrap;gap:8px 20px;margin:10px 0 14px}
 .scroll{overflow-x:auto;max-width:100%}
+.scroll+.reading{margin-top:10px}
 table{border-collapse:collapse;font:14px/1.45 var(--sans);font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:0 0 6px}
 th,td{text-align:left;padding:5px 16px 5px 0;vertical-align:top;border-bottom:1px solid var(--rule)}
@@ -126,6 +127,8 @@ table.best .apart{border-left:0}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
 @media print{.bar,.actions,.controls,.skip{display:none}body{font-size:10.5pt}
 main,.masthead,footer{max-width:none;padding:0}
-section{padding:14px 0}.panel,.frame{break-inside:avoid}.scroll{overflow:visible}}
+section{padding:14px 0}table.best{font-size:7.5pt}
+table.best td,table.best th{white-space:normal;padding-right:6px}
+.panel,.frame{break-inside:avoid}.scroll{overflow:visible}}
 """
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from search_spaces.overrides import Overrides
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Space
-from trainables.backbone import facts_of, resolve_name
+from trainables.backbone import facts_of, open_backbone, resolve_name
 from trainables.places import weights_choice
 
 Triple = tuple[float, float, float]
@@ -42,6 +43,13 @@ class Asked:
             versions=versions(),
             revision=revision(),
         )
+
+
+def check_asked(space: Space, backbones: tuple[str, ...], overrides: Overrides) -> None:
+    """What can be said without the data: unknown backbones, values that no search could use. Raises InputError."""
+    for backbone in backbones:
+        points(space, backbone, overrides, small=False)
+        resolve_name(settled_name(space, backbone))
 
 
 def resolve_asked(
@@ -97,28 +105,39 @@ def _facts(
     mean: Triple | None,
     std: Triple | None,
 ) -> tuple[BackboneFacts, str, str]:
-    """Facts of a backbone, where its weights come from, and a note for the user."""
+    """Facts of a backbone, where its weights come from, and a note for the user. A file that the study does not know
+    yet is opened once, so that another network's weights are refused before anything is made of them."""
     resolved = resolve_name(name)
     fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
     if weights is None and study.record.synthetic and _was_fresh(study, resolved):
         return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+    choice = weights_choice(weights or "hub")
     try:
-        facts = facts_of(resolved, weights_choice(weights or "hub"), seed, None, mean, std)
+        facts = facts_of(resolved, choice, seed, None, mean, std)
     except InputError:
         if weights is not None or not study.record.synthetic:
             raise
         return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+    if isinstance(choice, Path) and not _is_known(study, facts):
+        open_backbone(resolved, choice, seed, None, mean, std)
     return facts, weights or "hub", fresh if weights == "none" else ""
 
 
 def _was_fresh(study: Study, backbone: str) -> bool:
     """Whether the study already has configurations of this backbone with fresh weights: then the hub is not asked."""
+    first = next((c for c in _configurations(study) if c.backbone == backbone), None)
+    return first is not None and first.weights.startswith("init:")
+
+
+def _is_known(study: Study, facts: BackboneFacts) -> bool:
+    """Whether the study already trained this backbone with these weights."""
+    return any((c.backbone, c.weights) == (facts.name, facts.weights) for c in _configurations(study))
+
+
+def _configurations(study: Study) -> Iterator[Configuration]:
     for file in study.storage.list(layout.CONFIGURATIONS):
         path = f"{layout.CONFIGURATIONS}/{file}"
-        configuration = parse_toml(Configuration, study.storage.read(path), path)
-        if configuration.backbone == backbone:
-            return configuration.weights.startswith("init:")
-    return False
+        yield parse_toml(Configuration, study.storage.read(path), path)
 
 
 def weights_place(weights: str) -> str:

@@ -5,6 +5,8 @@ Nothing of Tune's own experiment state is used: it lies in a temporary folder an
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -34,6 +36,14 @@ RETRIES = 2
 """How often a bundle that failed with an exception is tried again within one search."""
 BUSY_RETRY_S = 2.0
 TRIALS_PER_GPU = 4
+_ENVIRONMENT = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+"""Ray's settings where the user has none: quiet, and nothing of Tune's own kept. Its token stays on by default."""
 
 
 @dataclass
@@ -80,6 +90,7 @@ class OwedWork(Searcher):
         self.tally = tally
         self.error: OrchError | None = None
         self._make = make
+        self._settings = stage.bench.configuration
         self._watch = StaleWatch()
         self._in_hand: dict[str, Work] = {}
         self._tries: dict[Work, int] = {}
@@ -95,26 +106,38 @@ class OwedWork(Searcher):
             self.error = error
             return Searcher.FINISHED
 
+    def has_work(self) -> bool:
+        """Whether a bundle could be handed out now; finished ones are dropped on the way."""
+        return self._pick() is not None
+
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
+        found = self._pick()
+        if found is not None:
+            work, over = found
+            self.waiting.remove(work)
+            self._in_hand[trial_id] = work
+            layer = self.stage.layer(work.key.partition, self._settings(work.key.configuration))
+            return self._make(work, over, layer)
+        # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
+        return None if self._in_hand else Searcher.FINISHED
+
+    def _pick(self) -> tuple[Work, int] | None:
+        """The next bundle that is owed, ready and free, with the number of its last lease."""
         now = time.monotonic()
         for work in list(self.waiting):
-            if self._not_before.get(work, 0.0) > now or not self.stage.is_ready(
-                work.key.partition, work.key.configuration
-            ):
+            if self._not_before.get(work, 0.0) > now:
                 continue
-            self._not_before[work] = now + BUSY_RETRY_S
+            if not self.stage.is_ready(work.key.partition, self._settings(work.key.configuration)):
+                continue
             if not owed_repeats(self.storage, work):
                 self.waiting.remove(work)
                 self.tally.finished += 1
                 continue
             lease = current_lease(self.storage, work.key)
-            if not self._watch.is_free(work.key, lease):
-                continue
-            self.waiting.remove(work)
-            self._in_hand[trial_id] = work
-            layer = self.stage.layer(work.key.partition, work.key.configuration)
-            return self._make(work, lease.number if lease else 0, layer)
-        return None if self.waiting or self._in_hand else Searcher.FINISHED
+            if self._watch.is_free(work.key, lease):
+                return work, lease.number if lease else 0
+            self._not_before[work] = now + BUSY_RETRY_S
+        return None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         work = self._in_hand.pop(trial_id, None)
@@ -125,6 +148,7 @@ class OwedWork(Searcher):
         if outcome == "finished":
             self.tally.finished += 1
         elif outcome in ("busy", "superseded"):
+            self._not_before[work] = time.monotonic() + BUSY_RETRY_S
             self.waiting.append(work)
         elif outcome == "failed":
             self._tries[work] = self._tries.get(work, 0) + 1
@@ -173,11 +197,10 @@ class _Watcher(Callback):
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
     """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards."""
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for logger in ("ray", "ray.tune"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address:
         options["address"] = address
@@ -223,21 +246,23 @@ def launch(
     watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
     per_trial = {"cpu": 1.0, "gpu": 1.0 / TRIALS_PER_GPU} if gpus else {"cpu": 1.0}
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
+    concurrent = int(min(len(work), gpus * TRIALS_PER_GPU if gpus else cpus)) or 1
     try:
-        _wait_for_features(stage, searcher, watcher, interruption)
-        if not interruption.is_raised and searcher.error is None:
+        for wave in itertools.count():
+            if not _wait_for_work(stage, searcher, watcher, interruption):
+                break
             Tuner(
                 tune.with_resources(BundleTrial, per_trial),
                 tune_config=TuneConfig(
                     search_alg=searcher,
                     num_samples=-1,
-                    max_concurrent_trials=int(min(len(work), gpus * TRIALS_PER_GPU if gpus else cpus)) or 1,
+                    max_concurrent_trials=concurrent,
                     reuse_actors=True,
-                    trial_name_creator=lambda trial: f"bundle_{trial.trial_id}",
-                    trial_dirname_creator=lambda trial: f"bundle_{trial.trial_id}",
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
                 ),
                 run_config=RunConfig(
-                    name="trials",
+                    name=f"wave-{wave}",
                     storage_path=str(scratch),
                     verbose=0,
                     callbacks=[watcher],
@@ -252,11 +277,19 @@ def launch(
     return Outcome(tally.failed, interruption.is_raised)
 
 
-def _wait_for_features(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, interruption: Interruption) -> None:
-    """Until the first bundle is ready there is nothing for Tune to start."""
-    while not interruption.is_raised:
+def _wait_for_work(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, interruption: Interruption) -> bool:
+    """Wait until Tune has something to start; False when nothing is left, or after a signal or an error.
+
+    Bundles wait for their features, or for the lease of another driver to end.
+    """
+    while searcher.waiting and searcher.error is None and not interruption.is_raised:
         stage.poll()
         watcher.on_beat()
-        if any(stage.is_ready(work.key.partition, work.key.configuration) for work in searcher.waiting):
-            return
+        if searcher.has_work():
+            return True
         time.sleep(0.1)
+    return False
+
+
+def _trial_name(trial: Any) -> str:
+    return f"bundle_{trial.trial_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,11 @@ import torch
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import StudyRecord
-from orchestrator.studies import Study, find_study, make_study, now, versions
+from orchestrator.studies import Study, find_study, new_study, now, versions
 from search_spaces.classes import settle_classes
 from search_spaces.loader import bundled, default_space, is_path, load_space
 from search_spaces.schema import Space
-from trainables.data.checks import check_classes, check_splits
+from trainables.data.checks import SPLITS, check_classes, check_splits
 from trainables.data.dataset import (
     Dataset,
     DatasetOptions,
@@ -34,6 +35,9 @@ from trainables.data.synthetic import make_synthetic
 
 Precision = Literal["fp32", "bf16"]
 
+REFUSED_SHOWN = 5
+"""How many of the files that are not used are named on the screen."""
+
 
 @dataclass(frozen=True)
 class DataRequest:
@@ -41,6 +45,15 @@ class DataRequest:
 
     source: Path | None = None
     options: DatasetOptions = field(default_factory=DatasetOptions)
+
+    def typed(self) -> str:
+        """The options of the command line that say the same, for advice."""
+        given = {"--data": self.source, "--group-by": self.options.group_by}
+        given |= {
+            f"--{name.replace('_', '-')}": getattr(self.options, name)
+            for name in ("file_column", "label_column", "group_column", "split_column", "data_root")
+        }
+        return " ".join(f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None)
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ def prepare(
     show: Callable[[str], None],
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Open the study that `name` means, or make it. `show` is told in words what was found.
+    """Open the study that `name` means, or make it in memory. `show` is told in words what was found.
 
     name: a bundled study, the path of a TOML file, or the name of a study of the user's own. Raises InputError.
     """
@@ -74,9 +87,10 @@ def prepare(
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
     dataset = load_dataset(data.source, data.options, progress)
+    _tell_refused(dataset, show)
     if found is None:
-        return _made(space, study_name, studies, dataset, seed, precision, show)
-    _check_same_data(found, dataset, name)
+        return _made(space, study_name, studies, dataset, seed, precision, data)
+    _check_same_data(found, dataset, data.typed())
     return Prepared(found, dataset.root)
 
 
@@ -144,7 +158,7 @@ def _new_demo(
         )
     show("No --data given: making a small synthetic dataset. Its results say nothing about real images.")
     root = make_synthetic(_synthetic_folder(cache, seed), seed)
-    return _made(space, f"{name}-demo", studies, load_dataset(root, DatasetOptions()), seed, precision, show)
+    return _made(space, f"{name}-demo", studies, load_dataset(root, DatasetOptions()), seed, precision, DataRequest())
 
 
 def _made(
@@ -154,14 +168,15 @@ def _made(
     dataset: Dataset,
     seed: int,
     precision: Precision | None,
-    show: Callable[[str], None],
+    data: DataRequest,
 ) -> Prepared:
-    advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE --data DIR"
+    advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
     partition = _partition(space, dataset, seed)
     split = splits(dataset.manifest, partition)
     manifest = dataset.manifest.assign(split=split)
-    check_splits(manifest)
+    # a given partition may lack a test split, or classes in it: nothing but the final test needs them
+    check_splits(manifest, SPLITS if partition.policy != "given" else SPLITS[:2])
     seen = manifest["split"].isin(["train", "valid"])
     record = StudyRecord(
         name=name,
@@ -185,9 +200,7 @@ def _made(
         layout.REFUSED: refused_csv(dataset.refused),
         layout.partition(partition.id): partition.to_bytes(),
     }
-    study = make_study(studies, record, files)
-    show(f"New study {name} in {study.folder}.")
-    return Prepared(study, dataset.root)
+    return Prepared(new_study(studies, record, files), dataset.root)
 
 
 def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
@@ -205,7 +218,17 @@ def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
     return make_partition(dataset.manifest, chosen.policy, seed=seed, targets=chosen.targets)
 
 
-def _check_same_data(study: Study, dataset: Dataset, name: str) -> None:
+def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:
+    """No file is dropped in silence."""
+    refused = dataset.refused
+    if len(refused):
+        count = f"{len(refused)} files are" if len(refused) > 1 else "1 file is"
+        shown = [f"  {row.file}: {row.reason}" for row in refused.head(REFUSED_SHOWN).itertuples()]
+        more = [f"  … and {len(refused) - REFUSED_SHOWN} more"] if len(refused) > REFUSED_SHOWN else []
+        show("\n".join([f"{count} not used ({layout.REFUSED} of the study lists all):", *shown, *more]))
+
+
+def _check_same_data(study: Study, dataset: Dataset, typed: str) -> None:
     """The study's images and groups must be those of the data given now."""
     stored = read_manifest(study.storage.read(layout.MANIFEST))
     left = stored[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
@@ -219,5 +242,5 @@ def _check_same_data(study: Study, dataset: Dataset, name: str) -> None:
         changed = f"{len(missing)} images are missing and {len(added)} are new"
     raise InputError(
         f"study {study.name!r} was made from other data: {changed}",
-        f"Go on without --data, or make another study: orch search {name}_2 BACKBONE --data …",
+        f"Go on without --data, or make another study: orch search {study.name}_2 BACKBONE {typed}",
     )

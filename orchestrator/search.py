@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from rich.table import Table
 
-from orchestrator.asked import Asked, Triple, resolve_asked, weights_place
+from orchestrator.asked import Asked, Triple, check_asked, resolve_asked, weights_place
 from orchestrator.interruption import Interruption
 from orchestrator.names import describe_configuration
 from orchestrator.owed import owed
@@ -24,7 +24,8 @@ from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import current_lease
 from orchestrator.store.storage import sweep_temporaries
-from orchestrator.studies import Study, write_configurations, write_request
+from orchestrator.studies import Study, write_configurations, write_request, write_study
+from orchestrator.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
@@ -80,16 +81,20 @@ class Search:
 
 
 def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
-    """Prepare the study and resolve what is asked; with `writes` the configurations and the request are stored."""
+    """Prepare the study and resolve what is asked; with `writes` study, configurations and request are stored.
+
+    Nothing is stored before all of it is known to be possible. Raises InputError.
+    """
     space = find_space(options.study, options.studies, options.data)
+    backbones = options.backbones
+    if options.every_backbone:
+        backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
+    check_asked(space, backbones, options.overrides)
     prepared = prepare(
         options.study, space, options.studies, options.cache, options.data, options.seed, options.precision, display.say
     )
     study = prepared.study
     show_partition(study, display)
-    backbones = options.backbones
-    if options.every_backbone:
-        backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     asked = resolve_asked(
         study,
         space,
@@ -106,6 +111,10 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         display.say(f"Note: {note}")
     request = asked.request(study, options.command)
     if writes:
+        if isinstance(study.storage, UnwrittenStudy):
+            study = write_study(study)
+            prepared = replace(prepared, study=study)
+            display.say(f"New study {study.name} in {study.folder}.")
         write_configurations(study, asked.configurations)
         write_request(study, request)
     before, _ = read_requests(study.storage)
@@ -167,8 +176,8 @@ def show_partition(study: Study, display: Display) -> None:
     partition = Partition.from_bytes(study.storage.read(layout.partition(study.record.partition)))
     described = describe_partition(manifest, splits(manifest, partition))
     label = "synthetic images" if study.record.synthetic else "images"
-    title = f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    display.say(f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}")
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for column in described.columns:
         table.add_column(str(column), justify="left" if column == "class" else "right")
     for row in described.itertuples(index=False):

@@ -15,27 +15,55 @@ from trainables.places import Places
 from trainables.trial import feature_task, pixel_task
 from trainables.workbench import Frozen, Workbench
 
+_SHARED = (
+    "backbone",
+    "weights",
+    "image_size",
+    "store_size",
+    "crops",
+    "interpolation",
+    "precision",
+    "standardisation",
+    "mean",
+    "std",
+    "classes",
+    "balance",
+    "views",
+    "score_augmented",
+    "study_seed",
+)
+"""Settings that must agree for configurations to be served by one pass over the images."""
+
 
 @dataclass
-class FeatureSet:
-    """One feature set that some bundles need: first its pixels, then its chunks."""
+class Pass:
+    """One pass of a network over a set of views, which gives the features of every depth that is asked for."""
 
-    configuration: Configuration
     partition: str
-    frozen: Frozen | None = None
-    left: list[int] = field(default_factory=list)
-    running: set[int] = field(default_factory=set)
+    depths: dict[int, Configuration] = field(default_factory=dict)
+    """One configuration for each number of unfrozen layers."""
+    frozen: dict[int, Frozen] = field(default_factory=dict)
+    """Filled in once the images are decoded."""
+    left: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
+    """(depths that miss the chunk and are stored alike, chunk) still to be submitted; before that, chunks of images."""
+    running: int = 0
+    ready: set[int] = field(default_factory=set)
+    """Depths whose features were there from the start."""
 
     @property
-    def is_ready(self) -> bool:
-        return self.frozen is not None and not self.left and not self.running
+    def any_configuration(self) -> Configuration:
+        return next(iter(self.depths.values()))
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self.frozen) and not self.left and not self.running
+
+    def is_ready(self, depth: int) -> bool:
+        return self.is_done or depth in self.ready
 
 
 class FeatureStage:
-    """Keeps as many tasks in flight as there are devices; `poll` never waits.
-
-    Bundles whose network, weights, depth and samples agree share a set; a set is known by the first of them.
-    """
+    """Keeps as many tasks in flight as there are devices; `poll` never waits."""
 
     def __init__(self, study: str, places: Places, bench: Workbench, width: int, options: dict[str, Any]) -> None:
         self.study = study
@@ -44,9 +72,9 @@ class FeatureStage:
         self.width = max(1, width)
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
-        self._sets: dict[str, FeatureSet] = {}
-        self._set_of: dict[tuple[str, str], str] = {}
-        self._in_flight: dict[Any, tuple[str, int, bool]] = {}
+        self._passes: dict[tuple[object, ...], Pass] = {}
+        self._pass_of: dict[tuple[str, str], Pass] = {}
+        self._in_flight: dict[Any, tuple[Pass, int]] = {}
         self._total = 0
         self._done = 0
         self._rows = 0
@@ -54,58 +82,34 @@ class FeatureStage:
 
     def add(self, wanted: Iterable[tuple[str, Configuration]]) -> None:
         """Note what (partition, configuration) pairs will need; cheap, nothing is read yet."""
-        for partition, c in wanted:
-            name = "|".join(
-                str(part)
-                for part in (
-                    partition,
-                    c.backbone,
-                    c.weights,
-                    c.image_size,
-                    c.store_size,
-                    c.crops,
-                    c.interpolation,
-                    c.precision,
-                    c.standardisation,
-                    c.mean,
-                    c.std,
-                    c.balance,
-                    c.views,
-                    c.score_augmented,
-                    c.unfrozen,
-                    c.study_seed,
-                )
-            )
-            self._set_of[partition, c.id] = name
-            self._sets.setdefault(name, FeatureSet(c, partition))
+        for partition, configuration in wanted:
+            key = (partition, *(getattr(configuration, name) for name in _SHARED))
+            found = self._passes.setdefault(key, Pass(partition))
+            found.depths.setdefault(configuration.unfrozen, configuration)
+            self._pass_of[partition, configuration.id] = found
 
-    def is_ready(self, partition: str, configuration_id: str) -> bool:
-        return self._sets[self._set_of[partition, configuration_id]].is_ready
+    def is_ready(self, partition: str, configuration: Configuration) -> bool:
+        return self._pass_of[partition, configuration.id].is_ready(configuration.unfrozen)
 
-    def layer(self, partition: str, configuration_id: str) -> str:
-        """Name of the layer up to which the ready set is cached."""
-        frozen = self._sets[self._set_of[partition, configuration_id]].frozen
-        return frozen.layer if frozen else ""
-
-    @property
-    def is_done(self) -> bool:
-        return all(entry.is_ready for entry in self._sets.values())
+    def layer(self, partition: str, configuration: Configuration) -> str:
+        """Name of the layer up to which the ready features are cached."""
+        return self._pass_of[partition, configuration.id].frozen[configuration.unfrozen].layer
 
     def poll(self) -> None:
         """Collect finished tasks, submit further ones. Raises the OrchError that a task met."""
         if self._in_flight:
-            ready, _ = ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
-            for reference in ready:
+            finished, _ = ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
+            for reference in finished:
                 self._collect(reference)
-        for name, entry in self._sets.items():
+        for one in self._passes.values():
             if len(self._in_flight) >= self.width:
                 return
-            if not entry.is_ready:
-                self._submit(name, entry)
+            if not one.is_done:
+                self._submit(one)
 
     def progress_line(self) -> str:
         """What is being prepared, for the display; "" when nothing is left."""
-        if self.is_done:
+        if all(one.is_done for one in self._passes.values()):
             return ""
         if not self._total:
             return "reading images"
@@ -119,47 +123,54 @@ class FeatureStage:
         self._in_flight.clear()
 
     def _collect(self, reference: Any) -> None:
-        name, chunk, is_feature = self._in_flight.pop(reference)
-        entry = self._sets[name]
+        one, rows = self._in_flight.pop(reference)
         try:
             ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, OrchError) else error from error
-        entry.running.discard(chunk)
-        if is_feature:
+        one.running -= 1
+        if rows:
             self._done += 1
-            if entry.frozen and entry.frozen.features:
-                self._rows += len(entry.frozen.features.rows_of(chunk))
+            self._rows += rows
 
-    def _submit(self, name: str, entry: FeatureSet) -> None:
-        """Submit chunks of one set; squares come first, and the cut is chosen once they are all there."""
-        if entry.frozen is None:
-            if not entry.left and not entry.running:
-                entry.left = self.bench.pixels(entry.configuration, entry.partition).missing()
-                if not entry.left:
-                    self._divide(entry)
-                    return self._submit(name, entry)
-            return self._send(name, entry, is_feature=False)
-        return self._send(name, entry, is_feature=True)
+    def _submit(self, one: Pass) -> None:
+        """Submit chunks of one pass; images come first, and the cuts are chosen once they are all there."""
+        if not one.frozen and not one.left and not one.running:
+            store = self.bench.pixels(one.any_configuration, one.partition)
+            one.left = [((), chunk) for chunk in store.missing()]
+            if not one.left:
+                self._divide(one)
+        while one.left and len(self._in_flight) < self.width:
+            depths, chunk = one.left.pop(0)
+            one.running += 1
+            if not depths:
+                reference = self._pixels.remote(self.study, self.places, one.any_configuration.id, one.partition, chunk)
+                self._in_flight[reference] = (one, 0)
+                continue
+            wanted = [(one.depths[depth].id, one.frozen[depth].layer) for depth in depths]
+            features = one.frozen[depths[0]].features
+            rows = len(features.rows_of(chunk)) if features else 0
+            reference = self._features.remote(self.study, self.places, wanted, one.partition, chunk)
+            self._in_flight[reference] = (one, rows)
 
-    def _divide(self, entry: FeatureSet) -> None:
-        entry.frozen = self.bench.frozen(entry.configuration, entry.partition)
-        if entry.frozen.features is not None:
-            entry.frozen.features.prepare()
-            entry.left = entry.frozen.features.missing()
-            self._total += len(entry.left)
-
-    def _send(self, name: str, entry: FeatureSet, *, is_feature: bool) -> None:
-        while entry.left and len(self._in_flight) < self.width:
-            chunk = entry.left.pop(0)
-            where = (self.study, self.places, entry.configuration.id, entry.partition)
-            if is_feature and entry.frozen is not None:
-                reference = self._features.remote(*where, entry.frozen.layer, chunk)
-            else:
-                reference = self._pixels.remote(*where, chunk)
-            entry.running.add(chunk)
-            self._in_flight[reference] = (name, chunk, is_feature)
+    def _divide(self, one: Pass) -> None:
+        """Choose the cuts, and list the chunks that some depth misses; those of equal size are computed together."""
+        one.frozen = {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
+        alike: dict[int, dict[int, set[int]]] = {}
+        for depth, frozen in one.frozen.items():
+            if frozen.features is not None:
+                frozen.features.prepare()
+            missing = frozen.features.missing() if frozen.features else []
+            if not missing or frozen.features is None:
+                one.ready.add(depth)
+                continue
+            for chunk in missing:
+                alike.setdefault(frozen.features.chunk_rows, {}).setdefault(chunk, set()).add(depth)
+        one.left = [
+            (tuple(sorted(depths)), chunk) for chunks in alike.values() for chunk, depths in sorted(chunks.items())
+        ]
+        self._total += len(one.left)
 
 
 def feature_options(gpus: float) -> dict[str, Any]:

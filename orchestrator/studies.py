@@ -11,19 +11,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.errors import DamagedRecordError, InputError, StorageError
 from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.unwritten import UnwrittenStudy
 
 RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study that exists on disk."""
+    """A study on disk, or one whose files are still in memory (see `write_study`)."""
 
     folder: Path
-    storage: LocalStorage
+    storage: Storage
     record: StudyRecord
 
     @property
@@ -72,16 +73,31 @@ def studies_in(studies: Path) -> list[str]:
     return sorted(path.name for path in studies.iterdir() if (path / layout.STUDY).is_file())
 
 
-def make_study(studies: Path, record: StudyRecord, files: dict[str, bytes]) -> Study:
-    """Write a new study: its files first, `study.toml` last, so that a torn start leaves no study."""
-    folder = studies / record.name
-    storage = LocalStorage(folder)
-    for path, content in files.items():
-        storage.replace(path, content)
-    storage.create(layout.STUDY, record.to_toml())
-    found = find_study(studies, record.name)
+def new_study(studies: Path, record: StudyRecord, files: dict[str, bytes]) -> Study:
+    """A study in memory, which `write_study` puts into its folder once nothing speaks against it any more."""
+    return Study(studies / record.name, UnwrittenStudy({**files, layout.STUDY: record.to_toml()}), record)
+
+
+def write_study(study: Study) -> Study:
+    """Put a new study on disk: its files first, `study.toml` last, so that a torn start leaves no study.
+
+    One that is on disk is returned as it is. Raises InputError where the folder cannot be written.
+    """
+    if not isinstance(study.storage, UnwrittenStudy):
+        return study
+    studies, storage = study.folder.parent, LocalStorage(study.folder)
+    try:
+        for path, content in study.storage.files.items():
+            if path != layout.STUDY:
+                storage.replace(path, content)
+        storage.create(layout.STUDY, study.storage.files[layout.STUDY])
+    except StorageError as error:
+        raise InputError(
+            f"study {study.name!r}: {error.message}", "Choose another place with --studies DIR."
+        ) from error
+    found = find_study(studies, study.name)
     if found is None:
-        raise InputError(f"study {record.name!r} could not be made in {studies}")
+        raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
     return found
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.edges import EdgeNote, edge_notes
+from orchestrator.edges import EdgeNote as EdgeNote
+from orchestrator.edges import edge_notes
 from orchestrator.flat_scores import FlatScores
 from orchestrator.histories import Damaged, Repeats, list_bundles, read_repeats
 from orchestrator.standing import Key, Result, Standing, epochs_asked, read_requests, standings

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from orchestrator.store.storage import LocalStorage
 
 _DESCRIPTION = "arrays.json"
 _MARKS = "chunks"
+_ADVICE = "Free some space or name another cache folder with --cache DIR, then run the same command again."
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,20 @@ class ChunkedArrays:
         return self.rows * sum(spec.row_bytes for spec in self.specs)
 
     def prepare(self) -> None:
-        """Reserve the disk space and write the description; may be called by several processes at once."""
+        """Reserve the disk space and write the description; may be called by several processes at once.
+
+        Where another process described the folder first, its chunks are the ones that count, whatever was asked here.
+        Raises StorageError, and DamagedRecordError when the folder holds other arrays.
+        """
         description = {
             "rows": self.rows,
             "chunk_rows": self.chunk_rows,
             "arrays": [[spec.name, list(spec.shape), spec.dtype] for spec in self.specs],
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {self.folder}: {error.strerror or error}", _ADVICE) from error
         for spec in self.specs:
             path, size = self._path(spec), max(1, self.rows * spec.row_bytes)
             try:
@@ -75,11 +84,12 @@ class ChunkedArrays:
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
                 cause = "no space left" if full else (error.strerror or str(error))
-                raise StorageError(
-                    f"cannot reserve {size / 1e9:.1f} GB for {path}: {cause}",
-                    "Free some space or name another cache folder with --cache DIR, then run the same command again.",
-                ) from error
-        self._storage.create(_DESCRIPTION, json.dumps(description).encode())
+                raise StorageError(f"cannot reserve {size / 1e9:.1f} GB for {path}: {cause}", _ADVICE) from error
+        if not self._storage.create(_DESCRIPTION, json.dumps(description).encode()):
+            stored = ChunkedArrays.load(self.folder)
+            if (stored.rows, stored.specs) != (self.rows, self.specs):
+                raise DamagedRecordError(f"{self.folder} holds other arrays than expected", f"Remove {self.folder}.")
+            self.chunk_rows = stored.chunk_rows
 
     def missing(self) -> list[int]:
         """Numbers of the chunks not written yet."""
@@ -90,19 +100,26 @@ class ChunkedArrays:
         return range(chunk * self.chunk_rows, min(self.rows, (chunk + 1) * self.chunk_rows))
 
     def write(self, chunk: int, arrays: Mapping[str, np.ndarray]) -> None:
-        """Store one chunk: each array [rows of the chunk, *shape]. Writing it twice with equal rows is harmless."""
+        """Store one chunk: each array [rows of the chunk, *shape]. Writing it twice with equal rows is harmless.
+
+        Raises StorageError; the chunk then counts as missing.
+        """
         rows = self.rows_of(chunk)
         digest = hashlib.sha256()
         for spec in self.specs:
             block = np.ascontiguousarray(arrays[spec.name], dtype=spec.dtype)
             if block.shape != (len(rows), *spec.shape):
                 raise ValueError(f"{spec.name}: expected {(len(rows), *spec.shape)}, found {block.shape}")
-            descriptor = os.open(self._path(spec), os.O_RDWR)
             try:
-                _write_all(descriptor, block, rows.start * spec.row_bytes)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                descriptor = os.open(self._path(spec), os.O_RDWR)
+                try:
+                    _write_all(descriptor, block, rows.start * spec.row_bytes)
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                cause = error.strerror or str(error)
+                raise StorageError(f"cannot write {self._path(spec)}: {cause}", _ADVICE) from error
             digest.update(block.data)
         self._storage.replace(f"{_MARKS}/{chunk}", digest.hexdigest().encode())
 
@@ -121,10 +138,14 @@ class ChunkedArrays:
         """Forget a chunk, so that it is computed again."""
         self._storage.delete(f"{_MARKS}/{chunk}")
 
-    def open(self) -> dict[str, np.ndarray]:
-        """Memory-map every array read-only, [rows, *shape]; pages are shared between processes."""
+    def open(self, *, private: bool = False) -> dict[str, np.ndarray]:
+        """Memory-map every array, [rows, *shape], read-only; pages are shared between processes.
+
+        With private they count as writable, as torch wants a whole array to be, and a write never reaches the file.
+        """
+        mode: Literal["c", "r"] = "c" if private else "r"
         return {
-            spec.name: np.memmap(self._path(spec), dtype=spec.dtype, mode="r", shape=(self.rows, *spec.shape))
+            spec.name: np.memmap(self._path(spec), dtype=spec.dtype, mode=mode, shape=(self.rows, *spec.shape))
             for spec in self.specs
         }
 

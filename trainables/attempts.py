@@ -73,10 +73,13 @@ def checkpoints(storage: Storage, key: BundleKey) -> list[CheckpointName]:
     return sorted(found, key=lambda c: (c.epoch, c.position), reverse=True)
 
 
-def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int]) -> tuple[str, bytes] | None:
-    """Path and content of the furthest whole checkpoint of exactly these repeats; damaged ones are passed over."""
+def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int], epochs: int) -> tuple[str, bytes] | None:
+    """Path and content of the furthest whole checkpoint of exactly these repeats that is not beyond `epochs`.
+
+    Damaged ones are passed over; so are those of a longer search, whose histories say more than was asked.
+    """
     for checkpoint in checkpoints(storage, key):
-        if checkpoint.repeats != tuple(repeats):
+        if checkpoint.repeats != tuple(repeats) or checkpoint.epoch > epochs:
             continue
         try:
             content = storage.read(checkpoint.path)

@@ -131,6 +131,11 @@ def facts_of(
     return _facts(_built(resolved, image_size, seed, "meta"), resolved, file, seed, image_size, mean, std)
 
 
+def skeleton(name: str, image_size: int | None = None) -> nn.Module:
+    """The network without its classifier on the meta device: its graph and shapes, no weights and no memory."""
+    return _built(resolve_name(name), image_size, 0, "meta")
+
+
 def _facts(
     network: nn.Module,
     resolved: str,

@@ -116,13 +116,13 @@ class BundleRun:
                 (
                     list(c.repeats)
                     for c in attempts.checkpoints(self.storage, self.work.key)
-                    if set(c.repeats) & set(owed)
+                    if c.epoch <= self.work.epochs and set(c.repeats) & set(owed)
                 ),
                 owed,
             )
         group = self._group(repeats)
         self._history = {"attempts": [], "devices": []}
-        while (found := attempts.newest_valid(self.storage, self.work.key, repeats)) is not None:
+        while (found := attempts.newest_valid(self.storage, self.work.key, repeats, self.work.epochs)) is not None:
             try:
                 self._history = group.load(found[1], found[0])["history"]
                 break
@@ -156,15 +156,16 @@ class BundleRun:
         return len(content)
 
     def _finish(self, group: Group) -> None:
-        """Final records first; only then is anything else of the group let go."""
+        """A checkpoint first, so that whoever is killed among the final records goes on with the same lanes."""
+        size = self._checkpoint(group)
         for index, lane in enumerate(group.lanes):
             self.storage.create(
                 self.work.key.final(lane.repeat, self.work.epochs), self._final(group, index).to_bytes()
             )
         repeats = [lane.repeat for lane in group.lanes]
         keep = None
-        if self._checkpoint(group) <= KEPT_CHECKPOINT_BYTES:
-            newest = attempts.newest_valid(self.storage, self.work.key, repeats)
+        if size <= KEPT_CHECKPOINT_BYTES:
+            newest = attempts.newest_valid(self.storage, self.work.key, repeats, self.work.epochs)
             keep = newest[0] if newest else None
         attempts.drop_checkpoints(self.storage, self.work.key, repeats, keep)
 

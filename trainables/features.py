@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,15 +63,18 @@ def feature_store(
 
 
 @torch.no_grad()
-def compute_chunk(store: ChunkedArrays, chunk: int, prefix: nn.Module, reader: ViewReader, precision: str) -> None:
+def compute_chunk(
+    stores: Sequence[ChunkedArrays], chunk: int, prefix: nn.Module, reader: ViewReader, precision: str
+) -> None:
     """Run the frozen part over one chunk's views and write it.
 
+    prefix gives the frontier tensors of all stores, in their order; the stores have the same rows and chunks.
     Every batch has the same size: a tail is filled up by repeating its last row, because batch shapes change last bits
     and a row's features should not depend on its neighbours.
     """
-    rows = np.asarray(store.rows_of(chunk))
+    rows = np.asarray(stores[0].rows_of(chunk))
     size = CUDA_BATCH if reader.device.type == "cuda" else CPU_BATCH
-    parts: list[list[np.ndarray]] = [[] for _ in store.specs]
+    parts: list[list[np.ndarray]] = [[] for store in stores for _ in store.specs]
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
@@ -78,13 +82,16 @@ def compute_chunk(store: ChunkedArrays, chunk: int, prefix: nn.Module, reader: V
             values = prefix(reader.batch(padded))
         for part, value in zip(parts, values, strict=True):
             part.append(_to_stored(value[: len(batch)], precision))
-    store.write(chunk, {spec.name: np.concatenate(part) for spec, part in zip(store.specs, parts, strict=True)})
+    whole = iter([np.concatenate(part) for part in parts])
+    for store in stores:
+        store.write(chunk, {spec.name: next(whole) for spec in store.specs})
 
 
 class StoredInputs:
     """Frontier tensors read from the memory-mapped store, one gather per batch."""
 
     def __init__(self, store: ChunkedArrays, precision: str, device: torch.device) -> None:
+        self.store = store
         arrays = store.open()
         self.arrays = [arrays[spec.name] for spec in store.specs]
         self.precision = precision
@@ -97,7 +104,7 @@ class StoredInputs:
 
     def everything(self) -> torch.Tensor:
         """The first tensor of all rows, float32 [rows, …], on the device; for pooled features, which are small."""
-        return _from_stored(np.ascontiguousarray(self.arrays[0]), self.precision, self.device)
+        return _from_stored(self.store.open(private=True)[self.store.specs[0].name], self.precision, self.device)
 
 
 def _to_stored(value: torch.Tensor, precision: str) -> np.ndarray:

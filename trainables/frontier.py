@@ -11,7 +11,7 @@ import copy
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx
@@ -120,6 +120,21 @@ def whole(network: nn.Module, image_size: int, unfrozen: int) -> Cut:
     layers = layers_by_calls(network, image_size)
     shape = (3, image_size, image_size)
     return Cut((shape,), PIXELS, layers.last(unfrozen), layers.names, network, None, ())
+
+
+def together(several: Sequence[Cut]) -> nn.Module:
+    """One prefix for several cuts of one network: images → the frontier tensors of all, in order, each layer run once.
+
+    The cuts may come from different traces of the same network; its nodes are known by name.
+    """
+    first = several[0]
+    if first.traced is None:
+        raise ValueError("a network without a graph has no frozen part to share")
+    by_name = {node.name: node for node in first.traced.graph.nodes}
+    nodes = tuple(by_name[node.name] for cut in several for node in cut.nodes)
+    prefix = _prefix(replace(first, nodes=nodes))
+    _never_in_place(prefix)
+    return prefix.eval()
 
 
 def _cut(network: nn.Module, traced: Trace, layers: Layers, live: tuple[str, ...], nodes: tuple[fx.Node, ...]) -> Cut:

@@ -18,6 +18,8 @@ from trainables.learners import Lane, Learner
 from trainables.metrics import selection_scores
 from trainables.samples import Samples
 
+_FLOAT16_MAX = 65504.0
+
 
 class Group:
     """Trains `lanes` together. All have equal shapes, batch size, samples and selection; epochs may be raised later."""
@@ -108,7 +110,7 @@ class Group:
             loss[index] = losses(logits, torch.from_numpy(truth).to(logits.device)).mean(dim=1).cpu().numpy()
             confusion[index] = _confusion(truth, predictions(logits).cpu().numpy(), self.classes)
             if name == "valid":
-                valid_logits = logits.to(torch.float16).cpu().numpy()
+                valid_logits = logits.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy()
         self._loss.append(loss)
         self._confusion.append(confusion)
         if self.epoch == 0:

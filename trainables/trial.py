@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,19 +142,17 @@ class BundleTrial(Trainable):
             self.outcome = "failed"
 
 
-def _feature_chunk(study: str, places: Places, configuration_id: str, partition: str, layer: str, chunk: int) -> int:
-    """One chunk of features on this process's device; returns its number."""
+def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, chunk: int) -> None:
+    """One chunk of features on this process's device, for all (configuration, layer) wanted at once."""
     bench = workbench(study, places)
-    frozen = bench.frozen_ready(bench.configuration(configuration_id), partition, layer)
+    frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
     bench.compute(frozen, chunk)
-    return chunk
 
 
-def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> int:
-    """One chunk of decoded images; returns its number."""
+def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> None:
+    """One chunk of decoded images."""
     bench = workbench(study, places)
     bench.write_pixels(bench.configuration(configuration_id), partition, chunk, threads=1)
-    return chunk
 
 
 feature_task = ray.remote(max_retries=2)(_feature_chunk)

@@ -6,6 +6,7 @@ The flow here is the product's: samples → stored squares → network divided a
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,11 +24,11 @@ from orchestrator.store.schema import Configuration, parse_toml
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.arrays import ChunkedArrays
-from trainables.backbone import facts_of, open_backbone
+from trainables.backbone import facts_of, open_backbone, skeleton
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features import StoredInputs, compute_chunk, feature_key, feature_store
-from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, whole
+from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, together, whole
 from trainables.learners import Inputs
 from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.places import Places, weights_choice
@@ -36,6 +37,7 @@ from trainables.tracing import UntraceableError
 from trainables.weights import calibrate
 
 CALIBRATION_IMAGES = 64
+CALIBRATION_BATCH = 16
 MEMORY_SHARE = 0.5
 DISK_SHARE = 0.8
 
@@ -53,10 +55,8 @@ class Frozen:
     shapes: tuple[tuple[int, ...], ...]
     features: ChunkedArrays | None
     """None where the pixels themselves are the frontier."""
-
-    @property
-    def key(self) -> str:
-        return self.features.folder.name if self.features else f"{self.pixels.folder.name}-{PIXELS}"
+    calibration: str
+    """What the norm statistics of a freshly initialised network follow from; "" with real weights."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Workbench:
         self._networks: dict[str, nn.Module] = {}
         self._cuts: dict[str, list[Cut]] = {}
         self._divisions: dict[str, Division] = {}
+        self._prefixes: dict[str, nn.Module] = {}
         self._materials: dict[str, Material] = {}
 
     def configuration(self, configuration_id: str) -> Configuration:
@@ -98,8 +99,7 @@ class Workbench:
 
     def samples(self, configuration: Configuration, partition_id: str) -> Samples:
         """Laid out once per setting that changes them."""
-        c = configuration
-        key = short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
+        key = _samples_key(configuration, partition_id)
         if key not in self._samples:
             if self._manifest is None:
                 self._manifest = read_manifest(self.storage.read(layout.MANIFEST))
@@ -126,6 +126,10 @@ class Workbench:
         samples = self.samples(configuration, partition_id)
         store = self.pixels(configuration, partition_id)
         mean, std = self._standardisation(configuration, samples, store)
+        calibration = ""
+        if configuration.weights.startswith("init:"):
+            rows = _calibration_rows(samples)
+            calibration = short_hash([store.folder.name, samples.views[rows].tolist(), mean, std])
         if configuration.unfrozen == 0:
             shapes: tuple[tuple[int, ...], ...] = ((self.facts(configuration).feature_width,),)
             chosen = FEATURES
@@ -134,22 +138,26 @@ class Workbench:
             shapes, chosen = cut.shapes, cut.layer
         features = None
         if chosen != PIXELS:
-            key = feature_key(
-                samples, configuration, pixel_key(samples.images, configuration), mean, std, chosen, shapes
-            )
+            pixels = pixel_key(samples.images, configuration) + calibration
+            key = feature_key(samples, configuration, pixels, mean, std, chosen, shapes)
             features = feature_store(
                 key, self.places.cache, samples.rows, shapes, configuration.precision, self.device.type
             )
-        return Frozen(configuration, samples, store, mean, std, chosen, shapes, features)
+        return Frozen(configuration, samples, store, mean, std, chosen, shapes, features, calibration)
 
-    def compute(self, frozen: Frozen, chunk: int) -> None:
-        """Run the frozen part over one chunk of views, if it is still missing."""
-        if frozen.features is None:
-            return
-        frozen.features.prepare()
-        if chunk in frozen.features.missing():
-            prefix = self._prefix(frozen)
-            compute_chunk(frozen.features, chunk, prefix, self._reader(frozen), frozen.configuration.precision)
+    def compute(self, several: Sequence[Frozen], chunk: int) -> None:
+        """Run the frozen part over one chunk of views for all cuts that still miss it, every layer once.
+
+        The cuts are of one network, on the same samples, stored in the same chunks.
+        """
+        stores = [frozen.features for frozen in several if frozen.features is not None]
+        for store in stores:
+            store.prepare()
+        missing = [frozen for frozen in several if frozen.features is not None and chunk in frozen.features.missing()]
+        if missing:
+            wanted = [frozen.features for frozen in missing if frozen.features is not None]
+            reader, precision = self._reader(missing[0]), missing[0].configuration.precision
+            compute_chunk(wanted, chunk, self._prefix(missing), reader, precision)
 
     def frozen_ready(self, configuration: Configuration, partition_id: str, layer: str = "") -> Frozen:
         """`frozen`, after storing whatever squares are missing on this machine."""
@@ -160,10 +168,10 @@ class Workbench:
     def material(self, configuration: Configuration, partition_id: str, layer: str = "") -> Material:
         """Everything a learner needs; computes whatever part of it is missing on this machine."""
         frozen = self.frozen_ready(configuration, partition_id, layer)
-        key = short_hash([frozen.key, configuration.unfrozen, configuration.balance])
+        key = _material_key(frozen, partition_id)
         if key not in self._materials:
             for chunk in frozen.features.missing() if frozen.features else []:
-                self.compute(frozen, chunk)
+                self.compute([frozen], chunk)
             self._materials.clear()
             self._materials[key] = self._opened(frozen)
         return self._materials[key]
@@ -209,18 +217,17 @@ class Workbench:
     def _cut(self, configuration: Configuration, rows: int, layer: str) -> Cut:
         key = short_hash([configuration.backbone, configuration.image_size, configuration.unfrozen])
         if key not in self._cuts:
-            network = self._meta_network(configuration)
-            try:
-                self._cuts[key] = cuts(network, configuration.image_size, configuration.unfrozen)
-            except UntraceableError:
-                self._cuts[key] = [whole(network, configuration.image_size, configuration.unfrozen)]
+            network = skeleton(configuration.backbone, configuration.image_size)
+            self._cuts[key] = _cuts_of(network, configuration)
         candidates = self._cuts[key]
         for cut in candidates:
             if cut.layer == layer:
                 return cut
-        return next(
-            (cut for cut in candidates if cut.is_pixels or self._fits(cut, rows, configuration)), candidates[-1]
-        )
+        # The latest cut first: an earlier one may hold fewer values but is computed from again in every step
+        for cut in reversed(candidates):
+            if not cut.is_pixels and self._fits(cut, rows, configuration):
+                return cut
+        return candidates[-1]
 
     def _fits(self, cut: Cut, rows: int, configuration: Configuration) -> bool:
         """Features are read at random, so they must fit in memory (page cache) as well as on the disk."""
@@ -229,13 +236,15 @@ class Workbench:
         disk = shutil.disk_usage(self.places.cache).free
         return size <= MEMORY_SHARE * psutil.virtual_memory().total and size <= DISK_SHARE * disk
 
-    def _meta_network(self, configuration: Configuration) -> nn.Module:
-        return self._network(configuration, None)
-
-    def _prefix(self, frozen: Frozen) -> nn.Module:
-        if frozen.configuration.unfrozen == 0:
-            return _Pooled(self._network(frozen.configuration, frozen))
-        return self._division(frozen).prefix
+    def _prefix(self, several: Sequence[Frozen]) -> nn.Module:
+        """images → frontier tensors of all, in order."""
+        network = self._network(several[0].configuration, several[0])
+        if [frozen.configuration.unfrozen for frozen in several] == [0]:
+            return _Pooled(network)
+        key = short_hash([[frozen.configuration.unfrozen, frozen.layer] for frozen in several] + [id(network)])
+        if key not in self._prefixes:
+            self._prefixes = {key: together([_cut_at(network, frozen) for frozen in several])}
+        return self._prefixes[key]
 
     def _division(self, frozen: Frozen) -> Division:
         configuration = frozen.configuration
@@ -243,7 +252,8 @@ class Workbench:
             [
                 configuration.backbone,
                 configuration.weights,
-                frozen.pixels.folder.name,
+                configuration.image_size,
+                frozen.calibration,
                 frozen.layer,
                 configuration.unfrozen,
             ]
@@ -251,18 +261,14 @@ class Workbench:
         if key not in self._divisions:
             self._divisions.clear()
             network = self._network(configuration, frozen)
-            try:
-                found = cuts(network, configuration.image_size, configuration.unfrozen)
-            except UntraceableError:
-                found = [whole(network, configuration.image_size, configuration.unfrozen)]
-            self._divisions[key] = next(cut for cut in found if cut.layer == frozen.layer).build()
+            self._divisions[key] = _cut_at(network, frozen).build()
         return self._divisions[key]
 
     def _network(self, configuration: Configuration, frozen: Frozen | None) -> nn.Module:
         """The backbone with its weights, on the device, in eval mode; freshly initialised ones are calibrated."""
         fresh = configuration.weights.startswith("init:")
-        place = frozen.pixels.folder.name if fresh and frozen else ""
-        key = short_hash([configuration.backbone, configuration.weights, configuration.image_size, place])
+        calibration = frozen.calibration if frozen else ""
+        key = short_hash([configuration.backbone, configuration.weights, configuration.image_size, calibration])
         if key not in self._networks:
             self._networks.clear()
             choice = weights_choice("none" if fresh else self.places.weights)
@@ -281,16 +287,29 @@ class Workbench:
         return self._networks[key]
 
     def _calibrate(self, network: nn.Module, frozen: Frozen, key: str) -> None:
-        """Norm statistics of fresh weights from the first training images; kept, so that workers share the bits."""
+        """Norm statistics of fresh weights from some training images; kept, so that workers share the bits."""
         cache = LocalStorage(self.places.cache)
         path = f"weights/{key}.safetensors"
         if not cache.local(path).exists():
-            images = np.unique(frozen.samples.training)[:CALIBRATION_IMAGES]
+            rows = _calibration_rows(frozen.samples)
             reader = self._reader(frozen)
-            calibrate(network, [reader.batch(images[start : start + 16]) for start in range(0, len(images), 16)])
+            batches = np.array_split(rows, -(-len(rows) // CALIBRATION_BATCH))
+            calibrate(network, [reader.batch(batch) for batch in batches])
             state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
             cache.create(path, save(state))
         network.load_state_dict(load_file(cache.local(path)))
+
+
+def _cuts_of(network: nn.Module, configuration: Configuration) -> list[Cut]:
+    try:
+        return cuts(network, configuration.image_size, configuration.unfrozen)
+    except UntraceableError:
+        return [whole(network, configuration.image_size, configuration.unfrozen)]
+
+
+def _cut_at(network: nn.Module, frozen: Frozen) -> Cut:
+    """The cut that was decided on, in the network with its weights."""
+    return next(cut for cut in _cuts_of(network, frozen.configuration) if cut.layer == frozen.layer)
 
 
 class _Pooled(nn.Module):
@@ -302,6 +321,26 @@ class _Pooled(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
         return (self.network(images),)
+
+
+def _samples_key(configuration: Configuration, partition_id: str) -> str:
+    c = configuration
+    return short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
+
+
+def _material_key(frozen: Frozen, partition_id: str) -> str:
+    """Covers all that a learner is given: equal features can be split or scored otherwise, pixels feed any network."""
+    c = frozen.configuration
+    features = frozen.features.folder.name if frozen.features else ""
+    pixels = [frozen.pixels.folder.name, c.image_size, frozen.mean, frozen.std, frozen.calibration]
+    network = [c.backbone, c.weights, c.unfrozen, frozen.layer, c.precision]
+    return short_hash([_samples_key(c, partition_id), features, pixels, network])
+
+
+def _calibration_rows(samples: Samples) -> np.ndarray:
+    """View 0 of training images, spread evenly over the manifest: its order goes by file, hence often by class."""
+    rows = samples.scoring["train"]
+    return rows[np.linspace(0, len(rows) - 1, min(CALIBRATION_IMAGES, len(rows))).round().astype(np.int64)]
 
 
 @lru_cache(maxsize=32)

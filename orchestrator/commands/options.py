@@ -11,7 +11,7 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class CommaList(click.ParamType):
+class CommaList(click.ParamType[tuple[Any, ...]]):
     """`1e-3,1e-2` → (0.001, 0.01); every value that cannot be read is named."""
 
     name = "LIST"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what it would take, as `orch plan` does.")
 @json_option
 @click.pass_context
-def search(ctx: click.Context, address: str | None, only_plan: bool, as_json: bool, **given: Any) -> None:
+def search(ctx: click.Context, /, address: str | None, only_plan: bool, as_json: bool, **given: Any) -> None:
     """Train every configuration of STUDY's grid for each BACKBONE, every one with several repeats.
 
     STUDY is a bundled study (see `orch spaces list`), a TOML file, or a new name together with --data. Without --data a
@@ -63,6 +64,7 @@ def search(ctx: click.Context, address: str | None, only_plan: bool, as_json: bo
 @click.pass_context
 def resume(
     ctx: click.Context,
+    /,
     study: str,
     data_root: Path | None,
     weights: str | None,
@@ -104,10 +106,13 @@ def plan(as_json: bool, **given: Any) -> None:
 
 
 def _plan(options: Any, display: Display, as_json: bool) -> None:
+    import psutil
+
     from orchestrator.estimate import estimate
     from orchestrator.search import resolve_search
 
-    found = estimate(resolve_search(options, display, writes=False))
+    search = resolve_search(options, display, writes=False)
+    found = estimate(search, time.time() - psutil.Process().create_time())
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
 
 

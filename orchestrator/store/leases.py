@@ -18,8 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, parse_lease
 from orchestrator.store.schema import parse_json
@@ -155,10 +153,15 @@ def _machine() -> str:
         return ""
 
 
-def _started(pid: int) -> float | None:
+def _started(pid: int) -> int | None:
+    """When the process began, in clock ticks since boot, which no change of the wall clock moves; None where unknown.
+
+    A process that has ended and was not yet waited for counts as begun at -1.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, IndexError, ValueError):
         return None
 
 
@@ -166,10 +169,11 @@ def _is_alive(process: Mapping[str, Any]) -> bool:
     """Whether the recorded process still runs; an unknown machine or process counts as alive."""
     if not process.get("machine") or not isinstance(process.get("pid"), int):
         return True
-    started = _started(process["pid"])
-    recorded = process.get("started")
-    if started is None:
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
         return False
-    if psutil.Process(process["pid"]).status() == psutil.STATUS_ZOMBIE:
-        return False
-    return recorded is None or abs(started - float(recorded)) < 1.0
+    except OSError:
+        pass  # it exists and belongs to another user
+    started, recorded = _started(process["pid"]), process.get("started")
+    return started is None or (started >= 0 and recorded in (None, started))

@@ -29,8 +29,8 @@ def short_hash(value: Any, length: int = 12) -> str:
 
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return the bytes of a record; arrays are stored as they are (any shape, C order)."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    """Return the bytes of a record; arrays of any shape, also without axes or values, little-endian in C order."""
+    ordered = {name: _plain(arrays[name]) for name in sorted(arrays)}
     text = json.dumps(meta, sort_keys=True, separators=(",", ":"))
     return bytes(save_tensors(ordered, metadata={"record": text, "sha256": _digest(text, ordered)}))
 
@@ -50,6 +50,11 @@ def unpack(content: bytes, name: str = "record") -> tuple[dict[str, Any], dict[s
     if _digest(text, {key: arrays[key] for key in sorted(arrays)}) != checksum:
         raise DamagedRecordError(f"{name} fails its checksum")
     return meta, arrays
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    ordered = np.asarray(array, order="C")
+    return ordered.astype(ordered.dtype.newbyteorder("<"), copy=False)
 
 
 def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:

@@ -81,7 +81,7 @@ class LocalStorage:
 
     def create(self, path: str, content: bytes) -> bool:
         target = self.local(path)
-        if target.exists():
+        if os.path.lexists(target):
             return False
         temporary = self._written_beside(target, content)
         try:
@@ -93,7 +93,8 @@ class LocalStorage:
                 raise _storage_error("write", target, error) from error
             return self._create_without_links(target, content)
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
         return True
 
@@ -103,7 +104,8 @@ class LocalStorage:
         try:
             temporary.replace(target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise _storage_error("write", target, error) from error
         _sync_folder(target.parent)
 

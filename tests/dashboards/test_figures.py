@@ -56,11 +56,11 @@ def test_repeats_of_the_best(summary: Summary) -> None:
 
 def test_progress_counts_every_state(summary: Summary) -> None:
     data = progress.progress_data(summary.configurations)
-    cells = data.set_index(["depth", "lr", "batch_size"])
-    owed = cells.loc[(("unfreezing", 0, 2), 1e-2)]
-    assert owed.loc[16, ["done", "asked", "running"]].tolist() == [2, 3, 1]
-    assert owed.loc[32, ["done", "asked", "failed", "waiting"]].tolist() == [0, 3, 1, 2]
-    assert cells.loc[("extension", 2, 0), 1e-2, 16]["diverged"] == 1
+    cells = {(row["depth"], row["lr"], row["batch_size"]): row for _, row in data.iterrows()}
+    unfreezing = ("unfreezing", 0, 2)
+    assert cells[unfreezing, 1e-2, 16][["done", "asked", "running"]].tolist() == [2, 3, 1]
+    assert cells[unfreezing, 1e-2, 32][["done", "asked", "failed", "waiting"]].tolist() == [0, 3, 1, 2]
+    assert cells[("extension", 2, 0), 1e-2, 16]["diverged"] == 1
     html = progress.progress_grid(data)
     assert "2 of 3 repeats done, 1 running" in html
     assert html.count("<table") == 4

@@ -33,11 +33,11 @@ def check_classes(manifest: pd.DataFrame, splits: int = len(SPLITS)) -> None:
     )
 
 
-def check_splits(manifest: pd.DataFrame) -> None:
+def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS) -> None:
     """Raise one InputError with all faults of a manifest whose `split` column is final.
 
     Faults: rows without a split; a group in two splits; equal pixels in two splits; equal pixels with different labels
-    (in the whole set); a class that a split has no image of. Equal pixels of one label within a split are legal, see
+    (in the whole set); a class that a split of `needed` has no image of. Equal pixels of one label within a split are legal, see
     `duplicates`.
     """
     faults = Faults("partition")
@@ -46,7 +46,7 @@ def check_splits(manifest: pd.DataFrame) -> None:
         faults.add(f"{len(unknown)} files are in no split: {named(unknown)}")
     faults.extend(_shared_groups(manifest))
     faults.extend(_duplicate_faults(manifest))
-    faults.extend(_empty_splits(manifest))
+    faults.extend(_empty_splits(manifest, needed))
     faults.raise_if_any(
         "Put each group into one split; of equal images keep one, or give them one group and one label; "
         "then run the same command again."
@@ -91,9 +91,9 @@ def _written(rows: pd.DataFrame, column: str) -> str:
     )
 
 
-def _empty_splits(manifest: pd.DataFrame) -> list[str]:
+def _empty_splits(manifest: pd.DataFrame, needed: Sequence[str]) -> list[str]:
     faults = []
-    for split in SPLITS:
+    for split in needed:
         present = set(manifest.loc[manifest["split"] == split, "label"])
         lacking = sorted(set(manifest["label"]) - present)
         if not present:

@@ -1,0 +1,191 @@
+"""How fast this machine decodes, computes frozen parts and trains, from a few steps of the product's own classes.
+
+On a CPU everything is timed in processor time with one thread, as workers compute, so that other programs on the
+machine do not disturb; on a GPU in wall time. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from orchestrator.store.schema import Configuration
+from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
+from trainables.data.options import DatasetOptions
+from trainables.features import CPU_BATCH, CUDA_BATCH
+from trainables.group import Group
+from trainables.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.samples import Samples
+
+DECODED_IMAGES = 6
+HEAD_ROWS = 4096
+"""Most rows of random features that a head is timed on."""
+DEEP_ROWS = 16
+"""Most frontier rows that a partly unfrozen network is timed on; time per row hardly changes beyond."""
+ENOUGH_S = 0.3
+"""A rate is known well enough after steps of this length together."""
+ENOUGH_STEPS = 40
+
+
+@dataclass(frozen=True)
+class GroupRate:
+    """What the lanes of one group cost together. score_s is per scored row."""
+
+    step_s: float
+    score_s: float
+    checkpoint_s: float
+    checkpoint_bytes: int
+
+
+class Stopwatch:
+    """Seconds since it was made: of the processor, or of the clock where a GPU works."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._started = self._now()
+
+    @property
+    def seconds(self) -> float:
+        return self._now() - self._started
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+            return time.perf_counter()
+        return time.process_time()
+
+
+def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root: Path) -> float | None:
+    """Mean time to read one image and make its square, from a few spread over the dataset; None where none is here."""
+    places = np.unique(np.linspace(0, len(images) - 1, DECODED_IMAGES).astype(int))
+    watch, read = Stopwatch(torch.device("cpu")), 0
+    for file in images["file"].iloc[places]:
+        try:
+            pixels = read_rgb(data_root / file, DatasetOptions.max_pixels)
+        except (RefusedImageError, OSError):
+            continue
+        content_hash(pixels)
+        to_square(pixels, configuration.store_size, configuration.interpolation)
+        read += 1
+    return watch.seconds / read if read else None
+
+
+@torch.no_grad()
+def prefix_seconds(prefix: nn.Module, image_size: int, precision: str, device: torch.device) -> float:
+    """Time of the frozen part per view, from one batch of the size that features are computed in, or a part of it."""
+    size = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
+    images = torch.randn(size, 3, image_size, image_size, device=device).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        watch = Stopwatch(device)
+        prefix(images[: size // 4])
+        first = watch.seconds
+        if first > 4 * ENOUGH_S and device.type != "cuda":
+            return first / (size // 4)
+        if device.type == "cuda":
+            prefix(images)
+        watch = Stopwatch(device)
+        prefix(images)
+        return watch.seconds / size
+
+
+def head_rate(
+    configuration: Configuration,
+    width: int,
+    lanes: int,
+    rows: tuple[int, dict[str, int]],
+    scoring_batch: int,
+    device: torch.device,
+) -> GroupRate:
+    """Rate of `lanes` stacked heads on random features [rows, width]; rows: those trained on, and those scored."""
+    training, scored = min(rows[0], HEAD_ROWS), {name: min(count, HEAD_ROWS) for name, count in rows[1].items()}
+    samples = _samples(training, scored, len(configuration.classes), configuration.balance)
+    features = torch.randn(samples.rows, width, device=device)
+    labels = torch.from_numpy(samples.labels).to(device)
+    weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
+    stack = _lanes(configuration, lanes)
+    return _timed(HeadLearner(stack, features, labels, weights), stack, samples, scoring_batch, device)
+
+
+def deep_rate(
+    configuration: Configuration,
+    frontier: Sequence[torch.Tensor],
+    suffix: nn.Module,
+    width: int,
+    scoring_batch: int,
+    device: torch.device,
+) -> GroupRate:
+    """Rate of one partly unfrozen network on frontier tensors as stored, each [n, …]; step_s is per trained row."""
+    batch = min(configuration.batch_size, DEEP_ROWS)
+    scored = min(scoring_batch, DEEP_ROWS)
+    samples = _samples(
+        batch * ENOUGH_STEPS, {"train": scored, "valid": scored}, len(configuration.classes), configuration.balance
+    )
+    labels = torch.from_numpy(samples.labels).to(device)
+    weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
+    lanes = _lanes(configuration.model_copy(update={"batch_size": batch}), 1)
+    learner = DeepLearner(lanes[0], _Frontier(frontier, device), suffix, width, labels, weights)
+    learner.score(torch.arange(min(2, scored), device=device))
+    rate = _timed(learner, lanes, samples, scored, device)
+    return GroupRate(rate.step_s / batch, rate.score_s, rate.checkpoint_s, rate.checkpoint_bytes)
+
+
+def _timed(
+    learner: Learner, lanes: list[Lane], samples: Samples, scoring_batch: int, device: torch.device
+) -> GroupRate:
+    group = Group(lanes, learner, samples, 2, scoring_batch, device)
+    scored = sum(len(rows) for rows in samples.scoring.values())
+    score = _one(group, device)
+    steps = [_one(group, device)]
+    while group.epoch == 0 and sum(steps) < ENOUGH_S and len(steps) < ENOUGH_STEPS:
+        steps.append(_one(group, device))
+    watch = Stopwatch(torch.device("cpu"))
+    content = group.to_bytes({})
+    written = watch.seconds
+    later = steps[1:-1] or steps[1:] or steps
+    return GroupRate(statistics.fmean(later), score / scored, written, len(content))
+
+
+def _one(group: Group, device: torch.device) -> float:
+    """Time of one unit of a group's work: the scoring of an epoch, or a step."""
+    watch = Stopwatch(device)
+    group.advance(0.0)
+    return watch.seconds
+
+
+def _lanes(configuration: Configuration, count: int) -> list[Lane]:
+    """Lanes that learn so slowly that random inputs cannot make them diverge; the rate costs no time."""
+    return [Lane(configuration.model_copy(update={"lr": 1e-8}), repeat) for repeat in range(count)]
+
+
+def _samples(training: int, scored: dict[str, int], classes: int, balance: str) -> Samples:
+    """Rows without images, with classes in turn."""
+    rows = max(training, *scored.values())
+    labels = np.arange(rows, dtype=np.int64) % classes
+    scoring = {name: np.arange(count) for name, count in scored.items()}
+    weights = np.ones(classes, dtype=np.float32) if balance == "class_weights" else None
+    return Samples(pd.DataFrame(), np.zeros((rows, 2), np.int32), labels, np.arange(training), scoring, weights)
+
+
+class _Frontier:
+    """Frontier tensors of a few rows that stand for all, in their stored form."""
+
+    def __init__(self, tensors: Sequence[torch.Tensor], device: torch.device) -> None:
+        self.tensors = list(tensors)
+        self.device = device
+
+    def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(tensor[rows.cpu() % len(tensor)].to(self.device).to(torch.float32) for tensor in self.tensors)
+
+
+def between(at: float, known: Mapping[int, float]) -> float:
+    """Value at `at` on the straight lines between known points, constant beyond them."""
+    places = sorted(known)
+    return float(np.interp(at, places, [known[place] for place in places]))

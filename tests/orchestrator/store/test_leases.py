@@ -1,0 +1,249 @@
+"""Claims on bundles: one owner at a time, the dead free at once, the silent after a while, the late learn of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.store import leases
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease
+from orchestrator.store.storage import LocalStorage
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = BundleKey("p", "c", 0)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path)
+
+
+class Clock:
+    """Stands for the observer's monotonic clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(leases.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(leases.time, "time", lambda: pytest.fail("the wall clock was read"))
+
+
+def taken(storage: LocalStorage, over: int = 0) -> Lease:
+    lease = Lease.take(storage, KEY, over, "cpu")
+    assert lease is not None
+    return lease
+
+
+def elsewhere(storage: LocalStorage, number: int, beat: int = 0, **changes: Any) -> None:
+    """A lease as another machine would write it."""
+    content = {"owner": "other", "beat": beat, "process": {"machine": "another boot", "pid": 1, "started": 5}, **changes}
+    storage.replace(KEY.lease(number), json.dumps(content).encode())
+
+
+def test_take_hold_release(storage: LocalStorage) -> None:
+    watch = StaleWatch(stale_after_s=60.0)
+    assert current_lease(storage, KEY) is None
+    assert watch.is_free(KEY, None)
+    lease = taken(storage)
+    held = current_lease(storage, KEY)
+    assert held is not None
+    assert (held.number, held.is_released, held.owner_is_dead()) == (1, False, False)
+    assert not watch.is_free(KEY, held)
+    assert Lease.take(storage, KEY, 0, "cpu") is None
+    assert lease.renew({3: 7}, 10, force=True)
+    renewed = current_lease(storage, KEY)
+    assert renewed is not None
+    assert renewed.beat == (lease.owner, 1)
+    assert (renewed.content["done"], renewed.content["of"], renewed.content["device"]) == ({"3": 7}, 10, "cpu")
+    lease.release({3: 10}, 10)
+    released = current_lease(storage, KEY)
+    assert released is not None
+    assert released.is_released
+    assert watch.is_free(KEY, released)
+
+
+def test_a_successor_takes_the_next_number_and_sweeps(storage: LocalStorage) -> None:
+    taken(storage).release({}, 1)
+    assert Lease.take(storage, KEY, 0, "cpu") is None
+    second = taken(storage, over=1)
+    assert second.number == 2
+    assert storage.list(KEY.folder) == ["lease-1.json", "lease-2.json"]
+    second.release({}, 1)
+    assert storage.list(KEY.folder) == ["lease-2.json"]
+    assert taken(storage, over=2).number == 3
+
+
+def test_of_many_takers_one_wins(storage: LocalStorage) -> None:
+    for over in range(6):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _, over=over: Lease.take(storage, KEY, over, "cpu"), range(8)))
+        assert sum(lease is not None for lease in found) == 1
+
+
+def test_renewing_is_cheap_until_it_is_due(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    lease = taken(storage)
+    clock.now += leases.RENEW_EVERY_S - 0.1
+    assert lease.renew({}, 1)
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert view.beat[1] == 0
+    clock.now += 0.2
+    assert lease.renew({}, 1)
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert view.beat[1] == 1
+
+
+def test_a_silent_owner_is_stale_by_the_observers_clock_alone(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    elsewhere(storage, 1, updated="1970-01-01T00:00:00+00:00")
+    watch = StaleWatch(stale_after_s=30.0)
+    assert not watch.is_free(KEY, current_lease(storage, KEY)), "never seen before: its age is unknown"
+    clock.now += 29.0
+    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    elsewhere(storage, 1, beat=1)
+    clock.now += 2.0
+    assert not watch.is_free(KEY, current_lease(storage, KEY)), "it beat since"
+    clock.now += 29.9
+    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    clock.now += 0.2
+    assert watch.is_free(KEY, current_lease(storage, KEY))
+    assert not StaleWatch(30.0).is_free(KEY, current_lease(storage, KEY)), "another observer starts afresh"
+    elsewhere(storage, 2, beat=1)
+    assert not watch.is_free(KEY, current_lease(storage, KEY)), "a successor with the same beat is another lease"
+
+
+def test_bundles_are_watched_one_by_one(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    watch = StaleWatch(stale_after_s=10.0)
+    view = LeaseView(1, {"owner": "a", "beat": 0})
+    other = BundleKey("p", "c", 1)
+    assert not watch.is_free(KEY, view)
+    clock.now += 11.0
+    assert not watch.is_free(other, view)
+    assert watch.is_free(KEY, view)
+
+
+def test_a_woken_owner_learns_of_its_successor(storage: LocalStorage) -> None:
+    first = taken(storage)
+    second = taken(storage, over=1)
+    assert not first.renew({}, 1, force=True)
+    assert second.renew({}, 1, force=True)
+    first.release({}, 1)
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert (view.number, view.is_released) == (2, False), "the late release of the first frees nothing"
+    second.release({}, 1)
+    assert not first.renew({}, 1, force=True), "also once its own file is gone"
+    assert storage.list(KEY.folder) == ["lease-2.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"owner": "a", "be', b"[1]", b"null", b"\xff"])
+def test_a_torn_lease_is_held_until_it_is_stale(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    clock = Clock(monkeypatch)
+    storage.replace(KEY.lease(4), content)
+    watch = StaleWatch(stale_after_s=5.0)
+    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    clock.now += 5.0
+    view = current_lease(storage, KEY)
+    assert watch.is_free(KEY, view)
+    assert taken(storage, over=4).number == 5
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import Lease
+from orchestrator.store.storage import LocalStorage
+storage = LocalStorage(Path(sys.argv[1]))
+lease = Lease.take(storage, BundleKey("p", "c", 0), 0, "cpu")
+while True:
+    print("held" if lease.renew({}, 1, force=True) else "succeeded", flush=True)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def owner(storage: LocalStorage) -> Any:
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(storage.root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_owner_is_free_at_once(storage: LocalStorage, owner: subprocess.Popen[str]) -> None:
+    watch = StaleWatch(stale_after_s=1e9)
+    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    owner.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not watch.is_free(KEY, current_lease(storage, KEY)):  # it is a zombie here: nobody has waited for it
+        assert time.monotonic() < deadline
+    owner.wait()
+    assert watch.is_free(KEY, current_lease(storage, KEY))
+    assert taken(storage, over=1).number == 2
+
+
+def test_a_stopped_owner_is_stale_and_learns_of_it_when_it_wakes(
+    storage: LocalStorage, owner: subprocess.Popen[str]
+) -> None:
+    watch = StaleWatch(stale_after_s=0.3)
+    os.kill(owner.pid, signal.SIGSTOP)
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert not view.owner_is_dead()
+    assert not watch.is_free(KEY, view)
+    time.sleep(0.1)
+    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    time.sleep(0.3)
+    assert watch.is_free(KEY, current_lease(storage, KEY))
+    taken(storage, over=1)
+    os.kill(owner.pid, signal.SIGCONT)
+    assert owner.stdout is not None
+    for line in owner.stdout:
+        if line == "succeeded\n":
+            break
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert view.number == 2
+
+
+def test_a_pid_that_came_back_as_another_process_is_a_dead_owner(storage: LocalStorage) -> None:
+    lease = taken(storage)
+    content = json.loads(storage.read(KEY.lease(1)))
+    assert content["process"]["pid"] == os.getpid()
+    content["process"]["started"] -= 1
+    storage.replace(KEY.lease(1), json.dumps(content).encode())
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert view.owner_is_dead()
+    assert lease.renew({}, 1, force=True)
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert not view.owner_is_dead()
+
+
+@pytest.mark.parametrize("machine", ["another boot", "", None])
+def test_the_pid_of_another_machine_says_nothing(storage: LocalStorage, machine: str | None) -> None:
+    elsewhere(storage, 1, process={"machine": machine, "pid": 2**22 - 1, "started": 1})
+    view = current_lease(storage, KEY)
+    assert view is not None
+    assert not view.owner_is_dead()

@@ -1,0 +1,439 @@
+"""The command line: help, exit statuses, and what a user is told about every kind of bad input. Starts no Ray."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from orchestrator.command_line import main
+from orchestrator.store.storage import LocalStorage
+
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
+
+
+def write_images(folder: Path, suffix: str = ".png") -> Path:
+    """Classes a and b, six groups each (g0 … g5) with one image; noise, so that no two are equal."""
+    for index, label in enumerate("ab"):
+        (folder / label).mkdir(parents=True)
+        for group in range(6):
+            pixels = np.random.default_rng(10 * index + group).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"g{group}_{index}{suffix}")
+    return folder
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A user's folder with a data set of two classes in six groups each."""
+
+    place: Path
+    data: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", self.place / "data")
+
+    @property
+    def studies(self) -> Path:
+        return self.place / "studies"
+
+    def run(self, *arguments: str | Path) -> Result:
+        everything = [str(argument) for argument in arguments]
+        if everything[0] in ("search", "plan"):
+            everything += ["--studies", str(self.studies), "--cache", str(self.place / "cache")]
+        return CliRunner().invoke(main, everything)
+
+    def own(self, *arguments: str | Path) -> Result:
+        """A search of a study of the user's own, that must fail before it starts."""
+        return self.run("search", "mine", "squeezenet1_1", "--weights", "none", *arguments)
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that should have been refused fails its test at once instead of starting a cluster."""
+
+    def started(*_: object) -> int:
+        raise AssertionError("the search went on to train")
+
+    monkeypatch.setattr("orchestrator.search.run", started)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path)
+    write_images(made.data)
+    return made
+
+
+def refused(result: Result, *parts: str) -> str:
+    """The message of a command that must have ended with status 2 and without a traceback; holds all `parts`."""
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    told = " ".join(result.stderr.split())
+    for part in parts:
+        assert part in told, told
+    return told
+
+
+def commands() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in main.commands.items():
+        found.append((name,))
+        if isinstance(command, click.Group):
+            found += [(name, inner) for inner in command.commands]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+    assert result.exit_code == 0
+    if command != ("spaces",):
+        assert f"orch {' '.join(command)}" in result.output.partition("Example")[2]
+
+
+def test_no_command_is_a_usage_error_and_names_the_commands() -> None:
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 2
+    assert "search" in result.output
+
+
+def test_json_of_the_spaces_goes_to_stdout_alone() -> None:
+    result = CliRunner().invoke(main, ["spaces", "list", "--json"])
+    assert result.exit_code == 0
+    assert {entry["name"] for entry in json.loads(result.stdout)} >= {"neuroblastoma", "default"}
+
+
+# --- usage -----------------------------------------------------------------------------------------------------------
+
+OVERRIDES = {
+    "lr 0": (["--lr", "0"], "--lr: expected numbers above 0, found 0.0"),
+    "lr text": (["--lr", "abc,1e-3,x"], "Invalid value for '--lr': expected numbers separated by commas, found abc, x"),
+    "lr nan": (["--lr", "nan"], "--lr: expected numbers above 0, found nan"),
+    "lr empty": (["--lr", ","], "expected numbers separated by commas, found nothing"),
+    "lr twice": (["--lr", "0.1,0.1"], "--lr: expected different values, found 0.1, 0.1"),
+    "batch 0": (["--batch-size", "0"], "--batch-size: expected whole numbers of 1 or more, found 0"),
+    "batch half": (["--batch-size", "1.5"], "expected whole numbers separated by commas, found 1.5"),
+    "no repeats": (["--repeats", "0"], "--repeats: expected 1 or more, found 0"),
+    "no epochs": (["--epochs", "0"], "--epochs: expected 1 or more, found 0"),
+    "mean of two": (["--mean", "1,2"], "--mean: expected three numbers R,G,B, found 2"),
+    "strategy": (["--strategy", "extention"], "found 'extention'; did you mean extension?"),
+    "u without unfreezing": (
+        ["--strategy", "extension", "--unfrozen", "2"],
+        "--unfrozen: expected --strategy unfreezing with it, found extension",
+    ),
+    "momentum of adam": (
+        ["--optimiser", "adam", "--momentum", "0.5"],
+        "--momentum: expected the optimiser sgd with it, found adam",
+    ),
+    "groups without data": (["--group-by", "parent"], "go with --data DIR or --data TABLE"),
+    "choice": (["--precision", "fp16"], "'fp16' is not one of 'fp32', 'bf16'"),
+    "seed": (["--seed", "-1"], "-1 is not in the range x>=0"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), OVERRIDES.values(), ids=OVERRIDES.keys())
+def test_wrong_options_are_named_and_nothing_is_written(tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = Desk(tmp_path).run("search", "neuroblastoma", "resnet18", *arguments)
+    refused(result, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_without_a_backbone_shows_how(tmp_path: Path) -> None:
+    refused(Desk(tmp_path).run("search", "neuroblastoma"), "expected a BACKBONE or --all", "orch search neuroblastoma")
+
+
+def test_an_unknown_backbone_gets_the_nearest_names(tmp_path: Path) -> None:
+    result = Desk(tmp_path).run("search", "neuroblastoma", "resnt18")
+    refused(result, "backbone 'resnt18': expected the name of an image classifier", "Nearest names: resnet18")
+    assert list(tmp_path.iterdir()) == []
+
+
+NAMES = {
+    "parent folder": "..",
+    "long": "a" * 300,
+    "control characters": "a\x1b[31mb",
+    "newline": "a\nb",
+    "empty": "",
+    "hidden": ".hidden",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_hostile_study_names_are_refused(desk: Desk, name: str) -> None:
+    result = desk.run("search", name, "resnet18", "--data", desk.data, "--group-by", "none")
+    told = refused(result, "study name", "expected at most 64 letters, digits")
+    assert "\x1b" not in told
+    assert not desk.studies.exists()
+
+
+def test_a_name_with_slashes_is_a_file_and_never_a_folder(desk: Desk) -> None:
+    result = desk.run("search", "../x", "resnet18", "--data", desk.data, "--group-by", "none")
+    refused(result, "../x: expected a study's file, found nothing there", "orch spaces show default > my_study.toml")
+    assert not desk.studies.exists()
+
+
+def test_an_unknown_study_without_data_shows_how_to_make_one(tmp_path: Path) -> None:
+    told = refused(Desk(tmp_path).run("search", "neuroblastom", "resnet18"), "study 'neuroblastom'")
+    assert "Did you mean neuroblastoma?" in told
+    assert "orch search neuroblastom BACKBONE --data DIR --group-by parent" in told
+
+
+def test_status_of_no_study(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["status", "mine", "--studies", str(tmp_path)])
+    refused(result, f"study 'mine' is not in {tmp_path}", "orch search mine resnet18")
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def empty_folder(desk: Desk) -> list[str]:
+    (desk.place / "empty").mkdir()
+    return ["--data", str(desk.place / "empty"), "--group-by", "none"]
+
+
+def folder_of_text(desk: Desk) -> list[str]:
+    folder = desk.place / "text" / "a"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"{number}.txt").write_text("no image")
+    return ["--data", str(folder.parent), "--group-by", "none"]
+
+
+def half_jpegs(desk: Desk) -> list[str]:
+    """Six of twelve files end in their middle."""
+    folder = write_images(desk.place / "halves", suffix=".jpg")
+    for path in sorted(folder.rglob("*.jpg"))[::2]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return ["--data", str(folder), "--group-by", r"(g\d)"]
+
+
+def enormous_png(desk: Desk) -> list[str]:
+    """A header that promises 30,000 × 30,000 pixels, alone in its class."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    (desk.data / "c").mkdir()
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    (desk.data / "c" / "g0_0.png").write_bytes(content)
+    return ["--data", str(desk.data), "--group-by", r"(g\d)"]
+
+
+def lonely_label(desk: Desk) -> list[str]:
+    (desk.data / "rare").mkdir()
+    Image.fromarray(np.full((16, 16, 3), 99, np.uint8)).save(desk.data / "rare" / "g0_9.png")
+    return ["--data", str(desk.data), "--group-by", r"(g\d)"]
+
+
+def no_group(desk: Desk) -> list[str]:
+    return ["--data", str(desk.data)]
+
+
+def table(desk: Desk, header: str, row: Callable[[int, Path], str]) -> list[str]:
+    files = sorted(desk.data.rglob("*.png"))
+    lines = [header, *(row(number, path.relative_to(desk.data)) for number, path in enumerate(files))]
+    (desk.data / "labels.csv").write_text("\n".join(lines))
+    return ["--data", str(desk.data / "labels.csv")]
+
+
+def missing_files(desk: Desk) -> list[str]:
+    return table(
+        desk,
+        "file,label,group",
+        lambda n, path: f"{'gone/' if n < 2 else ''}{path},{path.parent},{path.stem[:2]}",
+    )
+
+
+def torn_group(desk: Desk) -> list[str]:
+    split = ("train", "valid", "test")
+    return table(
+        desk, "file,label,group,split", lambda n, path: f"{path},{path.parent},{path.stem[:2]},{split[n // 3 % 3]}"
+    )
+
+
+def three_labels(desk: Desk) -> list[str]:
+    return table(desk, "file,label,class,diagnosis,group", lambda n, path: f"{path},a,b,c,{path.stem[:2]}")
+
+
+def missing_path(desk: Desk) -> list[str]:
+    return ["--data", str(desk.place / "nowhere"), "--group-by", "none"]
+
+
+BAD_DATA: dict[str, tuple[Callable[[Desk], list[str]], tuple[str, ...]]] = {
+    "empty folder": (empty_folder, ("the folder is empty, expected JPEG, PNG, TIFF or BMP files in one folder",)),
+    "text files": (folder_of_text, ("no images among 3 files (3 .txt)", "Give another folder: --data DIR")),
+    "half JPEGs": (half_jpegs, ("6 of 12 images were refused, expected at most 10%", "g0_0.jpg")),
+    "30,000 × 30,000 PNG": (enormous_png, ("every image of class 'c' was refused", "30000", "leave the class out")),
+    "one image": (lonely_label, ("class 'rare': 1 image in 1 group ('g0'), expected at least 3 groups",)),
+    "no group": (no_group, ("it was not said what a group is", "--group-by none")),
+    "missing files": (missing_files, ("2 of 12 files are missing below", "'gone/a/g0_0.png'")),
+    "group in two splits": (torn_group, ("group", "in more than one split", "g0")),
+    "three label columns": (three_labels, ("3 columns may be the label (label, class, diagnosis)", "--label-column")),
+    "nothing there": (missing_path, ("nowhere: expected a folder or a table, found nothing there", "Correct --data.")),
+}
+
+
+@pytest.mark.parametrize(("make", "parts"), BAD_DATA.values(), ids=BAD_DATA.keys())
+def test_bad_data_is_named_and_nothing_is_written(
+    desk: Desk, make: Callable[[Desk], list[str]], parts: tuple[str, ...]
+) -> None:
+    result = desk.own(*make(desk))
+    refused(result, *parts)
+    assert not desk.studies.exists()
+
+
+def test_half_a_jpeg_among_good_images_is_refused_and_listed(desk: Desk) -> None:
+    from orchestrator.studies import find_study
+
+    broken = desk.data / "a" / "g0_9.jpg"
+    Image.fromarray(np.random.default_rng(9).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(broken)
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    plan = ("plan", "mine", "squeezenet1_1", "--weights", "none", "--epochs", "1", "--repeats", "1", "--lr", "0.1")
+    result = desk.run(
+        *plan, "--batch-size", "4", "--strategy", "straightforward", "--data", desk.data, "--group-by", r"(g\d)"
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 file is not used" in result.stderr
+    assert "a/g0_9.jpg" in result.stderr
+    assert find_study(desk.studies, "mine") is None
+
+
+# --- spaces, weights, studies ----------------------------------------------------------------------------------------
+
+
+def test_five_faults_of_a_file_are_all_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\ntask = "regression"\nepochs = "many"\nrepeats = 0\nlr = []\ncolour = "blue"\n')
+    told = refused(Desk(tmp_path).run("search", file, "resnet18"), "faults")
+    for key in ("task", "epochs", "repeats", "lr", "colour"):
+        assert f" {key}" in told, told
+    assert refused(CliRunner().invoke(main, ["spaces", "check", str(file)])) == told
+
+
+def test_impossible_depths_are_named_before_anything_is_written(desk: Desk) -> None:
+    result = desk.own(
+        *("--data", desk.data, "--group-by", r"(g\d)", "--strategy", "extension,unfreezing"),
+        *("--unfrozen", "400", "--non-linearities", "40"),
+    )
+    refused(
+        result,
+        "unfreezing.unfrozen: expected 25 or less",
+        "extension.non_linearities: expected 8 or less",
+        "2 faults",
+    )
+    assert not desk.studies.exists()
+
+
+def test_weights_of_another_network_are_refused_before_anything_is_written(desk: Desk) -> None:
+    file = SHARED / "weights" / "mobilenetv2_035.pth"
+    if not file.is_file():
+        pytest.skip("the shared weights are not here")
+    result = desk.own("--data", desk.data, "--group-by", r"(g\d)", "--weights", file)
+    refused(result, "expected those of torchvision:squeezenet1_1, found another network's: 0 of 50 tensors match")
+    assert not desk.studies.exists()
+
+
+def test_without_a_network_the_answer_comes_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(desk.place / "hub"))
+    started = time.monotonic()
+    result = desk.run("search", "mine", "resnet10t", "--data", desk.data, "--group-by", r"(g\d)")
+    refused(result, "weights of timm:resnet10t", "--weights FILE", "--weights none")
+    assert time.monotonic() - started < 10
+    assert not desk.studies.exists()
+
+
+def planned(desk: Desk) -> list[str | Path]:
+    """A search that is right in everything."""
+    return [
+        *("--data", desk.data, "--group-by", r"(g\d)", "--strategy", "straightforward"),
+        *("--lr", "0.1", "--batch-size", "4", "--repeats", "1", "--epochs", "1"),
+    ]
+
+
+def test_a_studies_folder_that_cannot_be_written(desk: Desk) -> None:
+    desk.studies.write_text("a file where the folder should be")
+    refused(desk.own(*planned(desk)), "study 'mine': cannot write", "Choose another place with --studies DIR.")
+
+
+def test_a_read_only_studies_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The superuser ignores permissions, so the refusal is the operating system's own error in its place."""
+    import errno
+
+    def refusing(self: Path, *arguments: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(LocalStorage, "_sync", refusing, raising=False)
+    original = Path.mkdir
+
+    def mkdir(self: Path, *arguments: object, **more: object) -> None:
+        if self.is_relative_to(desk.studies):
+            refusing(self)
+        original(self, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    refused(desk.own(*planned(desk)), "study 'mine': cannot write", "the file system is read-only", "--studies DIR")
+
+
+def test_a_study_of_another_version_is_left_alone(desk: Desk) -> None:
+    content = b'name = "mine"\nschema_version = 99\n'
+    LocalStorage(desk.studies / "mine").replace("study.toml", content)
+    refused(desk.own(*planned(desk)), "expected schema version", "found 99", "with the version of orch that made it")
+    assert [path.name for path in (desk.studies / "mine").iterdir()] == ["study.toml"]
+    assert (desk.studies / "mine" / "study.toml").read_bytes() == content
+
+
+def test_a_bundled_study_with_other_classes_shows_the_command_for_a_new_one(desk: Desk) -> None:
+    result = desk.run("search", "neuroblastoma", "squeezenet1_1", "--data", desk.data, "--group-by", r"(g\d)")
+    told = refused(result, "study neuroblastoma: expected the classes", "found a, b in the data")
+    assert f"orch search my_neuroblastoma BACKBONE --data {desk.data} --group-by '(g\\d)'" in told
+    assert not desk.studies.exists()
+
+
+def test_a_given_partition_needs_no_test_split(desk: Desk) -> None:
+    data = table(
+        desk,
+        "file,label,group,split",
+        lambda n, path: f"{path},{path.parent},{path.stem[:2]},{'valid' if path.stem.startswith('g0') else 'train'}",
+    )
+    plan = ("plan", "mine", "squeezenet1_1", "--weights", "none", *planned(desk)[4:], *data, "--json")
+    result = desk.run(*plan)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["repeats_owed"] == 1
+    assert "0 in 0" in result.stderr
+
+
+def test_other_data_under_a_known_name_is_refused(desk: Desk) -> None:
+    from orchestrator.preparation import DataRequest
+    from orchestrator.progress import Display
+    from orchestrator.search import SearchOptions, resolve_search
+    from search_spaces.overrides import Overrides
+    from trainables.data.options import DatasetOptions
+
+    data = DataRequest(desk.data, DatasetOptions(group_by=r"(g\d)"))
+    overrides = Overrides(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
+    options = SearchOptions(
+        "mine", ("squeezenet1_1",), desk.studies, desk.place / "cache", data, overrides, weights="none"
+    )
+    resolve_search(options, Display())
+    assert (desk.studies / "mine" / "study.toml").is_file()
+    (desk.data / "a" / "g5_0.png").unlink()
+    told = refused(
+        desk.own(*planned(desk)), "study 'mine' was made from other data: 1 images are missing and 0 are new"
+    )
+    assert "orch search mine_2 BACKBONE --data" in told

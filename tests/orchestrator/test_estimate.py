@@ -1,0 +1,225 @@
+"""What `orch plan` says: counts, sizes and frontiers agree with the product's own, and nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from orchestrator import costs, estimate_text
+from orchestrator.estimate import Estimate, estimate
+from orchestrator.owed import owed
+from orchestrator.preparation import DataRequest
+from orchestrator.progress import Display
+from orchestrator.rates import between, head_rate
+from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.store.layout import BundleKey
+from search_spaces.overrides import Overrides
+from trainables.data.options import DatasetOptions
+from trainables.frontier import FEATURES, PIXELS
+from trainables.workbench import Workbench
+
+BACKBONE = "timm:test_resnet.r160_in1k"
+REPEATS, EPOCHS = 3, 4
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two classes of twelve images in six groups; some of them in the test split."""
+    for index, label in enumerate("ab"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.random.default_rng(100 * index + number).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / label / f"g{number // 2}_{number}.png")
+    return tmp_path / "data"
+
+
+def searched(images: Path, *, writes: bool = False, **changes: object) -> Search:
+    """A search over n = 0, 1 and u = 2, with two batch sizes."""
+    overrides = Overrides(
+        strategies=("straightforward", "extension", "unfreezing"),
+        non_linearities=(1,),
+        unfrozen=(2,),
+        lr=(0.01, 0.1),
+        batch_size=(4, 8),
+        repeats=REPEATS,
+        epochs=EPOCHS,
+    )
+    options = SearchOptions(
+        study="mine",
+        backbones=(BACKBONE,),
+        studies=images.parent / "studies",
+        cache=images.parent / "cache",
+        data=DataRequest(images, DatasetOptions(group_by=r"(g\d)")),
+        overrides=dataclasses.replace(overrides, **changes),  # type: ignore[arg-type]
+        weights="none",
+        precision="fp32",
+    )
+    return resolve_search(options, Display(), writes=writes)
+
+
+@pytest.fixture
+def search(images: Path) -> Search:
+    return searched(images)
+
+
+@pytest.fixture
+def found(search: Search) -> Estimate:
+    return estimate(search)
+
+
+def test_counts_are_those_of_the_search(search: Search, found: Estimate) -> None:
+    assert found.configurations == len(search.asked.configurations) == 12
+    assert (found.repeats_asked, found.repeats_done, found.repeats_owed) == (36, 0, 36)
+    assert found.epochs_owed == 36 * EPOCHS
+    assert found.bundles_owed == len(search.work) == 12
+    for name in ("configurations", "repeats_asked", "repeats_owed", "epochs_owed", "study_bytes"):
+        assert sum(getattr(depth, name) for depth in found.depths) == getattr(found, name), name
+
+
+def test_nothing_is_written(search: Search, images: Path) -> None:
+    estimate(search)
+    assert [path for path in images.parent.rglob("*") if path.is_file() and images not in path.parents] == []
+    assert not (images.parent / "studies").exists()
+
+
+def test_seconds_add_up(found: Estimate) -> None:
+    parts = found.start_seconds + found.images_seconds + found.features_seconds + found.training_seconds
+    assert found.wall_seconds == pytest.approx(parts)
+    assert found.images_seconds > 0
+    assert found.features_seconds > 0
+    assert sum(depth.training_seconds for depth in found.depths) > 0
+    assert all(depth.training_seconds > depth.seconds_per_epoch > 0 for depth in found.depths)
+    assert found.shapes_measured == 5
+    assert (found.gpu_hours is None) == (not torch.cuda.is_available())
+
+
+def test_more_epochs_take_proportionally_longer(search: Search, images: Path, found: Estimate) -> None:
+    more = estimate(searched(images, epochs=50 * EPOCHS))
+    assert more.epochs_owed == 50 * found.epochs_owed
+    ratio = sum(depth.training_seconds for depth in more.depths) / sum(depth.training_seconds for depth in found.depths)
+    assert 10 < ratio < 120
+
+
+def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:
+    search = searched(images, writes=True)
+    told = {(depth.non_linearities, depth.unfrozen): depth for depth in estimate(search).depths}
+    bench = search.bench()
+    for c in search.asked.configurations.values():
+        frozen = bench.frozen_ready(c, search.study.record.partition)
+        depth = told[c.non_linearities, c.unfrozen]
+        assert frozen.features is not None
+        assert depth.cached_up_to == frozen.layer
+        assert depth.feature_bytes == frozen.features.total_bytes
+        assert depth.views == depth.views_to_compute == frozen.samples.rows
+
+
+def test_what_is_cached_is_not_computed_again(images: Path) -> None:
+    search = searched(images, writes=True)
+    bench = search.bench()
+    for c in search.asked.configurations.values():
+        bench.material(c, search.study.record.partition)
+    again = estimate(search)
+    assert again.images_to_decode == 0
+    assert again.cache_bytes == 0
+    assert again.images_seconds == again.features_seconds == 0
+    assert all(depth.views_to_compute == 0 for depth in again.depths)
+    assert "(in the cache)" in again.as_text()
+
+
+def test_pooled_features_are_the_frontier_of_a_head(found: Estimate) -> None:
+    head = next(depth for depth in found.depths if not depth.unfrozen)
+    assert head.cached_up_to == FEATURES
+    assert head.why == "nothing of the backbone is trained"
+    deep = next(depth for depth in found.depths if depth.unfrozen)
+    assert deep.cached_up_to not in (FEATURES, PIXELS)
+    assert deep.why == "all before the first trained layer"
+    assert deep.memory_per_trial_bytes > 0
+
+
+def test_without_room_it_says_that_the_whole_network_is_trained(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workbench, "_fits", lambda *_: False)
+    told = estimate(search)
+    deep = next(depth for depth in told.depths if depth.unfrozen)
+    assert deep.cached_up_to == PIXELS
+    assert deep.why == "no features fit"
+    assert deep.feature_bytes == 0
+    assert "the whole network is computed in every step instead, which is slow" in told.as_text()
+
+
+def test_everything_done(images: Path) -> None:
+    search = searched(images, writes=True)
+    storage = search.study.storage
+    for (partition, configuration), epochs in search.epochs.items():
+        for repeat, count in enumerate(epochs):
+            storage.create(BundleKey.of_repeat(partition, configuration, repeat).final(repeat, count), b"")
+    done = dataclasses.replace(search, work=owed(storage, search.epochs))
+    told = estimate(done, reading_s=1.0)
+    assert told.is_done
+    assert told.repeats_done == told.repeats_asked == 36
+    assert told.wall_seconds == pytest.approx(1.0)
+    assert told.shapes_measured == 0
+    assert told.as_text().endswith("Everything asked for is already trained; nothing is left to do.")
+    assert told.as_json()["done"] is True
+
+
+def test_a_part_that_is_done_is_not_owed(images: Path) -> None:
+    search = searched(images, writes=True)
+    partition, configuration = next(iter(search.epochs))
+    key = BundleKey(partition, configuration, 0)
+    search.study.storage.create(key.final(0, EPOCHS), b"")
+    search.study.storage.create(f"{key.attempt(1)}/r1_2.e3.p0.checkpoint", b"")
+    told = estimate(dataclasses.replace(search, work=owed(search.study.storage, search.epochs)))
+    assert (told.repeats_done, told.repeats_owed) == (1, 35)
+    # one repeat is finished, two of its bundle have a checkpoint after three of four epochs
+    assert told.epochs_owed == 33 * EPOCHS + 2
+
+
+def test_json_holds_the_same_and_is_plain(found: Estimate) -> None:
+    told = json.loads(json.dumps(found.as_json()))
+    assert told["repeats_owed"] == found.repeats_owed
+    assert told["done"] is False
+    assert len(told["depths"]) == 3
+    assert told["depths"][0]["backbone"] == BACKBONE
+
+
+def test_text_says_all_of_it(found: Estimate) -> None:
+    text = found.as_text()
+    assert "12 configurations, 36 repeats asked, 0 done, 36 owed (144 epochs)" in text
+    for depth in ("straightforward:", "extension n=1:", "unfreezing u=2:"):
+        assert depth in text
+    for part in ("cached up to the pooled features", "Disk:", "Time:", "In all about", "trials at a time"):
+        assert part in text
+    assert estimate_text.as_text(dataclasses.replace(found, gpu_hours=1.5)).count("1.50 GPU hours") == 1
+
+
+def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    full = shutil._ntuple_diskusage(100, 99, 1)  # type: ignore[attr-defined]
+    monkeypatch.setattr("orchestrator.estimate.shutil.disk_usage", lambda _: full)
+    notes = " ".join(estimate(search).notes)
+    assert "the study needs" in notes
+    assert "elsewhere with --studies DIR" in notes
+
+
+def test_rates_are_positive_and_wider_stacks_cost_more(search: Search) -> None:
+    c = next(c for c in search.asked.configurations.values() if c.strategy == "extension")
+    cpu = torch.device("cpu")
+    rates = [head_rate(c, 512, lanes, (64, {"train": 64, "valid": 16}), 64, cpu) for lanes in (1, 10)]
+    assert all(rate.step_s > 0 and rate.score_s > 0 for rate in rates)
+    assert rates[1].checkpoint_bytes > 5 * rates[0].checkpoint_bytes
+
+
+def test_depths_between_measured_ones_lie_on_lines() -> None:
+    assert between(3, {1: 10.0, 5: 20.0}) == 15.0
+    assert between(9, {1: 10.0, 5: 20.0}) == 20.0
+    assert costs._spread({1, 2, 3, 4, 5}) == [1, 3, 5]
+    assert costs._spread({2, 1}) == [1, 2]

@@ -1,0 +1,160 @@
+"""Makes a study of a few small images on disk, with its partition, and bundles that train in a second or two."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from orchestrator.store import layout
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import Lease, StaleWatch, current_lease
+from orchestrator.store.schema import Configuration, FinalRecord
+from orchestrator.store.storage import LocalStorage
+from trainables.bundle import BundleRun
+from trainables.data.dataset import DatasetOptions, fingerprint, load_dataset, manifest_bytes
+from trainables.data.partition import Partition
+from trainables.places import Places
+from trainables.work import Work
+from trainables.workbench import Workbench
+
+SIZE = 32
+BACKBONE = "timm:test_resnet.r160_in1k"
+COUNTS = {"few": (7, 4, 3), "many": (18, 8, 4), "some": (12, 6, 3)}
+"""Images per class in train, valid and test."""
+
+
+@dataclass(frozen=True)
+class TinyStudy:
+    """A study of two or three classes; `partition` is the id of the one it was made with."""
+
+    folder: Path
+    data: Path
+    cache: Path
+    classes: tuple[str, ...]
+    partition: str
+    fingerprint: str
+
+    @property
+    def storage(self) -> LocalStorage:
+        return LocalStorage(self.folder)
+
+    @property
+    def places(self) -> Places:
+        return Places(self.data, self.cache, "none")
+
+    def bench(self) -> Workbench:
+        return Workbench(self.storage, self.places, torch.device("cpu"))
+
+    def configuration(self, **changes: Any) -> Configuration:
+        """A linear probe, with changes, stored in the study."""
+        settings: dict[str, Any] = {
+            "study_seed": 5,
+            "task": "binary" if len(self.classes) == 2 else "multiclass",
+            "classes": self.classes,
+            "data": self.fingerprint,
+            "backbone": BACKBONE,
+            "weights": "init:5",
+            "image_size": SIZE,
+            "store_size": SIZE,
+            "interpolation": "bilinear",
+            "standardisation": "train",
+            "precision": "fp32",
+            "balance": "none",
+            "non_linearities": 0,
+            "unfrozen": 0,
+            "negative_slope": 0.1,
+            "dropout": 0.0,
+            "lr": 0.05,
+            "batch_size": 8,
+            "optimiser": "sgd",
+            "momentum": 0.9,
+            "selection": "loss",
+        }
+        configuration = Configuration.model_validate({**settings, **changes})
+        self.storage.create(layout.configuration(configuration.id), configuration.to_toml())
+        return configuration
+
+    def key(self, configuration: Configuration) -> BundleKey:
+        return BundleKey(self.partition, configuration.id, 0)
+
+    def start(
+        self, configuration: Configuration, repeats: tuple[int, ...], epochs: int, bench: Workbench | None = None
+    ) -> BundleRun:
+        """A run of the bundle's repeats under a lease of its own; whoever held it before must be gone."""
+        key = self.key(configuration)
+        lease = current_lease(self.storage, key)
+        assert StaleWatch().is_free(key, lease), "the bundle is leased"
+        taken = Lease.take(self.storage, key, lease.number if lease else 0, "cpu")
+        assert taken is not None
+        return BundleRun(bench or self.bench(), Work(key, repeats, epochs), taken)
+
+    def train(
+        self, configuration: Configuration, repeats: tuple[int, ...], epochs: int, bench: Workbench | None = None
+    ) -> dict[int, FinalRecord]:
+        """Train without a break; final records by repeat."""
+        run = self.start(configuration, repeats, epochs, bench)
+        while not run.advance(60.0):
+            pass
+        return self.finals(configuration, epochs)
+
+    def finals(self, configuration: Configuration, epochs: int) -> dict[int, FinalRecord]:
+        key = self.key(configuration)
+        found = {}
+        for name in self.storage.list(key.finals):
+            parsed = layout.parse_final(name)
+            assert parsed is not None, f"{name} is no final record"
+            if parsed[1] == epochs:
+                found[parsed[0]] = FinalRecord.from_bytes(self.storage.read(f"{key.finals}/{name}"), name)
+        return found
+
+    def add_partition(self, groups: dict[str, str]) -> str:
+        partition = Partition(groups, "given")
+        self.storage.create(layout.partition(partition.id), partition.to_bytes())
+        return partition.id
+
+    def groups(self) -> dict[str, str]:
+        return dict(Partition.from_bytes(self.storage.read(layout.partition(self.partition))).groups)
+
+
+def make_tiny_study(root: Path, classes: tuple[str, ...] = ("few", "many"), seed: int = 0) -> TinyStudy:
+    """Images of SIZE pixels whose brightness and grain tell the classes apart, not too well; two per group."""
+    data = root / "images"
+    generator = np.random.default_rng(seed)
+    rows, groups = [], {}
+    for index, label in enumerate(classes):
+        (data / label).mkdir(parents=True)
+        for split, count in zip(("train", "valid", "test"), COUNTS[label], strict=True):
+            for number in range(count):
+                file, group = f"{label}/{split}_{number:02d}.png", f"{label}-{split}-{number // 2}"
+                pixels = generator.normal(100 + 12 * index, 30, size=(SIZE + 4, SIZE, 3)).clip(0, 255)
+                Image.fromarray(pixels.astype(np.uint8)).save(data / file)
+                rows.append((file, label, group))
+                groups[group] = split
+    with (data / "labels.csv").open("w", newline="") as table:
+        csv.writer(table).writerows([("file", "label", "group"), *rows])
+    dataset = load_dataset(data, DatasetOptions())
+    partition = Partition(groups, "given")
+    storage = LocalStorage(root / "study")
+    storage.create(layout.MANIFEST, manifest_bytes(dataset.manifest))
+    storage.create(layout.partition(partition.id), partition.to_bytes())
+    seen = dataset.manifest["group"].map(groups) != "test"
+    content = fingerprint(dataset.manifest[seen])
+    return TinyStudy(root / "study", data, root / "cache", classes, partition.id, content)
+
+
+def assert_same_result(left: FinalRecord, right: FinalRecord) -> None:
+    """Every bit of what a repeat learned; not when, where and in how many attempts."""
+    assert left.history.splits == right.history.splits
+    for name in ("loss", "confusion"):
+        one, other = getattr(left.history, name), getattr(right.history, name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other, equal_nan=True), name
+    assert np.array_equal(left.logits, right.logits)
+    for name in ("repeat", "state", "diverged_epoch", "selected_epoch", "epochs", "configuration", "recipe"):
+        assert left.meta[name] == right.meta[name], name

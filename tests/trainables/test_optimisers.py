@@ -1,0 +1,96 @@
+"""The optimisers take torch's steps, each lane at rates of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from trainables.optimisers import Optimiser, Rule
+
+LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
+SHAPES = ((4, 5), (1, 5), (3, 2, 2))
+
+
+def reference(name: str, parameters: list[torch.Tensor], lr: float, momentum: float, decay: float) -> Any:
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=decay)
+
+
+def rule_of(name: Any) -> Rule:
+    return Rule(name, *((0.0, 0.0) if name == "sgd" else (0.9, 0.99)))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("decay", [DECAY, [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stacked = [torch.randn(3, *shape, generator=generator, dtype=dtype) for shape in SHAPES]
+    own = [[tensor[lane].clone().requires_grad_() for tensor in stacked] for lane in range(3)]
+    optimiser = Optimiser(rule_of(name), stacked, LR, MOMENTUM, decay)
+    others = [reference(name, own[i], LR[i], MOMENTUM[i], decay[i]) for i in range(3)]
+    for step in range(10):
+        gradients = [torch.randn(tensor.shape, generator=generator, dtype=dtype) * 3.0**-step for tensor in stacked]
+        for lane in range(3):
+            for parameter, gradient in zip(own[lane], gradients, strict=True):
+                parameter.grad = gradient[lane].clone()
+            others[lane].step()
+        optimiser.step(gradients)
+    for lane in range(3):
+        for tensor, expected in zip(stacked, own[lane], strict=True):
+            torch.testing.assert_close(tensor[lane], expected.detach(), rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_lane_does_not_depend_on_its_neighbours(name: str) -> None:
+    def trained(lanes: list[int]) -> torch.Tensor:
+        start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1))[lanes]
+        optimiser = Optimiser(
+            rule_of(name), [start], [LR[i] for i in lanes], [MOMENTUM[i] for i in lanes], [DECAY[i] for i in lanes]
+        )
+        for step in range(5):
+            gradient = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(step))[lanes]
+            if 0 in lanes:
+                gradient[lanes.index(0)] = float("nan")
+            optimiser.step([gradient])
+        return start
+
+    together, pair = trained([0, 1, 2]), trained([2, 1])
+    assert torch.equal(together[1], pair[1])
+    assert torch.equal(together[2], pair[0])
+    assert bool(together[0].isnan().all())
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_one_lane_takes_tensors_of_any_shape(name: str) -> None:
+    plain = torch.ones(6)
+    stacked = torch.ones(1, 6)
+    for tensor in (plain, stacked):
+        optimiser = Optimiser(rule_of(name), [tensor], [0.1], [0.9], [0.01])
+        for _ in range(3):
+            optimiser.step([torch.full_like(tensor, 0.5)])
+    assert torch.equal(plain, stacked[0])
+    assert not torch.equal(plain, torch.ones(6))
+
+
+def test_the_state_is_all_in_the_buffers_and_the_step_count() -> None:
+    def gradient(step: int) -> torch.Tensor:
+        return torch.randn(2, 3, generator=torch.Generator().manual_seed(step))
+
+    for name in ("sgd", "adam", "adamw"):
+        unbroken, broken = torch.ones(2, 3), torch.ones(2, 3)
+        one = Optimiser(rule_of(name), [unbroken], LR[:2], MOMENTUM[1:], DECAY[1:])
+        two = Optimiser(rule_of(name), [broken], LR[:2], MOMENTUM[1:], DECAY[1:])
+        for step in range(6):
+            one.step([gradient(step)])
+            if step == 3:
+                fresh = Optimiser(rule_of(name), [broken], LR[:2], MOMENTUM[1:], DECAY[1:])
+                for buffer, kept in zip(fresh.buffers, two.buffers, strict=True):
+                    buffer.copy_(kept)
+                fresh.steps, two = two.steps, fresh
+            two.step([gradient(step)])
+        assert torch.equal(unbroken, broken), name
