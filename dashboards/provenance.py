@@ -38,18 +38,23 @@ class Provenance:
 
 def provenance_data(storage: Storage, summary: Summary) -> Provenance:
     """Read what the summary does not hold; whatever is missing or damaged stays empty."""
-    manifest = _read(storage, layout.MANIFEST, ["label", "group", "split"])
+    partitions = []
+    split_of: dict[str, str] = {}
+    for name in storage.list(layout.PARTITIONS):
+        read = _read(storage, f"{layout.PARTITIONS}/{name}", None)
+        text = b"{}" if read is None else (read.schema.metadata or {}).get(b"partition", b"{}")
+        identity, found = name.removesuffix(".parquet"), json.loads(text)
+        partitions.append((identity, str(found.get("policy", "–")), str(found.get("seed", "–"))))
+        if read is not None and summary.study.partition in ("", identity):
+            split_of = dict(zip(read["group"].to_pylist(), read["split"].to_pylist(), strict=True))
+    manifest = _read(storage, layout.MANIFEST, ["label", "group"])
     images, groups = pd.DataFrame(), {}
     if manifest is not None:
         frame = manifest.to_pandas()
+        frame["split"] = frame["group"].map(split_of)
         images = pd.crosstab(frame["label"], frame["split"])
         images = images[[name for name in ("train", "valid", "test") if name in images]]
         groups = {name: int(frame.loc[frame["split"] == name, "group"].nunique()) for name in images.columns}
-    partitions = []
-    for name in storage.list(layout.PARTITIONS):
-        read = _read(storage, f"{layout.PARTITIONS}/{name}", None)
-        found = {} if read is None else {k.decode(): v.decode() for k, v in (read.schema.metadata or {}).items()}
-        partitions.append((name.removesuffix(".parquet"), found.get("policy", "–"), found.get("seed", "–")))
     settings = settings_data([member.configuration for member in summary.configurations])
     return Provenance(images, groups, tuple(partitions), settings, _hardware(summary))
 
@@ -88,6 +93,8 @@ def provenance_html(provenance: Provenance, summary: Summary) -> str:
         ("Revision", request.revision if request and request.revision else "–"),
         *sorted(({**study.versions, **(request.versions if request else {})}).items()),
     ]
+    origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
+    facts += [(f"Weights of {backbone}", origin) for backbone, origin in sorted(origins.items())]
     parts = [_facts("Study and versions", facts)]
     if not provenance.images.empty:
         rows: list[list[object]] = [[label, *counts] for label, *counts in provenance.images.itertuples()]
@@ -123,7 +130,7 @@ def _device_name(device: object, recipe: object) -> str:
         name = json.loads(str(recipe)).get("device_name", "")
     except (ValueError, AttributeError):
         name = ""
-    return f"{device}, {name}" if name else str(device)
+    return str(name or device)
 
 
 def _read(storage: Storage, path: str, columns: list[str] | None) -> pa.Table | None:

@@ -18,7 +18,7 @@ TARGET = Path(__file__).resolve().parent / "dashboard.png"
 WIDTH = 1280
 PARTS = (("header.masthead", "#answer table.best"), ("#curves h2", "#curves .chart"))
 """From the top of the first element to the bottom of the second, CSS pixels."""
-MARGIN = 24
+MARGIN = 10
 COLOURS = 128
 
 
@@ -32,6 +32,9 @@ def main(source: Path) -> None:
         page.goto(source.resolve().as_uri())
         page.wait_for_selector("html[data-ready]")
         page.evaluate("orchPage.drawAll()")
+        page.locator("#curves .chart:visible").first.scroll_into_view_if_needed()
+        page.select_option('#curves select[data-sets="curve"]', "accuracy")
+        page.evaluate("window.scrollTo(0, 0)")
         page.wait_for_timeout(1000)
         parts = [part(page, first, last) for first, last in PARTS]
         browser.close()
@@ -51,7 +54,7 @@ def part(page: Page, first: str, last: str) -> Image.Image:
         sys.exit(f"The page has no {first} or no {last}: is it that of a study with results?")
     scrolled = page.evaluate("window.scrollY")
     top = max(0.0, edges[0]["y"] + scrolled - MARGIN)
-    height = edges[1]["y"] + scrolled + edges[1]["height"] + MARGIN - top
+    height = edges[1]["y"] + scrolled + edges[1]["height"] - top
     shot = page.screenshot(full_page=True, clip={"x": 0, "y": top, "width": WIDTH, "height": height})
     return Image.open(io.BytesIO(shot)).convert("RGB")
 

@@ -17,7 +17,7 @@ from search_spaces.overrides import Overrides
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Space
-from trainables.backbone import facts_of, open_backbone, resolve_name
+from trainables.backbone import facts_of, open_backbone, resolve_name, weights_origin
 from trainables.places import weights_choice
 
 Triple = tuple[float, float, float]
@@ -32,6 +32,8 @@ class Asked:
     weights: str = "hub"
     """What the weights turned out to be: "hub", "none" or a path."""
     notes: tuple[str, ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
+    """Per backbone where its weights came from."""
 
     def request(self, study: Study, command: str) -> Request:
         return Request(
@@ -42,6 +44,7 @@ class Asked:
             created=now(),
             versions=versions(),
             revision=revision(),
+            weights=self.origins,
         )
 
 
@@ -72,12 +75,14 @@ def resolve_asked(
     record = study.record
     found: dict[str, tuple[Configuration, int, int]] = {}
     notes: list[str] = []
+    origins: dict[str, str] = {}
     used = weights or "hub"
     for backbone in backbones:
         settled = settled_name(space, backbone)
         here = points(space, backbone, overrides, small=small)
         facts, used, note = _facts(study, settled, here, weights, seed, mean, std)
         notes += [note] if note else []
+        origins[facts.name] = weights_origin(facts.name, weights_choice(used), seed)
         outputs = 1 if record.task == "binary" else len(record.classes)
         check_points(here, facts, f"{space.name}, {facts.name}", outputs=outputs)
         for point in here:
@@ -93,7 +98,8 @@ def resolve_asked(
             _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     items = [RequestItem(configuration=name, repeats=r, epochs=e) for name, (_, r, e) in found.items()]
-    return Asked({name: entry[0] for name, entry in found.items()}, tuple(items), used, tuple(dict.fromkeys(notes)))
+    settled_configurations = {name: entry[0] for name, entry in found.items()}
+    return Asked(settled_configurations, tuple(items), used, tuple(dict.fromkeys(notes)), origins)
 
 
 def _facts(

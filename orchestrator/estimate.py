@@ -23,6 +23,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
 from trainables.attempts import checkpoints
 from trainables.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
+from trainables.memory import bytes_for, gpu_bytes_here, gpu_share
 from trainables.recipe import decide
 from trainables.work import Work, owed_repeats
 
@@ -34,7 +35,6 @@ CLOSE_S = 4.0
 """Summary and dashboard at the end, and Ray's end."""
 TRIAL_S = 0.3
 """Handing the next bundle to a worker that has just finished one: lease, attempt, final records."""
-TRIALS_PER_GPU = 4
 ONE_LANE_SHARE = 0.25
 """Of the time of a full stack, what its first lane takes by itself."""
 RECORD_BYTES = 3000
@@ -107,6 +107,13 @@ class Estimate:
         return as_text(self)
 
 
+def _gpu_share(search: Search) -> float:
+    """What the launcher will ask for: the largest trial decides."""
+    bench = search.bench()
+    needs = [bytes_for(bench, bench.configuration(w.key.configuration), w.key.partition) for w in search.work]
+    return gpu_share(max(needs, default=0), gpu_bytes_here())
+
+
 def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     """Describe and time what is owed of a search; nothing is written and neither pixels nor features need to exist.
 
@@ -125,7 +132,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
     owed = sum(len(owed_repeats(search.study.storage, work)) for work in search.work)
-    slots = (gpus * TRIALS_PER_GPU if gpus else cpus) or 1
+    slots = round(gpus / _gpu_share(search)) if gpus else cpus
     concurrent = min(len(search.work), slots)
     workers = max(1, min(concurrent, cpus))
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)

@@ -6,13 +6,10 @@ Nothing of Tune's own experiment state is used: it lies in a temporary folder an
 from __future__ import annotations
 
 import itertools
-import logging
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +19,13 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.search import Searcher
 
+from orchestrator.cluster import check_nodes
 from orchestrator.interruption import Interruption
 from orchestrator.stages import FeatureStage, feature_options
-from orchestrator.store.errors import InputError, OrchError
+from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.storage import Storage
+from trainables.memory import bytes_for, gpu_bytes_here, gpu_share
 from trainables.places import Places
 from trainables.trial import Assignment, BundleTrial, StopFlag
 from trainables.work import Work, owed_repeats
@@ -35,15 +34,6 @@ from trainables.workbench import Workbench
 RETRIES = 2
 """How often a bundle that failed with an exception is tried again within one search."""
 BUSY_RETRY_S = 2.0
-TRIALS_PER_GPU = 4
-_ENVIRONMENT = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-}
-"""Ray's settings where the user has none: quiet, and nothing of Tune's own kept. Its token stays on by default."""
 
 
 @dataclass
@@ -194,31 +184,6 @@ class _Watcher(Callback):
         self.tally.running[result["bundle"]] = int(result["epochs_total"])
 
 
-@contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    for logger in ("ray", "ray.tune"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-    if address:
-        options["address"] = address
-    else:
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    try:
-        ray.init(**options)
-    except Exception as error:
-        raise InputError(
-            f"Ray could not {'join ' + address if address else 'be started'}: {error}",
-            "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def launch(
     study: Path,
     storage: Storage,
@@ -237,6 +202,7 @@ def launch(
     gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
     stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus))
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
+    check_nodes(study, places)
     flag = StopFlag.remote()  # type: ignore[attr-defined]
 
     def make(item: Work, over: int, layer: str) -> dict[str, Any]:
@@ -244,9 +210,10 @@ def launch(
 
     searcher = OwedWork(storage, work, stage, interruption, tally, make)
     watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
-    per_trial = {"cpu": 1.0, "gpu": 1.0 / TRIALS_PER_GPU} if gpus else {"cpu": 1.0}
+    share = _gpu_share(bench, work) if gpus else 0.0
+    per_trial = {"cpu": 1.0, "gpu": share} if gpus else {"cpu": 1.0}
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
-    concurrent = int(min(len(work), gpus * TRIALS_PER_GPU if gpus else cpus)) or 1
+    concurrent = int(min(len(work), gpus / share if gpus else cpus)) or 1
     try:
         for wave in itertools.count():
             if not _wait_for_work(stage, searcher, watcher, interruption):
@@ -289,6 +256,12 @@ def _wait_for_work(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, i
             return True
         time.sleep(0.1)
     return False
+
+
+def _gpu_share(bench: Workbench, work: list[Work]) -> float:
+    """The largest trial decides."""
+    largest = max(bytes_for(bench, bench.configuration(w.key.configuration), w.key.partition) for w in work)
+    return gpu_share(largest, gpu_bytes_here())
 
 
 def _trial_name(trial: Any) -> str:

@@ -70,9 +70,12 @@ def closing_report(search: Search, page: Path, status: int) -> Report:
     backbones = {entry.configuration.backbone for entry in mine}
     for edge in summary.edges:
         if edge.backbone in backbones:
+            depth = "".join(
+                f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
+            )
             lines.append(
-                f"The best {edge.setting} of {edge.backbone.partition(':')[2]} ({edge.strategy}) is the {edge.edge} "
-                f"that was tried, {edge.best:g}; extend the grid with {edge.option}"
+                f"{edge.backbone.partition(':')[2]}, {edge.strategy}{depth}: the best {edge.setting}, {edge.best:g}, "
+                f"is the {edge.edge} that was tried; extend the grid with {edge.option}"
             )
     lines += _failures(summary)
     if study.record.synthetic:

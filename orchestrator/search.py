@@ -144,7 +144,8 @@ def reopen_search(study: Study, data_root: Path | None, weights: str | None, cac
 
 def run(search: Search, display: Display, address: str | None, rewrite: Callable[[], None]) -> int:
     """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable."""
-    from orchestrator.launch import Tally, cluster, launch
+    from orchestrator.cluster import cluster
+    from orchestrator.launch import Tally, launch
 
     study, work = search.study, search.work
     sweep_temporaries(study.folder)

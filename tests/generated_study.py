@@ -25,6 +25,7 @@ from orchestrator.store.schema import (
     StudyRecord,
 )
 from orchestrator.store.storage import LocalStorage
+from trainables.data.partition import Partition
 from trainables.metrics import selected_epoch
 
 PARTITION = "p0a1b2c3"
@@ -149,12 +150,11 @@ class GeneratedStudy:
                 labels.append(self.classes[place % len(self.classes)])
                 groups.append(f"{split} patient {place // 10}")
                 splits.append(split)
-        manifest = {"file": [f"{i}.png" for i in range(len(labels))], "label": labels, "group": groups, "split": splits}
+        files = [f"{i}.png" for i in range(len(labels))]
+        manifest = {"file": files, "label": labels, "group": groups, "split": [""] * len(labels)}
         storage.create(layout.MANIFEST, _parquet(pa.table(manifest)))
-        unique = dict(zip(groups, splits, strict=True))
-        mapping = pa.table({"group": list(unique), "split": list(unique.values())})
-        details = {"policy": "stratified", "seed": "0", "details": json.dumps({"distance": 0.02})}
-        storage.create(layout.partition(PARTITION), _parquet(mapping.replace_schema_metadata(details)))
+        made = Partition(dict(zip(groups, splits, strict=True)), "stratified", 0, {"distance": 0.02})
+        storage.create(layout.partition(PARTITION), made.to_bytes())
 
     def write_request(self, storage: LocalStorage, items: Iterable[RequestItem]) -> None:
         request = Request(

@@ -90,10 +90,10 @@ def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int], epoch
     return None
 
 
-def drop_checkpoints(storage: Storage, key: BundleKey, repeats: Sequence[int], keep: str | None) -> None:
-    """Delete the checkpoints of these repeats from all attempts but the one at path `keep`."""
+def drop_checkpoints(storage: Storage, key: BundleKey, repeats: Sequence[int], epochs: int, keep: str | None) -> None:
+    """Delete the checkpoints of these repeats up to `epochs` from all attempts, but the one at path `keep`."""
     for checkpoint in checkpoints(storage, key):
-        if checkpoint.repeats == tuple(repeats) and checkpoint.path != keep:
+        if checkpoint.repeats == tuple(repeats) and checkpoint.epoch <= epochs and checkpoint.path != keep:
             storage.delete(checkpoint.path)
 
 

@@ -111,7 +111,7 @@ def open_backbone(
         load_into(network, read_tensors(file.path), resolved, file.origin)
     facts = _facts(network, resolved, file, seed, image_size, mean, std)
     network.eval().requires_grad_(False)
-    return Backbone(network, facts, file.origin if file else f"initialised from seed {seed}")
+    return Backbone(network, facts, _origin(file, seed))
 
 
 def facts_of(
@@ -129,6 +129,15 @@ def facts_of(
     resolved = resolve_name(name)
     file = _weights_file(resolved, weights)
     return _facts(_built(resolved, image_size, seed, "meta"), resolved, file, seed, image_size, mean, std)
+
+
+def weights_origin(resolved: str, weights: WeightsChoice, seed: int) -> str:
+    """Where the weights come from, for the record: repository, file and revision; address; file name; or the seed."""
+    return _origin(_weights_file(resolved, weights), seed)
+
+
+def _origin(file: WeightsFile | None, seed: int) -> str:
+    return file.origin if file else f"initialised from seed {seed}"
 
 
 def skeleton(name: str, image_size: int | None = None) -> nn.Module:

@@ -32,7 +32,7 @@ from trainables.workbench import Material, Workbench
 WRITING_SHARE = 0.05
 """Checkpoints take at most this share of the time, unless an epoch is longer than the interval that follows."""
 FIRST_WRITE_S = 0.05
-KEPT_CHECKPOINT_BYTES = 64_000_000
+KEPT_CHECKPOINT_BYTES = 4_000_000
 """A finished group's last checkpoint is kept up to this size, so that more epochs can be trained later."""
 
 
@@ -167,7 +167,7 @@ class BundleRun:
         if size <= KEPT_CHECKPOINT_BYTES:
             newest = attempts.newest_valid(self.storage, self.work.key, repeats, self.work.epochs)
             keep = newest[0] if newest else None
-        attempts.drop_checkpoints(self.storage, self.work.key, repeats, keep)
+        attempts.drop_checkpoints(self.storage, self.work.key, repeats, self.work.epochs, keep)
 
     def _final(self, group: Group, index: int) -> FinalRecord:
         selected, logits = group.selected(index)

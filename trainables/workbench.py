@@ -182,7 +182,7 @@ class Workbench:
 
     def close(self) -> None:
         """Let go of networks and arrays, before another study or device."""
-        for kept in (self._materials, self._divisions, self._cuts, self._networks, self._samples):
+        for kept in (self._materials, self._divisions, self._prefixes, self._cuts, self._networks, self._samples):
             kept.clear()
 
     def _opened(self, frozen: Frozen) -> Material:
@@ -271,6 +271,7 @@ class Workbench:
         key = short_hash([configuration.backbone, configuration.weights, configuration.image_size, calibration])
         if key not in self._networks:
             self._networks.clear()
+            self._prefixes.clear()  # they are known by the network's address, which the next one may get
             choice = weights_choice("none" if fresh else self.places.weights)
             opened = open_backbone(configuration.backbone, choice, configuration.study_seed, configuration.image_size)
             if opened.facts.weights != configuration.weights:

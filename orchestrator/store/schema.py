@@ -163,6 +163,8 @@ class Request(Record):
     created: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     revision: str = ""
+    weights: dict[str, str] = Field(default_factory=dict)
+    """Per backbone where its weights came from: repository and revision, address or file; for the record."""
 
     @property
     def id(self) -> str:

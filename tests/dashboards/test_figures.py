@@ -155,7 +155,7 @@ def test_provenance_names_no_file_and_no_group(tmp_path: Path) -> None:
     assert found.images.loc["differentiated"].tolist() == [210, 45, 45]
     assert found.groups == {"train": 42, "valid": 9, "test": 9}
     assert found.partitions == (("p0a1b2c3", "stratified", "0"),)
-    assert found.hardware == (("cpu, a processor", 2, 24),)
+    assert found.hardware == (("a processor", 2, 24),)
     assert dict(found.settings)["lr"] == "1e-3, 1e-2"
     html = provenance.provenance_html(found, summary)
     assert study.command in html

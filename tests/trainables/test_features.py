@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -41,7 +42,7 @@ def computed(bench: Workbench, frozen: Frozen) -> ChunkedArrays:
     assert frozen.features is not None
     frozen.features.prepare()
     for chunk in frozen.features.missing():
-        bench.compute(frozen, chunk)
+        bench.compute([frozen], chunk)
     return frozen.features
 
 
@@ -53,13 +54,30 @@ def test_bytes_do_not_depend_on_chunks_or_their_order(study: TinyStudy, unfrozen
     frozen = bench.frozen_ready(configuration, study.partition)
     expected = computed(bench, frozen)
     assert expected.rows == frozen.samples.rows == 2 * 25 + 12
-    reader, prefix = bench._reader(frozen), bench._prefix(frozen)
+    reader, prefix = bench._reader(frozen), bench._prefix([frozen])
     for chunk_rows in (16, 48):
         other = ChunkedArrays(study.cache / f"by-{chunk_rows}", expected.specs, expected.rows, chunk_rows)
         other.prepare()
         for chunk in reversed(other.missing()):
-            compute_chunk(other, chunk, prefix, reader, precision)
+            compute_chunk([other], chunk, prefix, reader, precision)
         assert bytes_of(other) == bytes_of(expected)
+
+
+@pytest.mark.parametrize("backbone", ["timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"])
+def test_bytes_do_not_depend_on_the_cuts_computed_beside(study: TinyStudy, tmp_path: Path, backbone: str) -> None:
+    def frozen_of(bench: Workbench) -> list[Frozen]:
+        configurations = [study.configuration(backbone=backbone, unfrozen=u) for u in (0, 1, 3)]
+        return [bench.frozen_ready(c, study.partition) for c in configurations]
+
+    bench = study.bench()
+    alone = [bytes_of(computed(bench, frozen)) for frozen in frozen_of(bench)]
+    other = Workbench(study.storage, dataclasses.replace(study.places, cache=tmp_path / "other"), torch.device("cpu"))
+    several = frozen_of(other)
+    other.compute(several, 0)
+    for frozen, expected in zip(several, alone, strict=True):
+        assert frozen.features is not None
+        assert frozen.features.missing() == []
+        assert bytes_of(frozen.features) == expected
 
 
 def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
@@ -74,7 +92,7 @@ def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
 
     store = feature_store("t", study.cache, frozen.samples.rows, ((3,),), "fp32", "cpu")
     store.prepare()
-    compute_chunk(store, 0, Noting(), bench._reader(frozen), "fp32")
+    compute_chunk([store], 0, Noting(), bench._reader(frozen), "fp32")
     assert sizes == [16, 16, 16]
     assert store.open()["frontier0"].shape == (37, 3)
     assert np.abs(store.open()["frontier0"]).min(axis=1).all(), "every row is written"
@@ -91,7 +109,7 @@ folder, data, cache, partition, configuration_id = sys.argv[1:]
 bench = Workbench(LocalStorage(Path(folder)), Places(Path(data), Path(cache), "none"), torch.device("cpu"))
 frozen = bench.frozen_ready(bench.configuration(configuration_id), partition)
 for chunk in frozen.features.missing():
-    bench.compute(frozen, chunk)
+    bench.compute([frozen], chunk)
 print(frozen.features.folder)
 """
 
@@ -101,7 +119,11 @@ def test_another_process_computes_the_same_bytes(study: TinyStudy, tmp_path: Pat
     mine = computed(bench, bench.frozen_ready(configuration, study.partition))
     arguments = [study.folder, study.data, tmp_path / "other cache", study.partition, configuration.id]
     run = subprocess.run(
-        [sys.executable, "-c", OTHER_PROCESS, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=90
+        [sys.executable, "-c", OTHER_PROCESS, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
     )
     assert run.returncode == 0, run.stderr
     theirs = ChunkedArrays.load(Path(run.stdout.strip()))
@@ -129,7 +151,8 @@ def test_only_missing_chunks_are_computed(study: TinyStudy, monkeypatch: pytest.
 def test_an_image_changed_before_decoding_stops_the_stage(study: TinyStudy) -> None:
     bench, configuration = study.bench(), study.configuration()
     file = bench.samples(configuration, study.partition).images["file"][0]
-    (study.data / file).write_bytes((study.data / bench.samples(configuration, study.partition).images["file"][1]).read_bytes())
+    other = bench.samples(configuration, study.partition).images["file"][1]
+    (study.data / file).write_bytes((study.data / other).read_bytes())
     with pytest.raises(InputError, match="is not the image that the study was made from"):
         bench.material(configuration, study.partition)
 
@@ -142,7 +165,7 @@ def test_what_is_gathered_is_what_was_computed(study: TinyStudy, precision: Any)
     inputs = StoredInputs(store, precision, torch.device("cpu"))
     rows = np.arange(16)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-        expected = bench._prefix(frozen)(bench._reader(frozen).batch(rows))
+        expected = bench._prefix([frozen])(bench._reader(frozen).batch(rows))
     order = torch.tensor([5, 0, 15, 5])
     for got, value in zip(inputs.gather(order), expected, strict=True):
         assert got.dtype == torch.float32

@@ -49,11 +49,11 @@ def stacked(study: TinyStudy, bench: Workbench, lanes: list[Lane]) -> Group:
     return group
 
 
+ADAM = {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}
 HEADS: list[dict[str, Any]] = [
     {"momentum": 0.9, "lr": 0.02},
-    {"non_linearities": 2, "dropout": 0.3, "optimiser": "adam", "momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "lr": 1e-3},
-    {"non_linearities": 1, "dropout": 0.5, "optimiser": "adamw", "momentum": 0.0, "beta1": 0.9, "beta2": 0.99, "lr": 1e-3}
-    | {"balance": "class_weights", "weight_decay": 0.1},
+    {**ADAM, "optimiser": "adam"},
+    {**ADAM, "optimiser": "adamw", "weight_decay": 0.1, "balance": "class_weights"},
 ]
 
 
@@ -146,9 +146,7 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
 
 @pytest.mark.parametrize("unfrozen", [0, 1, 3])
 @pytest.mark.parametrize("backbone", ["timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"])
-def test_training_from_the_cache_is_training_the_whole_network(
-    study: TinyStudy, unfrozen: int, backbone: str
-) -> None:
+def test_training_from_the_cache_is_training_the_whole_network(study: TinyStudy, unfrozen: int, backbone: str) -> None:
     settings: dict[str, Any] = {
         "backbone": backbone,
         "unfrozen": unfrozen,

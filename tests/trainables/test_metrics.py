@@ -29,7 +29,11 @@ def test_scores_agree_with_scikit_learn(classes: int) -> None:
     assert accuracy(confusion) == pytest.approx(reference.accuracy_score(truth, predicted))
     assert balanced_accuracy(confusion) == pytest.approx(reference.balanced_accuracy_score(truth, predicted))
     assert macro_f1(confusion) == pytest.approx(reference.f1_score(truth, predicted, average="macro"))
-    for mine, theirs in ((recall, reference.recall_score), (precision, reference.precision_score), (f1, reference.f1_score)):
+    for mine, theirs in (
+        (recall, reference.recall_score),
+        (precision, reference.precision_score),
+        (f1, reference.f1_score),
+    ):
         assert mine(confusion) == pytest.approx(theirs(truth, predicted, average=None))
 
 

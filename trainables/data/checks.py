@@ -37,8 +37,8 @@ def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS) -> None
     """Raise one InputError with all faults of a manifest whose `split` column is final.
 
     Faults: rows without a split; a group in two splits; equal pixels in two splits; equal pixels with different labels
-    (in the whole set); a class that a split of `needed` has no image of. Equal pixels of one label within a split are legal, see
-    `duplicates`.
+    (in the whole set); a class that a split of `needed` has no image of. Equal pixels of one label within a split are
+    legal, see `duplicates`.
     """
     faults = Faults("partition")
     unknown = manifest.loc[~manifest["split"].isin(SPLITS), "file"].tolist()

@@ -45,7 +45,12 @@ def taken(storage: LocalStorage, over: int = 0) -> Lease:
 
 def elsewhere(storage: LocalStorage, number: int, beat: int = 0, **changes: Any) -> None:
     """A lease as another machine would write it."""
-    content = {"owner": "other", "beat": beat, "process": {"machine": "another boot", "pid": 1, "started": 5}, **changes}
+    content = {
+        "owner": "other",
+        "beat": beat,
+        "process": {"machine": "another boot", "pid": 1, "started": 5},
+        **changes,
+    }
     storage.replace(KEY.lease(number), json.dumps(content).encode())
 
 

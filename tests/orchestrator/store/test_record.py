@@ -31,7 +31,7 @@ ARRAYS = {
 
 
 def test_round_trip() -> None:
-    meta = {"text": "Zürich \u2028 \"quoted\"", "none": None, "list": [1, 2.5, {"deep": True}]}
+    meta = {"text": 'Zürich \u2028 "quoted"', "none": None, "list": [1, 2.5, {"deep": True}]}
     found, arrays = unpack(pack(meta, ARRAYS))
     assert found == meta
     assert sorted(arrays) == sorted(ARRAYS)
@@ -120,7 +120,7 @@ def test_nothing_is_unpickled() -> None:
     for content in (bomb, saved.getvalue(), len(bomb).to_bytes(8, "little") + bomb):
         with pytest.raises(DamagedRecordError):
             unpack(content)
-    with pytest.raises(Exception, match="dtype|object|'O'|KeyError"):
+    with pytest.raises(Exception, match=r"dtype|object|'O'|KeyError"):
         pack({}, {"a": np.array([_Bomb()], dtype=object)})
 
 

@@ -169,7 +169,7 @@ def test_a_record_that_lacks_something_is_damaged(lost: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"device = ", b'device = "abacus"', b"[" * 9])
 def test_torn_text_is_damaged(content: bytes) -> None:
-    with pytest.raises(DamagedRecordError, match="recipe.toml is not a valid Recipe"):
+    with pytest.raises(DamagedRecordError, match=r"recipe\.toml is not a valid Recipe"):
         parse_toml(Recipe, content, "recipe.toml")
     with pytest.raises(DamagedRecordError, match="lease is not valid JSON"):
         parse_json(content, "lease")

@@ -1,0 +1,72 @@
+"""Ray around a search: starting or joining it, and what its nodes can see."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.store import layout
+from orchestrator.store.errors import Faults, InputError
+from trainables.places import Places
+
+_ENVIRONMENT = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+"""Ray's settings where the user has none: quiet, and nothing of Tune's own kept. Its token stays on by default."""
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for logger in ("ray", "ray.tune"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    if address:
+        options["address"] = address
+    else:
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(**options)
+    except Exception as error:  # whatever Ray raises, the user needs one message
+        raise InputError(
+            f"Ray could not {'join ' + address if address else 'be started'}: {error}",
+            "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_nodes(study: Path, places: Places) -> None:
+    """Every living node must see the study, the images and the weights; InputError names those that do not."""
+    faults = Faults("the cluster")
+    asked = {}
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"] and node["Resources"].get("CPU"):
+            strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+            asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(study, places)
+    for host, reference in asked.items():
+        faults.extend(f"node {host} does not see {what}" for what in ray.get(reference))
+    faults.raise_if_any("Put the study, the images and the weights where all nodes see them under the same path.")
+
+
+@ray.remote(num_cpus=0)
+def _unseen(study: Path, places: Places) -> list[str]:
+    wanted = [study / layout.STUDY, places.data_root]
+    if places.weights not in ("hub", "none"):
+        wanted.append(Path(places.weights))
+    return [str(path) for path in wanted if not path.exists()]

@@ -1,0 +1,57 @@
+"""How much memory a trial needs on its device, an upper estimate from shapes alone, and what share of a GPU that is."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from orchestrator.store.schema import BUNDLE_SIZE, Configuration
+from trainables.heads import layer_sizes
+from trainables.optimisers import Rule
+from trainables.workbench import Workbench
+
+MOST_TRIALS_PER_GPU = 8
+CONTEXT_BYTES = 800_000_000
+"""What a process takes of a GPU before it holds any tensor."""
+ACTIVATIONS_PER_FRONTIER_VALUE = 24
+"""Values kept for the backward pass per frontier value, a rule of thumb for the blocks of common networks."""
+
+
+def trial_bytes(
+    configuration: Configuration, feature_width: int, rows: int, frontier_values: int, backbone_parameters: int
+) -> int:
+    """Bytes of one trial: context, features or frontier batch, weights with gradients and buffers, activations.
+
+    rows: views whose pooled features lie on the device (u = 0). frontier_values: values per view (u > 0).
+    """
+    sizes = layer_sizes(feature_width, configuration.non_linearities, configuration.outputs)
+    head = sum((inputs + 1) * outputs for inputs, outputs in sizes)
+    copies = 2 + Rule.of(configuration).buffers_per_parameter
+    widths = sum(outputs for _, outputs in sizes) + feature_width
+    if configuration.unfrozen == 0:
+        scored = max(configuration.batch_size, math.ceil(rows / 2))
+        values = rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2)
+        return CONTEXT_BYTES + 4 * values
+    batch = max(configuration.batch_size, 256)
+    values = (backbone_parameters + head) * copies + batch * frontier_values * ACTIVATIONS_PER_FRONTIER_VALUE
+    return CONTEXT_BYTES + 4 * values
+
+
+def bytes_for(bench: Workbench, configuration: Configuration, partition: str) -> int:
+    """`trial_bytes` of a configuration; the frontier is taken as large as the images, which bounds most cuts."""
+    facts, rows = bench.facts(configuration), bench.samples(configuration, partition).rows
+    return trial_bytes(configuration, facts.feature_width, rows, 3 * configuration.image_size**2, facts.parameters)
+
+
+def gpu_share(bytes_per_trial: int, gpu_bytes: int) -> float:
+    """The part of a GPU that a trial asks Ray for: as many trials as fit side by side, at most eight."""
+    fitting = int(gpu_bytes // max(1, bytes_per_trial))
+    return 1.0 / max(1, min(MOST_TRIALS_PER_GPU, fitting))
+
+
+def gpu_bytes_here() -> int:
+    """Memory of this machine's first GPU; 16 GB where the driver runs on a machine without one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return 16_000_000_000
