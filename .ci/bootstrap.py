@@ -202,22 +202,25 @@ def _test(arguments: Sequence[str]) -> int:
 
 
 def _status(command: Sequence[str]) -> int:
-    """Exit status of a command; a SIGTERM of ours is handed on to it and ends us too."""
+    """Exit status of a command; a SIGTERM of ours is handed on to it, and after SIGTERM or SIGINT we end with it."""
     child = subprocess.Popen(command, cwd=ROOT)
+    caught: list[int] = []
 
     def hand_on(number: int, frame: FrameType | None) -> None:
-        child.send_signal(number)
-        child.wait()
-        sys.exit(128 + number)
+        # no waiting here: the wait below, which this interrupts, holds the lock that a second one would need
+        caught.append(number)
+        if number == signal.SIGTERM:
+            child.send_signal(number)
 
-    before = signal.signal(signal.SIGTERM, hand_on)
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return child.wait()
-    except KeyboardInterrupt:
-        child.wait()
-        sys.exit(130)
+        status = child.wait()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        sys.exit(128 + caught[-1])
+    return status
 
 
 def _say(message: str) -> None:

@@ -25,10 +25,15 @@ class Interruption:
         return 128 + (self.signal or 0)
 
     def __enter__(self) -> Interruption:
+        self.trap()
+        return self
+
+    def trap(self) -> None:
+        """Take both signals, again after a library (Ray, at its start) took one of them."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._former[number] = signal.signal(number, self._caught)
-        return self
+                handler = signal.signal(number, self._caught)
+                self._former.setdefault(number, handler)
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._former.items():

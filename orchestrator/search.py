@@ -153,6 +153,7 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
     monitor = _Monitor(search, display, rewrite)
     try:
         with Interruption() as interruption, cluster(address):
+            interruption.trap()
             outcome = launch(
                 study.folder.resolve(),
                 study.storage,

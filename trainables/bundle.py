@@ -130,8 +130,8 @@ class BundleRun:
                 self.storage.delete(found[0])
                 group = self._group(repeats)
         self._history["attempts"].append(self.attempt.number)
-        if self.recipe.device not in self._history["devices"]:
-            self._history["devices"].append(self.recipe.device)
+        if self.bench.device.type not in self._history["devices"]:
+            self._history["devices"].append(self.bench.device.type)
         self._written_epoch, self._written_at = group.epoch, time.monotonic()
         return group
 

@@ -21,6 +21,13 @@ ENGINE = 1
 BUNDLE_SIZE = 10
 """A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
 
+_NOTHING = object()
+ADDED_LATER: dict[str, object] = {}
+"""Fields that `Configuration` gained after its first version, with the value that means what was done before.
+
+Such a value stays out of the id, so that results of earlier versions keep theirs. An entry is never changed again.
+"""
+
 Metric = Literal["loss", "accuracy", "balanced_accuracy", "macro_f1"]
 Strategy = Literal["straightforward", "extension", "unfreezing"]
 
@@ -131,8 +138,9 @@ class Configuration(Record):
 
     @property
     def id(self) -> str:
-        """Twelve hex digits over every field."""
-        return short_hash(self.model_dump(mode="json"))
+        """Twelve hex digits over every field; one that was added later counts only where it says something new."""
+        fields = self.model_dump(mode="json")
+        return short_hash({key: value for key, value in fields.items() if ADDED_LATER.get(key, _NOTHING) != value})
 
     @property
     def outputs(self) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +23,41 @@ STACKED: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.4, "mom
 UNFROZEN: dict[str, Any] = {"unfrozen": 1, "lr": 0.02, "momentum": 0.9}
 BOTH = [pytest.param(STACKED, (0, 2, 3, 9), id="stacked"), pytest.param(UNFROZEN, (0, 5), id="unfrozen")]
 
+Trainer = Callable[..., bool]
+
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     torch.set_num_threads(1)
     return make_tiny_study(tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """Trains a bundle in a process of its own; returns whether it was killed."""
+    complaints = tmp_path_factory.mktemp("trainer") / "stderr"
+    with complaints.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    order_to, answer_from = process.stdin, process.stdout
+    assert answer_from.readline(), complaints.read_text()
+
+    def train(study: TinyStudy, configuration: str, repeats: tuple[int, ...], **order: Any) -> bool:
+        where = {name: str(getattr(study, name)) for name in ("folder", "data", "cache", "partition", "fingerprint")}
+        order |= {"study": {**where, "classes": study.classes}, "configuration": configuration}
+        order_to.write(json.dumps({**order, "repeats": repeats, "epochs": EPOCHS}) + "\n")
+        order_to.flush()
+        answer = json.loads(answer_from.readline())
+        assert answer["killed"] or answer["status"] == 0, complaints.read_text()
+        return bool(answer["killed"])
+
+    yield train
+    process.stdin.close()
+    process.wait(timeout=30)
+    process.stdout.close()
 
 
 def copied(study: TinyStudy, folder: Path, cache: Path | None = None) -> TinyStudy:
@@ -42,85 +70,72 @@ def copied(study: TinyStudy, folder: Path, cache: Path | None = None) -> TinyStu
     return other
 
 
-def process(study: TinyStudy, configuration: str, repeats: Sequence[int], pause: float) -> subprocess.Popen[str]:
-    described = {
-        "folder": str(study.folder),
-        "data": str(study.data),
-        "cache": str(study.cache),
-        "classes": study.classes,
-        "partition": study.partition,
-        "fingerprint": study.fingerprint,
-    }
-    command = [json.dumps(described), configuration, json.dumps(list(repeats)), str(EPOCHS), str(pause)]
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def killed_and_restarted(
-    study: TinyStudy, configuration: str, repeats: Sequence[int], seed: int, kills: int, whole_start: bool
+    trainer: Trainer,
+    study: TinyStudy,
+    configuration: str,
+    repeats: tuple[int, ...],
+    moments: list[float],
+    *,
+    from_start: bool = False,
 ) -> int:
-    """Kill up to `kills` processes at drawn moments, then let one end; returns how many died in their work."""
-    moments = random.Random(seed)
-    died = 0
-    for number in range(kills + 1):
-        last = number == kills
-        started = process(study, configuration, repeats, 0.0 if last else 0.03)
-        try:
-            assert started.stdout is not None
-            if last:
-                _, complaint = started.communicate(timeout=60)
-                assert started.returncode == 0, complaint
-                continue
-            if not whole_start:
-                assert started.stdout.readline() == "training\n", started.communicate()[1]
-            time.sleep(moments.uniform(0.0, 6.0 if whole_start else 1.1))
-            if started.poll() is None:
-                started.send_signal(signal.SIGKILL)
-                died += 1
-        finally:
-            started.kill()
-            started.communicate()
+    """Kill a process at each moment, then let one end; returns how many died in their work."""
+    order = {"pause": 0.02, "from_start": from_start}
+    died = sum(trainer(study, configuration, repeats, kill_after=moment, **order) for moment in moments)
+    assert not trainer(study, configuration, repeats, kill_after=None, pause=0.0, from_start=from_start)
     return died
 
 
 def check(study: TinyStudy, unbroken: TinyStudy, settings: dict[str, Any], repeats: tuple[int, ...]) -> None:
     """All repeats there once, every bit as it should be, nothing half-written left that counts."""
     c = unbroken.configuration(**settings)
-    if sorted(unbroken.finals(c, EPOCHS)) != sorted(repeats):
+    if not unbroken.finals(c, EPOCHS):
         unbroken.train(c, repeats, EPOCHS)
-    expected = unbroken.finals(c, EPOCHS)
+    expected, found = unbroken.finals(c, EPOCHS), study.finals(c, EPOCHS)
     names = study.storage.list(study.key(c).finals)
     assert sorted(names) == sorted(f"{repeat}.e{EPOCHS}" for repeat in repeats)
-    found = study.finals(c, EPOCHS)
     for repeat in repeats:
         assert_same_result(found[repeat], expected[repeat])
-    for checkpoint in attempts.checkpoints(study.storage, study.key(c)):
-        assert attempts.newest_valid(study.storage, study.key(c), checkpoint.repeats, EPOCHS) is not None
+    kept = attempts.checkpoints(study.storage, study.key(c))
+    assert kept, "the last checkpoints wait for more epochs"
+    for checkpoint in kept:
+        newest = attempts.newest_valid(study.storage, study.key(c), checkpoint.repeats, EPOCHS)
+        assert newest is not None
+        assert checkpoint.epoch == EPOCHS, "those on the way are gone"
 
 
 @pytest.mark.parametrize(("settings", "repeats"), BOTH)
 def test_killed_while_it_trains(
-    unbroken: TinyStudy, tmp_path: Path, settings: dict[str, Any], repeats: tuple[int, ...]
+    unbroken: TinyStudy, trainer: Trainer, tmp_path: Path, settings: dict[str, Any], repeats: tuple[int, ...]
 ) -> None:
     study = copied(unbroken, tmp_path)
     c = study.configuration(**settings)
-    unbroken.configuration(**settings)
-    assert killed_and_restarted(study, c.id, repeats, seed=1, kills=2, whole_start=False) > 0
+    draws = random.Random(1)
+    moments = [draws.uniform(0.0, 0.35) for _ in range(5)]
+    assert killed_and_restarted(trainer, study, c.id, repeats, moments) > 1
     check(study, unbroken, settings, repeats)
-    assert len([name for name in study.storage.list(study.key(c).folder) if layout.parse_attempt(name)]) == 3
+    assert len([name for name in study.storage.list(study.key(c).folder) if layout.parse_attempt(name)]) >= 3
+    resumed = study.finals(c, EPOCHS)[repeats[-1]].meta["attempts"]
+    assert resumed == sorted(set(resumed))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("settings", "repeats"), BOTH)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(10))
 def test_killed_at_many_moments(
-    unbroken: TinyStudy, tmp_path: Path, settings: dict[str, Any], repeats: tuple[int, ...], seed: int
+    unbroken: TinyStudy,
+    trainer: Trainer,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    repeats: tuple[int, ...],
+    seed: int,
 ) -> None:
-    """Also while it decodes images, computes features or writes the first files: the cache is its own."""
+    """With odd seeds also while it decodes images, computes features or writes the first files, in its own cache."""
+    from_start = seed % 2 == 1
     study = copied(unbroken, tmp_path, tmp_path / "cache")
     c = study.configuration(**settings)
-    unbroken.configuration(**settings)
-    assert killed_and_restarted(study, c.id, repeats, seed, kills=6, whole_start=seed % 2 == 0) > 0
+    draws = random.Random(seed)
+    moments = [draws.uniform(0.0, 1.5 if from_start else 0.3) for _ in range(12)]
+    assert killed_and_restarted(trainer, study, c.id, repeats, moments, from_start=from_start) > 2
     check(study, unbroken, settings, repeats)

@@ -1,18 +1,27 @@
-"""Trains one bundle of a tiny study without a cluster; `test_kill_bundle` runs it and kills it.
+"""Trains bundles of tiny studies without a cluster, each in a process of its own that may be killed for good.
 
-Arguments: the study as JSON, a configuration's id, repeats, epochs, seconds to sleep after every step.
+Imports take longer than the training, so this process imports once and forks for every order: a line of JSON on stdin
+with the study, a configuration's id, repeats, epochs, seconds to sleep in every step, and when to kill the child
+("kill_after", seconds from its first step or, with "from_start", from the fork; null: never). Answers with a line of
+JSON: whether the child was killed, and its exit status.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
 import sys
 import time
+import traceback
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import timm  # noqa: E402, F401
 import torch  # noqa: E402
 from tiny_study import TinyStudy  # noqa: E402
 
@@ -21,8 +30,46 @@ from trainables.learners import DeepLearner, HeadLearner  # noqa: E402
 
 
 def main() -> None:
-    described, configuration_id, repeats, epochs, pause = sys.argv[1:]
-    given = json.loads(described)
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            _child(order, writer)
+        os.close(writer)
+        killed = order["kill_after"] is not None and _killed(child, reader, order)
+        _, status = os.waitpid(child, 0)
+        os.close(reader)
+        print(json.dumps({"killed": killed, "status": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+def _killed(child: int, reader: int, order: dict[str, Any]) -> bool:
+    """Kill the child at its moment; it is not waited for before, so that its number stays its own."""
+    if not order["from_start"]:
+        os.read(reader, 1)
+    time.sleep(order["kill_after"])
+    if select.select([reader], [], [], 0)[0] and os.read(reader, 1) == b"":
+        return False
+    os.kill(child, signal.SIGKILL)
+    return True
+
+
+def _child(order: dict[str, Any], writer: int) -> None:
+    status = 1
+    try:
+        _train(order, writer)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _train(order: dict[str, Any], writer: int) -> None:
+    given = order["study"]
     study = TinyStudy(
         Path(given["folder"]),
         Path(given["data"]),
@@ -33,10 +80,11 @@ def main() -> None:
     )
     torch.set_num_threads(1)
     bundle.WRITING_SHARE = 1.0
-    _slow_down(float(pause))
+    _slow_down(order["pause"])
     bench = study.bench()
-    run = study.start(bench.configuration(configuration_id), tuple(json.loads(repeats)), int(epochs), bench)
-    print("training", flush=True)
+    run = study.start(bench.configuration(order["configuration"]), tuple(order["repeats"]), order["epochs"], bench)
+    if not order["from_start"]:
+        os.write(writer, b"t")
     while not run.advance(0.0):
         pass
 
@@ -45,9 +93,9 @@ def _slow_down(seconds: float) -> None:
     """Makes a step take long enough to be killed in; what it computes stays the same."""
     for learner in (HeadLearner, DeepLearner):
 
-        def train(self: object, rows: torch.Tensor, epoch: int, first: int, step: object = learner.train) -> None:
+        def train(self: Any, rows: torch.Tensor, epoch: int, first: int, step: Any = learner.train) -> None:
             time.sleep(seconds)
-            step(self, rows, epoch, first)  # type: ignore[operator]
+            step(self, rows, epoch, first)
 
         learner.train = train  # type: ignore[assignment, method-assign]
 

@@ -213,9 +213,8 @@ def test_a_damaged_newest_checkpoint_is_passed_over(study: TinyStudy, tmp_path: 
 def test_more_repeats_are_trained_beside_those_there(study: TinyStudy, tmp_path: Path) -> None:
     c = study.configuration(lr=0.3)
     first = study.train(c, (0, 1), 3)
-    kept = {
-        name: study.storage.read(f"{study.key(c).finals}/{name}") for name in study.storage.list(study.key(c).finals)
-    }
+    folder = study.key(c).finals
+    kept = {name: study.storage.read(f"{folder}/{name}") for name in study.storage.list(folder)}
     finals = study.train(c, tuple(range(5)), 3)
     assert sorted(finals) == [0, 1, 2, 3, 4]
     for name, content in kept.items():
