@@ -170,13 +170,14 @@ def _panel_traces(panel: Panel, suffix: str) -> list[Spec]:
 
 
 def _limits(panels: Sequence[Panel], metric: Metric) -> tuple[float, float]:
-    """One range for all panels; a loss that runs away is cut at 2.5 times the untrained one: the rest stays legible."""
+    """One range for all panels; a loss is 0 or more, and one that runs away is cut at 2.5 times the untrained."""
     values = np.concatenate([np.concatenate([*_edges(p.train), *_edges(p.valid), p.best_values]) for p in panels])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if metric == "loss":
         high = min(high, 2.5 * max(panel.untrained for panel in panels))
     margin = 0.06 * max(high - low, 1e-6)
-    return low - margin, high + margin
+    # mean − std of a loss can lie below zero, where no loss is
+    return (max(0.0, low - margin) if metric == "loss" else low - margin), high + margin
 
 
 def _edges(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -215,7 +215,9 @@ def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
         )
     check_classes(dataset.manifest)
     chosen = space.partition
-    return make_partition(dataset.manifest, chosen.policy, seed=seed, targets=chosen.targets)
+    return make_partition(
+        dataset.manifest, chosen.policy, seed=seed if chosen.seed is None else chosen.seed, targets=chosen.targets
+    )
 
 
 def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:

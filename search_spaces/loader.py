@@ -18,7 +18,7 @@ from search_spaces.schema import Space
 DEFAULT = "default"
 _STUDIES = Path(__file__).parent / "studies"
 MAX_BYTES = 1_000_000
-_OWN = "Start from a copy: orch spaces show default > my_study.toml"
+_OWN = "Start from a copy: orch spaces show default --toml > my_study.toml"
 _READINGS = 5
 """How often sound rests of a faulty file are read again; two are enough for every file seen."""
 

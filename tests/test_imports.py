@@ -24,7 +24,7 @@ MAY_SEE = {
 """What a room may import beside itself. The command line alone imports the dashboards."""
 
 MAY_IMPORT = {
-    "ray": ("trainables/trial.py", "orchestrator/launch.py", "orchestrator/stages.py"),
+    "ray": ("trainables/trial.py", "orchestrator/cluster.py", "orchestrator/launch.py", "orchestrator/stages.py"),
     "optuna": ("orchestrator/sampler", "orchestrator/samplers"),
     "click": ("orchestrator/command_line.py", "orchestrator/commands/"),
     "plotly": ("dashboards/",),

@@ -95,8 +95,7 @@ class BundleRun:
         before = group.epoch
         group.advance(seconds)
         self.epochs_trained += (group.epoch - before) * len(group.lanes)
-        for lane in group.lanes:
-            self.done[lane.repeat] = group.epoch
+        self.done |= {lane.repeat: group.epoch for lane in group.lanes}
         if group.is_done:
             self._finish(group)
             self.group = None

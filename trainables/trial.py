@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,11 +120,13 @@ class BundleTrial(Trainable):
             self.outcome = "busy"
             return
         try:
-            self.run = BundleRun(bench, work, lease, self.assignment.layer)
+            with lease.kept_alive(work.epochs):
+                self.run = BundleRun(bench, work, lease, self.assignment.layer)
         except Exception as error:
-            note_failure(bench.storage, work.key, lease.number, error, "exception")
-            lease.release({}, work.epochs)
             self.outcome = "failed"
+            with contextlib.suppress(OrchError):
+                note_failure(bench.storage, work.key, lease.number, error, "exception")
+                lease.release({}, work.epochs)
 
     def _advance(self, run: BundleRun) -> None:
         try:
@@ -134,12 +137,10 @@ class BundleTrial(Trainable):
                 self.outcome = "finished"
         except SupersededError:
             self.outcome = "superseded"
-        except OrchError as error:
-            run.fail(error)
-            self.outcome = "failed"
         except Exception as error:
-            run.fail(error, "memory" if isinstance(error, MemoryError) else "exception")
             self.outcome = "failed"
+            with contextlib.suppress(OrchError):
+                run.fail(error, "memory" if isinstance(error, MemoryError) else "exception")
 
 
 def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, chunk: int) -> None:

@@ -7,18 +7,20 @@ earlier owner, should it wake up, sees at its next renewal that it was succeeded
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.layout import BundleKey, parse_lease
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
@@ -119,6 +121,25 @@ class Lease:
         self.beat += 1
         self.storage.replace(self.key.lease(self.number), self._content(done, of, released=False))
         return True
+
+    @contextlib.contextmanager
+    def kept_alive(self, of: int) -> Iterator[None]:
+        """Beat from a thread while something long is done that cannot renew the lease itself."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(RENEW_EVERY_S):
+                with contextlib.suppress(StorageError):
+                    if not self.renew({}, of, force=True):
+                        return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def release(self, done: Mapping[int, int], of: int) -> None:
         """Say that nobody works on the bundle any more, and drop the files of earlier leases."""

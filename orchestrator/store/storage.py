@@ -20,6 +20,7 @@ from orchestrator.store.errors import StorageError
 
 TEMPORARY_PREFIX = ".tmp-"
 TEMPORARY_MAX_AGE_S = 3600.0
+LOCK_MAX_AGE_S = 30.0
 
 
 class Storage(Protocol):
@@ -91,7 +92,7 @@ class LocalStorage:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise _storage_error("write", target, error) from error
-            return self._create_without_links(target, content)
+            return _moved_under_lock(temporary, target)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -132,24 +133,36 @@ class LocalStorage:
             raise _storage_error("write", target, error) from error
         return temporary
 
-    def _create_without_links(self, target: Path, content: bytes) -> bool:
-        """Where hard links do not exist, O_EXCL claims the name; a torn file is then caught by its checksum."""
+
+def _moved_under_lock(temporary: Path, target: Path) -> bool:
+    """Where hard links do not exist: move the finished temporary to `target` unless that is there already.
+
+    One process at a time does so for a target, by a lock file made with O_EXCL; one that a killed process left behind
+    is broken after a while. A reader sees a whole file or none.
+    """
+    lock = target.parent / f"{TEMPORARY_PREFIX}lock-{target.name}"
+    while True:
         try:
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            break
         except FileExistsError:
+            with contextlib.suppress(OSError):
+                if time.time() - lock.stat().st_mtime > LOCK_MAX_AGE_S:
+                    lock.unlink()
+            time.sleep(0.02)
+        except OSError as error:
+            raise _storage_error("write", target, error) from error
+    try:
+        if target.exists():
             return False
-        except OSError as error:
-            raise _storage_error("write", target, error) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise _storage_error("write", target, error) from error
-        _sync_folder(target.parent)
-        return True
+        temporary.replace(target)
+    except OSError as error:
+        raise _storage_error("write", target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+    return True
 
 
 def sweep_temporaries(folder: Path, max_age_s: float = TEMPORARY_MAX_AGE_S) -> int:

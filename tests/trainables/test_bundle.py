@@ -187,6 +187,16 @@ def test_a_shorter_search_does_not_take_over_a_longer_ones_checkpoint(study: Tin
     for repeat, expected in other.train(c, REPEATS, 3).items():
         assert_same_result(short[repeat], expected)
     assert any(found.epoch == 9 for found in attempts.checkpoints(study.storage, study.key(c))), "the longer one waits"
+    assert sorted(study.train(c, REPEATS[:2], 2)) == [], "three epochs are there already"
+
+
+def test_a_shorter_search_does_not_take_over_a_longer_ones_repeats(study: TinyStudy) -> None:
+    c = study.configuration(lr=0.3)
+    run = study.start(c, REPEATS, 50)
+    while run.group is None or run.group.epoch < 9:
+        run.advance(0.0)
+    run.stop()
+    assert sorted(study.train(c, REPEATS[:2], 3)) == [0, 1]
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(study: TinyStudy, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_two_partitions_of_the_same_images(study: TinyStudy, settings: dict[str,
     alone = study.bench().material(c, other)
     assert two.samples.training.tolist() == alone.samples.training.tolist()
     assert two.samples.scoring["valid"].tolist() == alone.samples.scoring["valid"].tolist()
+    if c.unfrozen:
+        assert two.suffix is not None
+        assert alone.suffix is not None
+        theirs = alone.suffix.state_dict()
+        assert all(torch.equal(value, theirs[name]) for name, value in two.suffix.state_dict().items())
     again = bench.material(c, study.partition)
     assert again.samples.training.tolist() == one.samples.training.tolist()
 
@@ -134,7 +139,8 @@ def test_fresh_networks_are_calibrated_on_training_images_of_all_classes(study: 
 
 
 def test_what_partition_came_first_does_not_matter_to_fresh_networks(study: TinyStudy, tmp_path: Path) -> None:
-    c, other = study.configuration(), other_partition(study)
+    c = study.configuration(standardisation="weights", mean=(0.4,) * 3, std=(0.2,) * 3)
+    other = other_partition(study)
     bench = study.bench()
     first = bench.material(c, study.partition).features
     bench.material(c, other)

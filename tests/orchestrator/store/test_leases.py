@@ -252,3 +252,18 @@ def test_the_pid_of_another_machine_says_nothing(storage: LocalStorage, machine:
     view = current_lease(storage, KEY)
     assert view is not None
     assert not view.owner_is_dead()
+
+
+def test_a_lease_beats_while_something_long_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
+    storage = LocalStorage(tmp_path)
+    lease = Lease.take(storage, KEY, 0, "cpu")
+    assert lease is not None
+    with lease.kept_alive(3):
+        deadline = time.monotonic() + 5
+        while lease.beat < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    beat = lease.beat
+    assert beat >= 3
+    time.sleep(0.05)
+    assert lease.beat == beat
