@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.store import layout
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.schema import Configuration, Request, RequestItem, parse_toml
 from orchestrator.studies import Study, now, revision, versions
 from search_spaces.backbones import settled_name
@@ -17,7 +17,7 @@ from search_spaces.overrides import Overrides
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Space
-from trainables.backbone import facts_of, open_backbone, resolve_name, weights_origin
+from trainables.backbone import facts_of, open_backbone, resolve_name, weights_identity, weights_origin
 from trainables.places import weights_choice
 
 Triple = tuple[float, float, float]
@@ -29,8 +29,8 @@ class Asked:
 
     configurations: dict[str, Configuration] = field(default_factory=dict)
     items: tuple[RequestItem, ...] = ()
-    weights: str = "hub"
-    """What the weights turned out to be: "hub", "none" or a path."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """Per identity of weights where they lie: "hub" or an absolute path; freshly initialised ones lie nowhere."""
     notes: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Per backbone where its weights came from."""
@@ -45,6 +45,7 @@ class Asked:
             versions=versions(),
             revision=revision(),
             weights=self.origins,
+            weights_places=self.weights,
         )
 
 
@@ -76,13 +77,15 @@ def resolve_asked(
     found: dict[str, tuple[Configuration, int, int]] = {}
     notes: list[str] = []
     origins: dict[str, str] = {}
-    used = weights or "hub"
+    places: dict[str, str] = {}
     for backbone in backbones:
         settled = settled_name(space, backbone)
         here = points(space, backbone, overrides, small=small)
         facts, used, note = _facts(study, settled, here, weights, seed, mean, std)
         notes += [note] if note else []
         origins[facts.name] = weights_origin(facts.name, weights_choice(used), seed)
+        if used != "none":
+            places[facts.weights] = weights_place(used)
         outputs = 1 if record.task == "binary" else len(record.classes)
         check_points(here, facts, f"{space.name}, {facts.name}", outputs=outputs)
         for point in here:
@@ -99,7 +102,7 @@ def resolve_asked(
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     items = [RequestItem(configuration=name, repeats=r, epochs=e) for name, (_, r, e) in found.items()]
     settled_configurations = {name: entry[0] for name, entry in found.items()}
-    return Asked(settled_configurations, tuple(items), used, tuple(dict.fromkeys(notes)), origins)
+    return Asked(settled_configurations, tuple(items), places, tuple(dict.fromkeys(notes)), origins)
 
 
 def _facts(
@@ -146,8 +149,36 @@ def _configurations(study: Study) -> Iterator[Configuration]:
         yield parse_toml(Configuration, study.storage.read(path), path)
 
 
+def find_weights(
+    configurations: Iterable[Configuration], requests: Iterable[Request], given: str | None
+) -> dict[str, str]:
+    """Where the weights of these configurations lie on this machine, by identity: the given file, else where a request
+    found them, else the hub. InputError names every backbone whose weights are at none of these places."""
+    found: dict[str, str] = {}
+    hints = {identity: place for request in requests for identity, place in request.weights_places.items()}
+    faults = Faults("weights")
+    for backbone, identity in sorted({(c.backbone, c.weights) for c in configurations}):
+        if identity.startswith("init:") or identity in found:
+            continue
+        candidates = dict.fromkeys(place for place in (given, hints.get(identity), "hub") if place and place != "none")
+        place = next((place for place in candidates if _has(backbone, place, identity)), None)
+        if place is None:
+            faults.add(f"those of {backbone} ({identity[:19]}…) are at none of {', '.join(candidates)}")
+        else:
+            found[identity] = weights_place(place)
+    faults.raise_if_any("Give the file that the study was made with: --weights FILE")
+    return found
+
+
+def _has(backbone: str, place: str, identity: str) -> bool:
+    try:
+        return weights_identity(backbone, weights_choice(place)) == identity
+    except InputError:
+        return False
+
+
 def weights_place(weights: str) -> str:
-    """`Asked.weights` with a file's path made absolute, for workers that run elsewhere."""
+    """A file's path made absolute, for workers that run elsewhere; "hub" and "none" as they are."""
     return weights if weights in ("hub", "none") else str(Path(weights).resolve())
 
 

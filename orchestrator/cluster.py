@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
+from orchestrator.store.storage import TEMPORARY_PREFIX
 from trainables.places import Places
 
 _ENVIRONMENT = {
@@ -37,7 +39,8 @@ def cluster(address: str | None) -> Iterator[None]:
     if address:
         options["address"] = address
     else:
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        # "local" says so even where the environment or a stray file names somebody's running cluster
+        options |= {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(**options)
     except Exception as error:  # whatever Ray raises, the user needs one message
@@ -52,21 +55,33 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def check_nodes(study: Path, places: Places) -> None:
-    """Every living node must see the study, the images and the weights; InputError names those that do not."""
+    """Every living node must see the study, the images, the weights and the cache; InputError names what it does not.
+
+    The cache is tried with a file of its own: features are computed on all nodes and read on all nodes.
+    """
     faults = Faults("the cluster")
+    probe = places.cache / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    places.cache.mkdir(parents=True, exist_ok=True)
+    probe.touch()
+    wanted = [study / layout.STUDY, places.data_root, probe]
+    wanted += [Path(place) for _, place in places.known if place != "hub"]
     asked = {}
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"] and node["Resources"].get("CPU"):
-            strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-            asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(study, places)
-    for host, reference in asked.items():
-        faults.extend(f"node {host} does not see {what}" for what in ray.get(reference))
-    faults.raise_if_any("Put the study, the images and the weights where all nodes see them under the same path.")
+    try:
+        for node in ray.nodes():  # type: ignore[no-untyped-call]
+            if node["Alive"] and node["Resources"].get("CPU"):
+                strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+                asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(wanted)
+        for host, reference in asked.items():
+            for path in ray.get(reference):
+                faults.add(f"node {host} does not see {places.cache if path == probe else path}")
+    finally:
+        probe.unlink(missing_ok=True)
+    faults.raise_if_any(
+        "Put the study (--studies), the images (--data), the weights (--weights) and the cache (--cache) where all "
+        "nodes see them under the same path."
+    )
 
 
 @ray.remote(num_cpus=0)
-def _unseen(study: Path, places: Places) -> list[str]:
-    wanted = [study / layout.STUDY, places.data_root]
-    if places.weights not in ("hub", "none"):
-        wanted.append(Path(places.weights))
-    return [str(path) for path in wanted if not path.exists()]
+def _unseen(wanted: list[Path]) -> list[Path]:
+    return [path for path in wanted if not path.exists()]

@@ -16,7 +16,7 @@ from orchestrator.store.errors import OrchError
 
 
 class _Group(click.Group):
-    """Shows every expected error as one message; a traceback only with --debug. Commands are listed as declared."""
+    """Shows every expected error and Ctrl-C as one message; a traceback only with --debug. Commands are as declared."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -31,6 +31,9 @@ class _Group(click.Group):
             if error.advice:
                 click.echo(error.advice, err=True)
             ctx.exit(error.exit_status)
+        except KeyboardInterrupt:
+            click.echo("Interrupted. What is stored is kept; the same command goes on from there.", err=True)
+            ctx.exit(130)
         except BrokenPipeError:
             # whoever read the output has enough of it; the interpreter must not complain at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

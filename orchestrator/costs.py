@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
 import torch
 from torch import nn
 
@@ -17,15 +15,13 @@ from orchestrator.search import Search
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.backbone import open_backbone
-from trainables.frontier import FEATURES, PIXELS, Cut, cuts, whole
+from trainables.features import room
+from trainables.frontier import FEATURES, PIXELS, Cut, places_to_cut
 from trainables.heads import head_parameters
 from trainables.optimisers import Rule
 from trainables.pixels import pixel_key
-from trainables.places import weights_choice
 from trainables.recipe import decide
 from trainables.samples import Samples
-from trainables.tracing import UntraceableError
-from trainables.workbench import DISK_SHARE, MEMORY_SHARE
 from trainables.workbench import Frozen as Decided
 
 DEPTHS = 3
@@ -104,11 +100,10 @@ class BackboneCosts:
         self.configurations = configurations
         self.bench = search.bench()
         self.partition = next(iter(search.epochs))[0]
-        fresh = first.weights.startswith("init:")
         watch = Stopwatch(torch.device("cpu"))
         opened = open_backbone(
             first.backbone,
-            weights_choice("none" if fresh else search.places.weights),
+            search.places.weights_of(first.weights),
             first.study_seed,
             first.image_size,
         )
@@ -222,10 +217,7 @@ class BackboneCosts:
 
     def _candidates(self, c: Configuration) -> list[Cut]:
         if c.unfrozen not in self._cuts:
-            try:
-                self._cuts[c.unfrozen] = cuts(self.network, c.image_size, c.unfrozen)
-            except UntraceableError:
-                self._cuts[c.unfrozen] = [whole(self.network, c.image_size, c.unfrozen)]
+            self._cuts[c.unfrozen] = places_to_cut(self.network, c.image_size, c.unfrozen)
         return self._cuts[c.unfrozen]
 
     def _decided(self, c: Configuration) -> Decided:
@@ -238,17 +230,12 @@ class BackboneCosts:
         """Why nothing is cached, and the sentence that says what follows from it, where it is the machine's doing."""
         if not candidates:
             return "its first layers are trained, or it cannot be traced", ""
+        here = room(self.search.places.cache)
         least = rows * min(cut.values_per_view for cut in candidates) * (2 if c.precision == "bf16" else 4)
         return "no features fit", (
-            f"{c.backbone} u={c.unfrozen}: features need {least / 1e9:.1f} GB, of which {self._room() / 1e9:.1f} GB "
+            f"{c.backbone} u={c.unfrozen}: features need {least / 1e9:.1f} GB, of which {here / 1e9:.1f} GB "
             "may be used (memory and free disk): the whole network is computed in every step instead, which is slow"
         )
-
-    def _room(self) -> float:
-        """Bytes that one feature set may have here."""
-        place = next(path for path in (self.search.places.cache, *self.search.places.cache.parents) if path.exists())
-        free = shutil.disk_usage(place).free
-        return float(min(MEMORY_SHARE * psutil.virtual_memory().total, DISK_SHARE * free))
 
     def _pixels_key(self, c: Configuration) -> str:
         return pixel_key(self.samples(c).images, c)

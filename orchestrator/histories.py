@@ -3,7 +3,7 @@
 A part is two files, `part-<hash>.epochs.parquet` and `part-<hash>.repeats.parquet`, written in this order; the hash is
 over the bytes of both, so a torn or changed part is always found, and two compactors that gather the same records write
 the same file. Parts may overlap after a crash or beside another compactor; rows are keyed by (partition, configuration,
-repeat, epochs), and readers keep one of each. What no part holds is read from its final record.
+repeat, epochs, diverged), and readers keep one of each. What no part holds is read from its final record.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.finals import KEY, REPEAT_COLUMNS, FinalKey, read_final, set_aside
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, parse_final
 from orchestrator.store.schema import FinalRecord
@@ -32,42 +32,6 @@ SMALL_PART = 4000
 """Parts of at least this many repeats are left as they are."""
 
 _PART = re.compile(r"(part-([0-9a-f]{16}))\.(repeats|epochs)\.parquet")
-_KEY = ["partition", "configuration", "repeat", "epochs"]
-_REPEAT_COLUMNS: dict[str, pa.DataType] = {
-    "partition": pa.string(),
-    "configuration": pa.string(),
-    "repeat": pa.int32(),
-    "epochs": pa.int32(),
-    "state": pa.string(),
-    "diverged_epoch": pa.int32(),
-    "selected_epoch": pa.int32(),
-    "selection": pa.string(),
-    "seconds": pa.float64(),
-    "host": pa.string(),
-    "device": pa.string(),
-    "devices_mixed": pa.bool_(),
-    "last_attempt": pa.int32(),
-    "finished": pa.string(),
-    "total_parameters": pa.int64(),
-    "trainable_parameters": pa.int64(),
-    "recipe": pa.string(),
-    "history_epochs": pa.int32(),
-    "history_splits": pa.int32(),
-}
-
-
-@dataclass(frozen=True, order=True)
-class FinalKey:
-    """One final record: a repeat trained for so many epochs."""
-
-    partition: str
-    configuration: str
-    repeat: int
-    epochs: int
-
-    @property
-    def path(self) -> str:
-        return BundleKey.of_repeat(self.partition, self.configuration, self.repeat).final(self.repeat, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -107,8 +71,8 @@ class _Part:
     epochs: pa.Table
 
     def held(self) -> list[FinalKey]:
-        columns = (self.repeats.column(name).to_pylist() for name in _KEY)
-        return [FinalKey(*values) for values in zip(*columns, strict=True)]
+        columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
+        return [FinalKey(p, c, repeat, n, s == "diverged") for p, c, repeat, n, s in zip(*columns, strict=True)]
 
 
 def list_bundles(storage: Storage) -> list[BundleKey]:
@@ -133,23 +97,36 @@ def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) ->
     return found
 
 
-def compact(storage: Storage) -> int:
-    """Gather the final records that no whole part holds into a new part; return how many.
+@dataclass(frozen=True)
+class Compacted:
+    """How many final records were gathered, and those that were set aside because they cannot be read."""
 
-    Safe at any time, beside readers, writers and other compactors; damaged parts are removed and made again. Damaged
-    final records are left where they are. Raises StorageError when the study cannot be written.
+    gathered: int
+    set_aside: tuple[Damaged, ...]
+
+
+def compact(storage: Storage) -> Compacted:
+    """Gather the final records that no whole part holds into a new part.
+
+    Safe at any time, beside readers, writers and other compactors; damaged parts are removed and made again. A damaged
+    final record is set aside under a name that is no final record's: its repeat is owed again and can be made again.
+    Only records that no part holds are read. Raises StorageError when the study cannot be written.
     """
     parts, damaged = _read_parts(storage)
     for broken in damaged:
         storage.delete(broken.path)
     held = {key for part in parts.values() for key in part.held()}
-    fresh, _ = _gather(storage, [key for key in list_finals(storage) if key not in held])
+    loose = [key for key in list_finals(storage) if key not in held]
+    fresh, broken_finals = _gather(storage, loose)
+    paths = {broken.path for broken in broken_finals}
+    aside = {key.path for key in loose if key.path in paths and set_aside(storage, key)}
     if fresh is not None:
         parts[_write_part(storage, fresh)] = fresh
     small = {name: part for name, part in parts.items() if part.repeats.num_rows < SMALL_PART}
     if len(parts) > MERGE_ABOVE and len(small) > 1:
         _merge(storage, small, set(parts))
-    return fresh.repeats.num_rows if fresh is not None else 0
+    gathered = fresh.repeats.num_rows if fresh is not None else 0
+    return Compacted(gathered, tuple(broken for broken in broken_finals if broken.path in aside))
 
 
 def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> Repeats:
@@ -172,8 +149,7 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
     records: list[FinalRecord] = []
     for key in sorted(keys):
         try:
-            record = FinalRecord.from_bytes(storage.read(key.path), key.path)
-            row = _repeat_row(key, record)
+            row, record = read_final(key, storage.read(key.path))
             if records and record.history.confusion.shape[-1] != records[0].history.confusion.shape[-1]:
                 raise DamagedRecordError(
                     f"{key.path} has another number of classes than {len(records)} records beside it"
@@ -187,33 +163,8 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
         records.append(record)
     if not records:
         return None, damaged
-    schema = pa.schema(list(_REPEAT_COLUMNS.items()))
+    schema = pa.schema(list(REPEAT_COLUMNS.items()))
     return _Part(pa.Table.from_pylist(rows, schema=schema), _epochs_table(rows, records)), damaged
-
-
-def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
-    history, meta = record.history, record.meta
-    shape = history.confusion.shape
-    whole = (
-        history.loss.shape == shape[:2] == (len(history.loss), len(history.splits))
-        and len(shape) == 4
-        and shape[2] == shape[3]
-        and len(history.loss) >= 1
-        and {"train", "valid"} <= set(history.splits)
-        and meta.get("state") in ("finished", "diverged")
-        and (meta.get("state") == "diverged" or history.epochs == key.epochs)
-    )
-    if not whole:
-        raise DamagedRecordError(f"{key.path} does not hold a history of {key.epochs} epochs")
-    recipe = meta.get("recipe")
-    return {
-        **{name: meta.get(name) for name in _REPEAT_COLUMNS},
-        **{name: getattr(key, name) for name in _KEY},
-        "last_attempt": max(meta.get("attempts") or [0]),
-        "recipe": recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True),
-        "history_epochs": history.epochs,
-        "history_splits": len(history.splits),
-    }
 
 
 def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalRecord]) -> pa.Table:
@@ -222,8 +173,8 @@ def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalReco
     classes = records[0].history.confusion.shape[-1]
     counts = np.concatenate([record.history.confusion.reshape(-1, classes * classes) for record in records])
     columns: dict[str, pa.Array] = {}
-    for name in _KEY:
-        values = pa.array([row[name] for row in rows], type=_REPEAT_COLUMNS[name])
+    for name in KEY:
+        values = pa.array([row[name] for row in rows], type=REPEAT_COLUMNS[name])
         columns[name] = values.take(pa.array(np.repeat(np.arange(len(rows)), sizes)))
     epochs = [np.repeat(np.arange(len(r.history.loss)), len(r.history.splits)) for r in records]
     columns["epoch"] = pa.array(np.concatenate(epochs).astype(np.int32))
@@ -284,14 +235,15 @@ def _read_parts(storage: Storage) -> tuple[dict[str, _Part], list[Damaged]]:
 def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged, ...]) -> Repeats:
     """Keep the longest of every repeat, once, and lay the epochs out in the order of the table."""
     if not parts:
-        empty = pd.DataFrame({name: [] for name in _REPEAT_COLUMNS})
+        empty = pd.DataFrame({name: [] for name in REPEAT_COLUMNS})
         shape = (0, 2, 1, 1)
         return Repeats(
             empty, ("train", "valid"), np.zeros(shape[:2]), np.zeros(shape, np.int32), np.zeros(1, int), damaged
         )
     table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
     listed = np.array([key in finals for part in parts for key in part.held()], dtype=bool)
-    table = table[listed].sort_values(_KEY, kind="stable").drop_duplicates(_KEY[:3], keep="last")
+    # of two records with the same epochs the one that did not diverge counts, as for what is owed
+    table = table[listed].sort_values([*KEY, "state"]).drop_duplicates(KEY[:3], keep="last")
     place = np.full(len(listed), -1, dtype=np.int64)
     place[table.index.to_numpy()] = np.arange(len(table))
     start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])

@@ -5,6 +5,7 @@ Nothing of Tune's own experiment state is used: it lies in a temporary folder an
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -19,12 +20,12 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.search import Searcher
 
-from orchestrator.cluster import check_nodes
 from orchestrator.interruption import Interruption
 from orchestrator.stages import FeatureStage, feature_options
-from orchestrator.store.errors import OrchError
+from orchestrator.store.errors import OrchError, StorageError
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.storage import Storage
+from trainables.bundle import note_failure
 from trainables.memory import bytes_for, gpu_bytes_here, gpu_share
 from trainables.places import Places
 from trainables.trial import Assignment, BundleTrial, StopFlag
@@ -58,6 +59,8 @@ class Tally:
 class Outcome:
     failed: int
     interrupted: bool
+    errors: tuple[Exception, ...] = ()
+    """What kept features from being computed, each once."""
 
 
 class OwedWork(Searcher):
@@ -78,7 +81,7 @@ class OwedWork(Searcher):
         self.stage = stage
         self.interruption = interruption
         self.tally = tally
-        self.error: OrchError | None = None
+        self.errors: list[Exception] = []
         self._make = make
         self._settings = stage.bench.configuration
         self._watch = StaleWatch()
@@ -87,14 +90,10 @@ class OwedWork(Searcher):
         self._not_before: dict[Work, float] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        if self.interruption.is_raised or self.error:
+        if self.interruption.is_raised:
             return Searcher.FINISHED
-        try:
-            self.stage.poll()
-            return self._next(trial_id)
-        except OrchError as error:
-            self.error = error
-            return Searcher.FINISHED
+        self.stage.poll()
+        return self._next(trial_id)
 
     def has_work(self) -> bool:
         """Whether a bundle could be handed out now; finished ones are dropped on the way."""
@@ -117,7 +116,12 @@ class OwedWork(Searcher):
         for work in list(self.waiting):
             if self._not_before.get(work, 0.0) > now:
                 continue
-            if not self.stage.is_ready(work.key.partition, self._settings(work.key.configuration)):
+            settings = self._settings(work.key.configuration)
+            error = self.stage.error(work.key.partition, settings)
+            if error is not None:
+                self._give_up(work, error)
+                continue
+            if not self.stage.is_ready(work.key.partition, settings):
                 continue
             if not owed_repeats(self.storage, work):
                 self.waiting.remove(work)
@@ -128,6 +132,15 @@ class OwedWork(Searcher):
                 return work, lease.number if lease else 0
             self._not_before[work] = now + BUSY_RETRY_S
         return None
+
+    def _give_up(self, work: Work, error: Exception) -> None:
+        """Its features cannot be had: keep the cause in the study, go on with the others."""
+        self.waiting.remove(work)
+        self.tally.failed += 1
+        if error not in self.errors:
+            self.errors.append(error)
+        with contextlib.suppress(StorageError):
+            note_failure(self.storage, work.key, error, "features", work.repeats)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         work = self._in_hand.pop(trial_id, None)
@@ -142,6 +155,10 @@ class OwedWork(Searcher):
             self.waiting.append(work)
         elif outcome == "failed":
             self._tries[work] = self._tries.get(work, 0) + 1
+            if error:
+                died = RuntimeError("the worker process died; it was killed or ran out of memory")
+                with contextlib.suppress(StorageError):
+                    note_failure(self.storage, work.key, died, "worker", work.repeats)
             if self._tries[work] <= RETRIES:
                 self.waiting.append(work)
             else:
@@ -196,13 +213,13 @@ def launch(
 ) -> Outcome:
     """Run all of `work` on the Ray that is up; returns when nothing is left, or after an interruption.
 
-    Raises the OrchError of a feature task (a changed image, a full disk); whatever was finished is kept.
+    Features that cannot be computed (a changed image, a full disk) cost their own bundles only; where nothing at all
+    could be trained for that reason, the OrchError is raised.
     """
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
     stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus))
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
-    check_nodes(study, places)
     flag = StopFlag.remote()  # type: ignore[attr-defined]
 
     def make(item: Work, over: int, layer: str) -> dict[str, Any]:
@@ -239,17 +256,17 @@ def launch(
     finally:
         stage.cancel()
         shutil.rmtree(scratch, ignore_errors=True)
-    if searcher.error:
-        raise searcher.error
-    return Outcome(tally.failed, interruption.is_raised)
+    if searcher.errors and not tally.finished and isinstance(searcher.errors[0], OrchError):
+        raise searcher.errors[0]
+    return Outcome(tally.failed, interruption.is_raised, tuple(searcher.errors))
 
 
 def _wait_for_work(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, interruption: Interruption) -> bool:
-    """Wait until Tune has something to start; False when nothing is left, or after a signal or an error.
+    """Wait until Tune has something to start; False when nothing is left, or after a signal.
 
     Bundles wait for their features, or for the lease of another driver to end.
     """
-    while searcher.waiting and searcher.error is None and not interruption.is_raised:
+    while searcher.waiting and not interruption.is_raised:
         stage.poll()
         watcher.on_beat()
         if searcher.has_work():

@@ -83,7 +83,7 @@ def prepare(
     if data.source is None:
         found = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
         if found is not None:
-            return reopen(found, None, cache)
+            return reopen(found, None, cache, show)
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
     dataset = load_dataset(data.source, data.options, progress)
@@ -122,8 +122,12 @@ def find_space(name: str, studies: Path, data: DataRequest) -> Space:
     return default_space(name) if is_own else load_space(name)
 
 
-def reopen(study: Study, data_root: Path | None, cache: Path) -> Prepared:
-    """A study without --data: its own images, at `data_root` or wherever they lay when it was made."""
+def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[str], None] | None = None) -> Prepared:
+    """A study without --data: its own images, at `data_root` or wherever they lay when it was made.
+
+    A root that is not on this machine is no fault, other machines may see it or its features be stored already; `show`
+    is told how to name another. Raises InputError where images changed.
+    """
     root = data_root or Path(study.record.data_source)
     if study.record.synthetic:
         root = make_synthetic(_synthetic_folder(cache, study.record.seed), study.record.seed)
@@ -134,6 +138,11 @@ def reopen(study: Study, data_root: Path | None, cache: Path) -> Prepared:
                 f"the images of study {study.name!r} changed since it was made: {'; '.join(faults[:3])}",
                 "Put them back, or make another study from the changed images: orch search NEW_NAME … --data DIR",
             )
+    elif show is not None:
+        show(
+            f"Note: the images of study {study.name!r} are not here: expected a folder {root}, found none. "
+            f"If they lie elsewhere: orch resume {study.name} --data-root DIR"
+        )
     return Prepared(study, root)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from orchestrator.asked import Asked, Triple, check_asked, resolve_asked, weights_place
+from orchestrator.asked import Asked, Triple, check_asked, find_weights, resolve_asked
 from orchestrator.interruption import Interruption
 from orchestrator.names import describe_configuration
 from orchestrator.owed import owed
@@ -49,7 +49,8 @@ class SearchOptions:
     overrides: Overrides = field(default_factory=Overrides)
     every_backbone: bool = False
     full: bool = False
-    seed: int = 0
+    seed: int | None = None
+    """None: the study's own, 0 for a new one."""
     weights: str | None = None
     mean: Triple | None = None
     std: Triple | None = None
@@ -91,7 +92,14 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     check_asked(space, backbones, options.overrides)
     prepared = prepare(
-        options.study, space, options.studies, options.cache, options.data, options.seed, options.precision, display.say
+        options.study,
+        space,
+        options.studies,
+        options.cache,
+        options.data,
+        options.seed or 0,
+        options.precision,
+        display.say,
     )
     study = prepared.study
     show_partition(study, display)
@@ -102,7 +110,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         options.overrides,
         small=study.record.synthetic and not options.full,
         weights=options.weights,
-        seed=options.seed,
+        seed=study.record.seed if options.seed is None else options.seed,
         mean=options.mean,
         std=options.std,
         precision=options.precision,
@@ -124,7 +132,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         for partition in request.partitions
         for item in request.items
     }
-    places = Places(prepared.data_root.resolve(), options.cache.resolve(), weights_place(asked.weights))
+    places = _places(prepared, options.cache, asked.weights)
     return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
 
 
@@ -134,17 +142,21 @@ def reopen_search(study: Study, data_root: Path | None, weights: str | None, cac
     epochs = epochs_asked(requests)
     bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
     configurations = {key[1]: bench.configuration(key[1]) for key in epochs}
-    fresh = all(configuration.weights.startswith("init:") for configuration in configurations.values())
     prepared = reopen(study, data_root, cache)
     show_partition(study, display)
-    asked = Asked(configurations, (), weights_place(weights or ("none" if fresh else "hub")))
-    places = Places(prepared.data_root.resolve(), cache.resolve(), asked.weights)
-    return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
+    work = owed(study.storage, epochs)
+    needed = [configurations[item.key.configuration] for item in work]
+    asked = Asked(configurations, (), find_weights(needed, requests, weights))
+    return Search(prepared, asked, epochs, work, _places(prepared, cache, asked.weights))
+
+
+def _places(prepared: Prepared, cache: Path, weights: Mapping[str, str]) -> Places:
+    return Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(weights.items())))
 
 
 def run(search: Search, display: Display, address: str | None, rewrite: Callable[[], None]) -> int:
     """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable."""
-    from orchestrator.cluster import cluster
+    from orchestrator.cluster import check_nodes, cluster
     from orchestrator.launch import Tally, launch
 
     study, work = search.study, search.work
@@ -154,6 +166,8 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
     try:
         with Interruption() as interruption, cluster(address):
             interruption.trap()
+            if address:
+                check_nodes(study.folder.resolve(), search.places)
             outcome = launch(
                 study.folder.resolve(),
                 study.storage,
@@ -166,6 +180,8 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
             )
     finally:
         display.close()
+    for error in outcome.errors:
+        display.say(f"Failed: {error}")
     if outcome.interrupted:
         display.say("Interrupted. Everything up to the last checkpoint is kept; the same command goes on from there.")
         return interruption.exit_status
@@ -195,13 +211,23 @@ class _Monitor:
         self.display = display
         self.rewrite = rewrite
         self._rewritten = time.monotonic()
+        self._told = False
 
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
             self.display.show(self._snapshot(rate, failed, preparing))
         if time.monotonic() - self._rewritten >= REWRITE_EVERY_S:
             self._rewritten = time.monotonic()
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        """A page that cannot be drawn or written must not end the training; its own command will say why."""
+        try:
             self.rewrite()
+        except Exception as error:
+            if not self._told:
+                self.display.say(f"The dashboard could not be written ({error}); the search goes on.")
+            self._told = True
 
     def _snapshot(self, rate: float, failed: int, preparing: str) -> Snapshot:
         storage = self.search.study.storage

@@ -49,6 +49,8 @@ class Pass:
     running: int = 0
     ready: set[int] = field(default_factory=set)
     """Depths whose features were there from the start."""
+    error: Exception | None = None
+    """What ended the pass; depths that were ready stay so."""
 
     @property
     def any_configuration(self) -> Configuration:
@@ -56,10 +58,10 @@ class Pass:
 
     @property
     def is_done(self) -> bool:
-        return bool(self.frozen) and not self.left and not self.running
+        return not self.running and (self.error is not None or (bool(self.frozen) and not self.left))
 
     def is_ready(self, depth: int) -> bool:
-        return self.is_done or depth in self.ready
+        return depth in self.ready or (self.is_done and self.error is None)
 
 
 class FeatureStage:
@@ -91,12 +93,17 @@ class FeatureStage:
     def is_ready(self, partition: str, configuration: Configuration) -> bool:
         return self._pass_of[partition, configuration.id].is_ready(configuration.unfrozen)
 
+    def error(self, partition: str, configuration: Configuration) -> Exception | None:
+        """Why this configuration's features cannot be had, if they cannot."""
+        one = self._pass_of[partition, configuration.id]
+        return None if one.is_ready(configuration.unfrozen) else one.error
+
     def layer(self, partition: str, configuration: Configuration) -> str:
         """Name of the layer up to which the ready features are cached."""
         return self._pass_of[partition, configuration.id].frozen[configuration.unfrozen].layer
 
     def poll(self) -> None:
-        """Collect finished tasks, submit further ones. Raises the OrchError that a task met."""
+        """Collect finished tasks, submit further ones. An error ends its own pass only."""
         if self._in_flight:
             finished, _ = ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
             for reference in finished:
@@ -104,8 +111,12 @@ class FeatureStage:
         for one in self._passes.values():
             if len(self._in_flight) >= self.width:
                 return
-            if not one.is_done:
+            if one.is_done:
+                continue
+            try:
                 self._submit(one)
+            except OrchError as error:
+                self._end(one, error)
 
     def progress_line(self) -> str:
         """What is being prepared, for the display; "" when nothing is left."""
@@ -124,15 +135,22 @@ class FeatureStage:
 
     def _collect(self, reference: Any) -> None:
         one, rows = self._in_flight.pop(reference)
+        one.running -= 1
         try:
             ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise cause if isinstance(cause, OrchError) else error from error
-        one.running -= 1
+            self._end(one, error.cause if isinstance(error.cause, Exception) else error)
+            return
+        except ray.exceptions.RayError as error:
+            self._end(one, OrchError(f"a worker died while it computed features: {error}", "Run the command again."))
+            return
         if rows:
             self._done += 1
             self._rows += rows
+
+    def _end(self, one: Pass, error: Exception) -> None:
+        one.error = one.error or error
+        one.left = []
 
     def _submit(self, one: Pass) -> None:
         """Submit chunks of one pass; images come first, and the cuts are chosen once they are all there."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from orchestrator.histories import Damaged
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import REQUESTS, BundleKey, parse_lease
+from orchestrator.store.layout import REQUESTS, BundleKey, parse_attempt, parse_lease
+from orchestrator.store.leases import LeaseView
 from orchestrator.store.schema import RepeatState, Request, parse_json, parse_toml
 from orchestrator.store.storage import Storage
 
@@ -83,7 +84,8 @@ def standings(
     """Where each repeat of one configuration stands, in order; repeats with a result that nobody asked for included.
 
     Leases and failures are read only where a repeat is still owed. A diverged repeat is done however many epochs are
-    asked: more of them would diverge at the same step.
+    asked: more of them would diverge at the same step. A failure counts until somebody tries again: not while a lease
+    of the bundle lives, and not once an attempt began after the one that failed.
     """
     damaged: list[Damaged] = []
     numbers = sorted({*range(len(asked)), *results})
@@ -102,8 +104,11 @@ def standings(
             trained.update(done)
             if lease is not None and _is_live(lease, now):
                 live.update(done or dict.fromkeys(owed & set(bundle.repeats), 0))
+                continue
+            newest = max((attempt for name in names if (attempt := parse_attempt(name)) is not None), default=0)
             for attempt, repeats, cause in _failures(storage, bundle, names):
-                causes.update(dict.fromkeys(repeats, (attempt, cause)))
+                if attempt >= newest:
+                    causes.update(dict.fromkeys(repeats, (attempt, cause)))
         except (DamagedRecordError, AttributeError, TypeError, ValueError) as error:
             damaged.append(Damaged(bundle.folder, f"{bundle.folder}: a lease or failure cannot be read: {error}"))
     found = []
@@ -135,7 +140,7 @@ def _newest_lease(storage: Storage, bundle: BundleKey, names: Sequence[str]) -> 
 
 
 def _is_live(lease: Mapping[str, Any], now: datetime) -> bool:
-    if lease.get("released"):
+    if lease.get("released") or LeaseView(0, lease).owner_is_dead():
         return False
     updated = datetime.fromisoformat(str(lease.get("updated")))
     if (updated.tzinfo is None) != (now.tzinfo is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -81,16 +82,20 @@ def new_study(studies: Path, record: StudyRecord, files: dict[str, bytes]) -> St
 def write_study(study: Study) -> Study:
     """Put a new study on disk: its files first, `study.toml` last, so that a torn start leaves no study.
 
-    One that is on disk is returned as it is. Raises InputError where the folder cannot be written.
+    One that is on disk is returned as it is. Raises InputError where the folder cannot be written, and where somebody
+    else has just made another study of this name: never does one lie there with the images of two.
     """
     if not isinstance(study.storage, UnwrittenStudy):
         return study
     studies, storage = study.folder.parent, LocalStorage(study.folder)
+    files = study.storage.files
     try:
-        for path, content in study.storage.files.items():
-            if path != layout.STUDY:
+        if not storage.create(layout.MANIFEST, files[layout.MANIFEST]):
+            _check_same_images(study, storage)
+        for path, content in files.items():
+            if path not in (layout.STUDY, layout.MANIFEST):
                 storage.replace(path, content)
-        storage.create(layout.STUDY, study.storage.files[layout.STUDY])
+        is_first = storage.create(layout.STUDY, files[layout.STUDY])
     except StorageError as error:
         raise InputError(
             f"study {study.name!r}: {error.message}", "Choose another place with --studies DIR."
@@ -98,7 +103,38 @@ def write_study(study: Study) -> Study:
     found = find_study(studies, study.name)
     if found is None:
         raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
+    if not is_first:
+        _check_same_study(study.record, found.record)
     return found
+
+
+def _check_same_images(study: Study, storage: Storage) -> None:
+    """A manifest that lies where the study is to be made must be its own; whoever wrote it first has the name."""
+    from trainables.data.manifest import read_manifest
+
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        there = read_manifest(storage.read(layout.MANIFEST))
+        if there.equals(read_manifest(study.storage.read(layout.MANIFEST))):
+            return
+    raise InputError(
+        f"study {study.name!r}: somebody else began to make it, from other data, in {study.folder}",
+        f"Choose another name, or remove {study.folder} if that search has ended and left no {layout.STUDY}.",
+    )
+
+
+def _check_same_study(mine: StudyRecord, found: StudyRecord) -> None:
+    """Two made at the same moment are one study where all is equal that their results depend on."""
+    differing = [
+        name
+        for name in StudyRecord.model_fields
+        if name not in ("created", "versions", "data_source") and getattr(mine, name) != getattr(found, name)
+    ]
+    if differing:
+        told = ", ".join(f"{name} {getattr(found, name)!s:.20}, not {getattr(mine, name)!s:.20}" for name in differing)
+        raise InputError(
+            f"study {mine.name!r} was made by somebody else at the same moment, with {told}",
+            "Run the same command again to go on with that one, or choose another name.",
+        )
 
 
 def write_configurations(study: Study, configurations: dict[str, Configuration]) -> None:

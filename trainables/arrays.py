@@ -2,7 +2,7 @@
 
 A folder holds `arrays.json` (what the arrays are), one raw little-endian file per array at its full size, and one small
 mark per finished chunk with a checksum. A chunk counts only when its mark is there; the mark is written after the rows
-are on disk, so a kill loses at most the chunk under way.
+are on disk, so a kill loses at most the chunk under way. No mark counts while a file is not there at its full size.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from orchestrator.store.storage import LocalStorage
 
 _DESCRIPTION = "arrays.json"
 _MARKS = "chunks"
+_VERIFIED_BYTES = 64_000_000
 _ADVICE = "Free some space or name another cache folder with --cache DIR, then run the same command again."
 
 
@@ -57,10 +58,16 @@ class ChunkedArrays:
     def total_bytes(self) -> int:
         return self.rows * sum(spec.row_bytes for spec in self.specs)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the folder is described, hence its space was reserved."""
+        return self._storage.local(_DESCRIPTION).exists()
+
     def prepare(self) -> None:
         """Reserve the disk space and write the description; may be called by several processes at once.
 
         Where another process described the folder first, its chunks are the ones that count, whatever was asked here.
+        Where a file was removed or cut short since, all chunks are forgotten: a new file would give zeros for them.
         Raises StorageError, and DamagedRecordError when the folder holds other arrays.
         """
         description = {
@@ -72,8 +79,12 @@ class ChunkedArrays:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make {self.folder}: {error.strerror or error}", _ADVICE) from error
+        if not self._is_whole():
+            # Before the files are made: a process killed in between leaves files that still call for it
+            for mark in self._storage.list(_MARKS):
+                self._storage.delete(f"{_MARKS}/{mark}")
         for spec in self.specs:
-            path, size = self._path(spec), max(1, self.rows * spec.row_bytes)
+            path, size = self._path(spec), self._file_bytes(spec)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
                 try:
@@ -92,7 +103,10 @@ class ChunkedArrays:
             self.chunk_rows = stored.chunk_rows
 
     def missing(self) -> list[int]:
-        """Numbers of the chunks not written yet."""
+        """Numbers of the chunks not written yet; all of them where a file is not there at its full size."""
+        # The files before the marks: `prepare` removes the marks before it makes a file again
+        if not self._is_whole():
+            return list(range(self.chunks))
         done = set(self._storage.list(_MARKS))
         return [chunk for chunk in range(self.chunks) if str(chunk) not in done]
 
@@ -134,6 +148,20 @@ class ChunkedArrays:
         except FileNotFoundError:
             return False
 
+    def discard_damaged(self) -> list[int]:
+        """Verify what is there and discard what fails; returns the chunks discarded.
+
+        All chunks of a small store, of a large one the last: a file that was cut short and filled up again shows there.
+        """
+        missing = set(self.missing())
+        written = [chunk for chunk in range(self.chunks) if chunk not in missing]
+        if self.total_bytes > _VERIFIED_BYTES:
+            written = written[-1:]
+        damaged = [chunk for chunk in written if not self.verify(chunk)]
+        for chunk in damaged:
+            self.discard(chunk)
+        return damaged
+
     def discard(self, chunk: int) -> None:
         """Forget a chunk, so that it is computed again."""
         self._storage.delete(f"{_MARKS}/{chunk}")
@@ -151,6 +179,16 @@ class ChunkedArrays:
 
     def _path(self, spec: ArraySpec) -> Path:
         return self.folder / f"{spec.name}.bin"
+
+    def _file_bytes(self, spec: ArraySpec) -> int:
+        return max(1, self.rows * spec.row_bytes)
+
+    def _is_whole(self) -> bool:
+        """Whether every file is there at its full size."""
+        try:
+            return all(self._path(spec).stat().st_size >= self._file_bytes(spec) for spec in self.specs)
+        except FileNotFoundError:
+            return False
 
     @classmethod
     def load(cls, folder: Path) -> ChunkedArrays:

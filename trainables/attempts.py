@@ -39,8 +39,7 @@ class Attempt:
     @classmethod
     def begin(cls, storage: Storage, key: BundleKey, device: str) -> Attempt:
         """Create the next free attempt folder, exclusively, and note start, host and device."""
-        numbers = [n for name in storage.list(key.folder) if (n := parse_attempt(name)) is not None]
-        number = max(numbers, default=0)
+        number = last_attempt(storage, key)
         note = json.dumps({"started": _now(), "host": socket.gethostname(), "device": device}).encode()
         while True:
             number += 1
@@ -60,6 +59,11 @@ class Attempt:
         """Note the end of the attempt: "finished", "stopped", "failed" or "superseded"."""
         note = json.dumps({"ended": _now(), "outcome": outcome}).encode()
         self.storage.create(f"{self.key.attempt(self.number)}/ended.json", note)
+
+
+def last_attempt(storage: Storage, key: BundleKey) -> int:
+    """The highest attempt number of a bundle; 0 when there was none."""
+    return max((n for name in storage.list(key.folder) if (n := parse_attempt(name)) is not None), default=0)
 
 
 def checkpoints(storage: Storage, key: BundleKey) -> list[CheckpointName]:

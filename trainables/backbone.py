@@ -136,6 +136,12 @@ def weights_origin(resolved: str, weights: WeightsChoice, seed: int) -> str:
     return _origin(_weights_file(resolved, weights), seed)
 
 
+def weights_identity(resolved: str, weights: WeightsChoice) -> str:
+    """`sha256:…` of the file that `weights` means for this backbone; InputError when there is none."""
+    file = _weights_file(resolved, weights)
+    return file.identity if file else ""
+
+
 def _origin(file: WeightsFile | None, seed: int) -> str:
     return file.origin if file else f"initialised from seed {seed}"
 

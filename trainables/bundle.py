@@ -10,6 +10,7 @@ import json
 import socket
 import time
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,16 +66,17 @@ class BundleRun:
         """Work for about this long; True when nothing of the bundle is owed any more. Raises SupersededError."""
         deadline = time.monotonic() + seconds
         while True:
-            if self.group is None:
-                self.group = self._next_group()
-                if self.group is None:
-                    self.lease.release(self.done, self.work.epochs)
-                    self.attempt.end("finished")
-                    return True
+            owing = fits = True
             try:
-                self._work_on(self.group, max(0.0, deadline - time.monotonic()))
+                owing = self._take_turn(deadline)
             except torch.OutOfMemoryError:
-                self._shrink()
+                fits = False
+            if not fits:
+                self._shrink()  # not above: the tensors of a group live as long as the error's traceback
+            if not owing:
+                self.lease.release(self.done, self.work.epochs)
+                self.attempt.end("finished")
+                return True
             if time.monotonic() >= deadline:
                 return False
 
@@ -87,9 +89,18 @@ class BundleRun:
 
     def fail(self, error: BaseException, kind: str = "exception") -> None:
         """Record why this attempt ended, with its traceback, and give the lease back."""
-        note_failure(self.storage, self.work.key, self.attempt.number, error, kind)
+        note_failure(self.storage, self.work.key, error, kind, self.work.repeats, self.attempt.number)
         with contextlib.suppress(OrchError):
             self.stop("failed")
+
+    def _take_turn(self, deadline: float) -> bool:
+        """Work on the group under way or the next one until then; False when nothing is owed any more."""
+        if self.group is None:
+            self.group = self._next_group()
+        if self.group is not None:
+            self._work_on(self.group, max(0.0, deadline - time.monotonic()))
+            return True
+        return False
 
     def _work_on(self, group: Group, seconds: float) -> None:
         before = group.epoch
@@ -102,6 +113,8 @@ class BundleRun:
         elif group.epoch > self._written_epoch and self._is_checkpoint_due():
             self._checkpoint(group)
         if not self.lease.renew(self.done, self.work.epochs):
+            if self.group is not None:
+                self._checkpoint(self.group)  # in this attempt's own folder, where the successor may find it one day
             self.attempt.end("superseded")
             raise SupersededError(f"bundle {self.work.key} was taken over by another process")
 
@@ -158,9 +171,8 @@ class BundleRun:
         """A checkpoint first, so that whoever is killed among the final records goes on with the same lanes."""
         size = self._checkpoint(group)
         for index, lane in enumerate(group.lanes):
-            self.storage.create(
-                self.work.key.final(lane.repeat, self.work.epochs), self._final(group, index).to_bytes()
-            )
+            path = self.work.key.final(lane.repeat, self.work.epochs, bool(group.diverged[index] >= 0))
+            self.storage.create(path, self._final(group, index).to_bytes())
         repeats = [lane.repeat for lane in group.lanes]
         keep = None
         if size <= KEPT_CHECKPOINT_BYTES:
@@ -213,8 +225,10 @@ class BundleRun:
 
     def _shrink(self) -> None:
         """Out of memory: go on with one repeat at a time, and say so; one that does not fit alone is a failure."""
-        error = MemoryError(f"{len(self.group.lanes) if self.group else 0} repeats at a time do not fit in memory")
-        note_failure(self.storage, self.work.key, self.attempt.number, error, "memory")
+        count = len(owed_repeats(self.storage, self.work)) if self.recipe.stacked else 1
+        count = len(self.group.lanes) if self.group else count
+        error = MemoryError(f"{count} repeats at a time do not fit in memory")
+        note_failure(self.storage, self.work.key, error, "memory", self.work.repeats, self.attempt.number)
         if not self.recipe.stacked:
             raise error
         self.recipe = self.recipe.model_copy(update={"stacked": False})
@@ -223,13 +237,23 @@ class BundleRun:
         torch.cuda.empty_cache()
 
 
-def note_failure(storage: Storage, key: BundleKey, attempt: int, error: BaseException, kind: str) -> None:
-    """Keep a failure with its traceback in the study, under the next free number."""
+def note_failure(
+    storage: Storage,
+    key: BundleKey,
+    error: BaseException,
+    kind: str,
+    repeats: Sequence[int],
+    attempt: int | None = None,
+) -> None:
+    """Keep a failure with its traceback in the study, under the next free number; of the last attempt by default."""
+    if attempt is None:
+        attempt = attempts.last_attempt(storage, key)
     note = {
         "cause": f"{type(error).__name__}: {error}",
         "kind": kind,
         "traceback": "".join(traceback.format_exception(error)),
         "attempt": attempt,
+        "repeats": list(repeats),
         "host": socket.gethostname(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from torch import nn
 
@@ -15,9 +17,18 @@ from trainables.arrays import ArraySpec, ChunkedArrays
 from trainables.pixels import ViewReader
 from trainables.samples import Samples
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 CPU_BATCH, CUDA_BATCH = 16, 256
 CPU_CHUNK, CUDA_CHUNK = 64, 2048
+MEMORY_SHARE = 0.5
+DISK_SHARE = 0.8
+
+
+def room(cache: Path) -> float:
+    """Bytes that one feature set may have here: it is read at random, so it must fit in memory as well as on disk."""
+    place = next(path for path in (cache.absolute(), *cache.absolute().parents) if path.exists())
+    memory, disk = psutil.virtual_memory().total, shutil.disk_usage(place).free
+    return float(min(MEMORY_SHARE * memory, DISK_SHARE * disk))
 
 
 def feature_key(
@@ -29,7 +40,10 @@ def feature_key(
     layer: str,
     shapes: tuple[tuple[int, ...], ...],
 ) -> str:
-    """Covers everything that changes a feature: images, views, geometry, standardisation, network, cut, precision."""
+    """Covers everything that changes a feature: images, views, geometry, standardisation, network, cut, precision.
+
+    layer: `Cut.layer`, which no other cut of the network has.
+    """
     return short_hash(
         {
             "version": FEATURES_VERSION,
@@ -85,6 +99,17 @@ def compute_chunk(
     whole = iter([np.concatenate(part) for part in parts])
     for store in stores:
         store.write(chunk, {spec.name: next(whole) for spec in store.specs})
+
+
+class Pooled(nn.Module):
+    """The whole backbone as a prefix: a tuple of its one output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.network(images),)
 
 
 class StoredInputs:

@@ -18,7 +18,8 @@ import networkx
 import torch
 from torch import fx, nn
 
-from trainables.tracing import IMAGES, Trace, trace
+from orchestrator.store.record import short_hash
+from trainables.tracing import IMAGES, Trace, UntraceableError, trace
 from trainables.weight_layers import Layers, layers_by_calls, layers_of_trace
 
 PIXELS = "the pixels"
@@ -42,7 +43,7 @@ class Division:
     shapes: tuple[tuple[int, ...], ...]
     """Of the frontier tensors, for one view."""
     layer: str
-    """What users see: "cached up to layer X"."""
+    """Name of the cut; see `Cut.layer`."""
     live: tuple[str, ...]
     weight_layers: tuple[str, ...]
     """All weight layers of the backbone in the order in which it computes them."""
@@ -59,6 +60,7 @@ class Cut:
 
     shapes: tuple[tuple[int, ...], ...]
     layer: str
+    """What users see ("cached up to layer X"), and no other cut of the network has it, whatever is unfrozen."""
     live: tuple[str, ...]
     weight_layers: tuple[str, ...]
     network: nn.Module = field(repr=False)
@@ -115,6 +117,14 @@ def cuts(network: nn.Module, image_size: int, unfrozen: int) -> list[Cut]:
     return [*candidates, _cut(network, traced, layers, live, (traced.image,))]
 
 
+def places_to_cut(network: nn.Module, image_size: int, unfrozen: int) -> list[Cut]:
+    """`cuts`, or for a network that cannot be traced the pixels alone."""
+    try:
+        return cuts(network, image_size, unfrozen)
+    except UntraceableError:
+        return [whole(network, image_size, unfrozen)]
+
+
 def whole(network: nn.Module, image_size: int, unfrozen: int) -> Cut:
     """The cut at the pixels for a network that cannot be traced: all of it is computed in every step."""
     layers = layers_by_calls(network, image_size)
@@ -139,10 +149,11 @@ def together(several: Sequence[Cut]) -> nn.Module:
 
 def _cut(network: nn.Module, traced: Trace, layers: Layers, live: tuple[str, ...], nodes: tuple[fx.Node, ...]) -> Cut:
     shapes = tuple(tuple(node.meta["value"].shape[1:]) for node in nodes)
-    return Cut(shapes, _shown(network, traced, nodes), live, layers.names, network, traced, nodes)
+    return Cut(shapes, _named(network, traced, nodes, shapes), live, layers.names, network, traced, nodes)
 
 
-def _shown(network: nn.Module, traced: Trace, nodes: Sequence[fx.Node]) -> str:
+def _named(network: nn.Module, traced: Trace, nodes: tuple[fx.Node, ...], shapes: tuple[tuple[int, ...], ...]) -> str:
+    """The layer that yields the last tensor, and a short hash of all tensors unless that layer says it all."""
     if nodes == (traced.image,):
         return PIXELS
     if nodes == (traced.output,):
@@ -151,7 +162,15 @@ def _shown(network: nn.Module, traced: Trace, nodes: Sequence[fx.Node]) -> str:
     while last.op == "call_module" and isinstance(network.get_submodule(str(last.target)), _PASSING):
         last = last.all_input_nodes[0]
     name = str(last.target) if last.op == "call_module" else last.meta["scope"] or last.name
-    return name if len(nodes) == 1 else f"{name} and {len(nodes) - 1} before it"
+    if nodes == (last,) and last.op == "call_module" and _calls(traced, last.target) == 1:
+        return name
+    name += f" and {len(nodes) - 1} before it" if len(nodes) > 1 else ""
+    return f"{name} #{short_hash([[node.name for node in nodes], shapes], 8)}"
+
+
+def _calls(traced: Trace, target: Any) -> int:
+    """How often a module is called: one activation may serve several places."""
+    return sum(node.op == "call_module" and node.target == target for node in traced.graph.nodes)
 
 
 def _live_nodes(network: nn.Module, traced: Trace, live: tuple[str, ...]) -> set[fx.Node]:

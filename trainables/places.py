@@ -10,11 +10,22 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Places:
-    """Paths on one machine. weights is "hub", "none" or the path of a file."""
+    """Paths on one machine.
+
+    weights: "hub", "none" or the path of a file, for weights that `known` does not name. known: (identity of weights,
+    "hub" or the path of their file).
+    """
 
     data_root: Path
     cache: Path
     weights: str
+    known: tuple[tuple[str, str], ...] = ()
+
+    def weights_of(self, identity: str) -> Path | Literal["hub", "none"]:
+        """Where the weights of this identity (`Configuration.weights`) lie, for `open_backbone`."""
+        if identity.startswith("init:"):
+            return "none"
+        return weights_choice(dict(self.known).get(identity, self.weights))
 
 
 def weights_choice(weights: str) -> Path | Literal["hub", "none"]:

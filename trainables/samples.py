@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Configuration
 from trainables.data.balance import class_weights, subsample, views_per_image
 from trainables.data.views import assign_views
@@ -39,6 +40,12 @@ class Samples:
     @property
     def rows(self) -> int:
         return len(self.views)
+
+
+def samples_key(configuration: Configuration, partition_id: str) -> str:
+    """Covers every setting that changes the samples of one study."""
+    c = configuration
+    return short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
 
 
 def collect(manifest: pd.DataFrame, splits: pd.Series[str], configuration: Configuration) -> Samples:

@@ -50,6 +50,9 @@ def workbench(study: str, places: Places) -> Workbench:
         torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+        # fp32 is IEEE float32: the ten mantissa bits of TF32 would be another precision under the same name
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
         _bench = ((study, places), Workbench(LocalStorage(Path(study)), places, device_here()))
     return _bench[1]
 
@@ -120,12 +123,12 @@ class BundleTrial(Trainable):
             self.outcome = "busy"
             return
         try:
-            with lease.kept_alive(work.epochs):
+            with lease.kept_alive():
                 self.run = BundleRun(bench, work, lease, self.assignment.layer)
         except Exception as error:
             self.outcome = "failed"
             with contextlib.suppress(OrchError):
-                note_failure(bench.storage, work.key, lease.number, error, "exception")
+                note_failure(bench.storage, work.key, error, "exception", work.repeats)
                 lease.release({}, work.epochs)
 
     def _advance(self, run: BundleRun) -> None:
@@ -133,8 +136,10 @@ class BundleTrial(Trainable):
             if ray.get(self.flag.is_raised.remote()):
                 run.stop()
                 self.outcome = "stopped"
-            elif run.advance(REPORT_EVERY_S):
-                self.outcome = "finished"
+                return
+            with run.lease.kept_alive():
+                if run.advance(REPORT_EVERY_S):
+                    self.outcome = "finished"
         except SupersededError:
             self.outcome = "superseded"
         except Exception as error:
@@ -148,6 +153,8 @@ def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]]
     bench = workbench(study, places)
     frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
     bench.compute(frozen, chunk)
+    if bench.device.type == "cuda":
+        torch.cuda.empty_cache()  # an idle worker would keep from trials what its batches took
 
 
 def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> None:

@@ -18,7 +18,16 @@ class Work:
 
 
 def owed_repeats(storage: Storage, work: Work) -> list[int]:
-    """Repeat numbers that have no final record with enough epochs."""
-    finals = [found for name in storage.list(work.key.finals) if (found := parse_final(name))]
-    finished = {repeat for repeat, epochs in finals if epochs >= work.epochs}
-    return [repeat for repeat in work.repeats if repeat not in finished]
+    """Repeat numbers whose final record neither has enough epochs nor diverged: more epochs would diverge again.
+
+    Of several records of a repeat the one with most epochs counts, as in the histories; of two with the same number,
+    which only processes that computed differently can leave, the first in the listing: the one that did not diverge.
+    """
+    counts: dict[int, tuple[int, bool]] = {}
+    for name in storage.list(work.key.finals):
+        if (found := parse_final(name)) is not None:
+            repeat, epochs, diverged = found
+            if repeat not in counts or epochs > counts[repeat][0]:
+                counts[repeat] = epochs, diverged
+    done = {repeat for repeat, (epochs, diverged) in counts.items() if diverged or epochs >= work.epochs}
+    return [repeat for repeat in work.repeats if repeat not in done]

@@ -5,14 +5,13 @@ The flow here is the product's: samples → stored squares → network divided a
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
@@ -20,26 +19,23 @@ from torch import nn
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.schema import ENGINE, Configuration, parse_toml
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.arrays import ChunkedArrays
 from trainables.backbone import facts_of, open_backbone, skeleton
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
-from trainables.features import StoredInputs, compute_chunk, feature_key, feature_store
-from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, together, whole
+from trainables.features import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
+from trainables.frontier import FEATURES, Cut, Division, places_to_cut, together
 from trainables.learners import Inputs
 from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
-from trainables.places import Places, weights_choice
-from trainables.samples import Samples, collect
-from trainables.tracing import UntraceableError
+from trainables.places import Places
+from trainables.samples import Samples, collect, samples_key
 from trainables.weights import calibrate
 
 CALIBRATION_IMAGES = 64
 CALIBRATION_BATCH = 16
-MEMORY_SHARE = 0.5
-DISK_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,7 @@ class Frozen:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     layer: str
+    """`Cut.layer`: known to no other cut of the network."""
     shapes: tuple[tuple[int, ...], ...]
     features: ChunkedArrays | None
     """None where the pixels themselves are the frontier."""
@@ -90,16 +87,25 @@ class Workbench:
         self._divisions: dict[str, Division] = {}
         self._prefixes: dict[str, nn.Module] = {}
         self._materials: dict[str, Material] = {}
+        self._verified: set[Path] = set()
 
     def configuration(self, configuration_id: str) -> Configuration:
+        """To train with; raises InputError for one of another engine, which would learn otherwise here."""
         if configuration_id not in self._configurations:
             path = layout.configuration(configuration_id)
-            self._configurations[configuration_id] = parse_toml(Configuration, self.storage.read(path), path)
+            found = parse_toml(Configuration, self.storage.read(path), path)
+            if found.engine != ENGINE:
+                raise InputError(
+                    f"configuration {configuration_id}: expected engine {ENGINE}, which this version of orch trains "
+                    f"with, found engine {found.engine}",
+                    "Open the study with the version of orch that made it, or start a new study under another name.",
+                )
+            self._configurations[configuration_id] = found
         return self._configurations[configuration_id]
 
     def samples(self, configuration: Configuration, partition_id: str) -> Samples:
         """Laid out once per setting that changes them."""
-        key = _samples_key(configuration, partition_id)
+        key = samples_key(configuration, partition_id)
         if key not in self._samples:
             if self._manifest is None:
                 self._manifest = read_manifest(self.storage.read(layout.MANIFEST))
@@ -111,7 +117,8 @@ class Workbench:
         return self._samples[key]
 
     def pixels(self, configuration: Configuration, partition_id: str) -> ChunkedArrays:
-        return pixel_store(self.samples(configuration, partition_id).images, configuration, self.places.cache)
+        images = self.samples(configuration, partition_id).images
+        return self._verified_once(pixel_store(images, configuration, self.places.cache))
 
     def write_pixels(self, configuration: Configuration, partition_id: str, chunk: int, threads: int) -> None:
         """Decode one chunk of images into the store, if it is still missing."""
@@ -130,19 +137,23 @@ class Workbench:
         if configuration.weights.startswith("init:"):
             rows = _calibration_rows(samples)
             calibration = short_hash([store.folder.name, samples.views[rows].tolist(), mean, std])
+
+        def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> ChunkedArrays:
+            pixels = pixel_key(samples.images, configuration) + calibration
+            key = feature_key(samples, configuration, pixels, mean, std, layer, shapes)
+            precision, device = configuration.precision, self.device.type
+            return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
+
         if configuration.unfrozen == 0:
             shapes: tuple[tuple[int, ...], ...] = ((self.facts(configuration).feature_width,),)
+            features: ChunkedArrays | None = stored(FEATURES, shapes)
             chosen = FEATURES
         else:
-            cut = self._cut(configuration, samples.rows, layer)
+            cut = self._cut(configuration, samples.rows, layer, lambda cut: stored(cut.layer, cut.shapes))
             shapes, chosen = cut.shapes, cut.layer
-        features = None
-        if chosen != PIXELS:
-            pixels = pixel_key(samples.images, configuration) + calibration
-            key = feature_key(samples, configuration, pixels, mean, std, chosen, shapes)
-            features = feature_store(
-                key, self.places.cache, samples.rows, shapes, configuration.precision, self.device.type
-            )
+            features = None if cut.is_pixels else stored(chosen, shapes)
+        if features is not None:
+            self._verified_once(features)
         return Frozen(configuration, samples, store, mean, std, chosen, shapes, features, calibration)
 
     def compute(self, several: Sequence[Frozen], chunk: int) -> None:
@@ -214,33 +225,39 @@ class Workbench:
             return configuration.mean, configuration.std
         return channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())
 
-    def _cut(self, configuration: Configuration, rows: int, layer: str) -> Cut:
+    def _verified_once(self, store: ChunkedArrays) -> ChunkedArrays:
+        """What a disk lost or changed since it was written is missing from now on, hence computed again."""
+        if store.folder not in self._verified:
+            store.discard_damaged()
+            self._verified.add(store.folder)
+        return store
+
+    def _cut(self, configuration: Configuration, rows: int, layer: str, stored: Callable[[Cut], ChunkedArrays]) -> Cut:
         key = short_hash([configuration.backbone, configuration.image_size, configuration.unfrozen])
         if key not in self._cuts:
             network = skeleton(configuration.backbone, configuration.image_size)
-            self._cuts[key] = _cuts_of(network, configuration)
+            self._cuts[key] = places_to_cut(network, configuration.image_size, configuration.unfrozen)
         candidates = self._cuts[key]
         for cut in candidates:
             if cut.layer == layer:
                 return cut
         # The latest cut first: an earlier one may hold fewer values but is computed from again in every step
         for cut in reversed(candidates):
-            if not cut.is_pixels and self._fits(cut, rows, configuration):
+            if cut.is_pixels:
+                continue
+            # Space that features lie in already is no longer free, and they need no more of it
+            if self._fits(cut, rows, configuration) or stored(cut).is_prepared:
                 return cut
         return candidates[-1]
 
     def _fits(self, cut: Cut, rows: int, configuration: Configuration) -> bool:
-        """Features are read at random, so they must fit in memory (page cache) as well as on the disk."""
-        size = rows * cut.values_per_view * (2 if configuration.precision == "bf16" else 4)
-        self.places.cache.mkdir(parents=True, exist_ok=True)
-        disk = shutil.disk_usage(self.places.cache).free
-        return size <= MEMORY_SHARE * psutil.virtual_memory().total and size <= DISK_SHARE * disk
+        return rows * cut.values_per_view * (2 if configuration.precision == "bf16" else 4) <= room(self.places.cache)
 
     def _prefix(self, several: Sequence[Frozen]) -> nn.Module:
         """images → frontier tensors of all, in order."""
         network = self._network(several[0].configuration, several[0])
         if [frozen.configuration.unfrozen for frozen in several] == [0]:
-            return _Pooled(network)
+            return Pooled(network)
         key = short_hash([[frozen.configuration.unfrozen, frozen.layer] for frozen in several] + [id(network)])
         if key not in self._prefixes:
             self._prefixes = {key: together([_cut_at(network, frozen) for frozen in several])}
@@ -272,7 +289,7 @@ class Workbench:
         if key not in self._networks:
             self._networks.clear()
             self._prefixes.clear()  # they are known by the network's address, which the next one may get
-            choice = weights_choice("none" if fresh else self.places.weights)
+            choice = self.places.weights_of(configuration.weights)
             opened = open_backbone(configuration.backbone, choice, configuration.study_seed, configuration.image_size)
             if opened.facts.weights != configuration.weights:
                 raise InputError(
@@ -301,32 +318,10 @@ class Workbench:
         network.load_state_dict(load_file(cache.local(path)))
 
 
-def _cuts_of(network: nn.Module, configuration: Configuration) -> list[Cut]:
-    try:
-        return cuts(network, configuration.image_size, configuration.unfrozen)
-    except UntraceableError:
-        return [whole(network, configuration.image_size, configuration.unfrozen)]
-
-
 def _cut_at(network: nn.Module, frozen: Frozen) -> Cut:
     """The cut that was decided on, in the network with its weights."""
-    return next(cut for cut in _cuts_of(network, frozen.configuration) if cut.layer == frozen.layer)
-
-
-class _Pooled(nn.Module):
-    """The whole backbone as a prefix: a tuple of its one output."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.network(images),)
-
-
-def _samples_key(configuration: Configuration, partition_id: str) -> str:
-    c = configuration
-    return short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
+    c = frozen.configuration
+    return next(cut for cut in places_to_cut(network, c.image_size, c.unfrozen) if cut.layer == frozen.layer)
 
 
 def _material_key(frozen: Frozen, partition_id: str) -> str:
@@ -335,7 +330,7 @@ def _material_key(frozen: Frozen, partition_id: str) -> str:
     features = frozen.features.folder.name if frozen.features else ""
     pixels = [frozen.pixels.folder.name, c.image_size, frozen.mean, frozen.std, frozen.calibration]
     network = [c.backbone, c.weights, c.unfrozen, frozen.layer, c.precision]
-    return short_hash([_samples_key(c, partition_id), features, pixels, network])
+    return short_hash([samples_key(c, partition_id), features, pixels, network])
 
 
 def _calibration_rows(samples: Samples) -> np.ndarray:

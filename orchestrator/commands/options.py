@@ -111,7 +111,9 @@ def what_to_search(command: Command) -> Command:
             help="The metric that selects.",
         ),
         click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Study seed."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), help="Study seed (default: the study's own, 0 for a new one)."
+        ),
         click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
         click.option("--mean", type=CommaList(float), help="Mean that the weights expect, R,G,B on a 0–1 scale."),
         click.option("--std", type=CommaList(float), help="Standard deviation that the weights expect."),

@@ -21,7 +21,7 @@ HISTORIES = "histories"
 RESULTS = "results"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})")
+_FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(\.diverged)?")
 _ATTEMPT = re.compile(r"attempt-(\d{1,6})")
 _LEASE = re.compile(r"lease-(\d{1,9})\.json")
 
@@ -84,8 +84,9 @@ class BundleKey:
     def finals(self) -> str:
         return f"{self.folder}/final"
 
-    def final(self, repeat: int, epochs: int) -> str:
-        return f"{self.finals}/{repeat}.e{epochs}"
+    def final(self, repeat: int, epochs: int, diverged: bool = False) -> str:
+        """The final record of a repeat that was asked for so many epochs; its name alone says whether it diverged."""
+        return f"{self.finals}/{repeat}.e{epochs}{'.diverged' if diverged else ''}"
 
     def attempt(self, number: int) -> str:
         return f"{self.folder}/attempt-{number}"
@@ -97,10 +98,15 @@ class BundleKey:
         return f"{self.folder}/failure-{number}.json"
 
 
-def parse_final(name: str) -> tuple[int, int] | None:
-    """(repeat, epochs) of a final record's file name, or None for any other file."""
+def parse_final(name: str) -> tuple[int, int, bool] | None:
+    """(repeat, epochs, diverged) of a final record's file name, or None for any other file."""
     match = _FINAL.fullmatch(name)
-    return (int(match[1]), int(match[2])) if match else None
+    return (int(match[1]), int(match[2]), match[3] is not None) if match else None
+
+
+def damaged(final: str) -> str:
+    """Where a final record goes that cannot be read: a name that is no final record's, so that it is owed again."""
+    return f"{final}.damaged"
 
 
 def parse_attempt(name: str) -> int | None:

@@ -95,6 +95,8 @@ class Lease:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     beat: int = 0
     _renewed_at: float = 0.0
+    _done: dict[int, int] = field(default_factory=dict)
+    _of: int = 0
 
     @classmethod
     def take(cls, storage: Storage, key: BundleKey, over: int, device: str) -> Lease | None:
@@ -115,6 +117,7 @@ class Lease:
         if not force and time.monotonic() - self._renewed_at < RENEW_EVERY_S:
             return True
         self._renewed_at = time.monotonic()
+        self._done, self._of = dict(done), of
         current = current_lease(self.storage, self.key)
         if current is not None and current.number > self.number:
             return False
@@ -123,14 +126,14 @@ class Lease:
         return True
 
     @contextlib.contextmanager
-    def kept_alive(self, of: int) -> Iterator[None]:
+    def kept_alive(self) -> Iterator[None]:
         """Beat from a thread while something long is done that cannot renew the lease itself."""
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.wait(RENEW_EVERY_S):
                 with contextlib.suppress(StorageError):
-                    if not self.renew({}, of, force=True):
+                    if not self.renew(self._done, self._of, force=True):
                         return
 
         thread = threading.Thread(target=beat, daemon=True)

@@ -173,6 +173,8 @@ class Request(Record):
     revision: str = ""
     weights: dict[str, str] = Field(default_factory=dict)
     """Per backbone where its weights came from: repository and revision, address or file; for the record."""
+    weights_places: dict[str, str] = Field(default_factory=dict)
+    """Per identity of weights where they lay on the machine that asked: "hub" or a path; a hint for `resume`."""
 
     @property
     def id(self) -> str:

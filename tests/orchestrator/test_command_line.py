@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -113,6 +116,42 @@ def test_json_of_the_spaces_goes_to_stdout_alone() -> None:
     result = CliRunner().invoke(main, ["spaces", "list", "--json"])
     assert result.exit_code == 0
     assert {entry["name"] for entry in json.loads(result.stdout)} >= {"neuroblastoma", "default"}
+
+
+# --- signals outside training ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["status", "mine"], ["spaces", "list"]], ids=" ".join)
+def test_ctrl_c_is_one_sentence_and_130(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.studies.open_study", interrupted)
+    monkeypatch.setattr("search_spaces.loader.bundled", interrupted)
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    assert result.stderr == "Interrupted. What is stored is kept; the same command goes on from there.\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_real_signals_end_a_command_without_a_traceback(number: signal.Signals, status: int) -> None:
+    """Shells show the end by SIGTERM as 143."""
+    code = (
+        "import os, time, orchestrator.studies as studies\n"
+        "from orchestrator.command_line import main\n"
+        "def slow(*_):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    time.sleep(30)\n"
+        "studies.open_study = slow\n"
+        "main(['status', 'mine'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "Aborted" not in done.stderr
+    assert ("the same command goes on from there" in done.stderr) == (number == signal.SIGINT)
 
 
 # --- usage -----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,13 @@ import pytest
 from generated_study import PARTITION, GeneratedStudy, small_study
 
 from orchestrator import histories
-from orchestrator.histories import FinalKey, Repeats, compact, list_finals, read_repeats
-from orchestrator.store.layout import HISTORIES
+from orchestrator.finals import FinalKey
+from orchestrator.histories import Repeats, compact, list_finals, read_repeats
+from orchestrator.standing import Result, standings
+from orchestrator.store.layout import HISTORIES, BundleKey, damaged
+from orchestrator.store.schema import RepeatState
 from orchestrator.store.storage import LocalStorage
+from trainables.work import Work, owed_repeats
 
 
 class CountingStorage(LocalStorage):
@@ -43,7 +49,7 @@ def assert_same(one: Repeats, other: Repeats) -> None:
 
 def test_histories_come_back_as_they_were_written(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, score_augmented=True)
-    assert compact(storage) == 2 * 2 * 2 * 3
+    assert compact(storage).gathered == 2 * 2 * 2 * 3
     read = read_repeats(storage)
     assert read.splits == ("train", "valid", "valid_views")
     assert len(read) == 24
@@ -69,7 +75,7 @@ def test_nothing_new_reads_no_final_record_and_writes_nothing(tmp_path: Path) ->
     small_study(tmp_path)
     compact(LocalStorage(tmp_path))
     storage = CountingStorage(tmp_path)
-    assert compact(storage) == 0
+    assert compact(storage).gathered == 0
     read_repeats(storage)
     assert storage.created == []
     assert not [path for path in storage.read_paths if "/final/" in path]
@@ -80,7 +86,7 @@ def test_only_the_difference_is_gathered(tmp_path: Path) -> None:
     compact(storage)
     study.write_final(storage, study.configurations()[0], 3, study.epochs)
     counting = CountingStorage(tmp_path)
-    assert compact(counting) == 1
+    assert compact(counting).gathered == 1
     assert len([path for path in counting.read_paths if "/final/" in path]) == 1
     assert len(read_repeats(storage)) == 25
 
@@ -102,7 +108,7 @@ def test_damaged_parts_are_read_around_and_made_again(tmp_path: Path, kind: str,
     around = read_repeats(storage)
     assert_same(around, expected)
     assert bool(around.damaged) == (damage != "deleted")  # a missing half is what a merge beside us leaves
-    assert compact(storage) == 24
+    assert compact(storage).gathered == 24
     assert_same(read_repeats(storage), expected)
     assert read_repeats(storage).damaged == ()
 
@@ -164,12 +170,92 @@ def test_damaged_final_records_are_listed_and_a_shorter_one_is_used(tmp_path: Pa
     only = FinalKey(PARTITION, second.id, 0, study.epochs).path
     for path in (longer, only):
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes()[:-3])
-    for _ in range(2):
+    for expected in (sorted([longer, only]), []):
         read = read_repeats(storage)
-        assert sorted(damaged.path for damaged in read.damaged) == sorted([longer, only])
+        assert sorted(broken.path for broken in read.damaged) == expected
         assert len(read) == 23
         assert read.table.query("configuration == @first.id and repeat == 0")["epochs"].tolist() == [6]
-        compact(storage)
+        aside = compact(storage).set_aside
+        assert sorted(broken.path for broken in aside) == expected
+
+
+def test_a_damaged_final_record_is_owed_again_and_can_be_made_again(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    configuration = study.configurations()[0]
+    key = FinalKey(PARTITION, configuration.id, 1, study.epochs)
+    work = Work(BundleKey(PARTITION, configuration.id, 0), (0, 1, 2), study.epochs)
+    torn = (tmp_path / key.path).read_bytes()[:-3]
+    (tmp_path / key.path).write_bytes(torn)
+    assert owed_repeats(storage, work) == []
+    compacted = compact(storage)
+    assert compacted.gathered == 23
+    assert [broken.path for broken in compacted.set_aside] == [key.path]
+    assert owed_repeats(storage, work) == [1]
+    assert storage.read(damaged(key.path)) == torn
+    study.write_final(storage, configuration, 1, study.epochs)
+    assert owed_repeats(storage, work) == []
+    assert len(read_repeats(storage)) == 24
+    again = compact(storage)
+    assert (again.gathered, again.set_aside) == (1, ())
+
+
+def test_a_record_that_was_made_again_beside_us_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another driver may have set it aside, and trained it anew, since this one read it."""
+    storage, study = small_study(tmp_path)
+    path = FinalKey(PARTITION, study.configurations()[0].id, 1, study.epochs).path
+    whole = (tmp_path / path).read_bytes()
+    (tmp_path / path).write_bytes(whole[:-3])
+    gather = histories._gather
+
+    def slow(*arguments):  # type: ignore[no-untyped-def]
+        found = gather(*arguments)
+        (tmp_path / path).write_bytes(whole)
+        return found
+
+    monkeypatch.setattr(histories, "_gather", slow)
+    assert compact(storage).set_aside == ()
+    assert storage.read(path) == whole
+
+
+def test_a_record_whose_name_says_another_state_is_damaged(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    key = FinalKey(PARTITION, study.configurations()[0].id, 1, study.epochs)
+    (tmp_path / key.path).rename(tmp_path / replace(key, diverged=True).path)
+    assert [broken.path for broken in compact(storage).set_aside] == [replace(key, diverged=True).path]
+
+
+@pytest.mark.parametrize(
+    ("finals", "counts"),
+    [
+        ([(5, True)], (5, "diverged")),
+        ([(5, False), (9, True)], (9, "diverged")),
+        ([(5, True), (9, False)], (9, "finished")),
+        ([(9, True), (9, False)], (9, "finished")),
+        ([(9, False), (10, True)], (10, "diverged")),
+    ],
+)
+@pytest.mark.parametrize("gathered", [False, True])
+def test_the_same_record_counts_for_the_table_and_for_what_is_owed(
+    tmp_path: Path, finals: list[tuple[int, bool]], counts: tuple[int, str], gathered: bool
+) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    configuration = study.configurations()[0]
+    for epochs, diverged in finals:
+        study.diverges = lambda _configuration, _repeat, diverged=diverged: diverged  # type: ignore[misc]
+        study.write_final(storage, configuration, 0, epochs)
+    if gathered:
+        assert compact(storage).gathered == len(finals)
+    table = read_repeats(storage).table
+    assert list(zip(table["epochs"], table["state"], strict=True)) == [counts]
+    result = Result(counts[0], counts[1] == "diverged", 0)
+    bundle = BundleKey(PARTITION, configuration.id, 0)
+    for asked in (5, 9, 10, 20):
+        owed = owed_repeats(storage, Work(bundle, (0,), asked))
+        (standing,), _ = standings(storage, [asked], {0: result}, [bundle], datetime.now(UTC))
+        assert bool(owed) == (standing.state not in (RepeatState.FINISHED, RepeatState.DIVERGED))
+        assert bool(owed) == (counts[1] == "finished" and counts[0] < asked)
 
 
 def test_a_row_without_its_final_record_is_not_returned(tmp_path: Path) -> None:
@@ -192,7 +278,7 @@ def test_other_files_among_the_records_are_ignored(tmp_path: Path) -> None:
 
 def test_a_study_without_results_is_empty(tmp_path: Path) -> None:
     GeneratedStudy().write_frame(storage := LocalStorage(tmp_path))
-    assert compact(storage) == 0
+    assert compact(storage).gathered == 0
     read = read_repeats(storage)
     assert len(read) == 0
     assert read.loss.shape == (0, 2)

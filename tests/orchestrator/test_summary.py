@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
 
 from orchestrator.edges import edge_notes
+from orchestrator.owed import owed
 from orchestrator.standing import epochs_asked
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.leases import Lease
 from orchestrator.store.schema import RepeatState, Request, RequestItem
 from orchestrator.summary import Statistic, Summary, summarise
 from trainables import metrics
+from trainables.work import owed_repeats
 
 
 def labels_of(confusion: np.ndarray) -> tuple[list[int], list[int]]:
@@ -170,6 +174,59 @@ def test_standings(tmp_path: Path) -> None:
     totals = summary.totals
     assert (totals.asked, totals.done, totals.owed, totals.running, totals.failed) == (24, 9, 15, 1, 2)
     assert totals.epochs_per_second == pytest.approx((9 * 6 + 4 + 5 + 1) / (9 * 0.4 * 6))
+
+
+def test_a_failure_counts_until_somebody_tries_again(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    configuration = study.configurations()[0]
+    key = layout.BundleKey(PARTITION, configuration.id, 0)
+
+    def states() -> list[str]:
+        member = next(m for m in summarise(storage, NOW).configurations if m.id == configuration.id)
+        return [standing.state.value for standing in member.standings]
+
+    storage.create(f"{key.attempt(2)}/started.json", b"{}")
+    write_failure(storage, configuration, [0, 1], "ValueError: no", attempt=2)
+    assert states() == ["failed", "failed", "waiting"]
+    write_lease(storage, configuration, {0: 2}, 6, NOW)
+    assert states() == ["running", "waiting", "waiting"], "somebody tries again, repeat 1 later"
+    write_lease(storage, configuration, {0: 2}, 6, NOW, released=True)
+    assert states() == ["failed", "failed", "waiting"]
+    storage.create(f"{key.attempt(3)}/started.json", b"{}")
+    assert states() == ["waiting"] * 3, "attempt 3 was interrupted, it did not fail"
+    write_failure(storage, configuration, [1], "ValueError: again", attempt=3)
+    assert states() == ["waiting", "failed", "waiting"]
+
+
+def test_the_lease_of_a_process_that_died_here_is_not_running(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    configuration = study.configurations()[0]
+    key = layout.BundleKey(PARTITION, configuration.id, 0)
+    lease = Lease.take(storage, key, 0, "cpu")
+    assert lease is not None
+    now = datetime.now(UTC).isoformat()
+
+    def states() -> list[str]:
+        member = next(m for m in summarise(storage, now).configurations if m.id == configuration.id)
+        return [standing.state.value for standing in member.standings]
+
+    write_failure(storage, configuration, [0, 1, 2], "the worker process died")
+    assert states() == ["running"] * 3
+    content = json.loads(storage.read(key.lease(1)))
+    if not content["process"]["machine"]:
+        pytest.skip("this system does not tell which machine it is")
+    content["process"] |= {"pid": 2**22 + 1}
+    storage.replace(key.lease(1), json.dumps(content).encode())
+    assert states() == ["failed"] * 3
+
+
+def test_a_diverged_repeat_is_done_when_more_epochs_are_asked(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 1)
+    configurations = study.configurations()
+    study.write_request(storage, [RequestItem(configuration=c.id, repeats=3, epochs=12) for c in configurations])
+    summary = summarise(storage)
+    work = owed(storage, epochs_asked(summary.requests))
+    assert sum(len(owed_repeats(storage, item)) for item in work) == summary.totals.owed == 2 * 8
 
 
 def test_damaged_leases_and_requests_are_reported(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
+from orchestrator.store.storage import LocalStorage
+from trainables import arrays
 from trainables.arrays import ArraySpec, ChunkedArrays
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +69,70 @@ def test_verify_finds_a_flipped_byte(tmp_path: Path) -> None:
         file.seek(8 * 24 + 5)
         file.write(b"\x7e")
     assert not store.verify(2)
+
+
+def filled(folder: Path) -> ChunkedArrays:
+    store = made(folder)
+    for chunk in store.missing():
+        store.write(chunk, rows_of(store.rows_of(chunk)))
+    return store
+
+
+@pytest.mark.parametrize("harm", ["removed", "cut short"])
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_rows_of_a_lost_file_are_missing(tmp_path: Path, harm: str, name: str) -> None:
+    store, file = filled(tmp_path), tmp_path / "store" / f"{name}.bin"
+    content = file.read_bytes()
+    file.unlink()
+    if harm == "cut short":
+        file.write_bytes(content[:-1])
+    assert ChunkedArrays.load(store.folder).missing() == [0, 1, 2]
+    again = made(tmp_path)
+    assert again.missing() == [0, 1, 2], "the new file has zeros in it"
+    again.write(1, rows_of(again.rows_of(1)))
+    assert made(tmp_path).missing() == [0, 2], "what was written since then counts"
+
+
+@pytest.mark.parametrize("act", ["delete", "posix_fallocate"])
+def test_killed_while_a_lost_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    store = filled(tmp_path)
+    (store.folder / "a.bin").unlink()
+    calls: list[Any] = []
+
+    def vanish(*arguments: Any) -> None:
+        calls.append(arguments)
+        if act == "posix_fallocate" or len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    real = getattr(LocalStorage if act == "delete" else os, act)
+    monkeypatch.setattr(LocalStorage if act == "delete" else os, act, vanish)
+    with pytest.raises(KeyboardInterrupt):
+        store.prepare()
+    monkeypatch.undo()
+    assert store.missing() == [0, 1, 2]
+    store.prepare()
+    assert store.missing() == [0, 1, 2]
+
+
+def test_a_damaged_chunk_is_found_and_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path)
+    assert store.discard_damaged() == []
+    for row in (0, 9):
+        with (store.folder / "a.bin").open("r+b") as file:
+            file.seek(row * 24 + 5)
+            file.write(b"\x7e")
+    monkeypatch.setattr(arrays, "_VERIFIED_BYTES", store.total_bytes - 1)
+    assert store.discard_damaged() == [2], "of a large store the last chunk"
+    assert store.missing() == [2]
+    monkeypatch.undo()
+    assert store.discard_damaged() == [0]
+    assert store.missing() == [0, 2]
+
+
+def test_is_prepared(tmp_path: Path) -> None:
+    assert not ChunkedArrays(tmp_path / "store", SPECS, 10, 4).is_prepared
+    assert made(tmp_path).is_prepared
 
 
 def test_wrong_shapes_are_refused(tmp_path: Path) -> None:

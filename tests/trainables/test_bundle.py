@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import LocalStorage
 from trainables import attempts, bundle
 from trainables.bundle import BundleRun, SupersededError
+from trainables.group import Group
 from trainables.learners import HeadLearner
 from trainables.metrics import selected_epoch
 from trainables.work import Work, owed_repeats
@@ -248,7 +251,9 @@ def test_diverged_repeats_are_results(study: TinyStudy) -> None:
             assert final.history.epochs == final.meta["diverged_epoch"] - 1
             assert np.isfinite(final.history.loss).all()
             assert np.isfinite(final.logits).all()
-        assert owed_repeats(study.storage, Work(study.key(c), (0, 1), 5)) == []
+        assert study.storage.list(study.key(c).finals) == ["0.e5.diverged", "1.e5.diverged"]
+        for epochs in (3, 5, 50):
+            assert owed_repeats(study.storage, Work(study.key(c), (0, 1), epochs)) == []
 
 
 def test_the_first_record_of_a_repeat_wins(study: TinyStudy) -> None:
@@ -308,6 +313,63 @@ def test_out_of_memory_goes_on_with_one_repeat_at_a_time(study: TinyStudy, monke
     note = json.loads(study.storage.read(study.key(c).failure(1)))
     assert (note["kind"], note["attempt"]) == ("memory", 1)
     assert "3 repeats at a time" in note["cause"]
+
+
+def test_out_of_memory_while_a_group_is_made_goes_on_with_one_repeat_at_a_time(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = study.configuration(lr=0.3)
+    real = HeadLearner.__init__
+
+    def make(self: HeadLearner, lanes: Sequence[Any], *rest: Any) -> None:
+        if len(lanes) > 1:
+            raise torch.OutOfMemoryError("too much")
+        real(self, lanes, *rest)
+
+    monkeypatch.setattr(HeadLearner, "__init__", make)
+    finals = study.train(c, REPEATS, 2)
+    assert sorted(finals) == list(REPEATS)
+    assert all(final.meta["recipe"]["stacked"] is False for final in finals.values())
+    assert "3 repeats at a time" in json.loads(study.storage.read(study.key(c).failure(1)))["cause"]
+
+
+def test_out_of_memory_while_a_group_is_restored(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    c = study.configuration(lr=0.3)
+    run = study.start(c, REPEATS, 4)
+    steps(run, 9)
+    run.stop()
+    real = Group.load
+
+    def load(self: Group, *arguments: Any) -> Any:
+        if len(self.lanes) > 1:
+            raise torch.OutOfMemoryError("too much")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Group, "load", load)
+    finals = study.train(c, REPEATS, 4)
+    assert sorted(finals) == list(REPEATS)
+    assert all(final.meta["recipe"]["stacked"] is False for final in finals.values())
+
+
+def test_what_did_not_fit_is_let_go_of_before_going_on(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory is given back to the device only when nothing holds the group any more, not even the error."""
+    c = study.configuration(lr=0.3)
+    groups: list[weakref.ref[Group]] = []
+    left: list[int] = []
+
+    def advance(self: Group, seconds: float) -> None:
+        groups.append(weakref.ref(self))
+        raise torch.OutOfMemoryError("too much")
+
+    def emptied() -> None:
+        gc.collect()
+        left.append(sum(group() is not None for group in groups))
+        monkeypatch.undo()
+
+    monkeypatch.setattr(Group, "advance", advance)
+    monkeypatch.setattr(torch.cuda, "empty_cache", emptied)
+    assert sorted(study.train(c, REPEATS, 1)) == list(REPEATS)
+    assert left == [0]
 
 
 def test_one_repeat_that_does_not_fit_is_a_failure(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ import torchvision
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.backbone import open_backbone
-from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, divide, whole
+from trainables.backbone import open_backbone, skeleton
+from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, divide, places_to_cut, whole
 from trainables.tracing import UntraceableError
 from trainables.weights import calibrate
 
@@ -191,8 +191,26 @@ def test_layer_scale_goes_with_the_layer_before_it() -> None:
 
 def test_a_hardly_smaller_cut_does_not_recompute_a_transformer() -> None:
     cut = cuts(_on_meta("vit_tiny_patch16_224"), 224, 1)[0]
-    assert cut.layer == "blocks.11", "the sum after the attention of the last block"
+    assert cut.layer.startswith("blocks.11 #"), "the sum after the attention of the last block"
     assert cut.shapes == ((197, 192),)
+
+
+@pytest.mark.parametrize("name", ["torchvision:resnet50", "timm:convnext_atto", "timm:test_vit.r160_in1k"])
+def test_no_two_cuts_have_one_name(name: str) -> None:
+    """One activation is called in several places, and blocks add twice: the layer alone does not say which tensor."""
+    network = skeleton(name, 32)
+    found = [cut for unfrozen in range(9) for cut in cuts(network, 32, unfrozen)]
+    named = {(cut.layer, tuple(node.name for node in cut.nodes)) for cut in found}
+    assert len({layer for layer, _ in named}) == len({nodes for _, nodes in named}) == len(named)
+    assert {FEATURES, PIXELS} < {layer for layer, _ in named}
+    again = [cut for unfrozen in range(9) for cut in cuts(skeleton(name, 32), 32, unfrozen)]
+    assert [cut.layer for cut in again] == [cut.layer for cut in found], "the names are those of files"
+
+
+def test_a_network_without_graph_is_cut_at_the_pixels_alone() -> None:
+    found = places_to_cut(_Branching().eval().requires_grad_(False), 8, 1)
+    assert [cut.layer for cut in found] == [PIXELS]
+    assert len(places_to_cut(_Cheap().eval(), 8, 1)) == 3
 
 
 def test_candidates_come_smallest_first_and_the_pixels_last() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import torch
 from tiny_study import TinyStudy, assert_same_result, make_tiny_study
 
 from orchestrator.store.errors import InputError
-from trainables.frontier import FEATURES, PIXELS
+from orchestrator.store.schema import ENGINE
+from trainables import trial, workbench
+from trainables.arrays import ChunkedArrays
+from trainables.backbone import skeleton
+from trainables.frontier import FEATURES, PIXELS, places_to_cut
 from trainables.tracing import trace
 from trainables.weight_layers import layers_of_trace
 from trainables.workbench import Workbench, _calibration_rows
@@ -168,6 +173,94 @@ def test_the_frozen_part_ends_where_the_recipe_says(study: TinyStudy) -> None:
     assert bench.frozen(c, study.partition, PIXELS).layer == PIXELS
     assert bench.frozen(c, study.partition, chosen.layer).layer == chosen.layer
     assert bench.frozen(study.configuration(), study.partition).layer == FEATURES
+
+
+def test_cuts_of_one_layer_and_shape_are_kept_apart(study: TinyStudy) -> None:
+    """With 2 and 3 live layers: the normed input of a block and its plain input, both beside the shortcut."""
+    bench, backbone = study.bench(), "timm:convnext_atto"
+    network = skeleton(backbone, 32)
+    folders, shapes = set(), set()
+    for unfrozen in (2, 3):
+        c = study.configuration(backbone=backbone, unfrozen=unfrozen, weights="sha256:0", mean=(0.4,) * 3)
+        c = c.model_copy(update={"standardisation": "weights", "std": (0.2,) * 3})
+        cut = places_to_cut(network, 32, unfrozen)[1]
+        frozen = bench.frozen(c, study.partition, cut.layer)
+        assert frozen.features is not None
+        assert frozen.layer == cut.layer
+        folders.add(frozen.features.folder)
+        shapes.add(cut.shapes)
+    assert len(shapes) == 1
+    assert len(folders) == 2
+
+
+def test_features_that_are_there_fit_whatever_is_free(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    c = study.configuration(unfrozen=1)
+    first = study.bench().material(c, study.partition)
+    assert first.layer != PIXELS
+    monkeypatch.setattr(workbench, "room", lambda _: 0.0)
+    assert study.bench().frozen(c, study.partition).layer == first.layer
+    other = study.configuration(unfrozen=1, precision="bf16")
+    assert study.bench().frozen(other, study.partition).layer == PIXELS
+
+
+@pytest.mark.parametrize("unfrozen", [0, 1])
+@pytest.mark.parametrize("harm", ["removed", "cut short", "flipped"])
+@pytest.mark.parametrize("kind", ["features", "pixels"])
+def test_harm_to_the_cache_is_repaired(study: TinyStudy, unfrozen: int, harm: str, kind: str) -> None:
+    c = study.configuration(unfrozen=unfrozen)
+    study.bench().material(c, study.partition)
+    (file,) = (study.cache / kind).rglob("*.bin") if not unfrozen else sorted((study.cache / kind).rglob("*.bin"))[:1]
+    content = file.read_bytes()
+    if harm == "removed":
+        file.unlink()
+    elif harm == "cut short":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    bench = study.bench()
+    store = ChunkedArrays.load(file.parent)
+    bench.material(c, study.partition)
+    assert store.missing() == []
+    assert file.read_bytes() == content
+
+
+def test_a_configuration_of_another_engine_is_refused(study: TinyStudy) -> None:
+    c = study.configuration(engine=ENGINE + 1)
+    with pytest.raises(InputError, match=f"{c.id}: expected engine {ENGINE}, .* found engine {ENGINE + 1}") as raised:
+        study.bench().configuration(c.id)
+    assert "with the version of orch that made it" in raised.value.advice
+    assert study.bench().configuration(study.configuration().id).engine == ENGINE
+
+
+@pytest.fixture
+def process() -> Iterator[None]:
+    """A process without a workbench; its settings are put back."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
+    trial._bench = None
+    yield
+    trial._bench = None
+    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
+
+
+@pytest.mark.usefixtures("process")
+def test_fp32_is_not_tf32(study: TinyStudy) -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    trial.workbench(str(study.folder), study.places)
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cuda", ["computed", "emptied"]), ("cpu", ["computed"])])
+def test_an_idle_feature_worker_holds_no_memory_of_the_gpu(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch, device: str, expected: list[str]
+) -> None:
+    bench, acts = Workbench(study.storage, study.places, torch.device(device)), []
+    monkeypatch.setattr(trial, "workbench", lambda *_: bench)
+    monkeypatch.setattr(bench, "compute", lambda *_: acts.append("computed"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: acts.append("emptied"))
+    trial._feature_chunk(str(study.folder), study.places, [(study.configuration().id, "")], study.partition, 0)
+    assert acts == expected
 
 
 def test_closing_lets_everything_go(study: TinyStudy) -> None:

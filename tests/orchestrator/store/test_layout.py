@@ -31,15 +31,19 @@ def test_keys() -> None:
     assert BundleKey.parse(str(key)) == key
     assert key.folder == "bundles/p/c/2"
     assert key.final(27, 50) == "bundles/p/c/2/final/27.e50"
+    assert key.final(27, 50, True) == "bundles/p/c/2/final/27.e50.diverged"
     assert [BundleKey.of_repeat("p", "c", n).index for n in (0, 9, 10, 19)] == [0, 0, 1, 1]
 
 
 def test_parsing_undoes_naming_and_nothing_else() -> None:
     key = BundleKey("p", "c", 0)
-    assert layout.parse_final(key.final(7, 100).rpartition("/")[2]) == (7, 100)
+    for diverged in (False, True):
+        name = key.final(7, 100, diverged).rpartition("/")[2]
+        assert layout.parse_final(name) == (7, 100, diverged)
+        assert layout.parse_final(layout.damaged(name)) is None
     assert layout.parse_attempt(key.attempt(12).rpartition("/")[2]) == 12
     assert layout.parse_lease(key.lease(3).rpartition("/")[2]) == 3
-    for name in ("7.e", "7.e1.tmp", ".tmp-7.e1", "a.e1", "7e1", "-7.e1", "7.e1\n", ""):
+    for name in ("7.e", "7.e1.tmp", ".tmp-7.e1", "a.e1", "7e1", "-7.e1", "7.e1\n", "7.e1.div", "7.diverged", ""):
         assert layout.parse_final(name) is None
     assert layout.parse_attempt("attempt-") is None
     assert layout.parse_attempt("attempt-1.bak") is None

@@ -1,0 +1,99 @@
+"""Final records: their keys, what a whole one says, and what becomes of one that cannot be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.storage import Storage
+
+KEY = ["partition", "configuration", "repeat", "epochs"]
+REPEAT_COLUMNS: dict[str, pa.DataType] = {
+    "partition": pa.string(),
+    "configuration": pa.string(),
+    "repeat": pa.int32(),
+    "epochs": pa.int32(),
+    "state": pa.string(),
+    "diverged_epoch": pa.int32(),
+    "selected_epoch": pa.int32(),
+    "selection": pa.string(),
+    "seconds": pa.float64(),
+    "host": pa.string(),
+    "device": pa.string(),
+    "devices_mixed": pa.bool_(),
+    "last_attempt": pa.int32(),
+    "finished": pa.string(),
+    "total_parameters": pa.int64(),
+    "trainable_parameters": pa.int64(),
+    "recipe": pa.string(),
+    "history_epochs": pa.int32(),
+    "history_splits": pa.int32(),
+}
+
+
+@dataclass(frozen=True, order=True)
+class FinalKey:
+    """One final record: a repeat trained for so many epochs."""
+
+    partition: str
+    configuration: str
+    repeat: int
+    epochs: int
+    diverged: bool = False
+
+    @property
+    def path(self) -> str:
+        bundle = BundleKey.of_repeat(self.partition, self.configuration, self.repeat)
+        return bundle.final(self.repeat, self.epochs, self.diverged)
+
+
+def read_final(key: FinalKey, content: bytes) -> tuple[dict[str, object], FinalRecord]:
+    """A row of REPEAT_COLUMNS and the record; DamagedRecordError where it is not the whole one that its name says."""
+    record = FinalRecord.from_bytes(content, key.path)
+    return _repeat_row(key, record), record
+
+
+def set_aside(storage: Storage, key: FinalKey) -> bool:
+    """Keep a final record that cannot be read under another name; False when it is gone or whole by now."""
+    try:
+        content = storage.read(key.path)
+    except FileNotFoundError:
+        return False
+    try:
+        read_final(key, content)
+    except DamagedRecordError:
+        storage.replace(layout.damaged(key.path), content)
+        storage.delete(key.path)
+        return True
+    return False
+
+
+def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
+    history, meta = record.history, record.meta
+    shape = history.confusion.shape
+    whole = (
+        history.loss.shape == shape[:2] == (len(history.loss), len(history.splits))
+        and len(shape) == 4
+        and shape[2] == shape[3]
+        and len(history.loss) >= 1
+        and {"train", "valid"} <= set(history.splits)
+        and meta.get("state") == ("diverged" if key.diverged else "finished")
+        and (key.diverged or history.epochs == key.epochs)
+    )
+    if not whole:
+        raise DamagedRecordError(f"{key.path} does not hold a history of {key.epochs} epochs")
+    recipe = meta.get("recipe")
+    return {
+        **{name: meta.get(name) for name in REPEAT_COLUMNS},
+        **{name: getattr(key, name) for name in KEY},
+        "last_attempt": max(meta.get("attempts") or [0]),
+        "recipe": recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True),
+        "history_epochs": history.epochs,
+        "history_splits": len(history.splits),
+    }
