@@ -14,6 +14,7 @@ import torch
 from rich.table import Table
 
 from orchestrator.asked import Asked, Triple, check_asked, find_weights, resolve_asked
+from orchestrator.histories import compact
 from orchestrator.interruption import Interruption
 from orchestrator.names import describe_configuration
 from orchestrator.owed import owed
@@ -125,6 +126,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
             display.say(f"New study {study.name} in {study.folder}.")
         write_configurations(study, asked.configurations)
         write_request(study, request)
+        set_damaged_aside(study, display)
     before, _ = read_requests(study.storage)
     union = epochs_asked([*before, request])
     epochs = {
@@ -142,8 +144,9 @@ def reopen_search(study: Study, data_root: Path | None, weights: str | None, cac
     epochs = epochs_asked(requests)
     bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
     configurations = {key[1]: bench.configuration(key[1]) for key in epochs}
-    prepared = reopen(study, data_root, cache)
+    prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)
+    set_damaged_aside(study, display)
     work = owed(study.storage, epochs)
     needed = [configurations[item.key.configuration] for item in work]
     asked = Asked(configurations, (), find_weights(needed, requests, weights))
@@ -186,6 +189,12 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
         display.say("Interrupted. Everything up to the last checkpoint is kept; the same command goes on from there.")
         return interruption.exit_status
     return 1 if outcome.failed else 0
+
+
+def set_damaged_aside(study: Study, display: Display) -> None:
+    """A final record that cannot be read is owed again; finished ones are compacted on the way."""
+    for broken in compact(study.storage).set_aside:
+        display.say(f"Note: {broken.reason}; it was set aside and is trained again.")
 
 
 def show_partition(study: Study, display: Display) -> None:

@@ -207,6 +207,25 @@ def test_no_two_cuts_have_one_name(name: str) -> None:
     assert [cut.layer for cut in again] == [cut.layer for cut in found], "the names are those of files"
 
 
+class _Shared(nn.Module):
+    """One activation after two convolutions of equal shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 5, 1)
+        self.act, self.dropout = nn.ReLU(), nn.Dropout()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.dropout(self.act(self.second(self.act(self.first(images)))))
+        return self.last(maps).mean((2, 3))
+
+
+def test_two_calls_of_one_activation_have_names_of_their_own() -> None:
+    names = [cuts(_Shared().eval(), 8, unfrozen)[0].layer for unfrozen in (1, 2)]
+    assert all(name.startswith("act #") for name in names)
+    assert len(set(names)) == 2
+
+
 def test_a_network_without_graph_is_cut_at_the_pixels_alone() -> None:
     found = places_to_cut(_Branching().eval().requires_grad_(False), 8, 1)
     assert [cut.layer for cut in found] == [PIXELS]
