@@ -23,7 +23,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
 from trainables.attempts import checkpoints
 from trainables.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
-from trainables.memory import bytes_for, gpu_bytes_here, gpu_share
+from trainables.memory import share_for
 from trainables.recipe import decide
 from trainables.work import Work, owed_repeats
 
@@ -107,13 +107,6 @@ class Estimate:
         return as_text(self)
 
 
-def _gpu_share(search: Search) -> float:
-    """What the launcher will ask for: the largest trial decides."""
-    bench = search.bench()
-    needs = [bytes_for(bench, bench.configuration(w.key.configuration), w.key.partition) for w in search.work]
-    return gpu_share(max(needs, default=0), gpu_bytes_here())
-
-
 def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     """Describe and time what is owed of a search; nothing is written and neither pixels nor features need to exist.
 
@@ -132,7 +125,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
     owed = sum(len(owed_repeats(search.study.storage, work)) for work in search.work)
-    slots = round(gpus / _gpu_share(search)) if gpus else cpus
+    slots = round(gpus / share_for(search.bench(), search.work)) if gpus else cpus
     concurrent = min(len(search.work), slots)
     workers = max(1, min(concurrent, cpus))
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)

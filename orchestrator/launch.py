@@ -26,7 +26,7 @@ from orchestrator.store.errors import OrchError, StorageError
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.storage import Storage
 from trainables.bundle import note_failure
-from trainables.memory import bytes_for, gpu_bytes_here, gpu_share
+from trainables.memory import share_for
 from trainables.places import Places
 from trainables.trial import Assignment, BundleTrial, StopFlag
 from trainables.work import Work, owed_repeats
@@ -227,7 +227,7 @@ def launch(
 
     searcher = OwedWork(storage, work, stage, interruption, tally, make)
     watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
-    share = _gpu_share(bench, work) if gpus else 0.0
+    share = share_for(bench, work) if gpus else 0.0
     per_trial = {"cpu": 1.0, "gpu": share} if gpus else {"cpu": 1.0}
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
     concurrent = int(min(len(work), gpus / share if gpus else cpus)) or 1
@@ -273,12 +273,6 @@ def _wait_for_work(stage: FeatureStage, searcher: OwedWork, watcher: _Watcher, i
             return True
         time.sleep(0.1)
     return False
-
-
-def _gpu_share(bench: Workbench, work: list[Work]) -> float:
-    """The largest trial decides."""
-    largest = max(bytes_for(bench, bench.configuration(w.key.configuration), w.key.partition) for w in work)
-    return gpu_share(largest, gpu_bytes_here())
 
 
 def _trial_name(trial: Any) -> str:

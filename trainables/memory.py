@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration
 from trainables.heads import layer_sizes
 from trainables.optimisers import Rule
+from trainables.work import Work
 from trainables.workbench import Workbench
 
 MOST_TRIALS_PER_GPU = 8
@@ -42,6 +44,12 @@ def bytes_for(bench: Workbench, configuration: Configuration, partition: str) ->
     """`trial_bytes` of a configuration; the frontier is taken as large as the images, which bounds most cuts."""
     facts, rows = bench.facts(configuration), bench.samples(configuration, partition).rows
     return trial_bytes(configuration, facts.feature_width, rows, 3 * configuration.image_size**2, facts.parameters)
+
+
+def share_for(bench: Workbench, work: Sequence[Work]) -> float:
+    """The part of this machine's GPU that each trial of a search asks for: the largest trial decides."""
+    needs = [bytes_for(bench, bench.configuration(item.key.configuration), item.key.partition) for item in work]
+    return gpu_share(max(needs, default=0), gpu_bytes_here())
 
 
 def gpu_share(bytes_per_trial: int, gpu_bytes: int) -> float:
