@@ -12,7 +12,7 @@ from torch import nn
 
 from orchestrator.rates import GroupRate, Stopwatch, between, decode_seconds, deep_rate, head_rate, prefix_seconds
 from orchestrator.search import Search
-from orchestrator.store.schema import BUNDLE_SIZE, Configuration
+from orchestrator.store.schema import Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.backbone import open_backbone
 from trainables.features import room
@@ -22,6 +22,7 @@ from trainables.optimisers import Rule
 from trainables.pixels import pixel_key
 from trainables.recipe import decide
 from trainables.samples import Samples
+from trainables.stacks import Stack
 from trainables.workbench import Frozen as Decided
 
 DEPTHS = 3
@@ -55,7 +56,8 @@ class Rates:
     """n → batch size → rate; step_s is per step."""
     deep: dict[int, GroupRate]
     """u → rate; step_s is per trained row."""
-    lanes: int
+    lanes: dict[int, int]
+    """n → lanes of the stack that was timed; 1 where repeats are trained in turn."""
     prefix: dict[int, float]
     """u → seconds of the frozen part per view, one worker."""
 
@@ -76,6 +78,10 @@ class Rates:
         score = between(c.non_linearities, {n: next(iter(f.values())).score_s for n, f in self.heads.items()})
         return between(c.non_linearities, at_batch) * math.ceil(training / c.batch_size), score * scored
 
+    def lanes_of(self, c: Configuration) -> float:
+        """Lanes that the times of `epoch_s` and `checkpoint` are of."""
+        return 1.0 if c.unfrozen else between(c.non_linearities, {n: float(count) for n, count in self.lanes.items()})
+
     def prefix_s(self, unfrozen: int) -> float:
         """Seconds of the frozen part per view, one worker."""
         if unfrozen in self.prefix:
@@ -91,13 +97,16 @@ class Rates:
 
 
 class BackboneCosts:
-    """One backbone with its weights, opened once; `configurations` are those of it that owe repeats."""
+    """One backbone with its weights, opened once; `configurations` are those of it that owe repeats, in `stacks`."""
 
-    def __init__(self, search: Search, configurations: Sequence[Configuration], device: torch.device) -> None:
+    def __init__(
+        self, search: Search, configurations: Sequence[Configuration], stacks: Sequence[Stack], device: torch.device
+    ) -> None:
         first = configurations[0]
         self.search = search
         self.device = device
         self.configurations = configurations
+        self.stacks = stacks
         self.bench = search.bench()
         self.partition = next(iter(search.epochs))[0]
         watch = Stopwatch(torch.device("cpu"))
@@ -152,12 +161,14 @@ class BackboneCosts:
         """Time a few depths and batch sizes; see `DEPTHS`. The longest part of an estimate."""
         shallow = [c for c in self.configurations if not c.unfrozen]
         deep = [c for c in self.configurations if c.unfrozen]
-        lanes = self._lanes()
+        lanes: dict[int, int] = {}
         heads: dict[int, dict[int, GroupRate]] = {}
         for n in _spread({c.non_linearities for c in shallow}):
             here = [c for c in shallow if c.non_linearities == n]
+            stack = self._usual({c.id for c in here})
+            lanes[n] = math.prod(stack)
             for size in sorted({min(c.batch_size for c in here), max(c.batch_size for c in here)}):
-                heads.setdefault(n, {})[size] = self._head(next(c for c in here if c.batch_size == size), lanes)
+                heads.setdefault(n, {})[size] = self._head(next(c for c in here if c.batch_size == size), stack)
         prefix: dict[int, float] = {}
         slow: dict[int, GroupRate] = {}
         for u in _spread({c.unfrozen for c in deep}):
@@ -169,7 +180,7 @@ class BackboneCosts:
             prefix[0] = prefix_seconds(self.network, c.image_size, c.precision, self.device)
         return Rates(heads, slow, lanes, prefix)
 
-    def memory_bytes(self, c: Configuration, frozen: Frozen, lanes: int) -> int:
+    def memory_bytes(self, c: Configuration, frozen: Frozen, lanes: float) -> int:
         """Of one trial beside its process: resident features, weights, gradients, optimiser, one checkpoint.
 
         Mapped features (u > 0) are pages that the operating system shares and are not counted.
@@ -180,7 +191,7 @@ class BackboneCosts:
         trained = 4 * (head + live) * (3 + 2 * buffers)
         features = 4 * frozen.rows * frozen.values if not c.unfrozen else 0
         body = 4 * self.facts.parameters * (2 if c.unfrozen else 0)
-        return features + trained + body
+        return int(features + trained + body)
 
     def live_parameters(self, c: Configuration) -> int:
         """Trained weights of the backbone itself."""
@@ -189,13 +200,12 @@ class BackboneCosts:
         live = set(self.cut(c).live)
         return sum(parameter.numel() for name, parameter in self.network.named_parameters() if name in live)
 
-    def _head(self, c: Configuration, lanes: int) -> GroupRate:
+    def _head(self, c: Configuration, stack: tuple[int, int]) -> GroupRate:
         samples = self.samples(c)
         recipe = decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device)
         scored = {name: len(rows) for name, rows in samples.scoring.items()}
         rows = (len(samples.training), scored)
-        together = lanes if recipe.stacked else 1
-        return head_rate(c, self.facts.feature_width, together, rows, recipe.scoring_batch, self.device)
+        return head_rate(c, self.facts.feature_width, stack, rows, recipe.scoring_batch, self.device)
 
     def _deep(self, c: Configuration) -> tuple[float, GroupRate]:
         division = self.cut(c).build()
@@ -240,11 +250,14 @@ class BackboneCosts:
     def _pixels_key(self, c: Configuration) -> str:
         return pixel_key(self.samples(c).images, c)
 
-    def _lanes(self) -> int:
-        """The usual number of repeats that a bundle owes."""
-        mine = {c.id for c in self.configurations}
-        counts = Counter(len(work.repeats) for work in self.search.work if work.key.configuration in mine)
-        return min(BUNDLE_SIZE, counts.most_common(1)[0][0])
+    def _usual(self, ids: set[str]) -> tuple[int, int]:
+        """(configurations, repeats) of most stacks of these configurations; (1, 1) where they are trained in turn."""
+        c = next(c for c in self.configurations if c.id in ids)
+        if not decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device).stacked:
+            return 1, 1
+        mine = [stack for stack in self.stacks if stack[0].key.configuration in ids]
+        counts = Counter((len(stack), len(stack[0].repeats)) for stack in mine)
+        return counts.most_common(1)[0][0]
 
 
 def _spread(values: set[int]) -> list[int]:

@@ -7,9 +7,11 @@ Ray's start cannot be measured without starting it and is a constant.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import shutil
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,7 @@ from trainables.attempts import checkpoints
 from trainables.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
 from trainables.memory import share_for
 from trainables.recipe import decide
+from trainables.stacks import Stack, divide
 from trainables.work import Work, owed_repeats
 
 TASKS_START_S = 12.0
@@ -33,8 +36,10 @@ TRIALS_START_S = 13.0
 """Tune and its first actors with torch and timm in them."""
 CLOSE_S = 4.0
 """Summary and dashboard at the end, and Ray's end."""
-TRIAL_S = 0.3
-"""Handing the next bundle to a worker that has just finished one: lease, attempt, final records."""
+TRIAL_S = 0.15
+"""Handing the next trial to a worker that has just finished one."""
+BUNDLE_S = 0.05
+"""Lease, recipe and final records of a bundle."""
 ONE_LANE_SHARE = 0.25
 """Of the time of a full stack, what its first lane takes by itself."""
 RECORD_BYTES = 3000
@@ -116,22 +121,20 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     started = time.monotonic()
     cpus, gpus = psutil.cpu_count() or 1, torch.cuda.device_count()
     threads = torch.get_num_threads()
-    device = search.bench().device
+    bench = search.bench()
+    slots = round(gpus / share_for(bench, search.work)) if gpus else cpus
+    stacks = divide(bench, search.work, slots)
     try:
-        tally = _Tally(search, device)
+        tally = _Tally(search, stacks, bench.device)
         for mine in _by_backbone(search):
             tally.add(mine)
     finally:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
     owed = sum(len(owed_repeats(search.study.storage, work)) for work in search.work)
-    slots = round(gpus / share_for(search.bench(), search.work)) if gpus else cpus
-    concurrent = min(len(search.work), slots)
-    workers = max(1, min(concurrent, cpus))
+    concurrent = min(len(stacks), slots)
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)
-    deep_workers = max(1, min(concurrent, gpus)) if gpus else workers
-    training_s = tally.head_s / workers + tally.deep_s / deep_workers + TRIAL_S * len(search.work) / workers
-    training_s = max(training_s, tally.longest_s)
+    training_s = _makespan(tally.trials, max(1, concurrent))
     start_s = (TASKS_START_S + TRIALS_START_S + CLOSE_S) * bool(search.work) + reading_s
     process = psutil.Process().memory_info().rss
     needed = concurrent * (process + max((depth.memory_per_trial_bytes for depth in tally.depths), default=0))
@@ -166,15 +169,17 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
 class _Tally:
     """Sums over the backbones of a search."""
 
-    def __init__(self, search: Search, device: torch.device) -> None:
+    def __init__(self, search: Search, stacks: Sequence[Stack], device: torch.device) -> None:
         self.search = search
+        self.stacks = stacks
         self.device = device
         self.depths: list[Depth] = []
         self.images: dict[str, int] = {}
         self.cache: dict[str, int] = {}
         self.notes: list[str] = []
         self.passes: dict[tuple[Any, ...], float] = {}
-        self.images_s = self.head_s = self.deep_s = self.longest_s = 0.0
+        self.images_s = 0.0
+        self.trials: dict[Stack, float] = {}
         self.shapes = 0
 
     def add(self, mine: list[Configuration]) -> None:
@@ -182,17 +187,15 @@ class _Tally:
         by_depth: dict[tuple[Any, ...], list[Configuration]] = defaultdict(list)
         for c in mine:
             by_depth[c.strategy, c.non_linearities, c.unfrozen, c.balance, c.views, c.precision, c.optimiser].append(c)
-        work: dict[str, list[Work]] = defaultdict(list)
-        for one in self.search.work:
-            work[one.key.configuration].append(one)
-        owing = [c for c in mine if work[c.id]]
-        costs = BackboneCosts(self.search, owing, self.device) if owing else None
+        owed = {one.key.configuration for one in self.search.work}
+        owing = [c for c in mine if c.id in owed]
+        costs = BackboneCosts(self.search, owing, self.stacks, self.device) if owing else None
         rates = costs.rates() if costs else None
         self.shapes += rates.shapes if rates else 0
         for here in by_depth.values():
             depth = self._counted(here)
-            if costs and rates and any(work[c.id] for c in here):
-                depth = self._costed(depth, here, work, costs, rates)
+            if costs and rates and any(c.id in owed for c in here):
+                depth = self._costed(depth, {c.id: c for c in here}, costs, rates)
             self.depths.append(depth)
 
     def _counted(self, here: list[Configuration]) -> Depth:
@@ -211,45 +214,33 @@ class _Tally:
             epochs_owed=sum(self._epochs_left(one, repeats) for one, repeats in left),
         )
 
-    def _costed(
-        self,
-        depth: Depth,
-        here: list[Configuration],
-        work: dict[str, list[Work]],
-        costs: BackboneCosts,
-        rates: Rates,
-    ) -> Depth:
-        first = next(c for c in here if work[c.id])
+    def _costed(self, depth: Depth, here: dict[str, Configuration], costs: BackboneCosts, rates: Rates) -> Depth:
+        mine = [stack for stack in self.stacks if stack[0].key.configuration in here]
+        first = here[mine[0][0].key.configuration]
         frozen = costs.frozen(first)
         if frozen.note:
             self.notes.append(frozen.note)
         self._prepare(first, frozen, costs, rates)
         samples = costs.samples(first)
         training, scored = len(samples.training), sum(len(rows) for rows in samples.scoring.values())
-        width = costs.facts.feature_width
-        recipe = decide(first, width, frozen.layer, frozen.values, self.device)
-        seconds, size, epochs = 0.0, 0, 0
-        for c in here:
+        stacked = decide(first, costs.facts.feature_width, frozen.layer, frozen.values, self.device).stacked
+        seconds, size, lanes, timed = 0.0, 0, 1, rates.lanes_of(first)
+        for stack in mine:
+            c, repeats = here[stack[0].key.configuration], owed_repeats(self.search.study.storage, stack[0])
             train_s, score_s = rates.epoch_s(c, training, scored)
             write_s, checkpoint = rates.checkpoint(c)
-            for one in work[c.id]:
-                repeats = owed_repeats(self.search.study.storage, one)
-                left = self._epochs_left(one, repeats) / len(repeats)
-                together = len(repeats) if recipe.stacked else 1
-                of_stack = ONE_LANE_SHARE + (1 - ONE_LANE_SHARE) * together / rates.lanes if recipe.stacked else 1.0
-                spent = of_stack * (left * train_s + (left + 1) * score_s)
-                spent = (spent * (1 + WRITING_SHARE) + write_s) * (len(repeats) / together)
-                seconds += spent
-                self.longest_s = max(self.longest_s, spent)
-                epochs += int(left * len(repeats))
-                size += len(repeats) * self._record_bytes(c, one.epochs, samples.scoring)
-                if checkpoint <= KEPT_CHECKPOINT_BYTES:
-                    size += checkpoint * (len(repeats) // together)
-        if first.unfrozen:
-            self.deep_s += seconds
-        else:
-            self.head_s += seconds
-        lanes = rates.lanes if recipe.stacked else 1
+            left = self._epochs_left(stack[0], repeats) / len(repeats)
+            together = len(stack) * len(repeats) if stacked else 1
+            of_stack = ONE_LANE_SHARE + (1 - ONE_LANE_SHARE) * together / timed
+            spent = of_stack * (left * train_s + (left + 1) * score_s)
+            spent = (spent * (1 + WRITING_SHARE) + write_s) * (1 if stacked else len(repeats))
+            self.trials[stack] = spent + BUNDLE_S * len(stack)
+            seconds += spent
+            lanes = max(lanes, together)
+            size += len(stack) * len(repeats) * self._record_bytes(c, stack[0].epochs, samples.scoring)
+            kept = int(checkpoint * together / timed)
+            if kept <= KEPT_CHECKPOINT_BYTES * len(stack):
+                size += kept * (1 if stacked else len(repeats))
         return dataclasses.replace(
             depth,
             cached_up_to=frozen.layer,
@@ -261,7 +252,7 @@ class _Tally:
             memory_per_trial_bytes=costs.memory_bytes(first, frozen, lanes),
             study_bytes=size,
             training_seconds=seconds,
-            seconds_per_epoch=seconds / max(1, epochs),
+            seconds_per_epoch=seconds / max(1, depth.epochs_owed),
         )
 
     def _prepare(self, c: Configuration, frozen: Frozen, costs: BackboneCosts, rates: Rates) -> None:
@@ -298,6 +289,14 @@ class _Tally:
         """Of one final record: history and predictions."""
         row = len(scoring) * (8 + 4 * len(c.classes) ** 2)
         return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
+
+
+def _makespan(trials: Mapping[Stack, float], workers: int) -> float:
+    """Seconds until the last trial ends when each free worker takes the next one."""
+    free = [0.0] * workers
+    for seconds in trials.values():
+        heapq.heapreplace(free, free[0] + TRIAL_S + seconds)
+    return max(free)
 
 
 def _by_backbone(search: Search) -> list[list[Configuration]]:

@@ -1,4 +1,4 @@
-"""Ray Tune runs the owed bundles: a searcher hands them out on demand, actors are reused, the study stays the truth.
+"""Ray Tune runs the owed bundles: a searcher hands stacks out on demand, actors are reused, the study is the truth.
 
 Nothing of Tune's own experiment state is used: it lies in a temporary folder and is dropped.
 """
@@ -28,6 +28,7 @@ from orchestrator.store.storage import Storage
 from trainables.bundle import note_failure
 from trainables.memory import share_for
 from trainables.places import Places
+from trainables.stacks import Stack, divide
 from trainables.trial import Assignment, BundleTrial, StopFlag
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
@@ -45,7 +46,7 @@ class Tally:
     finished: int = 0
     failed: int = 0
     running: dict[str, int] = field(default_factory=dict)
-    """Epochs trained so far by the trial that runs a bundle."""
+    """Epochs of all repeats trained so far by each trial, by its first bundle."""
     epochs: int = 0
     """Epochs of all repeats trained by trials that ended."""
     started: float = field(default_factory=time.monotonic)
@@ -64,7 +65,7 @@ class Outcome:
 
 
 class OwedWork(Searcher):
-    """Gives each free worker the next bundle that is owed, ready and not leased by somebody else."""
+    """Gives each free worker the next stack that is owed, ready and not leased by somebody else."""
 
     def __init__(
         self,
@@ -73,19 +74,21 @@ class OwedWork(Searcher):
         stage: FeatureStage,
         interruption: Interruption,
         tally: Tally,
-        make: Callable[[Work, int, str], dict[str, Any]],
+        workers: int,
+        make: Callable[[Stack, tuple[int, ...], str], dict[str, Any]],
     ) -> None:
         super().__init__()
         self.storage = storage
-        self.waiting = list(work)
         self.stage = stage
         self.interruption = interruption
         self.tally = tally
+        self.workers = workers
+        self.waiting = divide(stage.bench, work, workers)
         self.errors: list[Exception] = []
         self._make = make
         self._settings = stage.bench.configuration
         self._watch = StaleWatch()
-        self._in_hand: dict[str, Work] = {}
+        self._in_hand: dict[str, Stack] = {}
         self._tries: dict[Work, int] = {}
         self._not_before: dict[Work, float] = {}
 
@@ -96,73 +99,88 @@ class OwedWork(Searcher):
         return self._next(trial_id)
 
     def has_work(self) -> bool:
-        """Whether a bundle could be handed out now; finished ones are dropped on the way."""
-        return self._pick() is not None
+        """Whether a stack could be handed out now; finished bundles are dropped on the way."""
+        return self._pick(take=False) is not None
 
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
         found = self._pick()
         if found is not None:
-            work, over = found
-            self.waiting.remove(work)
-            self._in_hand[trial_id] = work
-            layer = self.stage.layer(work.key.partition, self._settings(work.key.configuration))
-            return self._make(work, over, layer)
+            stack, over = found
+            self._in_hand[trial_id] = stack
+            layer = self.stage.layer(stack[0].key.partition, self._settings(stack[0].key.configuration))
+            return self._make(stack, over, layer)
         # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
         return None if self._in_hand else Searcher.FINISHED
 
-    def _pick(self) -> tuple[Work, int] | None:
-        """The next bundle that is owed, ready and free, with the number of its last lease."""
+    def _pick(self, *, take: bool = True) -> tuple[Stack, tuple[int, ...]] | None:
+        """The next stack that is owed, ready and free, with the numbers of its last leases.
+
+        Of a stack that others hold in part the rest is handed out; what they hold waits by itself.
+        """
         now = time.monotonic()
-        for work in list(self.waiting):
-            if self._not_before.get(work, 0.0) > now:
+        for stack in list(self.waiting):
+            if any(self._not_before.get(work, 0.0) > now for work in stack):
                 continue
-            settings = self._settings(work.key.configuration)
-            error = self.stage.error(work.key.partition, settings)
+            partition, settings = stack[0].key.partition, self._settings(stack[0].key.configuration)
+            error = self.stage.error(partition, settings)
             if error is not None:
-                self._give_up(work, error)
+                self._give_up(stack, error)
                 continue
-            if not self.stage.is_ready(work.key.partition, settings):
+            if not self.stage.is_ready(partition, settings):
                 continue
-            if not owed_repeats(self.storage, work):
-                self.waiting.remove(work)
-                self.tally.finished += 1
-                continue
-            lease = current_lease(self.storage, work.key)
-            if self._watch.is_free(work.key, lease):
-                return work, lease.number if lease else 0
-            self._not_before[work] = now + BUSY_RETRY_S
+            owed = tuple(work for work in stack if owed_repeats(self.storage, work))
+            self.tally.finished += len(stack) - len(owed)
+            leases = {work: current_lease(self.storage, work.key) for work in owed}
+            free = tuple(work for work in owed if self._watch.is_free(work.key, leases[work]))
+            held = tuple(work for work in owed if work not in free)
+            self._not_before |= dict.fromkeys(held, now + BUSY_RETRY_S)
+            place = self.waiting.index(stack)
+            keep = () if take else free
+            self.waiting[place : place + 1] = [part for part in (keep, held) if part]
+            if free:
+                return free, tuple(lease.number if (lease := leases[work]) else 0 for work in free)
         return None
 
-    def _give_up(self, work: Work, error: Exception) -> None:
+    def _give_up(self, stack: Stack, error: Exception) -> None:
         """Its features cannot be had: keep the cause in the study, go on with the others."""
-        self.waiting.remove(work)
-        self.tally.failed += 1
+        self.waiting.remove(stack)
+        self.tally.failed += len(stack)
         if error not in self.errors:
             self.errors.append(error)
-        with contextlib.suppress(StorageError):
-            note_failure(self.storage, work.key, error, "features", work.repeats)
+        for work in stack:
+            with contextlib.suppress(StorageError):
+                note_failure(self.storage, work.key, error, "features", work.repeats)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        work = self._in_hand.pop(trial_id, None)
-        if work is None:
+        stack = self._in_hand.pop(trial_id, None)
+        if stack is None:
             return
         outcome = "failed" if error or result is None else str(result.get("outcome") or "stopped")
-        self.tally.epochs += self.tally.running.pop(str(work.key), 0)
-        if outcome == "finished":
-            self.tally.finished += 1
-        elif outcome in ("busy", "superseded"):
-            self._not_before[work] = time.monotonic() + BUSY_RETRY_S
-            self.waiting.append(work)
-        elif outcome == "failed":
+        self.tally.epochs += self.tally.running.pop(str(stack[0].key), 0)
+        if outcome == "stopped":
+            return
+        left = [work for work in stack if owed_repeats(self.storage, work)]
+        self.tally.finished += len(stack) - len(left)
+        if outcome == "failed":
+            left = self._counted(left, died=error)
+        else:  # the rest of it is held by others, or goes on in smaller stacks
+            self._not_before |= dict.fromkeys(left, time.monotonic() + (BUSY_RETRY_S if outcome != "superseded" else 0))
+        self.waiting += divide(self.stage.bench, left, self.workers)
+
+    def _counted(self, failed: list[Work], *, died: bool) -> list[Work]:
+        """Those of them that are tried again."""
+        again = []
+        for work in failed:
             self._tries[work] = self._tries.get(work, 0) + 1
-            if error:
-                died = RuntimeError("the worker process died; it was killed or ran out of memory")
+            if died:
+                cause = RuntimeError("the worker process died; it was killed or ran out of memory")
                 with contextlib.suppress(StorageError):
-                    note_failure(self.storage, work.key, died, "worker", work.repeats)
+                    note_failure(self.storage, work.key, cause, "worker", work.repeats)
             if self._tries[work] <= RETRIES:
-                self.waiting.append(work)
+                again.append(work)
             else:
                 self.tally.failed += 1
+        return again
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its parts for a restore that is never used here."""
@@ -220,17 +238,20 @@ def launch(
     gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
     stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus))
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
+    for configuration in {(c := bench.configuration(w.key.configuration)).backbone: c for w in work}.values():
+        bench.keep_facts(configuration)
     flag = StopFlag.remote()  # type: ignore[attr-defined]
 
-    def make(item: Work, over: int, layer: str) -> dict[str, Any]:
-        return {"assignment": Assignment(str(study), places, item, over, layer), "flag": flag}
+    def make(stack: Stack, over: tuple[int, ...], layer: str) -> dict[str, Any]:
+        return {"assignment": Assignment(str(study), places, stack, over, layer), "flag": flag}
 
-    searcher = OwedWork(storage, work, stage, interruption, tally, make)
-    watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
     share = share_for(bench, work) if gpus else 0.0
     per_trial = {"cpu": 1.0, "gpu": share} if gpus else {"cpu": 1.0}
+    workers = int(gpus / share if gpus else cpus) or 1
+    searcher = OwedWork(storage, work, stage, interruption, tally, workers, make)
+    watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
-    concurrent = int(min(len(work), gpus / share if gpus else cpus)) or 1
+    concurrent = min(len(searcher.waiting), workers) or 1
     try:
         for wave in itertools.count():
             if not _wait_for_work(stage, searcher, watcher, interruption):

@@ -22,7 +22,7 @@ from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to
 from trainables.data.options import DatasetOptions
 from trainables.features import CPU_BATCH, CUDA_BATCH
 from trainables.group import Group
-from trainables.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
 from trainables.samples import Samples
 
 DECODED_IMAGES = 6
@@ -99,19 +99,19 @@ def prefix_seconds(prefix: nn.Module, image_size: int, precision: str, device: t
 def head_rate(
     configuration: Configuration,
     width: int,
-    lanes: int,
+    stack: tuple[int, int],
     rows: tuple[int, dict[str, int]],
     scoring_batch: int,
     device: torch.device,
 ) -> GroupRate:
-    """Rate of `lanes` stacked heads on random features [rows, width]; rows: those trained on, and those scored."""
+    """Rate of a stack of (configurations, repeats) on random features; rows: those trained on, and those scored."""
     training, scored = min(rows[0], HEAD_ROWS), {name: min(count, HEAD_ROWS) for name, count in rows[1].items()}
     samples = _samples(training, scored, len(configuration.classes), configuration.balance)
     features = torch.randn(samples.rows, width, device=device)
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
-    stack = _lanes(configuration, lanes)
-    return _timed(HeadLearner(stack, features, labels, weights), stack, samples, scoring_batch, device)
+    lanes = _lanes(configuration, *stack)
+    return _timed(HeadLearner(lanes, features, labels, weights), lanes, samples, scoring_batch, device)
 
 
 def deep_rate(
@@ -130,7 +130,7 @@ def deep_rate(
     )
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
-    lanes = _lanes(configuration.model_copy(update={"batch_size": batch}), 1)
+    lanes = _lanes(configuration.model_copy(update={"batch_size": batch}), 1, 1)
     learner = DeepLearner(lanes[0], _Frontier(frontier, device), suffix, width, labels, weights)
     learner.score(torch.arange(min(2, scored), device=device))
     rate = _timed(learner, lanes, samples, scored, device)
@@ -160,9 +160,10 @@ def _one(group: Group, device: torch.device) -> float:
     return watch.seconds
 
 
-def _lanes(configuration: Configuration, count: int) -> list[Lane]:
+def _lanes(configuration: Configuration, configurations: int, repeats: int) -> list[Lane]:
     """Lanes that learn so slowly that random inputs cannot make them diverge; the rate costs no time."""
-    return [Lane(configuration.model_copy(update={"lr": 1e-8}), repeat) for repeat in range(count)]
+    slow = [configuration.model_copy(update={"lr": 1e-8 * (i + 1)}) for i in range(configurations)]
+    return lanes_of(slow, range(repeats))
 
 
 def _samples(training: int, scored: dict[str, int], classes: int, balance: str) -> Samples:

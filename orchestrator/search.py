@@ -79,7 +79,9 @@ class Search:
         """A workbench of the driver, on the CPU: it decides, it does not train."""
         torch.set_num_threads(1)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return Workbench(self.study.storage, self.places, device)
+        bench = Workbench(self.study.storage, self.places, device)
+        bench.remember(self.asked.configurations.values())
+        return bench
 
 
 def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
@@ -221,6 +223,7 @@ class _Monitor:
         self.rewrite = rewrite
         self._rewritten = time.monotonic()
         self._told = False
+        self._finished: set[Work] = set()
 
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
@@ -243,7 +246,9 @@ class _Monitor:
         rows: list[Row] = []
         epochs_done = repeats_done = 0
         for work in self.search.work:
-            left = owed_repeats(storage, work)
+            left = [] if work in self._finished else owed_repeats(storage, work)
+            if not left:
+                self._finished.add(work)
             done = len(work.repeats) - len(left)
             trained = self._trained(work.key, left)
             repeats_done += done

@@ -1,6 +1,10 @@
-"""One bundle from whatever is on disk to its final records; the same code with and without a cluster.
+"""Bundles from whatever is on disk to their final records; the same code with and without a cluster.
 
 The flow: what is owed → recipe → a new attempt → groups of repeats, each from its newest checkpoint → final records.
+
+Bundles that are stacked share a recipe, which names all of them in lane order. Whoever goes on trains the same lanes,
+also those whose records are there already: another width would have other last bits. Checkpoints and attempts of a
+stack lie with its first bundle.
 """
 
 from __future__ import annotations
@@ -12,10 +16,11 @@ import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease
@@ -25,7 +30,7 @@ from trainables import attempts
 from trainables.attempts import Attempt
 from trainables.group import Group
 from trainables.heads import head_parameters
-from trainables.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
 from trainables.recipe import decide, device_name
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Material, Workbench
@@ -38,22 +43,27 @@ KEPT_CHECKPOINT_BYTES = 4_000_000
 
 
 class SupersededError(OrchError):
-    """Another process has taken the bundle over; nothing more is to be done here."""
+    """Another process has taken the work over, or divides it otherwise; nothing more is to be done here."""
 
 
 class BundleRun:
-    """Trains the owed repeats of one bundle under a lease that the caller took."""
+    """Trains the owed repeats of one bundle, or of several that are stacked, under leases that the caller took.
 
-    def __init__(self, bench: Workbench, work: Work, lease: Lease, layer: str = "") -> None:
+    Several bundles have one partition, one number of epochs, and configurations that `trainables.stacks` put together.
+    """
+
+    def __init__(self, bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:
         self.bench = bench
         self.storage = bench.storage
-        self.work = work
-        self.lease = lease
-        self.configuration = bench.configuration(work.key.configuration)
+        self.works = tuple(works)
+        self.leases = tuple(leases)
+        self.epochs = works[0].epochs
         self.recipe = self._recipe(layer)
+        self.keys = [BundleKey.parse(text) for text in self.recipe.with_bundles] or [works[0].key]
+        self.configurations = [bench.configuration(key.configuration) for key in self.keys]
         torch.set_num_threads(self.recipe.threads)
-        self.material = bench.material(self.configuration, work.key.partition, self.recipe.frontier)
-        self.attempt = Attempt.begin(self.storage, work.key, device_name(bench.device))
+        self.material = bench.material(self.configurations[0], works[0].key.partition, self.recipe.frontier)
+        self.attempt = Attempt.begin(self.storage, self.keys[0], device_name(bench.device))
         self.done: dict[int, int] = {}
         self.epochs_trained = 0
         self.group: Group | None = None
@@ -74,22 +84,22 @@ class BundleRun:
             if not fits:
                 self._shrink()  # not above: the tensors of a group live as long as the error's traceback
             if not owing:
-                self.lease.release(self.done, self.work.epochs)
+                self._release()
                 self.attempt.end("finished")
                 return True
             if time.monotonic() >= deadline:
                 return False
 
     def stop(self, outcome: str = "stopped") -> None:
-        """Write the group under way, give the lease back, note the attempt's end."""
+        """Write the group under way, give the leases back, note the attempt's end."""
         if self.group is not None and outcome == "stopped":
             self._checkpoint(self.group)
-        self.lease.release(self.done, self.work.epochs)
+        self._release()
         self.attempt.end(outcome)
 
     def fail(self, error: BaseException, kind: str = "exception") -> None:
-        """Record why this attempt ended, with its traceback, and give the lease back."""
-        note_failure(self.storage, self.work.key, error, kind, self.work.repeats, self.attempt.number)
+        """Record why this attempt ended, with its traceback, and give the leases back."""
+        self._note(error, kind)
         with contextlib.suppress(OrchError):
             self.stop("failed")
 
@@ -106,20 +116,29 @@ class BundleRun:
         before = group.epoch
         group.advance(seconds)
         self.epochs_trained += (group.epoch - before) * len(group.lanes)
-        self.done |= {lane.repeat: group.epoch for lane in group.lanes}
+        self.done |= dict.fromkeys(group.repeats, group.epoch)
         if group.is_done:
             self._finish(group)
             self.group = None
         elif group.epoch > self._written_epoch and self._is_checkpoint_due():
             self._checkpoint(group)
-        if not self.lease.renew(self.done, self.work.epochs):
+        held = concurrently(lambda lease: lease.renew(self.done, self.epochs), self.leases)
+        if not all(held):
             if self.group is not None:
-                self._checkpoint(self.group)  # in this attempt's own folder, where the successor may find it one day
-            self.attempt.end("superseded")
-            raise SupersededError(f"bundle {self.work.key} was taken over by another process")
+                self._checkpoint(self.group)  # in this attempt's own folder, where a successor may find it one day
+            self._give_up(f"bundle {self.works[held.index(False)].key} was taken over by another process")
+
+    def _give_up(self, reason: str) -> NoReturn:
+        """Leave the work to others; leases that nobody took over are given back."""
+        self._release()
+        self.attempt.end("superseded")
+        raise SupersededError(reason)
+
+    def _release(self) -> None:
+        concurrently(lambda lease: lease.release(self.done, self.epochs), self.leases)
 
     def _next_group(self) -> Group | None:
-        owed = owed_repeats(self.storage, self.work)
+        owed = sorted({repeat for work in self.works for repeat in owed_repeats(self.storage, work)})
         if not owed:
             return None
         repeats = [owed[0]]
@@ -127,14 +146,14 @@ class BundleRun:
             repeats = next(
                 (
                     list(c.repeats)
-                    for c in attempts.checkpoints(self.storage, self.work.key)
-                    if c.epoch <= self.work.epochs and set(c.repeats) & set(owed)
+                    for c in attempts.checkpoints(self.storage, self.keys[0])
+                    if c.epoch <= self.epochs and set(c.repeats) & set(owed)
                 ),
                 owed,
             )
         group = self._group(repeats)
         self._history = {"attempts": [], "devices": []}
-        while (found := attempts.newest_valid(self.storage, self.work.key, repeats, self.work.epochs)) is not None:
+        while (found := attempts.newest_valid(self.storage, self.keys[0], repeats, self.epochs)) is not None:
             try:
                 self._history = group.load(found[1], found[0])["history"]
                 break
@@ -147,12 +166,9 @@ class BundleRun:
         self._written_epoch, self._written_at = group.epoch, time.monotonic()
         return group
 
-    def _group(self, repeats: list[int]) -> Group:
-        lanes = [Lane(self.configuration, repeat) for repeat in repeats]
-        learner = _learner(lanes, self.material)
-        return Group(
-            lanes, learner, self.material.samples, self.work.epochs, self.recipe.scoring_batch, self.bench.device
-        )
+    def _group(self, repeats: Sequence[int]) -> Group:
+        lanes = lanes_of(self.configurations, repeats)
+        return begin_group(self.material, lanes, self.recipe, self.epochs, self.bench.device)
 
     def _is_checkpoint_due(self) -> bool:
         return time.monotonic() - self._written_at >= self._write_s / WRITING_SHARE
@@ -160,8 +176,7 @@ class BundleRun:
     def _checkpoint(self, group: Group) -> int:
         started = time.monotonic()
         content = group.to_bytes({"history": self._history, "recipe": self.recipe.model_dump(mode="json")})
-        repeats = [lane.repeat for lane in group.lanes]
-        self.attempt.save(content, repeats, group.epoch, group.position)
+        self.attempt.save(content, group.repeats, group.epoch, group.position)
         self._written_at = time.monotonic()
         self._write_s = self._written_at - started
         self._written_epoch = group.epoch
@@ -170,71 +185,126 @@ class BundleRun:
     def _finish(self, group: Group) -> None:
         """A checkpoint first, so that whoever is killed among the final records goes on with the same lanes."""
         size = self._checkpoint(group)
-        for index, lane in enumerate(group.lanes):
-            path = self.work.key.final(lane.repeat, self.work.epochs, bool(group.diverged[index] >= 0))
-            self.storage.create(path, self._final(group, index).to_bytes())
-        repeats = [lane.repeat for lane in group.lanes]
-        keep = None
-        if size <= KEPT_CHECKPOINT_BYTES:
-            newest = attempts.newest_valid(self.storage, self.work.key, repeats, self.work.epochs)
-            keep = newest[0] if newest else None
-        attempts.drop_checkpoints(self.storage, self.work.key, repeats, self.work.epochs, keep)
+        keys = {work.key.configuration: work.key for work in self.works}
 
-    def _final(self, group: Group, index: int) -> FinalRecord:
+        def write(index: int) -> None:
+            lane = group.lanes[index]
+            key = keys.get(lane.configuration.id)
+            if key is not None:
+                path = key.final(lane.repeat, self.epochs, bool(group.diverged[index] >= 0))
+                self.storage.create(path, self._final(group, index, key).to_bytes())
+
+        concurrently(write, range(len(group.lanes)))
+        keep = None
+        if size <= KEPT_CHECKPOINT_BYTES * len(self.keys):
+            newest = attempts.newest_valid(self.storage, self.keys[0], group.repeats, self.epochs)
+            keep = newest[0] if newest else None
+        attempts.drop_checkpoints(self.storage, self.keys[0], group.repeats, self.epochs, keep)
+
+    def _final(self, group: Group, index: int, key: BundleKey) -> FinalRecord:
         selected, logits = group.selected(index)
         diverged = int(group.diverged[index])
-        width = self.material.width
-        head = head_parameters(width, self.configuration.non_linearities, self.configuration.outputs)
+        configuration = group.lanes[index].configuration
+        head = head_parameters(self.material.width, configuration.non_linearities, configuration.outputs)
         body = self.material.suffix
         live = sum(p.numel() for p in body.parameters() if p.requires_grad) if body is not None else 0
         meta = {
-            "configuration": self.configuration.id,
-            "partition": self.work.key.partition,
+            "configuration": configuration.id,
+            "partition": key.partition,
             "repeat": group.lanes[index].repeat,
-            "epochs": self.work.epochs,
+            "epochs": self.epochs,
             "state": "finished" if diverged < 0 else "diverged",
             "diverged_epoch": None if diverged < 0 else diverged,
             "selected_epoch": selected,
-            "selection": self.configuration.selection,
+            "selection": configuration.selection,
             "attempts": self._history["attempts"],
             "seconds": group.seconds / len(group.lanes),
             "host": socket.gethostname(),
             "device": device_name(self.bench.device),
             "devices_mixed": len(self._history["devices"]) > 1,
             "recipe": self.recipe.model_dump(mode="json"),
+            "with_repeats": group.repeats,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "total_parameters": self.bench.facts(self.configuration).parameters + head,
+            "total_parameters": self.bench.facts(configuration).parameters + head,
             "trainable_parameters": head + live,
         }
         return FinalRecord(meta, group.history(index), logits)
 
     def _recipe(self, layer: str) -> Recipe:
-        """The stored recipe, or a new one by the rule; the first writer's counts."""
-        path = self.work.key.recipe
-        with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-            return parse_toml(Recipe, self.storage.read(path), path)
-        frozen = self.bench.frozen_ready(self.configuration, self.work.key.partition, layer)
-        values = sum(torch.Size(shape).numel() for shape in frozen.shapes)
-        width = self.bench.facts(self.configuration).feature_width
-        recipe = decide(self.configuration, width, frozen.layer, values, self.bench.device)
-        if not self.storage.create(path, recipe.to_toml()):
-            with contextlib.suppress(DamagedRecordError):
-                return parse_toml(Recipe, self.storage.read(path), path)
-            self.storage.replace(path, recipe.to_toml())
+        """The stored recipe, or a new one by the rule; the first writer's counts. Raises SupersededError."""
+        stored = {work: stored_recipe(self.storage, work.key) for work in self.works}
+        begun = next((work for work, found in stored.items() if found is not None), self.works[0])
+        recipe = stored[begun] or self._decided(layer)
+        members = recipe.with_bundles or (str(begun.key),)
+
+        def is_shared(work: Work) -> bool:
+            if str(work.key) not in members:
+                return False
+            found = stored[work]
+            if found is None and not self.storage.create(work.key.recipe, recipe.to_toml()):
+                found = stored_recipe(self.storage, work.key)
+                if found is None:
+                    self.storage.replace(work.key.recipe, recipe.to_toml())  # a torn one
+            return found in (None, recipe)
+
+        shared = concurrently(is_shared, self.works)
+        if not all(shared):
+            concurrently(lambda lease: lease.release({}, self.epochs), self.leases)
+            raise SupersededError(f"bundle {self.works[shared.index(False)].key} belongs to another stack")
         return recipe
 
+    def _decided(self, layer: str) -> Recipe:
+        key = self.works[0].key
+        configuration = self.bench.configuration(key.configuration)
+        frozen = self.bench.frozen_ready(configuration, key.partition, layer)
+        values = sum(torch.Size(shape).numel() for shape in frozen.shapes)
+        width = self.bench.facts(configuration).feature_width
+        recipe = decide(configuration, width, frozen.layer, values, self.bench.device)
+        if len(self.works) == 1:
+            return recipe
+        return recipe.model_copy(update={"with_bundles": tuple(str(work.key) for work in self.works)})
+
     def _shrink(self) -> None:
-        """Out of memory: go on with one repeat at a time, and say so; one that does not fit alone is a failure."""
-        count = len(owed_repeats(self.storage, self.work)) if self.recipe.stacked else 1
-        count = len(self.group.lanes) if self.group else count
+        """Out of memory: half as many bundles in a stack, or one repeat at a time; that not fitting is a failure."""
+        lanes = len(self.group.lanes) if self.group else len(self.keys) * len(self.works[0].repeats)
+        count = lanes if self.recipe.stacked else 1
         error = MemoryError(f"{count} repeats at a time do not fit in memory")
-        note_failure(self.storage, self.work.key, error, "memory", self.work.repeats, self.attempt.number)
+        self._note(error, "memory")
         if not self.recipe.stacked:
             raise error
-        self.recipe = self.recipe.model_copy(update={"stacked": False})
-        self.storage.replace(self.work.key.recipe, self.recipe.to_toml())
         self.group = None
         torch.cuda.empty_cache()
+        if len(self.keys) > 1:
+            half = (len(self.keys) + 1) // 2
+            for part in (self.keys[:half], self.keys[half:]):
+                names = tuple(str(key) for key in part) if len(part) > 1 else ()
+                smaller = self.recipe.model_copy(update={"with_bundles": names})
+                for key in part:
+                    self.storage.replace(key.recipe, smaller.to_toml())
+            self._give_up("the stack did not fit in memory; its bundles go on in two")
+        self.recipe = self.recipe.model_copy(update={"stacked": False})
+        self.storage.replace(self.keys[0].recipe, self.recipe.to_toml())
+
+    def _note(self, error: BaseException, kind: str) -> None:
+        for work in self.works:
+            note_failure(self.storage, work.key, error, kind, work.repeats, self.attempt.number)
+
+
+def stored_recipe(storage: Storage, key: BundleKey) -> Recipe | None:
+    """What a bundle was begun with; None where it was not begun, or the file is torn."""
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        return parse_toml(Recipe, storage.read(key.recipe), key.recipe)
+    return None
+
+
+def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Recipe, epochs: int) -> Group:
+    """The group of lanes that a recipe describes, before its first epoch."""
+    material = bench.material(lanes[0].configuration, partition, recipe.frontier)
+    return begin_group(material, lanes, recipe, epochs, bench.device)
+
+
+def begin_group(material: Material, lanes: list[Lane], recipe: Recipe, epochs: int, device: torch.device) -> Group:
+    return Group(lanes, _learner(lanes, material), material.samples, epochs, recipe.scoring_batch, device)
 
 
 def note_failure(

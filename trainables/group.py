@@ -22,7 +22,10 @@ _FLOAT16_MAX = 65504.0
 
 
 class Group:
-    """Trains `lanes` together. All have equal shapes, batch size, samples and selection; epochs may be raised later."""
+    """Trains `lanes` together: a stack's, see `lanes_of`. Their configurations differ in lr, momentum and weight decay.
+
+    Epochs may be raised later.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class Group:
     ) -> None:
         first = lanes[0].configuration
         self.lanes = lanes
+        self.repeats = list(dict.fromkeys(lane.repeat for lane in lanes))
         self.learner = learner
         self.samples = samples
         self.epochs = epochs
@@ -88,15 +92,11 @@ class Group:
             self.epoch, self.position, self._order = self.epoch + 1, 0, None
 
     def _epoch_order(self) -> torch.Tensor:
-        """Rows int64 [lanes, training rows] of the epoch under way."""
+        """Rows int64 [repeats, training rows] of the epoch under way."""
         if self._order is None:
             seed, rows = self.lanes[0].configuration.study_seed, self.samples.training
-            orders = {
-                repeat: rows[epoch_order(seed, repeat, self.epoch + 1, len(rows))]
-                for repeat in {lane.repeat for lane in self.lanes}
-            }
-            stacked = np.stack([orders[lane.repeat] for lane in self.lanes])
-            self._order = torch.from_numpy(stacked).to(self.device)
+            orders = [rows[epoch_order(seed, repeat, self.epoch + 1, len(rows))] for repeat in self.repeats]
+            self._order = torch.from_numpy(np.stack(orders)).to(self.device)
         return self._order
 
     def _score(self) -> None:
@@ -107,7 +107,8 @@ class Group:
         for index, name in enumerate(self.splits):
             logits = self._logits(self.samples.scoring[name])
             truth = self._labels[name]
-            loss[index] = losses(logits, torch.from_numpy(truth).to(logits.device)).mean(dim=1).cpu().numpy()
+            each = losses(logits, torch.from_numpy(truth).to(logits.device))
+            loss[index] = each.mean(dim=1, dtype=torch.float64).cpu().numpy()
             confusion[index] = _confusion(truth, predictions(logits).cpu().numpy(), self.classes)
             if name == "valid":
                 valid_logits = logits.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy()

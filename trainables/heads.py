@@ -1,7 +1,9 @@
 """The new layers on top, for a stack of lanes at once: n × (linear, LeakyReLU, dropout), then the output layer.
 
-Each added layer halves the width. A lane is one repeat (of one configuration); lanes never mix. Forward and backward
-are written out, because a head is a handful of batched products and recording them costs more than computing them.
+Each added layer halves the width. A lane is one repeat of one configuration; lanes never mix. Configurations of a stack
+read the same rows and share dropout masks, which belong to the repeat. Forward and backward are written out, because a
+head is a handful of products, recording them costs more than computing them, and an optimiser can take the gradients
+as factors.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import torch
 from torch.nn import functional
 
 from trainables.draws import initial_layer
+from trainables.optimisers import Parameter
+from trainables.products import Outer, multiply
 
 
 def layer_sizes(feature_width: int, non_linearities: int, outputs: int) -> list[tuple[int, int]]:
@@ -29,13 +33,24 @@ def head_parameters(feature_width: int, non_linearities: int, outputs: int) -> i
 
 
 class Heads:
-    """Weights float32 [lanes, in, out] and biases float32 [lanes, 1, out] of every layer."""
+    """The heads of a stack: R repeats of each of C configurations, whose shapes are equal.
+
+    weights[0]: float32 [R, C·out, in], so that all that a repeat reads is multiplied at once; weights[l > 0]:
+    [R·C, out, in], repeat by repeat. biases: [R, 1, C·out] and [R·C, 1, out].
+    """
 
     def __init__(
-        self, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor], negative_slope: float, dropout: float
+        self,
+        weights: Sequence[torch.Tensor],
+        biases: Sequence[torch.Tensor],
+        configurations: int,
+        negative_slope: float,
+        dropout: float,
     ) -> None:
         self.weights = list(weights)
         self.biases = list(biases)
+        self.repeats = len(weights[0])
+        self.configurations = configurations
         self.negative_slope = negative_slope
         self.dropout = dropout
         self._inputs: list[torch.Tensor] = []
@@ -46,88 +61,136 @@ class Heads:
         cls,
         seed: int,
         repeats: Sequence[int],
+        configurations: int,
         sizes: Sequence[tuple[int, int]],
         negative_slope: float,
         dropout: float,
         device: torch.device,
     ) -> Heads:
-        """Draw every lane's layers; a repeat number gives the same weights wherever the shapes are the same."""
+        """Draw every repeat's layers; a repeat number gives the same weights wherever the shapes are the same."""
         weights, biases = [], []
         for layer, (inputs, outputs) in enumerate(sizes):
             drawn = [initial_layer(seed, repeat, layer, inputs, outputs) for repeat in repeats]
-            weights.append(torch.stack([torch.from_numpy(weight) for weight, _ in drawn]).to(device))
-            biases.append(torch.stack([torch.from_numpy(bias) for _, bias in drawn]).unsqueeze(1).to(device))
-        return cls(weights, biases, negative_slope, dropout)
+            weight = torch.stack([torch.from_numpy(weight.T.copy()) for weight, _ in drawn]).to(device)
+            bias = torch.stack([torch.from_numpy(bias) for _, bias in drawn]).to(device)
+            weight = weight.unsqueeze(1).expand(-1, configurations, -1, -1)
+            bias = bias.unsqueeze(1).expand(-1, configurations, -1)
+            rows = (len(repeats), -1) if layer == 0 else (len(repeats) * configurations, outputs)
+            weights.append(weight.reshape(*rows, inputs).clone())
+            biases.append(bias.reshape(rows[0], 1, -1).clone())
+        return cls(weights, biases, configurations, negative_slope, dropout)
 
     @property
-    def parameters(self) -> list[torch.Tensor]:
+    def parameters(self) -> list[Parameter]:
         """All weights and biases, layer by layer."""
-        return [tensor for pair in zip(self.weights, self.biases, strict=True) for tensor in pair]
+        found = []
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if layer == 0:
+                span = weight.shape[1] // self.configurations
+                found += [Parameter(weight, axis=1, span=span), Parameter(bias, axis=2, span=span)]
+            else:
+                found += [Parameter(weight, times=self.repeats), Parameter(bias, times=self.repeats)]
+        return found
 
     @property
     def hidden_widths(self) -> list[int]:
         """Widths after which dropout applies."""
-        return [weight.shape[2] for weight in self.weights[:-1]]
+        return [
+            weight.shape[1] // (self.configurations if layer == 0 else 1)
+            for layer, weight in enumerate(self.weights[:-1])
+        ]
+
+    def layers_of(self, lane: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(weight [in, out], bias [out]) of every layer of the lane with this number: repeat by repeat."""
+        repeat, configuration = divmod(lane, self.configurations)
+        found = []
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if layer == 0:
+                span = weight.shape[1] // self.configurations
+                part = slice(configuration * span, (configuration + 1) * span)
+                found.append((weight[repeat, part].t(), bias[repeat, 0, part]))
+            else:
+                found.append((weight[lane].t(), bias[lane, 0]))
+        return found
 
     @torch.no_grad()
     def forward(self, features: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Training pass: [lanes, B, D] → logits [lanes, B, outputs]; masks [lanes, B, width] per hidden layer."""
+        """Training pass: [R, B, D] → logits [R, C, B, outputs]; masks [R, B, width] per hidden layer."""
         self._inputs, self._slopes = [features], []
-        hidden = features
-        for weight, bias, mask in zip(self.weights[:-1], self.biases[:-1], masks, strict=True):
-            hidden = torch.baddbmm(bias, hidden, weight)
-            slope = torch.where(hidden > 0, mask, mask * self.negative_slope)
-            hidden = hidden * slope
-            self._slopes.append(slope)
+        hidden = multiply(features, self.weights[0].transpose(1, 2)).add_(self.biases[0])
+        hidden = self._apart(hidden)
+        for weight, bias, mask in zip(self.weights[1:], self.biases[1:], masks, strict=True):
+            shared = mask.unsqueeze(1)
+            slope = torch.where(hidden > 0, shared, shared * self.negative_slope)
+            hidden = (hidden * slope).flatten(0, 1)
+            self._slopes.append(slope.flatten(0, 1))
             self._inputs.append(hidden)
-        return torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+            hidden = multiply(hidden, weight.transpose(1, 2)).add_(bias)
+            hidden = self._by_lane(hidden)
+        return hidden
 
     @torch.no_grad()
-    def backward(self, gradient: torch.Tensor, *, to_features: bool = False) -> list[torch.Tensor]:
-        """Gradients in the order of `parameters`, from the logits' [lanes, B, outputs] of the last `forward`.
+    def backward(self, gradient: torch.Tensor, *, to_features: bool = False) -> list[torch.Tensor | Outer]:
+        """Gradients in the order of `parameters`, from the logits' [R, C, B, outputs] of the last `forward`.
 
-        With to_features one more is appended: the features' [lanes, B, D].
+        With to_features one more is appended: the features' [R, B, D].
         """
-        gradients: list[torch.Tensor] = []
+        gradients: list[torch.Tensor | Outer] = []
         for layer in range(len(self.weights) - 1, -1, -1):
-            weight_gradient = torch.bmm(self._inputs[layer].transpose(1, 2), gradient)
-            gradients[:0] = [weight_gradient, gradient.sum(dim=1, keepdim=True)]
+            left = gradient.flatten(0, 1) if layer else self._side_by_side(gradient)
+            gradients[:0] = [Outer(left, self._inputs[layer]), left.sum(dim=1, keepdim=True)]
             if layer:
-                gradient = torch.bmm(gradient, self.weights[layer].transpose(1, 2)).mul_(self._slopes[layer - 1])
+                gradient = multiply(left, self.weights[layer]).mul_(self._slopes[layer - 1])
+                gradient = self._by_lane(gradient)
             elif to_features:
-                gradients.append(torch.bmm(gradient, self.weights[0].transpose(1, 2)))
+                gradients.append(multiply(left, self.weights[0]))
         self._inputs, self._slopes = [], []
         return gradients
 
     @torch.no_grad()
     def score(self, features: torch.Tensor) -> torch.Tensor:
-        """Evaluation pass without dropout: [N, D] shared by all lanes, or [lanes, N, D] → [lanes, N, outputs]."""
-        lanes = self.weights[0].shape[0]
-        hidden = features.expand(lanes, -1, -1) if features.dim() == 2 else features
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = functional.leaky_relu(torch.baddbmm(bias, hidden, weight), self.negative_slope)
-        return torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+        """Evaluation pass without dropout: [N, D], the same for all → [R·C, N, outputs], repeat by repeat."""
+        first, lanes = self.weights[0], self.repeats * self.configurations
+        hidden = torch.addmm(self.biases[0].view(-1), features, first.view(-1, first.shape[2]).t())
+        hidden = hidden.view(len(features), lanes, -1).transpose(0, 1)
+        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+            hidden = functional.leaky_relu(hidden.contiguous(), self.negative_slope)
+            hidden = multiply(hidden, weight.transpose(1, 2)).add_(bias)
+        return hidden
+
+    def _apart(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[R, B, C·w] → [R, C, B, w]."""
+        return hidden.view(*hidden.shape[:2], self.configurations, -1).transpose(1, 2)
+
+    def _by_lane(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[R·C, B, w] → [R, C, B, w]."""
+        return hidden.view(self.repeats, self.configurations, *hidden.shape[1:])
+
+    def _side_by_side(self, gradient: torch.Tensor) -> torch.Tensor:
+        """[R, C, B, w] → [R, B, C·w]."""
+        return gradient.transpose(1, 2).flatten(2)
 
 
 def loss_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Gradient of Σ w·cross entropy / B by the logits: [lanes, B, outputs], targets int64 [lanes, B], weights [K]."""
+    """Gradient of Σ w·cross entropy / B by the logits: [R, C, B, outputs], targets int64 [R, B], weights [K]."""
+    wanted = targets.unsqueeze(1).unsqueeze(-1)
     if logits.shape[-1] == 1:
-        gradient = torch.sigmoid(logits).sub_(targets.unsqueeze(-1))
+        gradient = torch.sigmoid(logits).sub_(wanted)
     else:
         gradient = torch.softmax(logits, dim=-1)
-        gradient.scatter_add_(-1, targets.unsqueeze(-1), torch.full_like(targets, -1, dtype=logits.dtype).unsqueeze(-1))
+        gradient.sub_((wanted == torch.arange(logits.shape[-1], device=logits.device)).to(gradient.dtype))
     if weights is not None:
-        gradient.mul_(weights[targets].unsqueeze(-1))
-    return gradient.div_(logits.shape[1])
+        gradient.mul_(weights[wanted])
+    return gradient.div_(logits.shape[2])
 
 
 def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Unweighted cross entropy in nats per image, float64 [lanes, N]; logits [lanes, N, outputs], targets [N]."""
-    wide = logits.double()
+    """Unweighted cross entropy in nats per image, float32 [lanes, N]; logits [lanes, N, outputs], targets [N]."""
     if logits.shape[-1] == 1:
-        margin = wide.squeeze(-1)
+        margin = logits.squeeze(-1)
         return functional.softplus(margin) - margin * targets
-    return torch.logsumexp(wide, dim=-1) - wide.gather(-1, targets.expand(len(wide), -1).unsqueeze(-1)).squeeze(-1)
+    truth = logits.gather(-1, targets.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1)
+    return torch.logsumexp(logits, dim=-1) - truth
 
 
 def predictions(logits: torch.Tensor) -> torch.Tensor:

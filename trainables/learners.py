@@ -14,7 +14,7 @@ from torch import nn
 from orchestrator.store.schema import Configuration
 from trainables.draws import dropout_masks, mask_keys
 from trainables.heads import Heads, layer_sizes, loss_gradient
-from trainables.optimisers import Optimiser, Rule
+from trainables.optimisers import Optimiser, Parameter, Rule
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Lane:
 
     configuration: Configuration
     repeat: int
+
+
+def lanes_of(configurations: Sequence[Configuration], repeats: Sequence[int]) -> list[Lane]:
+    """A stack's lanes in their order: repeat by repeat, each with every configuration."""
+    return [Lane(configuration, repeat) for repeat in repeats for configuration in configurations]
 
 
 class Inputs(Protocol):
@@ -37,11 +42,15 @@ class Learner(Protocol):
     """What a group of lanes trains with; states are named arrays, so that checkpoints need no code to be read."""
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
-        """One optimiser step on rows int64 [lanes, B]; first is the position of the batch within the epoch."""
+        """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch."""
         ...
 
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits float32 [lanes, N, outputs] in eval mode, of rows int64 [N]."""
+        ...
+
+    def weights_of(self, lane: int) -> dict[str, np.ndarray]:
+        """A lane's trained weights, float32: "head.<i>.weight" [in, out], "head.<i>.bias" [out], "body.<name>"."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
@@ -56,27 +65,57 @@ class Learner(Protocol):
 class _Base:
     """Head and optimiser, which every learner has, and their form in a checkpoint."""
 
-    def __init__(self, lanes: Sequence[Lane], labels: torch.Tensor, weights: torch.Tensor | None, width: int) -> None:
-        self.lanes = list(lanes)
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        labels: torch.Tensor,
+        weights: torch.Tensor | None,
+        width: int,
+        live: Sequence[torch.Tensor] = (),
+    ) -> None:
+        configurations = list(dict.fromkeys(lane.configuration for lane in lanes))
+        repeats = list(dict.fromkeys(lane.repeat for lane in lanes))
+        if list(lanes) != lanes_of(configurations, repeats):
+            raise ValueError("the lanes of a stack are every repeat of every configuration, repeat by repeat")
         self.labels = labels
         self.weights = weights
         self.device = labels.device
-        first = lanes[0].configuration
+        first = configurations[0]
         self.seed = first.study_seed
-        self.repeats = [lane.repeat for lane in lanes]
+        self.repeats = repeats
         sizes = layer_sizes(width, first.non_linearities, first.outputs)
-        self.heads = Heads.initial(self.seed, self.repeats, sizes, first.negative_slope, first.dropout, self.device)
+        count = len(configurations)
+        self.heads = Heads.initial(self.seed, repeats, count, sizes, first.negative_slope, first.dropout, self.device)
         self._keys: tuple[int, list[torch.Tensor]] = (-1, [])
-
-    def _optimiser(self, parameters: Sequence[torch.Tensor]) -> Optimiser:
-        settings = [lane.configuration for lane in self.lanes]
-        return Optimiser(
-            Rule.of(settings[0]),
-            parameters,
-            [s.lr for s in settings],
-            [s.momentum for s in settings],
-            [s.weight_decay for s in settings],
+        self.optimiser = Optimiser(
+            Rule.of(first),
+            [*self.heads.parameters, *(Parameter(tensor) for tensor in live)],
+            [c.lr for c in configurations],
+            [c.momentum for c in configurations],
+            [c.weight_decay for c in configurations],
         )
+
+    def weights_of(self, lane: int) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for index, (weight, bias) in enumerate(self.heads.layers_of(lane)):
+            found[f"head.{index}.weight"] = weight.cpu().numpy().copy()
+            found[f"head.{index}.bias"] = bias.cpu().numpy().copy()
+        return found
+
+    def state(self) -> dict[str, np.ndarray]:
+        optimiser = self.optimiser
+        arrays = {f"parameter.{i}": tensor.cpu().numpy().copy() for i, tensor in enumerate(optimiser.tensors)}
+        arrays |= {f"buffer.{i}": tensor.cpu().numpy().copy() for i, tensor in enumerate(optimiser.buffers)}
+        arrays["steps"] = np.array([optimiser.steps], dtype=np.int64)
+        return arrays
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        for i, tensor in enumerate(self.optimiser.tensors):
+            tensor.copy_(_shaped(state[f"parameter.{i}"], tensor))
+        for i, tensor in enumerate(self.optimiser.buffers):
+            tensor.copy_(_shaped(state[f"buffer.{i}"], tensor))
+        self.optimiser.steps = int(state["steps"][0])
 
     def _masks(self, epoch: int, first: int, batch: int) -> list[torch.Tensor]:
         widths = self.heads.hidden_widths
@@ -100,23 +139,17 @@ class HeadLearner(_Base):
     ) -> None:
         super().__init__(lanes, labels, weights, features.shape[1])
         self.features = features
-        self.optimiser = self._optimiser(self.heads.parameters)
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
-        lanes, batch = rows.shape
-        features = self.features.index_select(0, rows.reshape(-1)).view(lanes, batch, -1)
+        repeats, batch = rows.shape
+        rows = rows.reshape(-1)
+        features = self.features.index_select(0, rows).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(epoch, first, batch))
-        gradient = loss_gradient(logits, self.labels[rows], self.weights)
-        self.optimiser.step(self.heads.backward(gradient))
+        targets = self.labels.index_select(0, rows).view(repeats, batch)
+        self.optimiser.step(self.heads.backward(loss_gradient(logits, targets, self.weights)))
 
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         return self.heads.score(self.features.index_select(0, rows))
-
-    def state(self) -> dict[str, np.ndarray]:
-        return _named(self.heads.parameters, self.optimiser)
-
-    def load(self, state: Mapping[str, np.ndarray]) -> None:
-        _restore(state, self.heads.parameters, self.optimiser)
 
 
 class DeepLearner(_Base):
@@ -135,44 +168,34 @@ class DeepLearner(_Base):
         labels: torch.Tensor,
         weights: torch.Tensor | None,
     ) -> None:
-        super().__init__([lane], labels, weights, width)
         self.inputs = inputs
-        self.suffix = copy.deepcopy(suffix).to(self.device).eval()
-        self.live = [parameter for parameter in self.suffix.parameters() if parameter.requires_grad]
-        self.optimiser = self._optimiser([*self.heads.parameters, *(p.data for p in self.live)])
+        self.suffix = copy.deepcopy(suffix).to(labels.device).eval()
+        self.live = {name: value for name, value in self.suffix.named_parameters() if value.requires_grad}
+        super().__init__([lane], labels, weights, width, [parameter.data for parameter in self.live.values()])
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
         batch = rows.shape[1]
         frontier = self.inputs.gather(rows[0])
         features = self.suffix(frontier)
         logits = self.heads.forward(features.detach().unsqueeze(0), self._masks(epoch, first, batch))
-        gradient = loss_gradient(logits, self.labels[rows], self.weights)
-        gradients = self.heads.backward(gradient, to_features=True)
-        deep = torch.autograd.grad(features, self.live, grad_outputs=gradients.pop()[0])
+        *gradients, to_features = self.heads.backward(
+            loss_gradient(logits, self.labels[rows], self.weights), to_features=True
+        )
+        assert isinstance(to_features, torch.Tensor)
+        deep = torch.autograd.grad(features, list(self.live.values()), grad_outputs=to_features[0])
         self.optimiser.step([*gradients, *deep])
 
     @torch.no_grad()
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         return self.heads.score(self.suffix(self.inputs.gather(rows)))
 
-    def state(self) -> dict[str, np.ndarray]:
-        return _named([*self.heads.parameters, *(p.data for p in self.live)], self.optimiser)
-
-    def load(self, state: Mapping[str, np.ndarray]) -> None:
-        _restore(state, [*self.heads.parameters, *(p.data for p in self.live)], self.optimiser)
+    def weights_of(self, lane: int) -> dict[str, np.ndarray]:
+        body = {f"body.{name}": value.detach().cpu().numpy().copy() for name, value in self.live.items()}
+        return super().weights_of(lane) | body
 
 
-def _named(parameters: Sequence[torch.Tensor], optimiser: Optimiser) -> dict[str, np.ndarray]:
-    arrays = {f"parameter.{i}": tensor.detach().cpu().numpy().copy() for i, tensor in enumerate(parameters)}
-    arrays |= {f"buffer.{i}": tensor.cpu().numpy().copy() for i, tensor in enumerate(optimiser.buffers)}
-    arrays["steps"] = np.array([optimiser.steps], dtype=np.int64)
-    return arrays
-
-
-@torch.no_grad()
-def _restore(state: Mapping[str, np.ndarray], parameters: Sequence[torch.Tensor], optimiser: Optimiser) -> None:
-    for i, tensor in enumerate(parameters):
-        tensor.copy_(torch.from_numpy(state[f"parameter.{i}"]))
-    for i, tensor in enumerate(optimiser.buffers):
-        tensor.copy_(torch.from_numpy(state[f"buffer.{i}"]))
-    optimiser.steps = int(state["steps"][0])
+def _shaped(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    """An array of a checkpoint; `copy_` alone would also take one that can be broadcast."""
+    if values.shape != tuple(like.shape):
+        raise ValueError(f"expected an array of shape {tuple(like.shape)}, found {values.shape}")
+    return torch.from_numpy(values)

@@ -1,8 +1,9 @@
 """The fixed rule for how a bundle is computed: from device kind and shapes alone, never from a timer.
 
-On a CPU small heads are stacked, because one batched product costs hardly more than one of its lanes; the weights of
-large ones leave the cache together and are trained in turn. On a GPU heads are stacked whatever their size. Unfrozen
-backbones are trained in turn.
+On a CPU small heads are stacked: products of thin matrices cost little more together than one of them alone. So are
+configurations that differ only in lr, momentum or weight decay, since they read the same rows. Large heads leave the
+cache together and are trained in turn. On a GPU heads are stacked whatever their size. Unfrozen backbones are trained
+in turn. `benchmarks/stacking.py` measures what the constants say.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from pathlib import Path
 
 import torch
 
-from orchestrator.store.schema import Configuration, Recipe
+from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
 from trainables.heads import head_parameters
+from trainables.optimisers import Rule
 
-STACKED_CPU_PARAMETERS = 200_000
-"""Largest head, in weights and biases, that is stacked on a CPU."""
+CPU_STACK_BYTES = 16_000_000
+"""Weights and running buffers that a stack may hold on a CPU: about what stays in its caches."""
+CUDA_STACK_BYTES = 4_000_000_000
+WIDEST = 20
+"""Most bundles in one stack: beyond, lanes are limited by their own arithmetic, and fewer workers have work."""
 SCORING_VALUES = 32_000_000
 """Frontier values that one scoring batch may hold."""
 
@@ -27,9 +32,8 @@ def decide(
     configuration: Configuration, feature_width: int, frontier: str, values: int, device: torch.device
 ) -> Recipe:
     """The recipe of a new bundle; values: how many the frontier holds per view."""
-    head = head_parameters(feature_width, configuration.non_linearities, configuration.outputs)
     on_gpu = device.type == "cuda"
-    stacked = configuration.unfrozen == 0 and (on_gpu or head <= STACKED_CPU_PARAMETERS)
+    stacked = configuration.unfrozen == 0 and (on_gpu or most_bundles(configuration, feature_width, device) > 0)
     scoring = max(16, min(4096, SCORING_VALUES // max(1, values)))
     if configuration.unfrozen:
         scoring = min(scoring, 256 if on_gpu else 32)
@@ -41,6 +45,17 @@ def decide(
         scoring_batch=scoring,
         frontier=frontier,
     )
+
+
+def most_bundles(configuration: Configuration, feature_width: int, device: torch.device) -> int:
+    """How many bundles of ten repeats a stack may hold; 0: not even one, its repeats are trained in turn."""
+    if configuration.unfrozen:
+        return 0
+    head = head_parameters(feature_width, configuration.non_linearities, configuration.outputs)
+    each = 4 * BUNDLE_SIZE * head * (1 + Rule.of(configuration).buffers_per_parameter)
+    if device.type == "cuda":
+        return max(1, min(WIDEST, CUDA_STACK_BYTES // each))
+    return min(WIDEST, CPU_STACK_BYTES // each)
 
 
 def device_name(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""The thin adapter between a bundle and Ray Tune: one trial is one bundle; actors are reused for the next."""
+"""The thin adapter between bundles and Ray Tune: a trial is one bundle or a stack; actors are reused for the next."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import ray
 import torch
 from ray.tune import Trainable
 
+from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import OrchError
-from orchestrator.store.leases import Lease
+from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.storage import LocalStorage
 from trainables.bundle import BundleRun, SupersededError, note_failure
 from trainables.places import Places
@@ -29,12 +30,12 @@ _bench: tuple[tuple[str, Places], Workbench] | None = None
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a trial is told; `over` is the number of the lease that the driver saw as free (0: none yet)."""
+    """What a trial is told; `over` are the numbers of the leases that the driver saw as free (0: none yet)."""
 
     study: str
     places: Places
-    work: Work
-    over: int
+    works: tuple[Work, ...]
+    over: tuple[int, ...]
     layer: str = ""
 
 
@@ -72,7 +73,7 @@ class StopFlag:
 
 
 class BundleTrial(Trainable):
-    """Trains one bundle in steps of about a second. Every failure is kept in the study; none reaches Ray."""
+    """Trains its bundles in steps of about a second. Every failure is kept in the study; none reaches Ray."""
 
     outcome: str
     run: BundleRun | None
@@ -107,29 +108,33 @@ class BundleTrial(Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self.assignment: Assignment = config["assignment"]
         self.flag = config["flag"]
-        self.bundle = str(self.assignment.work.key)
+        self.bundle = str(self.assignment.works[0].key)
         self.run = None
         self.outcome = ""
 
     def _open(self) -> None:
-        """Take the lease as the first act; a bundle that somebody else holds or finished is handed back."""
-        work = self.assignment.work
+        """Take the leases as the first act; bundles that somebody else holds or finished are left out."""
         bench = workbench(self.assignment.study, self.assignment.places)
-        if not owed_repeats(bench.storage, work):
-            self.outcome = "finished"
+        device = device_name(bench.device)
+        assigned = zip(self.assignment.works, self.assignment.over, strict=True)
+        owed = [(work, over) for work, over in assigned if owed_repeats(bench.storage, work)]
+        taken = concurrently(lambda one: Lease.take(bench.storage, one[0].key, one[1], device), owed)
+        held = [(work, lease) for (work, _), lease in zip(owed, taken, strict=True) if lease is not None]
+        if not held:
+            self.outcome = "busy" if owed else "finished"
             return
-        lease = Lease.take(bench.storage, work.key, self.assignment.over, device_name(bench.device))
-        if lease is None:
-            self.outcome = "busy"
-            return
+        works, leases = [work for work, _ in held], [lease for _, lease in held]
         try:
-            with lease.kept_alive():
-                self.run = BundleRun(bench, work, lease, self.assignment.layer)
+            with kept_alive(leases):
+                self.run = BundleRun(bench, works, leases, self.assignment.layer)
+        except SupersededError:
+            self.outcome = "superseded"
         except Exception as error:
             self.outcome = "failed"
-            with contextlib.suppress(OrchError):
-                note_failure(bench.storage, work.key, error, "exception", work.repeats)
-                lease.release({}, work.epochs)
+            for work, lease in held:
+                with contextlib.suppress(OrchError):
+                    note_failure(bench.storage, work.key, error, "exception", work.repeats)
+                    lease.release({}, work.epochs)
 
     def _advance(self, run: BundleRun) -> None:
         try:
@@ -137,7 +142,7 @@ class BundleTrial(Trainable):
                 run.stop()
                 self.outcome = "stopped"
                 return
-            with run.lease.kept_alive():
+            with kept_alive(run.leases):
                 if run.advance(REPORT_EVERY_S):
                     self.outcome = "finished"
         except SupersededError:

@@ -5,9 +5,11 @@ The flow here is the product's: samples → stored squares → network divided a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,9 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from orchestrator.store import layout
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import ENGINE, Configuration, parse_toml
+from orchestrator.store.schema import ENGINE, Configuration, parse_json, parse_toml
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.arrays import ChunkedArrays
@@ -81,6 +83,7 @@ class Workbench:
         self._manifest: pd.DataFrame | None = None
         self._partitions: dict[str, Partition] = {}
         self._configurations: dict[str, Configuration] = {}
+        self._facts: dict[tuple[str, int], BackboneFacts] = {}
         self._samples: dict[str, Samples] = {}
         self._networks: dict[str, nn.Module] = {}
         self._cuts: dict[str, list[Cut]] = {}
@@ -102,6 +105,10 @@ class Workbench:
                 )
             self._configurations[configuration_id] = found
         return self._configurations[configuration_id]
+
+    def remember(self, configurations: Iterable[Configuration]) -> None:
+        """Take configurations as stored that a plan describes before they are."""
+        self._configurations |= {configuration.id: configuration for configuration in configurations}
 
     def samples(self, configuration: Configuration, partition_id: str) -> Samples:
         """Laid out once per setting that changes them."""
@@ -187,9 +194,24 @@ class Workbench:
             self._materials[key] = self._opened(frozen)
         return self._materials[key]
 
+    def whole(self, frozen: Frozen) -> tuple[nn.Module, nn.Module | None]:
+        """images → frontier tensors, and frontier tensors → features; None where the frontier is the features."""
+        if frozen.configuration.unfrozen == 0:
+            return self._prefix([frozen]), None
+        division = self._division(frozen)
+        return division.prefix, division.suffix
+
     def facts(self, configuration: Configuration) -> BackboneFacts:
         """The backbone's size, without its weights."""
-        return _facts(configuration.backbone, configuration.image_size)
+        key = configuration.backbone, configuration.image_size
+        if key not in self._facts:
+            self._facts[key] = _read_facts(LocalStorage(self.places.cache), *key) or facts_of(key[0], "none", 0, key[1])
+        return self._facts[key]
+
+    def keep_facts(self, configuration: Configuration) -> None:
+        """Store them for workers that only train heads, which need not even import the libraries of networks then."""
+        path = _facts_path(configuration.backbone, configuration.image_size)
+        LocalStorage(self.places.cache).create(path, json.dumps(asdict(self.facts(configuration))).encode())
 
     def close(self) -> None:
         """Let go of networks and arrays, before another study or device."""
@@ -339,6 +361,13 @@ def _calibration_rows(samples: Samples) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(CALIBRATION_IMAGES, len(rows))).round().astype(np.int64)]
 
 
-@lru_cache(maxsize=32)
-def _facts(backbone: str, image_size: int) -> BackboneFacts:
-    return facts_of(backbone, "none", 0, image_size)
+def _facts_path(backbone: str, image_size: int) -> str:
+    libraries = [version(name) for name in ("torch", "torchvision", "timm")]
+    return f"facts/{short_hash([backbone, image_size, *libraries])}.json"
+
+
+def _read_facts(cache: Storage, backbone: str, image_size: int) -> BackboneFacts | None:
+    path = _facts_path(backbone, image_size)
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError, TypeError):
+        return BackboneFacts(**parse_json(cache.read(path), path))
+    return None

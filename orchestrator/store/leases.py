@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,24 +125,9 @@ class Lease:
         self.storage.replace(self.key.lease(self.number), self._content(done, of, released=False))
         return True
 
-    @contextlib.contextmanager
-    def kept_alive(self) -> Iterator[None]:
-        """Beat from a thread while something long is done that cannot renew the lease itself."""
-        ended = threading.Event()
-
-        def beat() -> None:
-            while not ended.wait(RENEW_EVERY_S):
-                with contextlib.suppress(StorageError):
-                    if not self.renew(self._done, self._of, force=True):
-                        return
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+    def beat_on(self) -> bool:
+        """Renew at once, with what was last said to be done; False when a successor exists."""
+        return self.renew(self._done, self._of, force=True)
 
     def release(self, done: Mapping[int, int], of: int) -> None:
         """Say that nobody works on the bundle any more, and drop the files of earlier leases."""
@@ -166,6 +151,26 @@ class Lease:
             "updated": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         return json.dumps(content).encode()
+
+
+@contextlib.contextmanager
+def kept_alive(leases: Sequence[Lease]) -> Iterator[None]:
+    """Beat from a thread while something long is done that cannot renew the leases itself."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        held = list(leases)
+        while held and not ended.wait(RENEW_EVERY_S):
+            with contextlib.suppress(StorageError):
+                held = [lease for lease in held if lease.beat_on()]
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _machine() -> str:

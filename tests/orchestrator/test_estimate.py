@@ -213,7 +213,7 @@ def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkey
 def test_rates_are_positive_and_wider_stacks_cost_more(search: Search) -> None:
     c = next(c for c in search.asked.configurations.values() if c.strategy == "extension")
     cpu = torch.device("cpu")
-    rates = [head_rate(c, 512, lanes, (64, {"train": 64, "valid": 16}), 64, cpu) for lanes in (1, 10)]
+    rates = [head_rate(c, 512, stack, (64, {"train": 64, "valid": 16}), 64, cpu) for stack in ((1, 1), (1, 10))]
     assert all(rate.step_s > 0 and rate.score_s > 0 for rate in rates)
     assert rates[1].checkpoint_bytes > 5 * rates[0].checkpoint_bytes
 

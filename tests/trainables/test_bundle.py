@@ -114,7 +114,7 @@ def test_lost_at_once_it_ends_in_the_same_bits(
         lease = Lease.take(other.storage, other.key(c), over, "cpu")
         assert lease is not None
         over = lease.number
-        if steps(BundleRun(bench, Work(other.key(c), REPEATS, 4), lease), int(generator.integers(4, 14))):
+        if steps(BundleRun(bench, [Work(other.key(c), REPEATS, 4)], [lease]), int(generator.integers(4, 14))):
             break
     finals = other.finals(c, 4)
     assert over > 2
@@ -153,7 +153,7 @@ def test_lost_among_the_final_records(
         learn(self, lanes, *rest)
 
     monkeypatch.setattr(HeadLearner, "__init__", noted)
-    run.lease.release({}, 3)
+    run.leases[0].release({}, 3)
     finals = other.train(c, REPEATS, 3)
     assert widths == [3]
     for repeat in REPEATS:
@@ -261,15 +261,15 @@ def test_the_first_record_of_a_repeat_wins(study: TinyStudy) -> None:
     c = study.configuration(lr=0.3)
     late = study.start(c, REPEATS, 3)
     steps(late, 3)
-    over = late.lease.number
+    over = late.leases[0].number
     lease = Lease.take(study.storage, study.key(c), over, "cpu")
     assert lease is not None
-    run = BundleRun(study.bench(), Work(study.key(c), REPEATS, 3), lease)
+    run = BundleRun(study.bench(), [Work(study.key(c), REPEATS, 3)], [lease])
     while not run.advance(60.0):
         pass
     names = study.storage.list(study.key(c).finals)
     before = {name: study.storage.read(f"{study.key(c).finals}/{name}") for name in names}
-    late.lease._renewed_at = -1e9
+    late.leases[0]._renewed_at = -1e9
     with pytest.raises(SupersededError, match="taken over"):
         late.advance(60.0)
     assert {name: study.storage.read(f"{study.key(c).finals}/{name}") for name in names} == before

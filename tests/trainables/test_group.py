@@ -95,22 +95,26 @@ def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, sel
     assert len(chosen) > 1, "else a fixed epoch would pass this test"
 
 
-def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench) -> None:
-    good, wild = study.configuration(lr=0.05), study.configuration(lr=1e37)
-    calm = run(group_of(study, bench, [(good, 0), (good, 1), (good, 2)]))
-    mixed = run(group_of(study, bench, [(good, 0), (wild, 1), (good, 2)]))
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench, n: int) -> None:
+    good, other, wild = (study.configuration(lr=lr, non_linearities=n) for lr in (0.05, 0.06, 1e37))
+    calm = run(group_of(study, bench, [(good, 0), (other, 0), (good, 1), (other, 1)]))
+    mixed = run(group_of(study, bench, [(good, 0), (wild, 0), (good, 1), (wild, 1)]))
     for lane in (0, 2):
         assert mixed.diverged[lane] == -1
         assert np.array_equal(mixed.history(lane).loss, calm.history(lane).loss)
         assert np.array_equal(mixed.history(lane).confusion, calm.history(lane).confusion)
         assert mixed.selected(lane)[0] == calm.selected(lane)[0]
         assert np.array_equal(mixed.selected(lane)[1], calm.selected(lane)[1])
-    assert mixed.diverged[1] == 1
-    assert mixed.history(1).loss.tolist() == calm.history(1).loss[:1].tolist(), "epoch 0 is all that counts of it"
-    assert mixed.selected(1)[0] == 0
+    assert (mixed.diverged[[1, 3]] >= 1).all()
+    for lane in (1, 3):
+        rows = len(mixed.history(lane).loss)
+        assert mixed.history(lane).loss[0].tolist() == calm.history(lane).loss[0].tolist()
+        assert rows == mixed.diverged[lane], "no epoch from the one on in which it diverged"
+        assert mixed.selected(lane)[0] == 0
+        assert np.isfinite(mixed.selected(lane)[1]).all()
     untrained = run(group_of(study, bench, [(good, 1)], epochs=0)).selected(0)[1]
-    assert np.allclose(mixed.selected(1)[1], untrained, atol=1e-3)
-    assert np.isfinite(mixed.selected(1)[1]).all()
+    assert np.allclose(mixed.selected(3)[1], untrained, atol=1e-3)
 
 
 @pytest.mark.parametrize("selection", ["loss", "accuracy"])

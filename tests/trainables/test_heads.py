@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from trainables.draws import dropout_masks, initial_layer, mask_keys
 from trainables.heads import Heads, head_parameters, layer_sizes, loss_gradient, losses, predictions
+from trainables.products import Outer
 
 CPU = torch.device("cpu")
-LANES, BATCH, WIDTH, SLOPE = (0, 3, 4), 6, 21, 0.2
+REPEATS, CONFIGURATIONS, BATCH, WIDTH, SLOPE = (0, 3, 4), 2, 6, 21, 0.2
 
 
 class _Mask(nn.Module):
@@ -25,29 +26,41 @@ class _Mask(nn.Module):
         return hidden * self.mask
 
 
-def heads_of(n: int, outputs: int, dropout: float = 0.3) -> Heads:
-    heads = Heads.initial(2, LANES, layer_sizes(WIDTH, n, outputs), SLOPE, dropout, CPU)
-    heads.weights = [weight.double() for weight in heads.weights]
-    heads.biases = [bias.double() for bias in heads.biases]
+def heads_of(n: int, outputs: int, dropout: float = 0.3, configurations: int = CONFIGURATIONS) -> Heads:
+    """In double precision; the lanes' weights differ, as they do after a step."""
+    heads = Heads.initial(2, REPEATS, configurations, layer_sizes(WIDTH, n, outputs), SLOPE, dropout, CPU)
+    noise = torch.Generator().manual_seed(3)
+    heads.weights = [w.double() + 0.1 * torch.randn(w.shape, generator=noise) for w in heads.weights]
+    heads.biases = [b.double() + 0.1 * torch.randn(b.shape, generator=noise) for b in heads.biases]
     return heads
 
 
 def masks_of(heads: Heads, dropout: float = 0.3) -> list[torch.Tensor]:
     return [
-        dropout_masks(mask_keys(2, LANES, 1, layer), 0, BATCH, width, dropout).double()
+        dropout_masks(mask_keys(2, REPEATS, 1, layer), 0, BATCH, width, dropout).double()
         for layer, width in enumerate(heads.hidden_widths)
     ]
 
 
 def sequential(heads: Heads, masks: list[torch.Tensor], lane: int) -> nn.Sequential:
     parts: list[nn.Module] = []
-    for layer, (weight, bias) in enumerate(zip(heads.weights, heads.biases, strict=True)):
-        linear = nn.Linear(*weight.shape[1:], dtype=torch.float64)
-        linear.weight.data, linear.bias.data = weight[lane].T.clone(), bias[lane, 0].clone()
+    layers = heads.layers_of(lane)
+    for layer, (weight, bias) in enumerate(layers):
+        linear = nn.Linear(*weight.shape, dtype=torch.float64)
+        linear.weight.data, linear.bias.data = weight.T.clone(), bias.clone()
         parts.append(linear)
-        if layer < len(heads.weights) - 1:
-            parts += [nn.LeakyReLU(heads.negative_slope), _Mask(masks[layer][lane])]
+        if layer < len(layers) - 1:
+            parts += [nn.LeakyReLU(heads.negative_slope), _Mask(masks[layer][lane // heads.configurations])]
     return nn.Sequential(*parts)
+
+
+def lane_of(gradient: torch.Tensor | Outer, heads: Heads, layer: int, lane: int) -> torch.Tensor:
+    """A lane's part of a gradient, as torch's linear layers shape it."""
+    dense = gradient.dense() if isinstance(gradient, Outer) else gradient
+    alike = [torch.zeros_like(w) for w in heads.weights], [torch.zeros_like(b) for b in heads.biases]
+    alike[isinstance(gradient, torch.Tensor)][layer][...] = dense
+    parts = Heads(*alike, heads.configurations, 0.0, 0.0).layers_of(lane)[layer]
+    return parts[0].T if isinstance(gradient, Outer) else parts[1]
 
 
 def by_definition(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
@@ -68,44 +81,52 @@ def test_forward_and_backward_equal_autograd(n: int, outputs: int, weighted: boo
     generator = torch.Generator().manual_seed(n)
     heads = heads_of(n, outputs)
     masks = masks_of(heads)
-    features = torch.randn(len(LANES), BATCH, WIDTH, generator=generator, dtype=torch.float64)
+    features = torch.randn(len(REPEATS), BATCH, WIDTH, generator=generator, dtype=torch.float64)
     classes = max(2, outputs)
-    targets = torch.randint(classes, (len(LANES), BATCH), generator=generator)
+    targets = torch.randint(classes, (len(REPEATS), BATCH), generator=generator)
     weights = torch.rand(classes, generator=generator, dtype=torch.float64) + 0.5 if weighted else None
     logits = heads.forward(features, masks)
-    gradients = heads.backward(loss_gradient(logits, targets, weights), to_features=True)
-    assert len(gradients) == len(heads.parameters) + 1
-    for lane in range(len(LANES)):
+    assert logits.shape == (len(REPEATS), CONFIGURATIONS, BATCH, outputs)
+    *gradients, to_features = heads.backward(loss_gradient(logits, targets, weights), to_features=True)
+    assert isinstance(to_features, torch.Tensor)
+    assert len(gradients) == len(heads.parameters)
+    back = torch.zeros_like(features)
+    for lane in range(len(REPEATS) * CONFIGURATIONS):
+        repeat, configuration = divmod(lane, CONFIGURATIONS)
         network = sequential(heads, masks, lane)
-        inputs = features[lane].clone().requires_grad_()
+        inputs = features[repeat].clone().requires_grad_()
         expected = network(inputs)
-        torch.testing.assert_close(logits[lane], expected.detach(), rtol=1e-12, atol=1e-12)
-        by_definition(expected, targets[lane], weights).backward()
+        torch.testing.assert_close(logits[repeat, configuration], expected.detach(), rtol=1e-12, atol=1e-12)
+        by_definition(expected, targets[repeat], weights).backward()
         linears = [part for part in network if isinstance(part, nn.Linear)]
         for layer, linear in enumerate(linears):
             assert linear.weight.grad is not None
-            torch.testing.assert_close(gradients[2 * layer][lane], linear.weight.grad.T, rtol=1e-10, atol=1e-12)
-            torch.testing.assert_close(gradients[2 * layer + 1][lane, 0], linear.bias.grad, rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(gradients[-1][lane], inputs.grad, rtol=1e-10, atol=1e-12)
+            found = lane_of(gradients[2 * layer], heads, layer, lane)
+            torch.testing.assert_close(found, linear.weight.grad, rtol=1e-10, atol=1e-12)
+            found = lane_of(gradients[2 * layer + 1], heads, layer, lane)
+            torch.testing.assert_close(found, linear.bias.grad, rtol=1e-10, atol=1e-12)
+        assert inputs.grad is not None
+        back[repeat] += inputs.grad
+    torch.testing.assert_close(to_features, back, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_scoring_is_the_network_without_dropout(outputs: int) -> None:
-    heads = heads_of(2, outputs)
+@pytest.mark.parametrize("n", [0, 2])
+def test_scoring_is_the_network_without_dropout(n: int, outputs: int) -> None:
+    heads = heads_of(n, outputs)
     ones = [torch.ones_like(mask) for mask in masks_of(heads)]
     shared = torch.randn(BATCH, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    own = shared.expand(len(LANES), -1, -1)
-    for lane in range(len(LANES)):
+    for lane in range(len(REPEATS) * CONFIGURATIONS):
         expected = sequential(heads, ones, lane)(shared).detach()
         torch.testing.assert_close(heads.score(shared)[lane], expected, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(heads.score(own)[lane], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_at_zero_the_slope_is_the_negative_one_as_in_torch() -> None:
-    heads = Heads([torch.zeros(1, 2, 1), torch.ones(1, 1, 1)], [torch.zeros(1, 1, 1), torch.zeros(1, 1, 1)], 0.2, 0.0)
+    heads = Heads([torch.zeros(1, 1, 2), torch.ones(1, 1, 1)], [torch.zeros(1, 1, 1)] * 2, 1, 0.2, 0.0)
     heads.forward(torch.ones(1, 1, 2), [torch.ones(1, 1, 1)])
-    gradients = heads.backward(torch.ones(1, 1, 1))
-    torch.testing.assert_close(gradients[0], torch.full((1, 2, 1), 0.2))
+    first = heads.backward(torch.ones(1, 1, 1, 1))[0]
+    assert isinstance(first, Outer)
+    torch.testing.assert_close(first.dense(), torch.full((1, 1, 2), 0.2))
 
 
 def test_layer_sizes() -> None:
@@ -113,19 +134,21 @@ def test_layer_sizes() -> None:
     assert layer_sizes(2048, 2, 3) == [(2048, 1024), (1024, 512), (512, 3)]
     assert layer_sizes(5, 3, 2) == [(5, 2), (2, 1), (1, 1), (1, 2)]
     assert head_parameters(2048, 0, 1) == 2049
-    heads = Heads.initial(0, (0,), layer_sizes(21, 2, 3), 0.1, 0.0, CPU)
-    assert head_parameters(21, 2, 3) == sum(tensor.numel() for tensor in heads.parameters)
+    heads = Heads.initial(0, (0,), 1, layer_sizes(21, 2, 3), 0.1, 0.0, CPU)
+    assert head_parameters(21, 2, 3) == sum(parameter.tensor.numel() for parameter in heads.parameters)
 
 
 def test_initial_layers_are_equal_for_equal_seed_repeat_and_shape() -> None:
-    one = Heads.initial(9, (0, 1, 7), layer_sizes(16, 1, 2), 0.1, 0.5, CPU)
-    other = Heads.initial(9, (7, 2), layer_sizes(16, 1, 5), 0.3, 0.0, CPU)
-    assert torch.equal(one.weights[0][2], other.weights[0][0]), "the first layers have one shape"
-    assert torch.equal(one.biases[0][2], other.biases[0][0])
+    one = Heads.initial(9, (0, 1, 7), 1, layer_sizes(16, 1, 2), 0.1, 0.5, CPU)
+    other = Heads.initial(9, (7, 2), 3, layer_sizes(16, 1, 5), 0.3, 0.0, CPU)
     weight, bias = initial_layer(9, 7, 0, 16, 8)
-    assert torch.equal(one.weights[0][2], torch.from_numpy(weight))
-    assert torch.equal(one.biases[0][2, 0], torch.from_numpy(bias))
-    assert not torch.equal(one.weights[0][0], one.weights[0][1])
+    assert torch.equal(one.layers_of(2)[0][0], torch.from_numpy(weight))
+    assert torch.equal(one.layers_of(2)[0][1], torch.from_numpy(bias))
+    for lane in range(3):
+        for mine, its in zip(one.layers_of(2)[0], other.layers_of(lane)[0], strict=True):
+            assert torch.equal(mine, its), "the first layers have one shape, and every configuration starts alike"
+    assert torch.equal(other.layers_of(0)[1][0], other.layers_of(2)[1][0])
+    assert not torch.equal(one.layers_of(0)[0][0], one.layers_of(1)[0][0])
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
@@ -135,11 +158,10 @@ def test_losses_and_predictions(outputs: int) -> None:
     targets = torch.randint(max(2, outputs), (50,), generator=generator)
     found = losses(logits, targets)
     assert found.shape == (2, 50)
-    assert found.dtype == torch.float64
     assert bool((found >= 0).all())
     for lane in range(2):
         expected = by_definition(logits[lane].double(), targets, None)
-        torch.testing.assert_close(found[lane].mean(), expected, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(found[lane].double().mean(), expected, rtol=1e-6, atol=1e-6)
         share = logits[lane, :, 0].sigmoid() > 0.5 if outputs == 1 else logits[lane].softmax(-1).argmax(-1)
         assert torch.equal(predictions(logits)[lane], share.long())
 
@@ -151,5 +173,5 @@ def test_enormous_logits_have_a_finite_loss(outputs: int) -> None:
         logits[..., 1] = -1e30
     found = losses(logits, torch.tensor([0, 1]))
     assert bool(found.isfinite().all())
-    gradient = loss_gradient(logits, torch.tensor([[0, 1]]), None)
+    gradient = loss_gradient(logits.unsqueeze(0), torch.tensor([[0, 1]]), None)
     assert bool(gradient.isfinite().all())

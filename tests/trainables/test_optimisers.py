@@ -1,4 +1,4 @@
-"""The optimisers take torch's steps, each lane at rates of its own."""
+"""The optimisers take torch's steps, each configuration at rates of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.optimisers import Optimiser, Rule
+from trainables.optimisers import Optimiser, Parameter, Rule
+from trainables.products import Outer
 
 LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
 SHAPES = ((4, 5), (1, 5), (3, 2, 2))
@@ -31,7 +32,7 @@ def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype
     generator = torch.Generator().manual_seed(0)
     stacked = [torch.randn(3, *shape, generator=generator, dtype=dtype) for shape in SHAPES]
     own = [[tensor[lane].clone().requires_grad_() for tensor in stacked] for lane in range(3)]
-    optimiser = Optimiser(rule_of(name), stacked, LR, MOMENTUM, decay)
+    optimiser = Optimiser(rule_of(name), [Parameter(tensor) for tensor in stacked], LR, MOMENTUM, decay)
     others = [reference(name, own[i], LR[i], MOMENTUM[i], decay[i]) for i in range(3)]
     for step in range(10):
         gradients = [torch.randn(tensor.shape, generator=generator, dtype=dtype) * 3.0**-step for tensor in stacked]
@@ -50,7 +51,11 @@ def test_a_lane_does_not_depend_on_its_neighbours(name: str) -> None:
     def trained(lanes: list[int]) -> torch.Tensor:
         start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1))[lanes]
         optimiser = Optimiser(
-            rule_of(name), [start], [LR[i] for i in lanes], [MOMENTUM[i] for i in lanes], [DECAY[i] for i in lanes]
+            rule_of(name),
+            [Parameter(start)],
+            [LR[i] for i in lanes],
+            [MOMENTUM[i] for i in lanes],
+            [DECAY[i] for i in lanes],
         )
         for step in range(5):
             gradient = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(step))[lanes]
@@ -70,7 +75,7 @@ def test_one_lane_takes_tensors_of_any_shape(name: str) -> None:
     plain = torch.ones(6)
     stacked = torch.ones(1, 6)
     for tensor in (plain, stacked):
-        optimiser = Optimiser(rule_of(name), [tensor], [0.1], [0.9], [0.01])
+        optimiser = Optimiser(rule_of(name), [Parameter(tensor)], [0.1], [0.9], [0.01])
         for _ in range(3):
             optimiser.step([torch.full_like(tensor, 0.5)])
     assert torch.equal(plain, stacked[0])
@@ -83,14 +88,36 @@ def test_the_state_is_all_in_the_buffers_and_the_step_count() -> None:
 
     for name in ("sgd", "adam", "adamw"):
         unbroken, broken = torch.ones(2, 3), torch.ones(2, 3)
-        one = Optimiser(rule_of(name), [unbroken], LR[:2], MOMENTUM[1:], DECAY[1:])
-        two = Optimiser(rule_of(name), [broken], LR[:2], MOMENTUM[1:], DECAY[1:])
+        one = Optimiser(rule_of(name), [Parameter(unbroken)], LR[:2], MOMENTUM[1:], DECAY[1:])
+        two = Optimiser(rule_of(name), [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
         for step in range(6):
             one.step([gradient(step)])
             if step == 3:
-                fresh = Optimiser(rule_of(name), [broken], LR[:2], MOMENTUM[1:], DECAY[1:])
+                fresh = Optimiser(rule_of(name), [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
                 for buffer, kept in zip(fresh.buffers, two.buffers, strict=True):
                     buffer.copy_(kept)
                 fresh.steps, two = two.steps, fresh
             two.step([gradient(step)])
         assert torch.equal(unbroken, broken), name
+
+
+@pytest.mark.parametrize("products", [3, 12], ids=["one by one", "batched"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("momentum", [[0.9, 0.9], [0.9, 0.0]], ids=["one momentum", "two"])
+def test_gradients_may_be_given_as_factors(name: str, momentum: list[float], products: int) -> None:
+    """Configurations lie side by side along axis 1, as in a head's first layer."""
+    generator = torch.Generator().manual_seed(4)
+    start = torch.randn(products, 6, 5, generator=generator)
+    both = [start.clone(), start.clone()]
+    optimisers = [
+        Optimiser(rule_of(name), [Parameter(tensor, axis=1, span=3)], [0.1, 0.01], momentum, [0.0, 0.02])
+        for tensor in both
+    ]
+    for _ in range(4):
+        left = torch.randn(products, 7, 6, generator=generator)
+        right = torch.randn(products, 7, 5, generator=generator)
+        optimisers[0].step([Outer(left, right)])
+        optimisers[1].step([torch.einsum("pbo,pbi->poi", left, right)])
+    torch.testing.assert_close(both[0], both[1], rtol=1e-4, atol=1e-5)
+    moved = (both[0] - start).abs().mean(dim=(0, 2))
+    assert float(moved[:3].min()) > 2 * float(moved[3:].max()), "the first three rows have ten times the rate"

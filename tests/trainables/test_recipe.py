@@ -9,7 +9,7 @@ import torch
 from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.schema import Recipe, parse_toml
-from trainables.recipe import STACKED_CPU_PARAMETERS, decide, device_name
+from trainables.recipe import CPU_STACK_BYTES, WIDEST, decide, device_name, most_bundles
 
 CPU = torch.device("cpu")
 
@@ -23,8 +23,18 @@ def test_small_heads_are_stacked_on_a_cpu_and_large_ones_are_not(study: TinyStud
     linear, deep = study.configuration(), study.configuration(non_linearities=1)
     assert decide(linear, 2048, "f", 2048, CPU).stacked
     assert not decide(deep, 2048, "f", 2048, CPU).stacked
-    assert decide(linear, STACKED_CPU_PARAMETERS - 1, "f", 1, CPU).stacked
-    assert not decide(linear, STACKED_CPU_PARAMETERS, "f", 1, CPU).stacked
+    largest = CPU_STACK_BYTES // 80  # ten repeats of a weight and its velocity, four bytes each
+    assert decide(linear, largest - 1, "f", 1, CPU).stacked
+    assert not decide(linear, largest, "f", 1, CPU).stacked
+
+
+def test_how_many_bundles_fit_in_a_stack(study: TinyStudy) -> None:
+    linear, adam = study.configuration(), study.configuration(optimiser="adam", momentum=0.0, beta1=0.9, beta2=0.99)
+    assert most_bundles(linear, 2048, CPU) == WIDEST
+    assert most_bundles(linear, 49_999, CPU) == 4
+    assert most_bundles(adam, 49_999, CPU) == 2, "Adam has two buffers"
+    assert most_bundles(study.configuration(non_linearities=1), 2048, CPU) == 0
+    assert most_bundles(study.configuration(unfrozen=1), 8, CPU) == 0
 
 
 def test_unfrozen_backbones_are_trained_in_turn(study: TinyStudy) -> None:

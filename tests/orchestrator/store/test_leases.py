@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.store import leases
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease
+from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease, kept_alive
 from orchestrator.store.storage import LocalStorage
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -259,7 +259,7 @@ def test_a_lease_beats_while_something_long_is_done(tmp_path: Path, monkeypatch:
     storage = LocalStorage(tmp_path)
     lease = Lease.take(storage, KEY, 0, "cpu")
     assert lease is not None
-    with lease.kept_alive():
+    with kept_alive([lease]):
         deadline = time.monotonic() + 5
         while lease.beat < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
