@@ -31,11 +31,12 @@ STAMP = VENV / "bootstrap.stamp"
 OLDEST = (3, 11)
 NEEDED_GB = 6.0
 """Of the packages unpacked: torch's Linux wheels bring the CUDA libraries."""
+BENCHMARKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("benchmarks/*.py"))
 CHECKS = (
     ("ruff check", ("ruff", "check")),
     ("ruff format", ("ruff", "format", "--check")),
     ("mypy", ("mypy",)),
-    ("mypy of scripts", ("mypy", ".ci/bootstrap.py", "docs/picture.py")),
+    ("mypy of scripts", ("mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", *BENCHMARKS)),
     ("pytest", ("pytest",)),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from dashboards.chart import Variant
+from dashboards.choice import Choice, Source, best_of_each
 from dashboards.markup import (
     METRIC_NAMES,
     backbone_text,
@@ -20,16 +20,10 @@ from dashboards.markup import (
 )
 from dashboards.palette import INK, MUTED, SPLIT_COLOURS, Spec, axis, layout
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Summary
+from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
-
-def best_members(summary: Summary, partition: str) -> list[ConfigurationSummary]:
-    """The first-ranked configuration of each strategy and backbone, best first."""
-    found: dict[tuple[str, str], ConfigurationSummary] = {}
-    for member in summary.configurations:
-        if member.partition == partition and member.rank is not None:
-            found.setdefault((member.configuration.strategy, member.configuration.backbone), member)
-    return list(found.values())
+SHOWN = 12
+"""Configurations whose repeats are drawn."""
 
 
 def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
@@ -76,30 +70,34 @@ def best_table(data: pd.DataFrame) -> str:
     )
 
 
-def repeats_data(members: Sequence[ConfigurationSummary], metric: Metric) -> pd.DataFrame:
-    """One row per member, split and repeat: place, configuration, split, repeat, value."""
+def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Repeats of the best configuration of each strategy and backbone, the first SHOWN, at their selected epochs.
+
+    Columns: place (0 is the best), strategy (with its depth), backbone, point, n, split, repeat, value.
+    """
     rows = []
+    members = best_of_each(source.members(choice), "strategy", "backbone")[:SHOWN]
     for place, member in enumerate(members):
         names = depth_text(member.depth), backbone_text(member.configuration.backbone)
         for split in ("train", "valid"):
-            score = member.score(metric, split)
+            score = member.score(choice.score, split)  # type: ignore[arg-type]
             for repeat, value in zip(member.with_result, score.values if score else (), strict=False):
-                rows.append((place, *names, point_text(member.configuration), split, repeat, float(value)))
-    return pd.DataFrame(rows, columns=["place", "strategy", "backbone", "point", "split", "repeat", "value"])
+                rows.append((place, *names, point_text(member.configuration), member.n, split, repeat, float(value)))
+    return pd.DataFrame(rows, columns=["place", "strategy", "backbone", "point", "n", "split", "repeat", "value"])
 
 
-def repeats_variant(members: Sequence[ConfigurationSummary], metric: Metric) -> Variant:
+def repeats_label(data: pd.DataFrame, choice: Choice) -> str:
+    """What a screen reader says."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    first = data[(data["place"] == 0) & (data["split"] == "valid")]
+    value = plus_minus(Statistic.of(first["value"].to_numpy()))
+    label = f"{name} of every repeat of the best configurations."
+    return label + (f" First: {first['strategy'].iloc[0]}, valid {value}, n = {len(first)}." if len(first) else "")
+
+
+def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Dots for repeats, a bar for mean ± std, per best configuration; train above, valid below."""
-    data = repeats_data(members, metric)
-    name = METRIC_NAMES[metric]
-    best = members[0]
-    label = f"{name} of every repeat of the best configurations. First: {depth_text(best.depth)}, "
-    label += f"valid {plus_minus(best.score(metric, 'valid'))}, n = {best.n}."
-    columns = ["strategy", "backbone", "point", "split", "repeat", "value"]
-    return Variant(repeats_figure(data, name), label, columns, data[columns].to_numpy(dtype=object).tolist())
-
-
-def repeats_figure(data: pd.DataFrame, name: str) -> Spec:
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
     traces: list[Spec] = []
     for split, shift in (("train", -0.16), ("valid", 0.16)):
         part = data[data["split"] == split]

@@ -2,116 +2,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.chart import Variant
-from dashboards.markup import METRIC_NAMES, depth_text, lr_text
+from dashboards.choice import BOTH, Choice, Source
+from dashboards.markup import METRIC_NAMES, lr_text
 from dashboards.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Curve
+from orchestrator.summary import ConfigurationSummary
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""
+ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
+COLUMNS = ["lr", "batch_size", "score", "series", "repeat", "epoch", "value", "std", "n"]
+_RIGHT = 500
+"""Number of the first axis on the right; plotly's axes are numbered."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A mean curve with its band, or a set of selected epochs; arrays are float64 [epochs + 1] or [repeats]."""
+
+    epoch: Floats
+    value: Floats
+    std: Floats
+    n: Floats
+    repeat: Floats
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One configuration: mean and std per epoch of train and valid, and each repeat's best epoch and valid value."""
+    """One configuration and one score: its series by name."""
 
     lr: float
     batch_size: int
-    train: Curve
-    valid: Curve
-    best_epochs: NDArray[np.float64]
-    best_values: NDArray[np.float64]
-    untrained: float
-    asked: int
-    diverged: int
+    score: str
+    series: dict[str, Line]
+
+    @property
+    def diverged(self) -> int:
+        """Repeats that have a selected epoch but no curve."""
+        return len(self.series["selected"].value) - int(np.nanmax(self.series["valid"].n))
 
 
-def curve_data(members: Sequence[ConfigurationSummary], metric: Metric) -> list[Panel]:
-    """One panel per configuration that has a finished repeat, by lr, then batch size."""
+def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Mean curves of every configuration of one backbone and depth that has a finished repeat; COLUMNS.
+
+    series: "train" and "valid", one row per epoch with mean, std (n − 1) and n; "selected", one row per repeat with a
+    result, at its selected epoch with its validation value; "untrained", the mean at epoch 0. By lr, then batch size.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for panel in curve_panels(source, choice):
+        for name, line in panel.series.items():
+            for column in ("epoch", "value", "std", "n", "repeat"):
+                columns[column].append(getattr(line, column))
+            for column, value in (("lr", panel.lr), ("batch_size", panel.batch_size), ("score", panel.score)):
+                columns[column].append(np.full(len(line.value), value))
+            columns["series"].append(np.full(len(line.value), name))
+    return pd.DataFrame({name: np.concatenate(parts) if parts else [] for name, parts in columns.items()})
+
+
+def curve_panels(source: Source, choice: Choice) -> list[Panel]:
+    """The same as panels, without a table in between."""
     panels = []
-    for member in members:
-        train, valid = member.curve(metric, "train"), member.curve(metric, "valid")
-        score, start = member.score(metric, "valid"), member.untrained(metric, "valid")
-        if train is None or valid is None or score is None or start is None or member.selected_epochs is None:
-            continue
-        settings = member.configuration
-        panels.append(
-            Panel(
-                settings.lr,
-                settings.batch_size,
-                train,
-                valid,
-                member.selected_epochs.values,
-                score.values,
-                start.mean,
-                member.asked,
-                member.diverged,
-            )
+    members = source.members(choice)
+    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id)):
+        for score in ON_TWO_AXES if choice.score == BOTH else (choice.score,):
+            series = _series(member, score)
+            if series:
+                panels.append(Panel(member.configuration.lr, member.configuration.batch_size, str(score), series))
+    return panels
+
+
+def _series(member: ConfigurationSummary, score: str) -> dict[str, Line]:
+    metric: Metric = score  # type: ignore[assignment]  # a key of METRIC_NAMES
+    chosen, start = member.score(metric, "valid"), member.untrained(metric, "valid")
+    curves = {split: member.curve(metric, split) for split in ("train", "valid")}
+    if chosen is None or start is None or member.selected_epochs is None or None in curves.values():
+        return {}
+    series = {}
+    for split, curve in curves.items():
+        assert curve is not None
+        many = np.full(len(curve.mean), np.nan)
+        series[split] = Line(
+            np.arange(len(curve.mean), dtype=float),
+            curve.mean,
+            curve.std,
+            np.full(len(curve.mean), float(curve.n)),
+            many,
         )
-    return sorted(panels, key=lambda panel: (panel.lr, panel.batch_size))
+    none = np.full(len(chosen.values), np.nan)
+    repeats = np.array(member.with_result, dtype=float)
+    series["selected"] = Line(member.selected_epochs.values, chosen.values, none, none, repeats)
+    one = np.full(1, np.nan)
+    series["untrained"] = Line(np.zeros(1), np.array([start.mean]), one, one, one)
+    return series
 
 
-def curve_variant(panels: Sequence[Panel], metric: Metric, depth: tuple[str, int, int]) -> Variant:
-    """The figure without its bands: the page's script draws them from the lines, which halves the page."""
-    name = METRIC_NAMES[metric]
-    label = f"Mean {name.lower()} of train and valid by epoch for {len(panels)} configurations, {depth_text(depth)}."
-    columns = ["lr", "batch size", "epoch", "train mean", "train std", "valid mean", "valid std", "n"]
-    spec = curve_figure(panels, metric)
-    lines = [trace for trace in spec["data"] if trace.get("fill") is None]
-    return Variant({**spec, "data": lines}, label, columns, None)
+def panels_of(data: pd.DataFrame) -> list[Panel]:
+    """The table's rows, panel by panel, in its order."""
+    if data.empty:
+        return []
+    keys = data[["lr", "batch_size", "score", "series"]].to_numpy(dtype=object)
+    changed = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
+    numbers = {name: data[name].to_numpy(dtype=float) for name in ("epoch", "value", "std", "n", "repeat")}
+    found: dict[tuple[Any, ...], dict[str, Line]] = {}
+    for first, last in zip([0, *changed], [*changed, len(keys)], strict=True):
+        part = {name: values[first:last] for name, values in numbers.items()}
+        found.setdefault(tuple(keys[first, :3]), {})[keys[first, 3]] = Line(**part)
+    return [
+        Panel(float(lr), int(batch), str(score), series)
+        for (lr, batch, score), series in found.items()
+        if {"train", "valid", "selected"} <= series.keys()
+    ]
 
 
-def curve_figure(panels: Sequence[Panel], metric: Metric) -> Spec:
-    """All panels share both axes; what has one colour in a panel is one trace."""
-    lrs, batches = sorted({panel.lr for panel in panels}), sorted({panel.batch_size for panel in panels})
-    height, top, bottom = PANEL_HEIGHT * len(lrs) + 78, 30, 48
-    spec = layout(height, margin={"l": 92, "r": 8, "t": top, "b": bottom})
+def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """All panels share both axes; with BOTH the accuracy has an axis of its own on the right."""
+    return panels_figure(panels_of(data))
+
+
+def panels_figure(panels: list[Panel], bands: bool = True) -> Spec:
+    """The drawing itself; without its bands where the reader has means and deviations and can draw them."""
+    scores = list(dict.fromkeys(panel.score for panel in panels))
+    by_place = {(panel.lr, panel.batch_size, panel.score): panel for panel in panels}
+    points = sorted({(panel.lr, panel.batch_size) for panel in panels})
+    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
+    top, bottom, right = 30, 48, 8 if len(scores) < 2 else 46
+    height = PANEL_HEIGHT * max(1, len(lrs)) + top + bottom
+    spec = layout(height, margin={"l": 92, "r": right, "t": top, "b": bottom}, dragmode="zoom")
     traces: list[Spec] = []
     notes: list[Spec] = []
-    low, high = _limits(panels, metric)
-    last = max(len(panel.valid.mean) - 1 for panel in panels)
-    gap_x, gap_y = 0.12 / max(len(batches), 1), 0.14 / max(len(lrs), 1)
-    for number, panel in enumerate(panels):
-        row, column = lrs.index(panel.lr), batches.index(panel.batch_size)
+    last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
+    limits = {score: _limits([panel for panel in panels if panel.score == score]) for score in scores}
+    gap_x, gap_y = (0.12 if len(scores) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
+    for number, (lr, batch) in enumerate(points):
+        row, column = lrs.index(lr), batches.index(batch)
         suffix = "" if number == 0 else str(number + 1)
         x = [column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2]
         y = [1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2]
-        below = not any(p.batch_size == panel.batch_size and p.lr > panel.lr for p in panels)
-        left = not any(p.lr == panel.lr and p.batch_size < panel.batch_size for p in panels)
+        below = not any(b == batch and other > lr for other, b in points)
+        quiet = {"automargin": False, "mirror": True, "showline": True}
         spec[f"xaxis{suffix}"] = axis(
             domain=x,
             anchor=f"y{suffix}",
             range=[-0.02 * last, 1.02 * last],
             showticklabels=below,
             nticks=5,
-            automargin=False,
-            mirror=True,
-            showline=True,
             title={"text": "epoch" if below else "", "font": {"size": 11}, "standoff": 4},
+            **quiet,
         )
-        spec[f"yaxis{suffix}"] = axis(
-            domain=y,
-            anchor=f"x{suffix}",
-            range=[low, high],
-            showticklabels=left,
-            nticks=4,
-            automargin=False,
-            mirror=True,
-            showline=True,
-        )
+        for place, score in enumerate(scores):
+            name = suffix if place == 0 else str(_RIGHT + number)
+            edge = not any(a == lr and (b < batch if place == 0 else b > batch) for a, b in points)
+            spec[f"yaxis{name}"] = axis(
+                anchor=f"x{suffix}", range=limits[score], showticklabels=edge, nticks=4, domain=y, **quiet
+            )
+            if place:
+                spec[f"yaxis{name}"] |= {
+                    "overlaying": f"y{suffix}",
+                    "side": "right",
+                    "showgrid": False,
+                    "tickmode": "auto",
+                }
+            if number:
+                spec[f"yaxis{name}"]["matches"] = "y" if place == 0 else f"y{_RIGHT}"
+            panel = by_place.get((lr, batch, score))
+            if panel is None:
+                continue
+            traces.extend(_panel_traces(panel, f"x{suffix}", f"y{name}", place, bands))
+            if place == 0:
+                notes.append(_note(_count(panel), x[1], y[1], "right", "top", 10))
         if number:
-            spec[f"xaxis{suffix}"]["matches"], spec[f"yaxis{suffix}"]["matches"] = "x", "y"
-        traces.extend(_panel_traces(panel, suffix))
-        notes.append(_note(f"n = {panel.valid.n}", x[1], y[1], "right", "top", 10))
-        if panel.diverged:
-            notes[-1]["text"] += f"<br>{panel.diverged} diverged"
+            spec[f"xaxis{suffix}"]["matches"] = "x"
     for column, batch in enumerate(batches):
         notes.append(_note(f"batch {batch}", (column + 0.5) / len(batches), 1, "center", "bottom", 12, 6))
     for row, lr in enumerate(lrs):
@@ -120,20 +189,28 @@ def curve_figure(panels: Sequence[Panel], metric: Metric) -> Spec:
     return {"data": traces, "layout": {**spec, "annotations": notes}}
 
 
-def _panel_traces(panel: Panel, suffix: str) -> list[Spec]:
-    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+def _count(panel: Panel) -> str:
+    n = panel.series["valid"].n
+    most, fewest = int(np.nanmax(n)), int(np.nanmin(n))
+    shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
+    return shown + (f"<br>{panel.diverged} diverged" if panel.diverged else "")
+
+
+def _panel_traces(panel: Panel, x: str, y: str, place: int, with_bands: bool) -> list[Spec]:
+    axes = {"xaxis": x, "yaxis": y}
     lines: list[Spec] = []
     bands: list[Spec] = []
-    for split, curve in (("train", panel.train), ("valid", panel.valid)):
+    name = METRIC_NAMES[panel.score].lower()  # type: ignore[index]
+    for split in ("train", "valid"):
+        curve = panel.series[split]
         colour, band, dash = SPLIT_COLOURS[split]
-        epochs = np.arange(len(curve.mean))
-        if np.isfinite(curve.std).all():
+        if with_bands and np.isfinite(curve.std).all():
             bands.append(
                 {
                     "type": "scatter",
                     "mode": "lines",
-                    "x": np.concatenate([epochs, epochs[::-1]]),
-                    "y": np.concatenate([curve.mean + curve.std, (curve.mean - curve.std)[::-1]]),
+                    "x": np.concatenate([curve.epoch, curve.epoch[::-1]]),
+                    "y": np.concatenate([curve.value + curve.std, (curve.value - curve.std)[::-1]]),
                     "fill": "toself",
                     "fillcolor": band,
                     "line": {"width": 0, "color": band},
@@ -148,42 +225,64 @@ def _panel_traces(panel: Panel, suffix: str) -> list[Spec]:
                 "name": split,
                 "x0": 0,
                 "dx": 1,
-                "y": curve.mean,
-                "line": {"color": colour, "width": 1.7, "dash": dash},
+                "y": curve.value,
+                "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
                 "customdata": curve.std,
-                "meta": {"split": split, "band": band, "point": [lr_text(panel.lr), panel.batch_size], "n": curve.n},
-                "hovertemplate": f"{split} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
+                "meta": {
+                    "split": split,
+                    "band": band,
+                    "point": [lr_text(panel.lr), panel.batch_size],
+                    "score": panel.score,
+                    "n": _runs(curve.n),
+                },
+                "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
                 **axes,
             }
         )
+    chosen = panel.series["selected"]
     dots = {
         "type": "scatter",
         "mode": "markers",
         "name": "best of a repeat",
-        "x": panel.best_epochs,
-        "y": panel.best_values,
-        "marker": {"size": 6, "color": PAPER, "line": {"color": INK, "width": 1.3}},
-        "hovertemplate": "best of a repeat: valid %{y:.4f}, epoch %{x}<extra></extra>",
+        "x": chosen.epoch,
+        "y": chosen.value,
+        "marker": {
+            "size": 6,
+            "color": PAPER,
+            "line": {"color": INK, "width": 1.3},
+            "symbol": "circle" if place == 0 else "diamond",
+        },
+        "hovertemplate": f"best of a repeat: valid {name} %{{y:.4f}}, epoch %{{x}}<extra></extra>",
         **axes,
     }
     return [*bands, *lines, dots]
 
 
-def _limits(panels: Sequence[Panel], metric: Metric) -> tuple[float, float]:
+def _runs(n: Floats) -> list[list[int]]:
+    """[first epoch, n] wherever n changes."""
+    changed = [0, *(np.flatnonzero(np.diff(n)) + 1)]
+    return [[int(place), int(n[place])] for place in changed]
+
+
+def _limits(panels: list[Panel]) -> list[float]:
     """One range for all panels; a loss is 0 or more, and one that runs away is cut at 2.5 times the untrained."""
-    values = np.concatenate([np.concatenate([*_edges(p.train), *_edges(p.valid), p.best_values]) for p in panels])
+    values = np.concatenate([edge for panel in panels for edge in _edges(panel)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    if metric == "loss":
-        high = min(high, 2.5 * max(panel.untrained for panel in panels))
+    is_loss = panels[0].score == "loss"
+    if is_loss:
+        high = min(high, 2.5 * max(float(panel.series["untrained"].value[0]) for panel in panels))
     margin = 0.06 * max(high - low, 1e-6)
     # mean − std of a loss can lie below zero, where no loss is
-    return (max(0.0, low - margin) if metric == "loss" else low - margin), high + margin
+    return [max(0.0, low - margin) if is_loss else low - margin, high + margin]
 
 
-def _edges(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper edge of a band; the mean itself where n < 2."""
-    std = np.nan_to_num(curve.std)
-    return curve.mean - std, curve.mean + std
+def _edges(panel: Panel) -> list[Floats]:
+    """Lower and upper edge of both bands (the mean itself where n < 2), and the selected values."""
+    found = [panel.series["selected"].value]
+    for split in ("train", "valid"):
+        curve, std = panel.series[split].value, np.nan_to_num(panel.series[split].std)
+        found += [curve - std, curve + std]
+    return found
 
 
 def _note(content: str, x: float, y: float, across: str, down: str, size: int, shift: int = 0) -> Spec:

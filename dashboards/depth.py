@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dashboards.chart import Variant
+from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, point_text
 from dashboards.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
-from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary
 
 Setting = Literal["non_linearities", "unfrozen"]
 NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}
 
 
-def depth_data(members: Sequence[ConfigurationSummary], setting: Setting, metric: Metric) -> pd.DataFrame:
+def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame:
     """One row per value of `setting` (the other at 0): its best-ranked configuration's scores and its untrained ones.
 
     Columns: value, point, n, and mean and std of train, valid and untrained (valid at epoch 0).
     """
+    members, metric = source.members(choice), choice.score
     other = "unfrozen" if setting == "non_linearities" else "non_linearities"
     best: dict[int, ConfigurationSummary] = {}
     for member in sorted((m for m in members if m.rank is not None), key=lambda m: m.rank or 0):
@@ -32,9 +31,9 @@ def depth_data(members: Sequence[ConfigurationSummary], setting: Setting, metric
     for value, member in sorted(best.items()):
         row: dict[str, object] = {"value": value, "point": point_text(member.configuration), "n": member.n}
         for name, statistic in (
-            ("train", member.score(metric, "train")),
-            ("valid", member.score(metric, "valid")),
-            ("untrained", member.untrained(metric, "valid")),
+            ("train", member.score(metric, "train")),  # type: ignore[arg-type]
+            ("valid", member.score(metric, "valid")),  # type: ignore[arg-type]
+            ("untrained", member.untrained(metric, "valid")),  # type: ignore[arg-type]
         ):
             row[f"{name}_mean"] = statistic.mean if statistic else np.nan
             row[f"{name}_std"] = statistic.std if statistic else np.nan
@@ -42,13 +41,15 @@ def depth_data(members: Sequence[ConfigurationSummary], setting: Setting, metric
     return pd.DataFrame(rows)
 
 
-def depth_variant(data: pd.DataFrame, setting: Setting, metric: Metric) -> Variant:
-    name = METRIC_NAMES[metric]
-    label = f"{name} against {NAMES[setting]}, {len(data)} values, with the band of the untrained network."
-    return Variant(depth_figure(data, setting, name), label, list(data.columns), data.to_numpy(dtype=object).tolist())
+def depth_label(data: pd.DataFrame, choice: Choice, setting: Setting) -> str:
+    """What a screen reader says."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    return f"{name} against {NAMES[setting]}, {len(data)} values, with the band of the untrained network."
 
 
-def depth_figure(data: pd.DataFrame, setting: Setting, name: str) -> Spec:
+def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
+    """Mean ± standard deviation of train and valid, and the band of the untrained network in grey."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
     values = data["value"].to_numpy(dtype=float)
     low = (data["untrained_mean"] - data["untrained_std"].fillna(0)).to_numpy()
     high = (data["untrained_mean"] + data["untrained_std"].fillna(0)).to_numpy()

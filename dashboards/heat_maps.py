@@ -3,72 +3,114 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from dashboards.chart import Variant
-from dashboards.markup import METRIC_NAMES, depth_text, lr_text
+from dashboards.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
+from dashboards.markup import depth_text, lr_text
 from dashboards.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.summary import ConfigurationSummary, Statistic
 
-VALUES: dict[str, str] = {**{str(key): name for key, name in METRIC_NAMES.items()}, "epoch": "Best epoch"}
-"""What a heat map may show, by key."""
+COLUMNS = ["strategy", "non_linearities", "unfrozen", "lr", "batch_size", "mean", "std", "n", "asked", "low", "high"]
 
 
-def heat_data(members: Sequence[ConfigurationSummary], key: str) -> pd.DataFrame:
-    """One row per configuration: depth, lr, batch_size, mean, std, n, asked; of valid, NaN without a result."""
+class Point(NamedTuple):
+    lr: float
+    batch_size: int
+    mean: float
+    std: float
+    n: int
+    asked: int
+
+
+def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per configuration of one backbone; COLUMNS. Validation, at the selected epoch; NaN without a result.
+
+    low and high are the least and the largest value of the chosen quantity over all depths: one scale for all maps of a
+    backbone, so that they can be compared.
+    """
     rows = []
-    for member in members:
-        statistic = _statistic(member, key) or Statistic.of(np.zeros(0))
+    for member in source.members(replace(choice, depth=None)):
+        statistic = _statistic(member, choice.score) or Statistic.of(np.zeros(0))
         settings = member.configuration
         scores = statistic.mean, statistic.std, statistic.n
-        rows.append((member.depth, settings.lr, settings.batch_size, *scores, member.asked))
-    return pd.DataFrame(rows, columns=["depth", "lr", "batch_size", "mean", "std", "n", "asked"])
+        rows.append((*member.depth, settings.lr, settings.batch_size, *scores, member.asked))
+    data = pd.DataFrame(rows, columns=COLUMNS[:-2]).sort_values(["unfrozen", "non_linearities", "lr", "batch_size"])
+    data["low"], data["high"] = heat_limits(_points(data), choice.quantity)
+    return heat_part(data, choice)
 
 
-def heat_range(data: pd.DataFrame) -> tuple[float, float]:
-    """Lowest and highest mean: one scale for all maps of a backbone, so that they can be compared."""
-    means = data["mean"].to_numpy(dtype=float)
-    means = means[np.isfinite(means)]
-    return (float(means.min()), float(means.max())) if len(means) else (0.0, 1.0)
+def heat_part(data: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """The rows of the chosen depth, by lr, then batch size, as `heat_data` sorts them."""
+    if choice.depth is None:
+        return data
+    strategy, non_linearities, unfrozen = choice.depth
+    here = (data["non_linearities"].to_numpy() == non_linearities) & (data["unfrozen"].to_numpy() == unfrozen)
+    part: pd.DataFrame = data[here & (data["strategy"].to_numpy() == strategy)]
+    return part
 
 
-def heat_variant(data: pd.DataFrame, key: str, depth: tuple[str, int, int], limits: tuple[float, float]) -> Variant:
-    """The map of one depth; `data` may hold others."""
-    part = data[data["depth"] == depth].sort_values(["lr", "batch_size"])
-    best = _best(part, key)
-    label = f"Heat map of validation {VALUES[key].lower()} by learning rate and batch size, {depth_text(depth)}."
+def heat_points(source: Source, choice: Choice) -> dict[Depth, list[Point]]:
+    """The points of every depth of a backbone, in the order of `heat_data`, without a table in between."""
+    found: dict[Depth, list[Point]] = {}
+    for member in source.members(replace(choice, depth=None)):
+        score, settings = _statistic(member, choice.score), member.configuration
+        known = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
+        found.setdefault(member.depth, []).append(Point(settings.lr, settings.batch_size, *known, member.asked))
+    return {depth: sorted(found[depth]) for depth in sorted(found, key=lambda depth: (depth[2], depth[1]))}
+
+
+def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, float]:
+    """Least and largest value, of points that have one."""
+    values = [float(getattr(point, quantity)) for point in points]
+    values = [value for value in values if math.isfinite(value)]
+    return (min(values), max(values)) if values else (0.0, 1.0)
+
+
+def heat_label(points: Sequence[Point], choice: Choice) -> str:
+    """What a screen reader says."""
+    name = f"{QUANTITIES[choice.quantity]} of validation {SCORES[choice.score].lower()}"
+    label = f"Heat map of the {name} by learning rate and batch size"
+    label += f", {depth_text(choice.depth)}." if choice.depth else "."
+    best = _best(points, choice)
     if best is not None:
         label += f" Best mean {best.mean:.3f} at lr {lr_text(best.lr)}, batch {best.batch_size}."
-    rows = [
-        [lr_text(row.lr), int(row.batch_size), row.mean, row.std, int(row.n), int(row.asked)] for row in _points(part)
-    ]
-    columns = ["lr", "batch size", f"{VALUES[key]}, mean", "std", "n", "asked"]
-    return Variant(heat_figure(part, key, limits), label, columns, rows)
+    return label
 
 
-def heat_figure(part: pd.DataFrame, key: str, limits: tuple[float, float]) -> Spec:
+def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Rows lr, columns batch size; points not in the grid stay blank, those without a result say so."""
-    lrs, batches = sorted(part["lr"].unique()), sorted(part["batch_size"].unique())
+    limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else (0.0, 1.0)
+    return points_figure(_points(data), limits, choice)
+
+
+def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: Choice) -> Spec:
+    """The drawing itself."""
+    lrs, batches = sorted({point.lr for point in points}), sorted({point.batch_size for point in points})
     z = np.full((len(lrs), len(batches)), np.nan)
     shown = [["" for _ in batches] for _ in lrs]
-    details = [[["", "", ""] for _ in batches] for _ in lrs]
-    digits = 1 if key == "epoch" else 3
+    details = [["" for _ in batches] for _ in lrs]
+    digits = 1 if choice.score == EPOCH else 3
     notes = []
-    for row in _points(part):
-        at, of = lrs.index(row.lr), batches.index(row.batch_size)
-        z[at, of] = row.mean
-        shown[at][of] = f"{row.mean:.{digits}f}" if math.isfinite(row.mean) else ""
-        if row.n == 0:
-            notes.append({"x": of, "y": at, "text": f"0/{row.asked}", "showarrow": False, "font": {"color": MUTED}})
-        elif row.n < row.asked:
-            shown[at][of] += f"<br>n {row.n}/{row.asked}"
-        std = f"{row.std:.{digits}f}" if math.isfinite(row.std) else "–"
-        details[at][of] = [std, f"{row.n} of {row.asked}", f"lr {lr_text(row.lr)}, batch {row.batch_size}"]
-    scale = HEAT[::-1] if _lower_is_better(key) else HEAT
+    for point in points:
+        at, of = lrs.index(point.lr), batches.index(point.batch_size)
+        value = float(getattr(point, choice.quantity)) if point.n else math.nan
+        z[at, of] = value
+        if math.isfinite(value):
+            shown[at][of] = f"{value:.{digits}f}" if choice.quantity != "n" else f"{point.n}"
+        if point.n == 0:
+            notes.append({"x": of, "y": at, "text": f"0/{point.asked}", "showarrow": False, "font": {"color": MUTED}})
+        elif point.n < point.asked:
+            share = f"{point.n}/{point.asked}"
+            shown[at][of] = share if choice.quantity == "n" else f"{shown[at][of]}<br>n {share}"
+        std = f" ± {point.std:.{digits + 1}f}" if math.isfinite(point.std) else ""
+        score = f"{SCORES[choice.score]} {point.mean:.{digits + 1}f}{std}<br>n = {point.n} of {point.asked}"
+        details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
+    scale = HEAT[::-1] if _darker_is_less(choice) else HEAT
     trace = {
         "type": "heatmap",
         "z": z,
@@ -80,13 +122,12 @@ def heat_figure(part: pd.DataFrame, key: str, limits: tuple[float, float]) -> Sp
         "showscale": False,
         "xgap": 2,
         "ygap": 2,
-        "customdata": details,
-        "hovertemplate": "%{customdata[2]}<br>"
-        + f"{VALUES[key]} %{{z:.4f}} ± %{{customdata[0]}}<br>n = %{{customdata[1]}}<extra></extra>",
+        "text": details,
+        "hovertemplate": "%{text}<extra></extra>",
         "hoverongaps": False,
     }
     shapes = []
-    best = _best(part, key)
+    best = _best(points, choice)
     if best is not None:
         x, y = batches.index(best.batch_size), lrs.index(best.lr)
         shown[y][x] = f"<b>{shown[y][x]}</b>"
@@ -116,11 +157,10 @@ def heat_figure(part: pd.DataFrame, key: str, limits: tuple[float, float]) -> Sp
         autorange="reversed",
         fixedrange=True,
     )
-    height = 64 + 42 * len(lrs)
     return {
         "data": [trace, words],
         "layout": layout(
-            height,
+            64 + 42 * len(lrs),
             xaxis=across,
             yaxis=down,
             shapes=shapes,
@@ -142,44 +182,38 @@ def text_colours(z: np.ndarray, limits: tuple[float, float], scale: Sequence[str
     return ["#000000" if light > 0.179 else "#ffffff" for light in linear @ (0.2126, 0.7152, 0.0722)]
 
 
-def heat_legend(key: str, limits: tuple[float, float]) -> str:
-    """The scale as HTML, from worse to better (or from early to late)."""
-    low, high = limits if not _lower_is_better(key) else limits[::-1]
-    digits = 1 if key == "epoch" else 3
-    ends = ("early", "late") if key == "epoch" else ("worse", "better")
+def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
+    """The scale as HTML, from its light end to its dark one."""
+    low, high = limits
+    if _darker_is_less(choice):
+        low, high = high, low
+    digits = 0 if choice.quantity == "n" else 1 if choice.score == EPOCH else 3
+    ends = ("early", "late") if choice.score == EPOCH else ("worse", "better")
+    if choice.quantity != "mean":
+        ends = ("less", "more")
     return (
         f'<p class="legend"><span>{ends[0]} {low:.{digits}f}</span><span class="ramp" aria-hidden="true"></span>'
         f"<span>{high:.{digits}f} {ends[1]}</span></p>"
     )
 
 
-class _Point(NamedTuple):
-    depth: tuple[str, int, int]
-    lr: float
-    batch_size: int
-    mean: float
-    std: float
-    n: int
-    asked: int
+def _points(data: pd.DataFrame) -> list[Point]:
+    return [Point(*row) for row in zip(*(data[name].tolist() for name in Point._fields), strict=True)]
 
 
-def _points(part: pd.DataFrame) -> list[_Point]:
-    return [_Point(*values) for values in part[list(_Point._fields)].itertuples(index=False, name=None)]
-
-
-def _statistic(member: ConfigurationSummary, key: str) -> Statistic | None:
-    if key == "epoch":
+def _statistic(member: ConfigurationSummary, score: str) -> Statistic | None:
+    if score == EPOCH:
         return member.selected_epochs
-    return next((member.score(metric, "valid") for metric in METRIC_NAMES if metric == key), None)
+    return member.score(score, "valid")  # type: ignore[arg-type]  # a key of SCORES
 
 
-def _lower_is_better(key: str) -> bool:
-    return key == "loss"
+def _darker_is_less(choice: Choice) -> bool:
+    return choice.score == "loss" and choice.quantity == "mean"
 
 
-def _best(part: pd.DataFrame, key: str) -> _Point | None:
-    """The best mean among configurations whose repeats are all done; an epoch has no better or worse."""
-    whole = [point for point in _points(part) if point.n == point.asked and math.isfinite(point.mean)]
-    if key == "epoch" or not whole:
+def _best(points: Sequence[Point], choice: Choice) -> Point | None:
+    """The best mean among configurations whose repeats are all done; an epoch and a spread have no better or worse."""
+    whole = [point for point in points if point.n == point.asked and math.isfinite(point.mean)]
+    if choice.score == EPOCH or choice.quantity != "mean" or not whole:
         return None
-    return min(whole, key=lambda point: point.mean if _lower_is_better(key) else -point.mean)
+    return min(whole, key=lambda point: point.mean if choice.score == "loss" else -point.mean)

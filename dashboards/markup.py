@@ -43,6 +43,17 @@ def plus_minus(statistic: Statistic | None, digits: int = 3) -> str:
     return f"{statistic.mean:.{digits}f} ± {statistic.std:.{digits}f}"
 
 
+def duration(seconds: float) -> str:
+    """A time for reading, in the two largest units: 45 s, 12 min, 3 h 5 min, 2 d 4 h; a dash where there is none."""
+    if not math.isfinite(seconds):
+        return "–"
+    whole = max(0, round(seconds))
+    for unit, name, below, lower in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= 2 * unit:
+            return f"{whole // unit} {name} {whole % unit // below} {lower}"
+    return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
+
+
 def lr_text(lr: float) -> str:
     """A learning rate as it would be typed: 1e-3, 2.5e-4."""
     mantissa, exponent = f"{lr:.6e}".split("e")

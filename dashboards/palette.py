@@ -2,7 +2,7 @@
 
 Figures are drawn in the light colours; the page's script exchanges each for its dark counterpart. Train and valid are
 blue and vermilion after Okabe and Ito (2008), apart for every common colour blindness, and differ in dash as well. The
-heat scale is ordered by lightness alone.
+heat scale is ordered by lightness alone. Series that are told apart by colour have a dash or a mark of their own too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ VALID_BAND = "rgba(189,79,20,0.18)"
 UNTRAINED = "#6f7780"
 UNTRAINED_BAND = "rgba(111,119,128,0.16)"
 HEAT = ("#f3eee2", "#d5dfd8", "#a5c4c6", "#6a9db4", "#39729b", "#1c4775")
+SERIES = (TRAIN, VALID, "#1b7a58", "#85509a", "#7d6400", "#b8397a", "#0d7787", "#545d68")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+STRATEGY_MARKS = {"straightforward": "circle", "extension": "square", "unfreezing": "diamond"}
+STRATEGY_COLOURS = dict(zip(STRATEGY_MARKS, ("#85509a", "#1b7a58", VALID), strict=True))
 
 DARK: dict[str, str] = {
     INK: "#e9e5dc",
@@ -36,10 +40,16 @@ DARK: dict[str, str] = {
     UNTRAINED: "#98a0a9",
     UNTRAINED_BAND: "rgba(152,160,169,0.18)",
     **dict(zip(HEAT, ("#222930", "#25404e", "#2c617a", "#4289a0", "#7ebabb", "#d6ead2"), strict=True)),
+    **dict(zip(SERIES[2:], ("#5cc79d", "#c89bdc", "#d6b548", "#f08bb8", "#58c2d4", "#aab2bd"), strict=True)),
 }
 
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SPLIT_COLOURS = {"train": (TRAIN, TRAIN_BAND, "dot"), "valid": (VALID, VALID_BAND, "solid")}
+
+
+def series_style(place: int) -> Spec:
+    """Colour and dash of the `place`-th of many lines; no two of the first forty are alike."""
+    return {"color": SERIES[place % len(SERIES)], "dash": DASHES[(place // len(SERIES) + place) % len(DASHES)]}
 
 
 def axis(**changes: Any) -> Spec:
@@ -68,5 +78,11 @@ def layout(height: int, **changes: Any) -> Spec:
         "hoverlabel": {"bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": INK, "size": 12}, "align": "left"},
         "showlegend": False,
         "dragmode": False,
+        "uirevision": "kept",
         **changes,
     }
+
+
+def legend(**changes: Any) -> Spec:
+    """Names of the series in a row above the drawing."""
+    return {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}, **changes}

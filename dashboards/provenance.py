@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dashboards.markup import lr_text, table, text
+from orchestrator.evaluation.record import read_evaluations
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import Storage
@@ -32,8 +33,10 @@ class Provenance:
     """(id, policy, seed)"""
     settings: tuple[tuple[str, str], ...]
     """Setting and its values over all configurations."""
-    hardware: tuple[tuple[str, int, int], ...]
-    """(device, machines, repeats)"""
+    hardware: tuple[tuple[str, int, int, str], ...]
+    """(device, machines, repeats, hours of training)"""
+    looks: int = 0
+    """How often the test set was looked at."""
 
 
 def provenance_data(storage: Storage, summary: Summary) -> Provenance:
@@ -56,7 +59,8 @@ def provenance_data(storage: Storage, summary: Summary) -> Provenance:
         images = images[[name for name in ("train", "valid", "test") if name in images]]
         groups = {name: int(frame.loc[frame["split"] == name, "group"].nunique()) for name in images.columns}
     settings = settings_data([member.configuration for member in summary.configurations])
-    return Provenance(images, groups, tuple(partitions), settings, _hardware(summary))
+    looks = max((record.looks for record in read_evaluations(storage)), default=0)
+    return Provenance(images, groups, tuple(partitions), settings, _hardware(summary), looks)
 
 
 def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, str], ...]:
@@ -90,22 +94,36 @@ def provenance_html(provenance: Provenance, summary: Summary) -> str:
         ("Selection metric", study.selection),
         ("Search space", study.space or "–"),
         *((f"Partition {name}", f"{policy}, seed {seed}") for name, policy, seed in provenance.partitions),
+        ("Looks at the test set", str(provenance.looks) if provenance.looks else "none: it is closed"),
+        ("Hours of training", f"{summary.totals.seconds / 3600:.2f}, added up over whatever ran side by side"),
         ("Revision", request.revision if request and request.revision else "–"),
         *sorted(({**study.versions, **(request.versions if request else {})}).items()),
     ]
-    origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
-    facts += [(f"Weights of {backbone}", origin) for backbone, origin in sorted(origins.items())]
     parts = [_facts("Study and versions", facts)]
+    if weights := weights_data(summary):
+        parts.append(_fact(table(["Backbone", "Weights", "From"], weights, "Weights", "cards")))
     if not provenance.images.empty:
         rows: list[list[object]] = [[label, *counts] for label, *counts in provenance.images.itertuples()]
         rows.append(["Groups", *provenance.groups.values()])
         parts.append(_fact(table(["Class", *provenance.images.columns], rows, "Images and groups per split")))
     if provenance.hardware:
-        parts.append(_fact(table(["Device", "Machines", "Repeats"], provenance.hardware, "Hardware")))
+        parts.append(_fact(table(["Device", "Machines", "Repeats", "Hours"], provenance.hardware, "Hardware")))
     parts.append(_facts("Settings of all configurations", provenance.settings))
-    commands = "".join(f"<pre><code>{text(r.command)}</code></pre>" for r in summary.requests if r.command)
+    commands = "".join(
+        f'<p class="note">{text(", ".join(filter(None, (r.created[:16].replace("T", " "), r.who))))}</p>'
+        f"<pre><code>{text(r.command)}</code></pre>"
+        for r in summary.requests
+        if r.command
+    )
     title = "<h3>Command</h3>" if len(summary.requests) < 2 else "<h3>Commands, oldest first</h3>"
     return (title + commands if commands else "") + f'<div class="facts">{"".join(parts)}</div>'
+
+
+def weights_data(summary: Summary) -> list[list[object]]:
+    """(backbone, identity of its weights, where they came from) of every backbone and weights."""
+    origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
+    pairs = {(m.configuration.backbone, m.configuration.weights) for m in summary.configurations}
+    return [[backbone, weights, origins.get(backbone, "–")] for backbone, weights in sorted(pairs)]
 
 
 def _facts(caption: str, rows: Sequence[tuple[str, str]]) -> str:
@@ -116,13 +134,20 @@ def _fact(content: str) -> str:
     return f'<div class="fact">{content}</div>'
 
 
-def _hardware(summary: Summary) -> tuple[tuple[str, int, int], ...]:
+def _hardware(summary: Summary) -> tuple[tuple[str, int, int, str], ...]:
     frame = summary.repeats.table
     if frame.empty:
         return ()
     names = [_device_name(device, recipe) for device, recipe in zip(frame["device"], frame["recipe"], strict=True)]
-    grouped = frame.assign(named=names).groupby("named")["host"].agg(["nunique", "size"])
-    return tuple((str(name), int(machines), int(repeats)) for name, machines, repeats in grouped.itertuples())
+    grouped = (
+        frame.assign(named=names)
+        .groupby("named")
+        .agg(machines=("host", "nunique"), repeats=("host", "size"), seconds=("seconds", "sum"))
+    )
+    return tuple(
+        (str(name), int(machines), int(repeats), f"{seconds / 3600:.2f}")
+        for name, machines, repeats, seconds in grouped.itertuples()
+    )
 
 
 def _device_name(device: object, recipe: object) -> str:

@@ -16,14 +16,31 @@ let printing = false;
 const isDark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : wish.matches);
 const visible = node => node.offsetParent !== null;
 
+function unpacked(value, tail) {
+  if (Array.isArray(value)) return value.map(item => unpacked(item, tail));
+  if (!value || typeof value !== "object") return value;
+  if (!value.$) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpacked(item, tail)]));
+  const [offset, n, decimals, width, others] = value.$;
+  const numbers = new Array(n), scale = 10 ** decimals;
+  for (let i = 0, whole = 0; i < n; i++) {
+    let signed = 0;
+    for (let plane = 0; plane < width; plane++) signed |= tail[offset + plane * n + i] << 8 * plane;
+    whole += (signed >>> 1) ^ -(signed & 1);
+    numbers[i] = whole / scale;
+  }
+  others.forEach(([at, other]) => { numbers[at] = other; });
+  return numbers;
+}
 async function payload(chart) {
   const id = chart.dataset.payload;
   if (!loaded.has(id)) {
     const bytes = Uint8Array.from(atob(byId(id).textContent), c => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    loaded.set(id, new Response(stream).text().then(text => {
-      const all = JSON.parse(text);
-      Object.values(all).filter(chosen => !chosen.rows).forEach(expand);
+    loaded.set(id, new Response(stream).arrayBuffer().then(buffer => {
+      const length = new DataView(buffer).getUint32(0, true);
+      const json = new TextDecoder().decode(new Uint8Array(buffer, 4, length));
+      const all = unpacked(JSON.parse(json), new Uint8Array(buffer, 4 + length));
+      if (!chart.dataset.singles) Object.values(all).filter(chosen => !chosen.values).forEach(expand);
       return all;
     }));
   }
@@ -40,15 +57,39 @@ function expand(chosen) {
         ...y.map((mean, epoch) => mean - customdata[epoch]).reverse()]};
   });
   chosen.spec.data = [...bands, ...chosen.spec.data];
-  chosen.rows = lines.filter(({meta}) => meta.split === "train").flatMap(train => {
-    const valid = lines.find(other => other.xaxis === train.xaxis && other.meta.split === "valid");
-    return train.y.map((mean, epoch) => [...train.meta.point, epoch, mean, train.customdata[epoch], valid.y[epoch],
-      valid.customdata[epoch], valid.meta.n]);
+  chosen.rows = () => lines.filter(({meta}) => meta.split === "train").flatMap(train => {
+    const valid = lines.find(other => other.yaxis === train.yaxis && other.meta.split === "valid");
+    const n = epoch => valid.meta.n.findLast(([first]) => first <= epoch)[1];
+    return train.y.map((mean, epoch) => [...train.meta.point, train.meta.score, epoch, mean, train.customdata[epoch],
+      valid.y[epoch], valid.customdata[epoch], n(epoch)]);
   });
+}
+function singles({template, columns, panels}, number) {
+  const {name, repeats, selected, lengths, images, loss, hits} = panels[number];
+  const accuracy = hits.map((counts, split) => counts.map(count => images[split] ? count / images[split] : null));
+  const starts = [];
+  lengths.reduce((start, length) => { starts.push(start); return start + length; }, 0);
+  const every = of => repeats.flatMap((repeat, place) =>
+    Array.from({length: lengths[place]}, (_, epoch) => of(repeat, epoch, starts[place] + epoch, place)));
+  const broken = of => repeats.flatMap((repeat, place) => [...(place ? [null] : []),
+    ...Array.from({length: lengths[place]}, (_, epoch) => of(repeat, epoch, starts[place] + epoch))]);
+  const x = broken((_, epoch) => epoch), text = broken(repeat => repeat);
+  const data = [loss, accuracy].flatMap((score, side) => {
+    const [train, valid, dots] = template.data.slice(3 * side, 3 * side + 3);
+    const along = (trace, split) => ({...trace, x, text, y: broken((_, __, at) => score[split][at])});
+    return [along(train, 0), along(valid, 1), {...dots, x: selected, text: repeats,
+      y: selected.map((epoch, place) => score[1][starts[place] + epoch])}];
+  });
+  const label = "Loss and accuracy by epoch of " + repeats.length + " single repeats, " + name + ".";
+  return {spec: {data, layout: template.layout}, label, columns,
+    rows: () => every((repeat, epoch, at, place) => [repeat, epoch, epoch === selected[place],
+      loss[0][at], loss[1][at], accuracy[0][at], accuracy[1][at]])};
 }
 async function variant(chart) {
   const all = await payload(chart);
-  return all[state[chart.dataset.control]] || all[Object.keys(all)[0]];
+  const key = chart.dataset.control.split(" ").map(name => state[name]).join("|");
+  if (chart.dataset.singles) return singles(all, Number(key) || 0);
+  return all[key] || all[Object.keys(all)[0]];
 }
 function coloured(value, dark) {
   if (typeof value === "string") return dark && DARK[value] || value;
@@ -76,8 +117,10 @@ function contrast(data) {
   });
 }
 async function draw(chart) {
+  const wanted = [...chart.dataset.control.split(" ").map(name => state[name]), isDark(), chart.clientWidth].join();
+  if (chart.dataset.drawn === wanted) return;
+  delete chart.dataset.settled;
   const chosen = await variant(chart);
-  const wanted = [state[chart.dataset.control], isDark(), chart.clientWidth].join();
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
   chart.setAttribute("aria-label", chosen.label);
@@ -86,6 +129,7 @@ async function draw(chart) {
   contrast(spec.data);
   await Plotly.react(chart, spec.data, spanColours(spec.layout, isDark()),
     {displayModeBar: false, responsive: false, doubleClick: "reset"});
+  chart.dataset.settled = "yes";
   const details = document.querySelector('details[data-chart="' + chart.id + '"]');
   if (details.open) fill(details); else delete details.dataset.filled;
 }
@@ -101,7 +145,7 @@ function show() {
   document.querySelectorAll("[data-when]").forEach(node => {
     node.hidden = !node.dataset.when.split(" ").every(part => {
       const [name, value] = part.split("=");
-      return state[name] === value;
+      return value === "!" ? Boolean(state[name]) : state[name] === value;
     });
   });
   redraw();
@@ -111,21 +155,36 @@ document.querySelectorAll("select[data-sets]").forEach(select => {
   select.addEventListener("change", () => { state[select.dataset.sets] = select.value; show(); });
 });
 
-function rowsOf(chosen) { return [chosen.columns, ...chosen.rows]; }
+function rowsOf(chosen) {
+  const {columns, values} = chosen;
+  return [columns, ...(chosen.rows ? chosen.rows() : (values[0] || []).map((_, row) => values.map(of => of[row])))];
+}
+function shownIn(value) {
+  if (value === null) return "–";
+  return typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(5)) : value;
+}
+const MOST_ROWS = 2000;
 async function fill(details) {
   const chosen = await variant(byId(details.dataset.chart));
   const table = document.createElement("table");
-  rowsOf(chosen).forEach((row, number) => {
-    const line = table.insertRow();
-    row.forEach(value => {
-      const cell = document.createElement(number ? "td" : "th");
-      cell.textContent = value === null ? "–" : value;
-      line.append(cell);
-    });
+  const rows = rowsOf(chosen), head = table.createTHead().insertRow(), body = table.createTBody();
+  rows[0].forEach(name => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = name;
+    head.append(cell);
   });
+  rows.slice(1, MOST_ROWS + 1).forEach(row => {
+    const line = body.insertRow();
+    row.forEach(value => { line.insertCell().textContent = shownIn(value); });
+  });
+  if (rows.length > MOST_ROWS + 1)
+    table.createCaption().textContent = "The first " + MOST_ROWS + " of " + (rows.length - 1) + " rows; CSV has all.";
   const box = document.createElement("div");
   box.className = "scroll";
   box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", "Data of the chart");
   box.append(table);
   details.querySelector(".scroll")?.remove();
   details.append(box);
@@ -149,22 +208,44 @@ document.addEventListener("click", async event => {
     try { localStorage.setItem("orch-theme", root.dataset.theme); }
     catch (error) { /* a page from disk may not keep it */ }
     redraw();
-  } else if (button.dataset.csv) {
-    const chart = byId(button.dataset.csv);
+  } else if (button.dataset.save === "csv") {
+    const chart = byId(button.dataset.of);
     const quote = value => value === null ? "" : '"' + String(value).replaceAll('"', '""') + '"';
     const lines = rowsOf(await variant(chart)).map(row => row.map(quote).join(","));
     download(chart.dataset.name + ".csv", "text/csv", lines.join("\r\n") + "\r\n");
-  } else if (button.dataset.svg) {
-    const chart = byId(button.dataset.svg);
+  } else if (button.dataset.save) {
+    const chart = byId(button.dataset.of);
     const {spec} = await variant(chart);
-    const choice = document.querySelector('select[data-sets="' + chart.dataset.control + '"]');
-    const shown = chart.dataset.title + (choice ? ", " + choice.selectedOptions[0].textContent.toLowerCase() : "");
+    const control = name => document.querySelector('select[data-sets="' + name + '"]');
+    const chosen = chart.dataset.control.split(" ").map(control);
+    const shown = [chart.dataset.title, ...chosen.filter(Boolean).map(({selectedOptions}) =>
+      selectedOptions[0].textContent.toLowerCase())].join(", ");
     const margin = {...spec.layout.margin, t: spec.layout.margin.t + 40};
     const title = {text: shown, x: 0.01, y: 1, yanchor: "top", pad: {t: 14}, font: {size: 12}};
-    Plotly.downloadImage({data: spec.data, layout: {...spec.layout, margin, title}}, {format: "svg",
-      filename: chart.dataset.name, width: chart.clientWidth, height: spec.layout.height + 40});
+    Plotly.downloadImage({data: spec.data, layout: {...spec.layout, margin, title}}, {format: button.dataset.save,
+      filename: chart.dataset.name, width: chart.clientWidth, height: spec.layout.height + 40,
+      scale: button.dataset.save === "png" ? 3 : 1});
   }
 });
+
+let pressed = null;
+const pick = chart => document.querySelector('select[data-sets="' + chart.dataset.picks + '"]');
+document.addEventListener("pointerdown", event => {
+  pressed = {x: event.clientX, y: event.clientY, chart: event.target.closest?.(".chart[data-picks]")};
+}, true);
+document.addEventListener("pointerup", async event => {
+  if (!pressed?.chart?._fullLayout || Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > 5) return;
+  const {chart} = pressed;
+  const box = chart.getBoundingClientRect(), {_size: size} = chart._fullLayout;
+  const x = (event.clientX - box.left - size.l) / size.w, y = 1 - (event.clientY - box.top - size.t) / size.h;
+  const inside = (axis, at) => axis && at >= axis.domain[0] && at <= axis.domain[1];
+  const hit = (await variant(chart)).spec.data.find(({meta, xaxis, yaxis}) => meta &&
+    inside(chart._fullLayout["xaxis" + xaxis.slice(1)], x) && inside(chart._fullLayout["yaxis" + yaxis.slice(1)], y));
+  if (!hit) return;
+  const select = pick(chart), name = "lr " + hit.meta.point[0] + ", batch " + hit.meta.point[1];
+  select.value = [...select.options].find(option => option.textContent === name)?.value || "";
+  select.dispatchEvent(new Event("change"));
+}, true);
 
 let waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });

@@ -76,13 +76,21 @@ table.progress thead th{border-bottom:1px solid var(--rule)}
 table.progress .corner{font-weight:400;white-space:nowrap}
 .cell{display:inline-flex;flex-direction:column;gap:3px}
 .cell b{font-weight:400;font-size:12px;line-height:1;color:var(--muted)}
-svg path{stroke-width:1.2;fill:none}
-svg path.finished{fill:var(--train);stroke:var(--train)}
-svg path.diverged{fill:var(--valid);stroke:var(--valid)}
-svg path.running{stroke:var(--train)}
-svg path.failed{stroke:var(--valid);stroke-width:2.2}
-svg path.waiting{stroke:var(--muted);opacity:.7}
-.chart svg path{stroke-width:inherit;fill:inherit}
+path.finished,path.diverged,path.running,path.failed,path.waiting{stroke-width:1.2;fill:none}
+path.finished{fill:var(--train);stroke:var(--train)}
+path.diverged{fill:var(--valid);stroke:var(--valid)}
+path.running{stroke:var(--train)}
+path.failed{stroke:var(--valid);stroke-width:2.2}
+path.waiting{stroke:var(--muted)}
+.meter{height:8px;max-width:480px;background:var(--rule);border-radius:4px;overflow:hidden;margin:0 0 16px}
+.meter span{display:block;height:100%;background:var(--train)}
+.flow{padding:0;margin:6px 0 18px;list-style:none;display:flex;flex-wrap:wrap;gap:8px 14px;font:14px/1.45 var(--sans)}
+.flow li{border:1px solid var(--rule);border-radius:4px;padding:6px 11px;max-width:46ch}
+.flow b{display:block;font-size:12px;color:var(--muted);font-weight:600}
+.frame+.scroll,.scroll+.scroll{margin-top:18px}
+h3+.reading+.scroll>table>caption{display:none}
+.fold>summary{margin-top:22px}
+.chart[data-picks]{cursor:pointer}
 .key{list-style:none;padding:0;margin:4px 0 10px;display:flex;flex-wrap:wrap;gap:4px 20px;font:13px/1.5 var(--sans)}
 .key li{display:inline-flex;gap:7px;align-items:center}
 .key i{display:inline-block;width:26px;border-top:2px solid}
@@ -124,6 +132,8 @@ table.cards tbody th{font-weight:600}
 table.cards td::before{content:attr(data-label);display:inline-block;width:10.5em;color:var(--muted);font-weight:400}
 table.best .apart{border-left:0}
 }
+@media (min-width:1700px){main,.masthead,footer,.bar div{max-width:1560px}}
+@media (min-width:2300px){main,.masthead,footer,.bar div{max-width:2040px}}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
 @media print{.bar,.actions,.controls,.skip{display:none}body{font-size:10.5pt}
 main,.masthead,footer{max-width:none;padding:0}

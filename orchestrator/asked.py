@@ -37,7 +37,7 @@ class Asked:
 
     def request(self, study: Study, command: str) -> Request:
         return Request(
-            partitions=(study.record.partition,),
+            partitions=(study.record.partition, *study.partitions),
             items=self.items,
             command=command,
             who=f"{_user()}@{socket.gethostname()}",

@@ -21,6 +21,7 @@ from trainables.places import Places
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
@@ -41,6 +42,8 @@ def cluster(address: str | None) -> Iterator[None]:
     else:
         # "local" says so even where the environment or a stray file names somebody's running cluster
         options |= {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        # Ray counts the machine's cores, also where a batch system gave this process only some of them
+        options["num_cpus"] = len(os.sched_getaffinity(0))
     try:
         ray.init(**options)
     except Exception as error:  # whatever Ray raises, the user needs one message

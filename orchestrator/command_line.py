@@ -9,6 +9,12 @@ from typing import Any
 
 import click
 
+from orchestrator.commands.choose import best, compare
+from orchestrator.commands.cost import cost
+from orchestrator.commands.data import data
+from orchestrator.commands.evaluate import evaluate
+from orchestrator.commands.export import export, predict
+from orchestrator.commands.figures import figures
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
@@ -55,5 +61,21 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (search, resume, status, plan, table, dashboard, spaces):
+for command in (
+    search,
+    resume,
+    status,
+    plan,
+    table,
+    best,
+    compare,
+    evaluate,
+    dashboard,
+    figures,
+    spaces,
+    cost,
+    export,
+    predict,
+    data,
+):
     main.add_command(command)

@@ -20,6 +20,7 @@ import torch
 
 from orchestrator.costs import BackboneCosts, Frozen, Rates
 from orchestrator.estimate_text import as_text
+from orchestrator.owed import bundles
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
@@ -123,7 +124,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     threads = torch.get_num_threads()
     bench = search.bench()
     slots = round(gpus / share_for(bench, search.work)) if gpus else cpus
-    stacks = divide(bench, search.work, slots)
+    stacks = divide(bench, bundles(search.epochs), search.work, slots)
     try:
         tally = _Tally(search, stacks, bench.device)
         for mine in _by_backbone(search):
@@ -140,7 +141,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     needed = concurrent * (process + max((depth.memory_per_trial_bytes for depth in tally.depths), default=0))
     return Estimate(
         study=search.study.name,
-        configurations=len(search.epochs),
+        configurations=len({name for _, name in search.epochs}),
         repeats_asked=asked,
         repeats_done=asked - owed,
         repeats_owed=owed,
@@ -301,7 +302,7 @@ def _makespan(trials: Mapping[Stack, float], workers: int) -> float:
 
 def _by_backbone(search: Search) -> list[list[Configuration]]:
     found: dict[tuple[Any, ...], list[Configuration]] = defaultdict(list)
-    for _, name in search.epochs:
+    for name in dict.fromkeys(name for _, name in search.epochs):
         c = search.asked.configurations[name]
         found[c.backbone, c.weights, c.image_size, c.study_seed].append(c)
     return list(found.values())

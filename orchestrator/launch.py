@@ -10,8 +10,9 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ class OwedWork(Searcher):
     def __init__(
         self,
         storage: Storage,
-        work: list[Work],
+        asked: Sequence[Work],
+        owed: Sequence[Work],
         stage: FeatureStage,
         interruption: Interruption,
         tally: Tally,
@@ -82,15 +84,15 @@ class OwedWork(Searcher):
         self.stage = stage
         self.interruption = interruption
         self.tally = tally
-        self.workers = workers
-        self.waiting = divide(stage.bench, work, workers)
         self.errors: list[Exception] = []
         self._make = make
+        self._divide = partial(divide, stage.bench, asked, workers=workers)
         self._settings = stage.bench.configuration
         self._watch = StaleWatch()
         self._in_hand: dict[str, Stack] = {}
         self._tries: dict[Work, int] = {}
         self._not_before: dict[Work, float] = {}
+        self.waiting = self._divide(owed)
 
     def suggest(self, trial_id: str) -> Any:
         if self.interruption.is_raised:
@@ -165,7 +167,7 @@ class OwedWork(Searcher):
             left = self._counted(left, died=error)
         else:  # the rest of it is held by others, or goes on in smaller stacks
             self._not_before |= dict.fromkeys(left, time.monotonic() + (BUSY_RETRY_S if outcome != "superseded" else 0))
-        self.waiting += divide(self.stage.bench, left, self.workers)
+        self.waiting += self._divide(left)
 
     def _counted(self, failed: list[Work], *, died: bool) -> list[Work]:
         """Those of them that are tried again."""
@@ -223,13 +225,14 @@ def launch(
     study: Path,
     storage: Storage,
     places: Places,
-    work: list[Work],
+    asked: Sequence[Work],
+    work: Sequence[Work],
     bench: Workbench,
     tally: Tally,
     interruption: Interruption,
     on_beat: Callable[[FeatureStage], None],
 ) -> Outcome:
-    """Run all of `work` on the Ray that is up; returns when nothing is left, or after an interruption.
+    """Run all of `work`, a part of `asked`, on the Ray that is up; returns when nothing is left, or after a signal.
 
     Features that cannot be computed (a changed image, a full disk) cost their own bundles only; where nothing at all
     could be trained for that reason, the OrchError is raised.
@@ -248,7 +251,7 @@ def launch(
     share = share_for(bench, work) if gpus else 0.0
     per_trial = {"cpu": 1.0, "gpu": share} if gpus else {"cpu": 1.0}
     workers = int(gpus / share if gpus else cpus) or 1
-    searcher = OwedWork(storage, work, stage, interruption, tally, workers, make)
+    searcher = OwedWork(storage, asked, work, stage, interruption, tally, workers, make)
     watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
     concurrent = min(len(searcher.waiting), workers) or 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 import torch
 
+from orchestrator.standing import read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import StudyRecord
@@ -30,6 +31,7 @@ from trainables.data.dataset import (
 )
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, make_partition, splits
+from trainables.data.rotation import rotate
 from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
 from trainables.data.synthetic import make_synthetic
 
@@ -41,10 +43,12 @@ REFUSED_SHOWN = 5
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What the user said about the images; source None means: those the study has, else synthetic ones."""
+    """What the user said about the images and their division; source None: those the study has, else synthetic ones."""
 
     source: Path | None = None
     options: DatasetOptions = field(default_factory=DatasetOptions)
+    partitions: int = 1
+    """On how many partitions is searched, the study's own among them."""
 
     def typed(self) -> str:
         """The options of the command line that say the same, for advice."""
@@ -79,6 +83,21 @@ def prepare(
 
     name: a bundled study, the path of a TOML file, or the name of a study of the user's own. Raises InputError.
     """
+    prepared = _prepared(name, space, studies, cache, data, seed, precision, show, progress)
+    return _divided(prepared, data.partitions, show)
+
+
+def _prepared(
+    name: str,
+    space: Space,
+    studies: Path,
+    cache: Path,
+    data: DataRequest,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+    progress: Callable[[int, int], None] | None,
+) -> Prepared:
     study_name = layout.checked_name(space.name if is_path(name) else name)
     if data.source is None:
         found = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
@@ -210,6 +229,24 @@ def _made(
         layout.partition(partition.id): partition.to_bytes(),
     }
     return Prepared(new_study(studies, record, files), dataset.root)
+
+
+def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Prepared:
+    """Add the partitions that are asked for beside the study's own: those of earlier searches first, then new ones."""
+    if count == 1:
+        return prepared
+    study = prepared.study
+    requests, _ = read_requests(study.storage)
+    known = max((r.partitions for r in requests if r.partitions[:1] == (study.record.partition,)), key=len, default=())
+    there = [
+        Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
+        for name in known or (study.record.partition,)
+    ]
+    made = rotate(read_manifest(study.storage.read(layout.MANIFEST)), there, count, study.record.seed)
+    changing = sum(split != "test" for split in made[0].groups.values())
+    show(f"{count} partitions: {changing} groups take turns in train and valid, the test split is the same in all.")
+    files = {partition.id: partition.to_bytes() for partition in made[1:]}
+    return replace(prepared, study=replace(study, partitions=files))
 
 
 def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.names import describe_configuration
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import RepeatState
 from orchestrator.studies import Study, now
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
@@ -36,13 +37,16 @@ def status_report(study: Study) -> Report:
     """Counts of the study and a line per configuration."""
     summary = summarise(study.storage, now())
     lines = [*_heading(summary), ""]
+    several = len(partitions_of(summary)) > 1
+    where = f"{'partition':<14}" if several else ""
     lines.append(
-        f"{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
+        f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
     )
     for entry in summary.configurations:
         score = entry.score(entry.configuration.selection, "valid")
+        where = f"{entry.partition:<14}" if several else ""
         lines.append(
-            f"{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
+            f"{where}{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
             f"{_shown(score)}"
         )
@@ -58,18 +62,23 @@ def closing_report(search: Search, page: Path, status: int) -> Report:
     study = search.study
     summary = summarise(study.storage, now())
     here = {key[1] for key in search.epochs}
+    partitions = partitions_of(summary)
     mine = [entry for entry in summary.configurations if entry.id in here]
-    ranked = [entry for entry in mine if entry.rank is not None]
+    ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]
     lines = []
     if ranked:
-        lines.append(f"Best by {_metric(summary)}, mean ± std over all repeats asked (used for selection: optimistic):")
+        where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
+        lines.append(
+            f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (used for selection: optimistic):"
+        )
         for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
             lines.append(f"  {place}. {describe_configuration(entry.configuration):<44} {_scores(entry)}")
-    if len(ranked) < len(mine):
-        lines.append(f"{len(mine) - len(ranked)} configurations are not complete and not ranked.")
+    incomplete = {entry.id for entry in mine if entry.rank is None}
+    if incomplete:
+        lines.append(f"{len(incomplete)} configurations are not complete and not ranked.")
     backbones = {entry.configuration.backbone for entry in mine}
     for edge in summary.edges:
-        if edge.backbone in backbones:
+        if edge.backbone in backbones and edge.partition == partitions[0]:
             depth = "".join(
                 f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
             )
@@ -84,7 +93,7 @@ def closing_report(search: Search, page: Path, status: int) -> Report:
     if status in (130, 143) or summary.totals.owed:
         lines.append(f"Next: orch resume {study.name}   (goes on where it stopped)")
     else:
-        lines.append(f"Next: orch dashboard {study.name} --open   or   orch table {study.name} --per repeat")
+        lines.append(f"Next: orch best {study.name}   or   orch dashboard {study.name} --open")
     data = _data(summary)
     data |= {"dashboard": str(page), "exit_status": status, "best": [_entry(entry) for entry in ranked[:BEST_SHOWN]]}
     return Report(tuple(lines), data)

@@ -17,7 +17,7 @@ from orchestrator.asked import Asked, Triple, check_asked, find_weights, resolve
 from orchestrator.histories import compact
 from orchestrator.interruption import Interruption
 from orchestrator.names import describe_configuration
-from orchestrator.owed import owed
+from orchestrator.owed import bundles, owed
 from orchestrator.preparation import DataRequest, Precision, Prepared, describe_partition, find_space, prepare, reopen
 from orchestrator.progress import Display, Row, Snapshot
 from orchestrator.standing import epochs_asked, read_requests
@@ -162,6 +162,7 @@ def _places(prepared: Prepared, cache: Path, weights: Mapping[str, str]) -> Plac
 def run(search: Search, display: Display, address: str | None, rewrite: Callable[[], None]) -> int:
     """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable."""
     from orchestrator.cluster import check_nodes, cluster
+    from orchestrator.energy.meters import metered
     from orchestrator.launch import Tally, launch
 
     study, work = search.study, search.work
@@ -169,7 +170,7 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
     tally = Tally(len(work))
     monitor = _Monitor(search, display, rewrite)
     try:
-        with Interruption() as interruption, cluster(address):
+        with Interruption() as interruption, cluster(address), metered(study.storage):
             interruption.trap()
             if address:
                 check_nodes(study.folder.resolve(), search.places)
@@ -177,6 +178,7 @@ def run(search: Search, display: Display, address: str | None, rewrite: Callable
                 study.folder.resolve(),
                 study.storage,
                 search.places,
+                bundles(search.epochs),
                 work,
                 search.bench(),
                 tally,

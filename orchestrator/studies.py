@@ -6,15 +6,17 @@ import contextlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError
+from orchestrator.store.open import open_storage
 from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
-from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.store.storage import Storage
 from orchestrator.unwritten import UnwrittenStudy
 
 RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
@@ -27,6 +29,8 @@ class Study:
     folder: Path
     storage: Storage
     record: StudyRecord
+    partitions: Mapping[str, bytes] = field(default_factory=dict)
+    """Files of the partitions, by id, that a search asks for beside the study's own; written with its request."""
 
     @property
     def name(self) -> str:
@@ -41,7 +45,7 @@ def studies_folder(given: str | None) -> Path:
 def find_study(studies: Path, name: str) -> Study | None:
     """The study of that name, or None; raises InputError when the folder is of another version or damaged."""
     folder = studies / layout.checked_name(name)
-    storage = LocalStorage(folder)
+    storage = open_storage(folder)
     try:
         content = storage.read(layout.STUDY)
     except FileNotFoundError:
@@ -87,7 +91,7 @@ def write_study(study: Study) -> Study:
     """
     if not isinstance(study.storage, UnwrittenStudy):
         return study
-    studies, storage = study.folder.parent, LocalStorage(study.folder)
+    studies, storage = study.folder.parent, open_storage(study.folder)
     files = study.storage.files
     try:
         if not storage.create(layout.MANIFEST, files[layout.MANIFEST]):
@@ -105,7 +109,7 @@ def write_study(study: Study) -> Study:
         raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
     if not is_first:
         _check_same_study(study.record, found.record)
-    return found
+    return replace(found, partitions=study.partitions)
 
 
 def _check_same_images(study: Study, storage: Storage) -> None:
@@ -146,6 +150,9 @@ def write_configurations(study: Study, configurations: dict[str, Configuration])
 
 
 def write_request(study: Study, request: Request) -> None:
+    """Store what is asked; the partitions first, so that no request names one that is not there."""
+    for name, content in study.partitions.items():
+        study.storage.create(layout.partition(name), content)
     study.storage.create(layout.request(request.id), request.to_toml())
 
 
@@ -186,6 +193,6 @@ def _check_version(content: bytes, folder: Path) -> None:
         return
     if found != SCHEMA_VERSION:
         raise InputError(
-            f"{folder / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found!r}",
+            f"{folder / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
             "Open the study with the version of orch that made it, or name another folder with --studies DIR.",
         )

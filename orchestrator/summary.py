@@ -30,6 +30,7 @@ from orchestrator.store.schema import (
 )
 from orchestrator.store.storage import Storage
 from trainables import metrics
+from trainables.data.balance import views_per_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,13 +199,13 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     ranges = _ranges(repeats)
     settings, broken = _configurations(storage, {key[1] for key in (*asked, *ranges)})
     damaged += [*repeats.damaged, *broken]
-    flat = FlatScores(repeats)
+    flat, every = FlatScores(repeats), _results(repeats)
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key[1])
         if configuration is None:
             continue
         rows = ranges.get(key, range(0))
-        results = _results(repeats, rows)
+        results = dict(every[rows.start : rows.stop])
         standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
         damaged += faults
         summary = ConfigurationSummary(key[0], key[1], configuration, standing)
@@ -213,6 +214,16 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     return Summary(
         study, ranked, _totals(ranked), edge_notes(ranked, study.selection), requests, tuple(damaged), repeats
     )
+
+
+def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
+    """Images times views of each class that a configuration trains on; `images` per class in the train split."""
+    if configuration.balance == "subsample":
+        return dict.fromkeys(images, min(images.values(), default=0))
+    if configuration.balance == "ngca" and images and min(images.values()) > 0:
+        views = views_per_image(images)
+        return {name: count * views[name] for name, count in images.items()}
+    return {name: count * configuration.views for name, count in images.items()}
 
 
 def _with_statistics(summary: ConfigurationSummary, flat: FlatScores, rows: range) -> ConfigurationSummary:
@@ -283,7 +294,7 @@ def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
     done = counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED]
     every = [standing for summary in summaries for standing in summary.standings]
     return Totals(
-        configurations=len(summaries),
+        configurations=len({summary.id for summary in summaries}),
         asked=asked,
         done=done,
         owed=asked - done,
@@ -325,13 +336,13 @@ def _ranges(repeats: Repeats) -> dict[Key, range]:
     return {keys[first]: range(first, last) for first, last in pairwise(edges) if first < last}
 
 
-def _results(repeats: Repeats, rows: range) -> dict[int, Result]:
-    part = repeats.table.iloc[rows.start : rows.stop]
-    columns = (part[name].tolist() for name in ("repeat", "epochs", "state", "last_attempt"))
-    return {
-        int(repeat): Result(int(epochs), state == "diverged", int(attempt))
+def _results(repeats: Repeats) -> list[tuple[int, Result]]:
+    """(repeat number, result) of every row of the table."""
+    columns = (repeats.table[name].tolist() for name in ("repeat", "epochs", "state", "last_attempt"))
+    return [
+        (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
         for repeat, epochs, state, attempt in zip(*columns, strict=True)
-    }
+    ]
 
 
 def _integer(value: object) -> int | None:

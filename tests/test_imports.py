@@ -18,10 +18,17 @@ MAY_SEE = {
     GROUND: (),
     "search_spaces": (GROUND,),
     "trainables": ("search_spaces", GROUND),
-    "dashboards": (GROUND, "search_spaces", "orchestrator.summary", "orchestrator.statistics"),
+    "dashboards": (
+        GROUND,
+        "search_spaces",
+        "orchestrator.summary",
+        "orchestrator.statistics",
+        "orchestrator.evaluation.record",
+        "orchestrator.evaluation.looks",
+    ),
     "orchestrator": ("search_spaces", "trainables", GROUND),
 }
-"""What a room may import beside itself. The command line alone imports the dashboards."""
+"""What a room may import beside itself. The command line and notebooks alone import the dashboards."""
 
 MAY_IMPORT = {
     "ray": ("trainables/trial.py", "orchestrator/cluster.py", "orchestrator/launch.py", "orchestrator/stages.py"),
@@ -31,7 +38,7 @@ MAY_IMPORT = {
 }
 NOT_ON_THE_GROUND = ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision")
 NOT_IN_THE_SPACES = ("torch", "ray", "timm", "torchvision")
-SEES_DASHBOARDS = ("orchestrator/command_line.py", "orchestrator/commands/")
+SEES_DASHBOARDS = ("orchestrator/command_line.py", "orchestrator/commands/", "orchestrator/notebook.py")
 
 
 def files() -> list[Path]:

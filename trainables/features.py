@@ -89,13 +89,19 @@ def compute_chunk(
     rows = np.asarray(stores[0].rows_of(chunk))
     size = CUDA_BATCH if reader.device.type == "cuda" else CPU_BATCH
     parts: list[list[np.ndarray]] = [[] for store in stores for _ in store.specs]
+    before: _OnTheWay | None = None
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
         with torch.autocast(reader.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
             values = prefix(reader.batch(padded))
-        for part, value in zip(parts, values, strict=True):
-            part.append(_to_stored(value[: len(batch)], precision))
+        # A GPU is asked for the next batch before the host waits for this one's values
+        after = _OnTheWay([value[: len(batch)] for value in values], precision)
+        if before is not None:
+            before.arrive(parts)
+        before = after
+    if before is not None:
+        before.arrive(parts)
     whole = iter([np.concatenate(part) for part in parts])
     for store in stores:
         store.write(chunk, {spec.name: next(whole) for spec in store.specs})
@@ -132,11 +138,24 @@ class StoredInputs:
         return _from_stored(self.store.open(private=True)[self.store.specs[0].name], self.precision, self.device)
 
 
-def _to_stored(value: torch.Tensor, precision: str) -> np.ndarray:
-    value = value.detach().contiguous().cpu()
-    if precision == "bf16":
-        return value.to(torch.bfloat16).view(torch.int16).numpy()
-    return value.to(torch.float32).numpy()
+class _OnTheWay:
+    """One batch's values in their stored precision, on the way from the device to the host."""
+
+    def __init__(self, values: Sequence[torch.Tensor], precision: str) -> None:
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        stored = [value.detach().contiguous().to(dtype) for value in values]
+        self.values = [value.to("cpu", non_blocking=True) for value in stored]
+        on_gpu = any(value.is_cuda for value in stored)
+        self.event = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        if self.event is not None:
+            self.event.record()
+
+    def arrive(self, parts: Sequence[list[np.ndarray]]) -> None:
+        """Wait for the values and append them, bfloat16 as its bits in int16."""
+        if self.event is not None:
+            self.event.synchronize()
+        for part, value in zip(parts, self.values, strict=True):
+            part.append((value.view(torch.int16) if value.dtype == torch.bfloat16 else value).numpy())
 
 
 def _from_stored(array: np.ndarray, precision: str, device: torch.device) -> torch.Tensor:

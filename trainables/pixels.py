@@ -101,11 +101,19 @@ class ViewReader:
     def batch(self, rows: np.ndarray) -> torch.Tensor:
         """Images float32 [n, 3, image_size, image_size] of rows int64 [n], channels last in memory."""
         chosen = self.views[rows]
-        squares = torch.from_numpy(self.pixels[chosen[:, 0]]).to(self.device)
-        numbers = torch.from_numpy(chosen[:, 1].astype(np.int64)).to(self.device)
-        moved = apply_views(squares, numbers, self.image_size, self.crops)
+        # The numbers stay on the host, which reads them: from a GPU it would wait for all that was asked of it before
+        numbers = torch.from_numpy(chosen[:, 1].astype(np.int64))
+        moved = apply_views(self._squares(chosen[:, 0]), numbers, self.image_size, self.crops)
         images = moved.to(torch.float32).div_(255.0).sub_(self.mean).div_(self.std)
         return images.contiguous(memory_format=torch.channels_last)
+
+    def _squares(self, images: np.ndarray) -> torch.Tensor:
+        """Stored squares uint8 [n, 3, S, S] on the device; to a GPU the host does not wait for the copy."""
+        if self.device.type != "cuda":
+            return torch.from_numpy(self.pixels[images]).to(self.device)
+        pinned = torch.empty((len(images), *self.pixels.shape[1:]), dtype=torch.uint8, pin_memory=True)
+        np.take(self.pixels, images, axis=0, out=pinned.numpy(), mode="clip")
+        return pinned.to(self.device, non_blocking=True)
 
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The pixels as a frontier: what `batch` gives, for learners."""

@@ -19,18 +19,22 @@ from trainables.workbench import Workbench
 Stack = tuple[Work, ...]
 
 
-def divide(bench: Workbench, works: Sequence[Work], workers: int) -> list[Stack]:
-    """All of `works` as trials, the first repeats first and, among them, the longest first."""
-    recipes = {work: stored_recipe(bench.storage, work.key) for work in works}
+def divide(bench: Workbench, asked: Sequence[Work], owed: Sequence[Work], workers: int) -> list[Stack]:
+    """The works of `owed` as trials, the first repeats first and, among them, the longest first.
+
+    asked: all that the search asked for, finished or not. Fresh bundles are divided as if none of it had been begun, so
+    that a search that was interrupted divides as an unbroken one.
+    """
+    recipes = {work: stored_recipe(bench.storage, work.key) for work in owed}
     begun = {
         (name, work.epochs): recipe
         for work, recipe in recipes.items()
         if recipe is not None
         for name in recipe.with_bundles
     }
-    fresh: dict[Hashable, list[Work]] = defaultdict(list)
+    parts = _parts(bench, list(dict.fromkeys([*asked, *owed])), workers)
     together: dict[Hashable, list[Work]] = defaultdict(list)
-    for work in works:
+    for work in owed:
         # A kill may have come before the recipe of every bundle of a stack was written
         recipe = recipes[work] or begun.get((str(work.key), work.epochs))
         if recipe is not None and recipe.with_bundles:
@@ -38,14 +42,23 @@ def divide(bench: Workbench, works: Sequence[Work], workers: int) -> list[Stack]
         elif recipe is not None:
             together[work].append(work)
         else:
-            fresh[_kind(bench.configuration(work.key.configuration), work)].append(work)
-    widest = -(-sum(map(len, fresh.values())) // max(1, workers))
-    stacks = [tuple(found) for found in together.values()]
-    for alike in fresh.values():
-        # of even widths: 11 bundles at 10 a stack are 6 and 5
+            together[parts[work]].append(work)
+    return sorted((tuple(found) for found in together.values()), key=lambda stack: _order(bench, stack))
+
+
+def _parts(bench: Workbench, works: Sequence[Work], workers: int) -> dict[Work, tuple[Hashable, int]]:
+    """Which stack each of the works belongs to, of even widths: 11 bundles at 10 a stack are 6 and 5."""
+    kinds: dict[Hashable, list[Work]] = defaultdict(list)
+    for work in works:
+        kinds[_kind(bench.configuration(work.key.configuration), work)].append(work)
+    widest = -(-len(works) // max(1, workers))
+    found: dict[Work, tuple[Hashable, int]] = {}
+    for kind, alike in kinds.items():
         count = -(-len(alike) // max(1, min(widest, _most(bench, alike[0]))))
-        stacks += [tuple(alike[i * len(alike) // count : (i + 1) * len(alike) // count]) for i in range(count)]
-    return sorted(stacks, key=lambda stack: _order(bench, stack))
+        for part in range(count):
+            for work in alike[part * len(alike) // count : (part + 1) * len(alike) // count]:
+                found[work] = kind, part
+    return found
 
 
 def _kind(configuration: Configuration, work: Work) -> Hashable:

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,7 +15,7 @@ from ray.tune import Trainable
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Lease, kept_alive
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.open import open_storage
 from trainables.bundle import BundleRun, SupersededError, note_failure
 from trainables.places import Places
 from trainables.recipe import device_name
@@ -54,7 +53,7 @@ def workbench(study: str, places: Places) -> Workbench:
         # fp32 is IEEE float32: the ten mantissa bits of TF32 would be another precision under the same name
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
-        _bench = ((study, places), Workbench(LocalStorage(Path(study)), places, device_here()))
+        _bench = ((study, places), Workbench(open_storage(study), places, device_here()))
     return _bench[1]
 
 

@@ -285,9 +285,11 @@ def _first_line(error: BaseException) -> str:
 
 
 def _torch_reason(error: Exception) -> str:
-    unsafe = re.search(r"Unsupported (?:global|operand|class).{0,80}|GLOBAL [\w.]+", str(error))
+    unsafe = re.search(r"Unsupported (?:global|class).{0,80}|GLOBAL [\w.]+", str(error))
     if unsafe:
         return f"it asks to run code ({unsafe[0].strip()})"
+    if type(error).__name__ in ("EOFError", "UnpicklingError"):
+        return "it is empty, cut short or no file of torch"
     return f"{type(error).__name__}: {_first_line(error)}"
 
 

@@ -277,7 +277,7 @@ class Workbench:
 
     def _prefix(self, several: Sequence[Frozen]) -> nn.Module:
         """images → frontier tensors of all, in order."""
-        network = self._network(several[0].configuration, several[0])
+        network = self.network(several[0].configuration, several[0])
         if [frozen.configuration.unfrozen for frozen in several] == [0]:
             return Pooled(network)
         key = short_hash([[frozen.configuration.unfrozen, frozen.layer] for frozen in several] + [id(network)])
@@ -299,11 +299,11 @@ class Workbench:
         )
         if key not in self._divisions:
             self._divisions.clear()
-            network = self._network(configuration, frozen)
+            network = self.network(configuration, frozen)
             self._divisions[key] = _cut_at(network, frozen).build()
         return self._divisions[key]
 
-    def _network(self, configuration: Configuration, frozen: Frozen | None) -> nn.Module:
+    def network(self, configuration: Configuration, frozen: Frozen | None) -> nn.Module:
         """The backbone with its weights, on the device, in eval mode; freshly initialised ones are calibrated."""
         fresh = configuration.weights.startswith("init:")
         calibration = frozen.calibration if frozen else ""

@@ -1,10 +1,12 @@
-"""`orch status`, `orch table` and `orch dashboard`: reading a study; none of them starts torch or Ray."""
+"""`orch status`, `orch table` and `orch dashboard`: reading a study, once or live; none of them starts torch or Ray."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +20,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
+@click.option("--watch", "watches", is_flag=True, help="Show what is going on, every second, until Ctrl-C.")
 @studies_option
 @json_option
-def status(study: str, studies: str | None, as_json: bool) -> None:
+def status(study: str, watches: bool, studies: str | None, as_json: bool) -> None:
     """Where every configuration of STUDY stands: repeats done, running, failed, waiting.
 
     \b
-    Example:
+    Examples:
       orch status neuroblastoma
+      orch status neuroblastoma --watch
     """
     from orchestrator.report import status_report
     from orchestrator.studies import open_study, studies_folder
 
-    report = status_report(open_study(studies_folder(studies), study))
+    if watches and as_json:
+        raise click.UsageError("--watch and --json exclude each other: JSON is one answer")
+    found = open_study(studies_folder(studies), study)
+    if watches:
+        from orchestrator.watch_screen import watch
+
+        watch(found)
+        return
+    report = status_report(found)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
 
 
@@ -66,25 +78,90 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 
 
 @click.command()
-@click.argument("study", shell_complete=complete_study)
+@click.argument("names", metavar="STUDY...", nargs=-1, required=True, shell_complete=complete_study)
+@click.option("--compare", "compares", is_flag=True, help="One page for several studies.")
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--live", is_flag=True, help="Serve the page, and keep it up to date while others search.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Of --live (default: a free one).")
+@click.option("--host", metavar="ADDRESS", help="Of --live (default: this machine alone; others need a token).")
 @studies_option
-def dashboard(study: str, output: Path | None, opens: bool, studies: str | None) -> None:
-    """Write STUDY's page: one HTML file that needs no network and no server.
+def dashboard(
+    names: tuple[str, ...],
+    compares: bool,
+    output: Path | None,
+    opens: bool,
+    live: bool,
+    port: int | None,
+    host: str | None,
+    studies: str | None,
+) -> None:
+    """Write STUDY's page: one HTML file that needs no network and no server. Or serve it live.
 
-    \b
-    Example:
+    
+    Examples:
       orch dashboard neuroblastoma --open
+      orch dashboard neuroblastoma --live --open
+      orch dashboard neuroblastoma hep2 --compare --output both.html
     """
     from orchestrator.studies import open_study, studies_folder
 
-    found = open_study(studies_folder(studies), study)
-    page = output or found.folder / "dashboard.html"
-    write_dashboard(found, page)
+    if len(names) > 1 and not compares:
+        raise click.UsageError("several studies go on one page with --compare")
+    if compares and (len(names) < 2 or live):
+        raise click.UsageError("--compare takes at least two studies, and no --live")
+    if not live and (port is not None or host is not None):
+        raise click.UsageError("--port and --host go with --live")
+    if live and output is not None:
+        raise click.UsageError("--output and --live exclude each other: a live page is served, not written")
+    folder = studies_folder(studies)
+    found = [open_study(folder, name) for name in names]
+    if live:
+        serve_dashboard(found[0], host or "127.0.0.1", port or 0, opens)
+        return
+    page = output or (folder / "comparison.html" if compares else found[0].folder / "dashboard.html")
+    if compares:
+        write_comparison(found, page)
+    else:
+        write_dashboard(found[0], page)
     click.echo(str(page))
     if opens:
         webbrowser.open(page.resolve().as_uri())
+
+
+def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
+    """Serve the page until Ctrl-C; its address goes to stdout."""
+    from dashboards.live import LiveServer
+    from orchestrator.store.errors import StorageError
+    from orchestrator.watch_now import StudyNow
+
+    server = LiveServer(host, port, StudyNow(study.storage).look, lambda: live_page(study))
+    try:
+        server.state.page()  # the first reader should not wait for it, and a study that cannot be read is told now
+    except RuntimeError as error:
+        server.server_close()
+        raise StorageError(str(error), f"Look at what is there with: orch status {study.name}") from error
+    click.echo(server.url)
+    click.echo(f"{study.name} is served, read-only, until Ctrl-C.", err=True)
+    if server.token:
+        click.echo("Whoever has this address can read the page; it is not encrypted on its way.", err=True)
+    if opens:
+        webbrowser.open(server.url)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+    server.server_close()
+
+
+def live_page(study: Study) -> str:
+    """The page as it is now; what can be compacted is, so that the next one is read faster."""
+    from dashboards.page import render
+    from orchestrator.histories import compact
+    from orchestrator.store.errors import StorageError
+    from orchestrator.studies import now
+
+    with contextlib.suppress(StorageError):  # a study that one may only read is shown all the same
+        compact(study.storage)
+    return render(study.storage, now=now())
 
 
 def write_dashboard(study: Study, page: Path) -> None:
@@ -96,4 +173,17 @@ def write_dashboard(study: Study, page: Path) -> None:
 
     compact(study.storage)
     content = render(study.storage, now=now())
+    LocalStorage(page.parent).replace(page.name, content.encode())
+
+
+def write_comparison(studies: Sequence[Study], page: Path) -> None:
+    """One page for several studies, written atomically."""
+    from dashboards.comparison import render_comparison
+    from orchestrator.histories import compact
+    from orchestrator.store.storage import LocalStorage
+    from orchestrator.studies import now
+
+    for study in studies:
+        compact(study.storage)
+    content = render_comparison([study.storage for study in studies], now=now())
     LocalStorage(page.parent).replace(page.name, content.encode())

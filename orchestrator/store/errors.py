@@ -34,6 +34,20 @@ class InputError(OrchError):
 class DamagedRecordError(OrchError):
     """A file of the study fails its checksum or cannot be parsed; readers skip it or use the one before."""
 
+    def __init__(self, message: str, advice: str = "Put the file back from a copy of the study.") -> None:
+        super().__init__(message, advice)
+
+
+class MissingFileError(OrchError, FileNotFoundError):
+    """There is no file at `path` of a storage: often an answer, and an error of its own where the file is needed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is missing", "Put the file back from a copy of the study.")
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[OrchError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.path,)
+
 
 class StorageError(OrchError):
     """The storage refused a write or a read (no space, no permission, an I/O error)."""

@@ -29,6 +29,8 @@ STALE_AFTER_S = 60.0
 """A heartbeat seen unchanged for this long on the observer's own monotonic clock is stale."""
 
 RENEW_EVERY_S = 5.0
+TELL_EVERY_S = 2.0
+"""At most so often where there are new epochs to tell of."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class Lease:
 
         done maps repeat numbers to epochs trained so far, `of` is the number of epochs asked.
         """
-        if not force and time.monotonic() - self._renewed_at < RENEW_EVERY_S:
+        due = RENEW_EVERY_S if dict(done) == self._done else TELL_EVERY_S
+        if not force and time.monotonic() - self._renewed_at < due:
             return True
         self._renewed_at = time.monotonic()
         self._done, self._of = dict(done), of

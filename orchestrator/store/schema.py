@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +23,7 @@ ENGINE = 1
 BUNDLE_SIZE = 10
 """A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
 
+_CHECKSUM = re.compile(rb"# sha256 ([0-9a-f]{64})\r?\n")
 _NOTHING = object()
 ADDED_LATER: dict[str, object] = {}
 """Fields that `Configuration` gained after its first version, with the value that means what was done before.
@@ -52,7 +55,9 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_toml(self) -> bytes:
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json"))).encode()
+        """The record as TOML, its checksum in a comment of the first line."""
+        body = tomli_w.dumps(_without_none(self.model_dump(mode="json"))).encode()
+        return f"# sha256 {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
 class StudyRecord(Record):
@@ -253,13 +258,23 @@ R = TypeVar("R", bound=Record)
 
 
 def parse_toml(kind: type[R], content: bytes, name: str) -> R:
-    """Read a stored TOML record; raise DamagedRecordError when it is not one."""
+    """Read a stored TOML record; raise DamagedRecordError when it is not one, or not as it was written.
+
+    One without a checksum, of an earlier version or with that line removed by hand, is taken as it is.
+    """
     import tomllib
 
+    stated = _CHECKSUM.match(content)
+    if stated and stated[1].decode() != hashlib.sha256(content[stated.end() :]).hexdigest():
+        raise DamagedRecordError(f"{name} fails its checksum (if it was changed on purpose, remove its first line)")
     try:
         return kind.model_validate(tomllib.loads(content.decode()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {error}") from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {'; '.join(faults[:3])}{more}") from error
 
 
 def parse_json(content: bytes, name: str) -> Any:

@@ -3,7 +3,7 @@
 Paths are relative, with forward slashes, and never leave the root. There is one atomic write in the project and it is
 here: a temporary file beside the target, flush, fsync, then link (exclusive) or rename (replace), then fsync of the
 folder. A reader therefore sees a whole file or none. Temporaries left by a killed writer are ignored by `list` and
-swept by the next writer in the same folder once they are an hour old.
+swept by the next search once they are an hour old.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from orchestrator.store.errors import StorageError
+from orchestrator.store.errors import MissingFileError, StorageError
+from orchestrator.store.exclusive import move_exclusively
 
 TEMPORARY_PREFIX = ".tmp-"
 TEMPORARY_MAX_AGE_S = 3600.0
-LOCK_MAX_AGE_S = 30.0
 
 
 class Storage(Protocol):
@@ -47,6 +47,14 @@ class Storage(Protocol):
         ...
 
 
+def checked_path(path: str) -> PurePosixPath:
+    """A path of a study, as its parts; raises ValueError for one that would leave the root."""
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or "\x00" in path:
+        raise ValueError(f"{path!r} is not a path inside the study")
+    return parts
+
+
 class LocalStorage:
     """A study in a folder of a local or network file system, by the operating system's own calls."""
 
@@ -58,16 +66,13 @@ class LocalStorage:
 
     def local(self, path: str) -> Path:
         """The file's place on this machine; raises ValueError for a path that would leave the root."""
-        parts = PurePosixPath(path).parts
-        if PurePosixPath(path).is_absolute() or ".." in parts or "\x00" in path:
-            raise ValueError(f"{path!r} is not a path inside the study")
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*checked_path(path).parts)
 
     def read(self, path: str) -> bytes:
         try:
             return self.local(path).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            raise FileNotFoundError(path) from None
+            raise MissingFileError(path) from None
         except OSError as error:
             raise _storage_error("read", self.local(path), error) from error
 
@@ -86,18 +91,14 @@ class LocalStorage:
             return False
         temporary = self._written_beside(target, content)
         try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
+            created = move_exclusively(temporary, target, TEMPORARY_PREFIX)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise _storage_error("write", target, error) from error
-            return _moved_under_lock(temporary, target)
+            raise _storage_error("write", target, error) from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
-        return True
+        return created
 
     def replace(self, path: str, content: bytes) -> None:
         target = self.local(path)
@@ -134,45 +135,17 @@ class LocalStorage:
         return temporary
 
 
-def _moved_under_lock(temporary: Path, target: Path) -> bool:
-    """Where hard links do not exist: move the finished temporary to `target` unless that is there already.
-
-    One process at a time does so for a target, by a lock file made with O_EXCL; one that a killed process left behind
-    is broken after a while. A reader sees a whole file or none.
-    """
-    lock = target.parent / f"{TEMPORARY_PREFIX}lock-{target.name}"
-    while True:
-        try:
-            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            break
-        except FileExistsError:
-            with contextlib.suppress(OSError):
-                if time.time() - lock.stat().st_mtime > LOCK_MAX_AGE_S:
-                    lock.unlink()
-            time.sleep(0.02)
-        except OSError as error:
-            raise _storage_error("write", target, error) from error
-    try:
-        if target.exists():
-            return False
-        temporary.replace(target)
-    except OSError as error:
-        raise _storage_error("write", target, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)
-    _sync_folder(target.parent)
-    return True
-
-
 def sweep_temporaries(folder: Path, max_age_s: float = TEMPORARY_MAX_AGE_S) -> int:
     """Remove temporaries below `folder` that no living writer can still own; return how many."""
     swept = 0
     now = time.time()
-    for temporary in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+    for temporary in sorted(folder.rglob(f"{TEMPORARY_PREFIX}*"), reverse=True):
         with contextlib.suppress(OSError):
             if now - temporary.stat().st_mtime > max_age_s:
-                temporary.unlink()
+                if temporary.is_dir():
+                    temporary.rmdir()
+                else:
+                    temporary.unlink()
                 swept += 1
     return swept
 
@@ -196,6 +169,11 @@ def _storage_error(act: str, target: Path, error: OSError) -> StorageError:
         errno.EDQUOT: ("the disk quota is used up", "Free some space, then run the same command again."),
         errno.EROFS: ("the file system is read-only", "Choose another place with --studies DIR."),
         errno.EACCES: ("permission denied", "Choose another place with --studies DIR, or change the permissions."),
+        errno.EISDIR: ("a folder lies where a file should", "Remove it, or choose another place with --studies DIR."),
+        errno.EFBIG: (
+            "the file would be larger than is allowed here",
+            "Raise the limit (ulimit -f), then run it again.",
+        ),
         errno.EPERM: ("permission denied", "Choose another place with --studies DIR, or change the permissions."),
     }
     cause, advice = causes.get(error.errno or 0, (error.strerror or str(error), "Run the same command again."))

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from drive_folder import DriveCloud
+from object_server import bucket_storage, new_bucket, object_server
 
+from orchestrator.store import exclusive
+from orchestrator.store.claims import SettledStorage
 from orchestrator.store.storage import LocalStorage, Storage
 
-STORAGES: dict[str, Callable[[Path], Storage]] = {"a local folder": lambda folder: LocalStorage(folder / "study")}
+KINDS = (
+    "a local folder",
+    "a file system without hard links",
+    "a file system without hard links and exclusive renames",
+    "an object store",
+    "a drive folder seen late",
+    "drive folders of two machines",
+)
 
 
-@pytest.fixture(params=sorted(STORAGES))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return STORAGES[request.param](tmp_path)
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with object_server() as address:
+        yield address
+
+
+def refused(*_: object) -> None:
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+class TakingTurns:
+    """Two machines' storages; every call goes to the next one. What one does the other sees within its own delay."""
+
+    def __init__(self, *storages: Storage) -> None:
+        self._turns = itertools.cycle(storages)
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> object:
+        with self._lock:
+            return getattr(next(self._turns), name)
+
+
+@pytest.fixture(params=KINDS)
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    kind = request.param
+    if "without hard links" in kind:
+        monkeypatch.setattr(os, "link", refused)
+    if "exclusive renames" in kind:
+        monkeypatch.setattr(exclusive, "_renameat2", lambda: None)
+    if kind == "an object store":
+        address = request.getfixturevalue("endpoint")
+        return bucket_storage(address, new_bucket(address))
+    if kind == "a drive folder seen late":
+        view = DriveCloud(late_s=0.01, seed=1).view()
+        return SettledStorage(view, settle_s=0.03, contended=lambda _: True)
+    if kind == "drive folders of two machines":
+        cloud = DriveCloud(late_s=0.0, seed=1)
+        views = [SettledStorage(cloud.view(), settle_s=0.03, contended=lambda _: True) for _ in range(2)]
+        return TakingTurns(*views)  # type: ignore[return-value]
+    return LocalStorage(tmp_path / "study")
 
 
 class TestStorageContract:

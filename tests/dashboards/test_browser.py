@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated_study import NOW, small_study
+from evaluated_study import add_evaluation
+from generated_study import NOW, small_study, write_lease
 
 from dashboards.page import render
 from orchestrator.summary import summarise
@@ -44,6 +45,11 @@ class Opened:
         script = "id => document.getElementById(id).data.map(t => JSON.parse(JSON.stringify({...t, z: t.z, y: t.y})))"
         return list(self.page.evaluate(script, f"chart-{chart}"))
 
+    def first(self, section: str) -> int:
+        """Number of the first visible chart of a section."""
+        found = self.page.locator(f"#{section} .chart:visible").first.get_attribute("id")
+        return int(str(found).removeprefix("chart-"))
+
     def choose(self, name: str, value: str) -> None:
         self.page.select_option(f'select[data-sets="{name}"]:visible', value)
         self.page.wait_for_timeout(300)
@@ -71,16 +77,17 @@ def test_figures_show_the_numbers(browser: Any, written: tuple[Path, Any]) -> No
     path, summary = written
     opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
     opened.page.evaluate("orchPage.drawAll()")
+    maps, grid = opened.first("heat-maps"), opened.first("curves")
     first = summary.configurations[0].configuration.backbone
     members = [m for m in summary.configurations if m.configuration.backbone == first and m.depth[1] == 0]
     expected = {(m.configuration.lr, m.configuration.batch_size): m for m in members}
-    z = opened.traces(1)[0]["z"]
+    z = opened.traces(maps)[0]["z"]
     for row, lr in enumerate((1e-3, 1e-2)):
         for column, batch in enumerate((16, 32)):
             assert z[row][column] == pytest.approx(expected[lr, batch].score("loss", "valid").mean, abs=1e-4)
-    lines = [trace for trace in opened.traces(3) if trace.get("meta", {}).get("split") == "valid"]
+    lines = [trace for trace in opened.traces(grid) if trace.get("meta", {}).get("split") == "valid"]
     assert lines[0]["y"] == pytest.approx(expected[1e-3, 16].curve("loss", "valid").mean.tolist(), abs=1e-4)
-    bands = [trace for trace in opened.traces(3) if trace.get("fill") == "toself"]
+    bands = [trace for trace in opened.traces(grid) if trace.get("fill") == "toself"]
     assert len(bands) == 8
     shown = opened.page.inner_text("#answer table.best tbody tr:first-child")
     best = summary.configurations[0].score("loss", "valid")
@@ -92,34 +99,121 @@ def test_controls(browser: Any, written: tuple[Path, Any]) -> None:
     path, summary = written
     opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
     page = opened.page
+    maps = opened.first("heat-maps")
     page.locator("#heat-maps").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
     opened.choose("heat", "balanced_accuracy")
-    assert "balanced accuracy" in page.get_attribute("#chart-1", "aria-label")
-    assert max(max(row) for row in opened.traces(1)[0]["z"]) <= 1
-    page.click('details[data-chart="chart-1"] summary')
-    page.wait_for_selector('details[data-chart="chart-1"] table')
-    assert page.locator('details[data-chart="chart-1"] tr').count() == 5
+    assert "balanced accuracy" in page.get_attribute(f"#chart-{maps}", "aria-label")
+    assert max(max(row) for row in opened.traces(maps)[0]["z"]) <= 1
+    opened.choose("of", "n")
+    assert {value for row in opened.traces(maps)[0]["z"] for value in row} == {3}
+    page.click(f'details[data-chart="chart-{maps}"] summary')
+    page.wait_for_selector(f'details[data-chart="chart-{maps}"] table')
+    assert page.locator(f'details[data-chart="chart-{maps}"] tr').count() == 5
     other = summary.configurations[0].configuration.backbone != "timm:one"
     page.locator(".bar").scroll_into_view_if_needed()
     opened.choose("backbone", "1")
     assert page.locator("#heat-maps h3:visible").inner_text() == ("one" if other else "two")
     page.locator("#curves").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    chart = page.locator("#curves .chart:visible").get_attribute("id")
+    chart = f"chart-{opened.first('curves')}"
     page.click(f'details[data-chart="{chart}"] summary')
     page.wait_for_selector(f'details[data-chart="{chart}"] table')
     assert page.locator(f'details[data-chart="{chart}"] tr').count() == 1 + 4 * 7
     with page.expect_download() as svg:
-        page.click(f'button[data-svg="{chart}"]')
+        page.click(f'button[data-save="svg"][data-of="{chart}"]')
     assert "synthetic data" in Path(svg.value.path()).read_text()
+    with page.expect_download() as png:
+        page.click(f'button[data-save="png"][data-of="{chart}"]')
+    assert Path(png.value.path()).read_bytes().startswith(b"\x89PNG")
     with page.expect_download() as csv:
-        page.click(f'button[data-csv="{chart}"]')
-    assert Path(csv.value.path()).read_text().startswith('"lr","batch size","epoch"')
+        page.click(f'button[data-save="csv"][data-of="{chart}"]')
+    assert Path(csv.value.path()).read_text().startswith('"lr","batch size","score","epoch"')
     assert opened.faults == []
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+def test_two_axes(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    opened.page.locator("#curves").scroll_into_view_if_needed()
+    opened.choose("curve", "loss_and_accuracy")
+    traces = opened.traces(opened.first("curves"))
+    assert {trace["yaxis"] for trace in traces} == {"y", "y2", "y3", "y4", "y500", "y501", "y502", "y503"}
+    assert len([trace for trace in traces if trace.get("fill") == "toself"]) == 16
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("way", ["click", "keyboard"])
+def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], way: str) -> None:
+    path, summary = written
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    page = opened.page
+    grid = opened.first("curves")
+    page.locator(f"#chart-{grid}").scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    chosen = page.locator("#curves select:visible").last
+    if way == "click":
+        box = page.locator(f"#chart-{grid}").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.3)
+    else:
+        chosen.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(500)
+    assert chosen.locator("option:checked").inner_text() == "lr 1e-3, batch 32"
+    traces = opened.traces(grid + 1)
+    first = summary.configurations[0].configuration.backbone
+    member = next(
+        m
+        for m in summary.configurations
+        if m.configuration.backbone == first and m.depth[1] == 0 and m.configuration.batch_size == 32
+        if m.configuration.lr == 1e-3
+    )
+    valid = traces[1]["y"]
+    assert len(valid) == 3 * 7 + 2
+    parts = [valid[0:7], valid[8:15], valid[16:23]]
+    mean = [sum(part[epoch] for part in parts) / 3 for epoch in range(7)]
+    assert mean == pytest.approx(member.curve("loss", "valid").mean.tolist(), abs=1e-4)
+    assert traces[5]["y"] == pytest.approx(member.score("accuracy", "valid").values.tolist(), abs=1e-9)
+    page.click(f'details[data-chart="chart-{grid + 1}"] summary')
+    page.wait_for_selector(f'details[data-chart="chart-{grid + 1}"] table')
+    assert page.locator(f'details[data-chart="chart-{grid + 1}"] tr').count() == 1 + 3 * 7
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser: Any, tmp_path: Path, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    storage, study = small_study(tmp_path, backbones=("timm:one", "timm:two"), skip=lambda c, repeat: repeat == 2)
+    write_lease(storage, study.configurations()[0], {2: 3}, 6, NOW)
+    add_evaluation(storage)
+    path = tmp_path / "dashboard.html"
+    path.write_text(render(storage, now=NOW), encoding="utf-8")
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    page.evaluate("orchPage.drawAll()")
+    page.wait_for_timeout(1500)
+    faults = [
+        f"{fault['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+        for fault in axe.run(page).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert faults == []
+
+
+def test_motion_is_reduced_and_print_shows_every_section(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page = opened.page
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "none"
+    assert len(page.pdf(format="A4")) > 50_000
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 2560])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_sideways_scrolling_and_both_colour_schemes(
     browser: Any, written: tuple[Path, Any], width: int, scheme: str
@@ -129,7 +223,7 @@ def test_no_sideways_scrolling_and_both_colour_schemes(
     page.evaluate("orchPage.drawAll()")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     background = "getComputedStyle(document.body).backgroundColor"
-    drawn = "document.getElementById('chart-1').layout.paper_bgcolor"
+    drawn = f"document.getElementById('chart-{opened.first('heat-maps')}').layout.paper_bgcolor"
     light, dark = ("rgb(253, 252, 249)", "#fdfcf9"), ("rgb(20, 23, 27)", "#14171b")
     before, after = (light, dark) if scheme == "light" else (dark, light)
     assert (page.evaluate(background), page.evaluate(drawn)) == before
@@ -154,6 +248,6 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
     assert opened.page.inner_text("h1").startswith(HOSTILE)
     assert opened.page.evaluate("window.hacked") is None
     assert opened.page.evaluate("document.querySelectorAll('img').length") == 0
-    assert "script><b>% {x}" in opened.page.evaluate("document.querySelector('#chart-0').textContent")
+    assert "script><b>% {x}" in opened.page.evaluate("document.querySelector('#chart-1').textContent")
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert opened.faults == []

@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from generated_study import NOW, GeneratedStudy, small_study
+from generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
 
-from dashboards.page import render
+from dashboards.comparison import render_comparison
+from dashboards.page import SECTIONS, render
 from orchestrator.store.storage import LocalStorage
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -40,10 +41,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_answer_comes_first_and_is_honest(page: str) -> None:
     sections = re.findall(r'<section id="([a-z-]+)">', page)
-    assert sections == ["answer", "progress", "heat-maps", "curves", "depth", "provenance"]
+    assert sections == list(SECTIONS)
+    assert sections[0] == "answer"
     assert "Validation scores were used for selection and are optimistic" in page
     assert "never by the best repeat" in page
-    assert page.count("synthetic data") >= 8
+    assert page.count("synthetic data") >= 10
     assert "source image" in page
 
 
@@ -57,11 +59,15 @@ def test_a_study_of_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
 def test_every_chart_has_a_role_a_label_and_its_data(page: str) -> None:
     tags = tags_of(page)
     charts = [attributes for _, attributes in tags if attributes.get("class") == "chart"]
-    assert len(charts) == 1 + 2 + 2 + 1
+    # answer 2, heat maps 2, curves and single repeats 4, best repeat 1, depth 1, spread 4, data 1
+    assert len(charts) == 2 + 2 + 4 + 1 + 1 + 4 + 1
     for chart in charts:
         assert chart["role"] == "img"
         assert len(chart["aria-label"] or "") > 20
         assert any(tag == "details" and attributes.get("data-chart") == chart["id"] for tag, attributes in tags)
+        saved = {a["data-save"] for tag, a in tags if tag == "button" and a.get("data-of") == chart["id"]}
+        assert saved == {"svg", "png", "csv"}
+    assert page.count('<p class="reading">') >= 12
 
 
 def test_the_page_asks_no_network(page: str) -> None:
@@ -121,3 +127,29 @@ def test_one_repeat_only(tmp_path: Path) -> None:
 def test_all_diverged(tmp_path: Path) -> None:
     storage, _ = small_study(tmp_path, diverges=lambda _configuration, _repeat: True)
     assert "24 repeats diverged" in render(storage, now=NOW)
+
+
+def test_a_study_that_is_running(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda c, repeat: c.lr == 1e-2)
+    write_lease(storage, study.configurations()[-1], {0: 2, 1: 3}, 6, NOW)
+    write_failure(storage, study.configurations()[2], [0], "MemoryError: <b>no</b>")
+    page = render(storage, now=NOW)
+    assert "2 running, 9 waiting, 1 failed" in page
+    assert "worker-0" in page
+    assert "5 of 12" in page
+    assert "MemoryError: &lt;b&gt;no&lt;/b&gt;" in page
+    assert "about" in page
+
+
+def test_several_studies_on_one_page(tmp_path: Path) -> None:
+    one, _ = small_study(tmp_path / "one", name="one")
+    two, _ = small_study(tmp_path / "two", name=HOSTILE, seed=5)
+    page = render_comparison([one, two], now=NOW)
+    assert "Same images, classes, partition and selection" in page
+    assert "one, resnet18.tv_in1k" not in page[: page.index("<body>")]
+    assert HOSTILE not in page
+    assert len(re.findall(r'class="chart"', page)) == 2
+    other, _ = small_study(tmp_path / "other", name="other", classes=("x", "y", "z"))
+    assert "differ in classes" in render_comparison([one, other], now=NOW)
+    GeneratedStudy(name="new").write_frame(empty := LocalStorage(tmp_path / "empty"))
+    assert "has a ranked configuration yet" in render_comparison([empty], now=NOW)

@@ -92,7 +92,7 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
     frozen = bench.frozen_ready(c, study.partition)
     samples: Samples = frozen.samples
     reader = bench._reader(frozen)
-    body = copy.deepcopy(bench._network(c, frozen)).eval()
+    body = copy.deepcopy(bench.network(c, frozen)).eval()
     live = layers_of_trace(body, trace(body, c.image_size)).last(c.unfrozen) if c.unfrozen else ()
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)

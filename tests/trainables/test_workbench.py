@@ -83,7 +83,7 @@ def test_one_image_standardised_in_two_ways(study: TinyStudy) -> None:
 
 
 def whole_network(study: TinyStudy, backbone: str) -> int:
-    network = study.bench()._network(study.configuration(backbone=backbone), None)
+    network = study.bench().network(study.configuration(backbone=backbone), None)
     return len(layers_of_trace(network, trace(network, 32)).names)
 
 

@@ -26,22 +26,45 @@ def made_manifest(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 
 
 def manifest_bytes(manifest: pd.DataFrame) -> bytes:
-    """The manifest as Parquet: `dataset/manifest.parquet`."""
+    """The manifest as Parquet, with a checksum in the schema's metadata: `dataset/manifest.parquet`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(manifest, preserve_index=False)
+    metadata = {**(table.schema.metadata or {}), b"sha256": _checksum(manifest).encode()}
     target = io.BytesIO()
-    manifest.to_parquet(target, index=False, engine="pyarrow", compression="zstd")
+    pq.write_table(table.replace_schema_metadata(metadata), target, compression="zstd")
     return target.getvalue()
 
 
 def read_manifest(content: bytes) -> pd.DataFrame:
-    """Read what `manifest_bytes` wrote; raises DamagedRecordError."""
+    """Read what `manifest_bytes` wrote; raises DamagedRecordError when anything in it is not as it was written.
+
+    A manifest without a checksum, of an earlier version, is taken as it is.
+    """
+    import pyarrow.parquet as pq
+
     try:
-        manifest = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+        table = pq.read_table(io.BytesIO(content))
+        manifest: pd.DataFrame = table.to_pandas()
+        stated = (table.schema.metadata or {}).get(b"sha256", b"").decode()
+        whole = not stated or stated == _checksum(manifest)
     except Exception as error:  # the parser's errors have no common base
         raise DamagedRecordError(f"dataset/manifest.parquet is not a whole Parquet file: {error}") from error
     missing = [name for name in COLUMNS if name not in manifest.columns]
     if missing:
         raise DamagedRecordError(f"dataset/manifest.parquet lacks the columns {', '.join(missing)}")
-    return manifest
+    if not whole:
+        raise DamagedRecordError("dataset/manifest.parquet fails its checksum")
+    return pd.DataFrame(manifest)
+
+
+def _checksum(manifest: pd.DataFrame) -> str:
+    """64 hex digits over the names and all values, column by column."""
+    digest = hashlib.sha256()
+    for name in manifest.columns:
+        digest.update(json.dumps([name, [str(value) for value in manifest[name]]], ensure_ascii=True).encode())
+    return digest.hexdigest()
 
 
 def refused_csv(refused: pd.DataFrame) -> bytes:

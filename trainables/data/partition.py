@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -86,6 +86,7 @@ def make_partition(
     diversity: Triple = DIVERSITY,
     weights: tuple[float, float] = WEIGHTS,
     fixed_test: frozenset[str] | None = None,
+    worn: Mapping[str, int] | None = None,
 ) -> Partition:
     """Divide the manifest's groups into train, valid and test.
 
@@ -95,7 +96,8 @@ def make_partition(
     seed: of "stratified"; the others draw nothing, families of equal size go by name.
     targets: shares of train, valid, test; diversity: wanted shares of the number of groups; weights: of the proportion
     part and of the diversity part of the distance ("ifp" and "ifpo").
-    fixed_test: groups that are the test split; the others go to train and valid only ("stratified").
+    fixed_test: groups that are the test split, perhaps none; the others go to train and valid only ("stratified").
+    worn: how often each group was in valid in other partitions; those that were not are preferred ("stratified").
 
     A group of several classes is assigned whole. Then no class can be filled by itself: "psp", "ifp" and "ifpo" fill
     class by class with every group counted to its largest class, and that is the start of a search by moves and
@@ -122,7 +124,7 @@ def make_partition(
         split = _given(manifest, table)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     if policy == "stratified":
-        split = _stratified(table, seed, targets, fixed_test or frozenset())
+        split = _stratified(table, seed, targets, fixed_test, worn or {})
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     _check_groups(table, 3, "one for each of train, valid and test")
     split, found = _filled(table, policy, seed, targets, diversity, weights)
@@ -186,14 +188,16 @@ class _Table:
         return cls(tuple(groups.tolist()), tuple(labels.tolist()), amounts)
 
 
-def _stratified(table: _Table, seed: int, targets: Triple, fixed_test: frozenset[str]) -> np.ndarray:
-    unknown = sorted(fixed_test - set(table.groups))
+def _stratified(
+    table: _Table, seed: int, targets: Triple, fixed_test: frozenset[str] | None, worn: Mapping[str, int]
+) -> np.ndarray:
+    unknown = sorted((fixed_test or frozenset()) - set(table.groups))
     if unknown:
         raise InputError(f"the fixed test split names {_named(unknown, 'group')} not in the data")
-    fixed = np.array([2 if group in fixed_test else -1 for group in table.groups])
+    fixed = np.array([2 if group in (fixed_test or ()) else -1 for group in table.groups])
     wanted = np.repeat(np.array(targets)[:, None], len(table.labels), axis=1)
     open_to: tuple[int, ...] = (0, 1, 2)
-    if fixed_test:
+    if fixed_test is not None:
         open_to = (0, 1)
         held = table.amounts[fixed == 2].sum(axis=0) / table.amounts.sum(axis=0)
         wanted = np.stack([(1 - held) * targets[s] / (targets[0] + targets[1]) for s in open_to] + [held])
@@ -202,7 +206,8 @@ def _stratified(table: _Table, seed: int, targets: Triple, fixed_test: frozenset
     else:
         _check_groups(table, 3, "one for each of train, valid and test")
     none = np.zeros_like(wanted)
-    task = JointTask(table.groups, table.amounts.astype(float), wanted, none, (1.0, 0.0), fixed, open_to)
+    wear = np.array([float(worn.get(group, 0)) for group in table.groups])
+    task = JointTask(table.groups, table.amounts.astype(float), wanted, none, (1.0, 0.0), fixed, open_to, wear)
     split, _, missing = divide(task, seed)
     _check_found(table, missing)
     return split

@@ -26,6 +26,9 @@ _FEW = 500
 _EXCHANGES = 400
 """Groups per round for which every exchange is looked at; beyond so many groups, single moves are fine enough."""
 
+_WEAR = 0.5
+"""Weight of `JointTask.wear` per class: enough for groups to take turns where shares suffer little by it."""
+
 
 @dataclass(frozen=True)
 class JointTask:
@@ -37,6 +40,7 @@ class JointTask:
     weights: of the amount part and of the diversity part, not negative.
     fixed: int [G], the split of groups that must not move, −1 for free ones.
     open_to: the splits that free groups may enter; every class must have a group in each of these.
+    wear: float64 [G], how often each group was in valid already; others are preferred there. None: no preference.
     """
 
     names: tuple[str, ...]
@@ -46,6 +50,7 @@ class JointTask:
     weights: tuple[float, float]
     fixed: np.ndarray
     open_to: tuple[int, ...] = (0, 1, 2)
+    wear: np.ndarray | None = None
 
 
 def divide(task: JointTask, seed: int, start: Sequence[int] | None = None) -> tuple[np.ndarray, float, list[int]]:
@@ -87,6 +92,10 @@ class _State:
         groups = self.member / np.maximum(self.member.sum(axis=0), 1)
         self.rows = np.hstack([task.weights[0] * shares, task.weights[1] * groups])
         self.goal = np.hstack([task.weights[0] * task.targets, task.weights[1] * task.diversity])
+        if task.wear is not None and task.wear.any():
+            worn = _WEAR * task.amounts.shape[1] * task.wear[:, None] / task.wear.sum()
+            self.rows = np.hstack([self.rows, worn])
+            self.goal = np.hstack([self.goal, [[worn.sum()], [0.0], [0.0]]])
         self.required = np.zeros(3, dtype=bool)
         self.required[list(task.open_to)] = True
         self.load = np.zeros_like(self.goal)

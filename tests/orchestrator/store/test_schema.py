@@ -173,3 +173,17 @@ def test_torn_text_is_damaged(content: bytes) -> None:
         parse_toml(Recipe, content, "recipe.toml")
     with pytest.raises(DamagedRecordError, match="lease is not valid JSON"):
         parse_json(content, "lease")
+
+
+def test_toml_carries_a_checksum_that_a_hand_may_remove() -> None:
+    request = Request(partitions=("p",), items=(RequestItem(configuration="c", repeats=1, epochs=2),))
+    content = request.to_toml()
+    assert parse_toml(Request, content, "r") == request
+    first, _, rest = content.partition(b"\n")
+    assert first.startswith(b"# sha256 ")
+    assert parse_toml(Request, rest, "r") == request
+    with pytest.raises(DamagedRecordError, match=r"r fails its checksum \(if it was changed on purpose, remove"):
+        parse_toml(Request, content.replace(b"epochs = 2", b"epochs = 3"), "r")
+    for cut in range(1, len(content)):
+        with pytest.raises(DamagedRecordError):
+            parse_toml(Request, content[:cut], "r")

@@ -1,0 +1,263 @@
+"""How near to the ideal time many trials at once come: bundles that sleep, on a Ray told of 64 CPUs, and real bundles.
+
+Driver, launcher, leases and final records are the product's; only the training inside a trial is replaced by a sleep.
+`whole`: ideal time over the time from the start of Ray to its end. `running`: the share of its time that a worker is in
+bundles between its first and its last one, which leaves out what starting the processes takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import ray
+from table import Table, arguments, progress
+from trivial import BACKBONE, grid, orch, search_arguments, write_images
+
+from orchestrator import launch
+from orchestrator.histories import list_bundles
+from orchestrator.preparation import DataRequest
+from orchestrator.progress import Display
+from orchestrator.search import SearchOptions, resolve_search, run
+from orchestrator.store.leases import Lease
+from orchestrator.store.schema import FinalRecord, History
+from orchestrator.store.storage import LocalStorage
+from search_spaces.overrides import Overrides
+from trainables.trial import BundleTrial
+from trainables.work import Work
+from trainables.workbench import Workbench
+
+COLUMNS = (
+    "what",
+    "trials at a time",
+    "bundles",
+    "seconds each",
+    "all at work after s",
+    "whole s",
+    "ideal s",
+    "whole %",
+    "running %",
+)
+SLEPT = "slept.json"
+MEMORY_SHARE = 0.8
+
+
+class SleepingRun:
+    """Takes the place of `BundleRun`: the same leases and final records, a sleep for the training."""
+
+    seconds = 1.0
+
+    def __init__(self, bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:
+        self.bench = bench
+        self.works = works
+        self.leases = leases
+        self.epochs_trained = 0
+        self._begun = time.time()
+
+    def advance(self, seconds: float) -> bool:
+        left = self._begun + self.seconds - time.time()
+        if left > seconds:
+            time.sleep(seconds)
+            return False
+        time.sleep(max(0.0, left))
+        for work, lease in zip(self.works, self.leases, strict=True):
+            for repeat in work.repeats:
+                self.bench.storage.create(work.key.final(repeat, work.epochs), self._final(work, repeat).to_bytes())
+            lease.release(dict.fromkeys(work.repeats, work.epochs), work.epochs)
+            note = {"begun": self._begun, "ended": time.time(), "pid": os.getpid()}
+            self.bench.storage.replace(f"{work.key.folder}/{SLEPT}", json.dumps(note).encode())
+        return True
+
+    def stop(self, outcome: str = "stopped") -> None:
+        for lease, work in zip(self.leases, self.works, strict=True):
+            lease.release({}, work.epochs)
+
+    def fail(self, error: BaseException, kind: str = "exception") -> None:
+        raise error
+
+    def _final(self, work: Work, repeat: int) -> FinalRecord:
+        epochs = work.epochs
+        history = History(("train", "valid"), np.ones((epochs + 1, 2)), np.ones((epochs + 1, 2, 2, 2), dtype=np.int32))
+        meta = {"state": "finished", "repeat": repeat, "epochs": epochs, "selected_epoch": 0, "selection": "loss"}
+        return FinalRecord(meta, history, np.zeros((24, 1), dtype=np.float16))
+
+
+class SleepingTrial(BundleTrial):
+    """The product's trial around a `SleepingRun`."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        from trainables import trial
+
+        vars(trial)["BundleRun"] = SleepingRun
+        super().setup(config)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What one search took: seconds of the whole, and (begun, ended) of each bundle by worker."""
+
+    seconds: float
+    started: float
+    bundles: Mapping[str, Sequence[tuple[float, float]]]
+
+    @property
+    def all_at_work(self) -> float:
+        """Seconds until every worker that ever worked had begun its first bundle."""
+        return max(several[0][0] for several in self.bundles.values()) - self.started
+
+    @property
+    def running(self) -> float:
+        """Share of the workers' time between their first and their last bundle that they spent in bundles."""
+        within = sum(ended - begun for several in self.bundles.values() for begun, ended in several)
+        idle = sum(after[0] - before[1] for several in self.bundles.values() for before, after in pairwise(several))
+        return within / (within + idle)
+
+    @property
+    def each(self) -> float:
+        return statistics.mean(ended - begun for several in self.bundles.values() for begun, ended in several)
+
+
+@contextmanager
+def cpus(count: int) -> Iterator[None]:
+    """Ray is told of so many CPUs, whatever there are."""
+    original = ray.init
+    ray.init = functools.partial(original, num_cpus=count)
+    try:
+        yield
+    finally:
+        ray.init = original
+
+
+def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, workers: int) -> Scaled:
+    """One new study of so many bundles that cannot be stacked, trained by the product on so many CPUs."""
+    display = Display()
+    shutil.rmtree(root / "studies" / name, ignore_errors=True)
+    overrides = Overrides(
+        strategies=("straightforward",),
+        lr=(1e-3,),
+        batch_size=tuple(range(16, 16 + bundles)),
+        epochs=epochs,
+        repeats=10,
+    )
+    options = SearchOptions(
+        study=name,
+        backbones=(BACKBONE,),
+        studies=root / "studies",
+        cache=root / "cache",
+        data=DataRequest(labels),
+        overrides=overrides,
+        weights="none",
+        precision="fp32",
+    )
+    resolved = resolve_search(options, display)
+    started, clock = time.time(), time.monotonic()
+    with cpus(workers):
+        status = run(resolved, display, None, lambda: None)
+    seconds = time.monotonic() - clock
+    if status:
+        raise RuntimeError(f"{name} ended with {status}")
+    return Scaled(seconds, started, _by_worker(LocalStorage(root / "studies" / name)))
+
+
+def _by_worker(storage: LocalStorage) -> dict[str, list[tuple[float, float]]]:
+    """Each worker's bundles in order: from its own notes where it slept, else from its lease and last final record."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for bundle in list_bundles(storage):
+        names = storage.list(bundle.folder)
+        if SLEPT in names:
+            note = json.loads(storage.read(f"{bundle.folder}/{SLEPT}"))
+            found[str(note["pid"])].append((note["begun"], note["ended"]))
+            continue
+        lease = json.loads(storage.read(bundle.lease(1)))
+        begun = storage.local(f"{bundle.folder}/recipe.toml").stat().st_mtime
+        ended = max(storage.local(f"{bundle.finals}/{name}").stat().st_mtime for name in storage.list(bundle.finals))
+        found[str(lease["process"]["pid"])].append((begun, ended))
+    return {worker: sorted(several) for worker, several in found.items()}
+
+
+def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float | None = None) -> None:
+    """alone: seconds of a bundle where one runs at a time, which is what the ideal is made of; None: its own."""
+    count = sum(map(len, found.bundles.values()))
+    ideal = (alone or found.each) * count / workers
+    table.add(
+        what,
+        workers,
+        count,
+        found.each,
+        found.all_at_work,
+        found.seconds,
+        ideal,
+        100 * ideal / found.seconds,
+        100 * found.running * (1.0 if alone is None else alone / found.each),
+    )
+
+
+def workers_that_fit(wanted: int) -> tuple[int, int]:
+    """As many as the free memory holds, and the bytes that one worker has for itself after its imports."""
+    code = "import psutil, timm, trainables.trial; print(psutil.Process().memory_full_info().uss)"
+    bytes_each = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    return min(wanted, int(MEMORY_SHARE * psutil.virtual_memory().available / bytes_each)), bytes_each
+
+
+def _options() -> argparse.Namespace:
+    parser = arguments(__doc__ or "", 1)
+    parser.add_argument("--cpus", type=int, default=64, help="virtual CPUs for bundles that sleep (default: 64)")
+    parser.add_argument("--bundles", type=int, default=5, help="that each worker sleeps through (default: 5)")
+    parser.add_argument("--sleep", type=float, default=20.0, metavar="S", help="of each bundle (default: 20)")
+    parser.add_argument("--epochs", type=int, default=400, help="of real bundles")
+    parser.add_argument("--real", type=int, default=12, metavar="N", help="real bundles (default: 12)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
+    if options.quick:
+        options.cpus, options.bundles, options.sleep, options.epochs, options.real = 3, 2, 2.0, 20, 4
+    fitting, bytes_each = workers_that_fit(options.cpus)
+    root = Path(tempfile.mkdtemp(prefix="orch-scaling-"))
+    table = Table("Scaling: share of the ideal time", COLUMNS)
+    table.notes += [
+        f"A worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} fit the free memory here.",
+        "ideal: bundles × seconds each ÷ trials at a time; for real bundles seconds each of one at a time.",
+        f"all at work: every worker's process has begun, on {len(os.sched_getaffinity(0))} cores.",
+    ]
+    try:
+        labels = write_images(root / "images", groups=1 if options.quick else 6)
+        warm = search_arguments("warm", labels, root / "studies", root / "cache", 1, 1, grid(1, "lr"))
+        progress(f"features: {orch('search', *warm).seconds:.1f} s")
+        vars(launch)["BundleTrial"] = SleepingTrial
+        SleepingRun.seconds = options.sleep
+        for _ in range(options.rounds):
+            found = search(root, labels, "sleep", options.bundles * fitting, 1, fitting)
+            add_row(table, "sleeping", fitting, found)
+        vars(launch)["BundleTrial"] = BundleTrial
+        for _ in range(options.rounds):
+            one = search(root, labels, "one", options.real, options.epochs, 1)
+            add_row(table, "training", 1, one)
+            two = search(root, labels, "two", options.real, options.epochs, 2)
+            add_row(table, "training", 2, two, one.each)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    table.show()
+    table.write_json(options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Training the last u weight layers: from the cached frontier against the whole network in every step.
+
+The whole network is a plain torch loop over the same stored squares with the same trainable parameters; after the first
+steps both sides must have the same loss. In one process, without Ray, freshly initialised weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import images
+import torch
+from memory_peak import peak_mib
+from opened import configurations, partition, resolved, synchronised, workbench
+from safetensors.torch import load_file
+from same_draws import prepared
+from table import Table, alternately, arguments, median_ratio, progress
+from task import loss_of
+from torch import nn
+
+from orchestrator.search import Search
+from search_spaces.overrides import Overrides
+from trainables.backbone import open_backbone
+from trainables.frontier import places_to_cut
+from trainables.learners import DeepLearner, Lane
+from trainables.pixels import ViewReader
+from trainables.workbench import Frozen, Material, Workbench
+
+TOLERANCE = 2e-3
+"""Largest difference of the loss after the first steps, relative to it."""
+COLUMNS = (
+    *("backbone", "u", "cached up to", "trainable parameters", "disk per view (kB)", "step, cached (ms)"),
+    *("step, whole (ms)", "step, whole ÷ cached", "score, cached (ms/view)", "score, whole (ms/view)"),
+    *("score, whole ÷ cached", "memory, cached (MiB)", "memory, whole (MiB)", "loss, relative difference"),
+)
+BACKBONES = ("vgg19", "resnet18", "inception_v3")
+SCORED = 32
+
+
+class Whole:
+    """A plain torch loop through the whole network; only the parameters in `live` and the head are trained."""
+
+    def __init__(self, search: Search, frozen: Frozen, material: Material, device: torch.device) -> None:
+        c = frozen.configuration
+        network = open_backbone(c.backbone, "none", c.study_seed, c.image_size).module
+        (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
+        network.load_state_dict(load_file(calibrated))
+        self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        live = set(places_to_cut(self.network, c.image_size, c.unfrozen)[0].live)
+        trained = [parameter for name, parameter in self.network.named_parameters() if name in live]
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        self.head = prepared(nn.Sequential(nn.Linear(material.width, c.outputs)), c.study_seed, 0).to(device)
+        self.optimiser = torch.optim.SGD([*trained, *self.head.parameters()], lr=c.lr, momentum=c.momentum)
+        self.parameters = sum(p.numel() for p in [*trained, *self.head.parameters()])
+        self.reader = ViewReader(frozen.pixels, frozen.samples.views, c, frozen.mean, frozen.std, device)
+        self.labels = material.labels
+
+    def train(self, rows: torch.Tensor) -> None:
+        """One step on rows int64 [B]."""
+        loss = loss_of(self.head(self.network(self.reader.gather(rows)[0])), self.labels[rows])
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+
+    @torch.no_grad()
+    def score(self, rows: torch.Tensor) -> torch.Tensor:
+        """Logits [N, outputs] of rows int64 [N]."""
+        logits: torch.Tensor = self.head(self.network(self.reader.gather(rows)[0]))
+        return logits
+
+
+def main() -> None:
+    given = parsed()
+    torch.set_num_threads(given.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    table = Table("Unfreezing: cached frontier against the whole network", COLUMNS)
+    table.notes += [
+        f"Batch {given.batch_size}, scoring in batches of {SCORED}, fp32, {given.threads} thread(s), on {device.type}; "
+        f"{given.rounds} rounds of {given.steps} steps in alternating order, medians and median ratios. Freshly "
+        "initialised weights.",
+        "memory: what the first steps and one scoring batch add to the process (on a GPU: the allocator's peak).",
+        f"loss: after {given.steps} steps on the same batches, over {SCORED} views; allowed difference {TOLERANCE:g}.",
+    ]
+    with tempfile.TemporaryDirectory(prefix="orch-unfreezing-") as name:
+        pictures = images.choose(given, Path(name), given.images)
+        table.notes.insert(0, f"{pictures.count} images ({pictures.name}).")
+        for backbone in given.backbones:
+            measure_backbone(table, pictures, backbone, given, Path(name) / backbone, device)
+    table.show()
+    table.write_json(given.json)
+
+
+def parsed() -> argparse.Namespace:
+    parser = arguments(__doc__ or "", rounds=3)
+    images.add_options(parser)
+    parser.add_argument("--backbones", type=lambda text: text.split(","), default=list(BACKBONES))
+    parser.add_argument("--unfrozen", type=_numbers, default=list(range(1, 11)), help="default: 1,2,…,10")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=3, help="per round (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=96, metavar="N", help="at most so many (default: %(default)s)")
+    given = parser.parse_args()
+    if given.quick:
+        given.backbones, given.unfrozen, given.rounds, given.steps, given.batch_size = ["resnet18"], [1, 3], 2, 1, 8
+    return given
+
+
+def measure_backbone(
+    table: Table,
+    pictures: images.Images,
+    name: str,
+    given: argparse.Namespace,
+    folder: Path,
+    device: torch.device,
+) -> None:
+    """One row per u; all frontiers are computed in one pass over the views."""
+    progress(name)
+    overrides = Overrides(
+        strategies=("unfreezing",),
+        unfrozen=tuple(given.unfrozen),
+        non_linearities=(0,),
+        lr=(1e-3,),
+        batch_size=(given.batch_size,),
+        repeats=1,
+        epochs=1,
+    )
+    search = resolved(pictures, images.Backbone(name, "none"), overrides, folder, "fp32")
+    bench, split = workbench(search, device), partition(search)
+    every = [bench.frozen_ready(c, split) for c in configurations(search)]
+    for chunk in range(max(frozen.features.chunks for frozen in every if frozen.features is not None)):
+        bench.compute(every, chunk)
+    for frozen in every:
+        measure(table, search, bench, frozen, given, device)
+
+
+def measure(
+    table: Table,
+    search: Search,
+    bench: Workbench,
+    frozen: Frozen,
+    given: argparse.Namespace,
+    device: torch.device,
+) -> None:
+    """One row; raises SystemExit where the two sides have different losses."""
+    c = frozen.configuration
+    progress(f"{c.backbone}, u = {c.unfrozen}, cached up to {frozen.layer}")
+    material = bench.material(c, partition(search), frozen.layer)
+    assert material.inputs is not None, "a suffix is trained from stored inputs"
+    assert material.suffix is not None, "a suffix is trained from stored inputs"
+    lane = Lane(c, 0)
+    cached = DeepLearner(lane, material.inputs, material.suffix, material.width, material.labels, material.weights)
+    whole = Whole(search, frozen, material, device)
+    training = torch.from_numpy(frozen.samples.training).to(device)
+    batches = [training[torch.arange(given.batch_size, device=device) + 5 * n] for n in range(given.steps)]
+    scored = training[:SCORED]
+
+    def step_cached() -> None:
+        for number, rows in enumerate(batches):
+            cached.train(rows.unsqueeze(0), 1, number * given.batch_size)
+
+    def step_whole() -> None:
+        for rows in batches:
+            whole.train(rows)
+
+    def first_cached() -> None:
+        step_cached()
+        cached.score(scored)
+
+    def first_whole() -> None:
+        step_whole()
+        whole.score(scored)
+
+    memory = [peak_mib(device, first_cached), peak_mib(device, first_whole)]
+    labels = material.labels[scored]
+    losses = [loss_of(logits, labels).item() for logits in (cached.score(scored)[0], whole.score(scored))]
+    difference = abs(losses[0] - losses[1]) / losses[1]
+    steps = alternately({"cached": _timed(device, step_cached), "whole": _timed(device, step_whole)}, given.rounds)
+    scores = alternately(
+        {
+            "cached": _timed(device, lambda: cached.score(scored)),
+            "whole": _timed(device, lambda: whole.score(scored)),
+        },
+        given.rounds,
+    )
+    table.add(
+        c.backbone,
+        c.unfrozen,
+        frozen.layer,
+        whole.parameters,
+        frozen.features.total_bytes / frozen.features.rows / 1e3 if frozen.features else 0.0,
+        *_milliseconds(steps, given.steps),
+        *_milliseconds(scores, len(scored)),
+        *memory,
+        difference,
+    )
+    if not difference <= TOLERANCE:
+        raise SystemExit(f"{c.backbone}, u = {c.unfrozen}: losses {losses[0]:.6f} cached and {losses[1]:.6f} whole")
+
+
+def _milliseconds(seconds: dict[str, list[float]], parts: int) -> tuple[float, float, float]:
+    """Of one part: cached, whole, and the median ratio."""
+    cached, whole = (statistics.median(seconds[side]) * 1e3 / parts for side in ("cached", "whole"))
+    return cached, whole, median_ratio(zip(seconds["whole"], seconds["cached"], strict=True))
+
+
+def _timed(device: torch.device, act: Callable[[], object]) -> Callable[[], float]:
+    def measured() -> float:
+        synchronised(device)
+        started = time.perf_counter()
+        act()
+        synchronised(device)
+        return time.perf_counter() - started
+
+    return measured
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+if __name__ == "__main__":
+    main()

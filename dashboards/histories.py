@@ -1,0 +1,58 @@
+"""The single repeats behind a summary, found by configuration: loss and accuracy by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.summary import ConfigurationSummary, Summary
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Single:
+    """One repeat; `loss` is float64 [epochs + 1, 2], of train and valid."""
+
+    repeat: int
+    selected: int
+    loss: Floats
+    hits: NDArray[np.int64]
+    """Images predicted right, [epochs + 1, 2]; `images` [2] of each split."""
+    images: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> Floats:
+        share: Floats = np.divide(self.hits, self.images, out=np.full(self.hits.shape, np.nan), where=self.images > 0)
+        return share
+
+
+class Histories:
+    """All repeats of a summary."""
+
+    def __init__(self, summary: Summary) -> None:
+        repeats = summary.repeats
+        names = (repeats.table[name].tolist() for name in ("partition", "configuration"))
+        self._first: dict[tuple[str, str], int] = {}
+        for row, key in enumerate(zip(*names, strict=True)):
+            self._first.setdefault(key, row)
+        self._start = repeats.start
+        self._loss = repeats.loss[:, :2]
+        counts = repeats.confusion[:, :2]
+        self._hits = np.trace(counts, axis1=2, axis2=3)
+        self._images = counts[self._start[:-1]].sum(axis=(2, 3)) if len(repeats) else np.zeros((0, 2), np.int64)
+
+    def of(self, member: ConfigurationSummary) -> list[Single]:
+        """Every repeat of a configuration that has a result, in order."""
+        if member.selected_epochs is None:
+            return []
+        first = self._first[member.partition, member.id]
+        found = []
+        for place, repeat in enumerate(member.with_result):
+            at = slice(int(self._start[first + place]), int(self._start[first + place + 1]))
+            images = self._images[first + place]
+            selected = int(member.selected_epochs.values[place])
+            found.append(Single(repeat, selected, self._loss[at], self._hits[at], images))
+        return found

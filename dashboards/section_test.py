@@ -1,0 +1,205 @@
+"""The section of the sealed test split: what evaluations found, and how often anybody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dashboards import evaluated
+from dashboards.chart import Charts, Variant
+from dashboards.choice import Choice, Source
+from dashboards.controls import nothing, reading
+from dashboards.figures import FIGURES
+from dashboards.markup import number, table, text
+from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score
+
+_NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "mcc": "Matthews",
+    "kappa": "Cohen’s kappa",
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibration error",
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "precision": "Precision",
+    "npv": "NPV",
+    "f1": "F1",
+    "sensitivity": "Sensitivity",
+    "ppv": "PPV",
+}
+_FIGURES = {
+    "confusion": "Confusion matrix with images as the unit.",
+    "confusion-groups": "Confusion matrix with groups as the unit.",
+    "roc": "ROC curves, one class against the rest.",
+    "precision-recall": "Precision-recall curves, one class against the rest.",
+    "reliability": "Reliability diagram of the test predictions.",
+    "against-validation": "Validation against test.",
+}
+
+
+def test_section(source: Source, partition: str, charts: Charts) -> str:
+    """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
+    found = evaluated.evaluations(source, Choice(partition))
+    if not found:
+        return nothing(
+            "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "
+            "configuration chosen on validation."
+        )
+    parts = [_looks(found)]
+    parts += [_record(record) for record in found[::-1][:3]]
+    panels = []
+    for name, label in _FIGURES.items():
+        figure, choice = FIGURES[name], Choice(partition)
+        data = figure.data(source, choice)
+        if not data.empty:
+            variant = Variant.of(figure.draw(data, choice), label, data)
+            chart = charts.add({"only": variant}, min_width=300, title=f"Test: {figure.title.lower()}")
+            panels.append(f'<div class="panel"><h4>{figure.title}</h4>{reading(figure.reading)}{chart}</div>')
+    return "".join(parts) + f'<div class="panels two">{"".join(panels)}</div>'
+
+
+def _looks(found: list[EvaluationRecord]) -> str:
+    last = found[-1]
+    rows = [
+        [
+            str(r.number),
+            r.created[:16].replace("T", " "),
+            r.name,
+            r.chosen,
+            str(len(r.repeats)),
+            f"{r.images}",
+            f"{r.groups}",
+        ]
+        for r in found
+    ]
+    sentence = (
+        f"These {last.images:,} test images of {last.groups:,} groups ({last.group_meaning}) were {last.looked_at}."
+    )
+    note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
+    columns = ["Look", "When", "Configuration", "Chosen", "Repeats", "Images", "Groups"]
+    return f"<p><strong>{text(sentence)}</strong>{text(note)}</p>" + table(
+        columns, rows, "Looks at the test set", "cards"
+    )
+
+
+def _record(record: EvaluationRecord) -> str:
+    parts = [f"<h3>Look {record.number}: {text(record.name)}</h3>"]
+    parts.append(
+        reading(
+            f"Mean ± standard deviation over {len(record.repeats)} repeats, single models, one prediction per image; "
+            "intervals in brackets are 95 % over groups and describe other groups of the same kind."
+        )
+    )
+    primary, cells = record.primary, _Cells()
+    levels = [level for level in (primary.image, primary.group) if level is not None]
+    names = list(dict.fromkeys(name for level in levels for name in level.overall if name in _NAMES))
+    rows = [[_NAMES[name], *(cells.of(level.overall.get(name)) for level in levels)] for name in names]
+    heads = [f"{level.count:,} {'images' if level.unit == 'image' else 'groups'}" for level in levels]
+    parts.append(table(["Primary estimate", *heads], rows, "Test scores", "cards"))
+    if primary.group is None and primary.no_group:
+        parts.append(nothing(primary.no_group))
+    parts.append(_classes(primary.image, cells))
+    parts.append(_secondary(record.estimates, cells))
+    parts.append(_points(record, cells))
+    parts.append(_subgroups(record, cells))
+    parts.append(cells.notes())
+    if record.notes:
+        parts.append('<ul class="notes">' + "".join(f"<li>{text(note)}</li>" for note in record.notes) + "</ul>")
+    return "".join(parts)
+
+
+def _classes(level: Level, cells: _Cells) -> str:
+    names = [name for name in ("recall", "specificity", "precision", "npv", "f1", "roc_auc") if name in _NAMES]
+    rows = [
+        [one.name, f"{one.images:,}", f"{one.groups:,}", *(cells.of(one.scores.get(name)) for name in names)]
+        for one in level.classes
+    ]
+    columns = ["Class", "Images", "Groups", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Each class against the rest, images", "cards")
+
+
+def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+    rows = [
+        [
+            one.name,
+            "yes" if one.ensemble else "no",
+            str(one.views),
+            *(cells.of(one.image.overall.get(n)) for n in names),
+        ]
+        for one in estimates
+        if not one.is_primary
+    ]
+    columns = ["Estimate", "Ensemble", "Views", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Secondary estimates, images", "cards") if rows else ""
+
+
+def _points(record: EvaluationRecord, cells: _Cells) -> str:
+    names = ("sensitivity", "specificity", "ppv", "npv")
+    rows = [
+        [
+            f"{point.name}: {point.asked}",
+            ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items()),
+            *(cells.of(point.scores.get(name)) for name in names),
+        ]
+        for point in record.operating_points
+    ]
+    columns = ["Operating point", "On validation, where it was chosen", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
+
+
+def _subgroups(record: EvaluationRecord, cells: _Cells) -> str:
+    rows = [
+        [
+            f"{one.column}: {one.value}",
+            f"{one.images:,}",
+            f"{one.groups:,}",
+            *_overall(one.overall, cells),
+            _worst(one.classes),
+        ]
+        for one in record.subgroups
+    ]
+    columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest recall"]
+    return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""
+
+
+def _overall(scores: Mapping[str, Score], cells: _Cells) -> list[str]:
+    return [cells.of(scores.get(name)) for name in ("accuracy", "balanced_accuracy")]
+
+
+def _worst(classes: Iterable[ClassScores]) -> str:
+    recalls = [(one.scores["recall"].value, one.name) for one in classes if "recall" in one.scores]
+    known = [(value, name) for value, name in recalls if value is not None]
+    return f"{min(known)[0]:.3f} ({min(known)[1]})" if known else "–"
+
+
+class _Cells:
+    """Scores as text; why one has no value or no interval goes into numbered notes, each reason once."""
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+
+    def of(self, score: Score | None) -> str:
+        """0.846 ± 0.012 [0.790, 0.900], or 0.846 ± 0.012 (1)."""
+        if score is None or (score.value is None and not score.reason):
+            return "–"
+        spread = f" ± {number(score.std)}" if score.std is not None else ""
+        shown = "–" if score.value is None else f"{score.value:.3f}{spread}"
+        if score.interval is not None:
+            return f"{shown} [{score.interval.low:.3f}, {score.interval.high:.3f}]"
+        return f"{shown} ({self._number(score.reason)})" if score.reason else shown
+
+    def notes(self) -> str:
+        if not self._reasons:
+            return ""
+        lines = [f"({place}) {reason}" for place, reason in enumerate(self._reasons, 1)]
+        return nothing(f"No value or no interval: {'; '.join(lines)}.")
+
+    def _number(self, reason: str) -> int:
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+        return self._reasons.index(reason) + 1

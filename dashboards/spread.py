@@ -1,0 +1,303 @@
+"""How much repeats vary: single repeats per configuration, train against valid, the untrained network, density."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboards.choice import Choice, Source
+from dashboards.markup import METRIC_NAMES, depth_text, lr_text, plot_text, point_text
+from dashboards.palette import (
+    HEAT,
+    INK,
+    MUTED,
+    SPLIT_COLOURS,
+    STRATEGY_COLOURS,
+    STRATEGY_MARKS,
+    UNTRAINED,
+    Spec,
+    axis,
+    layout,
+    legend,
+)
+from orchestrator.store.schema import Metric
+
+SHOWN = 24
+"""Configurations drawn, best first."""
+BINS, DENSITY_BINS = 40, 32
+
+
+def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per repeat and split of the best-ranked SHOWN configurations, at the selected epoch.
+
+    Columns: place (0 is the best), strategy, non_linearities, unfrozen, lr, batch_size, split, repeat, value.
+    """
+    ranked = [member for member in source.members(choice) if member.rank is not None][:SHOWN]
+    rows: list[tuple[object, ...]] = []
+    for place, member in enumerate(ranked):
+        settings = member.configuration
+        for split in ("train", "valid"):
+            score = member.score(choice.score, split)  # type: ignore[arg-type]
+            where = (place, *member.depth, settings.lr, settings.batch_size, split)
+            values = score.values.tolist() if score else []
+            rows += [(*where, repeat, value) for repeat, value in zip(member.with_result, values, strict=False)]
+    columns = ["place", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "split", "repeat", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """A row per configuration: quartiles as a bar, the median as a tick, each repeat as a dot."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    traces: list[Spec] = []
+    for split, shift in (("train", -0.17), ("valid", 0.17)):
+        part = data[data["split"] == split]
+        colour, band, _ = SPLIT_COLOURS[split]
+        by_place = part.groupby("place")["value"]
+        low, middle, high = (by_place.quantile(share).to_numpy() for share in (0.25, 0.5, 0.75))
+        rows = np.array(sorted(part["place"].unique()), dtype=float) + shift
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": np.stack([low, high, np.full(len(rows), np.nan)], axis=1).ravel(),
+                "y": np.stack([rows, rows, np.full(len(rows), np.nan)], axis=1).ravel(),
+                "line": {"color": band, "width": 9},
+                "hoverinfo": "skip",
+                "showlegend": False,
+            }
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{split}, one repeat",
+                "x": part["value"].to_numpy(),
+                "y": part["place"].to_numpy() + shift,
+                "customdata": part["repeat"].to_numpy(),
+                "marker": {
+                    "size": 6,
+                    "color": colour,
+                    "opacity": 0.75,
+                    "symbol": "circle" if split == "valid" else "circle-open",
+                },
+                "hovertemplate": f"{split}, repeat %{{customdata}}<br>{name} %{{x:.4f}}<extra></extra>",
+            }
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{split}, median",
+                "x": middle,
+                "y": rows,
+                "marker": {"size": 11, "symbol": "line-ns-open", "color": INK, "line": {"width": 2}},
+                "hovertemplate": f"{split}, median<br>{name} %{{x:.4f}}<extra></extra>",
+            }
+        )
+    places = data.drop_duplicates("place").to_dict("records")
+    names = [
+        plot_text(
+            f"{depth_text((row['strategy'], row['non_linearities'], row['unfrozen']))}, "
+            f"lr {lr_text(row['lr'])}, batch {row['batch_size']}"
+        )
+        for row in places
+    ]
+    y = axis(tickvals=[row["place"] for row in places], ticktext=names, range=[len(names) - 0.4, -0.6], showgrid=False)
+    y["color"] = INK
+    return {
+        "data": traces,
+        "layout": layout(64 + 27 * len(names), xaxis=axis(title={"text": name}, nticks=7), yaxis=y),
+    }
+
+
+def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per configuration with a result: strategy, where it lies, train and valid mean, gap, n."""
+    rows = []
+    for member in source.members(choice):
+        train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
+        if train is None or valid is None:
+            continue
+        where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+        gap = float(np.mean(valid.values - train.values))
+        rows.append((member.configuration.strategy, where, train.mean, valid.mean, gap, valid.std, member.n))
+    return pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])
+
+
+def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Train across, valid up, a mark per configuration; on the diagonal there is no gap."""
+    name = METRIC_NAMES[choice.score].lower()  # type: ignore[index]
+    values = data[["train", "valid"]].to_numpy(dtype=float)
+    values = values[np.isfinite(values)]
+    if choice.score == "loss":
+        values = values[values <= 3 * np.median(values)]
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * max(high - low, 1e-6)
+    traces: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "no gap",
+            "x": [low, high],
+            "y": [low, high],
+            "line": {"color": MUTED, "width": 1, "dash": "dash"},
+            "hoverinfo": "skip",
+        }
+    ]
+    for strategy, symbol in STRATEGY_MARKS.items():
+        part = data[data["strategy"] == strategy]
+        if part.empty:
+            continue
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": strategy,
+                "x": part["train"].to_numpy(),
+                "y": part["valid"].to_numpy(),
+                "marker": {"size": 8, "symbol": f"{symbol}-open", "color": STRATEGY_COLOURS[strategy]},
+                "customdata": part[["gap", "n"]].to_numpy(),
+                "text": [plot_text(words) for words in part["configuration"]],
+                "hovertemplate": "%{text}<br>train %{x:.4f}, valid %{y:.4f}<br>gap %{customdata[0]:.4f}, "
+                "n = %{customdata[1]}<extra></extra>",
+            }
+        )
+    x = axis(title={"text": f"train {name}"}, nticks=6, range=[low - margin, high + margin])
+    y = axis(title={"text": f"valid {name}"}, nticks=6, range=[low - margin, high + margin])
+    spec = layout(400, xaxis=x, yaxis=y, showlegend=True, legend=legend(), dragmode="zoom")
+    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
+
+
+def untrained_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Distribution of loss and accuracy on train and valid at epoch 0, all repeats chosen together (C.1, C.2).
+
+    Columns: score, split, low, high (edges of the bin), repeats.
+    """
+    return _histograms(source, choice, ("loss", "accuracy"))
+
+
+def _histograms(source: Source, choice: Choice, scores: tuple[Metric, ...]) -> pd.DataFrame:
+    blocks = []
+    members = source.members(choice)
+    for score in scores:
+        values = {
+            split: np.concatenate([s.values for m in members if (s := m.untrained(score, split))] or [np.zeros(0)])
+            for split in ("train", "valid")
+        }
+        values = {split: found[np.isfinite(found)] for split, found in values.items()}
+        together = np.concatenate(list(values.values()))
+        if not len(together):
+            continue
+        # a few heads start far away: the bins span what lies between the outermost hundredths
+        low, high = np.quantile(together, [0.005, 0.995])
+        edges = np.linspace(low, high if high > low else low + 1e-6, BINS + 1)
+        for split, found in values.items():
+            counts, _ = np.histogram(found.clip(edges[0], edges[-1]), edges)
+            blocks.append(
+                pd.DataFrame({"score": score, "split": split, "low": edges[:-1], "high": edges[1:], "repeats": counts})
+            )
+    columns = ["score", "split", "low", "high", "repeats"]
+    return pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=columns)
+
+
+def untrained_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Outlines of two histograms on each side: loss left, accuracy right."""
+    traces: list[Spec] = []
+    for side, score in enumerate(("loss", "accuracy")):
+        for split in ("train", "valid"):
+            part = data[(data["score"] == score) & (data["split"] == split)]
+            if part.empty:
+                continue
+            colour, band, dash = SPLIT_COLOURS[split]
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": split,
+                    "legendgroup": split,
+                    "showlegend": side == 0,
+                    "x": np.append(part["low"].to_numpy(), part["high"].iloc[-1]),
+                    "y": np.append(part["repeats"].to_numpy(), 0),
+                    "line": {"shape": "hv", "color": colour, "width": 1.6, "dash": dash},
+                    "fill": "tozeroy",
+                    "fillcolor": band,
+                    "hovertemplate": f"{split} {score} from %{{x:.4f}}: %{{y}} repeats<extra></extra>",
+                    "xaxis": "x" if side == 0 else "x2",
+                    "yaxis": "y" if side == 0 else "y2",
+                }
+            )
+    spec = layout(
+        300,
+        xaxis=axis(domain=[0, 0.46], title={"text": "loss at epoch 0"}, nticks=6),
+        yaxis=axis(title={"text": "repeats"}, nticks=5, rangemode="tozero"),
+        xaxis2=axis(domain=[0.54, 1], title={"text": "accuracy at epoch 0"}, nticks=6, anchor="y2"),
+        yaxis2=axis(anchor="x2", nticks=5, rangemode="tozero"),
+        showlegend=True,
+        legend=legend(),
+    )
+    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
+
+
+def density_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Counts of repeats by validation accuracy and loss at the selected epoch (C.3); bins without a repeat left out.
+
+    Columns: accuracy_low, accuracy_high, loss_low, loss_high, repeats. Losses above 99 % of all count in the last bin.
+    """
+    columns = ["accuracy_low", "accuracy_high", "loss_low", "loss_high", "repeats"]
+    pairs = [
+        np.stack([accuracy.values, loss.values], axis=1)
+        for member in source.members(choice)
+        if (accuracy := member.score("accuracy", "valid")) and (loss := member.score("loss", "valid"))
+    ]
+    values = np.concatenate(pairs) if pairs else np.zeros((0, 2))
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return pd.DataFrame(columns=columns)
+    low, high = values.min(axis=0), np.array([values[:, 0].max(), np.quantile(values[:, 1], 0.99)])
+    high = np.where(high > low, high, low + 1e-6)
+    edges = [np.linspace(low[axis], high[axis], DENSITY_BINS + 1) for axis in (0, 1)]
+    counts, *_ = np.histogram2d(values[:, 0], values[:, 1].clip(None, high[1]), bins=edges)
+    across, up = np.nonzero(counts)
+    return pd.DataFrame(
+        {
+            "accuracy_low": edges[0][across],
+            "accuracy_high": edges[0][across + 1],
+            "loss_low": edges[1][up],
+            "loss_high": edges[1][up + 1],
+            "repeats": counts[across, up].astype(int),
+        }
+    )
+
+
+def density_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Accuracy across, loss up; darker where more repeats end."""
+    edges_x = np.unique(np.round(data["accuracy_low"].to_numpy(dtype=float), 9))
+    edges_y = np.unique(np.round(data["loss_low"].to_numpy(dtype=float), 9))
+    width = data["accuracy_high"].to_numpy(dtype=float) - data["accuracy_low"].to_numpy(dtype=float)
+    tall = data["loss_high"].to_numpy(dtype=float) - data["loss_low"].to_numpy(dtype=float)
+    x = np.arange(edges_x.min(), edges_x.max() + width[0] / 2, width[0])
+    y = np.arange(edges_y.min(), edges_y.max() + tall[0] / 2, tall[0])
+    z = np.full((len(y), len(x)), np.nan)
+    column = np.rint((data["accuracy_low"].to_numpy(dtype=float) - x[0]) / width[0]).astype(int)
+    row = np.rint((data["loss_low"].to_numpy(dtype=float) - y[0]) / tall[0]).astype(int)
+    z[row, column] = data["repeats"].to_numpy(dtype=float)
+    trace = {
+        "type": "heatmap",
+        "x": x + width[0] / 2,
+        "y": y + tall[0] / 2,
+        "z": z,
+        "colorscale": [[place / (len(HEAT) - 2), colour] for place, colour in enumerate(HEAT[1:])],
+        "colorbar": {
+            "title": {"text": "repeats"},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickfont": {"color": UNTRAINED},
+        },
+        "hoverongaps": False,
+        "hovertemplate": "accuracy %{x:.3f}, loss %{y:.3f}<br>%{z} repeats<extra></extra>",
+    }
+    spec = layout(
+        380,
+        xaxis=axis(title={"text": "valid accuracy"}, nticks=6, showgrid=False),
+        yaxis=axis(title={"text": "valid loss"}, nticks=6, showgrid=False),
+    )
+    return {"data": [trace], "layout": spec}

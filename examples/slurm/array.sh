@@ -1,0 +1,47 @@
+#!/bin/bash
+# A SLURM job array of independent searches on one study in a shared folder. Ask for the work once, then submit:
+#
+#   orch search slides resnet18 --data /shared/images --group-by parent --studies /shared/studies --plan
+#   sbatch --export=ALL,STUDY=slides,STUDIES=/shared/studies examples/slurm/array.sh
+#
+# Each task takes bundles that nobody holds, and ends when nothing is owed. Tasks may start, end and be preempted in any
+# order; more can be added at any time.
+#
+#SBATCH --job-name=orch
+#SBATCH --array=1-8
+#SBATCH --nodes=1
+#SBATCH --exclusive
+#SBATCH --gpus-per-node=1
+#SBATCH --time=06:00:00
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@120
+#SBATCH --open-mode=append
+#SBATCH --output=orch-%A_%a.log
+set -u
+
+study=${STUDY:?give the name of the study: --export=ALL,STUDY=…,STUDIES=…}
+studies=${STUDIES:?give the folder of the studies: --export=ALL,STUDY=…,STUDIES=…}
+cache=${CACHE:-${SLURM_TMPDIR:-/tmp}/orch-cache-$USER}
+
+# A folder of its own for each Ray, with a short name: paths of sockets end at 107 characters.
+RAY_TMPDIR=$(mktemp -d /tmp/ray.XXXXXX)
+export RAY_TMPDIR
+trap 'rm -rf "$RAY_TMPDIR"' EXIT
+
+orch resume "$study" --studies "$studies" --cache "$cache" ${ORCH_OPTIONS:-} &
+search=$!
+stopped=no
+trap 'stopped=yes; kill -TERM "$search" 2>/dev/null' TERM INT
+
+# A signal ends `wait` early: wait on until the search itself has ended.
+while :; do
+  wait "$search"
+  status=$?
+  kill -0 "$search" 2>/dev/null || break
+done
+
+if [ "$stopped" = yes ] && [ "$status" -eq 143 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+  # Preempted tasks are put back by SLURM itself (--requeue); those that ran out of time are put back here.
+  scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}" || scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$status"

@@ -1,0 +1,34 @@
+#!/bin/bash
+# What a spot or preemptible machine runs at boot: goes on with a study until nothing is owed.
+#
+#   examples/spot/until_done.sh slides /mnt/shared/studies
+#
+# The notice of the provider arrives as SIGTERM where the machine is shut down in an orderly way. Where it is only
+# published (a metadata address), have whatever watches it send SIGTERM to this script. A machine that is taken away
+# without a notice loses what it did since its last checkpoints; the next one goes on from them.
+set -u
+
+study=${1:?give the name of the study}
+studies=${2:?give the folder of the studies}
+pause=${PAUSE_S:-30}
+
+stopped=no
+search=
+trap 'stopped=yes; [ -n "$search" ] && kill -TERM "$search" 2>/dev/null' TERM INT
+
+while :; do
+  orch resume "$study" --studies "$studies" ${ORCH_OPTIONS:-} &
+  search=$!
+  while :; do
+    wait "$search"
+    status=$?
+    kill -0 "$search" 2>/dev/null || break
+  done
+  search=
+  # 0: nothing is owed any more; 2: wrong input, which trying again does not change
+  if [ "$stopped" = yes ] || [ "$status" -eq 0 ] || [ "$status" -eq 2 ]; then
+    exit "$status"
+  fi
+  sleep "$pause" &
+  wait $!
+done

@@ -1,0 +1,107 @@
+"""`orch best` and `orch compare`: choosing among configurations, with how sure that is; neither starts torch or Ray."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+
+METRICS = click.Choice(["loss", "accuracy", "balanced_accuracy", "macro_f1"])
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
+@click.option("--select", "metric", type=METRICS, help="Rank those that select by this metric (default: the study's).")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=0.01,
+    show_default=True,
+    help="How much worse a cheaper configuration may be, in the unit of the metric.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0, max=100_000),
+    default=1000,
+    show_default=True,
+    help="Rounds of resampling for the bias-corrected figure; 0 leaves it out.",
+)
+@click.option("--every", is_flag=True, help="List all configurations, not the first 15.")
+@studies_option
+@json_option
+def best(
+    study: str,
+    partition: str | None,
+    metric: str | None,
+    margin: float,
+    rounds: int,
+    every: bool,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """The selected configuration of STUDY, those that may be as good, and what its score is worth.
+
+    \b
+    Example:
+      orch best neuroblastoma
+    """
+    from orchestrator.partitions_report import partitions_report
+    from orchestrator.selection import chosen_partitions, select, selecting_metric
+    from orchestrator.selection_report import nothing_report, selection_report
+    from orchestrator.statistics.partition_table import partition_table
+    from orchestrator.statistics.score_table import ranked_table
+    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.summary import summarise
+
+    found = open_study(studies_folder(studies), study)
+    summary = summarise(found.storage)
+    by = selecting_metric(summary, metric)  # type: ignore[arg-type]  # click has checked the choice
+    partitions = chosen_partitions(summary, partition)
+    report = nothing_report(summary, by)
+    if len(partitions) > 1:
+        joined = partition_table(summary, [ranked_table(summary, name, by) for name in partitions])
+        if joined.members:
+            report = partitions_report(summary, joined, every)
+    elif partitions:
+        selection = select(found.storage, summary, partitions[0], by, margin, rounds)
+        if selection is not None:
+            report = selection_report(summary, selection, every)
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="A B …", shell_complete=complete_study)
+@click.option("--study", metavar="STUDY", help="The study that all of A, B … are of.")
+@click.option("--metric", type=METRICS, help="Of the validation split (default: the one that selects).")
+@click.option("--partition", metavar="ID", help="One of several partitions (default: all that A, B … have).")
+@studies_option
+@json_option
+def compare(
+    names: tuple[str, ...],
+    study: str | None,
+    metric: str | None,
+    partition: str | None,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """Compare configurations, strategies, backbones or studies on the same partitions, in pairs.
+
+    Each of A, B … is STUDY or STUDY:WHAT, where WHAT is a strategy, a backbone or the first digits of a configuration's
+    id; with --study it is WHAT alone. A strategy, backbone or study is represented by its best configuration.
+
+    \b
+    Examples:
+      orch compare --study neuroblastoma straightforward extension unfreezing
+      orch compare slides:resnet18 slides:vgg16 --metric balanced_accuracy
+      orch compare slides slides_balanced
+    """
+    from orchestrator.comparison import compare as gather
+    from orchestrator.comparison_report import comparison_report
+    from orchestrator.studies import studies_folder
+
+    folder = studies_folder(studies)
+    report = comparison_report(gather(names, folder, study, metric, partition))  # type: ignore[arg-type]
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())

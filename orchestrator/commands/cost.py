@@ -1,0 +1,62 @@
+"""`orch cost`: hours, energy and CO₂ equivalent of a study."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option(
+    "--country", metavar="CODE", help="Where the electricity came from: DE, FR, US … (default: world average)."
+)
+@click.option("--kg-per-kwh", type=float, metavar="KG", help="Or its intensity, in kg CO2e per kWh.")
+@click.option(
+    "--gpu-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one GPU, in place of its rating."
+)
+@click.option("--core-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one processor core.")
+@click.option("--gpus-per-host", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs of each machine.")
+@click.option(
+    "--measure", is_flag=True, help="Time the frozen layers on this machine, for the hours that caching saved."
+)
+@studies_option
+@json_option
+def cost(
+    study: str,
+    country: str | None,
+    kg_per_kwh: float | None,
+    gpu_watts: float | None,
+    core_watts: float | None,
+    gpus_per_host: int,
+    measure: bool,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """What STUDY cost so far: GPU and processor hours, energy, CO2 equivalent, and the hours that caching saved.
+
+    \b
+    Examples:
+      orch cost neuroblastoma --country DE
+      orch cost neuroblastoma --kg-per-kwh 0.57 --gpu-watts 70 --json
+    """
+    from orchestrator.energy.cost import cost_of
+    from orchestrator.energy.cost_text import cost_text
+    from orchestrator.energy.grid import intensity_of
+    from orchestrator.studies import open_study, studies_folder
+
+    intensity = intensity_of(country, kg_per_kwh)
+    found = open_study(studies_folder(studies), study)
+    if measure:
+        from orchestrator.energy.passes import count_passes
+        from orchestrator.energy.timing import measure_passes
+
+        measure_passes(found.storage, count_passes(found.storage), found.record.seed)
+    spent = cost_of(found.storage, intensity, gpu_watts, core_watts, gpus_per_host)
+    if as_json:
+        click.echo(json.dumps({"study": found.name, "synthetic": found.record.synthetic, **spent.as_json()}, indent=2))
+    else:
+        click.echo(cost_text(found.name, spent))

@@ -1,0 +1,87 @@
+"""`orch data`: questions about a study's images that are no search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+
+
+@click.group()
+def data() -> None:
+    """Experiments on a study's images that are no search."""
+
+
+@data.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--backbone", metavar="NAME", help="Of those that the study has searched (default: the first).")
+@click.option("--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Of each experiment.")
+@click.option("--epochs", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Of each training.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
+@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
+@click.option(
+    "--figure", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Curves as a page: leak.html"
+)
+@studies_option
+@json_option
+def leak(
+    study: str,
+    backbone: str | None,
+    repeats: int,
+    epochs: int,
+    lr: float,
+    data_root: Path | None,
+    weights: str | None,
+    cache: Path | None,
+    figure: Path | None,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """What a random split of STUDY's images would have shown, and what it would have hidden.
+
+    A network that can memorise is trained with train and valid apart by group, with one image of every group exchanged,
+    and with all images shuffled together; groups held back from both say what it is worth. The test split stays closed,
+    and nothing of this can be selected or evaluated.
+
+    \b
+    Example:
+      orch data leak slides --figure leak.html
+    """
+    from orchestrator.leak import LeakOptions, leak_experiment
+    from orchestrator.leak_records import answer_data, answer_lines
+    from orchestrator.studies import open_study, studies_folder
+    from trainables.places import default_cache
+
+    found = open_study(studies_folder(studies), study)
+    options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
+
+    def progress(done: int, total: int) -> None:
+        if total and (done % 5 == 0 or done == total):
+            click.echo(f"leak: {done}/{total} trainings", err=True)
+
+    told = leak_experiment(found, options, lambda text: click.echo(text, err=True), progress)
+    if figure is not None:
+        _write_page(figure, found.name, found.record.synthetic, answer_data(told))
+    if as_json:
+        click.echo(
+            json.dumps({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)}, indent=2)
+        )
+        return
+    if found.record.synthetic:
+        click.echo("Synthetic images: the scores say nothing about real ones.")
+    click.echo("\n".join(answer_lines(found.name, told)))
+
+
+def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:
+    from dashboards.leak_curves import leak_page
+    from orchestrator.store.storage import LocalStorage
+
+    title = f"{name} (synthetic data)" if synthetic else name
+    LocalStorage(path.parent).replace(path.name, leak_page(title, answer).encode())
+    click.echo(f"Curves: {path}", err=True)

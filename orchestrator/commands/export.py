@@ -1,0 +1,160 @@
+"""`orch export` and `orch predict`: a model that leaves its study, and what it says of images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.studies import Study
+    from orchestrator.summary import Summary
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--output", metavar="DIR", type=click.Path(path_type=Path), help="A new folder for the model.")
+@click.option("--configuration", metavar="ID", help="Another configuration than the selected one.")
+@click.option(
+    "--repeat", metavar="R", type=click.IntRange(min=0), help="Which repeat (default: the first that finished)."
+)
+@click.option("--partition", metavar="ID", help="One of several partitions (default: the study's own).")
+@click.option("--with-names", is_flag=True, help="Names of files, groups and machines in tables, not numbers.")
+@click.option("--onnx/--no-onnx", "with_onnx", default=True, show_default=True, help="Also write model.onnx.")
+@click.option(
+    "--tables", metavar="DIR", type=click.Path(path_type=Path), help="Only tables, as CSV and Parquet, to here."
+)
+@click.option("--mlflow", metavar="URI", help="Results to an MLflow tracking store.")
+@click.option(
+    "--tensorboard", metavar="DIR", type=click.Path(path_type=Path), help="Curves as TensorBoard event files."
+)
+@click.option("--optuna", metavar="URL", help="Configurations to an Optuna storage: sqlite:///study.db")
+@click.option("--country", metavar="CODE", help="For the CO2 figure of the card, as in `orch cost`.")
+@click.option("--kg-per-kwh", type=float, metavar="KG", help="For the CO2 figure of the card, as in `orch cost`.")
+@click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
+@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
+@studies_option
+@json_option
+def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None:
+    """Write the selected model of STUDY as a folder that needs nothing of this program, with its model card.
+
+    Weights for plain timm or torchvision, ONNX, preprocessing and classes, tables, and a short predict.py.
+
+    \b
+    Examples:
+      orch export neuroblastoma --output model/
+      orch export neuroblastoma --tables tables/ --optuna sqlite:///study.db
+    """
+    from orchestrator.studies import open_study, studies_folder
+
+    elsewhere = [name for name in ("tables", "mlflow", "tensorboard", "optuna") if given[name] is not None]
+    if given["output"] is None and not elsewhere:
+        raise click.UsageError(f"expected --output DIR. Example: orch export {study} --output model/")
+    found = open_study(studies_folder(studies), study)
+    data = _to_stores(found, elsewhere, given) if elsewhere else {}
+    if given["output"] is not None:
+        data |= _model(found, given, as_json)
+    if as_json:
+        click.echo(json.dumps(data, indent=2))
+
+
+def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    from orchestrator.export.folder import ExportOptions, export_model
+    from trainables.places import default_cache
+
+    names = ("output", "configuration", "repeat", "partition", "with_names", "with_onnx", "data_root", "weights")
+    options = ExportOptions(
+        cache=given["cache"] or default_cache(),
+        country=given["country"],
+        kg_per_kwh=given["kg_per_kwh"],
+        **{name: given[name] for name in names},
+    )
+    exported = export_model(study, options, lambda text: click.echo(text, err=True))
+    if not as_json:
+        click.echo(exported.as_text())
+    return exported.as_json()
+
+
+def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[str, Any]:
+    """Tables and other tools' stores; says on stderr what went where."""
+    from orchestrator.export import trackers
+    from orchestrator.export.tables import study_tables, write_tables
+    from orchestrator.summary import summarise
+
+    summary = summarise(study.storage)
+    writers: dict[str, Callable[[Summary, Any], int]] = {
+        "mlflow": trackers.to_mlflow,
+        "tensorboard": trackers.to_tensorboard,
+        "optuna": trackers.to_optuna,
+    }
+    done: dict[str, Any] = {}
+    for name in wanted:
+        place = given[name]
+        if name == "tables":
+            written = write_tables(place, study_tables(study.storage, summary, given["with_names"]))
+            done[name] = [str(path) for path in written]
+            click.echo(f"Tables: {len(written)} files in {place}", err=True)
+        else:
+            done[name] = writers[name](summary, place)
+            what = "configurations" if name == "optuna" else "repeats"
+            click.echo(f"{name}: {done[name]} {what} added to {place}", err=True)
+    return done
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
+@json_option
+@click.pass_context
+def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_size: int, as_json: bool) -> None:
+    """Predict the class of IMAGES, files or folders, with MODEL, a folder of `orch export`; CSV to stdout.
+
+    A file that is no usable image gets a line with the reason, and the exit status is 1.
+
+    \b
+    Example:
+      orch predict model/ new_slides/ > predictions.csv
+    """
+    import torch
+
+    from orchestrator.export.model import load
+    from orchestrator.predict import image_files
+    from orchestrator.predict import predict as predictions
+
+    torch.set_num_threads(1)
+    description, network = load(model)
+    files = image_files(images)
+    failed = 0
+    if as_json:
+        rows = list(predictions(description, network, files, batch_size))
+        failed = sum(bool(row.error) for row in rows)
+        found = [
+            {
+                "file": row.file,
+                "predicted": row.predicted or None,
+                "probabilities": dict(zip(description.classes, row.chances, strict=True)) if row.chances else None,
+                "error": row.error or None,
+            }
+            for row in rows
+        ]
+        click.echo(json.dumps({"model": description.origin, "predictions": found}, indent=2))
+    else:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["file", "predicted", *(f"p_{name}" for name in description.classes), "error"])
+        for row in predictions(description, network, files, batch_size):
+            failed += bool(row.error)
+            chances = [f"{value:.6f}" for value in row.chances] or [""] * len(description.classes)
+            writer.writerow([row.file, row.predicted, *chances, row.error])
+    if failed:
+        click.echo(f"{failed} of {len(files)} files could not be used.", err=True)
+        ctx.exit(1)

@@ -1,0 +1,64 @@
+"""`orch figures`: every figure of a study as a file for a paper, with its data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from orchestrator.commands.options import CommaList, complete_study, json_option, studies_option
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--format", "form", type=click.Choice(["svg", "png", "pdf"]), default="svg", show_default=True)
+@click.option("--only", type=CommaList(str), default=(), metavar="NAMES", help="Some figures: curves,heat-map.")
+@click.option("--every", is_flag=True, help="Every score and statistic, not only means of the selection metric.")
+@click.option(
+    "--width",
+    metavar="MM",
+    type=click.FloatRange(40, 600),
+    help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
+)
+@click.option("--output", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Where the files go.")
+@json_option
+@studies_option
+def figures(
+    study: str,
+    form: str,
+    only: tuple[str, ...],
+    every: bool,
+    width: float | None,
+    output: Path | None,
+    as_json: bool,
+    studies: str | None,
+) -> None:
+    """Write STUDY's figures for print, and beside each its data as CSV; captions.md says how to read them.
+
+    \b
+    Example:
+      orch figures neuroblastoma --format pdf --only curves,heat-map
+    """
+    from dashboards.export import checked_figures, write_figures
+    from dashboards.figures import open_source
+    from orchestrator.studies import open_study, studies_folder
+
+    names = checked_figures(only)
+    found = open_study(studies_folder(studies), study)
+    folder = output or found.folder / "figures"
+    exported = write_figures(open_source(found.storage), folder, form, names, every, width)  # type: ignore[arg-type]
+    drawn = [one for one in exported.written if one.image is not None]
+    if as_json:
+        rows = [
+            {"figure": one.figure, "caption": one.caption, "data": str(one.data), "image": one.image and str(one.image)}
+            for one in exported.written
+        ]
+        click.echo(json.dumps({"study": found.name, "figures": rows, "problem": exported.problem}, indent=2))
+    elif not exported.written:
+        click.echo(f"{found.name} has no results to draw yet.")
+    else:
+        click.echo(f"{len(drawn)} figures as {form} and {len(exported.written)} tables: {folder}")
+    if exported.problem and exported.written:
+        click.echo(exported.problem, err=True)
+        raise SystemExit(1)

@@ -1,0 +1,76 @@
+"""A study's cost in words."""
+
+from __future__ import annotations
+
+from orchestrator.energy.cost import Cost
+
+
+def cost_text(name: str, cost: Cost) -> str:
+    """Several lines: hours by device, energy and where it comes from, CO₂ equivalent, what the cache saved."""
+    if not cost.bundles:
+        return f"{name}: nothing has been trained yet, so nothing was spent on it."
+    results = sum(bundle.repeats for bundle in cost.bundles)
+    attempts = sum(bundle.attempts for bundle in cost.bundles)
+    lines = [f"{name}: {results} results in {len(cost.bundles)} bundles, {_counted(attempts, 'attempt')}", ""]
+    for device in cost.devices:
+        unit = "GPU hours" if device.kind == "cuda" else "core hours"
+        lines.append(f"{_hours(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
+    lines.append("")
+    if cost.meters:
+        lines.append(f"{_energy(cost.measured_kwh)} measured ({', '.join(cost.meters)}; the whole machine)")
+    for device in cost.devices:
+        if device.rated_hours > 0:
+            what = "per GPU" if device.kind == "cuda" else "per core"
+            lines.append(
+                f"{_energy(device.rated_kwh)} as {device.rating.watts:g} W {what} × {_hours(device.rated_hours)} h "
+                f"({device.rating.source})"
+            )
+    lines += [
+        f"{_energy(cost.kwh)} in all",
+        f"{_mass(cost.kg)} at {cost.intensity.as_text()}",
+    ]
+    if cost.searches:
+        hours = sum(reading.ended - reading.started for reading in cost.searches) / 3600
+        hosts = len({reading.host for reading in cost.searches})
+        lines.append(f"Searches ran for {_hours(hours)} h on {_counted(hosts, 'machine')}, features included.")
+    without_end = sum(bundle.without_end for bundle in cost.bundles)
+    if without_end:
+        lines.append(f"{_counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
+    if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):
+        lines.append("Rated power of a GPU is its own; the machine around it is not in it.")
+    lines += ["Decoding images and computing features is not timed by bundles; meters count it where they run.", ""]
+    return "\n".join([*lines, *_saved(name, cost)])
+
+
+def _saved(name: str, cost: Cost) -> list[str]:
+    if not cost.passes:
+        return ["Nothing was cached: every step went through the whole network."]
+    lines = ["Frozen layers, passes of one image counted from the results:"]
+    for passes in cost.passes:
+        depth = f" u={passes.unfrozen}" if passes.unfrozen else ""
+        line = f"  {passes.backbone.partition(':')[2]}{depth}: {passes.made:,} made instead of {passes.without_cache:,}"
+        if passes.seconds_each is not None and passes.hours_saved is not None:
+            line += (
+                f", an estimated {_hours(passes.hours_saved)} h not spent "
+                f"({passes.seconds_each:.3g} s each on {passes.device})"
+            )
+        lines.append(line)
+    if any(passes.seconds_each is None for passes in cost.passes):
+        lines.append(f"In hours: orch cost {name} --measure   (times one batch here and keeps the result)")
+    return lines
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def _energy(kwh: float) -> str:
+    return f"{kwh:12.4g} kWh" if kwh >= 0.01 or not kwh else f"{kwh * 1000:12.4g} Wh"
+
+
+def _mass(kg: float) -> str:
+    return f"{kg:12.4g} kg CO₂e" if kg >= 0.01 or not kg else f"{kg * 1000:12.4g} g CO₂e"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,157 @@
+"""How often the frozen part would have been run without the cache, and how often it was: counted, not timed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from orchestrator.histories import Repeats, list_bundles, read_repeats
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import RESULTS
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.storage import Storage
+from trainables.data.balance import TRANSFORMS, views_per_image
+
+RATES = f"{RESULTS}/cost"
+PIXELS = "the pixels"
+"""The recipe's frontier where nothing is cached."""
+
+_Kind = tuple[str, int, str, int, str]
+"""Backbone, image size, precision, unfrozen layers, layer up to which values are cached."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """One image through the frozen part of one backbone is one pass.
+
+    without_cache: what the epochs of all results would have taken, training and scoring. made: one per stored view.
+    seconds_each: measured on `device`; None where nobody has.
+    """
+
+    backbone: str
+    image_size: int
+    precision: str
+    unfrozen: int
+    layer: str
+    without_cache: int
+    made: int
+    seconds_each: float | None = None
+    device: str = ""
+
+    @property
+    def saved(self) -> int:
+        return max(0, self.without_cache - self.made)
+
+    @property
+    def hours_saved(self) -> float | None:
+        return None if self.seconds_each is None else self.saved * self.seconds_each / 3600
+
+    @property
+    def rate_path(self) -> str:
+        """Where the time of such a pass is kept once it was measured."""
+        key = short_hash([self.backbone, self.image_size, self.precision, self.unfrozen, self.layer])
+        return f"{RATES}/pass-{key}.json"
+
+
+def count_passes(storage: Storage) -> tuple[Passes, ...]:
+    """Of every backbone and depth with results, with times where some were measured before; writes nothing.
+
+    Repeats that are not finished are left out, and so are configurations whose frontier is the pixels. One pass over
+    the images serves all depths of a backbone; here each depth is charged for its own, so that less counts as saved.
+    """
+    bundles = list_bundles(storage)
+    repeats = read_repeats(storage, bundles)
+    layers = _layers(storage, bundles)
+    settings: dict[str, Configuration | None] = {}
+    needed: dict[_Kind, int] = defaultdict(int)
+    stored: dict[_Kind, dict[str, int]] = defaultdict(dict)
+    table = repeats.table
+    for place, (partition, name) in enumerate(zip(table["partition"], table["configuration"], strict=True)):
+        if name not in settings:
+            settings[name] = _configuration(storage, name)
+        c = settings[name]
+        layer = layers.get((partition, name), "")
+        if c is None or layer == PIXELS:
+            continue
+        training, scored, views = _rows(repeats, place, c)
+        key: _Kind = (c.backbone, c.image_size, c.precision, c.unfrozen, layer)
+        epochs = int(repeats.start[place + 1] - repeats.start[place]) - 1
+        needed[key] += epochs * training + (epochs + 1) * scored
+        stored[key][_set_of_views(partition, c)] = views
+    found = []
+    for key, count in sorted(needed.items()):
+        passes = Passes(*key, without_cache=count, made=sum(stored[key].values()))
+        found.append(_with_rate(storage, passes))
+    return tuple(found)
+
+
+def keep_rate(storage: Storage, passes: Passes, seconds_each: float, device: str) -> Passes:
+    """Keep a measured time of one pass in the study."""
+    note = {"seconds_each": seconds_each, "device": device, "backbone": passes.backbone, "layer": passes.layer}
+    storage.replace(passes.rate_path, json.dumps(note).encode())
+    return replace(passes, seconds_each=seconds_each, device=device)
+
+
+def _rows(repeats: Repeats, place: int, c: Configuration) -> tuple[int, int, int]:
+    """Views trained on in an epoch, images scored in an epoch, views stored, of one repeat."""
+    first = repeats.confusion[repeats.start[place]]
+    counts = {name: first[column].sum(axis=1) for column, name in enumerate(repeats.splits)}
+    train, valid = counts["train"], counts["valid"]
+    scored = int(sum(found.sum() for found in counts.values()))
+    training, views = int(train.sum()) * c.views, int(train.sum()) * c.views
+    if c.balance == "ngca":
+        training = views = _views(train)
+    elif c.balance == "subsample":
+        present = train[train > 0]
+        training = int(present.min() * len(present)) * c.views if len(present) else 0
+    augmented = int(counts["valid_views"].sum()) if "valid_views" in counts else 0
+    return training, scored, views + max(int(valid.sum()), augmented)
+
+
+def _views(counts: np.ndarray) -> int:
+    present = {str(k): int(count) for k, count in enumerate(counts) if count > 0}
+    each: Mapping[str, int] = views_per_image(present, TRANSFORMS) if present else {}
+    return sum(present[name] * number for name, number in each.items())
+
+
+def _set_of_views(partition: str, c: Configuration) -> str:
+    """Equal where two configurations read the same stored values."""
+    return short_hash(
+        [
+            [partition, c.weights, c.store_size, c.crops, c.interpolation, c.standardisation, c.mean, c.std],
+            [c.balance, c.views, c.score_augmented, c.study_seed],
+        ]
+    )
+
+
+def _layers(storage: Storage, bundles: list[layout.BundleKey]) -> dict[tuple[str, str], str]:
+    """Where the frozen part ends, by (partition, configuration), from the recipes."""
+    found: dict[tuple[str, str], str] = {}
+    for key in bundles:
+        if (key.partition, key.configuration) not in found:
+            with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+                recipe = tomllib.loads(storage.read(key.recipe).decode())
+                found[key.partition, key.configuration] = str(recipe.get("frontier", ""))
+    return found
+
+
+def _configuration(storage: Storage, name: str) -> Configuration | None:
+    path = layout.configuration(name)
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        return parse_toml(Configuration, storage.read(path), path)
+    return None
+
+
+def _with_rate(storage: Storage, passes: Passes) -> Passes:
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        note = json.loads(storage.read(passes.rate_path))
+        return replace(passes, seconds_each=float(note["seconds_each"]), device=str(note["device"]))
+    return passes

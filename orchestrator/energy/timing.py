@@ -1,0 +1,33 @@
+"""Times one pass of a frozen part on this machine; needs torch, unlike the rest of this folder."""
+
+from __future__ import annotations
+
+import torch
+
+from orchestrator.energy.passes import Passes, keep_rate
+from orchestrator.rates import prefix_seconds
+from orchestrator.store.storage import Storage
+from trainables.backbone import open_backbone
+from trainables.features import Pooled
+from trainables.frontier import places_to_cut
+from trainables.recipe import device_name
+
+
+def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:
+    """Time each kind of pass that nobody timed yet, with fresh weights, and keep the times in the study."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    return tuple(
+        passes if passes.seconds_each is not None else _measured(storage, passes, seed, device) for passes in found
+    )
+
+
+def _measured(storage: Storage, passes: Passes, seed: int, device: torch.device) -> Passes:
+    network = open_backbone(passes.backbone, "none", seed, passes.image_size).module.to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    prefix: torch.nn.Module = Pooled(network)
+    if passes.unfrozen:
+        cuts = places_to_cut(network, passes.image_size, passes.unfrozen)
+        prefix = next((cut for cut in cuts if cut.layer == passes.layer), cuts[0]).build().prefix
+    seconds = prefix_seconds(prefix, passes.image_size, passes.precision, device)
+    return keep_rate(storage, passes, seconds, device_name(device))

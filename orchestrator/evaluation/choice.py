@@ -1,0 +1,150 @@
+"""Which configuration is evaluated, on which test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from orchestrator.names import describe_configuration
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import Storage
+from orchestrator.summary import ConfigurationSummary, Summary
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition, splits
+
+USER_PREFIX = "user_"
+LARGEST_SUBGROUPS = 20
+"""A column with more values than this names no subgroups."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """entry: the configuration on its partition, with all repeats asked. how: the choice in words."""
+
+    entry: ConfigurationSummary
+    how: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return describe_configuration(self.entry.configuration)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images in manifest order: rows of a manifest with the class index as `truth`. valid: of the study's partition."""
+
+    test: pd.DataFrame
+    valid: pd.DataFrame
+
+
+def choose(summary: Summary, configuration: str | None, partition: str | None) -> Choice:
+    """The configuration with the best mean over all repeats, or the named one (the beginning of its id).
+
+    Raises InputError where nothing can be evaluated yet.
+    """
+    study = summary.study.name
+    there = _on_partition(summary, partition)
+    if configuration is not None:
+        return _named(summary, there, configuration)
+    ranked = [entry for entry in there if entry.rank is not None]
+    if not ranked:
+        raise InputError(
+            f"study {study!r} has no configuration with all its repeats yet, so none can be selected",
+            f"orch status {study} says what is missing; orch resume {study} trains it",
+        )
+    metrics = sorted({entry.configuration.selection for entry in ranked})
+    metric = metrics[0] if len(metrics) == 1 else summary.study.selection
+    ranked = [entry for entry in ranked if entry.configuration.selection == metric]
+    if not ranked:
+        raise InputError(
+            f"configurations of study {study!r} select by {' and '.join(metrics)}: expected one metric to rank by",
+            f"Name the configuration: orch evaluate {study} --configuration ID",
+        )
+    notes = []
+    if len(there) > len(ranked):
+        notes.append(
+            f"Selected while {len(there) - len(ranked)} of {len(there)} configurations were not ranked: a later "
+            "selection may be another one, and evaluating it is a further look."
+        )
+    count = f"{len(ranked)} configurations" if len(ranked) > 1 else "1 configuration"
+    several = len({entry.partition for entry in summary.configurations}) > 1
+    where = f" on partition {ranked[0].partition}" if several else ""
+    return Choice(ranked[0], f"best mean {metric} over all repeats among {count}{where}", tuple(notes))
+
+
+def split_images(storage: Storage, entry: ConfigurationSummary) -> Split:
+    """The test and valid images of the entry's partition; there may be none of the first."""
+    manifest = read_manifest(storage.read(layout.MANIFEST))
+    path = layout.partition(entry.partition)
+    split = splits(manifest, Partition.from_bytes(storage.read(path), path))
+    index = {name: number for number, name in enumerate(entry.configuration.classes)}
+    rows = manifest.assign(truth=manifest["label"].map(index))
+    test, valid = (rows[(split == name).to_numpy()].reset_index(drop=True) for name in ("test", "valid"))
+    return Split(test, valid)
+
+
+def check_test_images(split: Split, entry: ConfigurationSummary) -> None:
+    """Raises InputError where the partition has no test images."""
+    if not len(split.test):
+        raise InputError(
+            f"partition {entry.partition} has no test images: nothing can be evaluated",
+            "Test on other images with --data DIR, or make a study whose partition has a test split.",
+        )
+
+
+def subgroup_column(images: pd.DataFrame, column: str) -> str:
+    """The manifest's column that the user means by `column`; raises InputError that names those there are."""
+    there = [name.removeprefix(USER_PREFIX) for name in images.columns if name.startswith(USER_PREFIX)]
+    found = [name for name in there if name == column] or [
+        name for name in there if name.casefold() == column.casefold()
+    ]
+    if len(found) != 1:
+        known = f"Columns: {', '.join(there)}." if there else "The study was made from a table without other columns."
+        raise InputError(f"--by {column!r}: expected another column of the table that the study was made from", known)
+    values = images[f"{USER_PREFIX}{found[0]}"].nunique()
+    if values > LARGEST_SUBGROUPS:
+        raise InputError(
+            f"--by {found[0]}: expected at most {LARGEST_SUBGROUPS} different values, found {values}",
+            "Put ranges or sites into a column of their own and make the study from that table.",
+        )
+    return f"{USER_PREFIX}{found[0]}"
+
+
+def _on_partition(summary: Summary, partition: str | None) -> list[ConfigurationSummary]:
+    there = sorted({entry.partition for entry in summary.configurations})
+    if partition is not None:
+        found = [name for name in there if name.startswith(partition)]
+        if len(found) != 1:
+            raise InputError(
+                f"--partition {partition!r}: expected the beginning of one partition's id",
+                f"Partitions with results: {', '.join(there) or 'none yet'}",
+            )
+        return [entry for entry in summary.configurations if entry.partition == found[0]]
+    own = [entry for entry in summary.configurations if entry.partition == summary.study.partition]
+    if own or len(there) <= 1:
+        return own or list(summary.configurations)
+    raise InputError(
+        f"study {summary.study.name!r} has results on {len(there)} partitions, and none on its own one",
+        f"Name one: orch evaluate {summary.study.name} --partition {there[0]}",
+    )
+
+
+def _named(summary: Summary, there: list[ConfigurationSummary], wanted: str) -> Choice:
+    study = summary.study.name
+    found = [entry for entry in there if entry.id.startswith(wanted)]
+    if len(found) != 1:
+        raise InputError(
+            f"--configuration {wanted!r}: expected the beginning of one configuration's id, {len(found)} fit",
+            f"orch table {study} lists them",
+        )
+    entry = found[0]
+    if entry.rank is None:
+        raise InputError(
+            f"configuration {entry.id}: expected all {entry.asked} repeats, found results of {entry.n}",
+            f"orch resume {study} trains what is missing",
+        )
+    ranked = sum(one.rank is not None for one in there)
+    return Choice(entry, f"named by the user, place {entry.rank} of {ranked}")

@@ -1,0 +1,138 @@
+"""From logits to estimates: the primary one, and the secondary ones beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.evaluation.calibration import fit_temperature, probabilities
+from orchestrator.evaluation.levels import DRAWS, Asked, binary_scores, level
+from orchestrator.evaluation.operating import Wanted, reached
+from orchestrator.evaluation.record import Estimate, OperatingPoint, Subgroup
+from orchestrator.evaluation.samples import Units
+
+PRIMARY = "mean over the repeats, single models, no test-time views"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits with their truth. logits: float [models, N, views, outputs]; views[0] is view 0."""
+
+    logits: np.ndarray
+    views: tuple[int, ...]
+    truth: np.ndarray
+    group: np.ndarray
+    groups: int
+
+    @classmethod
+    def of(cls, images: pd.DataFrame, logits: np.ndarray, views: Sequence[int] = (0,)) -> Scored:
+        """images: columns truth and group, in the order of the logits' second axis."""
+        names, group = np.unique(images["group"].to_numpy(dtype=object), return_inverse=True)
+        return cls(logits, tuple(views), images["truth"].to_numpy(dtype=np.int64), group.astype(np.int64), len(names))
+
+    def units(self, *, all_views: bool = False) -> Units:
+        """Images as units; with all views the mean of their probabilities, else view 0."""
+        chances = probabilities(self.logits if all_views else self.logits[:, :, :1]).mean(axis=2)
+        return Units(chances, self.truth, self.group, self.groups)
+
+
+def estimates(test: Scored, valid: Scored, classes: tuple[str, ...], seed: int) -> tuple[Estimate, ...]:
+    """The primary estimate first; seed: of the bootstraps."""
+    single, on_valid = test.units(), valid.units()
+    several = len(test.logits) > 1
+    found = [_estimate(PRIMARY, single, classes, seed, _temperatures(on_valid), primary=True)]
+    if several:
+        temperatures = _temperatures(on_valid.ensemble())
+        found.append(
+            _estimate("ensemble of the repeats", single.ensemble(), classes, seed, temperatures, ensemble=True)
+        )
+    if len(test.views) > 1:
+        seen, count = test.units(all_views=True), len(test.views)
+        name = f"single models, mean over {count} views"
+        found.append(_estimate(name, seen, classes, seed, (), views=count))
+        if several:
+            name = f"ensemble of the repeats, mean over {count} views"
+            found.append(_estimate(name, seen.ensemble(), classes, seed, (), views=count, ensemble=True))
+    return tuple(found)
+
+
+def operating_point(wanted: Wanted, test: Scored, valid: Scored, classes: tuple[str, ...]) -> OperatingPoint:
+    """Thresholds of each single model from the valid images, and what they give on the test images."""
+    number = classes.index(wanted.name)
+    on_valid, on_test = valid.units(), test.units()
+    positive = on_valid.truth == number
+    scores = on_valid.chances[:, :, number]
+    thresholds = [wanted.threshold(model, positive) for model in scores]
+    _, there = reached(scores, positive, thresholds)
+    called, _ = reached(on_test.chances[:, :, number], on_test.truth == number, thresholds)
+    return OperatingPoint(
+        asked=wanted.text,
+        target=wanted.target,
+        share=wanted.share,
+        name=wanted.name,
+        thresholds=tuple(thresholds),
+        valid=there,
+        scores=binary_scores(called, on_test, number, wanted.name),
+    )
+
+
+def subgroups(column: str, values: pd.Series[str], test: Scored, classes: tuple[str, ...]) -> list[Subgroup]:
+    """The primary estimate for each value, in order; values: aligned with the test images."""
+    units = test.units()
+    shown = values.fillna("").astype(str).str.strip().replace("", "(empty)").to_numpy()
+    found = []
+    for value in sorted(set(shown)):
+        part = units.only(shown == value)
+        scored = level(part, Asked(classes, draws=0, positive=_positive(classes)))
+        found.append(
+            Subgroup(
+                column=column,
+                value=value,
+                images=len(part.truth),
+                groups=part.groups,
+                overall=scored.overall,
+                classes=scored.classes,
+            )
+        )
+    return found
+
+
+def _estimate(
+    name: str,
+    units: Units,
+    classes: tuple[str, ...],
+    seed: int,
+    temperatures: tuple[float, ...],
+    *,
+    primary: bool = False,
+    ensemble: bool = False,
+    views: int = 1,
+) -> Estimate:
+    positive = _positive(classes)
+    asked = Asked(classes, "image", temperatures, DRAWS, seed, positive)
+    by_group = units.by_group()
+    mixed = units.mixed_groups()
+    return Estimate(
+        name=name,
+        is_primary=primary,
+        views=views,
+        ensemble=ensemble,
+        temperature=temperatures,
+        image=level(units, asked),
+        group=None if by_group is None else level(by_group, Asked(classes, "group", (), DRAWS, seed, positive)),
+        no_group="" if by_group is not None else f"{mixed} of {units.groups} groups hold images of several classes",
+    )
+
+
+def _temperatures(valid: Units) -> tuple[float, ...]:
+    """One per model, from its probabilities on the valid images."""
+    logs = np.log(np.maximum(valid.chances, 1e-300))
+    return tuple(fit_temperature(model, valid.truth) for model in logs)
+
+
+def _positive(classes: tuple[str, ...]) -> int | None:
+    """Of two classes the second: what a binary task calls positive."""
+    return 1 if len(classes) == 2 else None

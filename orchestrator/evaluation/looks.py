@@ -1,0 +1,71 @@
+"""How often test images were looked at: by the images' hashes, over selections and over all studies of a folder.
+
+A look is written before the images are opened. It is known by model and images, so that repeating a command is no new
+look. It lies in the study, which may be copied, and beside all studies, where a new study of the same images finds it.
+Any look that opened at least one of the images counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from pydantic import ValidationError
+
+from orchestrator.evaluation.record import Look
+from orchestrator.store import layout
+from orchestrator.store.storage import Storage
+
+REGISTRY = ".looks"
+"""Folder beside the studies; no study can have such a name."""
+_DIGITS = 16
+
+
+def test_set_of(contents: Iterable[str]) -> str:
+    """Sixteen hex digits over the content hashes of a set of images, in no particular order."""
+    return hashlib.sha256("\n".join(sorted(set(contents))).encode()).hexdigest()[:_DIGITS]
+
+
+def short_hashes(contents: Iterable[str]) -> tuple[str, ...]:
+    """What a look keeps of its images, sorted."""
+    return tuple(sorted({content[:_DIGITS] for content in contents}))
+
+
+def note_look(study: Storage, beside: Storage, look: Look) -> Look:
+    """Write a look in the study and beside the studies, unless it is there; returns the one that counts."""
+    content = look.model_dump_json().encode()
+    beside.create(_path(REGISTRY, look.id), content)
+    study.create(_path(_in_study(), look.id), content)
+    return min((found for found in looks_at(study, beside, look.images) if found.id == look.id), key=_when)
+
+
+def looks_at(study: Storage, beside: Storage, images: Sequence[str]) -> list[Look]:
+    """Every look at one of these images (`short_hashes`), the first one first."""
+    wanted = frozenset(images)
+    found: dict[str, Look] = {}
+    for storage, folder in ((beside, REGISTRY), (study, _in_study())):
+        for name in storage.list(folder):
+            with contextlib.suppress(FileNotFoundError, ValidationError, UnicodeDecodeError):
+                look = Look.model_validate_json(storage.read(f"{folder}/{name}"))
+                if not wanted.isdisjoint(look.images):
+                    earlier = found.get(look.id)
+                    found[look.id] = look if earlier is None else min(earlier, look, key=_when)
+    return sorted(found.values(), key=_when)
+
+
+def count_looks(study: Storage, beside: Storage, images: Sequence[str]) -> int:
+    """How often these images were looked at, to be shown with every score on them."""
+    return len(looks_at(study, beside, images))
+
+
+def _when(look: Look) -> tuple[str, str]:
+    return look.time, look.id
+
+
+def _path(folder: str, look_id: str) -> str:
+    return f"{folder}/{look_id}.json"
+
+
+def _in_study() -> str:
+    return f"{layout.RESULTS}/looks"

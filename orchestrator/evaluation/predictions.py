@@ -1,0 +1,73 @@
+"""Predictions of test images as Parquet: one row per repeat, image and view."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.evaluation.calibration import probabilities
+from orchestrator.store.errors import DamagedRecordError
+
+_KEY = b"orch"
+
+
+def predictions_bytes(
+    look: str,
+    images: pd.DataFrame,
+    logits: np.ndarray,
+    repeats: Sequence[int],
+    views: Sequence[int],
+    classes: Sequence[str],
+) -> bytes:
+    """Columns file, content, group, label, repeat, view, predicted, "probability CLASS" (of the softmax, unscaled) and
+    "logit" of the positive class or "logit CLASS".
+
+    images: columns file, content, group, label. logits: float32 [repeats, images, views, outputs].
+    """
+    shape = len(repeats), len(images), len(views)
+    repeat, image, view = (axis.ravel() for axis in np.indices(shape))
+    chances = probabilities(logits).reshape(-1, len(classes))
+    columns: dict[str, object] = {
+        name: images[name].to_numpy()[image] for name in ("file", "content", "group", "label")
+    }
+    columns["repeat"] = np.asarray(repeats, dtype=np.int32)[repeat]
+    columns["view"] = np.asarray(views, dtype=np.int32)[view]
+    columns["predicted"] = np.asarray(classes, dtype=object)[chances.argmax(axis=1)]
+    columns |= {f"probability {name}": chances[:, number] for number, name in enumerate(classes)}
+    flat = logits.reshape(-1, logits.shape[-1])
+    columns |= {name: flat[:, number] for number, name in enumerate(_logit_names(flat.shape[1], classes))}
+    meta = {"look": look, "repeats": list(repeats), "views": list(views), "images": len(images)}
+    table = pa.table(columns)
+    kept = {**(table.schema.metadata or {}), _KEY: json.dumps(meta).encode()}
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(kept), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read_predictions(
+    content: bytes, look: str, images: pd.DataFrame, repeats: Sequence[int], classes: Sequence[str], task: str
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(logits float32 [repeats, images, views, outputs], views); raises DamagedRecordError where they are of others."""
+    try:
+        table = pq.read_table(io.BytesIO(content))
+        meta = json.loads(table.schema.metadata[_KEY])
+        names = _logit_names(1 if task == "binary" else len(classes), classes)
+        flat = np.stack([table.column(name).to_numpy() for name in names], axis=1)
+        views = tuple(int(view) for view in meta["views"])
+        logits = flat.reshape(len(repeats), len(images), len(views), len(names))
+        order = table.column("content").to_numpy().reshape(logits.shape[:3])[0, :, 0]
+    except Exception as error:  # whatever the parser raises, the file does not hold these predictions
+        raise DamagedRecordError(f"predictions of look {look} are not whole: {error}") from error
+    if meta["look"] != look or meta["repeats"] != list(repeats) or order.tolist() != images["content"].tolist():
+        raise DamagedRecordError(f"predictions of look {look} are of other images or models")
+    return logits, views
+
+
+def _logit_names(outputs: int, classes: Sequence[str]) -> list[str]:
+    return ["logit"] if outputs == 1 else [f"logit {name}" for name in classes]

@@ -1,0 +1,216 @@
+"""What `orch evaluate` leaves in a study's results/: one JSON record per look, readable without torch or pandas."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.schema import Metric
+from orchestrator.store.storage import Storage
+
+EVALUATION_VERSION = 1
+_RECORD = re.compile(r"evaluation-([0-9a-f]{12})\.json")
+
+
+class _Part(BaseModel):
+    """Immutable; unknown keys of a later version are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Interval(_Part):
+    """A 95 % interval that describes other groups of the same kind."""
+
+    low: float
+    high: float
+    method: str
+    groups: int
+    draws: int = 0
+    """Of a bootstrap."""
+
+
+class Score(_Part):
+    """A metric, as the mean over the repeats (of an ensemble: its own value).
+
+    value: None where the metric is undefined. std: over the repeats (n − 1), None below two. reason: why there is no
+    interval, or no value.
+    """
+
+    value: float | None
+    std: float | None = None
+    repeats: int = 1
+    interval: Interval | None = None
+    reason: str = ""
+    few_groups: bool = False
+    """Whether the reason is that a class which the metric counts has too few test groups."""
+
+
+class ClassScores(_Part):
+    """One class against the rest. groups: how many hold at least one image (at group level: are of the class)."""
+
+    name: str
+    images: int
+    groups: int
+    scores: dict[str, Score]
+
+
+class Level(_Part):
+    """All metrics with images, or groups, as the unit. confusion: counts [repeats][truth][prediction]."""
+
+    unit: Literal["image", "group"]
+    count: int
+    groups: int
+    overall: dict[str, Score]
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[tuple[int, ...], ...], ...]
+
+
+class Estimate(_Part):
+    """One way to predict. `group` is None where groups hold images of several classes; then `no_group` says so."""
+
+    name: str
+    is_primary: bool
+    views: int
+    ensemble: bool
+    temperature: tuple[float, ...] = ()
+    """Per model, fitted on the valid split; () where there are no valid predictions of this kind."""
+    image: Level
+    group: Level | None = None
+    no_group: str = ""
+
+
+class OperatingPoint(_Part):
+    """A threshold per repeat, chosen on the valid split, and what it gives on the test images (single models)."""
+
+    asked: str
+    """"specificity=0.95"."""
+    target: Literal["specificity", "sensitivity"]
+    share: float
+    name: str
+    """The class that is called when its probability exceeds the threshold."""
+    thresholds: tuple[float, ...]
+    valid: dict[str, float]
+    """Mean sensitivity and specificity on the valid split: used to choose, hence optimistic."""
+    scores: dict[str, Score]
+
+
+class Subgroup(_Part):
+    """The primary estimate on the images with one value of a column of the user's table."""
+
+    column: str
+    value: str
+    images: int
+    groups: int
+    overall: dict[str, Score]
+    classes: tuple[ClassScores, ...]
+
+
+class Look(_Part):
+    """One opening of test images, written before they are opened. id: the same model on the same images is one look."""
+
+    id: str
+    test_set: str
+    """Hash over the pixels of all its images, in no particular order."""
+    study: str
+    partition: str
+    configuration: str
+    name: str
+    repeats: tuple[int, ...]
+    epochs: int
+    primary: str
+    """What counts as the result, fixed here."""
+    time: str
+    """UTC, to the microsecond: looks are ordered by it."""
+    images: tuple[str, ...] = ()
+    """The first 16 hex digits of each image's content hash."""
+
+
+class EvaluationRecord(_Part):
+    """`results/evaluation-<look>.json`."""
+
+    version: int = EVALUATION_VERSION
+    look: str
+    study: str
+    synthetic: bool
+    group_meaning: str
+    external: str = ""
+    """Name of the folder or table of other images; "" for the study's own test split."""
+    classes: tuple[str, ...]
+    partition: str
+    configuration: str
+    name: str
+    """The configuration in words."""
+    chosen: str
+    """How it was chosen, in words."""
+    selection: Metric
+    repeats: tuple[int, ...]
+    diverged: tuple[int, ...]
+    """Repeats that diverged: they predict untrained."""
+    epochs: int
+    selected_epochs: tuple[int, ...]
+    test_set: str
+    images: int
+    groups: int
+    number: int
+    """Which look at these images this is, from 1, over all studies beside this one."""
+    looks: int
+    """How many there were when this was written; `looks.count_looks` counts anew."""
+    first: str = ""
+    """Of a later look: what the first one evaluated."""
+    deviation: float | None
+    """Largest difference of valid logits between the models evaluated and the search's; 0.0: the same bits. None where
+    they would even select another epoch."""
+    estimates: tuple[Estimate, ...]
+    operating_points: tuple[OperatingPoint, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
+    notes: tuple[str, ...] = ()
+    predictions: str
+    """Path of the Parquet file in the study."""
+    created: str
+    versions: dict[str, str] = {}
+
+    @property
+    def primary(self) -> Estimate:
+        return next(estimate for estimate in self.estimates if estimate.is_primary)
+
+    @property
+    def looked_at(self) -> str:
+        """To be shown beside every test score."""
+        return "looked at once" if self.looks == 1 else f"looked at {self.looks} times"
+
+
+def path_of(look: str) -> str:
+    return f"{layout.RESULTS}/evaluation-{look}.json"
+
+
+def predictions_of(look: str) -> str:
+    return f"{layout.RESULTS}/predictions-{look}.parquet"
+
+
+def write_evaluation(storage: Storage, record: EvaluationRecord) -> None:
+    storage.replace(path_of(record.look), record.model_dump_json(indent=1).encode())
+
+
+def read_evaluation(storage: Storage, look: str) -> EvaluationRecord:
+    """Raises FileNotFoundError or DamagedRecordError."""
+    path = path_of(look)
+    try:
+        return EvaluationRecord.model_validate_json(storage.read(path))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DamagedRecordError(f"{path} is not a whole evaluation: {error}") from error
+
+
+def read_evaluations(storage: Storage) -> list[EvaluationRecord]:
+    """All evaluations of a study, the first look first; damaged ones are passed over."""
+    found = []
+    for name in storage.list(layout.RESULTS):
+        match = _RECORD.fullmatch(name)
+        if match:
+            with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+                found.append(read_evaluation(storage, match[1]))
+    return sorted(found, key=lambda record: (record.number, record.created))

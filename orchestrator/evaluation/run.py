@@ -1,0 +1,218 @@
+"""One evaluation from the selected configuration to its record: everything is decided before test images are opened.
+
+choice → weights → look written → test images opened → predictions stored → scores
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from orchestrator.asked import find_weights
+from orchestrator.evaluation.choice import USER_PREFIX
+from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
+from orchestrator.evaluation.looks import looks_at, note_look
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
+from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
+from orchestrator.evaluation.record import (
+    EvaluationRecord,
+    predictions_of,
+    read_evaluation,
+    write_evaluation,
+)
+from orchestrator.preparation import reopen
+from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.storage import LocalStorage
+from orchestrator.studies import Study, now, versions
+from trainables.data.views import SYMMETRIES
+from trainables.kept_weights import retain
+from trainables.places import Places
+from trainables.prediction import predict
+from trainables.trained import Trained, keep_trained, trained
+from trainables.workbench import Workbench
+
+Show = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, progress: Progress) -> EvaluationRecord:
+    """Evaluate the selected configuration on the test images and store the record.
+
+    The same model on the same images is predicted once: a further call scores the stored predictions. progress(act,
+    done, total). Raises InputError before anything is opened, where something is missing or wrong.
+    """
+    plan = make_plan(study, options)
+    beside = LocalStorage(study.folder.parent)
+    views = tuple(range(SYMMETRIES)) if options.views else (0,)
+    logits: np.ndarray | None = None
+    seen: tuple[int, ...] = (0,)
+    deviation: float | None
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        logits, seen = read_predictions(
+            study.storage.read(predictions_of(plan.look.id)),
+            plan.look.id,
+            plan.split.test,
+            plan.repeats,
+            plan.classes,
+            plan.choice.entry.configuration.task,
+        )
+    earlier = _earlier(study, plan)
+    if logits is None or earlier is None or len(seen) < len(views):
+        bench, models = _models(study, plan, options, cache, show, progress)
+        largest = max(model.deviation for model in models)
+        deviation = largest if np.isfinite(largest) else None
+        note_look(study.storage, beside, plan.look)
+        show(_looking(study, beside, plan))
+        frozen = bench.frozen_ready(
+            plan.choice.entry.configuration,
+            plan.choice.entry.partition,
+            str(next(iter(plan.finals.values())).meta["recipe"]["frontier"]),
+        )
+        logits = predict(
+            bench,
+            frozen,
+            plan.split.test,
+            plan.tested.root or bench.places.data_root,
+            [model.weights for model in models],
+            views,
+            lambda done, total: progress("test images predicted", done, total),
+        )
+        content = predictions_bytes(plan.look.id, plan.split.test, logits, plan.repeats, views, plan.classes)
+        study.storage.replace(predictions_of(plan.look.id), content)
+        seen = views
+    else:
+        deviation = earlier.deviation
+        show(
+            "These models were evaluated on these images before: their stored predictions are scored, no further look."
+        )
+    record = _scored(study, beside, plan, logits, seen, deviation, earlier)
+    write_evaluation(study.storage, record)
+    return record
+
+
+def _models(
+    study: Study, plan: Plan, options: EvaluationOptions, cache: Path, show: Show, progress: Progress
+) -> tuple[Workbench, list[Trained]]:
+    """The trained repeats, and the bench that they can predict on; the test images must be there, but stay closed."""
+    entry = plan.choice.entry
+    prepared = reopen(study, options.data_root, cache)
+    if not prepared.data_root.is_dir() and plan.tested.root is None:
+        raise InputError(
+            f"the images of study {study.name!r} are not here: expected a folder {prepared.data_root}",
+            f"orch evaluate {study.name} --data-root DIR",
+        )
+    places = find_weights([entry.configuration], plan.summary.requests, options.weights)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    bench = Workbench(
+        study.storage,
+        Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(places.items()))),
+        device,
+    )
+    show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {len(plan.repeats)} repeats.")
+    found = trained(
+        bench,
+        entry.partition,
+        entry.id,
+        plan.repeats,
+        None,
+        lambda done, total: progress("epochs trained again", done, total),
+    )
+    if options.keep_bytes:
+        for repeat, model in found.items():
+            keep_trained(bench, entry.partition, entry.id, [model], int(plan.finals[repeat].meta["epochs"]))
+        order = [entry.id, *(one.id for one in plan.summary.configurations if one.id != entry.id)]
+        retain(study.storage, entry.partition, order, options.keep_bytes)
+    return bench, list(found.values())
+
+
+def _looking(study: Study, beside: LocalStorage, plan: Plan) -> str:
+    """What is said in the moment before the images are opened."""
+    looks = looks_at(study.storage, beside, plan.look.images)
+    number = [look.id for look in looks].index(plan.look.id) + 1
+    count = f"{len(plan.split.test)} test images"
+    if number == 1:
+        return f"First look at {count}. The estimate that counts, fixed now: {PRIMARY}."
+    return f"Look {number} at {count}: the first one evaluated {looks[0].name} of study {looks[0].study}."
+
+
+def _earlier(study: Study, plan: Plan) -> EvaluationRecord | None:
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        return read_evaluation(study.storage, plan.look.id)
+    return None
+
+
+def _scored(
+    study: Study,
+    beside: LocalStorage,
+    plan: Plan,
+    logits: np.ndarray,
+    views: Sequence[int],
+    deviation: float | None,
+    earlier: EvaluationRecord | None,
+) -> EvaluationRecord:
+    entry = plan.choice.entry
+    test = Scored.of(plan.split.test, logits, views)
+    valid = Scored.of(plan.split.valid, np.stack([record.logits for record in plan.finals.values()])[:, :, None])
+    points = [operating_point(wanted, test, valid, plan.classes) for wanted in plan.points]
+    parts = [
+        part
+        for column in plan.columns
+        for part in subgroups(column.removeprefix(USER_PREFIX), plan.split.test[column], test, plan.classes)
+    ]
+    if earlier is not None:
+        asked = {(point.asked, point.name) for point in points}
+        points = [*(p for p in earlier.operating_points if (p.asked, p.name) not in asked), *points]
+        columns = {part.column for part in parts}
+        parts = [*(p for p in earlier.subgroups if p.column not in columns), *parts]
+    looks = looks_at(study.storage, beside, plan.look.images)
+    number = [look.id for look in looks].index(plan.look.id) + 1
+    diverged = tuple(r for r, record in plan.finals.items() if record.meta["state"] == "diverged")
+    return EvaluationRecord(
+        look=plan.look.id,
+        study=study.name,
+        synthetic=plan.tested.synthetic,
+        group_meaning=plan.tested.group_meaning,
+        external=plan.tested.name,
+        classes=plan.classes,
+        partition=entry.partition,
+        configuration=entry.id,
+        name=plan.choice.name,
+        chosen=plan.choice.how,
+        selection=entry.configuration.selection,
+        repeats=plan.repeats,
+        diverged=diverged,
+        epochs=plan.look.epochs,
+        selected_epochs=tuple(int(record.meta["selected_epoch"]) for record in plan.finals.values()),
+        test_set=plan.look.test_set,
+        images=len(test.truth),
+        groups=test.groups,
+        number=number,
+        looks=len(looks),
+        first="" if number == 1 else f"{looks[0].name} of study {looks[0].study}, {looks[0].time[:10]}",
+        deviation=deviation,
+        estimates=estimates(test, valid, plan.classes, int(plan.look.test_set[:8], 16)),
+        operating_points=tuple(points),
+        subgroups=tuple(parts),
+        notes=_notes(plan, diverged, deviation),
+        predictions=predictions_of(plan.look.id),
+        created=now(),
+        versions=versions(),
+    )
+
+
+def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None) -> tuple[str, ...]:
+    notes = [*plan.choice.notes, *plan.tested.notes]
+    if diverged:
+        notes.append(f"{len(diverged)} of {len(plan.repeats)} repeats diverged: they predict untrained and count so.")
+    if deviation is None:
+        notes.append("Trained again with other bits than in the search: another epoch would be selected now.")
+    elif deviation > 0:
+        notes.append(
+            f"Trained again with other bits than in the search: logits of valid images differ by up to {deviation:.2g}."
+        )
+    return tuple(notes)

@@ -1,0 +1,153 @@
+"""An evaluation in words and tables, for a terminal. Reasons for what is missing stand once, as notes below a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.evaluation.levels import LEAST_GROUPS
+from orchestrator.evaluation.record import Estimate, EvaluationRecord, Level, OperatingPoint, Score, Subgroup
+
+_NAMES = {
+    "mcc": "Matthews correlation",
+    "kappa": "Cohen's kappa",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "npv": "NPV",
+    "ppv": "PPV",
+    "macro_f1": "macro F1",
+    "f1": "F1",
+    "recall": "sensitivity",
+    "precision": "PPV",
+}
+_CLASS_TABLES = (("recall", "specificity", "precision", "npv"), ("f1", "roc_auc", "average_precision"))
+_BRIEF = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+_FEW = f"a class that is counted has fewer than {LEAST_GROUPS} test groups"
+_MARKS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def as_text(record: EvaluationRecord) -> str:
+    """What a reader needs to judge the numbers; the record has all of them."""
+    parts = [_heading(record), _primary(record), _secondary(record)]
+    parts += [_point(point) for point in record.operating_points]
+    parts += [_subgroup(part) for part in record.subgroups]
+    parts.append([f"Predictions: {record.predictions}. Test images {record.looked_at}."])
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _heading(record: EvaluationRecord) -> list[str]:
+    repeats = "1 repeat" if len(record.repeats) == 1 else f"{len(record.repeats)} repeats"
+    lines = [
+        f"Test of study {record.study}: {record.name} ({record.configuration}), {repeats}; {record.chosen}",
+        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}); {record.looked_at}",
+    ]
+    if record.external:
+        lines.append(f"External images: {record.external}. Thresholds and temperatures are of the study's valid split.")
+    if record.synthetic:
+        lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
+    if record.first:
+        lines.append(f"This is look {record.number}. The first one, whose estimate counts, evaluated {record.first}.")
+    return [*lines, *(f"Note: {note}" for note in record.notes)]
+
+
+def _primary(record: EvaluationRecord) -> list[str]:
+    primary = record.primary
+    lines = [
+        f"Primary estimate: {primary.name}",
+        "± is the standard deviation over repeats (retraining), [ ] the 95 % interval over groups.",
+        *_level(primary.image),
+    ]
+    if primary.group is None:
+        return [*lines, "", f"Per group: none, {primary.no_group}."]
+    return [*lines, *_level(primary.group)]
+
+
+def _level(level: Level) -> list[str]:
+    lines = ["", f"Per {level.unit} ({level.count})"]
+    notes: dict[str, str] = {}
+    lines += _rows([[_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
+    for metrics in _CLASS_TABLES:
+        rows = [["class", "images" if level.unit == "image" else "groups", *(_name(name) for name in metrics)]]
+        for entry in level.classes:
+            count = f"{entry.images} in {entry.groups}" if level.unit == "image" else str(entry.groups)
+            rows.append([entry.name, count, *(_cell(entry.scores[name], notes) for name in metrics)])
+        lines += ["", *_rows(rows)]
+    return [*lines, *_noted(notes)]
+
+
+def _secondary(record: EvaluationRecord) -> list[str]:
+    others = [estimate for estimate in record.estimates if not estimate.is_primary]
+    if not others:
+        return []
+    notes: dict[str, str] = {}
+    rows = [["", *(_name(name) for name in _BRIEF)], *(_brief(estimate, notes) for estimate in others)]
+    return ["Secondary estimates, per image", *_rows(rows), *_noted(notes)]
+
+
+def _brief(estimate: Estimate, notes: dict[str, str]) -> list[str]:
+    return [estimate.name, *(_cell(estimate.image.overall[name], notes) for name in _BRIEF)]
+
+
+def _point(point: OperatingPoint) -> list[str]:
+    reached = ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items())
+    told = f"Operating point {point.asked} for {point.name}, chosen on the valid split (there: {reached})"
+    return [told, *_table(point.scores)]
+
+
+def _subgroup(part: Subgroup) -> list[str]:
+    told = f"{part.column} = {part.value}: {part.images} images in {part.groups} groups"
+    return [told, *_table({name: part.overall[name] for name in _BRIEF})]
+
+
+def _table(scores: Mapping[str, Score]) -> list[str]:
+    notes: dict[str, str] = {}
+    return [*_rows([[_name(name), *_cells(score, notes)] for name, score in scores.items()]), *_noted(notes)]
+
+
+def _name(name: str) -> str:
+    plain = name.removesuffix("_scaled")
+    shown = _NAMES.get(plain, plain.replace("_", " "))
+    return shown if plain == name else f"{shown} after temperature"
+
+
+def _cells(score: Score, notes: dict[str, str]) -> list[str]:
+    """Value, spread, interval."""
+    value = "none" if score.value is None else f"{score.value:.3f}"
+    return [value, "" if score.std is None else f"± {score.std:.3f}", _interval(score, notes, 3)]
+
+
+def _cell(score: Score, notes: dict[str, str]) -> str:
+    """Value and interval; how many groups the classes have stands in the row already."""
+    if score.few_groups:
+        lost = score.reason.rpartition("; ")[0]
+        score = score.model_copy(update={"reason": "; ".join(filter(None, [lost, _FEW]))})
+    value = "none" if score.value is None else f"{score.value:.2f}"
+    return f"{value} {_interval(score, notes, 2)}".rstrip()
+
+
+def _interval(score: Score, notes: dict[str, str], digits: int) -> str:
+    limits = ""
+    if score.interval is not None:
+        limits = f"[{score.interval.low:.{digits}f}, {score.interval.high:.{digits}f}]"
+    return " ".join(filter(None, [limits, _mark(score.reason, notes)]))
+
+
+def _mark(reason: str, notes: dict[str, str]) -> str:
+    """A letter for each reason, in the order in which they first occur; "" for none."""
+    if not reason:
+        return ""
+    if reason not in notes:
+        count = len(notes)
+        notes[reason] = _MARKS[count % 26] * (count // 26 + 1)
+    return f"({notes[reason]})"
+
+
+def _noted(notes: Mapping[str, str]) -> list[str]:
+    return [f"  ({mark}) {reason}" for reason, mark in notes.items()]
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,172 @@
+"""From a repeat's weights to one plain network, and how near it comes to what the study kept of the repeat."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from orchestrator.export.model import Model, Preprocessing, head_of
+from orchestrator.store.errors import OrchError
+from orchestrator.store.schema import Configuration, FinalRecord, StudyRecord
+from orchestrator.studies import versions
+from trainables.heads import layer_sizes
+from trainables.pixels import ViewReader
+from trainables.workbench import Frozen, Workbench
+
+BATCH = 16
+COMPARED_IMAGES = 512
+"""Of the valid split, spread evenly, that the exported network is compared on."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The exported network against the predictions that the study kept, over `images` valid images.
+
+    largest: largest difference of a logit. same: share of images with the same predicted class, 0 to 1.
+    """
+
+    images: int
+    largest: float
+    same: float
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A network and some of the real images that it was checked on, standardised float32 [n, 3, S, S]."""
+
+    model: Model
+    backbone: nn.Module
+    head: nn.Sequential
+    images: torch.Tensor
+    agreement: Agreement
+
+    @property
+    def network(self) -> nn.Sequential:
+        return nn.Sequential(self.backbone, self.head).eval()
+
+
+def assemble(
+    bench: Workbench,
+    study: StudyRecord,
+    configuration: Configuration,
+    partition: str,
+    record: FinalRecord,
+    weights: Mapping[str, np.ndarray],
+) -> Assembled:
+    """Put a repeat's weights ("head.<i>.weight" [in, out], "head.<i>.bias" [out], "body.<name>") into its network.
+
+    Everything is float32 on the CPU, whatever the study computed with. Valid images are read, test images never.
+    """
+    frozen = bench.frozen_ready(configuration, partition, str(record.meta["recipe"].get("frontier", "")))
+    backbone = copy.deepcopy(bench.network(configuration, frozen)).to("cpu")
+    backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    _put(backbone, {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")})
+    sizes = tuple(
+        layer_sizes(bench.facts(configuration).feature_width, configuration.non_linearities, configuration.outputs)
+    )
+    library, _, architecture = configuration.backbone.partition(":")
+    model = Model(
+        library=library,  # type: ignore[arg-type]  # a configuration's backbone is of one of the two
+        architecture=architecture,
+        arguments=_arguments(configuration),
+        replaced=_replaced(configuration),
+        head=sizes,
+        negative_slope=configuration.negative_slope,
+        dropout=configuration.dropout,
+        task=configuration.task,
+        classes=configuration.classes,
+        preprocessing=Preprocessing(
+            configuration.store_size, configuration.image_size, configuration.interpolation, frozen.mean, frozen.std
+        ),
+        origin={
+            "study": study.name,
+            "synthetic": study.synthetic,
+            "configuration": configuration.id,
+            "partition": partition,
+            "repeat": int(record.meta["repeat"]),
+            "epoch": int(record.meta["selected_epoch"]),
+            "pretrained_weights": configuration.weights,
+            "precision_of_training": configuration.precision,
+            "versions": versions(),
+        },
+        sha256={},
+    )
+    head = head_of(model)
+    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
+    _put(
+        head,
+        {
+            f"{list(head).index(layer)}.{part}": weights[f"head.{i}.{part}"].T
+            for i, layer in enumerate(linear)
+            for part in ("weight", "bias")
+        },
+    )
+    for part in (backbone, head):
+        part.eval().requires_grad_(False)
+    rows = frozen.samples.scoring["valid"]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(COMPARED_IMAGES, len(rows))).round().astype(np.int64))
+    reader = _reader(frozen, configuration)
+    network = nn.Sequential(backbone, head)
+    logits = _logits(network, reader, rows[places])
+    images = reader.batch(rows[places[:BATCH]]).contiguous()
+    return Assembled(model, backbone, head, images, _agreement(logits, record.logits[places]))
+
+
+def _put(module: nn.Module, values: Mapping[str, np.ndarray]) -> None:
+    own = dict(module.named_parameters())
+    with torch.no_grad():
+        for name, value in values.items():
+            if name not in own or tuple(own[name].shape) != value.shape:
+                raise OrchError(f"the weights of this repeat do not fit its network: {name} {list(value.shape)}")
+            own[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+def _reader(frozen: Frozen, configuration: Configuration) -> ViewReader:
+    views, device = frozen.samples.views, torch.device("cpu")
+    return ViewReader(frozen.pixels, views, configuration, frozen.mean, frozen.std, device)
+
+
+@torch.no_grad()
+def _logits(network: nn.Module, reader: ViewReader, rows: np.ndarray) -> np.ndarray:
+    parts = [network(reader.batch(rows[i : i + BATCH]).contiguous()).numpy() for i in range(0, len(rows), BATCH)]
+    return np.concatenate(parts)
+
+
+def _agreement(logits: np.ndarray, kept: np.ndarray) -> Agreement:
+    here, there = logits.astype(np.float64), kept.astype(np.float64)
+    one = here.shape[1] == 1
+    same = (here > 0) == (there > 0) if one else here.argmax(axis=1) == there.argmax(axis=1)
+    return Agreement(len(here), float(np.abs(here - there).max(initial=0.0)), float(same.mean()))
+
+
+def _arguments(configuration: Configuration) -> dict[str, object]:
+    """What the library's builder must be told beside the name, as when the backbone was opened."""
+    library, _, bare = configuration.backbone.partition(":")
+    size = configuration.image_size
+    if library == "timm":
+        import timm
+
+        config = timm.get_pretrained_cfg(bare)
+        sized = config is not None and config.fixed_input_size and size != config.input_size[-1]
+        return {"img_size": size} if sized else {}
+    if bare in ("inception_v3", "googlenet"):
+        return {"aux_logits": False, "init_weights": False}
+    return {"image_size": size} if bare.startswith("vit_") else {}
+
+
+def _replaced(configuration: Configuration) -> str:
+    """Name of the classifier's last weight layer in a torchvision network; "" for timm."""
+    library, _, bare = configuration.backbone.partition(":")
+    if library == "timm":
+        return ""
+    import torchvision
+
+    with torch.device("meta"):
+        network = torchvision.models.get_model(bare, weights=None, **_arguments(configuration))
+    layers = [name for name, part in network.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    return str(layers[-1])

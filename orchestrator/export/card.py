@@ -1,0 +1,239 @@
+"""The model card: what the model is, from which patients and images, how good, how far to be trusted, what it cost."""
+
+from __future__ import annotations
+
+from orchestrator.export.card_data import flow_lines, said
+from orchestrator.export.card_scores import test_lines, this_repeat_lines, valid_lines
+from orchestrator.export.checklists import CLAIM, TRIPOD, checklist_lines
+from orchestrator.export.data_flow import DataFlow
+from orchestrator.export.facts import CardFacts
+from orchestrator.export.markdown import cell, table
+from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
+from orchestrator.studies import now
+from trainables.data.partition import SPLITS
+
+NO_GROUPS = "images assumed independent"
+FEW = 5
+"""Below so many groups no interval over groups is given either."""
+
+
+def model_card(facts: CardFacts) -> str:
+    """Markdown. Names of files, groups, people and machines are not in it."""
+    parts = [
+        [f"# Model card: {cell(facts.study.name)}", "", *_warnings(facts)],
+        ["## What it is", "", *_what(facts)],
+        ["## Intended use", "", *_use(facts)],
+        ["## From files to splits", "", *flow_lines(facts)],
+        ["## Training", "", *_training(facts)],
+        ["## How the configuration was selected", "", *_selection(facts)],
+        ["## Validation scores", "", *valid_lines(facts), "", *this_repeat_lines(facts)],
+        ["## Test scores", "", *test_lines(facts)],
+        ["## Limits", "", *limits(facts)],
+        ["## Checks of these files", "", *_checks(facts)],
+        ["## What the study cost", "", *_cost(facts)],
+        ["## CLAIM 2024", "", *checklist_lines(CLAIM, said(facts))],
+        ["## TRIPOD+AI", "", *checklist_lines(TRIPOD, said(facts))],
+        ["## Where it comes from", "", *_origin(facts)],
+    ]
+    return "\n\n".join("\n".join(part).rstrip() for part in parts) + "\n"
+
+
+def _warnings(facts: CardFacts) -> list[str]:
+    lines = []
+    if facts.study.synthetic:
+        lines.append("**Synthetic images: the scores say nothing about real ones.**")
+    if facts.study.group_meaning == NO_GROUPS:
+        lines.append("**Images assumed independent: nobody said which are of one patient or slide.**")
+    if facts.evaluation is None:
+        lines.append("**Not tested: no test score exists for this model.**")
+    return lines
+
+
+def _what(facts: CardFacts) -> list[str]:
+    model, c = facts.model, facts.chosen.member.configuration
+    hidden = " → ".join(str(outputs) for _, outputs in model.head)
+    trained = "the new head alone" if not c.unfrozen else f"the new head and the last {c.unfrozen} weight layers"
+    rows = [
+        ("task", f"{model.task}: one image, one of {len(model.classes)} classes"),
+        ("classes", ", ".join(model.classes)),
+        ("backbone", f"`{model.backbone}`, weights {facts.origin_of_weights or c.weights[:19]}"),
+        (
+            "head",
+            f"{model.head[0][0]} → {hidden}" + (f", LeakyReLU({model.negative_slope:g})" if c.non_linearities else ""),
+        ),
+        ("trained", f"{trained} ({facts.record.meta.get('trainable_parameters', 0):,} parameters)"),
+        ("input", _input(facts)),
+        ("output", _output(facts)),
+        ("which repeat", _which(facts)),
+    ]
+    return table(("", ""), rows)
+
+
+def _input(facts: CardFacts) -> str:
+    p = facts.model.preprocessing
+    crop = f", centre {p.image_size} of it" if p.store_size != p.image_size else ""
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
+    return (
+        f"RGB, shorter side to {p.store_size} ({p.interpolation}), centre square{crop}, 0–1, mean {mean}, std {std} "
+        "per channel; nothing else, test and training images alike"
+    )
+
+
+def _output(facts: CardFacts) -> str:
+    classes = facts.model.classes
+    if facts.model.task == "binary":
+        return f"one logit; its sigmoid is the probability of {classes[1]!r}, predicted above 0.5"
+    return f"{len(classes)} logits; softmax gives probabilities, the largest is predicted. Not calibrated."
+
+
+def _which(facts: CardFacts) -> str:
+    origin, n = facts.model.origin, facts.chosen.member.n
+    return (
+        f"repeat {origin['repeat']} of {n}, at epoch {origin['epoch']}; taken by its number, not by its score, so that "
+        "the mean over repeats is what to expect of it"
+    )
+
+
+def _use(facts: CardFacts) -> list[str]:
+    return [
+        "Research: to compare with other models on images taken, stained and labelled as those of this study. It is no "
+        "medical device; nobody has examined whether decisions that use it are better.",
+        "",
+        "Not for images of other scanners, stains, magnifications or populations without a test of its own, not for "
+        "classes beside those above (it always names one of them), not for a diagnosis from several images of a group "
+        "unless their predictions were tested together.",
+        "",
+        "For the authors: the clinical question, the users, what follows from each answer.",
+    ]
+
+
+def _training(facts: CardFacts) -> list[str]:
+    c, request = facts.chosen.member.configuration, facts.chosen.member
+    optimiser = f"{c.optimiser}" + (
+        f", momentum {c.momentum:g}" if c.optimiser == "sgd" else f", β {c.beta1:g} {c.beta2:g}"
+    )
+    rows = [
+        (
+            "strategy",
+            f"{c.strategy}: n = {c.non_linearities} added non-linear layers, u = {c.unfrozen} unfrozen layers",
+        ),
+        ("optimiser", f"{optimiser}, lr {c.lr:g}, weight decay {c.weight_decay:g}"),
+        ("batch, epochs", f"{c.batch_size} images, {facts.record.meta['epochs']} epochs"),
+        ("dropout in the head", f"{c.dropout:g}"),
+        ("loss", "cross entropy" + (", weighted by class" if c.balance == "class_weights" else "")),
+        ("unequal classes", c.balance),
+        ("views of training images", _views(facts)),
+        ("repeats", f"{request.n} of {request.asked}, different initial weights and order, same partition"),
+        ("precision of the frozen part", c.precision),
+        ("study seed", str(c.study_seed)),
+        ("device", str(facts.record.meta.get("device", ""))),
+    ]
+    return table(("", ""), rows)
+
+
+def _views(facts: CardFacts) -> str:
+    c = facts.chosen.member.configuration
+    if c.balance == "ngca":
+        return "flips and right-angle turns, more of them for small classes"
+    crops = f", {c.crops} crops" if c.crops > 1 else ""
+    return ("as they are" if c.views == 1 else f"{c.views} of the 8 flips and right-angle turns each") + crops
+
+
+def _selection(facts: CardFacts) -> list[str]:
+    if not facts.chosen.was_selected:
+        said_so = "It was named by hand; it is not the configuration that the rule selects."
+        return [said_so, "", *_block(facts.selection_text)]
+    return _block(facts.selection_text)
+
+
+def _block(text: str) -> list[str]:
+    return ["```text", *text.splitlines(), "```"] if text else ["No configuration is ranked yet."]
+
+
+def limits(facts: CardFacts) -> list[str]:
+    """Sentences that follow from this study's own numbers."""
+    lines = ["Validation scores were used to choose configuration and epoch; they are optimistic."]
+    flow = facts.flow
+    if facts.evaluation is None:
+        lines.append(f"The test split was not looked at for this configuration (`orch evaluate {facts.study.name}`).")
+    elif facts.evaluation.looks > 1:
+        lines.append(
+            f"The test images were {facts.evaluation.looked_at}; the more looks, the more optimistic the score."
+        )
+    if flow is not None:
+        few = _few_groups(flow)
+        if few:
+            lines.append(
+                f"Classes with fewer than {FEW} groups in valid or test (train/valid/test): {', '.join(few)}. Of "
+                f"so few groups "
+                "nothing can be said about others."
+            )
+        none = [f"{label} in {split}" for label, split, groups, _ in flow.rows if not groups]
+        if none:
+            lines.append("Not represented: " + ", ".join(none) + ".")
+    lines += [
+        "Standard deviations over repeats describe retraining on this partition, not other patients.",
+        "All images come from one dataset; no external images were tested by this command.",
+        "Probabilities are those of the network; they were not calibrated.",
+    ]
+    if facts.model.origin["precision_of_training"] == "bf16":
+        lines.append("Frozen layers were computed in bfloat16 for training; the exported network computes in float32.")
+    if facts.model.origin["pretrained_weights"].startswith("init:"):
+        lines.append("The backbone has freshly initialised weights, not trained ones.")
+    if facts.chosen.member.diverged:
+        lines.append(f"{facts.chosen.member.diverged} of {facts.chosen.member.n} repeats diverged.")
+    return [f"* {cell(line)}" for line in lines]
+
+
+def _few_groups(flow: DataFlow) -> list[str]:
+    """ "ACA 2/1/1" for every class with fewer than FEW groups among those that scores are of."""
+    groups = {(label, split): number for label, split, number, _ in flow.rows}
+    labels = dict.fromkeys(label for label, *_ in flow.rows)
+    few = [label for label in labels if min(groups[label, split] for split in SPLITS[1:]) < FEW]
+    return [f"{label} {'/'.join(str(groups[label, split]) for split in SPLITS)}" for label in few]
+
+
+def _checks(facts: CardFacts) -> list[str]:
+    agreement = facts.agreement
+    lines = [
+        f"* The exported network was run on {agreement.images} valid images: {agreement.same:.1%} have the class "
+        f"that the "
+        f"search kept, logits differ by at most {agreement.largest:.2g} (kept ones have 16 bits).",
+        "* The weights are those of the search, bit for bit."
+        if facts.deviation == 0
+        else f"* The weights were trained again; logits differ from the search's by at most {facts.deviation:.2g}.",
+    ]
+    if isinstance(facts.onnx, OnnxFile):
+        lines.append(
+            f"* `model.onnx`: opset {facts.onnx.opset}, any batch size; onnxruntime differs from torch by at most "
+            f"{facts.onnx.largest:.2g} on {facts.onnx.images} real images (limit {TOLERANCE:g})."
+        )
+    else:
+        lines.append(f"* No `model.onnx`: {facts.onnx}.")
+    return lines
+
+
+def _cost(facts: CardFacts) -> list[str]:
+    cost = facts.cost
+    hours = [f"{cost.gpu_hours:.3g} GPU hours"] if cost.gpu_hours else []
+    hours += [f"{cost.core_hours:.3g} core hours"] if cost.core_hours else []
+    measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", power × time"
+    return [
+        f"{' and '.join(hours) or 'No hours'} for all {len(cost.bundles)} bundles of the study, {cost.kwh:.3g} "
+        f"kWh{measured}, "
+        f"{cost.kg:.3g} kg CO₂e at {cost.intensity.as_text()}."
+    ]
+
+
+def _origin(facts: CardFacts) -> list[str]:
+    origin = facts.model.origin
+    versions = ", ".join(f"{name} {version}" for name, version in facts.study.versions.items())
+    rows = [
+        ("configuration, partition", f"`{origin['configuration']}`, `{origin['partition']}`"),
+        ("train and valid images", f"`{facts.study.data_fingerprint[:16]}…`"),
+        ("test images", f"`{facts.study.test_fingerprint[:16]}…`"),
+        ("pretrained weights", f"`{origin['pretrained_weights'][:23]}…`"),
+        ("study made", f"{facts.study.created} with {versions}"),
+        ("exported", now()),
+    ]
+    return table(("", ""), rows)

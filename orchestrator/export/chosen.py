@@ -1,0 +1,89 @@
+"""Which model of a study is exported: the selected configuration, and one of its repeats taken without looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.selection import Selection, chosen_partitions, select, selecting_metric
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import Storage
+from orchestrator.summary import ConfigurationSummary, Summary
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A repeat of a configuration on a partition. selection: of that partition; None where nothing is ranked there."""
+
+    member: ConfigurationSummary
+    repeat: int
+    selection: Selection | None
+    was_selected: bool
+    """Whether the configuration is the one with the best mean, not one that was named."""
+
+
+def choose(
+    storage: Storage,
+    summary: Summary,
+    configuration: str | None = None,
+    repeat: int | None = None,
+    partition: str | None = None,
+) -> Chosen:
+    """The configuration with the best mean over all repeats asked, or the one whose id begins with `configuration`.
+
+    The lowest repeat number that finished is taken unless one is given: its expected score is the mean over repeats,
+    which is what the study reports, while the best of several repeats is better by luck. Raises InputError.
+    """
+    name = summary.study.name
+    where = chosen_partitions(summary, partition)
+    if not where:
+        raise InputError(
+            f"study {name!r}: nothing was asked for yet, so there is no model", f"orch search {name} resnet18"
+        )
+    metric = selecting_metric(summary, None)
+    selection = select(storage, summary, where[0], metric)
+    if configuration is not None:
+        member = _named(summary, where[0], configuration)
+    elif selection is not None:
+        member = selection.winner
+    else:
+        raise InputError(
+            f"study {name!r}: no configuration has all the repeats that were asked for, so none is selected yet",
+            f"orch resume {name}   or name one that has a result: orch export {name} --output DIR --configuration ID",
+        )
+    was_selected = selection is not None and member.id == selection.winner.id
+    return Chosen(member, _repeat(summary, member, repeat), selection, was_selected)
+
+
+def _named(summary: Summary, partition: str, asked: str) -> ConfigurationSummary:
+    here = [member for member in summary.configurations if member.partition == partition]
+    found = [member for member in here if member.id.startswith(asked)]
+    if len(found) != 1:
+        known = ", ".join(member.id for member in (found or here)[:6])
+        raise InputError(
+            f"configuration {asked[:40]!r} of study {summary.study.name!r}: expected the beginning of one id, "
+            f"{len(found)} begin so, for instance {known}",
+            f"orch table {summary.study.name} lists the ids",
+        )
+    return found[0]
+
+
+def _repeat(summary: Summary, member: ConfigurationSummary, asked: int | None) -> int:
+    table = summary.repeats.table
+    rows = table[(table["partition"] == member.partition) & (table["configuration"] == member.id)]
+    states = dict(zip(rows["repeat"].astype(int), rows["state"], strict=True))
+    finished = sorted(number for number, state in states.items() if state == "finished")
+    if asked is None and finished:
+        return finished[0]
+    if asked in finished:
+        return int(asked)
+    shown = ", ".join(map(str, finished)) or "none"
+    what = f"repeat {asked}" if asked is not None else "a repeat"
+    if asked is not None and states.get(asked) == "diverged":
+        what += ", which diverged,"
+    raise InputError(
+        f"configuration {member.id} of study {summary.study.name!r}: expected {what} to have finished; finished: "
+        f"{shown}",
+        f"orch export {summary.study.name} --output DIR --repeat {finished[0]}"
+        if finished
+        else f"orch resume {summary.study.name}",
+    )

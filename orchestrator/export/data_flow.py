@@ -1,0 +1,67 @@
+"""From the files that were found to the images of each split: the flow that a reviewer asks for."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.storage import Storage
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import SPLITS, Partition, describe, splits
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """rows: (class, split, groups, images). totals: per split (groups, images). refused: reason's kind → files."""
+
+    files: int
+    refused: tuple[tuple[str, int], ...]
+    images: int
+    groups: int
+    policy: str
+    seed: int
+    rows: tuple[tuple[str, str, int, int], ...]
+    totals: tuple[tuple[str, int, int], ...]
+
+
+def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
+    """Of a study on one partition; None where its manifest or partition cannot be read."""
+    try:
+        manifest = read_manifest(storage.read(layout.MANIFEST))
+        partition = Partition.from_bytes(storage.read(layout.partition(partition_id)))
+    except (FileNotFoundError, DamagedRecordError):
+        return None
+    refused = _refused(storage)
+    split = splits(manifest, partition)
+    found = describe(manifest, partition)
+    columns = (found[name].tolist() for name in ("label", "split", "groups", "images"))
+    rows = tuple(zip(*columns, strict=True))
+    totals = []
+    for name in SPLITS:
+        inside = manifest[(split == name).to_numpy()]
+        totals.append((name, int(inside["group"].nunique()), len(inside)))
+    return DataFlow(
+        files=len(manifest) + sum(count for _, count in refused),
+        refused=refused,
+        images=len(manifest),
+        groups=int(manifest["group"].nunique()),
+        policy=partition.policy,
+        seed=partition.seed,
+        rows=rows,
+        totals=tuple(totals),
+    )
+
+
+def _refused(storage: Storage) -> tuple[tuple[str, int], ...]:
+    """Kinds of reasons, the most frequent first; the part behind the colon may name a file."""
+    try:
+        text = storage.read(layout.REFUSED).decode()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ()
+    rows = csv.DictReader(io.StringIO(text))
+    counts = Counter((row.get("reason") or "no reason given").partition(":")[0] for row in rows)
+    return tuple(counts.most_common())

@@ -1,0 +1,35 @@
+"""Everything that a model card says, gathered before a word of it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.energy.cost import Cost
+from orchestrator.evaluation.record import EvaluationRecord
+from orchestrator.export.assemble import Agreement
+from orchestrator.export.chosen import Chosen
+from orchestrator.export.data_flow import DataFlow
+from orchestrator.export.model import Model
+from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.store.schema import FinalRecord, StudyRecord
+from orchestrator.summary import Summary
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """evaluation: of this configuration on the test split; None where nobody looked. onnx: the file, or why there is
+    none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
+
+    study: StudyRecord
+    summary: Summary
+    chosen: Chosen
+    record: FinalRecord
+    model: Model
+    agreement: Agreement
+    deviation: float
+    onnx: OnnxFile | str
+    flow: DataFlow | None
+    cost: Cost
+    evaluation: EvaluationRecord | None
+    selection_text: str
+    origin_of_weights: str

@@ -1,0 +1,217 @@
+"""From a study to a folder that leaves it: weights, ONNX, description, card, script, tables.
+
+chosen repeat → its weights → one plain network, checked on real images → files beside each other → renamed into place
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from orchestrator.asked import find_weights
+from orchestrator.energy.cost import cost_of
+from orchestrator.energy.grid import intensity_of
+from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
+from orchestrator.export.assemble import Assembled, assemble
+from orchestrator.export.card import model_card
+from orchestrator.export.chosen import Chosen, choose
+from orchestrator.export.data_flow import data_flow
+from orchestrator.export.facts import CardFacts
+from orchestrator.export.model import BACKBONE, DESCRIPTION, HEAD, ONNX, file_hash
+from orchestrator.export.onnx_file import OnnxFile, write_onnx
+from orchestrator.export.script import predict_script
+from orchestrator.export.tables import study_tables, write_tables
+from orchestrator.names import describe_configuration
+from orchestrator.preparation import reopen
+from orchestrator.selection_report import selection_report
+from orchestrator.store.errors import InputError, StorageError
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
+from orchestrator.studies import Study
+from orchestrator.summary import Summary, summarise
+from trainables.places import Places
+from trainables.trained import Trained, results, trained
+from trainables.workbench import Workbench
+
+CARD = "MODEL_CARD.md"
+SCRIPT = "predict.py"
+TABLES = "tables"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What `orch export` takes. weights: hub, none or a file, where the pretrained weights lie on this machine."""
+
+    output: Path
+    cache: Path
+    configuration: str | None = None
+    repeat: int | None = None
+    partition: str | None = None
+    with_names: bool = False
+    with_onnx: bool = True
+    data_root: Path | None = None
+    weights: str | None = None
+    country: str | None = None
+    kg_per_kwh: float | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, for the reader and as data."""
+
+    folder: Path
+    chosen: Chosen
+    assembled: Assembled
+    deviation: float
+    onnx: OnnxFile | str
+
+    def as_text(self) -> str:
+        agreement = self.assembled.agreement
+        lines = [
+            f"{describe_configuration(self.chosen.member.configuration)}, repeat {self.chosen.repeat}, to "
+            f"{self.folder}",
+            f"  weights: {BACKBONE}, {HEAD}; checked on {agreement.images} valid images, {agreement.same:.1%} have the "
+            f"class that the search kept",
+        ]
+        if isinstance(self.onnx, OnnxFile):
+            lines.append(f"  {ONNX}: opset {self.onnx.opset}, differs from torch by at most {self.onnx.largest:.1e}")
+        else:
+            lines.append(f"  no {ONNX}: {self.onnx}")
+        return "\n".join(
+            [*lines, f"  {CARD}, {DESCRIPTION}, {SCRIPT}, {TABLES}/", f"Next: orch predict {self.folder} IMAGES"]
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        has_onnx = isinstance(self.onnx, OnnxFile)
+        return {
+            "folder": str(self.folder),
+            **self.assembled.model.origin,
+            "sha256": self.assembled.model.sha256,
+            "valid_images": self.assembled.agreement.images,
+            "same_class": self.assembled.agreement.same,
+            "largest_logit_difference": self.assembled.agreement.largest,
+            "deviation": self.deviation,
+            "onnx_opset": self.onnx.opset if isinstance(self.onnx, OnnxFile) else None,
+            "onnx_difference": self.onnx.largest if isinstance(self.onnx, OnnxFile) else None,
+            "no_onnx": "" if has_onnx else str(self.onnx),
+        }
+
+
+def check_output(output: Path) -> None:
+    """InputError where something lies in the place of the new folder."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        found = "a folder that is not empty" if output.is_dir() else "a file"
+        raise InputError(
+            f"--output {str(output)!r}: expected a new folder, found {found}", "Name another, or remove it first."
+        )
+
+
+def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
+    """Write the model's folder; nothing lies at `options.output` until all of it is there. Raises InputError."""
+    check_output(options.output)
+    intensity = intensity_of(options.country, options.kg_per_kwh)
+    summary = summarise(study.storage)
+    chosen = choose(study.storage, summary, options.configuration, options.repeat, options.partition)
+    say(f"Exporting {describe_configuration(chosen.member.configuration)}, repeat {chosen.repeat}.")
+    record = _record(study.storage, chosen)
+    bench = _bench(study, summary, chosen, options, say)
+    found = _weights(bench, chosen, record, say)
+    partition, configuration = chosen.member.partition, chosen.member.configuration
+    assembled = assemble(bench, study.record, configuration, partition, record, found.weights)
+    folder = options.output.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True)
+        assembled = _write_weights(folder, assembled, study, summary, options.with_names)
+        onnx: OnnxFile | str = "it was not asked for"
+        if options.with_onnx:
+            say("Writing ONNX and checking it on real images.")
+            onnx = write_onnx(assembled.network, assembled.images, folder / ONNX)
+        facts = CardFacts(
+            study=study.record,
+            summary=summary,
+            chosen=chosen,
+            record=record,
+            model=assembled.model,
+            agreement=assembled.agreement,
+            deviation=found.deviation,
+            onnx=onnx,
+            flow=data_flow(study.storage, partition),
+            cost=cost_of(study.storage, intensity),
+            evaluation=_evaluation(study.storage, chosen),
+            selection_text="" if chosen.selection is None else selection_report(summary, chosen.selection).as_text(),
+            origin_of_weights=_origin(summary, configuration.backbone),
+        )
+        (folder / DESCRIPTION).write_bytes(assembled.model.to_json())
+        (folder / CARD).write_text(model_card(facts), encoding="utf-8")
+        (folder / SCRIPT).write_text(predict_script(assembled.model), encoding="utf-8")
+        write_tables(folder / TABLES, study_tables(study.storage, summary, options.with_names))
+        if options.output.exists():
+            options.output.rmdir()
+        folder.rename(options.output)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {options.output}: {error.strerror or error}", "Name another --output DIR."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Exported(options.output, chosen, assembled, found.deviation, onnx)
+
+
+def _record(storage: Storage, chosen: Chosen) -> FinalRecord:
+    """With as many epochs as the summary looks at, where the repeat has such a record, else its longest."""
+    where = chosen.member.partition, chosen.member.id, [chosen.repeat]
+    try:
+        return results(storage, *where, chosen.member.epochs)[chosen.repeat]
+    except InputError:
+        return results(storage, *where)[chosen.repeat]
+
+
+def _weights(bench: Workbench, chosen: Chosen, record: FinalRecord, say: Say) -> Trained:
+    told: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        if not told:
+            say(f"Its weights were not kept: training it again from its seed, {total} epochs.")
+        told.append(done)
+
+    where = chosen.member.partition, chosen.member.id, [chosen.repeat]
+    return trained(bench, *where, int(record.meta["epochs"]), progress)[chosen.repeat]
+
+
+def _bench(study: Study, summary: Summary, chosen: Chosen, options: ExportOptions, say: Say) -> Workbench:
+    """On the kind of device that the repeat was trained on, where there is one."""
+    root = reopen(study, options.data_root, options.cache, say).data_root
+    weights = find_weights([chosen.member.configuration], summary.requests, options.weights)
+    places = Places(root.resolve(), options.cache.resolve(), "hub", tuple(sorted(weights.items())))
+    torch.set_num_threads(1)
+    return Workbench(study.storage, places, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Summary, with_names: bool) -> Assembled:
+    for name, part in ((BACKBONE, assembled.backbone), (HEAD, assembled.head)):
+        state = {key: value.detach().contiguous().clone() for key, value in part.state_dict().items()}
+        (folder / name).write_bytes(save(state, metadata={"format": "pt"}))
+    sha256 = {name: file_hash(folder / name) for name in (BACKBONE, HEAD)}
+    origin = dict(assembled.model.origin)
+    if with_names:
+        origin["data_source"] = study.record.data_source
+        origin["commands"] = [request.command for request in summary.requests]
+    return replace(assembled, model=replace(assembled.model, sha256=sha256, origin=origin))
+
+
+def _evaluation(storage: Storage, chosen: Chosen) -> EvaluationRecord | None:
+    """The first look at the study's test split with this configuration."""
+    key = chosen.member.partition, chosen.member.id
+    return next((found for found in read_evaluations(storage) if (found.partition, found.configuration) == key), None)
+
+
+def _origin(summary: Summary, backbone: str) -> str:
+    return next((request.weights[backbone] for request in summary.requests if backbone in request.weights), "")

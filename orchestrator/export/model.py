@@ -1,0 +1,164 @@
+"""A model outside a study: what it is made of, as JSON, and the network built again from timm or torchvision alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from orchestrator.store.errors import InputError
+
+FORMAT = 1
+DESCRIPTION = "model.json"
+BACKBONE = "backbone.safetensors"
+HEAD = "head.safetensors"
+ONNX = "model.onnx"
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an RGB image to the network's input: resize the shorter side to store_size and cut the centre square, cut
+    the centre of image_size from it, scale to 0–1, subtract mean, divide by std (per channel)."""
+
+    store_size: int
+    image_size: int
+    interpolation: Literal["bilinear", "bicubic", "lanczos"]
+    mean: Triple
+    std: Triple
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything but the weights.
+
+    library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
+    gives way to an identity ("" where num_classes=0 does it). head: (inputs, outputs) of every linear layer. One
+    output is the logit of the second class, several are one per class.
+    """
+
+    library: Literal["timm", "torchvision"]
+    architecture: str
+    arguments: dict[str, Any]
+    replaced: str
+    head: tuple[tuple[int, int], ...]
+    negative_slope: float
+    dropout: float
+    task: Literal["binary", "multiclass"]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    origin: dict[str, Any]
+    """Study, configuration, partition, repeat, epoch, weights, versions: for the record."""
+    sha256: dict[str, str]
+    """Of the files with weights."""
+
+    @property
+    def backbone(self) -> str:
+        return f"{self.library}:{self.architecture}"
+
+    @property
+    def layers(self) -> list[list[Any]]:
+        """The head as names of torch.nn with what they are made with."""
+        between = [["LeakyReLU", self.negative_slope], ["Dropout", self.dropout]]
+        return [entry for i, o in self.head for entry in (["Linear", i, o], *between)][:-2]
+
+    def to_json(self) -> bytes:
+        """`layers` and `crop` say the same as head and sizes do, for readers that build with them."""
+        described = {"format": FORMAT, **asdict(self), "layers": self.layers}
+        first, size = (
+            (self.preprocessing.store_size - self.preprocessing.image_size) // 2,
+            self.preprocessing.image_size,
+        )
+        described["preprocessing"]["crop"] = [first, first, first + size, first + size]
+        return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes, name: str) -> Model:
+        """Raises InputError where it is not what `to_json` wrote."""
+        try:
+            found = json.loads(content)
+            if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
+                raise ValueError(f"expected format {FORMAT}")
+            prepared = found.pop("preprocessing")
+            del prepared["crop"], found["layers"]
+            prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
+            head = tuple((int(i), int(o)) for i, o in found.pop("head"))
+            classes = tuple(str(label) for label in found.pop("classes"))
+            model = cls(**found, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
+        except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{name} does not describe a model: {error}", _AGAIN) from error
+        if model.library not in ("timm", "torchvision") or not model.head or len(model.classes) < 2:
+            raise InputError(
+                f"{name} does not describe a model of timm or torchvision with two classes or more", _AGAIN
+            )
+        return model
+
+
+_AGAIN = "Export it again: orch export STUDY --output DIR"
+
+
+def head_of(model: Model) -> nn.Sequential:
+    """Linear layers with LeakyReLU and dropout between them."""
+    return nn.Sequential(*(getattr(nn, kind)(*values) for kind, *values in model.layers))
+
+
+def bare_backbone(model: Model) -> nn.Module:
+    """The network without its classifier, as plain timm or torchvision builds it, with fresh weights."""
+    if model.library == "timm":
+        import timm
+
+        network: nn.Module = timm.create_model(model.architecture, num_classes=0, **model.arguments)
+        return network
+    import torchvision
+
+    network = torchvision.models.get_model(model.architecture, weights=None, **model.arguments)
+    holder, _, last = model.replaced.rpartition(".")
+    setattr(network.get_submodule(holder), last, nn.Identity())
+    return network
+
+
+def load(folder: Path) -> tuple[Model, nn.Module]:
+    """(model, network in eval mode: standardised float32 [N, 3, S, S] → logits [N, outputs]) from an export's folder.
+
+    Raises InputError for a folder that is none, or with files that are not the ones it describes.
+    """
+    try:
+        model = Model.from_json((folder / DESCRIPTION).read_bytes(), str(folder / DESCRIPTION))
+    except OSError as error:
+        raise InputError(
+            f"model {str(folder)!r}: expected a folder with {DESCRIPTION}, found none",
+            "Name a folder that `orch export STUDY --output DIR` wrote.",
+        ) from error
+    for name, digest in model.sha256.items():
+        if not (folder / name).is_file() or file_hash(folder / name) != digest:
+            raise InputError(f"model {str(folder)!r}: {name} is missing or not the file that was exported", _AGAIN)
+    head = head_of(model)
+    try:
+        backbone = bare_backbone(model)
+        backbone.load_state_dict(load_file(folder / BACKBONE))
+        head.load_state_dict(load_file(folder / HEAD))
+    except Exception as error:  # a builder raises what it likes for what it does not know
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(
+            f"model {str(folder)!r}: {model.backbone} cannot be built from it: {reason}", _AGAIN
+        ) from error
+    return model, nn.Sequential(backbone, head).eval().requires_grad_(False)
+
+
+def probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """float64 [N, K] of logits [N, outputs]; one output is the logit of the second class."""
+    wide = logits.double()
+    if wide.shape[1] == 1:
+        wide = torch.cat([torch.zeros_like(wide), wide], dim=1)
+    return torch.softmax(wide, dim=1)
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,152 @@
+"""A study in a notebook: `import orchestrator as orch; study = orch.open("studies/slides")`.
+
+Tables are pandas DataFrames with the columns of `orch table`; figures are those of the page, as plotly objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.studies import Study, open_study, studies_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dashboards.choice import Choice, Source
+
+
+class OpenStudy:
+    """What a study holds now; `refresh` reads it again. Reads only, beside running searches too.
+
+    epochs, repeats, configurations: one row per epoch, repeat or configuration, and split; scores are means, standard
+    deviations (n − 1) and n of validation and training as in `orch table`; the columns are told in
+    `orchestrator.summary_table.build_table`.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._source: Source | None = None
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def __repr__(self) -> str:
+        totals = self._read().summary.totals
+        mark = ", synthetic" if self._study.record.synthetic else ""
+        return (
+            f"<study {self._study.name}{mark}: {totals.configurations} configurations, {totals.done} of {totals.asked} "
+            f"repeats done>"
+        )
+
+    @property
+    def name(self) -> str:
+        return self._study.name
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch and split of every repeat that has a result."""
+        return self._table("epoch")
+
+    @property
+    def repeats(self) -> pd.DataFrame:
+        """One row per repeat and split, at its selected epoch; NaN where there is no result yet."""
+        return self._table("repeat")
+
+    @property
+    def configurations(self) -> pd.DataFrame:
+        """One row per configuration and split, best rank first."""
+        return self._table("config")
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Name → what it shows and how to read it."""
+        from dashboards.figures import FIGURES
+
+        return {name: f"{figure.title}. {figure.reading}" for name, figure in FIGURES.items()}
+
+    def choices(self, name: str) -> list[dict[str, Any]]:
+        """What the figure can be asked to show, as arguments of `figure` and `data`; the most telling first."""
+        return [_arguments(choice) for choice in self._figure(name).choices(self._read().summary)]
+
+    def figure(self, name: str, **choice: Any) -> Any:
+        """The page's figure as a `plotly.graph_objects.Figure`.
+
+        choice: any of partition, backbone, depth (strategy, n, u), score and quantity; what is left out is taken from
+        the most telling choice that agrees with what is given. Raises InputError for a name or a choice that there is
+        not, and where there is nothing to draw yet.
+        """
+        from dashboards.export_objects import plotly_object
+
+        figure, chosen = self._figure(name), self._choose(name, choice)
+        data = figure.data(self._read(), chosen)
+        if data.empty:
+            raise InputError(f"figure {name!r}: study {self.name!r} has no results for it yet", "Call refresh() later.")
+        return plotly_object(figure.draw(data, chosen))
+
+    def data(self, name: str, **choice: Any) -> pd.DataFrame:
+        """The table that the figure draws; empty where there is nothing yet. Arguments as of `figure`."""
+        table: pd.DataFrame = self._figure(name).data(self._read(), self._choose(name, choice))
+        return table
+
+    def refresh(self) -> OpenStudy:
+        """Read again what has been finished since."""
+        self._source = None
+        self._tables = {}
+        return self
+
+    def _read(self) -> Source:
+        if self._source is None:
+            from dashboards.figures import open_source
+
+            self._source = open_source(self._study.storage)
+        return self._source
+
+    def _table(self, level: Any) -> pd.DataFrame:
+        if level not in self._tables:
+            self._tables[level] = self._read().summary.table(level)
+        return self._tables[level].copy()
+
+    def _figure(self, name: str) -> Any:
+        from dashboards.figures import FIGURES
+
+        if name not in FIGURES:
+            raise InputError(f"there is no figure {name!r}", f"Figures: {', '.join(FIGURES)}")
+        return FIGURES[name]
+
+    def _choose(self, name: str, given: Mapping[str, Any]) -> Choice:
+        from dashboards.choice import Choice
+
+        unknown = sorted(set(given) - set(_arguments(Choice())))
+        if unknown:
+            raise InputError(
+                f"figure {name!r}: expected {', '.join(_arguments(Choice()))}, found {', '.join(unknown)}",
+                f"What there is: study.choices({name!r})",
+            )
+        wanted = dict(given)
+        if isinstance(wanted.get("depth"), list):
+            wanted["depth"] = tuple(wanted["depth"])
+        there: list[Choice] = self._figure(name).choices(self._read().summary)
+        for choice in there:
+            if all(getattr(choice, key) == value for key, value in wanted.items()):
+                return choice
+        if not there:
+            return Choice(**wanted)
+        raise InputError(f"figure {name!r}: there is nothing with {wanted}", f"What there is: study.choices({name!r})")
+
+
+def open_folder(folder: str | Path) -> OpenStudy:
+    """The study in `folder` (`studies/slides`), or of that name in `$ORCH_STUDIES` or `./studies`.
+
+    Raises InputError with the studies that exist where there is none.
+    """
+    path = Path(folder)
+    if len(path.parts) == 1 and not (path / layout.STUDY).is_file():
+        return OpenStudy(open_study(studies_folder(None), path.name))
+    whole = path.absolute()
+    return OpenStudy(open_study(whole.parent, whole.name))
+
+
+def _arguments(choice: Choice) -> dict[str, Any]:
+    return dict(vars(choice))

@@ -1,0 +1,86 @@
+"""Predictions of an exported model for image files, read exactly as the study read its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from orchestrator.export.model import Model, Preprocessing, probabilities
+from orchestrator.store.errors import InputError
+from trainables.data.decode import IMAGE_SUFFIXES, RefusedImageError, read_rgb, to_square
+from trainables.data.options import DatasetOptions
+from trainables.data.views import crop_offset
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """chances: probability of each class in the model's order; () where the file cannot be used, `error` says why."""
+
+    file: str
+    predicted: str
+    chances: tuple[float, ...]
+    error: str = ""
+
+
+def image_files(sources: Sequence[Path]) -> list[Path]:
+    """Files as given, folders with all images below them; InputError for what does not exist and for none at all."""
+    found: list[Path] = []
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise InputError(
+            f"images: {', '.join(missing[:5])} {'do' if len(missing) > 1 else 'does'} not exist", "Check the paths."
+        )
+    for source in sources:
+        if source.is_dir():
+            inside = (path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            found += sorted(path for path in inside if path.is_file() and not path.name.startswith("."))
+        else:
+            found.append(source)
+    if not found:
+        shown = ", ".join(str(source) for source in sources)
+        raise InputError(
+            f"images: expected files or folders with images, found none in {shown}", "orch predict MODEL IMAGE …"
+        )
+    return found
+
+
+def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
+    """float32 [3, S, S], standardised; raises RefusedImageError or OSError."""
+    square = to_square(read_rgb(path, DatasetOptions.max_pixels), steps.store_size, steps.interpolation)
+    top, left = crop_offset(0, steps.store_size, steps.image_size)
+    part = square[top : top + steps.image_size, left : left + steps.image_size].astype(np.float32)
+    mean, std = (np.array(values, dtype=np.float32) for values in (steps.mean, steps.std))
+    standardised: np.ndarray = ((part / np.float32(255.0) - mean) / std).transpose(2, 0, 1)
+    return standardised
+
+
+@torch.no_grad()
+def predict(model: Model, network: nn.Module, files: Sequence[Path], batch_size: int = 16) -> Iterator[Prediction]:
+    """One prediction per file, in order; a file that is no usable image gets one with `error`."""
+    for start in range(0, len(files), batch_size):
+        batch = files[start : start + batch_size]
+        images: dict[Path, np.ndarray] = {}
+        errors: dict[Path, str] = {}
+        for path in batch:
+            try:
+                images[path] = prepared(path, model.preprocessing)
+            except RefusedImageError as error:
+                errors[path] = error.reason
+            except OSError as error:
+                errors[path] = error.strerror or str(error)
+        chances: dict[Path, np.ndarray] = {}
+        if images:
+            logits = network(torch.from_numpy(np.stack(list(images.values()))))
+            chances = dict(zip(images, probabilities(logits).numpy(), strict=True))
+        for path in batch:
+            if path in errors:
+                yield Prediction(str(path), "", (), errors[path])
+            else:
+                # of two equal probabilities the first counts, as in training: the second is predicted above 0.5
+                best = model.classes[int(chances[path].argmax())]
+                yield Prediction(str(path), best, tuple(float(value) for value in chances[path]))

@@ -1,0 +1,85 @@
+"""Scores of a study over several partitions: repeats averaged within each, then compared over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.statistics.resampled import Components, Resampled, components, corrected_test
+from orchestrator.statistics.score_table import ScoreTable
+from orchestrator.store.schema import Metric
+from orchestrator.summary import ConfigurationSummary, Summary
+from trainables import metrics
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PartitionTable:
+    """Configurations that are ranked on every partition, best mean over the partitions first.
+
+    members: per configuration its summary on each partition. means: float64 [configurations, k], over the repeats of a
+    partition. repeats: per configuration float64 [k, repeats], NaN where one was not asked for. ratio: scored images
+    divided by training images, the mean over the partitions. incomplete: configurations that lack a partition.
+    """
+
+    partitions: tuple[str, ...]
+    metric: Metric
+    members: tuple[tuple[ConfigurationSummary, ...], ...]
+    means: Floats
+    repeats: tuple[Floats, ...]
+    ratio: float
+    incomplete: int
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not metrics.is_loss(self.metric)
+
+    def against(self, reference: int) -> Resampled:
+        """Every configuration against the one in this row, by the corrected resampled t-test."""
+        return corrected_test(self.means, reference, self.higher_is_better, self.ratio)
+
+    def components(self, row: int) -> Components | None:
+        return components(self.repeats[row])
+
+
+def partition_table(summary: Summary, tables: Sequence[ScoreTable]) -> PartitionTable:
+    """Join one table per partition, all of one metric."""
+    places = [{member.id: row for row, member in enumerate(table.members)} for table in tables]
+    every = dict.fromkeys(name for place in places for name in place)
+    kept = [name for name in every if all(name in place for place in places)]
+    rows = {name: [place[name] for place in places] for name in kept}
+    width = max((table.scores.shape[1] for table in tables), default=0)
+    repeats = {name: np.full((len(tables), width), np.nan) for name in kept}
+    for name in kept:
+        for k, (table, row) in enumerate(zip(tables, rows[name], strict=True)):
+            repeats[name][k, : table.scores.shape[1]] = table.scores[row]
+    means = {name: np.nanmean(repeats[name], axis=1) for name in kept}
+    metric = tables[0].metric
+    sign = 1.0 if metrics.is_loss(metric) else -1.0
+    kept.sort(key=lambda name: (sign * float(means[name].mean()), name))
+    return PartitionTable(
+        tuple(table.partition for table in tables),
+        metric,
+        tuple(tuple(table.members[row] for table, row in zip(tables, rows[name], strict=True)) for name in kept),
+        np.array([means[name] for name in kept]).reshape(len(kept), len(tables)),
+        tuple(repeats[name] for name in kept),
+        image_ratio(summary, [table.partition for table in tables]),
+        len(every) - len(kept),
+    )
+
+
+def image_ratio(summary: Summary, partitions: Sequence[str]) -> float:
+    """Validation images divided by training images, the mean over partitions; NaN where nothing is trained yet."""
+    table = summary.repeats.table
+    columns = [summary.splits.index(name) for name in ("valid", "train")]
+    found = []
+    for partition in partitions:
+        rows = np.flatnonzero((table["partition"] == partition).to_numpy())
+        if len(rows):
+            counts = summary.repeats.confusion[summary.repeats.start[rows[0]], columns].sum(axis=(1, 2))
+            found.append(float(counts[0] / counts[1]))
+    return float(np.mean(found)) if found else float("nan")

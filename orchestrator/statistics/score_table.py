@@ -1,0 +1,75 @@
+"""Scores of a study's ranked configurations, repeat by repeat: what every comparison starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
+from orchestrator.store.schema import Metric
+from orchestrator.summary import ConfigurationSummary, Summary
+from trainables import metrics
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One partition's configurations, best mean first.
+
+    scores: float64 [configurations, repeats], column r is repeat number r, NaN where it was not asked for.
+    metric: its unit and direction.
+    """
+
+    partition: str
+    metric: Metric
+    members: tuple[ConfigurationSummary, ...]
+    scores: Floats
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not metrics.is_loss(self.metric)
+
+    def confidence_set(self) -> ConfidenceSet:
+        """Of the members; their order is that of every array in it. Raises ValueError where there are none."""
+        return confidence_set(self.scores, self.higher_is_better)
+
+
+def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
+    """Every metric that selects epochs in this study, the study's own first."""
+    found = dict.fromkeys(member.configuration.selection for member in summary.configurations)
+    return tuple(sorted(found, key=lambda metric: (metric != summary.study.selection, metric)))
+
+
+def ranked_table(summary: Summary, partition: str, metric: Metric) -> ScoreTable:
+    """The selecting value of every configuration that is ranked and selects by `metric`.
+
+    It is what selection looks at: the worse of train and valid at the selected epoch, or valid alone where the two
+    cannot be compared. Configurations without all repeats asked, and those with a value that is not finite, are left
+    out. A diverged repeat counts with its value at epoch 0.
+    """
+    members = [m for m in summary.configurations if m.partition == partition and m.configuration.selection == metric]
+    values = [m.selection.values if m.selection is not None and m.is_whole else None for m in members]
+    return _table(partition, metric, members, values)
+
+
+def valid_table(members: Sequence[ConfigurationSummary], partition: str, metric: Metric) -> ScoreTable:
+    """`metric` of the validation split at the selected epoch, of these configurations."""
+    scores = [m.score(metric, "valid") for m in members]
+    return _table(partition, metric, members, [None if score is None else score.values for score in scores])
+
+
+def _table(
+    partition: str, metric: Metric, members: Sequence[ConfigurationSummary], values: Sequence[Floats | None]
+) -> ScoreTable:
+    kept = [(m, v) for m, v in zip(members, values, strict=True) if v is not None and len(v) and np.isfinite(v).all()]
+    sign = -1.0 if metrics.is_loss(metric) else 1.0
+    kept.sort(key=lambda entry: (-sign * float(entry[1].mean()), entry[0].id))
+    width = max((max(m.with_result) + 1 for m, _ in kept), default=0)
+    scores = np.full((len(kept), width), np.nan)
+    for row, (member, own) in enumerate(kept):
+        scores[row, list(member.with_result)] = own
+    return ScoreTable(partition, metric, tuple(m for m, _ in kept), scores)

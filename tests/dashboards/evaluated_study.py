@@ -1,0 +1,96 @@
+"""Adds a made-up evaluation of the test split to a generated study: predictions, scores by the real code, a record."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.evaluation.levels import Asked, level
+from orchestrator.evaluation.predictions import predictions_bytes
+from orchestrator.evaluation.record import (
+    Estimate,
+    EvaluationRecord,
+    Interval,
+    OperatingPoint,
+    Score,
+    Subgroup,
+    predictions_of,
+    write_evaluation,
+)
+from orchestrator.evaluation.samples import Units
+from orchestrator.store.storage import LocalStorage
+from orchestrator.summary import summarise
+
+LOOK = "0123456789ab"
+
+
+def add_evaluation(
+    storage: LocalStorage, images: int = 60, groups: int = 12, repeats: int = 3, looks: int = 1
+) -> EvaluationRecord:
+    """Evaluate the best-ranked configuration: `images` test images of `groups` groups, all classes in turn."""
+    summary = summarise(storage)
+    best, classes = summary.configurations[0], summary.study.classes
+    draw = np.random.default_rng(0)
+    truth = np.arange(images) % len(classes)
+    group = np.arange(images) // len(classes) % groups
+    logits = draw.normal(size=(repeats, images, 1, len(classes)))
+    logits[:, np.arange(images), 0, truth] += 1.6
+    chances = np.exp(logits[:, :, 0]) / np.exp(logits[:, :, 0]).sum(axis=-1, keepdims=True)
+    units = Units(chances, truth, group, groups)
+    asked = Asked(classes, draws=0)
+    numbers = tuple(range(repeats))
+    primary = Estimate(name="single models", is_primary=True, views=1, ensemble=False, image=level(units, asked))
+    whole = Estimate(name="ensemble", is_primary=False, views=1, ensemble=True, image=level(units.ensemble(), asked))
+    score = Score(value=0.8, std=0.02, repeats=repeats, interval=Interval(low=0.7, high=0.9, method="t", groups=groups))
+    point = OperatingPoint(
+        asked="specificity=0.95",
+        target="specificity",
+        share=0.95,
+        name=classes[-1],
+        thresholds=(0.5,) * repeats,
+        valid={"sensitivity": 0.8, "specificity": 0.95},
+        scores={"sensitivity": score, "specificity": score, "ppv": score, "npv": score},
+    )
+    subgroup = Subgroup(
+        column="site",
+        value="north",
+        images=images // 2,
+        groups=groups // 2,
+        overall=primary.image.overall,
+        classes=primary.image.classes,
+    )
+    names = [f"secret {number}" for number in range(images)]
+    frame = pd.DataFrame({"file": names, "content": names, "group": names, "label": np.array(classes)[truth]})
+    columns = logits[..., -1:] - logits[..., :1] if len(classes) == 2 else logits
+    storage.replace(predictions_of(LOOK), predictions_bytes(LOOK, frame, columns, numbers, (0,), classes))
+    record = EvaluationRecord(
+        look=LOOK,
+        study=summary.study.name,
+        synthetic=summary.study.synthetic,
+        group_meaning=summary.study.group_meaning,
+        classes=classes,
+        partition=best.partition,
+        configuration=best.id,
+        name="the best configuration",
+        chosen="best mean on validation",
+        selection=summary.study.selection,
+        repeats=numbers,
+        diverged=(),
+        epochs=best.epochs,
+        selected_epochs=(1,) * repeats,
+        test_set="f" * 64,
+        images=images,
+        groups=groups,
+        number=looks,
+        looks=looks,
+        deviation=0.0,
+        estimates=(primary, whole),
+        operating_points=(point,),
+        subgroups=(subgroup,),
+        notes=("A note.",),
+        predictions=predictions_of(LOOK),
+        draws=0,
+        created="2026-03-02T10:00:00+00:00",
+    )
+    write_evaluation(storage, record)
+    return record

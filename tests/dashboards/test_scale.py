@@ -1,0 +1,145 @@
+"""A study of 12,500 repeats and 937,500 rows of epochs: size, time and memory of its page, and how fast it answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generated_study import GeneratedStudy, UnsyncedStorage
+
+from orchestrator.histories import compact
+
+CHROMIUM = Path("/usr/bin/chromium")
+BACKBONES = (
+    "inception_v3",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet152",
+    "vgg11",
+    "vgg19",
+    "densenet121",
+    "densenet201",
+    "mobilenetv2_100",
+)
+WRITE = """
+import json, resource, sys, time
+started, busy = time.perf_counter(), time.process_time()
+from pathlib import Path
+from dashboards.page import render
+from orchestrator.store.storage import LocalStorage
+html = render(LocalStorage(Path(sys.argv[1])), now="2026-03-01T12:00:00+00:00")
+Path(sys.argv[2]).write_text(html, encoding="utf-8")
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps([time.perf_counter() - started, time.process_time() - busy, memory]))
+"""
+FIRST_VIEW = """() => new Promise(done => {
+  const wait = () => window.orchPage && performance.getEntriesByName("first-contentful-paint").length
+    ? done(performance.now()) : setTimeout(wait, 5);
+  wait();
+})"""
+CHANGE = """([name, value]) => new Promise(done => {
+  const select = [...document.querySelectorAll('select[data-sets="' + name + '"]')].find(one => one.offsetParent);
+  const started = performance.now();
+  select.value = value;
+  select.dispatchEvent(new Event("change"));
+  const shown = () => [...document.querySelectorAll(".chart")].filter(chart => {
+    const box = chart.getBoundingClientRect();
+    return chart.offsetParent && box.bottom > 0 && box.top < innerHeight;
+  });
+  const wait = () => {
+    const ready = shown().length && shown().every(chart => chart.querySelector(".plot, .cartesianlayer") &&
+      chart.dataset.settled === "yes");
+    if (ready || performance.now() - started > 5000) done(performance.now() - started); else setTimeout(wait, 2);
+  };
+  wait();
+})"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+    pytest.mark.filterwarnings("default::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reference")
+    study = GeneratedStudy(
+        name="reference",
+        backbones=tuple(f"timm:{name}.tv_in1k" for name in BACKBONES),
+        lrs=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        batch_sizes=(8, 16, 32, 64, 128),
+        repeats=10,
+        epochs=74,
+    )
+    storage = UnsyncedStorage(folder / "study")
+    study.write(storage)
+    compact(storage)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(written: Path) -> tuple[Path, list[float]]:
+    path = written / "dashboard.html"
+    run = subprocess.run(
+        [sys.executable, "-c", WRITE, str(written / "study"), str(path)],
+        cwd=Path(__file__).resolve().parents[2],
+        env={"PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return path, json.loads(run.stdout)
+
+
+def test_written_within_time_memory_and_size(page: tuple[Path, list[float]]) -> None:
+    path, (seconds, busy, memory) = page
+    print(f"\nwritten in {seconds:.1f} s ({busy:.1f} s of processor), {memory / 1e6:.0f} MB of memory, ", end="")
+    print(f"{path.stat().st_size / 1e6:.1f} MB")
+    assert path.stat().st_size < 15e6
+    assert memory < 1e9
+    assert busy < 20
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs {CHROMIUM}")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def test_opens_and_answers_quickly(browser: Any, page: tuple[Path, list[float]]) -> None:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(page[0].as_uri(), wait_until="commit")
+    first = opened.evaluate(FIRST_VIEW)
+    opened.wait_for_selector("html[data-ready]", timeout=120_000)
+    print(f"\nfirst view {first:.0f} ms")
+    slowest = 0.0
+    for section, control, value in (
+        ("heat-maps", "heat", "accuracy"),
+        ("heat-maps", "of", "std"),
+        ("curves", "curve", "accuracy"),
+        ("curves", "depth-0-0", "2"),
+        ("curves", "one-0-0-2", "7"),
+        ("depth", "score", "accuracy"),
+        ("spread", "spread", "accuracy"),
+        ("depth", "backbone", "3"),
+    ):
+        opened.locator(f"#{section} .chart:visible").first.evaluate("chart => chart.scrollIntoView({block: 'center'})")
+        opened.wait_for_timeout(800)
+        took = opened.evaluate(CHANGE, [control, value])
+        print(f"{control} {took:.0f} ms")
+        slowest = max(slowest, took)
+    assert first < 10_000
+    assert slowest < 3_000

@@ -1,0 +1,222 @@
+"""Ends the process at a chosen step of a chosen write, or makes that step fail: installed in a process of the harness.
+
+The steps are those of the one atomic write (temporary file, flush, link or rename, flush of the folder) and of a chunk
+of features (rows, flush, mark).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
+from trainables.arrays import ChunkedArrays
+
+KINDS = {
+    "checkpoint": r".*\.checkpoint",
+    "history": r".*/final/.*",
+    "compacted history": r"histories/.*",
+    "lease": r".*/lease-\d+\.json",
+    "attempt and recipe": r".*/(started\.json|ended\.json|recipe\.toml)",
+    "study file": r"(study|requests/.*|configurations/.*)\.toml|(dataset|partitions)/.*",
+    "feature shard": r"chunks/.*|arrays\.json",
+}
+BEFORE = ("empty file", "half written", "written", "flushed")
+CREATING = (*BEFORE, "linked", "temporary removed", "folder flushed")
+REPLACING = (*BEFORE, "renamed", "folder flushed")
+STEPS = {
+    "checkpoint": REPLACING,
+    "history": CREATING,
+    "compacted history": REPLACING,
+    "lease": CREATING,
+    "lease renewed": REPLACING,
+    "attempt and recipe": CREATING,
+    "study file": CREATING,
+    "feature shard": ("space reserved", "half of the rows", "rows written", "rows flushed", *REPLACING),
+}
+
+Hook = Callable[[str, str], None]
+"""(kind of file, step) → called when the step has just been done."""
+
+
+def kind_of(path: str) -> str:
+    return next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, path)), "other")
+
+
+@dataclass(frozen=True)
+class KillInWrite:
+    """kill -9 of this process, by itself, once `step` of the `occurrence`-th such write is done."""
+
+    kind: str
+    step: str
+    occurrence: int = 1
+
+    def __call__(self) -> None:
+        _at(self, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@dataclass(frozen=True)
+class FailInWrite:
+    """From the `occurrence`-th time on, `step` fails with an error of the operating system, `times` times."""
+
+    kind: str
+    step: str
+    number: int
+    occurrence: int = 1
+    times: int = 1_000_000
+
+    def __call__(self) -> None:
+        left = self.times
+
+        def fail() -> None:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise OSError(self.number, os.strerror(self.number))
+
+        _at(self, fail, once=False)
+
+
+def _at(fault: KillInWrite | FailInWrite, act: Callable[[], None], *, once: bool = True) -> None:
+    seen = 0
+
+    def hook(kind: str, step: str) -> None:
+        nonlocal seen
+        if fault.kind in (kind, "any") and step == fault.step:
+            seen += 1
+            if seen == fault.occurrence or (not once and seen > fault.occurrence):
+                act()
+
+    install(hook)
+
+
+def install(hook: Hook) -> None:
+    """Have `hook` called after every step of every write of this process, until it ends."""
+    here = threading.local()
+
+    def step(name: str) -> None:
+        if getattr(here, "kind", None):
+            hook(here.kind, name)
+
+    def within(method: Callable[..., Any], kind: Callable[..., str]) -> Callable[..., Any]:
+        def called(self: Any, path: Any, *rest: Any) -> Any:
+            before, here.kind = getattr(here, "kind", None), kind(path)
+            try:
+                return method(self, path, *rest)
+            finally:
+                here.kind = before
+
+        return called
+
+    def renewing(path: str) -> str:
+        kind = kind_of(path)
+        return "lease renewed" if kind == "lease" else kind
+
+    storage: Any = LocalStorage
+    storage.create = within(storage.create, kind_of)
+    storage.replace = within(storage.replace, renewing)
+    arrays: Any = ChunkedArrays
+    arrays.write = within(arrays.write, lambda _: "feature shard")
+    _patch_calls(step, here)
+
+
+def _patch_calls(step: Callable[[str], None], here: threading.local) -> None:
+    paths: Any = Path
+    system: Any = os
+    opened, replaced, unlinked = paths.open, paths.replace, paths.unlink
+    synced, linked, written_at, reserved = os.fsync, os.link, os.pwrite, os.posix_fallocate
+
+    def open_(self: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        file = opened(self, mode, *rest, **more)
+        if mode != "xb" or not self.name.startswith(TEMPORARY_PREFIX):
+            return file
+        return _SteppedFile(file, step)
+
+    def fsync(descriptor: int) -> None:
+        synced(descriptor)
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        rows = getattr(here, "in_rows", False)
+        step("folder flushed" if is_folder else "rows flushed" if rows else "flushed")
+        here.in_rows = False
+
+    def link(*arguments: Any) -> None:
+        linked(*arguments)
+        step("linked")
+
+    def replace(self: Path, target: Path) -> Path:
+        moved: Path = replaced(self, target)
+        step("renamed")
+        return moved
+
+    def unlink(self: Path, *rest: Any, **more: Any) -> None:
+        unlinked(self, *rest, **more)
+        if self.name.startswith(TEMPORARY_PREFIX):
+            step("temporary removed")
+
+    def pwrite(descriptor: int, content: memoryview, offset: int) -> int:
+        here.in_rows = True
+        half = len(content) // 2
+        done = written_at(descriptor, content[:half], offset) if half else 0
+        step("half of the rows")
+        if done == half:
+            done += written_at(descriptor, content[half:], offset + half)
+        step("rows written")
+        return done
+
+    def posix_fallocate(*arguments: int) -> None:
+        reserved(*arguments)
+        here.kind = "feature shard"
+        step("space reserved")
+        here.kind = None
+
+    paths.open, paths.replace, paths.unlink = open_, replace, unlink
+    system.fsync, system.link, system.pwrite, system.posix_fallocate = fsync, link, pwrite, posix_fallocate
+
+
+class _SteppedFile:
+    """A temporary file that is written in two halves."""
+
+    def __init__(self, file: Any, step: Callable[[str], None]) -> None:
+        self._file = file
+        self._step = step
+
+    def __enter__(self) -> _SteppedFile:
+        self._step("empty file")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, content: bytes) -> int:
+        half = len(content) // 2
+        self._file.write(content[:half])
+        self._file.flush()
+        self._step("half written")
+        self._file.write(content[half:])
+        return len(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._step("written")
+
+    def fileno(self) -> int:
+        return int(self._file.fileno())
+
+
+ERRORS = {
+    "no space": errno.ENOSPC,
+    "short write, then no space": errno.ENOSPC,
+    "quota": errno.EDQUOT,
+    "EIO": errno.EIO,
+    "EACCES": errno.EACCES,
+    "read-only": errno.EROFS,
+}
+"""Fault → error; the short write fails at the step "half written", the others at "empty file"."""

@@ -1,0 +1,103 @@
+"""The short form of the harness: every kind of fault a few times. `python tests/faults/report.py --full` does all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from damage import cut_short, damaged_and_finished, flipped, subjects
+from refusals import bad_lines, full_disk, limited_files
+from rounds import (
+    World,
+    drivers_hurt,
+    drivers_with_odd_views,
+    killed_at_moments,
+    killed_in_writes,
+    refused_writes,
+    world,
+)
+from steps import STEPS
+from tally import Compared, Tally, as_markdown
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("world")) as found:
+        yield found
+
+
+def check(tally: Tally | None) -> Tally:
+    if tally is None:
+        pytest.skip("this machine does not allow a file system to be mounted")
+    assert tally.tried
+    assert tally.happened, "the fault met nobody at work"
+    assert tally.passed, (tally.cells(), tally.remarks)
+    return tally
+
+
+def test_killed_at_any_moment(hurt: World) -> None:
+    assert check(killed_at_moments(hurt, 2, SEED)).seconds
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "history"])
+def test_killed_inside_a_write(hurt: World, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = STEPS[kind]
+    monkeypatch.setitem(STEPS, kind, (steps[1], steps[4]))  # half written; linked or renamed
+    check(killed_in_writes(hurt, kind, [2]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", STEPS)
+def test_killed_at_every_step_of_a_write(hurt: World, kind: str) -> None:
+    check(killed_in_writes(hurt, kind, [1]))
+
+
+def test_three_drivers_killed_paused_and_continued(hurt: World) -> None:
+    check(drivers_hurt(hurt, 1, SEED))
+
+
+@pytest.mark.parametrize("clocks", [True, False], ids=["clocks off", "stale views"])
+def test_drivers_with_odd_views(hurt: World, clocks: bool) -> None:
+    check(drivers_with_odd_views(hurt, 1, clocks=clocks))
+
+
+def test_a_refused_write_stops_the_run_and_says_so(hurt: World) -> None:
+    check(refused_writes(hurt, "EIO", 30, 70))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fault", ["short write, then no space", "EACCES", "read-only", "quota"])
+def test_every_kind_of_refused_write(hurt: World, fault: str) -> None:
+    check(refused_writes(hurt, fault, 5, 200))
+
+
+def test_a_limit_on_files_and_a_full_disk(hurt: World) -> None:
+    check(limited_files(hurt, [3000]))
+    check(full_disk(hurt, [48]))
+
+
+def test_a_bad_line_to_an_object_store(hurt: World) -> None:
+    check(bad_lines(hurt, 1, SEED))
+
+
+def test_a_damaged_checkpoint_and_a_damaged_history(hurt: World) -> None:
+    check(damaged_and_finished(hurt, 2, SEED))
+
+
+def test_files_cut_short_and_flipped_are_found_out(hurt: World) -> None:
+    for subject in subjects(hurt):
+        check(cut_short(subject, SEED, 200))
+        check(flipped(subject, SEED, 100))
+
+
+def test_the_table_says_what_was_lost() -> None:
+    tally = Tally("a fault")
+    tally.add(Compared())
+    tally.add(Compared(lost=2, twice=1), happened=False)
+    tally.epochs, tally.seconds = [0.25, 1.0], [0.51]
+    assert not tally.passed
+    assert as_markdown([tally]).splitlines()[-1] == "| a fault | 2 (1) | 2 | 1 | 0 | 1 | 0.5 |"

@@ -1,0 +1,229 @@
+"""What a study cost: hours from records, energy from meters or ratings, CO₂ equivalent, passes that caching saved."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
+
+from orchestrator.commands.cost import cost as cost_command
+from orchestrator.energy.cost import cost_of, energy_kwh
+from orchestrator.energy.cost_text import cost_text
+from orchestrator.energy.grid import countries, intensity_of
+from orchestrator.energy.hours import bundle_hours, together
+from orchestrator.energy.meters import READINGS
+from orchestrator.energy.passes import count_passes, keep_rate
+from orchestrator.energy.ratings import rating_of
+from orchestrator.store.errors import InputError
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import Configuration, Recipe
+from orchestrator.store.storage import LocalStorage
+
+WORLD = intensity_of(None, None)
+
+
+def moment(seconds: float) -> str:
+    return datetime.fromtimestamp(1_800_000_000 + seconds, UTC).isoformat(timespec="seconds")
+
+
+def add_attempt(
+    storage: LocalStorage, key: BundleKey, number: int, start: float, end: float | None, device: str, host: str = "a"
+) -> None:
+    started = {"started": moment(start), "host": host, "device": device}
+    storage.replace(f"{key.attempt(number)}/started.json", json.dumps(started).encode())
+    if end is not None:
+        ended = {"ended": moment(end), "outcome": "finished"}
+        storage.replace(f"{key.attempt(number)}/ended.json", json.dumps(ended).encode())
+
+
+def add_recipe(
+    storage: LocalStorage, key: BundleKey, device: str = "cuda", frontier: str = "the pooled features"
+) -> None:
+    recipe = Recipe(
+        device=device,  # type: ignore[arg-type]
+        device_name="Tesla T4",
+        stacked=True,
+        threads=1,
+        scoring_batch=64,
+        frontier=frontier,
+    )
+    storage.replace(key.recipe, recipe.to_toml())
+
+
+def gpu_study(folder: Path, spans: list[tuple[float, float | None]], hosts: list[str]) -> LocalStorage:
+    """Bundles without results, one per span, on T4s."""
+    storage = UnsyncedStorage(folder)
+    study = GeneratedStudy(depths=((0, 0),), batch_sizes=(16,), lrs=tuple(1e-3 * (i + 1) for i in range(len(spans))))
+    study.write_frame(storage)
+    for configuration, (start, end), host in zip(study.configurations(), spans, hosts, strict=True):
+        key = BundleKey(PARTITION, configuration.id, 0)
+        add_recipe(storage, key)
+        add_attempt(storage, key, 1, start, end, "Tesla T4", host)
+    return storage
+
+
+def test_the_reference_study_comes_out(tmp_path: Path) -> None:
+    hours = 12_740
+    storage = gpu_study(tmp_path, [(0, hours / 2 * 3600), (0, hours / 2 * 3600)], ["a", "b"])
+    spent = cost_of(storage, intensity_of(None, 0.57))
+    assert spent.gpu_hours == pytest.approx(hours)
+    assert spent.devices[0].rating.watts == 70
+    assert round(spent.kg) == 508
+    assert spent.kg == pytest.approx(energy_kwh(hours, 70) * 0.57)
+
+
+def test_trials_that_share_a_gpu_do_not_count_it_twice(tmp_path: Path) -> None:
+    storage = gpu_study(tmp_path, [(0, 3600), (0, 3600), (3600, 7200)], ["a", "a", "a"])
+    assert cost_of(storage, WORLD).gpu_hours == pytest.approx(2)
+    assert cost_of(storage, WORLD, gpus_per_host=2).gpu_hours == pytest.approx(3)
+    apart = gpu_study(tmp_path / "apart", [(0, 3600), (0, 3600)], ["a", "b"])
+    assert cost_of(apart, WORLD).gpu_hours == pytest.approx(2)
+
+
+def test_devices_busy_at_once() -> None:
+    spans = [(0.0, 10.0), (5.0, 15.0), (5.0, 6.0)]
+    assert together(spans, 1) == pytest.approx(15)
+    assert together(spans, 2) == pytest.approx(20)
+    assert together(spans, 9) == pytest.approx(21)
+    assert together([], 1) == 0
+
+
+def test_a_killed_attempt_counts_up_to_its_last_sign(tmp_path: Path) -> None:
+    storage = gpu_study(tmp_path, [(0, None)], ["a"])
+    (bundle,) = bundle_hours(storage)
+    assert (bundle.held, bundle.without_end) == (0, 1)
+    storage.replace(bundle.key.lease(3), json.dumps({"updated": moment(1800)}).encode())
+    (bundle,) = bundle_hours(storage)
+    assert (bundle.held, bundle.without_end) == (1800, 0)
+
+
+def test_core_hours_of_results_without_attempts(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    spent = cost_of(storage, WORLD, core_watts=10)
+    repeats = len(study.configurations()) * study.repeats
+    assert spent.core_hours == pytest.approx(repeats * 0.4 * study.epochs / 3600)
+    assert spent.gpu_hours == 0
+    assert spent.kwh == pytest.approx(spent.core_hours * 10 / 1000)
+    assert "CO₂e at 0.481 kg CO₂e per kWh" in cost_text("generated", spent)
+
+
+def test_a_meter_takes_the_place_of_the_rating(tmp_path: Path) -> None:
+    storage = gpu_study(tmp_path, [(0, 3600), (7200, 10_800)], ["a", "a"])
+    note = {
+        "host": "a",
+        "started": moment(0),
+        "seconds": 3600,
+        "joules": {"gpu": 200_000, "cpu": 160_000},
+        "sources": ["NVML GPU 0"],
+    }
+    storage.replace(f"{READINGS}/one.json", json.dumps(note).encode())
+    storage.replace(f"{READINGS}/again.json", json.dumps(note).encode())  # a second driver on the same machine
+    storage.replace(f"{READINGS}/other.json", json.dumps({**note, "host": "b", "joules": {}}).encode())
+    storage.replace(f"{READINGS}/torn.json", b'{"host": "a"')
+    spent = cost_of(storage, WORLD)
+    assert spent.measured_kwh == pytest.approx(0.1)
+    assert spent.rated_kwh == pytest.approx(0.07)
+    assert spent.gpu_hours == pytest.approx(2)
+    assert "measured" in cost_text("x", spent)
+
+
+def test_passes_are_counted_from_histories(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0), (1, 0)), lrs=(1e-3,), batch_sizes=(16,))
+    (passes,) = count_passes(storage)
+    n = study.n_train + study.n_valid
+    each = study.epochs * study.n_train + (study.epochs + 1) * n
+    assert passes.without_cache == 2 * study.repeats * each
+    assert passes.made == n
+    assert passes.hours_saved is None
+    keep_rate(storage, passes, 0.036, "a processor")
+    (timed,) = count_passes(storage)
+    assert timed.hours_saved == pytest.approx(timed.saved * 1e-5)
+    assert "estimated" in cost_text("x", cost_of(storage, WORLD))
+
+
+def test_pixels_are_no_cache(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 4),), lrs=(1e-3,), batch_sizes=(16,))
+    for configuration in study.configurations():
+        add_recipe(storage, BundleKey(PARTITION, configuration.id, 0), "cpu", "the pixels")
+    assert count_passes(storage) == ()
+    assert "Nothing was cached" in cost_text("x", cost_of(storage, WORLD))
+
+
+def test_balanced_views_are_counted(tmp_path: Path) -> None:
+    storage, study = small_study(
+        tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), balance="ngca", n_train=420
+    )
+    (passes,) = count_passes(storage)
+    assert passes.made == 8 * study.n_train + study.n_valid  # equal classes: all eight symmetries of each image
+
+
+@pytest.mark.parametrize(
+    ("country", "kg", "expected"),
+    [("DE", None, 0.381), ("germany", None, 0.381), (None, 0.57, 0.57), (None, None, 0.481), (" us ", None, 0.379)],
+)
+def test_intensities(country: str | None, kg: float | None, expected: float) -> None:
+    assert intensity_of(country, kg).kg_per_kwh == pytest.approx(expected)
+
+
+def test_every_country_has_a_source_and_a_year() -> None:
+    for code in countries():
+        found = intensity_of(code, None)
+        assert 0.001 < found.kg_per_kwh < 1
+        assert found.source
+        assert found.year is not None
+        assert found.year >= 2020
+
+
+@pytest.mark.parametrize(
+    ("country", "kg", "told"),
+    [
+        ("Germny", None, "Nearest: Germany"),
+        (None, 381.0, "grams"),
+        (None, float("nan"), "grams"),
+        ("DE", 0.3, "one of them"),
+    ],
+)
+def test_wrong_intensities_are_explained(country: str | None, kg: float | None, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        intensity_of(country, kg)
+    assert told in str(caught.value)
+
+
+def test_ratings_by_name() -> None:
+    assert rating_of("Tesla T4", "cuda").watts == 70
+    assert rating_of("NVIDIA A100-SXM4-80GB", "cuda").watts == 400
+    assert rating_of("NVIDIA A100 80GB PCIe", "cuda").watts == 300
+    assert rating_of("NVIDIA L4", "cuda").watts == 72
+    assert rating_of("NVIDIA L40S", "cuda").watts == 300
+    assert "unknown" in rating_of("a card of next year", "cuda").source
+    assert rating_of("AMD EPYC", "cpu").watts == 12
+    assert rating_of("AMD EPYC", "cpu", core_watts=4).watts == 4
+
+
+def test_the_command_on_a_study_without_results(tmp_path: Path) -> None:
+    storage = UnsyncedStorage(tmp_path / "empty")
+    GeneratedStudy(name="empty").write_frame(storage)
+    run = CliRunner().invoke(cost_command, ["empty", "--studies", str(tmp_path)])
+    assert run.exit_code == 0, run.output
+    assert "nothing has been trained yet" in run.output
+
+
+def test_the_command_as_json(tmp_path: Path) -> None:
+    small_study(tmp_path / "generated")
+    run = CliRunner().invoke(cost_command, ["generated", "--studies", str(tmp_path), "--json", "--country", "FR"])
+    assert run.exit_code == 0, run.output
+    data = json.loads(run.output)
+    assert data["kg_per_kwh"] == 0.056
+    assert data["kg_co2e"] == pytest.approx(data["kwh"] * 0.056)
+    assert len(data["bundles"]) == len({(b["configuration"], b["repeats"]) for b in data["bundles"]})
+
+
+def test_a_configuration_that_is_missing_is_passed_over(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,))
+    lost: Configuration = study.configurations()[0]
+    storage.delete(f"configurations/{lost.id}.toml")
+    assert count_passes(storage) == ()

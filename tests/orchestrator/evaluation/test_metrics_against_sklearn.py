@@ -1,0 +1,121 @@
+"""Every metric equals scikit-learn's, with the weights that a bootstrap over groups gives to images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from orchestrator.evaluation.calibration import brier, fit_temperature, log_losses, probabilities
+from orchestrator.evaluation.intervals import group_draws
+from orchestrator.evaluation.resampling import Resampled
+from orchestrator.evaluation.samples import Units
+
+
+def made(classes: int, seed: int, models: int = 2, images: int = 120, groups: int = 12, ties: bool = False) -> Units:
+    draw = np.random.default_rng(seed)
+    truth = draw.integers(0, classes, images)
+    logits = draw.normal(size=(models, images, classes))
+    logits[:, np.arange(images), truth] += 0.8
+    if ties:
+        logits = logits.round(0)
+    return Units(probabilities(logits), truth, np.sort(draw.integers(0, groups, images)), groups)
+
+
+def weighted(units: Units, seed: int, draws: int = 4) -> np.ndarray:
+    ones = np.ones((1, units.groups))
+    return np.concatenate([ones, group_draws(units.strata(), draws, seed)])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("ties", [False, True])
+def test_all_metrics_in_every_draw(classes: int, ties: bool) -> None:
+    units = made(classes, 10 * classes + ties, ties=ties)
+    weights = weighted(units, 3)
+    found = Resampled(units, (), 1 if classes == 2 else None).values(weights)
+    labels = list(range(classes))
+    for draw, weight in enumerate(weights[:, units.group]):
+        for model, chances in enumerate(units.chances):
+            predicted = chances.argmax(axis=1)
+            common = {"y_true": units.truth, "y_pred": predicted, "sample_weight": weight}
+            kept = weight > 0
+            expected = {
+                "accuracy": sk.accuracy_score(**common),
+                "macro_f1": sk.f1_score(**common, average="macro", labels=labels, zero_division=0),
+                "mcc": sk.matthews_corrcoef(**common),
+                "kappa": sk.cohen_kappa_score(units.truth, predicted, labels=labels, sample_weight=weight),
+                "balanced_accuracy": sk.balanced_accuracy_score(
+                    units.truth[kept], predicted[kept], sample_weight=weight[kept]
+                ),
+                "log_loss": sk.log_loss(units.truth, chances, sample_weight=weight, labels=labels),
+                "brier": sk.brier_score_loss(
+                    units.truth, chances if classes > 2 else chances[:, 1], sample_weight=weight, labels=labels
+                ),
+            }
+            areas, averages = [], []
+            for k in labels:
+                own = units.truth == k
+                areas.append(sk.roc_auc_score(own, chances[:, k], sample_weight=weight))
+                averages.append(sk.average_precision_score(own, chances[:, k], sample_weight=weight))
+                binary = {"y_true": own, "y_pred": predicted == k, "sample_weight": weight}
+                opposite = {"y_true": ~own, "y_pred": predicted != k, "sample_weight": weight}
+                expected |= {
+                    f"roc_auc/{k}": areas[k],
+                    f"average_precision/{k}": averages[k],
+                    f"recall/{k}": sk.recall_score(**binary),
+                    f"precision/{k}": sk.precision_score(**binary),
+                    f"specificity/{k}": sk.recall_score(**opposite),
+                    f"npv/{k}": sk.precision_score(**opposite),
+                    f"f1/{k}": sk.f1_score(**binary),
+                }
+            expected["roc_auc"] = areas[1] if classes == 2 else np.mean(areas)
+            expected["average_precision"] = averages[1] if classes == 2 else np.mean(averages)
+            for name, value in expected.items():
+                assert found[name][draw, model] == pytest.approx(value, abs=1e-9), (name, draw, model)
+            assert set(found) - set(expected) == {"calibration_error"}
+
+
+def test_calibration_error_by_hand() -> None:
+    chances = np.array([[[0.95, 0.05], [0.94, 0.07], [0.6, 0.4]]])
+    units = Units(chances, np.array([0, 1, 0]), np.array([0, 0, 1]), 2)
+    found = Resampled(units, (), 1).values(np.array([[1.0, 1.0], [0.0, 3.0]]))["calibration_error"]
+    # one bin holds 0.95 (right) and 0.94 (wrong), another 0.6 (right)
+    assert found[0, 0] == pytest.approx((abs(0.95 + 0.94 - 1) + abs(0.6 - 1)) / 3)
+    assert found[1, 0] == pytest.approx(0.4)
+
+
+def test_a_class_without_images_or_calls_is_undefined_and_not_zero() -> None:
+    chances = np.array([[[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]]])
+    found = Resampled(Units(chances, np.array([0, 1]), np.array([0, 1]), 2), (), None).values(np.ones((1, 2)))
+    for name in ("recall/2", "precision/2", "precision/1", "npv/0", "roc_auc/2", "average_precision/2"):
+        assert np.isnan(found[name]).all(), name
+    assert found["recall/1"][0, 0] == 0.0
+    assert np.isfinite(found["roc_auc"]).all()
+
+
+def test_temperature_undoes_what_made_the_logits_too_sure() -> None:
+    draw = np.random.default_rng(1)
+    logits = draw.normal(scale=1.5, size=(20_000, 3))
+    truth = np.array([draw.choice(3, p=p) for p in probabilities(logits)])
+    assert fit_temperature(logits, truth) == pytest.approx(1.0, abs=0.05)
+    assert fit_temperature(4 * logits, truth) == pytest.approx(4.0, abs=0.2)
+    binary = draw.normal(scale=2, size=(20_000, 1))
+    truth = (draw.random(20_000) < probabilities(binary)[:, 1]).astype(int)
+    assert fit_temperature(3 * binary, truth) == pytest.approx(3.0, abs=0.2)
+
+
+def test_scaled_metrics_are_those_of_divided_logits() -> None:
+    draw = np.random.default_rng(2)
+    logits, truth = draw.normal(size=(1, 50, 3)), draw.integers(0, 3, 50)
+    units = Units(probabilities(logits), truth, np.arange(50), 50)
+    found = Resampled(units, (2.5,), None).values(np.ones((1, 50)))
+    divided = probabilities(logits, 2.5)
+    assert found["log_loss_scaled"][0, 0] == pytest.approx(log_losses(divided, truth).mean())
+    assert found["brier_scaled"][0, 0] == pytest.approx(brier(divided, truth).mean())
+    assert found["log_loss"][0, 0] == pytest.approx(log_losses(units.chances, truth).mean())
+
+
+def test_large_logits_stay_finite() -> None:
+    chances = probabilities(np.array([[[5e4], [-5e4]]]))
+    assert chances.tolist() == [[[0.0, 1.0], [1.0, 0.0]]]
+    assert np.isfinite(log_losses(chances, np.array([0, 1]))).all()

@@ -1,0 +1,198 @@
+"""An exported model is the study's own: in plain timm or torchvision, as ONNX, through both ways to predict."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from finished_study import EPOCHS, FinishedStudy, exported, valid_files
+from safetensors.torch import load_file
+from torch import nn
+
+from orchestrator.commands.export import export, predict
+from orchestrator.export.folder import ExportOptions, export_model
+from orchestrator.export.model import Model, load
+from orchestrator.export.onnx_file import OnnxFile, write_onnx
+from orchestrator.predict import prepared
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import FinalRecord
+
+
+def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
+    return study.tiny.finals(study.configurations[name], EPOCHS)[repeat]
+
+
+@pytest.mark.parametrize("name", ["probe", "extension", "unfreezing"])
+@pytest.mark.parametrize("repeat", [0, 1])
+def test_the_folder_predicts_what_the_search_kept(
+    binary: FinishedStudy, tmp_path: Path, name: str, repeat: int
+) -> None:
+    found = exported(binary, tmp_path / "model", name, repeat=repeat)
+    assert found.assembled.agreement.same == 1.0
+    assert found.assembled.agreement.largest < 0.01
+    model, network = load(tmp_path / "model")
+    images = np.stack([prepared(path, model.preprocessing) for path in valid_files(binary)])
+    logits = network(torch.from_numpy(images)).numpy()
+    kept = final(binary, name, repeat).logits.astype(np.float32)
+    assert logits.shape == kept.shape
+    assert np.abs(logits - kept).max() < 0.01
+    assert np.abs(kept - kept.mean()).max() > 0.01, "the comparison would pass for constant predictions"
+
+
+def test_repeats_are_different_models(binary: FinishedStudy, tmp_path: Path) -> None:
+    heads = [
+        load_file(exported(binary, tmp_path / str(r), "probe", repeat=r).folder / "head.safetensors") for r in (0, 1)
+    ]
+    assert not torch.equal(heads[0]["0.weight"], heads[1]["0.weight"])
+
+
+def test_plain_timm_loads_the_backbone_with_its_trained_layers(binary: FinishedStudy, tmp_path: Path) -> None:
+    import timm
+
+    frozen, live = (exported(binary, tmp_path / name, name).folder for name in ("probe", "unfreezing"))
+    network = timm.create_model(
+        "test_resnet.r160_in1k", num_classes=0, checkpoint_path=str(live / "backbone.safetensors")
+    )
+    own, before = network.state_dict(), load_file(frozen / "backbone.safetensors")
+    changed = [name for name, value in own.items() if not torch.equal(value, before[name])]
+    assert changed
+    assert all(name.startswith(("layer4", "stages.3", "layers.3")) or "4" in name for name in changed)
+
+
+def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy, tmp_path: Path) -> None:
+    import torchvision
+
+    found = exported(several, tmp_path / "model", "probe")
+    assert found.assembled.agreement.same == 1.0
+    assert found.assembled.model.replaced == "classifier.1"
+    network = torchvision.models.get_model("squeezenet1_1", weights=None)
+    network.set_submodule("classifier.1", nn.Identity())
+    network.load_state_dict(load_file(tmp_path / "model" / "backbone.safetensors"))
+
+
+@pytest.mark.parametrize(("fixture", "name"), [("binary", "extension"), ("several", "probe")])
+@pytest.mark.slow
+def test_the_script_needs_nothing_of_this_project(
+    request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str
+) -> None:
+    from click.testing import CliRunner
+
+    study: FinishedStudy = request.getfixturevalue(fixture)
+    folder = exported(study, tmp_path / "model", name).folder
+    script = (folder / "predict.py").read_text()
+    assert len([line for line in script.splitlines() if line]) < 25
+    assert "orchestrator" not in script
+    files = [str(path) for path in valid_files(study)]
+    command = [sys.executable, "-I", str(folder / "predict.py"), *files]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    assert run.returncode == 0, run.stderr
+    rows = [line.split("\t") for line in run.stdout.splitlines()]
+    ours = CliRunner().invoke(predict, [str(folder), *files, "--json"])
+    assert ours.exit_code == 0, ours.output
+    for row, own in zip(rows, json.loads(ours.output)["predictions"], strict=True):
+        assert row[:2] == [own["file"], own["predicted"]]
+        assert [float(value) for value in row[2:]] == pytest.approx(list(own["probabilities"].values()), abs=2e-4)
+
+
+@pytest.mark.slow
+def test_onnx_is_checked_and_takes_any_batch(binary: FinishedStudy, tmp_path: Path) -> None:
+    import onnxruntime
+
+    found = exported(binary, tmp_path / "model", "unfreezing")
+    path = tmp_path / "model.onnx"
+    written = write_onnx(found.assembled.network, found.assembled.images, path)
+    assert isinstance(written, OnnxFile), written
+    assert written.opset == 18
+    assert written.largest <= 1e-4
+    assert written.images == len(found.assembled.images)
+    session = onnxruntime.InferenceSession(str(path))
+    for size in (1, 2, 5):
+        batch = found.assembled.images[:size].numpy()
+        (got,) = session.run(["logits"], {"images": batch})
+        assert got.shape == (size, 1)
+
+
+@pytest.mark.slow
+def test_an_onnx_file_that_differs_is_not_left_behind(tmp_path: Path) -> None:
+    class Restless(nn.Module):
+        """Gives torch another answer than a trace of it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return images.flatten(1)[:, :2] + self.calls
+
+    told = write_onnx(Restless().eval(), torch.zeros(2, 3, 4, 4), tmp_path / "m.onnx")
+    assert isinstance(told, str)
+    assert "differs" in told or "cannot be exported" in told
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_missing_packages_leave_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("orchestrator.export.onnx_file.NEEDED", ("a_package_nobody_has",))
+    told = write_onnx(nn.Identity(), torch.zeros(1, 3, 4, 4), tmp_path / "m.onnx")
+    assert told == "a_package_nobody_has not installed: pip install onnx onnxscript onnxruntime"
+
+
+def test_nothing_is_overwritten_and_nothing_half_written(binary: FinishedStudy, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="found a folder that is not empty"):
+        exported(binary, tmp_path / "full", "probe")
+    with pytest.raises(InputError, match="expected repeat 7 to have finished; finished: 0, 1"):
+        exported(binary, tmp_path / "none", "probe", repeat=7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_an_empty_folder_is_taken(binary: FinishedStudy, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert exported(binary, tmp_path / "model", "probe").folder == tmp_path / "model"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_the_selected_configuration_is_taken_and_its_first_repeat(binary: FinishedStudy, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    output = tmp_path / "model"
+    run = CliRunner().invoke(export, ["study", *binary.options, "--output", str(output), "--no-onnx", "--json"])
+    assert run.exit_code == 0, run.output
+    data = json.loads(run.stdout)
+    table = binary.study
+    from orchestrator.summary import summarise
+
+    best = next(member for member in summarise(table.storage).configurations if member.rank == 1)
+    assert (data["configuration"], data["repeat"]) == (best.id, 0)
+
+
+def test_unknown_configurations_are_explained(binary: FinishedStudy, tmp_path: Path) -> None:
+    options = ExportOptions(output=tmp_path / "m", cache=binary.tiny.cache, configuration="zzz")
+    with pytest.raises(InputError, match="configuration 'zzz' of study 'study': expected the beginning of one id"):
+        export_model(binary.study, options, lambda _text: None)
+
+
+def test_a_changed_file_is_refused(binary: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder
+    head = bytearray((folder / "head.safetensors").read_bytes())
+    head[-1] ^= 1
+    (folder / "head.safetensors").write_bytes(bytes(head))
+    with pytest.raises(InputError, match=r"head.safetensors is missing or not the file"):
+        load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff"])
+def test_descriptions_that_are_none(content: bytes) -> None:
+    with pytest.raises(InputError, match="does not describe a model"):
+        Model.from_json(content, "model.json")
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a folder with model.json"):
+        load(tmp_path)

@@ -1,0 +1,163 @@
+"""The card says what the study's records say, and carries no names."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from finished_study import EPOCHS, FinishedStudy, exported
+
+from orchestrator.evaluation.record import (
+    ClassScores,
+    Estimate,
+    EvaluationRecord,
+    Interval,
+    Level,
+    Score,
+    write_evaluation,
+)
+from orchestrator.export.checklists import CLAIM, TRIPOD
+from orchestrator.export.markdown import cell, table
+from orchestrator.export.pseudonyms import pseudonyms
+
+
+@pytest.fixture(scope="module")
+def card(binary: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = exported(binary, tmp_path_factory.mktemp("card") / "model", "extension").folder
+    return (folder / "MODEL_CARD.md").read_text()
+
+
+def test_the_flow_from_files_to_splits(card: str) -> None:
+    assert "* 46 image files were found." in card
+    assert "* 1 refused: empty file." in card
+    assert "* 1 refused: not an image." in card
+    assert "* 44 images are used, of 23 groups. A group is: column group of labels.csv." in card
+    assert "| few | 7 images in 4 groups | 4 images in 2 groups | 3 images in 2 groups |" in card
+    assert "| all | 25 images in 13 groups | 12 images in 6 groups | 7 images in 4 groups |" in card
+
+
+def test_it_is_honest_about_what_it_lacks(card: str) -> None:
+    assert "**Not tested: no test score exists for this model.**" in card
+    assert "Used for selection, hence optimistic" in card
+    assert "few 4/2/2" in card
+    assert "freshly initialised weights" in card
+    assert "bit for bit" in card
+
+
+def test_every_item_of_both_checklists_is_there_once(card: str) -> None:
+    claim, tripod = card.split("## CLAIM 2024")[1].split("## TRIPOD+AI")
+    for items, text in ((CLAIM, claim), (TRIPOD, tripod)):
+        for number, asks, _ in items:
+            assert text.count(f"| {number} | {asks} |") == 1
+    assert [number for number, *_ in CLAIM] == [str(i) for i in range(1, 45)]
+    assert [number for number, *_ in TRIPOD] == [str(i) for i in range(1, 28)]
+
+
+def test_items_are_filled_by_known_keys() -> None:
+    from orchestrator.export import card_data
+
+    source = Path(card_data.__file__).read_text()
+    for key in {key for _, _, key in (*CLAIM, *TRIPOD) if key}:
+        assert f'"{key}":' in source
+
+
+def test_no_names_leave_the_study(binary: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder
+    told = "".join(path.read_text() for path in folder.rglob("*") if path.suffix in (".md", ".json", ".csv", ".py"))
+    for name in ("few-train-0", "train_00.png", "secret-folder", "Doe_John", str(binary.tiny.data)):
+        assert name not in told
+    images = pd.read_parquet(folder / "tables" / "images.parquet")
+    assert images["group"].nunique() == 23
+    assert not [name for name in images.columns if name.startswith("user_") or name == "content"]
+
+
+def test_names_leave_when_asked(binary: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe", with_names=True).folder
+    assert "few-train-0" in (folder / "tables" / "images.csv").read_text()
+    assert "secret-folder" in json.loads((folder / "model.json").read_text())["origin"]["commands"][0]
+
+
+def test_tables_are_the_same_in_both_forms(binary: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder / "tables"
+    for name in ("configurations", "repeats", "epochs", "images"):
+        csv, parquet = pd.read_csv(folder / f"{name}.csv"), pd.read_parquet(folder / f"{name}.parquet")
+        assert list(csv.columns) == list(parquet.columns)
+        assert len(csv) == len(parquet) > 0
+    assert set(pd.read_csv(folder / "epochs.csv")["epoch"]) == set(range(EPOCHS + 1))
+
+
+def test_test_scores_with_their_intervals(binary: FinishedStudy, tmp_path: Path) -> None:
+    configuration = binary.configurations["unfreezing"].id
+    score = Score(value=0.75, interval=Interval(low=0.5, high=0.9, method="m", groups=20))
+    few = Score(value=0.25, reason="few: 3 test groups, many: 2 test groups, and 4 more classes")
+    level = Level(
+        unit="image",
+        count=7,
+        groups=4,
+        overall={"accuracy": score},
+        classes=(ClassScores(name="few", images=3, groups=2, scores={"recall": few}),),
+        confusion=((((2, 1), (1, 3))),),
+    )
+    record = EvaluationRecord(
+        look="0" * 12,
+        study="study",
+        synthetic=False,
+        group_meaning="x",
+        classes=("few", "many"),
+        partition=binary.tiny.partition,
+        configuration=configuration,
+        name="n",
+        chosen="c",
+        selection="loss",
+        repeats=(0, 1),
+        diverged=(),
+        epochs=EPOCHS,
+        selected_epochs=(1, 1),
+        test_set="t",
+        images=7,
+        groups=4,
+        number=1,
+        looks=3,
+        deviation=0.0,
+        estimates=(Estimate(name="mean", is_primary=True, views=1, ensemble=False, image=level, no_group="mixed"),),
+        predictions="p",
+        created="now",
+    )
+    write_evaluation(binary.tiny.storage, record)
+    try:
+        text = (exported(binary, tmp_path / "model", "unfreezing").folder / "MODEL_CARD.md").read_text()
+        other = (exported(binary, tmp_path / "other", "probe").folder / "MODEL_CARD.md").read_text()
+    finally:
+        binary.tiny.storage.delete(f"results/evaluation-{'0' * 12}.json")
+    assert "| accuracy | 0.750 [0.500, 0.900] |" in text
+    assert "looked at 3 times" in text
+    assert "| few | 3 | 2 | 0.250 (a) |" in text
+    assert "* (a) No interval: a class that is counted has too few test groups." in text
+    assert "Not tested" not in text
+    assert "Not tested" in other
+
+
+def test_names_of_classes_cannot_break_a_table() -> None:
+    assert cell("a|b\n<script>") == "a\\|b &lt;script>"
+    assert table(("x",), [("a|b",)])[-1] == "| a\\|b |"
+
+
+def test_pseudonyms_do_not_follow_the_names() -> None:
+    names = [f"patient {i:02d}" for i in range(20)]
+    found = pseudonyms(names, "group", 5)
+    assert sorted(found.values()) == [f"group {i:02d}" for i in range(1, 21)]
+    assert [found[name] for name in names] != sorted(found.values())
+    assert found == pseudonyms(reversed(names), "group", 5)
+    assert found != pseudonyms(names, "group", 6)
+
+
+def test_facts_are_all_used() -> None:
+    from orchestrator.export import card, card_data, card_scores
+    from orchestrator.export.facts import CardFacts
+
+    sources = "".join(Path(module.__file__).read_text() for module in (card, card_data, card_scores))
+    for field in dataclasses.fields(CardFacts):
+        assert f"facts.{field.name}" in sources, field.name

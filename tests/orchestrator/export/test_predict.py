@@ -1,0 +1,73 @@
+"""`orch predict`: which files, what for those that are no images, the same reading as in training."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from finished_study import FinishedStudy, exported, valid_files
+from PIL import Image
+
+from orchestrator.commands.export import predict
+from orchestrator.export.model import Preprocessing
+from orchestrator.predict import image_files, prepared
+from orchestrator.store.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def model(binary: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(binary, tmp_path_factory.mktemp("predict") / "model", "extension").folder
+
+
+def test_rows_are_in_order_and_add_up(model: Path, binary: FinishedStudy) -> None:
+    files = [str(path) for path in valid_files(binary)]
+    run = CliRunner().invoke(predict, [str(model), *files, "--batch-size", "5"])
+    assert run.exit_code == 0, run.output
+    rows = list(csv.DictReader(io.StringIO(run.stdout)))
+    assert [row["file"] for row in rows] == files
+    for row in rows:
+        chances = {name: float(row[f"p_{name}"]) for name in ("few", "many")}
+        assert sum(chances.values()) == pytest.approx(1, abs=2e-6)
+        assert row["predicted"] == max(chances, key=lambda name: chances[name])
+
+
+def test_a_file_that_is_no_image_gets_its_reason(model: Path, binary: FinishedStudy, tmp_path: Path) -> None:
+    (tmp_path / "torn.png").write_bytes(valid_files(binary)[0].read_bytes()[:200])
+    good = valid_files(binary)[1]
+    run = CliRunner().invoke(predict, [str(model), str(tmp_path / "torn.png"), str(good)])
+    assert run.exit_code == 1
+    torn, whole = csv.DictReader(io.StringIO(run.stdout))
+    assert torn["predicted"] == ""
+    assert torn["error"]
+    assert whole["predicted"]
+    assert "1 of 2 files could not be used" in run.stderr
+
+
+def test_folders_are_searched_and_hidden_files_left(tmp_path: Path) -> None:
+    for name in ("a.png", "b/c.JPG", "b/.d.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in image_files([tmp_path])] == ["a.png", "c.JPG"]
+    assert [path.name for path in image_files([tmp_path / "notes.txt"])] == ["notes.txt"]
+
+
+def test_paths_that_do_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="do not exist"):
+        image_files([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(InputError, match="found none"):
+        image_files([tmp_path])
+
+
+def test_centre_and_scale(tmp_path: Path) -> None:
+    pixels = np.zeros((5, 9, 3), dtype=np.uint8)
+    pixels[:, 2:7] = 255
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    steps = Preprocessing(5, 2, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    found = prepared(tmp_path / "wide.png", steps)
+    assert found.shape == (3, 2, 2)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, np.full((3, 2, 2), 2.0, dtype=np.float32))

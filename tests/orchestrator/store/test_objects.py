@@ -1,0 +1,156 @@
+"""An object store that is busy, slow, cut off, closed to us or not there: what is retried, what is told."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+from bad_line import DELAY_S, FAULTS, bad_line
+from object_server import SECRET, bucket_storage, new_bucket, object_server
+
+from orchestrator.store.errors import InputError, StorageError
+from orchestrator.store.objects import ObjectStorage
+from orchestrator.store.open import open_storage
+from orchestrator.store.redact import has_secrets, without_secrets
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with object_server() as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.store.objects.FIRST_PAUSE_S", 0.02)
+
+
+def first_only(fault: str, methods: str = "PUT GET DELETE", times: int = 1):  # type: ignore[no-untyped-def]
+    """A plan: the first `times` requests of these methods fail so."""
+    count = itertools.count()
+    return lambda method, _path: fault if method in methods.split() and next(count) < times else ""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_call_outlives_a_fault(endpoint: str, fault: str) -> None:
+    content = bytes(range(256)) * 400
+    bucket = new_bucket(endpoint)
+    acts = {
+        "replace": lambda storage: storage.replace("a/b", content),
+        "create": lambda storage: storage.create("a/c", content),
+        "read": lambda storage: storage.read("a/b"),
+        "list": lambda storage: storage.list("a"),
+        "delete": lambda storage: storage.delete("a/c"),
+    }
+    expected = {"replace": None, "create": True, "read": content, "list": ["b", "c"], "delete": None}
+    for name, act in acts.items():
+        with bad_line(endpoint, first_only(fault)) as (line, happened):
+            assert act(bucket_storage(line, bucket)) == expected[name], name
+        assert happened == [fault], name
+    assert bucket_storage(endpoint, bucket).list("a") == ["b"]
+
+
+def test_a_create_whose_answer_was_lost_is_ones_own_and_another_is_not(endpoint: str) -> None:
+    bucket = new_bucket(endpoint)
+    with bad_line(endpoint, first_only("cut before the answer", "PUT", times=2)) as (line, happened):
+        storage = bucket_storage(line, bucket)
+        assert storage.create("lease-1.json", b"the same bytes") is True
+        assert storage.create("lease-1.json", b"the same bytes") is False
+    assert len(happened) == 2
+
+
+def test_it_gives_up_within_its_time_and_says_what_was_the_matter(endpoint: str) -> None:
+    bucket = new_bucket(endpoint)
+    with bad_line(endpoint, lambda *_: "503") as (line, happened):
+        storage = bucket_storage(line, bucket, give_up_after_s=1.0)
+        for act in (
+            lambda: storage.read("a"),
+            lambda: storage.list("a"),
+            lambda: storage.create("a", b"x"),
+            lambda: storage.replace("a", b"x"),
+            lambda: storage.delete("a"),
+        ):
+            started = time.monotonic()
+            with pytest.raises(StorageError, match=r"s3://.*/studies/a: SlowDown.*\(\d tries\)") as raised:
+                act()
+            assert time.monotonic() - started < 3
+            assert "run the same command again" in raised.value.advice
+    assert len(happened) > 10
+
+
+def test_a_slow_store_is_waited_for(endpoint: str) -> None:
+    with bad_line(endpoint, lambda *_: "delayed") as (line, _):
+        started = time.monotonic()
+        bucket_storage(line, new_bucket(endpoint)).replace("a", b"x")
+        assert time.monotonic() - started >= DELAY_S
+
+
+def test_a_store_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("orchestrator.store.open.PROBE_S", 1.0)
+    started = time.monotonic()
+    with pytest.raises(StorageError, match="cannot write s3://bucket/studies"):
+        open_storage("s3://bucket/studies")
+    assert time.monotonic() - started < 5
+
+
+def test_a_bucket_that_is_not_there(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(StorageError, match="NoSuchBucket") as raised:
+        open_storage("s3://no-such-bucket/studies")
+    assert raised.value.advice == "Make the bucket first, or correct its name."
+    storage = bucket_storage(endpoint, "no-such-bucket")
+    for act in (lambda: storage.read("a"), lambda: storage.list("a"), lambda: storage.delete("a")):
+        with pytest.raises(StorageError, match="NoSuchBucket"):
+            act()
+
+
+def test_an_address_opens_a_probed_store_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    bucket = new_bucket(endpoint)
+    storage = open_storage(f"s3://{bucket}/my/studies")
+    assert isinstance(storage, ObjectStorage)
+    assert storage.list("") == []
+    assert storage.files.find(bucket) == []
+    storage.replace("a/b", b"x")
+    assert storage.files.find(bucket) == [f"{bucket}/my/studies/a/b"]
+
+
+def test_what_is_refused_is_not_tried_again(endpoint: str) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(f"Access Denied, signed with {SECRET}")
+
+    storage = bucket_storage(endpoint, new_bucket(endpoint))
+    storage.files.pipe_file = denied
+    with pytest.raises(StorageError) as raised:
+        storage.replace("a", b"x")
+    assert SECRET not in str(raised.value)
+    assert "tries" not in raised.value.message
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("s3://AKIAX:hunter2hunter2@bucket/studies", "s3://…@bucket/studies"),
+        ("s3://bucket/studies?X-Amz-Signature=abcdef123&b=1", "s3://bucket/studies?X-Amz-Signature=…&b=1"),
+        ("https://host/x?sig=abc%2Fdef&se=1", "https://host/x?sig=…&se=1"),
+        ("gs://b/x?access_token=ya29.abc", "gs://b/x?access_token=…"),
+    ],
+)
+def test_secrets_in_an_address_are_refused_and_never_shown(address: str, shown: str) -> None:
+    assert has_secrets(address)
+    assert without_secrets(f"cannot open {address} today") == f"cannot open {shown} today"
+    with pytest.raises(InputError) as raised:
+        open_storage(address)
+    for secret in ("hunter2", "abcdef123", "abc%2F", "ya29"):
+        assert secret not in str(raised.value)
+    assert "AWS_ACCESS_KEY_ID" in raised.value.advice
+
+
+def test_values_of_secret_variables_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_STORE_PASSWORD", "correct horse")
+    monkeypatch.setenv("MY_STORE_TOKEN", "x")
+    assert without_secrets("sent correct horse to x") == "sent … to x"

@@ -1,0 +1,103 @@
+"""`import orchestrator as orch; orch.open(...)`: tables and figures of a study in a notebook."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import plotly.graph_objects
+import pytest
+from generated_study import GeneratedStudy, UnsyncedStorage, small_study
+
+import orchestrator as orch
+from orchestrator.store.errors import InputError
+
+
+@pytest.fixture
+def slides(tmp_path: Path) -> Path:
+    small_study(tmp_path / "slides", name="slides")
+    return tmp_path / "slides"
+
+
+def test_tables(slides: Path) -> None:
+    study = orch.open(slides)
+    assert repr(study) == "<study slides, synthetic: 8 configurations, 24 of 24 repeats done>"
+    assert len(study.configurations) == 8 * 2
+    assert len(study.repeats) == 24 * 2
+    assert len(study.epochs) == 24 * 7 * 2
+    best = study.configurations.query("rank == 1 and split == 'valid'").iloc[0]
+    mine = study.repeats.query("configuration == @best.configuration and split == 'valid'")
+    assert mine["loss"].mean() == pytest.approx(best["loss_mean"])
+    mine = study.epochs
+    mine["loss"] = 0.0
+    assert (study.epochs["loss"] > 0).all(), "what a reader does to a table is the reader's"
+
+
+def test_figures_are_those_of_the_page(slides: Path) -> None:
+    study = orch.open(str(slides))
+    assert "curves" in study.figures
+    figure = study.figure("curves", score="accuracy")
+    assert isinstance(figure, plotly.graph_objects.Figure)
+    shown = study.data("curves", score="accuracy")
+    assert not shown.empty
+    lines = [trace for trace in figure.data if trace.name == "valid"]
+    assert len(lines) == 4
+    choice = study.choices("heat-map")[0]
+    assert choice["score"] == "loss"
+    study.figure("heat-map", **choice)
+    study.figure("heat-map", depth=list(choice["depth"]), quantity="std")
+
+
+def test_what_there_is_not(slides: Path) -> None:
+    study = orch.open(slides)
+    with pytest.raises(InputError, match="no figure 'curve'") as told:
+        study.figure("curve")
+    assert "curves" in told.value.advice
+    with pytest.raises(InputError, match="expected partition, backbone, depth, score, quantity, found metric"):
+        study.figure("curves", metric="loss")
+    with pytest.raises(InputError, match="nothing with"):
+        study.data("curves", score="speed")
+    with pytest.raises(InputError, match="'other' is not in") as told:
+        orch.open(slides.parent / "other")
+    assert "slides" in told.value.advice
+
+
+def test_by_name_and_again(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCH_STUDIES", str(slides.parent))
+    assert orch.open("slides").name == "slides"
+    monkeypatch.chdir(slides)
+    assert orch.open(".").name == "slides"
+
+
+def test_a_study_without_results_and_refresh(tmp_path: Path) -> None:
+    made = GeneratedStudy(name="new", depths=((0, 0),), lrs=(1e-3,), repeats=2, epochs=3, skip=lambda *_: True)
+    storage = UnsyncedStorage(tmp_path / "new")
+    made.write(storage)
+    study = orch.open(tmp_path / "new")
+    assert study.epochs.empty
+    assert len(study.configurations) > 0
+    with pytest.raises(InputError, match="no results for it yet"):
+        study.figure("best-repeats")
+    for configuration in made.configurations():
+        for repeat in range(2):
+            made.write_final(storage, configuration, repeat, 3)
+    assert study.epochs.empty, "a table does not change under a reader's hands"
+    assert len(study.refresh().epochs) == 2 * 2 * 4 * 2
+
+
+def test_importing_loads_nothing() -> None:
+    script = (
+        "import json, sys, orchestrator as orch\n"
+        "before = sorted(sys.modules)\n"
+        "orch.open\n"
+        "print(json.dumps([[m for m in ('pandas', 'plotly', 'torch', 'ray') if m in names] "
+        "for names in (before, sys.modules)]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    before, after = json.loads(run.stdout)
+    assert before == []
+    assert not {"torch", "ray", "plotly"} & set(after)
+    with pytest.raises(AttributeError, match="no attribute 'close'"):
+        _ = orch.close

@@ -1,0 +1,66 @@
+"""Several partitions of the same groups beside one test split: only train and valid change places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.store.errors import InputError
+from trainables.data.filling import TARGETS, Triple
+from trainables.data.partition import Partition, make_partition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ATTEMPTS = 20
+"""Seeds tried for a partition that is not there yet."""
+
+
+def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed: int) -> list[Partition]:
+    """`count` different partitions, `known` (one or more) first; the test split of all is that of the first.
+
+    Each further one is stratified by class, divides train and valid in the proportion of the first, and prefers in
+    valid the groups that were there least often. The list for a larger count begins with that for a smaller one.
+
+    Raises InputError: a class without two groups beside the test split, or fewer different partitions than asked for.
+    """
+    first = known[0]
+    test = frozenset(group for group, split in first.groups.items() if split == "test")
+    targets = _shares(manifest, first)
+    found = list(known[:count])
+    worn = Counter(group for partition in found for group in _valid(partition))
+    attempts = 0
+    while len(found) < count:
+        made = make_partition(
+            manifest,
+            "stratified",
+            seed=seed + len(found) + 1000 * attempts,
+            targets=targets,
+            fixed_test=test,
+            worn=worn,
+        )
+        attempts += 1
+        if made.id not in {partition.id for partition in found}:
+            found.append(made)
+            worn.update(_valid(made))
+            attempts = 0
+        elif attempts >= _ATTEMPTS:
+            raise InputError(
+                f"--partitions {count}: only {len(found)} different ones were found that leave the test split as it is "
+                "and have every class in train and valid",
+                f"Ask for --partitions {len(found)}, or add images of further groups.",
+            )
+    return found
+
+
+def _valid(partition: Partition) -> list[str]:
+    return [group for group, split in partition.groups.items() if split == "valid"]
+
+
+def _shares(manifest: pd.DataFrame, partition: Partition) -> Triple:
+    """Shares of images in train, valid and test; where there is no test split, as if there were the usual one."""
+    counts = Counter(partition.groups[group] for group in manifest["group"])
+    test = counts["test"] / counts.total() or TARGETS[2]
+    train = counts["train"] / (counts["train"] + counts["valid"])
+    return (1 - test) * train, (1 - test) * (1 - train), test

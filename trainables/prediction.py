@@ -1,0 +1,143 @@
+"""Logits of any images by trained repeats: files → squares → standardised views → frozen part → trained part → head.
+
+The squares of a few hundred images at a time lie in a temporary folder of the cache and are removed at once; nothing of
+the images or of their features stays.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional
+
+from orchestrator.store.schema import Configuration
+from trainables.features import CPU_BATCH, CUDA_BATCH
+from trainables.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
+from trainables.workbench import Frozen, Workbench
+
+FRONTIER_BYTES = 1_000_000_000
+"""Frontier values that are held at a time where the backbone is trained: each repeat reads them in its turn."""
+
+Weights = Mapping[str, np.ndarray]
+Progress = Callable[[int, int], None]
+
+
+def predict(
+    bench: Workbench,
+    frozen: Frozen,
+    images: pd.DataFrame,
+    data_root: Path,
+    several: Sequence[Weights],
+    views: Sequence[int] = (0,),
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Logits float32 [repeats, images, views, outputs] in eval mode.
+
+    frozen: of the configuration that the weights belong to (`Workbench.frozen_ready`). images: columns file (relative
+    to data_root) and content. several: weights of each repeat, as in `trained.Trained`. views: numbers of `data.views`.
+    progress(done, total) counts images. Raises InputError where a file is missing or another image than expected.
+    """
+    models = Models(bench, frozen, several)
+    step = _images_at_a_time(frozen, len(views))
+    parts = []
+    for start in range(0, len(images), step):
+        part = images.iloc[start : start + step].reset_index(drop=True)
+        parts.append(_chunk(bench, frozen, part, data_root, models, views))
+        if progress is not None:
+            progress(start + len(part), len(images))
+    empty = np.zeros((len(several), 0, len(views), frozen.configuration.outputs), dtype=np.float32)
+    return np.concatenate([empty, *parts], axis=1)
+
+
+class Models:
+    """The whole network with the trained weights of several repeats, one after the other in one copy of the suffix."""
+
+    def __init__(self, bench: Workbench, frozen: Frozen, several: Sequence[Weights]) -> None:
+        prefix, suffix = bench.whole(frozen)
+        self.prefix = prefix
+        self.suffix = None if suffix is None else copy.deepcopy(suffix).to(bench.device).eval()
+        self.several = several
+        self.configuration = frozen.configuration
+        self.device = bench.device
+
+    @torch.no_grad()
+    def logits(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
+        """float32 [repeats, rows, outputs] of standardised images float32 [n, 3, S, S], batch by batch."""
+        frontier = [self._frontier(batch) for batch in batches]
+        found = []
+        for weights in self.several:
+            if self.suffix is not None:
+                _load(self.suffix, weights)
+            features = [values[0] if self.suffix is None else self.suffix(values) for values in frontier]
+            found.append(torch.cat([head(weights, each, self.configuration) for each in features]).cpu().numpy())
+        return np.stack(found)
+
+    def _frontier(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the frozen part gives, rounded as it is when it is stored for training."""
+        half = self.configuration.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+            values = self.prefix(batch)
+        if values[0] is batch:  # the pixels are the frontier
+            return (batch,)
+        return tuple(v.to(torch.bfloat16).to(torch.float32) if half else v.to(torch.float32) for v in values)
+
+
+def head(weights: Weights, features: torch.Tensor, configuration: Configuration) -> torch.Tensor:
+    """Features [N, D] → logits [N, outputs] by "head.<i>.weight" [in, out] and "head.<i>.bias" [out], no dropout."""
+    last = configuration.non_linearities
+    for layer in range(last + 1):
+        weight, bias = (
+            torch.from_numpy(weights[f"head.{layer}.{name}"]).to(features.device) for name in ("weight", "bias")
+        )
+        features = torch.addmm(bias, features, weight)
+        if layer < last:
+            features = functional.leaky_relu(features, configuration.negative_slope)
+    return features
+
+
+def _load(suffix: nn.Module, weights: Weights) -> None:
+    own = dict(suffix.named_parameters())
+    for name, value in weights.items():
+        if name.startswith("body."):
+            own[name.removeprefix("body.")].copy_(torch.from_numpy(value))
+
+
+def _chunk(
+    bench: Workbench,
+    frozen: Frozen,
+    images: pd.DataFrame,
+    data_root: Path,
+    models: Models,
+    views: Sequence[int],
+) -> np.ndarray:
+    """float32 [repeats, images, views, outputs] of some images."""
+    bench.places.cache.mkdir(parents=True, exist_ok=True)
+    rows = np.array([(image, view) for image in range(len(images)) for view in views], dtype=np.int32)
+    with tempfile.TemporaryDirectory(prefix="squares-", dir=bench.places.cache) as folder:
+        store = pixel_store(images, frozen.configuration, Path(folder))
+        store.prepare()
+        for chunk in store.missing():
+            write_pixels(store, chunk, images, frozen.configuration, data_root, os.cpu_count() or 1)
+        reader = ViewReader(store, rows, frozen.configuration, frozen.mean, frozen.std, bench.device)
+        size = CUDA_BATCH if bench.device.type == "cuda" else CPU_BATCH
+        batches = []
+        for start in range(0, len(rows), size):
+            batch = np.arange(start, min(start + size, len(rows)))
+            # Filled up to one size, as for training: batch shapes change last bits
+            batches.append(reader.batch(np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])))
+        logits = models.logits(batches)[:, : len(rows)]
+    return logits.reshape(len(logits), len(images), len(views), -1)
+
+
+def _images_at_a_time(frozen: Frozen, views: int) -> int:
+    side = frozen.configuration.image_size
+    values = sum(int(np.prod(shape)) for shape in frozen.shapes) + 3 * side * side
+    return int(np.clip(FRONTIER_BYTES // (4 * values * views), 1, CHUNK_IMAGES))

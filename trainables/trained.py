@@ -1,0 +1,199 @@
+"""The weights of a finished repeat at its selected epoch: read where they are kept, else trained again from the seed.
+
+Training the same lanes again under the stored recipe gives the same bits on the same kind of device; the logits of the
+valid images, which the final record holds, show whether it did.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.layout import BundleKey, parse_final
+from orchestrator.store.record import canonical_json
+from orchestrator.store.schema import FinalRecord, Recipe
+from orchestrator.store.storage import Storage
+from trainables import kept_weights
+from trainables.bundle import open_group
+from trainables.group import Group
+from trainables.learners import lanes_of
+from trainables.workbench import Workbench
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One repeat at its selected epoch.
+
+    weights: "head.<i>.weight" float32 [in, out] and "head.<i>.bias" float32 [out] for every layer of the head, and
+    "body.<name>" for every trained parameter of the backbone. deviation: the largest difference between its logits of
+    the valid images and those of the final record; 0.0 says that it is the same model bit for bit.
+    """
+
+    repeat: int
+    epoch: int
+    weights: dict[str, np.ndarray]
+    deviation: float
+    was_kept: bool
+
+
+def trained_weights(bench: Workbench, key: BundleKey, repeat: int, epochs: int | None = None) -> dict[str, np.ndarray]:
+    """Weights of one repeat of a bundle at its selected epoch; see `Trained.weights`.
+
+    epochs: of which final record, the longest by default. Raises InputError where the repeat has no result.
+    """
+    return trained(bench, key.partition, key.configuration, [repeat], epochs)[repeat].weights
+
+
+def trained(
+    bench: Workbench,
+    partition: str,
+    configuration: str,
+    repeats: Sequence[int],
+    epochs: int | None = None,
+    progress: Progress | None = None,
+) -> dict[int, Trained]:
+    """Several repeats of one configuration, those that were trained together in one go.
+
+    progress(done, total) counts epochs that are trained again. Raises InputError where a repeat has no result.
+    """
+    records = results(bench.storage, partition, configuration, repeats, epochs)
+    found: dict[int, Trained] = {}
+    again: dict[str, list[int]] = {}
+    for repeat, record in records.items():
+        kept = _kept(bench.storage, partition, configuration, repeat, record)
+        if kept is not None:
+            found[repeat] = kept
+        else:
+            group = canonical_json([_stack_of(record), record.meta["recipe"], record.meta["epochs"]])
+            again.setdefault(group, []).append(repeat)
+    total = sum(max(_selected(records[repeat]) for repeat in together) for together in again.values())
+    done = 0
+    for together in again.values():
+        for one in _train_again(bench, [records[repeat] for repeat in together], done, total, progress):
+            found[one.repeat] = one
+        done += max(_selected(records[repeat]) for repeat in together)
+    return {repeat: found[repeat] for repeat in repeats}
+
+
+def results(
+    storage: Storage, partition: str, configuration: str, repeats: Sequence[int], epochs: int | None = None
+) -> dict[int, FinalRecord]:
+    """The final records of these repeats, by repeat number: all with the same number of epochs, the largest that all
+    have (or the one given). A diverged repeat counts whatever was asked of it: more epochs would diverge again.
+
+    Raises InputError that names the repeats without one.
+    """
+    there = {repeat: _finals(storage, partition, configuration, repeat) for repeat in repeats}
+    whole = [set(paths) for paths in there.values() if paths and not _diverged(paths)]
+    common = set.intersection(*whole) if whole else {0}
+    wanted = max(common, default=None) if epochs is None else epochs
+    found = {}
+    for repeat, paths in there.items():
+        path = paths.get(max(paths)) if _diverged(paths) else paths.get(-1 if wanted is None else wanted)
+        if path is not None:
+            found[repeat] = FinalRecord.from_bytes(storage.read(path), path)
+    lacking = [str(repeat) for repeat in repeats if repeat not in found]
+    if lacking:
+        asked = "" if epochs is None else f" with {epochs} epochs"
+        raise InputError(
+            f"configuration {configuration}: expected a result{asked} of repeats {', '.join(map(str, repeats))}, "
+            f"found none of {', '.join(lacking)}",
+            "Train what is missing: orch resume STUDY",
+        )
+    return found
+
+
+def keep_trained(bench: Workbench, partition: str, configuration: str, several: Iterable[Trained], epochs: int) -> None:
+    """Store weights that were trained again beside the final records; those that are kept already stay as they are."""
+    for one in several:
+        if not one.was_kept:
+            key = BundleKey.of_repeat(partition, configuration, one.repeat)
+            meta = {"epoch": one.epoch, "deviation": one.deviation}
+            kept_weights.keep(bench.storage, key, one.repeat, epochs, one.weights, meta)
+
+
+def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -> dict[int, str]:
+    """Path of the final record by number of epochs; one that did not diverge goes before one that did."""
+    key = BundleKey.of_repeat(partition, configuration, repeat)
+    found: dict[int, str] = {}
+    for name in storage.list(key.finals):
+        parsed = parse_final(name)
+        if parsed is not None and parsed[0] == repeat:
+            found.setdefault(parsed[1], key.final(*parsed))
+    return found
+
+
+def _diverged(paths: dict[int, str]) -> bool:
+    return bool(paths) and paths[max(paths)].endswith(".diverged")
+
+
+def _selected(record: FinalRecord) -> int:
+    return int(record.meta["selected_epoch"])
+
+
+def _kept(storage: Storage, partition: str, configuration: str, repeat: int, record: FinalRecord) -> Trained | None:
+    key = BundleKey.of_repeat(partition, configuration, repeat)
+    found = kept_weights.read_kept(storage, key, repeat, int(record.meta["epochs"]))
+    if found is None or found[0].get("epoch") != _selected(record):
+        return None
+    return Trained(repeat, _selected(record), found[1], float(str(found[0]["deviation"])), was_kept=True)
+
+
+def _stack_of(record: FinalRecord) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """(configurations, repeats) of everything that was trained in one product with this repeat."""
+    meta = record.meta
+    configuration, repeat = str(meta["configuration"]), int(meta["repeat"])
+    recipe = Recipe.model_validate(meta["recipe"])
+    if not recipe.stacked:
+        return (configuration,), (repeat,)
+    members = tuple(BundleKey.parse(text).configuration for text in recipe.with_bundles) or (configuration,)
+    repeats = tuple(int(number) for number in meta.get("with_repeats") or [repeat])
+    if configuration not in members or repeat not in repeats:
+        raise DamagedRecordError(f"repeat {repeat} of {configuration} is not in the stack that its final record names")
+    return members, repeats
+
+
+def _train_again(
+    bench: Workbench, records: Sequence[FinalRecord], done: int, total: int, progress: Progress | None
+) -> list[Trained]:
+    """Train the lanes of these records, which are of one group, up to the last epoch that one of them selected."""
+    first = records[0]
+    recipe = Recipe.model_validate(first.meta["recipe"])
+    torch.set_num_threads(recipe.threads)
+    members, repeats = _stack_of(first)
+    lanes = lanes_of([bench.configuration(name) for name in members], repeats)
+    group = open_group(bench, str(first.meta["partition"]), lanes, recipe, int(first.meta["epochs"]))
+    found = []
+    for epoch in sorted({_selected(record) for record in records}):
+        while group.epoch < epoch and not group.is_done:
+            group.advance(0.0)
+            if progress is not None:
+                progress(done + group.epoch, total)
+        here = [record for record in records if _selected(record) == epoch]
+        weights = [group.learner.weights_of(_lane_of(record, group)) for record in here]
+        group.advance(0.0)  # the step that ended the epoch left its scoring to the next call
+        found += [
+            Trained(int(record.meta["repeat"]), epoch, each, _deviation(group, record), was_kept=False)
+            for record, each in zip(here, weights, strict=True)
+        ]
+    return found
+
+
+def _lane_of(record: FinalRecord, group: Group) -> int:
+    own = str(record.meta["configuration"]), int(record.meta["repeat"])
+    return [(lane.configuration.id, lane.repeat) for lane in group.lanes].index(own)
+
+
+def _deviation(group: Group, record: FinalRecord) -> float:
+    """Largest difference of the logits; infinite where another epoch would be selected this time."""
+    epoch, logits = group.selected(_lane_of(record, group))
+    if epoch != _selected(record):
+        return math.inf
+    return float(np.abs(logits.astype(np.float64) - record.logits.astype(np.float64)).max(initial=0.0))
