@@ -8,10 +8,11 @@ import pandas as pd
 
 from dashboards import answer, families
 from dashboards.chart import Charts, Variant
-from dashboards.choice import Choice, Source, best_of_each, partitions
+from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import nothing, reading
 from dashboards.markup import study_title, table, text
 from dashboards.page import document
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
 from orchestrator.summary import summarise
 
@@ -52,7 +53,7 @@ def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
 def _best(sources: Sequence[Source]) -> str:
     frames = []
     for source in sources:
-        names = partitions(source.summary.configurations)
+        names = partitions_of(source.summary)
         for partition in names:
             members = best_of_each(Choice(partition).members(source.summary), "strategy", "backbone")
             frame = answer.best_table_data(members)
@@ -87,7 +88,7 @@ def _together(sources: Sequence[Source], data_of: Callable[[Source, Choice], pd.
     """The data of one figure of every study, rows named by study; lines part studies, not families."""
     frames = []
     for source in sources:
-        frame = data_of(source, Choice(next(iter(partitions(source.summary.configurations)), "")))
+        frame = data_of(source, Choice(next(iter(partitions_of(source.summary)), "")))
         if len(frame):
             study = source.summary.study.name
             frame = frame.assign(name=[f"{study}, {name}" for name in frame["name"]])
@@ -102,7 +103,7 @@ def _differences(sources: Sequence[Source]) -> str:
         ["Train and valid images", *(study.data_fingerprint[:12] for study in studies)],
         ["Test images", *(study.test_fingerprint[:12] for study in studies)],
         ["Classes", *(", ".join(study.classes) for study in studies)],
-        ["Partitions", *(", ".join(partitions(source.summary.configurations)) or "–" for source in sources)],
+        ["Partitions", *(", ".join(partitions_of(source.summary)) or "–" for source in sources)],
         ["Selection metric", *(study.selection for study in studies)],
         ["Precision", *(study.precision for study in studies)],
         ["Seed", *(study.seed for study in studies)],

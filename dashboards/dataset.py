@@ -120,12 +120,13 @@ def _refused(storage: Storage) -> dict[str, int]:
     """Refused files by kind of reason; reasons name files and numbers, so only their first words are kept."""
     try:
         rows = csv.DictReader(io.StringIO(storage.read(places.REFUSED).decode()))
-        return dict(Counter(_kind(str(row.get("reason", ""))) for row in rows).most_common())
+        return dict(Counter(refused_kind(str(row.get("reason", ""))) for row in rows).most_common())
     except (FileNotFoundError, UnicodeDecodeError, csv.Error):
         return {}
 
 
-def _kind(reason: str) -> str:
+def refused_kind(reason: str) -> str:
+    """The first words of a reason, which name no file and no number."""
     return reason.split(":", 1)[0].split("(", 1)[0].strip()[:60] or "no reason given"
 
 

@@ -24,8 +24,9 @@ def evaluations(source: Source, choice: Choice) -> list[EvaluationRecord]:
 
 
 def newest(source: Source, choice: Choice) -> EvaluationRecord | None:
-    """The one that figures show: of the last look."""
-    return next(iter(evaluations(source, choice)[::-1]), None)
+    """The one that figures show: of the last look at the study's own test split, else at other images."""
+    found = sorted(evaluations(source, choice), key=lambda record: (not record.external, record.number, record.created))
+    return found[-1] if found else None
 
 
 def confusion_data(source: Source, choice: Choice, unit: str) -> pd.DataFrame:
@@ -319,7 +320,11 @@ def against_validation_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     names = [f"{plot_text(name)}<br>{score.replace('_', ' ')}" for name, score in rows]
     y = axis(tickvals=list(range(len(rows))), ticktext=names, range=[len(rows) - 0.4, -0.6], showgrid=False)
     spec = layout(
-        90 + 42 * len(rows), xaxis=axis(nticks=6), yaxis={**y, "color": INK}, showlegend=True, legend=legend()
+        90 + 42 * len(rows),
+        xaxis=axis(nticks=4, tickangle=0),
+        yaxis={**y, "color": INK},
+        showlegend=True,
+        legend=legend(),
     )
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 14, "t": 34, "b": 30}}}
 

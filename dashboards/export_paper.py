@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any
 
-from dashboards.palette import PAPER, Spec
+from dashboards.palette import PAPER, WIDE, Spec
 
 PX_PER_MM = 96 / 25.4
 COLUMN_MM, PAGE_MM = 85.0, 180.0
@@ -28,7 +28,11 @@ def for_paper(spec: Spec, width_mm: float | None = None) -> Spec:
     """
     made = copy.deepcopy(spec)
     layout, traces = made["layout"], made["data"]
-    fits = _columns(layout) < 2 and _names_px(traces, layout) < MOST_FOR_NAMES * COLUMN_MM * PX_PER_MM
+    fits = (
+        layout.get("meta") != WIDE
+        and _columns(layout) < 2
+        and _names_px(traces, layout) < MOST_FOR_NAMES * COLUMN_MM * PX_PER_MM
+    )
     width = (width_mm or (COLUMN_MM if fits else PAGE_MM)) * PX_PER_MM
     _enlarge_type(made)
     _exchange(made, PAPER, "#ffffff")

@@ -18,12 +18,16 @@ from dashboards import (
     evaluated,
     families,
     heat_maps,
+    partition_spread,
     progress,
+    search_settings,
+    search_view,
     single_repeats,
     spread,
 )
-from dashboards.choice import BOTH, QUANTITIES, SCORES, Choice, Figure, Quantity, Source, backbones, depths, partitions
+from dashboards.choice import BOTH, QUANTITIES, SCORES, Choice, Figure, Quantity, Source, backbones, depths
 from dashboards.markup import METRIC_NAMES
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
 from orchestrator.summary import Summary, summarise
 
@@ -40,7 +44,7 @@ def _of_study(scores: Sequence[str] | None = None) -> Choices:
     """A choice per partition and score; by default the score that the study selects by."""
 
     def choices(summary: Summary) -> list[Choice]:
-        names = partitions(summary.configurations)
+        names = partitions_of(summary)
         return [Choice(name, score=score) for name in names for score in scores or [summary.study.selection]]
 
     return choices
@@ -195,6 +199,42 @@ FIGURES: dict[str, Figure] = {
         "All repeats of all configurations together, on the validation split at their selected epochs; darker is more. "
         "The highest hundredth of the losses counts in the last bin.",
         _of_backbones(["loss"]),
+    ),
+    "partition-spread": Figure(
+        partition_spread.partition_spread_data,
+        partition_spread.partition_spread_figure,
+        "Variance by partition and repeat",
+        "Marks are standard deviations of one configuration’s selecting value, from a two-way analysis with random "
+        "effects over k partitions × n repeats: between partitions, between repeat numbers, and what neither explains; "
+        "a negative estimate stands at 0. Best mean over the partitions first, at most 24.",
+        partition_spread.partition_choices,
+    ),
+    "parallel": Figure(
+        search_settings.search_data,
+        search_view.parallel_figure,
+        "Parallel coordinates",
+        "Each line is one configuration, its height on an axis the value of that setting and on the last axis the "
+        "validation score at selected epochs, mean over its n repeats, better on top; a stronger line is in a better "
+        "fifth, the thick one is the best mean.",
+        search_settings.search_choices,
+    ),
+    "slices": Figure(
+        search_settings.search_data,
+        search_view.slices_figure,
+        "Slices",
+        "Each mark is one configuration: its validation score at selected epochs, mean over its n repeats, better on "
+        "top, against one setting at a time; the diamond is the best mean. Other settings vary along.",
+        search_settings.search_choices,
+    ),
+    "importance": Figure(
+        search_settings.importance_data,
+        search_view.importance_figure,
+        "Importance of settings",
+        "The share of the variance between configurations (ranks of their mean validation scores) that one setting "
+        "explains alone: ε² of a one-way analysis of variance over up to six groups of its values, less what chance "
+        "gives on average; shuffled scores pass the tick once in 20 times. Interactions are in no bar, and where a "
+        "sampler sought good regions a bar describes what was tried there.",
+        search_settings.search_choices,
     ),
     "classes": Figure(
         dataset.class_data,

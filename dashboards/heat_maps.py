@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
-from dashboards.markup import depth_text, lr_text
+from dashboards.markup import depth_text, lr_text, text
 from dashboards.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.summary import ConfigurationSummary, Statistic
 
@@ -83,9 +83,21 @@ def heat_label(points: Sequence[Point], choice: Choice) -> str:
 
 
 def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """Rows lr, columns batch size; points not in the grid stay blank, those without a result say so."""
+    """Rows lr, columns batch size; points not in the grid stay blank, those without a result say so.
+
+    With a colour bar of its own, which the page has once for all maps of a backbone, see `heat_legend`.
+    """
     limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else (0.0, 1.0)
-    return points_figure(_points(data), limits, choice)
+    spec = points_figure(_points(data), limits, choice)
+    bar = {
+        "title": {"text": scale_title(choice), "side": "right", "font": {"size": 11}},
+        "thickness": 9,
+        "outlinewidth": 0,
+        "nticks": 5,
+        "tickfont": {"size": 10, "color": MUTED},
+    }
+    spec["data"][0] |= {"showscale": True, "colorbar": bar}
+    return spec
 
 
 def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: Choice) -> Spec:
@@ -153,6 +165,7 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
     down = axis(
         tickvals=list(range(len(lrs))),
         ticktext=[lr_text(lr) for lr in lrs],
+        title={"text": "lr", "font": {"size": 11}, "standoff": 4},
         showgrid=False,
         autorange="reversed",
         fixedrange=True,
@@ -165,7 +178,7 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
             yaxis=down,
             shapes=shapes,
             annotations=notes,
-            margin={"l": 46, "r": 4, "t": 4, "b": 40},
+            margin={"l": 58, "r": 4, "t": 4, "b": 40},
         ),
     }
 
@@ -182,6 +195,12 @@ def text_colours(z: np.ndarray, limits: tuple[float, float], scale: Sequence[str
     return ["#000000" if light > 0.179 else "#ffffff" for light in linear @ (0.2126, 0.7152, 0.0722)]
 
 
+def scale_title(choice: Choice) -> str:
+    """What the colours stand for."""
+    score = SCORES[choice.score].lower()
+    return "n" if choice.quantity == "n" else f"valid {score}, {QUANTITIES[choice.quantity]}"
+
+
 def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     """The scale as HTML, from its light end to its dark one."""
     low, high = limits
@@ -192,7 +211,8 @@ def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     if choice.quantity != "mean":
         ends = ("less", "more")
     return (
-        f'<p class="legend"><span>{ends[0]} {low:.{digits}f}</span><span class="ramp" aria-hidden="true"></span>'
+        f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{ends[0]} {low:.{digits}f}</span>'
+        '<span class="ramp" aria-hidden="true"></span>'
         f"<span>{high:.{digits}f} {ends[1]}</span></p>"
     )
 

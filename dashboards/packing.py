@@ -23,6 +23,8 @@ DIGITS = 4
 _LEAST = 12
 """Shorter rows stay in the JSON."""
 _LARGEST = 1e9
+_MOST_DECIMALS = 300
+"""A power of ten that a float still holds; rows of smaller numbers become 0."""
 
 
 def encode(value: object) -> str:
@@ -72,7 +74,7 @@ class _Tail:
         largest = float(np.abs(values).max())
         if not largest < _LARGEST / 10**DIGITS:  # also where one is NaN
             values, others, largest = _without_odd_ones(values)
-        decimals = DIGITS + (max(0, -math.ceil(math.log10(largest))) if largest > 0 else 0)
+        decimals = min(DIGITS + max(0, -math.ceil(math.log10(largest))), _MOST_DECIMALS) if largest > 0 else DIGITS
         scaled = np.rint(values)
         if (scaled == values).all():
             decimals = 0

@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dashboards import provenance
 from dashboards.chart import Charts
-from dashboards.choice import Choice, Source, backbones, partitions
+from dashboards.choice import Choice, Source, backbones
 from dashboards.controls import nothing, select, when
+from dashboards.energy import cost_so_far, energy_facts, energy_sentence
 from dashboards.markup import backbone_text, study_title, text
 from dashboards.palette import DARK
+from dashboards.sample_images import BUDGET, NOTHING_SHOWN, SAMPLES, Album, Shown
 from dashboards.script import SCRIPT
 from dashboards.section_answer import answer_section
+from dashboards.section_search import has_search_view, partition_block, search_introduction, section_search
 from dashboards.section_test import test_section
 from dashboards.sections import PER_BACKBONE, introductions
 from dashboards.sections_study import section_backbones, section_data, section_standing
 from dashboards.style import STYLE
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
 from orchestrator.summary import Summary, summarise
 
@@ -30,29 +34,31 @@ SECTIONS = {
     "depth": "Depth",
     "backbones": "Backbones",
     "spread": "Spread",
+    "search": "Search",
     "data": "Data",
     "test": "Test",
     "provenance": "Provenance",
 }
 
 
-def render(storage: Storage, *, now: str) -> str:
+def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
     """Summarise a study and return its page; `now` (UTC, ISO 8601) is shown and decides which leases look alive.
 
+    shown: whether images and names of files and groups stand on the page; none do unless asked.
     Raises what `orchestrator.summary.summarise` raises.
     """
     source = Source(summarise(storage, now), storage)
-    return write_page(source, provenance.provenance_data(storage, source.summary), now)
+    return write_page(source, provenance.provenance_data(storage, source.summary), now, shown)
 
 
-def write_page(source: Source, origin: provenance.Provenance, now: str) -> str:
+def write_page(source: Source, origin: provenance.Provenance, now: str, shown: Shown = NOTHING_SHOWN) -> str:
     """The page's HTML, about 4.8 MB of plotly and the figures' data; equal arguments give equal pages."""
     summary = source.summary
     charts = Charts(study_title(summary.study))
-    body = _body(source, origin, charts, now) if summary.configurations else _empty(summary, origin)
+    body = _body(source, origin, charts, now, shown) if summary.configurations else _empty(summary, origin)
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
     masthead = _masthead(summary, now, mark)
-    return document(study_title(summary.study), masthead + body + _footer(summary, now), charts)
+    return document(study_title(summary.study), masthead + body + _footer(summary, now, shown), charts)
 
 
 def document(title: str, body: str, charts: Charts) -> str:
@@ -97,38 +103,49 @@ def _empty(summary: Summary, origin: provenance.Provenance) -> str:
     )
 
 
-def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: str) -> str:
+def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: str, shown: Shown) -> str:
     summary = source.summary
-    names = partitions(summary.configurations)
+    names = partitions_of(summary)
     networks = backbones(summary.configurations)
     content = dict.fromkeys(SECTIONS, "")
     for name, head in introductions(source).items():
         content[name] += head
-    content["progress"] = section_standing(source, now)
+    content["spread"] = partition_block(source, charts) + content["spread"]
+    sections = dict(PER_BACKBONE)
+    if has_search_view(source):
+        content["search"] = search_introduction()
+        sections["search"] = section_search
+    else:
+        del content["search"]
+    cost = cost_so_far(source)
+    content["progress"] = section_standing(source, now, energy_sentence(cost), shown.names)
+    budget, most = BUDGET // len(names), max(1, SAMPLES // len(names))
     for place, partition in enumerate(names):
+        album = Album(source.storage, shown, summary.study.seed, budget)
         for name, block in (
             ("answer", answer_section(source, partition, charts)),
             ("backbones", section_backbones(source, partition, charts)),
-            ("data", section_data(source, partition, charts)),
-            ("test", test_section(source, partition, charts)),
+            ("data", section_data(source, partition, charts, album, most)),
+            ("test", test_section(source, partition, charts, album)),
         ):
             content[name] += when(block, partition=place)
         for number, backbone in enumerate(networks):
-            for name, section in PER_BACKBONE.items():
+            for name, section in sections.items():
                 block = section(source, Choice(partition, backbone), charts, f"{place}-{number}")
                 title = f"<h3>{text(backbone_text(backbone))}</h3>" if len(networks) > 1 else ""
-                shown = title + (block or nothing("No results here yet."))
-                content[name] += when(shown, partition=place, backbone=number)
-    content["provenance"] = provenance.provenance_html(origin, summary)
+                content_here = title + (block or nothing("No results here yet."))
+                content[name] += when(content_here, partition=place, backbone=number)
+    facts = energy_facts(cost, summary.study.name)
+    content["provenance"] = provenance.provenance_html(origin, summary, facts)
     mark = ' <small class="synthetic">synthetic data</small>' if summary.study.synthetic else ""
     html = "".join(
         f'<section id="{name}"><h2>{SECTIONS[name]}{mark}</h2>{block}</section>' for name, block in content.items()
     )
-    return f'{_bar(names, networks)}<main id="main">{html}</main>'
+    return f'{_bar(content, names, networks)}<main id="main">{html}</main>'
 
 
-def _bar(names: Sequence[str], networks: Sequence[str]) -> str:
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in SECTIONS.items())
+def _bar(sections: Iterable[str], names: Sequence[str], networks: Sequence[str]) -> str:
+    links = "".join(f'<a href="#{name}">{SECTIONS[name]}</a>' for name in sections)
     choices = select("Backbone", "backbone", [backbone_text(name) for name in networks], len(networks) < 2)
     choices += select("Partition", "partition", list(names), len(names) < 2)
     return (
@@ -137,12 +154,23 @@ def _bar(names: Sequence[str], networks: Sequence[str]) -> str:
     )
 
 
-def _footer(summary: Summary, now: str) -> str:
+def _footer(summary: Summary, now: str, shown: Shown) -> str:
     synthetic = " All data are synthetic." if summary.study.synthetic else ""
     return (
         f"<footer>Written {text(now)} from the records of the study {text(summary.study.name)}.{synthetic} "
-        "No images, file names or group names are in this page.</footer>"
+        f"{_carried(shown)}</footer>"
     )
+
+
+def _carried(shown: Shown) -> str:
+    """What the page carries of patients, for whoever wants to send it on."""
+    if not shown.something:
+        return "No images, file names or group names are in this page."
+    has = " and ".join(
+        words for words, asked in (("images", shown.images), ("names of files and groups", shown.names)) if asked
+    )
+    lacks = "" if shown.names else " Files and groups have numbers in place of names."
+    return f"This page holds {has} of the study: think before you send it on.{lacks}"
 
 
 def _hash(script: str) -> str:

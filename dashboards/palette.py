@@ -43,6 +43,9 @@ DARK: dict[str, str] = {
     **dict(zip(SERIES[2:], ("#5cc79d", "#c89bdc", "#d6b548", "#f08bb8", "#58c2d4", "#aab2bd"), strict=True)),
 }
 
+WIDE = "wide"
+"""The `meta` of a layout that needs a page's width in print, though it is one panel."""
+
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SPLIT_COLOURS = {"train": (TRAIN, TRAIN_BAND, "dot"), "valid": (VALID, VALID_BAND, "solid")}
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dashboards.markup import lr_text, table, text
+from dashboards.markup import duration, lr_text, table, text
+from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration
@@ -34,7 +35,7 @@ class Provenance:
     settings: tuple[tuple[str, str], ...]
     """Setting and its values over all configurations."""
     hardware: tuple[tuple[str, int, int, str], ...]
-    """(device, machines, repeats, hours of training)"""
+    """(device, machines, repeats, time of training in words)"""
     looks: int = 0
     """How often the test set was looked at."""
 
@@ -59,7 +60,8 @@ def provenance_data(storage: Storage, summary: Summary) -> Provenance:
         images = images[[name for name in ("train", "valid", "test") if name in images]]
         groups = {name: int(frame.loc[frame["split"] == name, "group"].nunique()) for name in images.columns}
     settings = settings_data([member.configuration for member in summary.configurations])
-    looks = max((record.looks for record in read_evaluations(storage)), default=0)
+    opened = [record.looks for record in read_evaluations(storage)]
+    looks = max([*opened, *(record.test_looks for record in read_nested(storage))], default=0)
     return Provenance(images, groups, tuple(partitions), settings, _hardware(summary), looks)
 
 
@@ -77,8 +79,8 @@ def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, s
     return tuple(rows)
 
 
-def provenance_html(provenance: Provenance, summary: Summary) -> str:
-    """The section's tables."""
+def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = ()) -> str:
+    """The section's tables. energy: (name, value) of what was spent, see `dashboards.energy.energy_facts`."""
     study = summary.study
     request = summary.requests[-1] if summary.requests else None
     facts = [
@@ -95,7 +97,7 @@ def provenance_html(provenance: Provenance, summary: Summary) -> str:
         ("Search space", study.space or "–"),
         *((f"Partition {name}", f"{policy}, seed {seed}") for name, policy, seed in provenance.partitions),
         ("Looks at the test set", str(provenance.looks) if provenance.looks else "none: it is closed"),
-        ("Hours of training", f"{summary.totals.seconds / 3600:.2f}, added up over whatever ran side by side"),
+        ("Training", f"{duration(summary.totals.seconds)}, added up over whatever ran side by side"),
         ("Revision", request.revision if request and request.revision else "–"),
         *sorted(({**study.versions, **(request.versions if request else {})}).items()),
     ]
@@ -106,8 +108,10 @@ def provenance_html(provenance: Provenance, summary: Summary) -> str:
         rows: list[list[object]] = [[label, *counts] for label, *counts in provenance.images.itertuples()]
         rows.append(["Groups", *provenance.groups.values()])
         parts.append(_fact(table(["Class", *provenance.images.columns], rows, "Images and groups per split")))
+    if energy:
+        parts.append(_facts("Energy so far", energy))
     if provenance.hardware:
-        parts.append(_fact(table(["Device", "Machines", "Repeats", "Hours"], provenance.hardware, "Hardware")))
+        parts.append(_fact(table(["Device", "Machines", "Repeats", "Training"], provenance.hardware, "Hardware")))
     parts.append(_facts("Settings of all configurations", provenance.settings))
     commands = "".join(
         f'<p class="note">{text(", ".join(filter(None, (r.created[:16].replace("T", " "), r.who))))}</p>'
@@ -145,7 +149,7 @@ def _hardware(summary: Summary) -> tuple[tuple[str, int, int, str], ...]:
         .agg(machines=("host", "nunique"), repeats=("host", "size"), seconds=("seconds", "sum"))
     )
     return tuple(
-        (str(name), int(machines), int(repeats), f"{seconds / 3600:.2f}")
+        (str(name), int(machines), int(repeats), duration(seconds))
         for name, machines, repeats, seconds in grouped.itertuples()
     )
 

@@ -127,7 +127,7 @@ async function draw(chart) {
   chart.style.height = chosen.spec.layout.height + "px";
   const spec = coloured(chosen.spec, isDark());
   contrast(spec.data);
-  await Plotly.react(chart, spec.data, spanColours(spec.layout, isDark()),
+  await Plotly.react(chart, spec.data, {...spanColours(spec.layout, isDark()), width: chart.clientWidth},
     {displayModeBar: false, responsive: false, doubleClick: "reset"});
   chart.dataset.settled = "yes";
   const details = document.querySelector('details[data-chart="' + chart.id + '"]');
@@ -250,8 +250,9 @@ document.addEventListener("pointerup", async event => {
 let waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
 wish.addEventListener("change", redraw);
-addEventListener("beforeprint", () => { printing = true; drawAll(); });
-addEventListener("afterprint", () => { printing = false; redraw(); });
+const print = on => { printing = on; root.classList.toggle("printing", on); return on ? drawAll() : redraw(); };
+addEventListener("beforeprint", () => print(true));
+addEventListener("afterprint", () => print(false));
 try {
   const kept = localStorage.getItem("orch-theme");
   if (kept === "dark" || kept === "light") root.dataset.theme = kept;

@@ -10,6 +10,8 @@ from dashboards.choice import Choice, Source
 from dashboards.controls import nothing, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import number, table, text
+from dashboards.sample_images import Album
+from dashboards.section_images import test_images
 from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score
 
 _NAMES = {
@@ -40,8 +42,11 @@ _FIGURES = {
     "against-validation": "Validation against test.",
 }
 
+_REASONS = 4
+"""Why scores have no interval stands in a sentence up to so many reasons, else in a list on demand."""
 
-def test_section(source: Source, partition: str, charts: Charts) -> str:
+
+def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
     """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
     found = evaluated.evaluations(source, Choice(partition))
     if not found:
@@ -50,7 +55,7 @@ def test_section(source: Source, partition: str, charts: Charts) -> str:
             "configuration chosen on validation."
         )
     parts = [_looks(found)]
-    parts += [_record(record) for record in found[::-1][:3]]
+    parts += [_record(record, album) for record in found[::-1][:3]]
     panels = []
     for name, label in _FIGURES.items():
         figure, choice = FIGURES[name], Choice(partition)
@@ -59,35 +64,45 @@ def test_section(source: Source, partition: str, charts: Charts) -> str:
             variant = Variant.of(figure.draw(data, choice), label, data)
             chart = charts.add({"only": variant}, min_width=300, title=f"Test: {figure.title.lower()}")
             panels.append(f'<div class="panel"><h4>{figure.title}</h4>{reading(figure.reading)}{chart}</div>')
-    return "".join(parts) + f'<div class="panels two">{"".join(panels)}</div>'
+    figures = f'<div class="panels two">{"".join(panels)}</div>'
+    drawn = evaluated.newest(source, Choice(partition)) if len(found) > 1 else None
+    which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
+    return "".join(parts) + which + figures + test_images(source, album, found)
 
 
 def _looks(found: list[EvaluationRecord]) -> str:
-    last = found[-1]
+    """One sentence per set of test images, then all looks as a table."""
+    newest = {record.test_set: record for record in sorted(found, key=lambda record: record.looks)}
+    lines = []
+    for last in newest.values():
+        what = f"external images ({last.external})" if last.external else "test images"
+        sentence = (
+            f"These {last.images:,} {what} of {last.groups:,} groups ({last.group_meaning}) were {last.looked_at}."
+        )
+        note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
+        lines.append(f"<p><strong>{text(sentence)}</strong>{text(note)}</p>")
     rows = [
         [
-            str(r.number),
+            r.number,
             r.created[:16].replace("T", " "),
-            r.name,
+            _title(r),
             r.chosen,
-            str(len(r.repeats)),
-            f"{r.images}",
-            f"{r.groups}",
+            len(r.repeats),
+            f"{r.images:,}",
+            f"{r.groups:,}",
         ]
         for r in found
     ]
-    sentence = (
-        f"These {last.images:,} test images of {last.groups:,} groups ({last.group_meaning}) were {last.looked_at}."
-    )
-    note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
     columns = ["Look", "When", "Configuration", "Chosen", "Repeats", "Images", "Groups"]
-    return f"<p><strong>{text(sentence)}</strong>{text(note)}</p>" + table(
-        columns, rows, "Looks at the test set", "cards"
-    )
+    return "".join(lines) + table(columns, rows, "Looks at the test set", "cards")
 
 
-def _record(record: EvaluationRecord) -> str:
-    parts = [f"<h3>Look {record.number}: {text(record.name)}</h3>"]
+def _title(record: EvaluationRecord) -> str:
+    return f"{record.name}, external images" if record.external else record.name
+
+
+def _record(record: EvaluationRecord, album: Album) -> str:
+    parts = [f"<h3>Look {record.number}: {text(_title(record))}</h3>"]
     parts.append(
         reading(
             f"Mean ± standard deviation over {len(record.repeats)} repeats, single models, one prediction per image; "
@@ -101,15 +116,22 @@ def _record(record: EvaluationRecord) -> str:
     heads = [f"{level.count:,} {'images' if level.unit == 'image' else 'groups'}" for level in levels]
     parts.append(table(["Primary estimate", *heads], rows, "Test scores", "cards"))
     if primary.group is None and primary.no_group:
-        parts.append(nothing(primary.no_group))
+        parts.append(nothing(f"No scores with groups as the unit: {primary.no_group.rstrip('.')}."))
     parts.append(_classes(primary.image, cells))
     parts.append(_secondary(record.estimates, cells))
     parts.append(_points(record, cells))
-    parts.append(_subgroups(record, cells))
+    parts.append(_subgroups(record, cells, album))
     parts.append(cells.notes())
     if record.notes:
-        parts.append('<ul class="notes">' + "".join(f"<li>{text(note)}</li>" for note in record.notes) + "</ul>")
+        notes = [note if album.shown.names else _without_example(note) for note in record.notes]
+        parts.append('<ul class="notes">' + "".join(f"<li>{text(note)}</li>" for note in notes) + "</ul>")
     return "".join(parts)
+
+
+def _without_example(note: str) -> str:
+    """A note without the file that it gives as an example."""
+    kept, example, _ = note.partition(", for instance ")
+    return f"{kept}." if example else note
 
 
 def _classes(level: Level, cells: _Cells) -> str:
@@ -152,10 +174,10 @@ def _points(record: EvaluationRecord, cells: _Cells) -> str:
     return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
 
 
-def _subgroups(record: EvaluationRecord, cells: _Cells) -> str:
+def _subgroups(record: EvaluationRecord, cells: _Cells, album: Album) -> str:
     rows = [
         [
-            f"{one.column}: {one.value}",
+            f"{one.column}: {album.unless_group(one.value)}",
             f"{one.images:,}",
             f"{one.groups:,}",
             *_overall(one.overall, cells),
@@ -196,6 +218,10 @@ class _Cells:
     def notes(self) -> str:
         if not self._reasons:
             return ""
+        if len(self._reasons) > _REASONS:
+            listed = "".join(f"<li>{text(reason)}</li>" for reason in self._reasons)
+            why = "Why scores with a number in brackets have no value or no interval"
+            return f'<details class="fold"><summary>{why}</summary><ol>{listed}</ol></details>'
         lines = [f"({place}) {reason}" for place, reason in enumerate(self._reasons, 1)]
         return nothing(f"No value or no interval: {'; '.join(lines)}.")
 

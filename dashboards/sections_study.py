@@ -12,25 +12,29 @@ from dashboards.choice import Choice, Source, backbones
 from dashboards.controls import nothing, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import duration, table, text
+from dashboards.names import without_names_of
 from dashboards.progress import progress_key
+from dashboards.sample_images import Album
+from dashboards.section_images import refused, samples
 from dashboards.workers import pace, worker_data
 
 
-def section_standing(source: Source, now: str) -> str:
+def section_standing(source: Source, now: str, energy: str = "", with_names: bool = False) -> str:
     """Head of the progress section: counts, pace, time left, workers and failures."""
     totals = source.summary.totals
     share = totals.done / totals.asked if totals.asked else 0.0
     waiting = totals.owed - totals.running - totals.failed
     states = f"{totals.running} running, {waiting} waiting, {totals.failed} failed, {totals.diverged} diverged"
+    spent = f" {text(energy)}" if energy else ""
     parts = [
         f"<p>{totals.done:,} of {totals.asked:,} repeats done ({share:.0%}), {states}; "
-        f"{totals.epochs_done:,} of {totals.epochs_asked:,} epochs. {_pace(source)}</p>",
+        f"{totals.epochs_done:,} of {totals.epochs_asked:,} epochs. {_pace(source)}{spent}</p>",
         f'<p class="meter" role="img" aria-label="{share:.0%} of the repeats done">'
         f'<span style="width:{share:.2%}"></span></p>',
     ]
     if totals.owed:
         parts.append(_workers(worker_data(source, now)))
-        parts.append(_failures(source))
+        parts.append(_failures(source, with_names))
     parts.append(reading(FIGURES["progress"].reading + " One table per strategy and depth."))
     return "".join(parts) + progress_key()
 
@@ -43,7 +47,7 @@ def _pace(source: Source) -> str:
     if found is not None and totals.owed:
         words.append(f"all together {found.epochs_per_s:.2f} by the clock, over the last hour of results")
         words.append(f"about {duration(found.left_s)} left at that pace")
-    words.append(f"{totals.seconds / 3600:.1f} hours of training so far")
+    words.append(f"{duration(totals.seconds)} of training so far")
     sentence = ", ".join(words)
     return sentence[:1].upper() + sentence[1:] + "."
 
@@ -66,7 +70,7 @@ def _workers(data: pd.DataFrame) -> str:
     return table(columns, rows, "Workers", "workers cards")
 
 
-def _failures(source: Source) -> str:
+def _failures(source: Source, with_names: bool) -> str:
     causes: dict[str, int] = {}
     for member in source.summary.configurations:
         for standing in member.standings:
@@ -74,8 +78,9 @@ def _failures(source: Source) -> str:
                 causes[standing.cause] = causes.get(standing.cause, 0) + 1
     if not causes:
         return ""
+    shown = str if with_names else without_names_of(source.storage, causes)
     rows = sorted(causes.items(), key=lambda item: -item[1])[:10]
-    return table(["Cause", "Repeats"], [[cause[:200], count] for cause, count in rows], "Failures", "cards")
+    return table(["Cause", "Repeats"], [[shown(cause)[:200], count] for cause, count in rows], "Failures", "cards")
 
 
 def section_backbones(source: Source, partition: str, charts: Charts) -> str:
@@ -106,18 +111,18 @@ def section_backbones(source: Source, partition: str, charts: Charts) -> str:
     return "".join(parts)
 
 
-def section_data(source: Source, partition: str, charts: Charts) -> str:
-    """Flow from files to splits, classes by split before and after balancing, groups per split."""
+def section_data(source: Source, partition: str, charts: Charts, album: Album, most: int) -> str:
+    """Flow from files to splits, classes by split before and after balancing, groups per split; `most` samples."""
     found = dataset.flow(source, partition)
     if found is None:
         return nothing("This study holds no list of its images.")
     group = source.summary.study.group_meaning
     steps = []
-    refused = sum(found.refused.values())
-    if refused:
+    unused = sum(found.refused.values())
+    if unused:
         why = "; ".join(f"{reason}: {count}" for reason, count in found.refused.items())
-        steps.append(("Files", f"{found.images + refused:,} listed"))
-        steps.append(("Refused", f"{refused:,} ({why})"))
+        steps.append(("Files", f"{found.images + unused:,} listed"))
+        steps.append(("Refused", f"{unused:,} ({why})"))
     steps.append(("Images", f"{found.images:,} used, {found.groups:,} groups ({group})"))
     steps += [
         (name.capitalize(), f"{images:,} images of {groups:,} groups")
@@ -132,7 +137,8 @@ def section_data(source: Source, partition: str, charts: Charts) -> str:
         variant = Variant.of(figure.draw(data, choice), "Images by class and split.", data)
         chart = charts.add({"only": variant}, min_width=420, title=figure.title)
         parts.append(f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}{_classes(data)}")
-    return "".join(parts) + _partition(source, partition)
+    parts += [_partition(source, partition), samples(source, partition, album, most), refused(source, album)]
+    return "".join(parts)
 
 
 def _classes(data: pd.DataFrame) -> str:

@@ -52,7 +52,7 @@ button:hover,select:hover{background:var(--wash)}
 :focus-visible{outline:2px solid var(--train);outline-offset:2px}
 .controls{display:flex;flex-wrap:wrap;gap:8px 20px;margin:10px 0 14px}
 .scroll{overflow-x:auto;max-width:100%}
-.scroll+.reading{margin-top:10px}
+.scroll+.reading,.scroll+.note,.scroll+.fold{margin-top:10px}.fold ol{font-size:14px;color:var(--muted);margin:6px 0}
 table{border-collapse:collapse;font:14px/1.45 var(--sans);font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:0 0 6px}
 th,td{text-align:left;padding:5px 16px 5px 0;vertical-align:top;border-bottom:1px solid var(--rule)}
@@ -89,6 +89,13 @@ path.waiting{stroke:var(--muted)}
 .flow b{display:block;font-size:12px;color:var(--muted);font-weight:600}
 .frame+.scroll,.scroll+.scroll{margin-top:18px}
 h3+.reading+.scroll>table>caption{display:none}
+.strip{list-style:none;padding:0;margin:6px 0 14px;display:flex;flex-wrap:wrap;align-items:flex-end;gap:12px 16px}
+.strip+h4{margin-top:20px}.of{margin:0;font:12px/1.4 var(--sans);color:var(--muted)}
+.strip li{width:112px;font:11px/1.4 var(--sans);color:var(--muted);overflow-wrap:anywhere;break-inside:avoid}
+.strip li span{display:block}
+.strip img{display:block;max-width:96px;margin-bottom:5px;border-radius:2px}
+.strip li img+span{color:var(--ink)}
+.strip .gone{width:96px;height:64px;margin-bottom:5px;border:1px dashed var(--rule);padding:4px 6px}
 .fold>summary{margin-top:22px}
 .chart[data-picks]{cursor:pointer}
 .key{list-style:none;padding:0;margin:4px 0 10px;display:flex;flex-wrap:wrap;gap:4px 20px;font:13px/1.5 var(--sans)}
@@ -98,7 +105,8 @@ h3+.reading+.scroll>table>caption{display:none}
 .key i.valid{color:var(--valid)}
 .key i.none{border-top-style:dashed;color:var(--muted)}
 .key i.dot{width:9px;height:9px;border:1.5px solid var(--ink);border-radius:50%}
-.legend{display:flex;gap:10px;align-items:center;font:13px/1.4 var(--sans);font-variant-numeric:tabular-nums}
+.legend{display:flex;flex-wrap:wrap;gap:4px 10px;align-items:center;font:13px/1.4 var(--sans);
+font-variant-numeric:tabular-nums}
 .ramp{width:150px;height:10px;border-radius:2px;background:linear-gradient(90deg,var(--heat0),var(--heat1),
 var(--heat2),var(--heat3),var(--heat4),var(--heat5))}
 .actions{display:flex;flex-wrap:wrap;gap:4px 8px;align-items:flex-start;margin-top:2px}
@@ -111,6 +119,7 @@ min-height:24px;text-decoration:underline;text-decoration-color:var(--rule);text
 details>summary{cursor:pointer;font-family:var(--sans);font-size:14px}
 .facts{columns:2 380px;column-gap:44px;margin-top:16px}
 .fact{margin-bottom:26px}
+.fact td{overflow-wrap:anywhere}.fact caption{white-space:nowrap}
 pre{background:var(--wash);padding:12px 14px;border-radius:4px;overflow-x:auto;
 font:13px/1.5 ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;
 white-space:pre-wrap;overflow-wrap:anywhere;margin:6px 0}
@@ -125,19 +134,27 @@ main,.masthead,footer,.bar div{padding-left:18px;padding-right:18px}
 .masthead{padding-top:24px}h1{font-size:28px}.lede{font-size:18px}h2{font-size:21px}
 .bar{position:static}.bar nav{flex-wrap:wrap;gap:2px 16px}
 table.cards thead{display:none}
-table.cards,table.cards tbody,table.cards tr,table.cards th,table.cards td{display:block;border:0}
+table.cards,table.cards caption,table.cards tbody,table.cards tr,table.cards th,table.cards td{display:block;border:0}
 table.cards tr{border-top:1px solid var(--rule);padding:10px 0}
 table.cards td,table.cards tbody th{white-space:normal!important;padding:1px 0!important;overflow-wrap:anywhere}
 table.cards tbody th{font-weight:600}
-table.cards td::before{content:attr(data-label);display:inline-block;width:10.5em;color:var(--muted);font-weight:400}
+table.cards td{display:grid;grid-template-columns:10.5em minmax(0,1fr)}
+table.cards td::before{content:attr(data-label);color:var(--muted);font-weight:400}
+.strip{gap:12px}.strip li{width:96px}
 table.best .apart{border-left:0}
 }
 @media (min-width:1700px){main,.masthead,footer,.bar div{max-width:1560px}}
 @media (min-width:2300px){main,.masthead,footer,.bar div{max-width:2040px}}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
+.printing main{width:680px;max-width:none;padding:0}
+.printing .chart{min-width:0!important}
+.printing .panels{grid-template-columns:repeat(2,minmax(0,1fr))}
+@page{margin:14mm}
 @media print{.bar,.actions,.controls,.skip{display:none}body{font-size:10.5pt}
-main,.masthead,footer{max-width:none;padding:0}
-section{padding:14px 0}table.best{font-size:7.5pt}
+main,.masthead,footer{width:680px;max-width:none;margin:0;padding:0}
+section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!important}
+.panels{grid-template-columns:repeat(2,minmax(0,1fr))!important}.strip{gap:8px 10px}.strip li{width:102px}
+table.best{font-size:7.5pt}
 table.best td,table.best th{white-space:normal;padding-right:6px}
 .panel,.frame{break-inside:avoid}.scroll{overflow:visible}}
 """

@@ -31,11 +31,11 @@ from trainables.recipe import decide
 from trainables.stacks import Stack, divide
 from trainables.work import Work, owed_repeats
 
-TASKS_START_S = 12.0
+TASKS_START_S = 6.0
 """Ray, and the first workers with torch and timm in them; measured on 2 cores with nothing else running."""
-TRIALS_START_S = 13.0
+TRIALS_START_S = 4.0
 """Tune and its first actors with torch and timm in them."""
-CLOSE_S = 4.0
+CLOSE_S = 3.0
 """Summary and dashboard at the end, and Ray's end."""
 TRIAL_S = 0.15
 """Handing the next trial to a worker that has just finished one."""
@@ -314,7 +314,12 @@ def _disk_notes(search: Search, tally: _Tally) -> list[str]:
     study_bytes = sum(depth.study_bytes for depth in tally.depths)
     for what, place, needed, option in (
         ("study", search.study.folder.absolute(), study_bytes, "--studies DIR"),
-        ("cache", search.places.cache.absolute(), sum(tally.cache.values()), "--cache DIR"),
+        (
+            "cache",
+            search.places.cache.absolute(),
+            sum(tally.cache.values()),
+            "--cache DIR; --cache-gb N deletes what no search uses",
+        ),
     ):
         free = shutil.disk_usage(next(path for path in (place, *place.parents) if path.exists())).free
         if needed > free:

@@ -1,18 +1,31 @@
-"""SIGINT and SIGTERM: the first asks for a checkpoint and an orderly end, the second ends at once."""
+"""SIGINT and SIGTERM: the first asks for a checkpoint and an orderly end, the second ends at once.
+
+After the first the process ends within a time of grace whatever it is doing: who sends the signal often kills soon.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+
+GRACE_S = 30.0
 
 
 class Interruption:
-    """Traps both signals while it is entered (in the main thread); afterwards the former handlers are back."""
+    """Traps both signals while it is entered (in the main thread); afterwards the former handlers are back.
 
-    def __init__(self) -> None:
+    The time of grace goes on when it is left: pages and reports that follow are within it too.
+    """
+
+    def __init__(self, grace_s: float = GRACE_S, end: Callable[[int], None] = os._exit) -> None:
+        self.grace_s = grace_s
         self.signal: int | None = None
+        self._end = end
         self._former: dict[int, signal._HANDLER] = {}
 
     @property
@@ -41,5 +54,19 @@ class Interruption:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os._exit(128 + number)
+            self._end(128 + number)
+            return
         self.signal = number
+        timer = threading.Timer(self.grace_s, self._run_out)
+        timer.daemon = True
+        timer.start()
+
+    def _run_out(self) -> None:
+        """Write past whatever holds the streams of Python, then end without asking any other thread."""
+        message = (
+            f"Ended {self.grace_s:g} s after the signal, before everything could be written. Kept: all that was "
+            "finished and the checkpoints until then; the same command goes on from there.\n"
+        )
+        with contextlib.suppress(OSError, ValueError):
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, message.encode())
+        self._end(self.exit_status)

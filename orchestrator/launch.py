@@ -10,7 +10,8 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,19 +24,20 @@ from ray.tune.search import Searcher
 
 from orchestrator.interruption import Interruption
 from orchestrator.stages import FeatureStage, feature_options
-from orchestrator.store.errors import OrchError, StorageError
+from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
+from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.storage import Storage
-from trainables.bundle import note_failure
+from trainables.cache_use import CacheUse
+from trainables.failures import RULES, Kind, failures_of, note_failure
 from trainables.memory import share_for
 from trainables.places import Places
 from trainables.stacks import Stack, divide
+from trainables.stored_recipes import go_alone, stacked_with
 from trainables.trial import Assignment, BundleTrial, StopFlag
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
 
-RETRIES = 2
-"""How often a bundle that failed with an exception is tried again within one search."""
 BUSY_RETRY_S = 2.0
 
 
@@ -86,11 +88,12 @@ class OwedWork(Searcher):
         self.tally = tally
         self.errors: list[Exception] = []
         self._make = make
-        self._divide = partial(divide, stage.bench, asked, workers=workers)
+        self._divide_all = partial(divide, stage.bench, asked, workers=workers)
         self._settings = stage.bench.configuration
         self._watch = StaleWatch()
-        self._in_hand: dict[str, Stack] = {}
-        self._tries: dict[Work, int] = {}
+        self._in_hand: dict[str, tuple[Stack, tuple[int, ...]]] = {}
+        self._failed: Counter[tuple[Work, Kind]] = Counter()
+        self._alone: set[Work] = set()
         self._not_before: dict[Work, float] = {}
         self.waiting = self._divide(owed)
 
@@ -108,7 +111,7 @@ class OwedWork(Searcher):
         found = self._pick()
         if found is not None:
             stack, over = found
-            self._in_hand[trial_id] = stack
+            self._in_hand[trial_id] = found
             layer = self.stage.layer(stack[0].key.partition, self._settings(stack[0].key.configuration))
             return self._make(stack, over, layer)
         # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
@@ -151,38 +154,66 @@ class OwedWork(Searcher):
             self.errors.append(error)
         for work in stack:
             with contextlib.suppress(StorageError):
-                note_failure(self.storage, work.key, error, "features", work.repeats)
+                note_failure(self.storage, work.key, error, Kind.FEATURES, work.repeats)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        stack = self._in_hand.pop(trial_id, None)
-        if stack is None:
+        if trial_id not in self._in_hand:
             return
-        outcome = "failed" if error or result is None else str(result.get("outcome") or "stopped")
+        stack, over = self._in_hand.pop(trial_id)
+        died = error or result is None
+        told = result or {}
+        outcome = "failed" if died else str(told.get("outcome") or "stopped")
         self.tally.epochs += self.tally.running.pop(str(stack[0].key), 0)
         if outcome == "stopped":
             return
         left = [work for work in stack if owed_repeats(self.storage, work)]
         self.tally.finished += len(stack) - len(left)
         if outcome == "failed":
-            left = self._counted(left, died=error)
+            kind = self._why_died(dict(zip(stack, over, strict=True))) if died else Kind(told["failure"])
+            left = self._again(left, kind)
         else:  # the rest of it is held by others, or goes on in smaller stacks
             self._not_before |= dict.fromkeys(left, time.monotonic() + (BUSY_RETRY_S if outcome != "superseded" else 0))
         self.waiting += self._divide(left)
 
-    def _counted(self, failed: list[Work], *, died: bool) -> list[Work]:
-        """Those of them that are tried again."""
-        again = []
-        for work in failed:
-            self._tries[work] = self._tries.get(work, 0) + 1
-            if died:
-                cause = RuntimeError("the worker process died; it was killed or ran out of memory")
+    def _why_died(self, over: Mapping[Work, int]) -> Kind:
+        """Why a worker process is gone: it hung, which it noted under its lease before it ended; else nobody knows."""
+        with contextlib.suppress(StorageError, DamagedRecordError, AttributeError, TypeError, ValueError):
+            for work, number in over.items():
+                for failure in failures_of(self.storage, work.key):
+                    if failure.kind == Kind.HANG and failure.lease == number + 1:
+                        return Kind.HANG
+        cause = RuntimeError("the worker process died; it was killed or ran out of memory")
+        for work, number in over.items():
+            if owed_repeats(self.storage, work):
                 with contextlib.suppress(StorageError):
-                    note_failure(self.storage, work.key, cause, "worker", work.repeats)
-            if self._tries[work] <= RETRIES:
-                again.append(work)
-            else:
-                self.tally.failed += 1
+                    note_failure(self.storage, work.key, cause, Kind.WORKER, work.repeats, lease=number + 1)
+        return Kind.WORKER
+
+    def _again(self, failed: list[Work], kind: Kind) -> list[Work]:
+        """Those of them that are tried again, by the rule for what happened."""
+        rule = RULES[kind]
+        self._failed.update((work, kind) for work in failed)
+        together = stacked_with(self.storage, failed)
+        if len(together) > 1 and not self._alone.issuperset(failed):
+            if max(self._failed[work, kind] for work in failed) >= rule.stack_tries:
+                self._take_apart(failed, together)
+            return failed
+        again = [work for work in failed if self._failed[work, kind] <= rule.retries]
+        self.tally.failed += len(failed) - len(again)
         return again
+
+    def _take_apart(self, failed: Sequence[Work], together: Sequence[BundleKey]) -> None:
+        """Whichever bundle of the stack is at fault, the others are not to fail with it."""
+        with contextlib.suppress(StorageError):
+            go_alone(self.storage, together)
+        self._alone.update(failed)
+        for work, kind in itertools.product(failed, Kind):
+            del self._failed[work, kind]
+
+    def _divide(self, owed: Sequence[Work]) -> list[Stack]:
+        """As trials; what failed in a stack goes by itself."""
+        alone: list[Stack] = [(work,) for work in owed if work in self._alone]
+        return self._divide_all([work for work in owed if work not in self._alone]) + alone
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its parts for a restore that is never used here."""
@@ -231,6 +262,7 @@ def launch(
     tally: Tally,
     interruption: Interruption,
     on_beat: Callable[[FeatureStage], None],
+    use: CacheUse,
 ) -> Outcome:
     """Run all of `work`, a part of `asked`, on the Ray that is up; returns when nothing is left, or after a signal.
 
@@ -239,8 +271,9 @@ def launch(
     """
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
-    stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus))
+    stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus), use)
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
+    stage.reserve()
     for configuration in {(c := bench.configuration(w.key.configuration)).backbone: c for w in work}.values():
         bench.keep_facts(configuration)
     flag = StopFlag.remote()  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ def status_report(study: Study) -> Report:
     lines += [f"Damaged file, passed over: {fault.reason}" for fault in summary.damaged]
     if summary.totals.owed:
         lines += ["", f"Go on with: orch resume {study.name}"]
+    if summary.totals.failed:
+        lines.append(f"Try only what failed: orch resume {study.name} --failed")
     return Report(tuple(lines), _data(summary))
 
 
@@ -109,13 +112,27 @@ def _heading(summary: Summary) -> list[str]:
 
 
 def _failures(summary: Summary) -> list[str]:
-    causes = [
-        (describe_configuration(entry.configuration), standing.cause)
+    """One line for each configuration and cause, with the file that has the traceback."""
+    return [
+        f"Failed ({failure['kind']}): {describe_configuration(entry.configuration)}, "
+        f"{_repeats(failure['repeats'])}: {failure['cause']}   [{failure['record']}]"
         for entry in summary.configurations
-        for standing in entry.standings
-        if standing.state is RepeatState.FAILED
+        for failure in _failures_of(entry)
     ]
-    return [f"Failed: {name}: {cause}" for name, cause in dict.fromkeys(causes)]
+
+
+def _failures_of(entry: ConfigurationSummary) -> list[dict[str, Any]]:
+    """What repeats failed of, and nobody has tried again yet: those of one record together."""
+    found: dict[str, dict[str, Any]] = {}
+    for standing in entry.standings:
+        if standing.state is RepeatState.FAILED:
+            failure = {"kind": standing.kind, "cause": standing.cause, "record": standing.record, "repeats": []}
+            found.setdefault(standing.record, failure)["repeats"].append(standing.repeat)
+    return list(found.values())
+
+
+def _repeats(numbers: Sequence[int]) -> str:
+    return f"repeat {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} repeats"
 
 
 def _metric(summary: Summary) -> str:
@@ -169,7 +186,13 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         "unfrozen": c.unfrozen,
         "lr": c.lr,
         "batch_size": c.batch_size,
-        "repeats": {"asked": entry.asked, "done": entry.n, "diverged": entry.diverged},
+        "repeats": {
+            "asked": entry.asked,
+            "done": entry.n,
+            "diverged": entry.diverged,
+            "failed": entry.count(RepeatState.FAILED),
+        },
+        "failures": _failures_of(entry),
         "rank": entry.rank,
         **scores,
     }

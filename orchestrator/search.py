@@ -15,7 +15,7 @@ from rich.table import Table
 
 from orchestrator.asked import Asked, Triple, check_asked, find_weights, resolve_asked
 from orchestrator.histories import compact
-from orchestrator.interruption import Interruption
+from orchestrator.interruption import GRACE_S, Interruption
 from orchestrator.names import describe_configuration
 from orchestrator.owed import bundles, owed
 from orchestrator.preparation import DataRequest, Precision, Prepared, describe_partition, find_space, prepare, reopen
@@ -28,8 +28,10 @@ from orchestrator.store.storage import sweep_temporaries
 from orchestrator.studies import Study, write_configurations, write_request, write_study
 from orchestrator.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
+from trainables.cache_use import CacheUse
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
+from trainables.failures import has_failed
 from trainables.places import Places
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
@@ -140,8 +142,19 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
 
 
-def reopen_search(study: Study, data_root: Path | None, weights: str | None, cache: Path, display: Display) -> Search:
-    """Everything that any search of the study asked for, with the places of this machine."""
+def reopen_search(
+    study: Study,
+    data_root: Path | None,
+    weights: str | None,
+    cache: Path,
+    display: Display,
+    *,
+    only_failed: bool = False,
+) -> Search:
+    """Everything that any search of the study asked for, with the places of this machine.
+
+    only_failed: of what is owed only the bundles of which a failure is kept.
+    """
     requests, _ = read_requests(study.storage)
     epochs = epochs_asked(requests)
     bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
@@ -150,6 +163,8 @@ def reopen_search(study: Study, data_root: Path | None, weights: str | None, cac
     show_partition(study, display)
     set_damaged_aside(study, display)
     work = owed(study.storage, epochs)
+    if only_failed:
+        work = [item for item in work if has_failed(study.storage, item.key)]
     needed = [configurations[item.key.configuration] for item in work]
     asked = Asked(configurations, (), find_weights(needed, requests, weights))
     return Search(prepared, asked, epochs, work, _places(prepared, cache, asked.weights))
@@ -159,40 +174,69 @@ def _places(prepared: Prepared, cache: Path, weights: Mapping[str, str]) -> Plac
     return Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(weights.items())))
 
 
-def run(search: Search, display: Display, address: str | None, rewrite: Callable[[], None]) -> int:
-    """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable."""
+def run(
+    search: Search,
+    display: Display,
+    address: str | None,
+    rewrite: Callable[[], None],
+    grace_s: float = GRACE_S,
+    cache_bytes: float | None = None,
+) -> int:
+    """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable.
+
+    grace_s: within this time after SIGINT or SIGTERM the process ends, whatever it is doing. cache_bytes: what squares
+    and features in the cache may take; raises InputError where this search needs more.
+    """
     from orchestrator.cluster import check_nodes, cluster
     from orchestrator.energy.meters import metered
-    from orchestrator.launch import Tally, launch
+    from orchestrator.gpus import gpus_here, own_gpus
+    from orchestrator.launch import Outcome, Tally, launch
 
     study, work = search.study, search.work
     sweep_temporaries(study.folder)
     tally = Tally(len(work))
     monitor = _Monitor(search, display, rewrite)
+    outcome = Outcome(0, interrupted=True)
+    use = CacheUse(search.places.cache, cache_bytes)
     try:
-        with Interruption() as interruption, cluster(address), metered(study.storage):
-            interruption.trap()
-            if address:
-                check_nodes(study.folder.resolve(), search.places)
-            outcome = launch(
-                study.folder.resolve(),
-                study.storage,
-                search.places,
-                bundles(search.epochs),
-                work,
-                search.bench(),
-                tally,
-                interruption,
-                lambda stage: monitor.beat(tally.epochs_per_second, tally.failed, stage.progress_line()),
-            )
+        with (
+            Interruption(grace_s) as interruption,
+            # The GPUs of a cluster are given out by its own Ray
+            own_gpus(display.say, lambda: interruption.is_raised, dict if address else gpus_here),
+        ):
+            if not interruption.is_raised:
+                with cluster(address), metered(study.storage):
+                    interruption.trap()
+                    if address:
+                        check_nodes(study.folder.resolve(), search.places)
+                    outcome = launch(
+                        study.folder.resolve(),
+                        study.storage,
+                        search.places,
+                        bundles(search.epochs),
+                        work,
+                        search.bench(),
+                        tally,
+                        interruption,
+                        lambda stage: monitor.beat(tally.epochs_per_second, tally.failed, stage.progress_line()),
+                        use,
+                    )
     finally:
+        use.release()
         display.close()
     for error in outcome.errors:
         display.say(f"Failed: {error}")
     if outcome.interrupted:
-        display.say("Interrupted. Everything up to the last checkpoint is kept; the same command goes on from there.")
+        display.say(f"Interrupted. Kept: {_kept(search)}; the same command goes on from there.")
         return interruption.exit_status
     return 1 if outcome.failed else 0
+
+
+def _kept(search: Search) -> str:
+    """What an interrupted search leaves behind."""
+    asked = sum(len(epochs) for epochs in search.epochs.values())
+    left = sum(len(owed_repeats(search.study.storage, work)) for work in bundles(search.epochs))
+    return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"
 
 
 def set_damaged_aside(study: Study, display: Display) -> None:

@@ -11,6 +11,7 @@ import ray
 
 from orchestrator.store.errors import OrchError
 from orchestrator.store.schema import Configuration
+from trainables.cache_use import CacheUse
 from trainables.places import Places
 from trainables.trial import feature_task, pixel_task
 from trainables.workbench import Frozen, Workbench
@@ -33,6 +34,7 @@ _SHARED = (
     "study_seed",
 )
 """Settings that must agree for configurations to be served by one pass over the images."""
+_ANY_STANDARDISATION = {"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 @dataclass
@@ -67,8 +69,11 @@ class Pass:
 class FeatureStage:
     """Keeps as many tasks in flight as there are devices; `poll` never waits."""
 
-    def __init__(self, study: str, places: Places, bench: Workbench, width: int, options: dict[str, Any]) -> None:
+    def __init__(
+        self, study: str, places: Places, bench: Workbench, width: int, options: dict[str, Any], use: CacheUse
+    ) -> None:
         self.study = study
+        self.use = use
         self.places = places
         self.bench = bench
         self.width = max(1, width)
@@ -89,6 +94,28 @@ class FeatureStage:
             found = self._passes.setdefault(key, Pass(partition))
             found.depths.setdefault(configuration.unfrozen, configuration)
             self._pass_of[partition, configuration.id] = found
+
+    def reserve(self) -> None:
+        """Hold what is in the cache already, and make room for the rest; nothing happens without a budget.
+
+        Raises InputError where all that the search needs cannot fit.
+        """
+        if not self.use.is_limited:
+            return
+        for one in self._passes.values():
+            store = self.bench.pixels(one.any_configuration, one.partition)
+            self.use.need(store.folder, store.total_bytes)
+            if store.is_prepared:
+                self.use.hold(store.folder)
+            for depth, c in one.depths.items():
+                # Without squares their mean and std are not known, which change where features lie, not how large
+                is_known = c.standardisation == "weights" or not store.missing()
+                frozen = self.bench.frozen(c if is_known else c.model_copy(update=_ANY_STANDARDISATION), one.partition)
+                if frozen.features is not None:
+                    self.use.need((id(one), depth), frozen.features.total_bytes)
+                    if is_known and frozen.features.is_prepared:
+                        self.use.hold(frozen.features.folder)
+        self.use.make_room()
 
     def is_ready(self, partition: str, configuration: Configuration) -> bool:
         return self._pass_of[partition, configuration.id].is_ready(configuration.unfrozen)
@@ -156,7 +183,11 @@ class FeatureStage:
         """Submit chunks of one pass; images come first, and the cuts are chosen once they are all there."""
         if not one.frozen and not one.left and not one.running:
             store = self.bench.pixels(one.any_configuration, one.partition)
+            self.use.need(store.folder, store.total_bytes)
+            self.use.hold(store.folder)
             one.left = [((), chunk) for chunk in store.missing()]
+            if one.left:
+                self.use.make_room()
             if not one.left:
                 self._divide(one)
         while one.left and len(self._in_flight) < self.width:
@@ -176,6 +207,12 @@ class FeatureStage:
         """Choose the cuts, and list the chunks that some depth misses; those of equal size are computed together."""
         one.frozen = {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
         alike: dict[int, dict[int, set[int]]] = {}
+        for depth, frozen in one.frozen.items():
+            if frozen.features is not None:
+                self.use.need((id(one), depth), frozen.features.total_bytes)
+                self.use.hold(frozen.features.folder)
+        if any(frozen.features is not None and not frozen.features.is_prepared for frozen in one.frozen.values()):
+            self.use.make_room()
         for depth, frozen in one.frozen.items():
             if frozen.features is not None:
                 frozen.features.prepare()

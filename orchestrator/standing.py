@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +13,13 @@ from orchestrator.store.layout import REQUESTS, BundleKey, parse_attempt, parse_
 from orchestrator.store.leases import LeaseView
 from orchestrator.store.schema import RepeatState, Request, parse_json, parse_toml
 from orchestrator.store.storage import Storage
+from trainables.failures import Failure, failures_of
 
 SILENT_AFTER_S = 600.0
 """A lease that was last renewed longer ago than this is not shown as running. Shown only: nothing is decided by it."""
 
 Key = tuple[str, str]
 """(partition, configuration)"""
-
-_FAILURE = re.compile(r"failure-(\d{1,9})\.json")
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,10 @@ class Standing:
     epochs_done: int
     cause: str = ""
     """Of a failure, one line."""
+    kind: str = ""
+    """Of a failure: memory, exception, hang, worker, features."""
+    record: str = ""
+    """Of a failure: its file in the study, which has the traceback too."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def standings(
     owed = {n for n in numbers if n not in results or not (results[n].diverged or results[n].epochs >= wanted[n])}
     live: dict[int, int] = {}
     trained: dict[int, int] = {}
-    causes: dict[int, tuple[int, str]] = {}
+    failures: dict[int, Failure] = {}
     for bundle in bundles:
         if owed.isdisjoint(bundle.repeats):
             continue
@@ -106,24 +108,27 @@ def standings(
                 live.update(done or dict.fromkeys(owed & set(bundle.repeats), 0))
                 continue
             newest = max((attempt for name in names if (attempt := parse_attempt(name)) is not None), default=0)
-            for attempt, repeats, cause in _failures(storage, bundle, names):
-                if attempt >= newest:
-                    causes.update(dict.fromkeys(repeats, (attempt, cause)))
+            for failure in failures_of(storage, bundle, names):
+                if failure.attempt >= newest:
+                    failures.update(dict.fromkeys(failure.repeats, failure))
         except (DamagedRecordError, AttributeError, TypeError, ValueError) as error:
             damaged.append(Damaged(bundle.folder, f"{bundle.folder}: a lease or failure cannot be read: {error}"))
     found = []
     for number in numbers:
-        result, cause = results.get(number), ""
+        result, failed = results.get(number), failures.get(number)
         epochs = max(result.epochs if result else 0, trained.get(number, 0) if number in owed else 0)
         if number not in owed:
             state = RepeatState.DIVERGED if results[number].diverged else RepeatState.FINISHED
         elif number in live:
             state = RepeatState.RUNNING
-        elif number in causes and causes[number][0] > (result.last_attempt if result else -1):
-            state, cause = RepeatState.FAILED, causes[number][1]
+        elif failed is not None and failed.attempt > (result.last_attempt if result else -1):
+            state = RepeatState.FAILED
         else:
             state = RepeatState.WAITING
-        found.append(Standing(number, state, wanted[number] or epochs, epochs, cause))
+        standing = Standing(number, state, wanted[number] or epochs, epochs)
+        if state is RepeatState.FAILED and failed is not None:
+            standing = replace(standing, cause=failed.cause, kind=failed.kind, record=failed.path)
+        found.append(standing)
     return tuple(found), damaged
 
 
@@ -146,18 +151,3 @@ def _is_live(lease: Mapping[str, Any], now: datetime) -> bool:
     if (updated.tzinfo is None) != (now.tzinfo is None):
         updated = updated.replace(tzinfo=now.tzinfo)
     return (now - updated).total_seconds() < SILENT_AFTER_S
-
-
-def _failures(storage: Storage, bundle: BundleKey, names: Sequence[str]) -> list[tuple[int, list[int], str]]:
-    """(attempt, repeats, cause) of each failure, oldest first."""
-    found = []
-    for number in sorted(int(match[1]) for name in names if (match := _FAILURE.fullmatch(name))):
-        path = bundle.failure(number)
-        try:
-            failure = parse_json(storage.read(path), path)
-        except FileNotFoundError:
-            continue
-        cause = str(failure.get("cause", "")).strip().splitlines()
-        repeats = [int(repeat) for repeat in failure.get("repeats") or bundle.repeats]
-        found.append((int(failure.get("attempt", number)), repeats, cause[0] if cause else ""))
-    return found

@@ -25,6 +25,12 @@ MAY_SEE = {
         "orchestrator.statistics",
         "orchestrator.evaluation.record",
         "orchestrator.evaluation.looks",
+        "orchestrator.evaluation.nested_record",
+        "orchestrator.energy.cost",
+        "orchestrator.energy.grid",
+        "orchestrator.energy.hours",
+        "orchestrator.energy.meters",
+        "orchestrator.energy.ratings",
     ),
     "orchestrator": ("search_spaces", "trainables", GROUND),
 }

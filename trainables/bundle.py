@@ -10,10 +10,8 @@ stack lie with its first bundle.
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
-import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -24,14 +22,16 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import FinalRecord, Recipe, parse_toml
-from orchestrator.store.storage import Storage
+from orchestrator.store.schema import FinalRecord, Recipe
 from trainables import attempts
 from trainables.attempts import Attempt
+from trainables.failures import Kind, note_failure
 from trainables.group import Group
 from trainables.heads import head_parameters
 from trainables.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
 from trainables.recipe import decide, device_name
+from trainables.stored_recipes import divide_stack, stored_recipe
+from trainables.watchdog import HangError
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Material, Workbench
 
@@ -66,11 +66,17 @@ class BundleRun:
         self.attempt = Attempt.begin(self.storage, self.keys[0], device_name(bench.device))
         self.done: dict[int, int] = {}
         self.epochs_trained = 0
+        self._turns = 0
         self.group: Group | None = None
         self._history: dict[str, Any] = {}
         self._written_at = time.monotonic()
         self._write_s = FIRST_WRITE_S
         self._written_epoch = 0
+
+    @property
+    def steps(self) -> int:
+        """Changes with every batch trained or scored and every checkpoint: a run whose count stands still hangs."""
+        return self._turns + (self.group.batches if self.group is not None else 0)
 
     def advance(self, seconds: float) -> bool:
         """Work for about this long; True when nothing of the bundle is owed any more. Raises SupersededError."""
@@ -79,7 +85,9 @@ class BundleRun:
             owing = fits = True
             try:
                 owing = self._take_turn(deadline)
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 fits = False
             if not fits:
                 self._shrink()  # not above: the tensors of a group live as long as the error's traceback
@@ -97,11 +105,17 @@ class BundleRun:
         self._release()
         self.attempt.end(outcome)
 
-    def fail(self, error: BaseException, kind: str = "exception") -> None:
+    def fail(self, error: BaseException) -> Kind:
         """Record why this attempt ended, with its traceback, and give the leases back."""
-        self._note(error, kind)
+        kind = kind_of(error)
         with contextlib.suppress(OrchError):
+            self._note(error, kind)
             self.stop("failed")
+        return kind
+
+    def hang(self, error: HangError, stacks: str) -> None:
+        """Record that nothing goes on any more; the process ends without giving back what it holds."""
+        self._note(error, Kind.HANG, stacks)
 
     def _take_turn(self, deadline: float) -> bool:
         """Work on the group under way or the next one until then; False when nothing is owed any more."""
@@ -177,6 +191,7 @@ class BundleRun:
         started = time.monotonic()
         content = group.to_bytes({"history": self._history, "recipe": self.recipe.model_dump(mode="json")})
         self.attempt.save(content, group.repeats, group.epoch, group.position)
+        self._turns += 1
         self._written_at = time.monotonic()
         self._write_s = self._written_at - started
         self._written_epoch = group.epoch
@@ -269,32 +284,22 @@ class BundleRun:
         lanes = len(self.group.lanes) if self.group else len(self.keys) * len(self.works[0].repeats)
         count = lanes if self.recipe.stacked else 1
         error = MemoryError(f"{count} repeats at a time do not fit in memory")
-        self._note(error, "memory")
         if not self.recipe.stacked:
             raise error
+        self._note(error, Kind.MEMORY)
         self.group = None
         torch.cuda.empty_cache()
         if len(self.keys) > 1:
             half = (len(self.keys) + 1) // 2
-            for part in (self.keys[:half], self.keys[half:]):
-                names = tuple(str(key) for key in part) if len(part) > 1 else ()
-                smaller = self.recipe.model_copy(update={"with_bundles": names})
-                for key in part:
-                    self.storage.replace(key.recipe, smaller.to_toml())
+            divide_stack(self.storage, self.recipe, (self.keys[:half], self.keys[half:]))
             self._give_up("the stack did not fit in memory; its bundles go on in two")
         self.recipe = self.recipe.model_copy(update={"stacked": False})
         self.storage.replace(self.keys[0].recipe, self.recipe.to_toml())
 
-    def _note(self, error: BaseException, kind: str) -> None:
-        for work in self.works:
-            note_failure(self.storage, work.key, error, kind, work.repeats, self.attempt.number)
-
-
-def stored_recipe(storage: Storage, key: BundleKey) -> Recipe | None:
-    """What a bundle was begun with; None where it was not begun, or the file is torn."""
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-        return parse_toml(Recipe, storage.read(key.recipe), key.recipe)
-    return None
+    def _note(self, error: BaseException, kind: Kind, stacks: str | None = None) -> None:
+        for work, lease in zip(self.works, self.leases, strict=True):
+            number = self.attempt.number
+            note_failure(self.storage, work.key, error, kind, work.repeats, number, lease.number, stacks)
 
 
 def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Recipe, epochs: int) -> Group:
@@ -307,29 +312,16 @@ def begin_group(material: Material, lanes: list[Lane], recipe: Recipe, epochs: i
     return Group(lanes, _learner(lanes, material), material.samples, epochs, recipe.scoring_batch, device)
 
 
-def note_failure(
-    storage: Storage,
-    key: BundleKey,
-    error: BaseException,
-    kind: str,
-    repeats: Sequence[int],
-    attempt: int | None = None,
-) -> None:
-    """Keep a failure with its traceback in the study, under the next free number; of the last attempt by default."""
-    if attempt is None:
-        attempt = attempts.last_attempt(storage, key)
-    note = {
-        "cause": f"{type(error).__name__}: {error}",
-        "kind": kind,
-        "traceback": "".join(traceback.format_exception(error)),
-        "attempt": attempt,
-        "repeats": list(repeats),
-        "host": socket.gethostname(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    number = 1
-    while not storage.create(key.failure(number), json.dumps(note).encode()):
-        number += 1
+def is_out_of_memory(error: BaseException) -> bool:
+    """Also what torch says of the CPU's memory and of the libraries of a GPU, which has no type of its own."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    told = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)
+
+
+def kind_of(error: BaseException) -> Kind:
+    return Kind.MEMORY if is_out_of_memory(error) else Kind.EXCEPTION
 
 
 def _learner(lanes: list[Lane], material: Material) -> Learner:

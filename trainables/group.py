@@ -52,7 +52,8 @@ class Group:
         self.epoch = 0
         self.position = 0
         self.seconds = 0.0
-        self.steps = 0
+        self.batches = 0
+        """Trained or scored by this process: grows as long as it gets on."""
         lane_count, valid = len(lanes), len(samples.scoring["valid"])
         self._loss: list[np.ndarray] = []
         self._confusion: list[np.ndarray] = []
@@ -86,7 +87,7 @@ class Group:
         order = self._epoch_order()
         last = min(self.position + self.batch_size, order.shape[1])
         self.learner.train(order[:, self.position : last], self.epoch + 1, self.position)
-        self.steps += 1
+        self.batches += 1
         self.position = last
         if last == order.shape[1]:
             self.epoch, self.position, self._order = self.epoch + 1, 0, None
@@ -122,10 +123,11 @@ class Group:
 
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
         """Logits [lanes, N, outputs]; every batch but the last has the same size."""
-        parts = [
-            self.learner.score(torch.from_numpy(rows[start : start + self.scoring_batch]).to(self.device))
-            for start in range(0, len(rows), self.scoring_batch)
-        ]
+        parts = []
+        for start in range(0, len(rows), self.scoring_batch):
+            batch = torch.from_numpy(rows[start : start + self.scoring_batch]).to(self.device)
+            parts.append(self.learner.score(batch))
+            self.batches += 1
         return torch.cat(parts, dim=1)
 
     def _select(self, valid_logits: np.ndarray) -> None:

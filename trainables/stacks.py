@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 from orchestrator.store.schema import Configuration
-from trainables.bundle import stored_recipe
 from trainables.recipe import most_bundles
+from trainables.stored_recipes import stored_recipe
 from trainables.work import Work
 from trainables.workbench import Workbench
 

@@ -16,9 +16,11 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.open import open_storage
-from trainables.bundle import BundleRun, SupersededError, note_failure
+from trainables.bundle import BundleRun, SupersededError, kind_of
+from trainables.failures import Kind, note_failure
 from trainables.places import Places
 from trainables.recipe import device_name
+from trainables.watchdog import Watchdog
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
 
@@ -72,10 +74,16 @@ class StopFlag:
 
 
 class BundleTrial(Trainable):
-    """Trains its bundles in steps of about a second. Every failure is kept in the study; none reaches Ray."""
+    """Trains its bundles in steps of about a second. Every failure is kept in the study; none reaches Ray.
+
+    Where training hangs, the process ends: Ray sees it die, the study says why.
+    """
 
     outcome: str
+    kind: Kind | None
+    """Of a failure."""
     run: BundleRun | None
+    watchdog: Watchdog | None
 
     def setup(self, config: dict[str, Any]) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -91,7 +99,13 @@ class BundleTrial(Trainable):
         if self.run is not None and self.outcome == "":
             self._advance(self.run)
         epochs = self.run.epochs_trained if self.run is not None else 0
-        return {"done": self.outcome != "", "outcome": self.outcome, "epochs_total": epochs, "bundle": self.bundle}
+        return {
+            "done": self.outcome != "",
+            "outcome": self.outcome,
+            "failure": str(self.kind or ""),
+            "epochs_total": epochs,
+            "bundle": self.bundle,
+        }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: a bundle's checkpoints lie in the study."""
@@ -109,7 +123,9 @@ class BundleTrial(Trainable):
         self.flag = config["flag"]
         self.bundle = str(self.assignment.works[0].key)
         self.run = None
+        self.watchdog = None
         self.outcome = ""
+        self.kind = None
 
     def _open(self) -> None:
         """Take the leases as the first act; bundles that somebody else holds or finished are left out."""
@@ -126,13 +142,14 @@ class BundleTrial(Trainable):
         try:
             with kept_alive(leases):
                 self.run = BundleRun(bench, works, leases, self.assignment.layer)
+            self.watchdog = Watchdog(self._steps, self.run.hang)
         except SupersededError:
             self.outcome = "superseded"
         except Exception as error:
-            self.outcome = "failed"
+            self.outcome, self.kind = "failed", kind_of(error)
             for work, lease in held:
                 with contextlib.suppress(OrchError):
-                    note_failure(bench.storage, work.key, error, "exception", work.repeats)
+                    note_failure(bench.storage, work.key, error, self.kind, work.repeats, lease=lease.number)
                     lease.release({}, work.epochs)
 
     def _advance(self, run: BundleRun) -> None:
@@ -141,15 +158,17 @@ class BundleTrial(Trainable):
                 run.stop()
                 self.outcome = "stopped"
                 return
-            with kept_alive(run.leases):
+            watched = self.watchdog.watching() if self.watchdog else contextlib.nullcontext()
+            with kept_alive(run.leases), watched:
                 if run.advance(REPORT_EVERY_S):
                     self.outcome = "finished"
         except SupersededError:
             self.outcome = "superseded"
         except Exception as error:
-            self.outcome = "failed"
-            with contextlib.suppress(OrchError):
-                run.fail(error, "memory" if isinstance(error, MemoryError) else "exception")
+            self.outcome, self.kind = "failed", run.fail(error)
+
+    def _steps(self) -> int:
+        return self.run.steps if self.run is not None else 0
 
 
 def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, chunk: int) -> None:

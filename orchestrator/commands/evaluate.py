@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
+
+if TYPE_CHECKING:
+    from orchestrator.studies import Study
 
 LINE_EVERY_S = 10.0
 
@@ -26,6 +30,13 @@ LINE_EVERY_S = 10.0
 @click.option("--class", "at_class", metavar="NAME", help="Class of the operating point (binary: the positive one).")
 @click.option("--by", "columns", metavar="COLUMN", multiple=True, help="Scores per value of another column (site …).")
 @click.option("--views/--no-views", default=True, help="Also predict the 8 flips and rotations (secondary estimates).")
+@click.option(
+    "--nested",
+    "folds",
+    metavar="K",
+    type=click.IntRange(min=2),
+    help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated.",
+)
 @click.option(
     "--keep",
     metavar="GB",
@@ -54,7 +65,10 @@ LINE_EVERY_S = 10.0
 @click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
 @studies_option
 @json_option
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
+    /,
     study: str,
     configuration: str | None,
     partition: str | None,
@@ -62,6 +76,7 @@ def evaluate(
     at_class: str | None,
     columns: tuple[str, ...],
     views: bool,
+    folds: int | None,
     keep: float,
     data: Path | None,
     group_by: str | None,
@@ -84,10 +99,15 @@ def evaluate(
       orch evaluate neuroblastoma
       orch evaluate neuroblastoma --at specificity=0.95 --by site
       orch evaluate neuroblastoma --data other_hospital/labels.csv
+      orch evaluate neuroblastoma --nested 5
     """
     from orchestrator.studies import open_study, studies_folder
 
     found = open_study(studies_folder(studies), study)
+    if folds is not None:
+        _check_nested(ctx)
+        _nested(found, folds, partition, data_root, weights, cache, as_json)
+        return
 
     from orchestrator.evaluation.external import External
     from orchestrator.evaluation.plan import EvaluationOptions
@@ -117,15 +137,57 @@ def evaluate(
         weights=weights,
         external=External(data, read) if data else None,
     )
-    record = run(found, options, cache or default_cache(), _say, _Lines())
+    record = run(found, options, cache or default_cache(), say, Lines())
     click.echo(record.model_dump_json(indent=2) if as_json else as_text(record))
 
 
-def _say(text: str) -> None:
+_NOT_NESTED = {
+    "configuration": "--configuration",
+    "points": "--at",
+    "at_class": "--class",
+    "columns": "--by",
+    "views": "--views",
+    "keep": "--keep",
+    "data": "--data",
+    "group_by": "--group-by",
+    "file_column": "--file-column",
+    "label_column": "--label-column",
+    "group_column": "--group-column",
+}
+
+
+def _check_nested(ctx: click.Context) -> None:
+    typed = click.core.ParameterSource.COMMANDLINE
+    given = [name for key, name in _NOT_NESTED.items() if ctx.get_parameter_source(key) is typed]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: not with --nested, whose folds select and test by themselves")
+
+
+def _nested(
+    study: Study,
+    folds: int,
+    partition: str | None,
+    data_root: Path | None,
+    weights: str | None,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    from orchestrator.evaluation.nested import evaluate_nested
+    from orchestrator.evaluation.nested_plan import NestedOptions
+    from orchestrator.evaluation.nested_text import nested_text
+    from trainables.places import default_cache
+
+    options = NestedOptions(folds, partition, data_root, weights)
+    record = evaluate_nested(study, options, cache or default_cache(), say, Lines())
+    click.echo(record.model_dump_json(indent=2) if as_json else nested_text(record))
+
+
+def say(text: str) -> None:
+    """To stderr: stdout is for data."""
     click.echo(text, err=True)
 
 
-class _Lines:
+class Lines:
     """How far something is, at most every few seconds."""
 
     def __init__(self) -> None:
@@ -134,4 +196,4 @@ class _Lines:
     def __call__(self, act: str, done: int, total: int) -> None:
         if time.monotonic() - self.told_at >= LINE_EVERY_S:
             self.told_at = time.monotonic()
-            _say(f"{done}/{total} {act}")
+            say(f"{done}/{total} {act}")

@@ -8,22 +8,27 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dashboards.sample_images import Shown
     from orchestrator.studies import Study
 
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--watch", "watches", is_flag=True, help="Show what is going on, every second, until Ctrl-C.")
+@click.option("--with-names", is_flag=True, help="Name files and groups in causes of failures.")
 @studies_option
 @json_option
-def status(study: str, watches: bool, studies: str | None, as_json: bool) -> None:
+def status(study: str, watches: bool, with_names: bool, studies: str | None, as_json: bool) -> None:
     """Where every configuration of STUDY stands: repeats done, running, failed, waiting.
 
     \b
@@ -43,7 +48,33 @@ def status(study: str, watches: bool, studies: str | None, as_json: bool) -> Non
         watch(found)
         return
     report = status_report(found)
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    text, data = report.as_text(), report.as_json()
+    if not with_names:
+        text, data = unnamed(found, text, data)
+    click.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A report whose causes of failures name no file and no group of the study."""
+    lines = text.split("\n")
+    failed = [line for line in lines if line.startswith("Failed")]
+    if not failed:
+        return text, data
+    from dashboards.names import without_names_of
+
+    replaced = without_names_of(study.storage, failed)
+
+    def within(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: within(inner, name) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [within(inner, key) for inner in value]
+        return replaced(value) if key == "cause" and isinstance(value, str) else value
+
+    shown = [replaced(line) if line.startswith("Failed") else line for line in lines]
+    if shown != lines:
+        shown.append(f"Names of files and groups are left out; with them: orch status {study.name} --with-names")
+    return "\n".join(shown), within(data)
 
 
 @click.command()
@@ -85,6 +116,14 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 @click.option("--live", is_flag=True, help="Serve the page, and keep it up to date while others search.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of --live (default: a free one).")
 @click.option("--host", metavar="ADDRESS", help="Of --live (default: this machine alone; others need a token).")
+@click.option("--with-images", is_flag=True, help="Show small images: samples, and mistakes on the test split.")
+@click.option("--with-names", is_flag=True, help="Name files and groups, which may name patients.")
+@click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the images of --with-images lie now (default: where they lay when the study was made).",
+)
 @studies_option
 def dashboard(
     names: tuple[str, ...],
@@ -94,13 +133,19 @@ def dashboard(
     live: bool,
     port: int | None,
     host: str | None,
+    with_images: bool,
+    with_names: bool,
+    data_root: Path | None,
     studies: str | None,
 ) -> None:
     """Write STUDY's page: one HTML file that needs no network and no server. Or serve it live.
 
+    The page holds no images, and numbers in place of the names of files and groups, unless they are asked for.
+
     
     Examples:
       orch dashboard neuroblastoma --open
+      orch dashboard neuroblastoma --with-images
       orch dashboard neuroblastoma --live --open
       orch dashboard neuroblastoma hep2 --compare --output both.html
     """
@@ -114,6 +159,10 @@ def dashboard(
         raise click.UsageError("--port and --host go with --live")
     if live and output is not None:
         raise click.UsageError("--output and --live exclude each other: a live page is served, not written")
+    if (with_images or with_names) and (live or compares):
+        raise click.UsageError("--with-images and --with-names go with the written page of one study")
+    if data_root is not None and not with_images:
+        raise click.UsageError("--data-root goes with --with-images")
     folder = studies_folder(studies)
     found = [open_study(folder, name) for name in names]
     if live:
@@ -123,7 +172,7 @@ def dashboard(
     if compares:
         write_comparison(found, page)
     else:
-        write_dashboard(found[0], page)
+        write_dashboard(found[0], page, shown(found[0], with_images, with_names, data_root))
     click.echo(str(page))
     if opens:
         webbrowser.open(page.resolve().as_uri())
@@ -164,15 +213,40 @@ def live_page(study: Study) -> str:
     return render(study.storage, now=now())
 
 
-def write_dashboard(study: Study, page: Path) -> None:
-    """Compact the histories and write the page atomically."""
+def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | None) -> Shown:
+    """What the study's page may show. Raises InputError where `data_root` is no folder."""
+    from dashboards.sample_images import Shown
+    from orchestrator.export.pseudonyms import pseudonyms
+    from orchestrator.store.errors import InputError
+    from trainables.data.decode import content_hash, read_rgb
+    from trainables.data.options import DatasetOptions
+
+    if data_root is not None and not data_root.is_dir():
+        raise InputError(
+            f"--data-root {data_root}: expected the folder of the study's images, found no folder",
+            f"Name the folder that holds them: orch dashboard {study.name} --with-images --data-root DIR",
+        )
+
+    def read(path: Path, content: str) -> NDArray[np.uint8]:
+        pixels = read_rgb(path, DatasetOptions().max_pixels)
+        if content and content_hash(pixels) != content:
+            raise ValueError("another image than the one that was searched")
+        return pixels
+
+    root = data_root or (Path(study.record.data_source) if study.record.data_source else None)
+    return Shown(images=with_images, names=with_names, root=root, read=read, numbers=pseudonyms)
+
+
+def write_dashboard(study: Study, page: Path, shown: Shown | None = None) -> None:
+    """Compact the histories and write the page atomically; without images and names unless `shown` says so."""
     from dashboards.page import render
+    from dashboards.sample_images import Shown
     from orchestrator.histories import compact
     from orchestrator.store.storage import LocalStorage
     from orchestrator.studies import now
 
     compact(study.storage)
-    content = render(study.storage, now=now())
+    content = render(study.storage, now=now(), shown=shown or Shown())
     LocalStorage(page.parent).replace(page.name, content.encode())
 
 

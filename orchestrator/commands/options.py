@@ -43,6 +43,30 @@ studies_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
+def while_it_runs(command: Command) -> Command:
+    """Options of what trains: `search` and `resume` share them."""
+    decorators = [
+        click.option("--address", metavar="HOST:PORT", help="A running Ray cluster to join."),
+        click.option(
+            "--grace",
+            metavar="SECONDS",
+            type=click.FloatRange(min=1),
+            default=30,
+            show_default=True,
+            help="The process ends within this time after SIGTERM or SIGINT.",
+        ),
+        click.option(
+            "--cache-gb",
+            metavar="N",
+            type=click.FloatRange(min=0, min_open=True),
+            help="What images and features in the cache may take; what no search uses is deleted, the oldest first.",
+        ),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
 def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of bundled studies and of those on disk."""
     from orchestrator.studies import studies_folder, studies_in

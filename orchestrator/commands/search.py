@@ -17,6 +17,7 @@ from orchestrator.commands.options import (
     search_options,
     studies_option,
     what_to_search,
+    while_it_runs,
 )
 
 if TYPE_CHECKING:
@@ -24,13 +25,35 @@ if TYPE_CHECKING:
     from orchestrator.search import Search
 
 
+ALL_DONE = "Everything asked for is already trained; nothing is left to do."
+NONE_FAILED = "Nothing that is still owed has failed. Go on with the rest without --failed."
+
+
 @click.command()
 @what_to_search
-@click.option("--address", metavar="HOST:PORT", help="A running Ray cluster to join.")
+@while_it_runs
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what it would take, as `orch plan` does.")
+@click.option(
+    "--keep",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="At the end keep the trained weights of the N best configurations in the study, up to 1 GB.",
+)
 @json_option
 @click.pass_context
-def search(ctx: click.Context, /, address: str | None, only_plan: bool, as_json: bool, **given: Any) -> None:
+def search(
+    ctx: click.Context,
+    /,
+    address: str | None,
+    grace: float,
+    cache_gb: float | None,
+    only_plan: bool,
+    keep: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Train every configuration of STUDY's grid for each BACKBONE, every one with several repeats.
 
     STUDY is a bundled study (see `orch spaces list`), a TOML file, or a new name together with --data. Without --data a
@@ -50,7 +73,11 @@ def search(ctx: click.Context, /, address: str | None, only_plan: bool, as_json:
     if only_plan:
         _plan(options, display, as_json)
         return
-    ctx.exit(_run(resolve_search(options, display), display, address, as_json))
+    found = resolve_search(options, display)
+    status = _run(found, display, as_json, address, grace, cache_gb)
+    if keep and status in (0, 1):
+        _keep(found, keep)
+    ctx.exit(status)
 
 
 @click.command()
@@ -58,7 +85,8 @@ def search(ctx: click.Context, /, address: str | None, only_plan: bool, as_json:
 @click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the weights lie on this machine.")
 @click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
-@click.option("--address", metavar="HOST:PORT", help="A running Ray cluster to join.")
+@while_it_runs
+@click.option("--failed", is_flag=True, help="Only what has failed before.")
 @studies_option
 @json_option
 @click.pass_context
@@ -70,14 +98,18 @@ def resume(
     weights: str | None,
     cache: Path | None,
     address: str | None,
+    grace: float,
+    cache_gb: float | None,
+    failed: bool,
     studies: str | None,
     as_json: bool,
 ) -> None:
     """Go on with everything that any search of STUDY asked for and nobody has finished.
 
     \b
-    Example:
+    Examples:
       orch resume neuroblastoma
+      orch resume neuroblastoma --failed
     """
     from orchestrator.progress import Display
     from orchestrator.search import reopen_search
@@ -86,8 +118,9 @@ def resume(
 
     display = Display()
     found = open_study(studies_folder(studies), study)
-    reopened = reopen_search(found, data_root, weights, cache or default_cache(), display)
-    ctx.exit(_run(reopened, display, address, as_json))
+    reopened = reopen_search(found, data_root, weights, cache or default_cache(), display, only_failed=failed)
+    done = NONE_FAILED if failed else ALL_DONE
+    ctx.exit(_run(reopened, display, as_json, address, grace, cache_gb, done))
 
 
 @click.command()
@@ -116,7 +149,15 @@ def _plan(options: Any, display: Display, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
 
 
-def _run(search: Search, display: Display, address: str | None, as_json: bool) -> int:
+def _run(
+    search: Search,
+    display: Display,
+    as_json: bool,
+    address: str | None,
+    grace_s: float,
+    cache_gb: float | None,
+    done: str = ALL_DONE,
+) -> int:
     """Train what is owed, write the page, say what was found and what to do next."""
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
@@ -129,13 +170,22 @@ def _run(search: Search, display: Display, address: str | None, as_json: bool) -
 
     status = 0
     if search.work:
-        status = run(search, display, address, rewrite)
+        status = run(search, display, address, rewrite, grace_s, None if cache_gb is None else cache_gb * 1e9)
     else:
-        display.say("Everything asked for is already trained; nothing is left to do.")
+        display.say(done)
     rewrite()
     report = closing_report(search, page, status)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
     return status
+
+
+def _keep(search: Search, count: int) -> None:
+    """Keep the weights of the best configurations; what it says is no data."""
+    from orchestrator.commands.evaluate import Lines, say
+    from orchestrator.evaluation.keeping import keep_best
+
+    places = search.places
+    keep_best(search.study, count, places.cache, say, Lines(), places.data_root)
 
 
 def _typed() -> str:

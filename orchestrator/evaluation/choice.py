@@ -46,7 +46,7 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     Raises InputError where nothing can be evaluated yet.
     """
     study = summary.study.name
-    there = _on_partition(summary, partition)
+    there = on_partition(summary, partition)
     if configuration is not None:
         return _named(summary, there, configuration)
     ranked = [entry for entry in there if entry.rank is not None]
@@ -113,7 +113,8 @@ def subgroup_column(images: pd.DataFrame, column: str) -> str:
     return f"{USER_PREFIX}{found[0]}"
 
 
-def _on_partition(summary: Summary, partition: str | None) -> list[ConfigurationSummary]:
+def on_partition(summary: Summary, partition: str | None) -> list[ConfigurationSummary]:
+    """The configurations on one partition: the named one (the beginning of its id), else the study's own."""
     there = sorted({entry.partition for entry in summary.configurations})
     if partition is not None:
         found = [name for name in there if name.startswith(partition)]

@@ -59,6 +59,17 @@ def estimates(test: Scored, valid: Scored, classes: tuple[str, ...], seed: int) 
     return tuple(found)
 
 
+def nested_estimates(name: str, test: Scored, classes: tuple[str, ...], seed: int) -> tuple[Estimate, ...]:
+    """Of images that several outer folds tested: single models, then their ensemble. None is primary, and none has a
+    temperature, since the folds have no valid images in common."""
+    single = test.units()
+    found = [_estimate(name, single, classes, seed, ())]
+    if len(test.logits) > 1:
+        together = "nested: ensemble of the repeats of what each outer fold selected"
+        found.append(_estimate(together, single.ensemble(), classes, seed, (), ensemble=True))
+    return tuple(found)
+
+
 def operating_point(wanted: Wanted, test: Scored, valid: Scored, classes: tuple[str, ...]) -> OperatingPoint:
     """Thresholds of each single model from the valid images, and what they give on the test images."""
     number = classes.index(wanted.name)

@@ -28,7 +28,8 @@ _MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 def as_text(record: EvaluationRecord) -> str:
     """What a reader needs to judge the numbers; the record has all of them."""
-    parts = [_heading(record), _primary(record), _secondary(record)]
+    others = [estimate for estimate in record.estimates if not estimate.is_primary]
+    parts = [_heading(record), _primary(record), secondary_lines(others)]
     parts += [_point(point) for point in record.operating_points]
     parts += [_subgroup(part) for part in record.subgroups]
     parts.append([f"Predictions: {record.predictions}. Test images {record.looked_at}."])
@@ -55,33 +56,34 @@ def _primary(record: EvaluationRecord) -> list[str]:
     lines = [
         f"Primary estimate: {primary.name}",
         "± is the standard deviation over repeats (retraining), [ ] the 95 % interval over groups.",
-        *_level(primary.image),
+        *level_lines(primary.image),
     ]
     if primary.group is None:
         return [*lines, "", f"Per group: none, {primary.no_group}."]
-    return [*lines, *_level(primary.group)]
+    return [*lines, *level_lines(primary.group)]
 
 
-def _level(level: Level) -> list[str]:
+def level_lines(level: Level) -> list[str]:
+    """All metrics of one level, with the reasons for what is missing."""
     lines = ["", f"Per {level.unit} ({level.count})"]
     notes: dict[str, str] = {}
-    lines += _rows([[_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
+    lines += table_lines([[_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
     for metrics in _CLASS_TABLES:
         rows = [["class", "images" if level.unit == "image" else "groups", *(_name(name) for name in metrics)]]
         for entry in level.classes:
             count = f"{entry.images} in {entry.groups}" if level.unit == "image" else str(entry.groups)
             rows.append([entry.name, count, *(_cell(entry.scores[name], notes) for name in metrics)])
-        lines += ["", *_rows(rows)]
+        lines += ["", *table_lines(rows)]
     return [*lines, *_noted(notes)]
 
 
-def _secondary(record: EvaluationRecord) -> list[str]:
-    others = [estimate for estimate in record.estimates if not estimate.is_primary]
+def secondary_lines(others: Sequence[Estimate]) -> list[str]:
+    """A table of estimates that do not count as the result."""
     if not others:
         return []
     notes: dict[str, str] = {}
     rows = [["", *(_name(name) for name in _BRIEF)], *(_brief(estimate, notes) for estimate in others)]
-    return ["Secondary estimates, per image", *_rows(rows), *_noted(notes)]
+    return ["Secondary estimates, per image", *table_lines(rows), *_noted(notes)]
 
 
 def _brief(estimate: Estimate, notes: dict[str, str]) -> list[str]:
@@ -101,7 +103,7 @@ def _subgroup(part: Subgroup) -> list[str]:
 
 def _table(scores: Mapping[str, Score]) -> list[str]:
     notes: dict[str, str] = {}
-    return [*_rows([[_name(name), *_cells(score, notes)] for name, score in scores.items()]), *_noted(notes)]
+    return [*table_lines([[_name(name), *_cells(score, notes)] for name, score in scores.items()]), *_noted(notes)]
 
 
 def _name(name: str) -> str:
@@ -146,7 +148,8 @@ def _noted(notes: Mapping[str, str]) -> list[str]:
     return [f"  ({mark}) {reason}" for reason, mark in notes.items()]
 
 
-def _rows(rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns padded to one width, indented."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

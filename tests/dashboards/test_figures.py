@@ -324,7 +324,7 @@ def test_provenance_names_no_file_and_no_group(tmp_path: Path) -> None:
     assert found.images.loc["differentiated"].tolist() == [210, 45, 45]
     assert found.groups == {"train": 42, "valid": 9, "test": 9}
     assert found.partitions == (("p0a1b2c3", "stratified", "0"),)
-    assert found.hardware == (("a processor", 2, 24, "0.02"),)
+    assert found.hardware == (("a processor", 2, 24, "58 s"),)
     assert dict(found.settings)["lr"] == "1e-3, 1e-2"
     html = provenance.provenance_html(found, summary)
     assert study.command in html
@@ -377,6 +377,10 @@ def test_long_rows_of_numbers_keep_their_digits(values: list[float]) -> None:
             assert other is None
         else:
             assert other == pytest.approx(value, abs=5.01e-5, rel=1e-4)
+
+
+def test_rows_of_vanishing_numbers_become_zero() -> None:
+    assert decode(encode([np.array([0.0] * 11 + [1.4e-306])])) == [[0.0] * 12]
 
 
 def test_rows_of_counts_are_exact_and_equal_rows_are_kept_once() -> None:

@@ -20,6 +20,7 @@ from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import LocalStorage
 from trainables import attempts, bundle
 from trainables.bundle import BundleRun, SupersededError
+from trainables.failures import Kind
 from trainables.group import Group
 from trainables.learners import HeadLearner
 from trainables.metrics import selected_epoch
@@ -382,9 +383,9 @@ def test_one_repeat_that_does_not_fit_is_a_failure(study: TinyStudy, monkeypatch
     run = study.start(c, REPEATS, 2)
     with pytest.raises(MemoryError) as raised:
         run.advance(60.0)
-    run.fail(raised.value, "memory")
+    assert run.fail(raised.value) is Kind.MEMORY
     failures = [name for name in study.storage.list(study.key(c).folder) if name.startswith("failure-")]
-    assert len(failures) == 3
+    assert len(failures) == 2
     lease = current_lease(study.storage, study.key(c))
     assert lease is not None
     assert lease.is_released

@@ -367,7 +367,7 @@ def test_reasons_stand_once_below_their_table(desk: Desk) -> None:
 
 
 def test_a_diverged_repeat_counts_untrained_and_is_named(tmp_path: Path) -> None:
-    settings = ({"lr": 1e30, "non_linearities": 1},)
+    settings: tuple[dict[str, object], ...] = ({"lr": 1e30, "non_linearities": 1},)
     study, tiny, configurations = make_trained_study(tmp_path, repeats=2, settings=settings)
     record = Desk(study, tiny, configurations).evaluate(views=False)
     assert record.diverged == (0, 1)

@@ -1,0 +1,79 @@
+"""What the study cost so far, in the words of the page: hours, kWh, CO₂ equivalent and where the numbers come from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from dashboards.choice import Source
+from orchestrator.energy.cost import Cost, DeviceCost, cost_of
+from orchestrator.energy.grid import intensity_of
+from orchestrator.energy.hours import BundleHours, bundle_hours
+from orchestrator.energy.meters import readings
+from orchestrator.energy.ratings import rating_of
+
+
+def cost_so_far(source: Source) -> Cost:
+    """Of the study's own records, at the world's average electricity: `orchestrator.energy.cost.cost_of`.
+
+    Where no meter ran, all hours are rated; then only they are read, and `passes` stays empty. That takes a quarter of
+    the time, which a page of ten thousand repeats needs.
+    """
+    intensity = intensity_of(None, None)
+    if readings(source.storage):
+        return cost_of(source.storage, intensity)
+    bundles = bundle_hours(source.storage)
+    by_device: dict[tuple[str, str], list[BundleHours]] = defaultdict(list)
+    for bundle in bundles:
+        by_device[bundle.kind, bundle.device].append(bundle)
+    devices = []
+    for (kind, device), here in sorted(by_device.items()):
+        hours = sum(bundle.device_seconds for bundle in here) / 3600
+        devices.append(DeviceCost(kind, device, len(here), hours, rating_of(device, kind), hours))
+    return Cost(bundles, tuple(devices), 0.0, (), (), intensity, ())
+
+
+def energy_sentence(cost: Cost) -> str:
+    """For the head of the page's progress; "" where nothing was trained yet."""
+    if not cost.bundles:
+        return ""
+    return (
+        f"Energy so far: about {_energy(cost.kwh)} ({_how(cost)}), {_mass(cost.kg)} CO₂e at the world’s average "
+        "electricity."
+    )
+
+
+def energy_facts(cost: Cost, study: str) -> list[tuple[str, str]]:
+    """Rows for the page's provenance: hours by device, energy by source, CO₂ equivalent; [] before any training."""
+    if not cost.bundles:
+        return []
+    rows = []
+    if cost.gpu_hours:
+        rows.append(("GPU hours", f"{cost.gpu_hours:,.2f}"))
+    if cost.core_hours:
+        rows.append(("Processor core hours", f"{cost.core_hours:,.2f}"))
+    if cost.meters:
+        rows.append(("Energy measured", f"{_energy(cost.measured_kwh)}, {', '.join(cost.meters)}; the whole machine"))
+    for device in cost.devices:
+        if device.rated_hours > 0:
+            unit = "GPU" if device.kind == "cuda" else "core"
+            rated = f"{device.rating.watts:g} W per {unit} × {device.rated_hours:,.2f} h"
+            named = f", {device.device}" if device.device else ""
+            rows.append((f"Energy rated{named}", f"{_energy(device.rated_kwh)}: {rated} ({device.rating.source})"))
+    rows.append(("Energy", _energy(cost.kwh)))
+    rows.append(("CO₂ equivalent", f"{_mass(cost.kg)} at {cost.intensity.as_text()}"))
+    rows.append(("For another place", f"orch cost {study} --country DE"))
+    return rows
+
+
+def _how(cost: Cost) -> str:
+    if not cost.meters:
+        return "rated power × time, not measured"
+    return "measured" if cost.rated_kwh < 0.005 * cost.kwh else "partly measured, the rest rated power × time"
+
+
+def _energy(kwh: float) -> str:
+    return f"{kwh:,.4g} kWh" if kwh >= 0.01 or not kwh else f"{kwh * 1000:.3g} Wh"
+
+
+def _mass(kg: float) -> str:
+    return f"{kg:,.4g} kg" if kg >= 0.01 or not kg else f"{kg * 1000:.3g} g"

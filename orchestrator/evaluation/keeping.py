@@ -1,0 +1,93 @@
+"""Weights of the best configurations kept in the study, so that an evaluation or an export need not train again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from orchestrator.asked import find_weights
+from orchestrator.names import describe_configuration
+from orchestrator.preparation import reopen
+from orchestrator.studies import Study
+from orchestrator.summary import ConfigurationSummary, summarise
+from trainables.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
+from trainables.places import Places
+from trainables.trained import keep_trained, results, trained
+from trainables.workbench import Workbench
+
+Show = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """configurations: ids whose weights the study holds now, of those that were wanted, best first. bytes: of them."""
+
+    configurations: tuple[str, ...]
+    bytes: int
+
+
+def keep_best(
+    study: Study,
+    count: int,
+    cache: Path,
+    show: Show,
+    progress: Progress,
+    data_root: Path | None = None,
+    weights: str | None = None,
+    budget_bytes: int = DEFAULT_BUDGET_BYTES,
+) -> Kept:
+    """Keep the selected epoch's weights of every repeat of the `count` best configurations, within the budget.
+
+    The best are those of the study's own partition by the mean over all repeats asked. What is kept already is not
+    trained again; a configuration that no longer fits, and everything after it, is not kept, and `show` hears of it.
+    progress(act, done, total) counts epochs that are trained again. Raises InputError where images, features or weights
+    of the backbone that this needs are not here.
+    """
+    summary = summarise(study.storage)
+    partition = summary.study.partition
+    ranked = [e for e in summary.configurations if e.partition == partition and e.rank is not None]
+    wanted = ranked[:count]
+    if not wanted:
+        show("No configuration has all its repeats yet: no weights are kept.")
+        return Kept((), 0)
+    root = reopen(study, data_root, cache).data_root
+    places = find_weights([entry.configuration for entry in wanted], summary.requests, weights)
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    known = tuple(sorted(places.items()))
+    bench = Workbench(study.storage, Places(root.resolve(), cache.resolve(), "hub", known), device)
+    order = [entry.id for entry in ranked]
+    for entry in wanted:
+        _keep(bench, entry, progress)
+        dropped = retain(study.storage, partition, order, budget_bytes)
+        if any(kept.key.configuration == entry.id for kept in dropped):
+            show(
+                f"Weights of {describe_configuration(entry.configuration)} ({entry.id}) do not fit in "
+                f"{budget_bytes / 1e9:g} GB beside the better ones: they and those after it are not kept."
+            )
+            break
+    ids = {entry.id for entry in wanted}
+    there = [kept for kept in in_partition(study.storage, partition) if kept.key.configuration in ids]
+    held = {kept.key.configuration for kept in there}
+    found = Kept(tuple(name for name in order if name in held), sum(kept.bytes for kept in there))
+    configurations = f"{len(found.configurations)} best configuration{'' if len(found.configurations) == 1 else 's'}"
+    show(f"Kept in the study: weights of the {configurations}, {found.bytes / 1e6:.1f} MB.")
+    return found
+
+
+def _keep(bench: Workbench, entry: ConfigurationSummary, progress: Progress) -> None:
+    finals = results(bench.storage, entry.partition, entry.id, entry.with_result)
+    models = trained(
+        bench,
+        entry.partition,
+        entry.id,
+        entry.with_result,
+        None,
+        lambda done, total: progress("epochs trained again", done, total),
+    )
+    for repeat, model in models.items():
+        keep_trained(bench, entry.partition, entry.id, [model], int(finals[repeat].meta["epochs"]))

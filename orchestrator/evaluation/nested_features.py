@@ -1,0 +1,101 @@
+"""Pooled features of images in any split: those of a study's cache, and for the rest a pass that leaves nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from orchestrator.store.schema import Configuration
+from trainables.features import StoredInputs, compute_chunk, feature_store
+from trainables.pixels import ViewReader, pixel_store, write_pixels
+from trainables.samples import Samples
+from trainables.workbench import Frozen, Workbench
+
+View = tuple[str, int]
+"""(file, view number)"""
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """features: float32 [rows, D] on the device; place: the row of each view."""
+
+    features: torch.Tensor
+    place: Mapping[View, int]
+    layer: str
+
+    def of(self, views: Iterable[View]) -> torch.Tensor:
+        """float32 [len(views), D], in their order."""
+        rows = torch.tensor([self.place[view] for view in views], dtype=torch.int64, device=self.features.device)
+        return self.features.index_select(0, rows)
+
+
+def views_of(samples: Samples) -> list[View]:
+    """Every row of the samples."""
+    files = samples.images["file"].tolist()
+    return [(files[image], int(view)) for image, view in samples.views.tolist()]
+
+
+def frozen_part(configuration: Configuration) -> str:
+    """Equal for configurations that read the same features of the same samples: all but head and training count."""
+    head = {
+        "non_linearities": 0,
+        "negative_slope": 0.0,
+        "dropout": 0.0,
+        "lr": 1.0,
+        "batch_size": 1,
+        "optimiser": "sgd",
+        "momentum": 0.0,
+        "beta1": 0.0,
+        "beta2": 0.0,
+        "weight_decay": 0.0,
+        "selection": "loss",
+    }
+    return configuration.model_copy(update=head).id
+
+
+def feature_table(
+    bench: Workbench, configuration: Configuration, partition: str, manifest: pd.DataFrame, needed: Iterable[View]
+) -> FeatureTable:
+    """Features of the views that the configuration (nothing unfrozen) has on the partition, and of those needed beside.
+
+    What the cache has is read from there, or computed into it. The others, test images among them, are computed with
+    the same network, standardisation and batch size and are not kept. Raises InputError where a file has changed.
+    """
+    material = bench.material(configuration, partition)
+    assert material.features is not None
+    place = {view: row for row, view in enumerate(views_of(material.samples))}
+    lacking = sorted(set(needed) - set(place))
+    if not lacking:
+        return FeatureTable(material.features, place, material.layer)
+    found = _computed(bench, bench.frozen_ready(configuration, partition, material.layer), manifest, lacking)
+    place |= {view: len(place) + row for row, view in enumerate(lacking)}
+    return FeatureTable(torch.cat([material.features, found]), place, material.layer)
+
+
+def _computed(bench: Workbench, frozen: Frozen, manifest: pd.DataFrame, views: list[View]) -> torch.Tensor:
+    """float32 [len(views), D]."""
+    configuration = frozen.configuration
+    files = list(dict.fromkeys(file for file, _ in views))
+    images = manifest.set_index("file", drop=False).loc[files].reset_index(drop=True)
+    index = {file: number for number, file in enumerate(files)}
+    rows = np.array([(index[file], view) for file, view in views], dtype=np.int32)
+    with tempfile.TemporaryDirectory(prefix="nested-", dir=bench.places.cache) as name:
+        folder = Path(name)
+        pixels = pixel_store(images, configuration, folder)
+        pixels.prepare()
+        for chunk in pixels.missing():
+            write_pixels(pixels, chunk, images, configuration, bench.places.data_root, threads=1)
+        reader = ViewReader(pixels, rows, configuration, frozen.mean, frozen.std, bench.device)
+        precision = configuration.precision
+        store = feature_store("views", folder, len(rows), frozen.shapes, precision, bench.device.type)
+        store.prepare()
+        prefix, _ = bench.whole(frozen)
+        for chunk in store.missing():
+            compute_chunk([store], chunk, prefix, reader, precision)
+        return StoredInputs(store, precision, bench.device).everything().clone()

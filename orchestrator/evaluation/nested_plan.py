@@ -1,0 +1,149 @@
+"""What a nested evaluation is going to train: candidates, outer folds, and the looks they are. Nothing is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from orchestrator.evaluation.choice import on_partition
+from orchestrator.evaluation.looks import short_hashes, test_set_of
+from orchestrator.evaluation.nested_folds import outer_folds
+from orchestrator.evaluation.nested_training import Candidate
+from orchestrator.evaluation.record import Look
+from orchestrator.names import describe_configuration
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Metric
+from orchestrator.studies import Study
+from orchestrator.summary import ConfigurationSummary, Summary, summarise
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition, splits
+
+NESTED = "nested: mean over the repeats of what each outer fold selected, single models, no test-time views"
+
+
+@dataclass(frozen=True)
+class NestedOptions:
+    """What `orch evaluate --nested` takes. folds: how many outer ones."""
+
+    folds: int
+    partition: str | None = None
+    data_root: Path | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class NestedPlan:
+    """All that follows from the study and the options. looks: one for each fold, described but not yet written."""
+
+    summary: Summary
+    manifest: pd.DataFrame
+    partition: Partition
+    candidates: tuple[Candidate, ...]
+    selection: Metric
+    folds: tuple[Partition, ...]
+    key: str
+    looks: tuple[Look, ...]
+    notes: tuple[str, ...]
+
+    def outer(self, number: int) -> pd.DataFrame:
+        """Rows of the manifest in outer fold `number` (from 0), with the class index as `truth`."""
+        index = {name: place for place, name in enumerate(self.summary.study.classes)}
+        rows = self.manifest[(splits(self.manifest, self.folds[number]) == "test").to_numpy()]
+        return rows.assign(truth=rows["label"].map(index)).reset_index(drop=True)
+
+    @property
+    def sealed(self) -> pd.DataFrame:
+        """Rows of the study's own test split."""
+        return self.manifest[(splits(self.manifest, self.partition) == "test").to_numpy()]
+
+
+def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
+    """Choose and check. Raises InputError for what cannot be nested."""
+    summary = summarise(study.storage)
+    entries, notes = _candidates(summary, options.partition)
+    name = entries[0].partition
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    partition = Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
+    folds = tuple(outer_folds(manifest, partition, options.folds, summary.study.seed))
+    candidates = tuple(Candidate(e.configuration, e.with_result, e.epochs) for e in entries)
+    asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
+    key = short_hash([name, [fold.id for fold in folds], asked])
+    made = NestedPlan(summary, manifest, partition, candidates, entries[0].configuration.selection, folds, key, (), ())
+    if len(made.sealed):
+        notes.append(
+            "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "
+            "The primary test estimate is that of orch evaluate without --nested, and stays what it is."
+        )
+    if any(c.configuration.standardisation == "train" for c in candidates):
+        notes.append(
+            "The features are the study's: standardised by the mean and standard deviation of its training images, "
+            "without their labels, some of which are in the outer folds."
+        )
+    notes.append("The folds' training images overlap, which the intervals do not count: they are rather too short.")
+    looks = tuple(_look(study, made, number) for number in range(len(folds)))
+    return NestedPlan(
+        summary, manifest, partition, candidates, made.selection, folds, key, looks, tuple(dict.fromkeys(notes))
+    )
+
+
+def _candidates(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:
+    """Ranked configurations that train a head alone and select by one metric, best first; and what is left out."""
+    study = summary.study.name
+    there = on_partition(summary, partition)
+    ranked = [entry for entry in there if entry.rank is not None]
+    if not ranked:
+        raise InputError(
+            f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
+            f"orch status {study} says what is missing; orch resume {study} trains it",
+        )
+    heads = [entry for entry in ranked if entry.configuration.unfrozen == 0]
+    if not heads:
+        raise InputError(
+            f"study {study!r}: every configuration unfreezes layers of its backbone; nested evaluation trains heads on "
+            "features alone",
+            f"orch search {study} BACKBONE --unfrozen 0",
+        )
+    metrics = sorted({entry.configuration.selection for entry in heads})
+    metric = metrics[0] if len(metrics) == 1 else summary.study.selection
+    found = [entry for entry in heads if entry.configuration.selection == metric]
+    if not found:
+        raise InputError(
+            f"configurations of study {study!r} select by {' and '.join(metrics)}: expected one metric to rank by",
+            f"orch table {study} lists them",
+        )
+    notes = []
+    if deep := len(ranked) - len(heads):
+        best = ranked[0].configuration
+        told = f" The best one, {describe_configuration(best)}, is among them." if best.unfrozen else ""
+        notes.append(
+            f"{deep} of {len(ranked)} configurations unfreeze layers and are left out: this tests the selection among "
+            f"heads on frozen features.{told}"
+        )
+    if others := len(heads) - len(found):
+        notes.append(f"{others} configurations select by another metric than {metric} and are left out.")
+    if unfinished := len(there) - len(ranked):
+        notes.append(f"{unfinished} of {len(there)} configurations lack repeats and are left out.")
+    return found, notes
+
+
+def _look(study: Study, plan: NestedPlan, number: int) -> Look:
+    contents = plan.outer(number)["content"]
+    test_set = test_set_of(contents)
+    return Look(
+        id=short_hash([test_set, plan.key, number]),
+        test_set=test_set,
+        study=study.name,
+        partition=plan.folds[number].id,
+        configuration="",
+        name=f"nested evaluation, outer fold {number + 1} of {len(plan.folds)}",
+        repeats=plan.candidates[0].repeats,
+        epochs=max(candidate.epochs for candidate in plan.candidates),
+        primary=NESTED,
+        time=datetime.now(UTC).isoformat(timespec="microseconds"),
+        images=short_hashes(contents),
+    )

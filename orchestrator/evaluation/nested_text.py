@@ -1,0 +1,57 @@
+"""A nested evaluation in words and tables, for a terminal."""
+
+from __future__ import annotations
+
+from orchestrator.evaluation.nested_record import NestedRecord
+from orchestrator.evaluation.text import level_lines, secondary_lines, table_lines
+
+
+def nested_text(record: NestedRecord) -> str:
+    """What a reader needs to judge the numbers; the record has all of them."""
+    parts = [_heading(record), _pooled(record), secondary_lines(record.estimates[1:]), _folds(record)]
+    parts.append([f"Predictions: {record.predictions}. This is no configuration's test: nothing here can be selected."])
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _heading(record: NestedRecord) -> list[str]:
+    lines = [
+        f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each the selection by "
+        f"{record.selection} among {_count(record.candidates, 'configuration')} is repeated without it",
+        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}), each tested once",
+    ]
+    if record.test_looks:
+        times = "once" if record.test_looks == 1 else f"{record.test_looks} times"
+        lines.append(f"The study's own test images: looked at {times}.")
+    if record.synthetic:
+        lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
+    return [*lines, *(f"Note: {note}" for note in record.notes)]
+
+
+def _pooled(record: NestedRecord) -> list[str]:
+    pooled = record.estimates[0]
+    lines = [
+        f"Pooled over the outer folds (not the primary test estimate), {pooled.name}",
+        "± is the standard deviation over repeats (retraining), [ ] the 95 % interval over groups.",
+        *level_lines(pooled.image),
+    ]
+    if pooled.group is None:
+        return [*lines, "", f"Per group: none, {pooled.no_group}."]
+    return [*lines, *level_lines(pooled.group)]
+
+
+def _folds(record: NestedRecord) -> list[str]:
+    rows = [["fold", "images", "groups", "selected", f"inner {record.selection}", "accuracy", "balanced accuracy"]]
+    for fold in record.folds:
+        inner = "none" if fold.inner is None else f"{fold.inner:.3f}"
+        scores = [f"{fold.accuracy:.3f}", f"{fold.balanced_accuracy:.3f}"]
+        rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores])
+    several = len({fold.configuration for fold in record.folds})
+    return [
+        f"Outer folds, which selected {_count(several, 'configuration')} in all. Inner scores were used to select, "
+        "hence optimistic.",
+        *table_lines(rows),
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

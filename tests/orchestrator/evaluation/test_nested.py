@@ -1,0 +1,323 @@
+"""Nested evaluation: its folds, what each fold sees, that a fold equals the product's own flow, looks and resuming."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from orchestrator.command_line import main
+from orchestrator.evaluation.looks import count_looks, short_hashes
+from orchestrator.evaluation.nested import evaluate_nested
+from orchestrator.evaluation.nested_features import feature_table, frozen_part, views_of
+from orchestrator.evaluation.nested_folds import outer_folds
+from orchestrator.evaluation.nested_plan import NestedOptions, make_nested_plan
+from orchestrator.evaluation.nested_record import FOLDER, NestedRecord, read_fold, read_nested
+from orchestrator.evaluation.nested_text import nested_text
+from orchestrator.evaluation.nested_training import Candidate, FoldTraining, Outcome, outer_views, samples_of
+from orchestrator.evaluation.plan import EvaluationOptions
+from orchestrator.evaluation.predictions import read_predictions
+from orchestrator.evaluation.record import predictions_of, read_evaluations
+from orchestrator.evaluation.run import evaluate
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import Request, RequestItem
+from orchestrator.store.storage import LocalStorage
+from orchestrator.studies import Study, open_study
+from orchestrator.summary import summarise
+from tests.tiny_study import TinyStudy
+from tests.trained_study import NAME, make_trained_study
+from trainables.data.partition import Partition
+from trainables.trained import results
+
+SETTINGS: tuple[dict[str, object], ...] = (
+    {},
+    {"lr": 0.0001},
+    {"lr": 0.01, "non_linearities": 1, "dropout": 0.2, "balance": "ngca"},
+)
+
+
+@dataclass
+class Desk:
+    study: Study
+    tiny: TinyStudy
+
+    def nested(self, folds: int = 3, **options: object) -> NestedRecord:
+        self.said: list[str] = []
+        self.told: list[tuple[str, int, int]] = []
+        asked = NestedOptions(folds, **options)  # type: ignore[arg-type]
+        return evaluate_nested(self.study, asked, self.tiny.cache, self.said.append, lambda *one: self.told.append(one))
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("nested")
+    make_trained_study(root, ("few", "many", "some"), repeats=2, epochs=2, settings=SETTINGS)
+    return root
+
+
+@pytest.fixture
+def desk(trained_once: Path, tmp_path: Path) -> Desk:
+    shutil.copytree(trained_once / "studies", tmp_path / "studies")
+    study = open_study(tmp_path / "studies", NAME)
+    made = trained_once / "made"
+    record = study.record
+    tiny = TinyStudy(
+        study.folder, made / "images", made / "cache", record.classes, record.partition, record.data_fingerprint
+    )
+    return Desk(study, tiny)
+
+
+def manifest_of(groups: dict[str, tuple[str, int]]) -> pd.DataFrame:
+    """Group → (label, images)."""
+    rows = [(f"{group}/{n}", label, group) for group, (label, count) in groups.items() for n in range(count)]
+    return pd.DataFrame(rows, columns=["file", "label", "group"])
+
+
+def made(groups: dict[str, tuple[str, int]]) -> tuple[pd.DataFrame, Partition]:
+    split = {group: ("train", "train", "valid")[n % 3] for n, group in enumerate(groups)}
+    return manifest_of(groups), Partition(split, "given")
+
+
+def test_every_group_is_tested_once_and_every_class_is_trained_and_selected_on() -> None:
+    sizes = {f"a{n}": ("a", 5 + n) for n in range(7)} | {f"b{n}": ("b", 9) for n in range(3)}
+    manifest, partition = made(sizes)
+    folds = outer_folds(manifest, partition, 4, 11)
+    tested = [group for fold in folds for group, split in fold.groups.items() if split == "test"]
+    assert sorted(tested) == sorted(sizes)
+    for fold in folds:
+        assert set(fold.groups) == set(sizes)
+        for split in ("train", "valid"):
+            assert {sizes[group][0] for group, found in fold.groups.items() if found == split} == {"a", "b"}
+    held = [sum(g[0] == "a" and s == "test" for g, s in fold.groups.items()) for fold in folds]
+    assert sorted(held) == [1, 2, 2, 2]
+    shuffled = manifest.sample(frac=1.0, random_state=1).reset_index(drop=True)
+    assert [fold.id for fold in outer_folds(shuffled, partition, 4, 11)] == [fold.id for fold in folds]
+
+
+def test_what_cannot_be_folded_is_refused() -> None:
+    manifest, partition = made({"a0": ("a", 3), "a1": ("a", 3), "b0": ("b", 2), "b1": ("b", 2), "b2": ("b", 2)})
+    with pytest.raises(InputError, match="class 'a' has 2 groups, expected at least 3"):
+        outer_folds(manifest, partition, 3, 0)
+    manifest, partition = made({f"{c}{n}": (c, 3) for c in "ab" for n in range(3)})
+    with pytest.raises(InputError, match="expected 2 to 6 outer folds"):
+        outer_folds(manifest, partition, 7, 0)
+    with pytest.raises(InputError, match="leaves 1 group of class 'a'") as caught:
+        outer_folds(manifest, partition, 2, 0)
+    assert caught.value.advice.endswith("--nested 3")
+    assert len(outer_folds(manifest, partition, 3, 0)) == 3
+
+
+def test_a_fold_that_is_the_studys_own_partition_gives_the_studys_own_result(desk: Desk) -> None:
+    """The search, its selection and its evaluation, bit for bit on this machine."""
+    torch.set_num_threads(1)
+    plan = make_nested_plan(desk.study, NestedOptions(3))
+    bench, fold = desk.tiny.bench(), plan.partition
+    tables = {}
+    for candidate in plan.candidates:
+        configuration = candidate.configuration
+        needed = [*outer_views(plan.manifest, fold), *views_of(samples_of(plan.manifest, fold, configuration))]
+        tables[frozen_part(configuration)] = feature_table(bench, configuration, fold.id, plan.manifest, needed)
+    outcome = FoldTraining(bench, plan.manifest, fold, plan.candidates, tables, lambda _: None).run()
+    ranked = summarise(desk.study.storage).configurations
+    assert [c.configuration.id for c in plan.candidates] == [entry.id for entry in ranked]
+    means = [entry.selection.mean for entry in ranked if entry.selection is not None]
+    assert outcome.scores == pytest.approx(-np.array(means), abs=1e-5)
+    assert outcome.selected == 0
+    finals = results(desk.study.storage, fold.id, ranked[0].id, ranked[0].with_result)
+    assert outcome.epochs == tuple(record.meta["selected_epoch"] for record in finals.values())
+    record = evaluate(desk.study, EvaluationOptions(views=False), desk.tiny.cache, lambda _: None, lambda *_: None)
+    images = plan.sealed.reset_index(drop=True)
+    content = desk.study.storage.read(predictions_of(record.look))
+    logits, _ = read_predictions(content, record.look, images, record.repeats, record.classes, "multiclass")
+    assert np.allclose(outcome.logits, logits[:, :, 0], atol=1e-5)
+
+
+def test_the_record_pools_every_image_once_and_is_no_evaluation(desk: Desk) -> None:
+    before = desk.study.storage.list(layout.PARTITIONS), desk.study.storage.list(layout.BUNDLES)
+    record = desk.nested()
+    plan = make_nested_plan(desk.study, NestedOptions(3))
+    assert record.images == len(plan.manifest) == sum(fold.images for fold in record.folds)
+    assert record.groups == plan.manifest["group"].nunique()
+    assert not any(estimate.is_primary for estimate in record.estimates)
+    pooled = record.estimates[0].image.overall["accuracy"].value
+    assert pooled == pytest.approx(sum(fold.accuracy * fold.images for fold in record.folds) / record.images)
+    table = pd.read_parquet(desk.study.folder / record.predictions)
+    assert len(table) == 2 * record.images
+    assert (table["predicted"] == table["label"]).mean() == pytest.approx(pooled)
+    assert sorted(table.loc[table["repeat"] == 0, "file"]) == sorted(plan.manifest["file"])
+    assert read_nested(desk.study.storage) == [record]
+    assert read_evaluations(desk.study.storage) == []
+    assert (desk.study.storage.list(layout.PARTITIONS), desk.study.storage.list(layout.BUNDLES)) == before
+    text = nested_text(record)
+    assert "(not the primary test estimate)" in text
+    assert "The primary test estimate is that of orch evaluate without --nested" in text
+    assert "among 3 configurations" in text
+    done = [one[1] for one in desk.told]
+    assert done == sorted(done)
+    assert desk.told[-1][1:] == (3 * 3 * 2 * 2, 3 * 3 * 2 * 2)
+
+
+def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other outer labels and other outer features change the tested logits at most."""
+    first = desk.nested()
+    plan = make_nested_plan(desk.study, NestedOptions(3))
+    plain = [read_fold(desk.study.storage, plan.key, n + 1, fold.id) for n, fold in enumerate(plan.folds)]
+    shutil.rmtree(desk.study.folder / FOLDER)
+    own = FoldTraining._material
+
+    def noisy(self: FoldTraining, configuration: object) -> object:
+        outer = [view for fold in [self.fold] for view in outer_views(self.manifest, fold)]
+        for table in self.tables.values():
+            table.features[[table.place[view] for view in outer]] = 1e6
+        return own(self, configuration)  # type: ignore[arg-type]
+
+    def alone(self: FoldTraining) -> object:
+        kept = {name: table.features.clone() for name, table in self.tables.items()}
+        outcome = run(self)
+        for name, table in self.tables.items():
+            table.features.copy_(kept[name])
+        return outcome
+
+    run = FoldTraining.run
+    monkeypatch.setattr(FoldTraining, "_material", noisy)
+    monkeypatch.setattr(FoldTraining, "run", alone)
+    second = desk.nested()
+    assert [fold.configuration for fold in second.folds] == [fold.configuration for fold in first.folds]
+    for n, (fold, before) in enumerate(zip(plan.folds, plain, strict=True)):
+        after = read_fold(desk.study.storage, plan.key, n + 1, fold.id)
+        assert after is not None
+        assert before is not None
+        assert (after.epochs, after.scores) == (before.epochs, before.scores)
+        assert not np.allclose(after.logits, before.logits)
+
+
+def test_every_fold_is_a_look_written_before_it_is_opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_nested_plan(desk.study, NestedOptions(3))
+    beside = LocalStorage(desk.study.folder.parent)
+    sealed = short_hashes(plan.sealed["content"])
+
+    def power_cut(*_: object) -> None:
+        assert len(desk.study.storage.list("results/looks")) == 3
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("orchestrator.evaluation.nested.feature_table", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            desk.nested()
+    record = desk.nested()
+    holding = sum(bool(set(plan.outer(n)["content"]) & set(plan.sealed["content"])) for n in range(3))
+    assert count_looks(desk.study.storage, beside, sealed) == record.test_looks == holding > 0
+    desk.nested()
+    assert count_looks(desk.study.storage, beside, sealed) == holding, "the same folds again are no further looks"
+    primary = evaluate(desk.study, EvaluationOptions(views=False), desk.tiny.cache, lambda _: None, lambda *_: None)
+    assert primary.number == holding + 1
+    assert "nested evaluation, outer fold" in primary.first
+
+
+def test_a_finished_fold_is_not_trained_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = desk.nested()
+    folder = desk.study.folder / FOLDER / whole.key
+    (folder / "fold-2.record").unlink()
+    (folder / "fold-3.record").write_bytes(b"torn")
+    ran: list[str] = []
+    run = FoldTraining.run
+
+    def noted(self: FoldTraining) -> Outcome:
+        ran.append(self.fold.id)
+        return run(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FoldTraining, "run", noted)
+        again = desk.nested()
+    assert ran == [whole.folds[1].partition, whole.folds[2].partition]
+    assert again.estimates == whole.estimates
+    assert again.folds == whole.folds
+    monkeypatch.setattr(FoldTraining, "run", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr("orchestrator.evaluation.nested._bench", lambda *_: pytest.fail("opened"))
+    assert desk.nested().estimates == whole.estimates
+    assert "no further look" in desk.said[-1]
+
+
+def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> None:
+    study, tiny, _ = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({"unfrozen": 1, "lr": 0.01}, {}))
+    desk = Desk(study, tiny)
+    record = desk.nested()
+    assert record.candidates == 1
+    assert any("1 of 2 configurations unfreeze layers and are left out" in note for note in record.notes)
+    assert len(record.estimates) == 1, "one repeat has no ensemble"
+
+
+def test_without_heads_it_is_refused(tmp_path: Path) -> None:
+    study, tiny, _ = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({"unfrozen": 1, "lr": 0.01},))
+    with pytest.raises(InputError, match="every configuration unfreezes layers"):
+        Desk(study, tiny).nested()
+    assert study.storage.list("results/looks") == []
+
+
+def test_the_command(desk: Desk) -> None:
+    where = ["--studies", str(desk.study.folder.parent), "--cache", str(desk.tiny.cache)]
+    wrong = CliRunner().invoke(
+        main, ["evaluate", NAME, "--nested", "3", "--at", "specificity=0.9", "--keep", "2", *where]
+    )
+    assert wrong.exit_code == 2
+    assert "--at, --keep: not with --nested" in wrong.output
+    found = CliRunner().invoke(main, ["evaluate", NAME, "--nested", "3", "--json", *where])
+    assert found.exit_code == 0, found.output
+    said = json.loads(found.stdout)
+    assert said["kind"] == "nested"
+    assert len(said["folds"]) == 3
+    text = CliRunner().invoke(main, ["evaluate", NAME, "--nested", "3", *where])
+    assert "Outer folds, which selected" in text.stdout
+    assert "no further look" in text.stderr
+
+
+def test_a_configuration_that_diverges_counts_untrained(tmp_path: Path) -> None:
+    study, tiny, configurations = make_trained_study(tmp_path, repeats=2, epochs=2, settings=({}, {"lr": 1e38}))
+    record = Desk(study, tiny).nested()
+    assert (record.candidates, record.repeats) == (2, 2)
+    assert {fold.configuration for fold in record.folds} == {configurations[0].id}
+    plan = make_nested_plan(study, NestedOptions(3))
+    fold = read_fold(study.storage, record.key, 1, plan.folds[0].id)
+    assert fold is not None
+    assert fold.scores[configurations[1].id] < fold.scores[configurations[0].id]
+
+
+def test_more_repeats_than_a_bundle_holds(desk: Desk) -> None:
+    torch.set_num_threads(1)
+    plan = make_nested_plan(desk.study, NestedOptions(3))
+    fold, bench = plan.folds[0], desk.tiny.bench()
+    configuration = plan.candidates[0].configuration
+    needed = [*outer_views(plan.manifest, fold), *views_of(samples_of(plan.manifest, fold, configuration))]
+    table = feature_table(bench, configuration, plan.partition.id, plan.manifest, needed)
+
+    def trained(repeats: int) -> Outcome:
+        candidates = [Candidate(configuration, tuple(range(repeats)), 2)]
+        tables = {frozen_part(configuration): table}
+        return FoldTraining(bench, plan.manifest, fold, candidates, tables, lambda _: None).run()
+
+    many, few = trained(12), trained(2)
+    assert many.logits.shape[0] == len(many.epochs) == 12
+    assert np.allclose(many.logits[:2], few.logits, atol=1e-5)
+    assert len({logits.tobytes() for logits in many.logits}) == 12
+
+
+def test_a_partition_without_a_test_split_can_be_nested(tmp_path: Path) -> None:
+    study, tiny, configurations = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({},))
+    whole = tiny.add_partition({g: "train" if split == "test" else split for g, split in tiny.groups().items()})
+    asked = Request(partitions=(whole,), items=(RequestItem(configuration=configurations[0].id, repeats=1, epochs=1),))
+    study.storage.create(layout.request(asked.id), asked.to_toml())
+    replace(tiny, partition=whole).train(configurations[0], (0,), 1)
+    desk = Desk(study, tiny)
+    record = desk.nested(partition=whole)
+    assert (record.partition, record.test_looks) == (whole, 0)
+    assert record.images == 44
+    assert not any("test split" in text for text in [*record.notes, *desk.said])
+    assert "test images" not in nested_text(record)

@@ -1,0 +1,46 @@
+"""Trains a bundle under a watchdog with small limits; after some steps one of them never comes back.
+
+usage: hanging_trial.py STUDY DATA CACHE PARTITION CONFIGURATION PACE_S STEPS
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.leases import Lease, kept_alive
+from orchestrator.store.storage import LocalStorage
+from trainables.bundle import BundleRun
+from trainables.learners import HeadLearner
+from trainables.places import Places
+from trainables.watchdog import Watchdog
+from trainables.work import Work
+from trainables.workbench import Workbench
+
+study, data, cache, partition, configuration, pace, steps = sys.argv[1:]
+done = 0
+
+
+def waits_for_ever(learner: HeadLearner, rows: torch.Tensor, epoch: int, first: int) -> None:
+    global done
+    done += 1
+    if done > int(steps):
+        time.sleep(60)
+    time.sleep(float(pace))
+
+
+HeadLearner.train = waits_for_ever  # type: ignore[method-assign]
+storage = LocalStorage(Path(study))
+work = Work(BundleKey(partition, configuration, 0), (0, 1), 2)
+lease = Lease.take(storage, work.key, 0, "cpu")
+assert lease is not None
+run = BundleRun(Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu")), [work], [lease])
+watchdog = Watchdog(lambda: run.steps, run.hang, least_s=0.4, times=4.0, tick_s=0.05)
+finished = False
+while not finished:
+    with kept_alive([lease]), watchdog.watching():
+        finished = run.advance(0.2)

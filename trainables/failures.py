@@ -1,0 +1,126 @@
+"""What went wrong with a bundle: kept beside it as failure-<n>.json, and how often each kind is tried again. No torch.
+
+A repeat that diverged is no failure: it is a result, with its epoch, and more tries would diverge at the same step.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import parse_json
+from orchestrator.store.storage import Storage
+from trainables.attempts import last_attempt
+
+_NAME = re.compile(r"failure-(\d{1,9})\.json")
+
+
+class Kind(StrEnum):
+    """Why a bundle could not go on."""
+
+    MEMORY = "memory"
+    EXCEPTION = "exception"
+    HANG = "hang"
+    WORKER = "worker"
+    """The process died without a word: it was killed, or the system took its memory back."""
+    FEATURES = "features"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What follows a failure within one search.
+
+    retries: how often a bundle that trains alone is tried again. stack_tries: after so many failures the bundles of a
+    stack go on alone, so that the one at fault does not take the others with it; their tries count from then on.
+    """
+
+    retries: int
+    stack_tries: int
+
+
+RULES = {
+    # A stack that does not fit is halved, a bundle trained one repeat at a time; what arrives here can be no smaller
+    Kind.MEMORY: Rule(retries=0, stack_tries=1),
+    Kind.EXCEPTION: Rule(retries=2, stack_tries=2),
+    Kind.HANG: Rule(retries=1, stack_tries=2),
+    Kind.WORKER: Rule(retries=2, stack_tries=3),
+    # The pass over the images ended for all that need it; the next search begins it again
+    Kind.FEATURES: Rule(retries=0, stack_tries=1),
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure as the study keeps it; the file at `path` has its traceback too."""
+
+    path: str
+    kind: str
+    cause: str
+    """One line."""
+    repeats: tuple[int, ...]
+    attempt: int
+    lease: int
+    """Number of the lease under which it happened; 0 where it was not noted."""
+
+
+def note_failure(
+    storage: Storage,
+    key: BundleKey,
+    error: BaseException,
+    kind: Kind,
+    repeats: Sequence[int],
+    attempt: int | None = None,
+    lease: int = 0,
+    stacks: str | None = None,
+) -> None:
+    """Keep a failure in the study, under the next free number; of the last attempt by default.
+
+    stacks: kept in place of the error's own traceback, where what matters is what other threads were doing.
+    """
+    if attempt is None:
+        attempt = last_attempt(storage, key)
+    note = {
+        "cause": f"{type(error).__name__}: {error}",
+        "kind": str(kind),
+        "traceback": stacks if stacks is not None else "".join(traceback.format_exception(error)),
+        "attempt": attempt,
+        "lease": lease,
+        "repeats": list(repeats),
+        "host": socket.gethostname(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    number = 1
+    while not storage.create(key.failure(number), json.dumps(note).encode()):
+        number += 1
+
+
+def failures_of(storage: Storage, key: BundleKey, names: Sequence[str] | None = None) -> list[Failure]:
+    """The failures of a bundle, oldest first; names: of the files in its folder, where they are known.
+
+    Raises DamagedRecordError, AttributeError, TypeError or ValueError for a file that is none.
+    """
+    found = []
+    names = storage.list(key.folder) if names is None else names
+    for number in sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name))):
+        path = key.failure(number)
+        try:
+            note = parse_json(storage.read(path), path)
+        except FileNotFoundError:
+            continue
+        cause = str(note.get("cause", "")).strip().splitlines()
+        repeats = tuple(int(repeat) for repeat in note.get("repeats") or key.repeats)
+        attempt, lease = int(note.get("attempt", number)), int(note.get("lease", 0))
+        found.append(Failure(path, str(note.get("kind", "")), cause[0] if cause else "", repeats, attempt, lease))
+    return found
+
+
+def has_failed(storage: Storage, key: BundleKey) -> bool:
+    """Whether a failure of the bundle is kept, whatever came of it later."""
+    return any(_NAME.fullmatch(name) for name in storage.list(key.folder))
