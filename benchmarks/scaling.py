@@ -8,7 +8,6 @@ bundles between its first and its last one, which leaves out what starting the p
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import shutil
@@ -85,6 +84,14 @@ class SleepingRun:
             self.bench.storage.replace(f"{work.key.folder}/{SLEPT}", json.dumps(note).encode())
         return True
 
+    @property
+    def steps(self) -> int:
+        """Seconds slept so far, by which the watchdog sees that something goes on."""
+        return int(time.time() - self._begun)
+
+    def hang(self, error: BaseException, stacks: str) -> None:
+        raise error
+
     def stop(self, outcome: str = "stopped") -> None:
         for lease, work in zip(self.leases, self.works, strict=True):
             lease.release({}, work.epochs)
@@ -138,11 +145,15 @@ class Scaled:
 def cpus(count: int) -> Iterator[None]:
     """Ray is told of so many CPUs, whatever there are."""
     original = ray.init
-    ray.init = functools.partial(original, num_cpus=count)
+
+    def told(**options: Any) -> Any:
+        return original(**{**options, "num_cpus": count})
+
+    vars(ray)["init"] = told
     try:
         yield
     finally:
-        ray.init = original
+        vars(ray)["init"] = original
 
 
 def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, workers: int) -> Scaled:
