@@ -9,14 +9,13 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import bf16_effect
 import images
 import numpy as np
 import torch
-from opened import Precision, configurations, partition, resolved, synchronised, workbench
+from opened import Precision, configurations, partition, resolved, timed, workbench
 from table import Table, alternately, arguments, median_ratio, progress
 from torch import nn
 
@@ -114,9 +113,9 @@ def measure(
         calibrate(network, batches[:4])
     seconds = alternately(
         {
-            "pass": _timed(device, lambda: _pass(bench, frozen, store)),
-            "bare": _timed(device, lambda: _bare(network, batches, precision)),
-            "views": _timed(device, lambda: [reader.batch(batch) for batch in rows]),
+            "pass": timed(device, lambda: _pass(bench, frozen, store)),
+            "bare": timed(device, lambda: _bare(network, batches, precision)),
+            "views": timed(device, lambda: [reader.batch(batch) for batch in rows]),
         },
         rounds,
     )
@@ -147,17 +146,6 @@ def _bare(network: nn.Module, batches: list[torch.Tensor], precision: Precision)
     with torch.autocast(batches[0].device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         for batch in batches:
             network(batch)
-
-
-def _timed(device: torch.device, act: Callable[[], object]) -> Callable[[], float]:
-    def measured() -> float:
-        synchronised(device)
-        started = time.perf_counter()
-        act()
-        synchronised(device)
-        return time.perf_counter() - started
-
-    return measured
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -64,3 +66,16 @@ def synchronised(device: torch.device) -> None:
     """Wait until the device has done what was asked, before a clock is read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def timed(device: torch.device, act: Callable[[], object]) -> Callable[[], float]:
+    """Calls `act` and gives its seconds, everything on the device included."""
+
+    def measured() -> float:
+        synchronised(device)
+        started = time.perf_counter()
+        act()
+        synchronised(device)
+        return time.perf_counter() - started
+
+    return measured

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import images
 import torch
 from memory_peak import peak_mib
-from opened import configurations, partition, resolved, synchronised, workbench
+from opened import configurations, partition, resolved, timed, workbench
 from safetensors.torch import load_file
 from same_draws import prepared
 from table import Table, alternately, arguments, median_ratio, progress
@@ -180,11 +178,11 @@ def measure(
     labels = material.labels[scored]
     losses = [loss_of(logits, labels).item() for logits in (cached.score(scored)[0], whole.score(scored))]
     difference = abs(losses[0] - losses[1]) / losses[1]
-    steps = alternately({"cached": _timed(device, step_cached), "whole": _timed(device, step_whole)}, given.rounds)
+    steps = alternately({"cached": timed(device, step_cached), "whole": timed(device, step_whole)}, given.rounds)
     scores = alternately(
         {
-            "cached": _timed(device, lambda: cached.score(scored)),
-            "whole": _timed(device, lambda: whole.score(scored)),
+            "cached": timed(device, lambda: cached.score(scored)),
+            "whole": timed(device, lambda: whole.score(scored)),
         },
         given.rounds,
     )
@@ -207,17 +205,6 @@ def _milliseconds(seconds: dict[str, list[float]], parts: int) -> tuple[float, f
     """Of one part: cached, whole, and the median ratio."""
     cached, whole = (statistics.median(seconds[side]) * 1e3 / parts for side in ("cached", "whole"))
     return cached, whole, median_ratio(zip(seconds["whole"], seconds["cached"], strict=True))
-
-
-def _timed(device: torch.device, act: Callable[[], object]) -> Callable[[], float]:
-    def measured() -> float:
-        synchronised(device)
-        started = time.perf_counter()
-        act()
-        synchronised(device)
-        return time.perf_counter() - started
-
-    return measured
 
 
 def _numbers(text: str) -> list[int]:

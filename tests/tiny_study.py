@@ -158,3 +158,11 @@ def assert_same_result(left: FinalRecord, right: FinalRecord) -> None:
     assert np.array_equal(left.logits, right.logits)
     for name in ("repeat", "state", "diverged_epoch", "selected_epoch", "epochs", "configuration", "recipe"):
         assert left.meta[name] == right.meta[name], name
+
+
+def another(images: TinyStudy, folder: Path) -> TinyStudy:
+    """A study of its own on the same images, with their features already in the cache."""
+    other = TinyStudy(folder / "s", images.data, images.cache, images.classes, images.partition, images.fingerprint)
+    for path in ("dataset/manifest.parquet", f"partitions/{images.partition}.parquet"):
+        other.storage.create(path, images.storage.read(path))
+    return other

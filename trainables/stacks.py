@@ -1,8 +1,8 @@
 """Which bundles are trained as one trial: those that were begun together, and fresh ones that may be stacked.
 
 Fresh bundles are stacked when their configurations differ only in lr, momentum and weight decay: such lanes read the
-same rows in the same order under the same masks. Stacks are no wider than the recipe's rule allows, and narrow enough
-that every worker has some.
+same rows in the same order under the same masks. Stacks are no wider than the recipe's rule allows, nor than leaves
+every worker one; narrower they need not be, for a stack takes the time of its steps, hardly that of its width.
 """
 
 from __future__ import annotations
@@ -73,6 +73,5 @@ def _most(bench: Workbench, work: Work) -> int:
 
 
 def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
-    configuration = bench.configuration(stack[0].key.configuration)
-    c = configuration
+    c = bench.configuration(stack[0].key.configuration)
     return stack[0].key.index, -c.unfrozen, -c.non_linearities, c.batch_size

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_study import TinyStudy, assert_same_result, make_tiny_study
+from tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
 
 from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, current_lease
@@ -40,14 +40,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 @pytest.fixture
 def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
     """A study of its own on the same images, with the features already there."""
-    return _another(images, tmp_path)
-
-
-def _another(images: TinyStudy, folder: Path) -> TinyStudy:
-    other = TinyStudy(folder / "s", images.data, images.cache, images.classes, images.partition, images.fingerprint)
-    for path in ("dataset/manifest.parquet", f"partitions/{images.partition}.parquet"):
-        other.storage.create(path, images.storage.read(path))
-    return other
+    return another(images, tmp_path)
 
 
 def steps(run: BundleRun, count: int) -> bool:
@@ -80,7 +73,7 @@ def test_every_repeat_asked_gets_one_final_record(study: TinyStudy, settings: di
 def test_stopped_anywhere_it_ends_in_the_same_bits(study: TinyStudy, tmp_path: Path, settings: dict[str, Any]) -> None:
     c = study.configuration(**settings)
     unbroken = study.train(c, REPEATS, 4)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(**settings)
     generator, starts, bench = np.random.default_rng(3), 0, other.bench()
     while True:
@@ -108,7 +101,7 @@ def test_lost_at_once_it_ends_in_the_same_bits(
     monkeypatch.setattr(bundle, "WRITING_SHARE", float("inf"))
     c = study.configuration(**settings)
     unbroken = study.train(c, REPEATS, 4)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(**settings)
     bench, generator, over = other.bench(), np.random.default_rng(8), 0
     for _ in range(100):
@@ -130,7 +123,7 @@ def test_lost_among_the_final_records(
     """The repeats without a record go on with the lanes they had: a narrower stack has other last bits."""
     c = study.configuration(lr=0.3)
     unbroken = study.train(c, REPEATS, 3)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(lr=0.3)
     real, written = LocalStorage.create, []
 
@@ -168,7 +161,7 @@ def test_more_epochs_extend_and_fewer_are_not_cut_from_more(
     c = study.configuration(**settings)
     study.train(c, REPEATS, 2)
     longer = study.train(c, REPEATS, 5)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(**settings)
     fresh = other.train(c, REPEATS, 5)
     for repeat in REPEATS:
@@ -186,7 +179,7 @@ def test_a_shorter_search_does_not_take_over_a_longer_ones_checkpoint(study: Tin
         run.advance(0.0)
     run.stop()
     short = study.train(c, REPEATS, 3)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(lr=0.3)
     for repeat, expected in other.train(c, REPEATS, 3).items():
         assert_same_result(short[repeat], expected)
@@ -217,7 +210,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(study: TinyStudy, tmp_path: 
     content[len(content) // 2] ^= 4
     study.storage.replace(newest[0].path, bytes(content))
     finals = study.train(c, REPEATS, 4)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(**STACKED)
     for repeat, expected in other.train(c, REPEATS, 4).items():
         assert_same_result(finals[repeat], expected)
@@ -233,7 +226,7 @@ def test_more_repeats_are_trained_beside_those_there(study: TinyStudy, tmp_path:
     assert sorted(finals) == [0, 1, 2, 3, 4]
     for name, content in kept.items():
         assert study.storage.read(f"{folder}/{name}") == content
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(lr=0.3)
     for repeat, together in other.train(c, tuple(range(5)), 3).items():
         assert together.history.loss == pytest.approx(finals[repeat].history.loss, abs=1e-4)
@@ -415,7 +408,7 @@ def test_a_full_disk_loses_nothing(study: TinyStudy, tmp_path: Path, monkeypatch
     assert "Traceback" in note["traceback"]
     monkeypatch.undo()
     finals = study.train(c, REPEATS, 3)
-    other = _another(study, tmp_path / "other")
+    other = another(study, tmp_path / "other")
     other.configuration(**STACKED)
     for repeat, expected in other.train(c, REPEATS, 3).items():
         assert_same_result(finals[repeat], expected)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_study import TinyStudy, assert_same_result, make_tiny_study
+from tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
 
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
@@ -32,13 +32,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 @pytest.fixture
 def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
     return another(images, tmp_path)
-
-
-def another(images: TinyStudy, folder: Path) -> TinyStudy:
-    other = TinyStudy(folder / "s", images.data, images.cache, images.classes, images.partition, images.fingerprint)
-    for path in ("dataset/manifest.parquet", f"partitions/{images.partition}.parquet"):
-        other.storage.create(path, images.storage.read(path))
-    return other
 
 
 def grid(study: TinyStudy, rates: Sequence[float] = RATES, **settings: Any) -> list[Configuration]:
