@@ -37,7 +37,6 @@ COLUMNS = (
     *("score, whole ÷ cached", "memory, cached (MiB)", "memory, whole (MiB)", "loss, relative difference"),
 )
 BACKBONES = ("vgg19", "resnet18", "inception_v3")
-SCORED = 32
 
 
 class Whole:
@@ -79,11 +78,12 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     table = Table("Unfreezing: cached frontier against the whole network", COLUMNS)
     table.notes += [
-        f"Batch {given.batch_size}, scoring in batches of {SCORED}, fp32, {given.threads} thread(s), on {device.type}; "
-        f"{given.rounds} rounds of {given.steps} steps in alternating order, medians and median ratios. Freshly "
-        "initialised weights.",
+        f"Batch {given.batch_size}, scoring {given.scored} views at a time, fp32, {given.threads} thread(s), on "
+        f"{device.type}; {given.rounds} rounds of {given.steps} steps in alternating order, medians and median ratios. "
+        "Freshly initialised weights.",
         "memory: what the first steps and one scoring batch add to the process (on a GPU: the allocator's peak).",
-        f"loss: after {given.steps} steps on the same batches, over {SCORED} views; allowed difference {TOLERANCE:g}.",
+        f"loss: after {given.steps} steps on the same batches, over {given.scored} views; allowed difference "
+        f"{TOLERANCE:g}.",
     ]
     with tempfile.TemporaryDirectory(prefix="orch-unfreezing-") as name:
         pictures = images.choose(given, Path(name), given.images)
@@ -101,6 +101,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--unfrozen", type=_numbers, default=list(range(1, 11)), help="default: 1,2,…,10")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=3, help="per round (default: %(default)s)")
+    parser.add_argument("--scored", type=int, default=32, metavar="N", help="views per scoring (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU (default: %(default)s)")
     parser.add_argument("--images", type=int, default=96, metavar="N", help="at most so many (default: %(default)s)")
     given = parser.parse_args()
@@ -156,7 +157,7 @@ def measure(
     whole = Whole(search, frozen, material, device)
     training = torch.from_numpy(frozen.samples.training).to(device)
     batches = [training[torch.arange(given.batch_size, device=device) + 5 * n] for n in range(given.steps)]
-    scored = training[:SCORED]
+    scored = training[: given.scored]
 
     def step_cached() -> None:
         for number, rows in enumerate(batches):
