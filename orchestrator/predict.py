@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from orchestrator.export.model import Model, Preprocessing, probabilities
+from orchestrator.export.model import Model, Preprocessing, probabilities, standardised
 from orchestrator.store.errors import InputError
 from trainables.data.decode import IMAGE_SUFFIXES, RefusedImageError, read_rgb, to_square
 from trainables.data.options import DatasetOptions
-from trainables.data.views import crop_offset
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,9 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
 
 def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
     """float32 [3, S, S], standardised; raises RefusedImageError or OSError."""
-    square = to_square(read_rgb(path, DatasetOptions.max_pixels), steps.store_size, steps.interpolation)
-    top, left = crop_offset(0, steps.store_size, steps.image_size)
-    part = square[top : top + steps.image_size, left : left + steps.image_size].astype(np.float32)
-    mean, std = (np.array(values, dtype=np.float32) for values in (steps.mean, steps.std))
-    standardised: np.ndarray = ((part / np.float32(255.0) - mean) / std).transpose(2, 0, 1)
-    return standardised
+    return standardised(
+        to_square(read_rgb(path, DatasetOptions.max_pixels), steps.store_size, steps.interpolation), steps
+    )
 
 
 @torch.no_grad()

@@ -76,8 +76,7 @@ def exported(study: FinishedStudy, output: Path, name: str, **changes: object) -
         output=output,
         cache=study.tiny.cache,
         configuration=study.configurations[name].id,
-        with_onnx=False,
-        **changes,  # type: ignore[arg-type]
+        **{"with_onnx": False, **changes},  # type: ignore[arg-type]
     )
     return export_model(study.study, options, lambda _text: None)
 

@@ -37,12 +37,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Assembled:
-    """A network and some of the real images that it was checked on, standardised float32 [n, 3, S, S]."""
+    """A network and some of the real images that it was checked on, stored squares uint8 [n, S, S, 3]."""
 
     model: Model
     backbone: nn.Module
     head: nn.Sequential
-    images: torch.Tensor
+    squares: np.ndarray
     agreement: Agreement
 
     @property
@@ -113,8 +113,8 @@ def assemble(
     reader = _reader(frozen, configuration)
     network = nn.Sequential(backbone, head)
     logits = _logits(network, reader, rows[places])
-    images = reader.batch(rows[places[:BATCH]]).contiguous()
-    return Assembled(model, backbone, head, images, _agreement(logits, record.logits[places]))
+    squares = reader.pixels[reader.views[rows[places[:BATCH]], 0]].transpose(0, 2, 3, 1)
+    return Assembled(model, backbone, head, squares, _agreement(logits, record.logits[places]))
 
 
 def _put(module: nn.Module, values: Mapping[str, np.ndarray]) -> None:

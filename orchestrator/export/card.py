@@ -209,7 +209,7 @@ def _checks(facts: CardFacts) -> list[str]:
             f"{facts.onnx.largest:.2g} on {facts.onnx.images} real images (limit {TOLERANCE:g})."
         )
     else:
-        lines.append(f"* No `model.onnx`: {facts.onnx}.")
+        lines.append(f"* No `model.onnx`, and no `predict.py`, which runs it: {facts.onnx}.")
     return lines
 
 

@@ -82,12 +82,13 @@ class Exported:
             f"class that the search kept",
         ]
         if isinstance(self.onnx, OnnxFile):
-            lines.append(f"  {ONNX}: opset {self.onnx.opset}, differs from torch by at most {self.onnx.largest:.1e}")
+            lines.append(
+                f"  {ONNX}: opset {self.onnx.opset}, differs from torch by at most {self.onnx.largest:.1e}; {SCRIPT} "
+                "runs it without this program"
+            )
         else:
-            lines.append(f"  no {ONNX}: {self.onnx}")
-        return "\n".join(
-            [*lines, f"  {CARD}, {DESCRIPTION}, {SCRIPT}, {TABLES}/", f"Next: orch predict {self.folder} IMAGES"]
-        )
+            lines.append(f"  no {ONNX}, and no {SCRIPT}, which runs it: {self.onnx}")
+        return "\n".join([*lines, f"  {CARD}, {DESCRIPTION}, {TABLES}/", f"Next: orch predict {self.folder} IMAGES"])
 
     def as_json(self) -> dict[str, Any]:
         has_onnx = isinstance(self.onnx, OnnxFile)
@@ -133,7 +134,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         onnx: OnnxFile | str = "it was not asked for"
         if options.with_onnx:
             say("Writing ONNX and checking it on real images.")
-            onnx = write_onnx(assembled.network, assembled.images, folder / ONNX)
+            onnx = write_onnx(assembled.network, assembled.model.preprocessing, assembled.squares, folder / ONNX)
         facts = CardFacts(
             study=study.record,
             summary=summary,
@@ -151,7 +152,8 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         )
         (folder / DESCRIPTION).write_bytes(assembled.model.to_json())
         (folder / CARD).write_text(model_card(facts), encoding="utf-8")
-        (folder / SCRIPT).write_text(predict_script(assembled.model), encoding="utf-8")
+        if isinstance(onnx, OnnxFile):
+            (folder / SCRIPT).write_text(predict_script(assembled.model), encoding="utf-8")
         write_tables(folder / TABLES, study_tables(study.storage, summary, options.with_names))
         if options.output.exists():
             options.output.rmdir()

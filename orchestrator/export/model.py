@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
+from trainables.data.views import crop_offset
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -149,6 +151,15 @@ def load(folder: Path) -> tuple[Model, nn.Module]:
             f"model {str(folder)!r}: {model.backbone} cannot be built from it: {reason}", _AGAIN
         ) from error
     return model, nn.Sequential(backbone, head).eval().requires_grad_(False)
+
+
+def standardised(square: np.ndarray, steps: Preprocessing) -> np.ndarray:
+    """What the network takes, float32 [3, image_size, image_size], of a square uint8 [store_size, store_size, 3]."""
+    top, left = crop_offset(0, steps.store_size, steps.image_size)
+    part = square[top : top + steps.image_size, left : left + steps.image_size].astype(np.float32)
+    mean, std = (np.array(values, dtype=np.float32) for values in (steps.mean, steps.std))
+    image: np.ndarray = ((part / np.float32(255.0) - mean) / std).transpose(2, 0, 1)
+    return image
 
 
 def probabilities(logits: torch.Tensor) -> torch.Tensor:

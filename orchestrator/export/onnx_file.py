@@ -1,9 +1,8 @@
-"""The network as an ONNX file, written only when onnxruntime gives what torch gives on real images."""
+"""The model from pixels to probabilities as an ONNX file, written only when onnxruntime gives what torch gives."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import logging
 import warnings
@@ -15,9 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from orchestrator.export.model import Preprocessing, probabilities, standardised
+
 OPSET = 18
 TOLERANCE = 1e-4
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -30,36 +30,52 @@ class OnnxFile:
     largest: float
 
 
-def missing_packages() -> list[str]:
-    """Packages that ONNX needs and that are not installed."""
-    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+class FromPixels(nn.Module):
+    """Squares uint8 [N, S, S, 3] as Pillow gives them → (logits [N, outputs], probabilities [N, classes]).
 
-
-def write_onnx(network: nn.Module, images: torch.Tensor, path: Path) -> OnnxFile | str:
-    """Write the network, float32 [batch, 3, S, S] "images" → [batch, outputs] "logits" with a free batch size.
-
-    images: real ones, standardised. Returns why there is no file where it cannot be exported or differs by more than
-    TOLERANCE; nothing is left at `path` then.
+    What every reader of the model would have to do again, and could do otherwise, is inside: the centre crop, the
+    scale, the standardisation, softmax or sigmoid.
     """
-    lacking = missing_packages()
-    if lacking:
-        return f"{' and '.join(lacking)} not installed: pip install onnx onnxscript onnxruntime"
+
+    def __init__(self, network: nn.Module, steps: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.first = (steps.store_size - steps.image_size) // 2
+        self.size = steps.image_size
+        self.register_buffer("mean", torch.tensor(steps.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(steps.std).view(1, 3, 1, 1))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        inside = slice(self.first, self.first + self.size)
+        images = pixels[:, inside, inside].permute(0, 3, 1, 2).float() / 255.0
+        logits = self.network((images - self.mean) / self.std)
+        # One output is the logit of the second class; that of the first is 0
+        wide = torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
+        return logits, wide.softmax(dim=1)
+
+
+def write_onnx(network: nn.Module, steps: Preprocessing, squares: np.ndarray, path: Path) -> OnnxFile | str:
+    """Write "pixels" uint8 [batch, S, S, 3] → "logits" [batch, outputs], "probabilities" [batch, classes], any batch.
+
+    squares: of real images, uint8 [n, S, S, 3] with S the store size. Returns why there is no file where the network
+    cannot be exported or differs by more than TOLERANCE; nothing is left at `path` then.
+    """
     try:
         with _quietly():
-            example = images[:2] if len(images) > 1 else images.repeat(2, 1, 1, 1)
+            example = torch.from_numpy(np.ascontiguousarray(squares[[0, -1]]))
             torch.onnx.export(
-                network,
+                FromPixels(network, steps).eval(),
                 (example,),
                 str(path),
-                input_names=["images"],
-                output_names=["logits"],
+                input_names=["pixels"],
+                output_names=["logits", "probabilities"],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
-        found = _checked(network, images, path)
+        found = _checked(network, steps, squares, path)
     except Exception as error:  # exporters raise whatever their parts raise
         path.unlink(missing_ok=True)
         return f"the network cannot be exported: {(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}"
@@ -70,21 +86,23 @@ def write_onnx(network: nn.Module, images: torch.Tensor, path: Path) -> OnnxFile
 
 
 @torch.no_grad()
-def _checked(network: nn.Module, images: torch.Tensor, path: Path) -> OnnxFile:
+def _checked(network: nn.Module, steps: Preprocessing, squares: np.ndarray, path: Path) -> OnnxFile:
+    """Against the network as `orch predict` runs it, which shares nothing with FromPixels."""
     import onnx
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     largest = 0.0
-    for size in sorted({1, min(3, len(images)), len(images)}):
-        batch = images[:size]
-        wanted = network(batch).numpy()
-        (got,) = session.run(None, {"images": batch.numpy()})
-        largest = max(largest, float((np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))).max()))
+    for size in sorted({1, min(3, len(squares)), len(squares)}):
+        logits = network(torch.from_numpy(np.stack([standardised(square, steps) for square in squares[:size]])))
+        wanted = (logits.numpy(), probabilities(logits).numpy())
+        got = session.run(["logits", "probabilities"], {"pixels": np.ascontiguousarray(squares[:size])})
+        for one, other in zip(got, wanted, strict=True):
+            largest = max(largest, float((np.abs(one - other) / np.maximum(1.0, np.abs(other))).max()))
     (opset,) = [
         entry.version for entry in onnx.load(str(path), load_external_data=False).opset_import if not entry.domain
     ]
-    return OnnxFile(int(opset), len(images), largest)
+    return OnnxFile(int(opset), len(squares), largest)
 
 
 @contextlib.contextmanager

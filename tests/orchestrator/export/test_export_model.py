@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import nn
 
 from orchestrator.commands.export import export, predict
 from orchestrator.export.folder import ExportOptions, export_model
-from orchestrator.export.model import Model, load
+from orchestrator.export.model import Model, Preprocessing, load
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.predict import prepared
 from orchestrator.store.errors import InputError
@@ -83,10 +84,11 @@ def test_the_script_needs_nothing_of_this_project(
     from click.testing import CliRunner
 
     study: FinishedStudy = request.getfixturevalue(fixture)
-    folder = exported(study, tmp_path / "model", name).folder
+    folder = exported(study, tmp_path / "model", name, with_onnx=True).folder
     script = (folder / "predict.py").read_text()
-    assert len([line for line in script.splitlines() if line]) < 25
-    assert "orchestrator" not in script
+    assert len([line for line in script.splitlines()[1:] if line]) == 10
+    imported = re.findall(r"^(?:import|from) ([\w, ]+?)(?: import .*)?$", script, re.MULTILINE)
+    assert imported == ["sys", "pathlib", "numpy, onnxruntime", "PIL"]
     files = [str(path) for path in valid_files(study)]
     command = [sys.executable, "-I", str(folder / "predict.py"), *files]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)
@@ -105,16 +107,17 @@ def test_onnx_is_checked_and_takes_any_batch(binary: FinishedStudy, tmp_path: Pa
 
     found = exported(binary, tmp_path / "model", "unfreezing")
     path = tmp_path / "model.onnx"
-    written = write_onnx(found.assembled.network, found.assembled.images, path)
+    steps, squares = found.assembled.model.preprocessing, found.assembled.squares
+    written = write_onnx(found.assembled.network, steps, squares, path)
     assert isinstance(written, OnnxFile), written
     assert written.opset == 18
     assert written.largest <= 1e-4
-    assert written.images == len(found.assembled.images)
+    assert written.images == len(squares)
     session = onnxruntime.InferenceSession(str(path))
     for size in (1, 2, 5):
-        batch = found.assembled.images[:size].numpy()
-        (got,) = session.run(["logits"], {"images": batch})
-        assert got.shape == (size, 1)
+        logits, chances = session.run(None, {"pixels": np.ascontiguousarray(squares[:size])})
+        assert (logits.shape, chances.shape) == ((size, 1), (size, 2))
+        assert chances[:, 1] == pytest.approx(1 / (1 + np.exp(-logits[:, 0])), abs=1e-6)
 
 
 @pytest.mark.slow
@@ -130,16 +133,18 @@ def test_an_onnx_file_that_differs_is_not_left_behind(tmp_path: Path) -> None:
             self.calls += 1
             return images.flatten(1)[:, :2] + self.calls
 
-    told = write_onnx(Restless().eval(), torch.zeros(2, 3, 4, 4), tmp_path / "m.onnx")
+    steps = Preprocessing(4, 4, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    told = write_onnx(Restless().eval(), steps, np.zeros((2, 4, 4, 3), dtype=np.uint8), tmp_path / "m.onnx")
     assert isinstance(told, str)
     assert "differs" in told or "cannot be exported" in told
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_missing_packages_leave_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("orchestrator.export.onnx_file.NEEDED", ("a_package_nobody_has",))
-    told = write_onnx(nn.Identity(), torch.zeros(1, 3, 4, 4), tmp_path / "m.onnx")
-    assert told == "a_package_nobody_has not installed: pip install onnx onnxscript onnxruntime"
+def test_without_onnx_there_is_no_script_either(binary: FinishedStudy, tmp_path: Path) -> None:
+    found = exported(binary, tmp_path / "model", "probe")
+    assert not list((tmp_path / "model").glob("*.onnx")) + list((tmp_path / "model").glob("*.py"))
+    assert "no model.onnx, and no predict.py, which runs it: it was not asked for" in found.as_text()
+    assert "No `model.onnx`, and no `predict.py`" in (tmp_path / "model" / "MODEL_CARD.md").read_text()
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(binary: FinishedStudy, tmp_path: Path) -> None:
