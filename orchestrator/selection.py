@@ -55,9 +55,10 @@ def selecting_metric(summary: Summary, asked: Metric | None) -> Metric:
             )
         return asked
     if len(there) > 1 and summary.study.selection not in there:
+        name = summary.study.name
         raise InputError(
-            f"configurations of study {summary.study.name!r} select by {' and '.join(there)}: expected one to rank by",
-            f"orch best {summary.study.name} --select {there[0]}",
+            f"configurations of study {name!r} select by {' and '.join(there)}: expected one to rank by",
+            f"orch best {name} --select {there[0]}   or name one: orch evaluate {name} --configuration ID",
         )
     return there[0] if there else summary.study.selection
 

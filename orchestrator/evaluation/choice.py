@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from orchestrator.names import describe_configuration
+from orchestrator.selection import selecting_metric
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
@@ -49,19 +50,12 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     there = on_partition(summary, partition)
     if configuration is not None:
         return _named(summary, there, configuration)
-    ranked = [entry for entry in there if entry.rank is not None]
+    metric = selecting_metric(summary, None)
+    ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection == metric]
     if not ranked:
         raise InputError(
             f"study {study!r} has no configuration with all its repeats yet, so none can be selected",
             f"orch status {study} says what is missing; orch resume {study} trains it",
-        )
-    metrics = sorted({entry.configuration.selection for entry in ranked})
-    metric = metrics[0] if len(metrics) == 1 else summary.study.selection
-    ranked = [entry for entry in ranked if entry.configuration.selection == metric]
-    if not ranked:
-        raise InputError(
-            f"configurations of study {study!r} select by {' and '.join(metrics)}: expected one metric to rank by",
-            f"Name the configuration: orch evaluate {study} --configuration ID",
         )
     notes = []
     if len(there) > len(ranked):

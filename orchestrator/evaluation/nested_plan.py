@@ -14,6 +14,7 @@ from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
 from orchestrator.names import describe_configuration
+from orchestrator.selection import selecting_metric
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
@@ -108,12 +109,11 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             "features alone",
             f"orch search {study} BACKBONE --unfrozen 0",
         )
-    metrics = sorted({entry.configuration.selection for entry in heads})
-    metric = metrics[0] if len(metrics) == 1 else summary.study.selection
+    metric = selecting_metric(summary, None)
     found = [entry for entry in heads if entry.configuration.selection == metric]
     if not found:
         raise InputError(
-            f"configurations of study {study!r} select by {' and '.join(metrics)}: expected one metric to rank by",
+            f"study {study!r}: no configuration that trains a head alone and has all its repeats selects by {metric}",
             f"orch table {study} lists them",
         )
     notes = []

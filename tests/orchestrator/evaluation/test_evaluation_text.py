@@ -1,0 +1,104 @@
+"""What a reader of an evaluation sees: intervals or the reason for none, text, JSON, damaged files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+
+from orchestrator.command_line import main
+from orchestrator.evaluation.levels import BOOTSTRAP_GROUPS, LEAST_GROUPS, Asked, level
+from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
+from orchestrator.evaluation.samples import Units
+from orchestrator.evaluation.text import as_text
+from tests.evaluated_study import Desk
+from tests.trained_study import NAME
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def many_groups(groups: int, classes: int, per_group: int = 4) -> Units:
+    draw = np.random.default_rng(groups)
+    truth = np.repeat(np.arange(groups) % classes, per_group)
+    chances = draw.dirichlet(np.ones(classes), size=(2, len(truth)))
+    return Units(chances, truth, np.repeat(np.arange(groups), per_group), groups)
+
+
+def test_intervals_need_groups_and_reasons_name_the_class() -> None:
+    few = level(many_groups(2 * LEAST_GROUPS - 1, 2), Asked(("A", "B"), draws=50))
+    assert few.overall["accuracy"].interval is None
+    assert few.overall["accuracy"].reason == f"B: {LEAST_GROUPS - 1} test groups"
+    assert few.classes[0].scores["recall"].interval is not None, "the recall of A counts images of A alone"
+    assert few.classes[0].scores["specificity"].interval is None, "its specificity those of B"
+    enough = level(many_groups(2 * LEAST_GROUPS, 2), Asked(("A", "B"), draws=50))
+    assert enough.overall["accuracy"].interval is not None
+    assert enough.overall["accuracy"].interval.groups == 2 * LEAST_GROUPS
+    assert enough.overall["mcc"].interval is None
+    assert enough.overall["mcc"].reason == f"10 test groups, a bootstrap needs {BOOTSTRAP_GROUPS}"
+    many = level(many_groups(BOOTSTRAP_GROUPS, 2), Asked(("A", "B"), draws=50))
+    assert many.overall["mcc"].interval is not None
+    assert many.overall["mcc"].interval.draws == 50
+    assert "biased upwards" in many.overall["calibration_error"].reason
+    one = level(many_groups(8, 8), Asked(tuple("ABCDEFGH"), draws=50))
+    assert one.overall["accuracy"].reason == "A: 1 test group, B: 1 test group, C: 1 test group, and 5 more classes"
+
+
+def test_groups_of_several_classes_have_no_group_level() -> None:
+    units = many_groups(6, 2)
+    assert units.by_group() is not None
+    mixed = Units(units.chances, units.truth, units.group // 2, 3)
+    assert mixed.by_group() is None
+    assert mixed.mixed_groups() == 3
+
+
+def test_the_record_is_read_without_anything_heavy(desk: Desk) -> None:
+    desk.evaluate(views=False)
+    code = f"""
+import sys
+from pathlib import Path
+from orchestrator.evaluation.record import read_evaluations
+from orchestrator.store.storage import LocalStorage
+(record,) = read_evaluations(LocalStorage(Path({str(desk.study.folder)!r})))
+print(record.primary.image.overall["accuracy"].value, record.looked_at)
+print([name for name in ("torch", "ray", "pandas", "scipy", "sklearn") if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.stdout.splitlines()[-1] == "[]", run.stdout + run.stderr
+    assert "looked at once" in run.stdout
+
+
+def test_damaged_evaluations_are_passed_over(desk: Desk) -> None:
+    record = desk.evaluate(views=False)
+    desk.study.storage.replace("results/evaluation-0123456789ab.json", b"{torn")
+    desk.study.storage.replace("results/looks/0123456789ab.json", b"{torn")
+    assert read_evaluations(desk.study.storage) == [record]
+    desk.study.storage.replace(record.predictions, b"torn")
+    assert desk.evaluate(views=False).estimates == record.estimates
+
+
+def test_the_command_prints_a_table_or_json(desk: Desk) -> None:
+    arguments = [NAME, "--studies", str(desk.study.folder.parent), "--cache", str(desk.tiny.cache), "--no-views"]
+    told = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "Site"])
+    assert told.exit_code == 0, told.output
+    for part in ("Primary estimate: mean over the repeats", "looked at once", "site = north", "few: 2 test groups"):
+        assert part in told.stdout, part
+    assert "First look" in told.stderr
+    data = CliRunner().invoke(main, ["evaluate", *arguments, "--json"])
+    assert data.exit_code == 0
+    record = EvaluationRecord.model_validate(json.loads(data.stdout))
+    assert record == read_evaluations(desk.study.storage)[0]
+    assert "no further look" in data.stderr
+    wrong = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "scanner"])
+    assert wrong.exit_code == 2
+    assert wrong.stdout == ""
+    assert "Columns: site." in wrong.stderr
+
+
+def test_reasons_stand_once_below_their_table(desk: Desk) -> None:
+    text = as_text(desk.evaluate(views=False))
+    assert text.count("few: 2 test groups, many: 2 test groups, some: 2 test groups") == 2
+    assert text.count(f"a class that is counted has fewer than {LEAST_GROUPS} test groups") == 3

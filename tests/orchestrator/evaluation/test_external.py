@@ -1,0 +1,60 @@
+"""Images from elsewhere: a test set of their own, unseen, of the same classes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from orchestrator.evaluation.external import External
+from orchestrator.evaluation.record import read_evaluations
+from orchestrator.evaluation.text import as_text
+from orchestrator.store.errors import InputError
+from tests.evaluated_study import Desk
+from trainables.data.options import DatasetOptions
+
+
+def external(folder: Path, classes: tuple[str, ...], groups: int = 6) -> Path:
+    """Images like those of the study, of other slides, with a table."""
+    draw = np.random.default_rng(99)
+    rows = []
+    for index, label in enumerate(classes):
+        for number in range(2 * groups):
+            file = f"{label}_{number}.png"
+            pixels = draw.normal(100 + 12 * index, 30, size=(40, 40, 3)).clip(0, 255).astype(np.uint8)
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(folder / file)
+            rows.append((file, label, f"{label} {number // 2}", "old" if number % 4 else "new"))
+    pd.DataFrame(rows, columns=["file", "label", "slide", "scanner"]).to_csv(folder / "labels.csv", index=False)
+    return folder / "labels.csv"
+
+
+def test_images_of_another_hospital(desk: Desk, tmp_path: Path) -> None:
+    table = external(tmp_path / "other", desk.study.record.classes)
+    own = desk.evaluate(views=False)
+    record = desk.evaluate(views=False, external=External(table, DatasetOptions()), by=("scanner",))
+    assert (record.external, record.images, record.groups) == ("labels.csv", 36, 18)
+    assert record.group_meaning == "column slide of labels.csv"
+    assert (record.number, record.looks) == (1, 1), "other images, another count"
+    assert record.test_set != own.test_set
+    assert record.primary.image.overall["accuracy"].interval is not None
+    assert [part.value for part in record.subgroups] == ["new", "old"]
+    assert own.primary.temperature == record.primary.temperature, "fitted on the same valid images"
+    assert "External images: labels.csv" in as_text(record)
+    assert {found.external for found in read_evaluations(desk.study.storage)} == {"", "labels.csv"}
+
+
+def test_external_images_must_be_unseen_and_of_the_same_classes(desk: Desk, tmp_path: Path) -> None:
+    table = external(tmp_path / "other", desk.study.record.classes)
+    trained = desk.manifest[desk.manifest["file"].str.contains("train")]["file"].iloc[0]
+    shutil.copy(desk.tiny.data / trained, tmp_path / "other" / "few_0.png")
+    with pytest.raises(InputError, match="1 images are also among those that the study trained or selected on"):
+        desk.evaluate(external=External(table, DatasetOptions()))
+    fewer = external(tmp_path / "fewer", desk.study.record.classes[:2])
+    with pytest.raises(InputError, match="without images: 'some'"):
+        desk.evaluate(external=External(fewer, DatasetOptions()))
+    assert not (desk.study.folder / "results").exists()
