@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,11 @@ from orchestrator.summary import ConfigurationSummary, Summary
 from orchestrator.summary_table import SETTINGS
 
 ID = "configuration"
+KEY, EPOCHS = "orch_key", "orch_epochs"
+MLFLOW_PAGE = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's page shows the experiment as one of language models."""
+MLFLOW_BATCH = 1000
+"""Metrics that one request may carry."""
 
 
 def package(name: str, option: str, install: str) -> Any:
@@ -39,54 +47,110 @@ def settings_of(configuration: Configuration) -> dict[str, Any]:
 
 
 def to_tensorboard(summary: Summary, folder: Path) -> int:
-    """One run per repeat: every metric of every split by epoch. Returns how many were written; others stay.
+    """One run per repeat: every metric of every split by epoch. Returns how many were written.
 
-    A run that is there already is left alone, so that curves are not drawn twice.
+    A run with these epochs that is there already is left alone; one with other epochs is replaced.
     """
     writer = package("tensorboardX", "--tensorboard", "tensorboardX").SummaryWriter
     written = 0
     for member, repeat, curves in _curves(summary):
-        run = folder / f"{member.partition}" / member.id / f"repeat-{repeat}"
-        if run.exists():
+        run = folder / member.partition / member.id / f"repeat-{repeat}"
+        # named here, because the writer puts the machine's name into that of the file
+        name = f"events.out.tfevents.{_epochs(curves)}.orch"
+        if (run / name).exists():
             continue
-        with writer(logdir=str(run)) as events:
+        partial = run.with_name(f"{run.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        with writer(logdir=str(partial)) as events:
             events.add_text("settings", _text(member), 0)
-            for name, values in curves.items():
-                for epoch, value in enumerate(values):
-                    if math.isfinite(value):
-                        events.add_scalar(name, value, epoch)
+            for metric, epoch, value in _points(curves):
+                events.add_scalar(metric, value, epoch)
+        (file,) = partial.iterdir()
+        file.rename(partial / name)
+        shutil.rmtree(run, ignore_errors=True)
+        partial.rename(run)
         written += 1
     return written
 
 
 def to_mlflow(summary: Summary, address: str) -> int:
-    """One run per repeat in the experiment of the study's name; runs that are there already are left alone."""
-    mlflow = package("mlflow", "--mlflow", "mlflow")
+    """One run per repeat in the experiment of the study's name. Returns how many were written.
+
+    A finished run with these epochs that is there already is left alone; one that was interrupted, or has other
+    epochs, is written anew and the old one deleted (MLflow keeps it in its bin). Raises InputError for an address that
+    MLflow does not take.
+    """
+    # by default MLflow tells its makers that it was used, and tries an address without a server for minutes
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    mlflow = package("mlflow", "--mlflow", "mlflow-skinny")
+    try:
+        return _to_mlflow(mlflow, summary, address)
+    except mlflow.exceptions.MlflowException as error:
+        raise InputError(
+            f"--mlflow {address}: {_first_line(error)}", "orch export STUDY --mlflow sqlite:///mlflow.db"
+        ) from error
+
+
+def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
     client = mlflow.MlflowClient(tracking_uri=address)
-    found = client.get_experiment_by_name(summary.study.name)
-    experiment = found.experiment_id if found is not None else client.create_experiment(summary.study.name)
+    name = summary.study.name
+    found = client.get_experiment_by_name(name)
+    experiment = found.experiment_id if found is not None else client.create_experiment(name, tags=MLFLOW_PAGE)
+    there = {run.data.tags.get(KEY, ""): run for run in _mlflow_runs(client, experiment)}
+    now = int(time.time() * 1000)
     written = 0
     for member, repeat, curves in _curves(summary):
-        key = f"{member.partition}/{member.id}/{repeat}"
-        if client.search_runs([experiment], filter_string=f"tags.orch_key = '{key}'", max_results=1):
-            continue
-        run = client.create_run(experiment, tags={"orch_key": key, "mlflow.runName": f"{member.id} repeat {repeat}"})
-        for name, value in settings_of(member.configuration).items():
-            client.log_param(run.info.run_id, name, value)
-        for name, values in curves.items():
-            for epoch, value in enumerate(values):
-                if math.isfinite(value):
-                    client.log_metric(run.info.run_id, name.replace("/", "_"), float(value), step=epoch)
-        client.set_terminated(run.info.run_id)
+        key, epochs = f"{member.partition}/{member.id}/{repeat}", str(_epochs(curves))
+        if (old := there.get(key)) is not None:
+            if old.info.status == "FINISHED" and old.data.tags.get(EPOCHS) == epochs:
+                continue
+            client.delete_run(old.info.run_id)
+        tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": f"{member.id} repeat {repeat}"}
+        run = client.create_run(experiment, tags=tags).info.run_id
+        entities = mlflow.entities
+        settings = settings_of(member.configuration)
+        client.log_batch(run, params=[entities.Param(name, str(value)) for name, value in settings.items()])
+        points = [
+            entities.Metric(name.replace("/", "_"), float(value), now, epoch) for name, epoch, value in _points(curves)
+        ]
+        for start in range(0, len(points), MLFLOW_BATCH):
+            client.log_batch(run, metrics=points[start : start + MLFLOW_BATCH])
+        client.set_terminated(run)
         written += 1
     return written
 
 
+def _mlflow_runs(client: Any, experiment: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = client.search_runs([experiment], max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
 def to_optuna(summary: Summary, address: str) -> int:
     """One Optuna trial per ranked configuration: mean selecting score over its repeats, mean curve as intermediate
-    values, std and n as attributes. One Optuna study per partition; trials that are there already are left alone."""
+    values, std and n as attributes. One Optuna study per partition and metric.
+
+    Optuna's trials cannot be changed: a configuration that has other repeats or epochs than when it was exported gets a
+    further trial. Raises InputError for an address that Optuna does not take.
+    """
     optuna = package("optuna", "--optuna", "optuna")
+    from sqlalchemy.exc import SQLAlchemyError
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return _to_optuna(optuna, summary, address)
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
+        raise InputError(
+            f"--optuna {address}: {_first_line(error)}", "orch export STUDY --optuna sqlite:///study.db"
+        ) from error
+
+
+def _to_optuna(optuna: Any, summary: Summary, address: str) -> int:
     written = 0
     for partition in dict.fromkeys(member.partition for member in summary.configurations):
         members = [
@@ -96,14 +160,19 @@ def to_optuna(summary: Summary, address: str) -> int:
             direction = "minimize" if metric == "loss" else "maximize"
             name = f"{summary.study.name} {partition} {metric}"
             study = optuna.create_study(storage=address, study_name=name, direction=direction, load_if_exists=True)
-            there = {trial.user_attrs.get(ID) for trial in study.get_trials(deepcopy=False)}
+            there = {_state(trial.user_attrs) for trial in study.get_trials(deepcopy=False)}
             same = [m for m in members if m.configuration.selection == metric]
             distributions = _distributions(optuna, same)
             for member in same:
-                if member.id not in there:
-                    study.add_trial(_trial(optuna, member, distributions))
+                trial = _trial(optuna, member, distributions)
+                if _state(trial.user_attrs) not in there:
+                    study.add_trial(trial)
                     written += 1
     return written
+
+
+def _state(attributes: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(attributes.get(name) for name in (ID, "n", "epochs"))
 
 
 def _trial(optuna: Any, member: ConfigurationSummary, distributions: dict[str, Any]) -> Any:
@@ -121,9 +190,11 @@ def _trial(optuna: Any, member: ConfigurationSummary, distributions: dict[str, A
         else {i: float(v) for i, v in enumerate(curve.mean) if math.isfinite(v)},
         user_attrs={
             ID: member.id,
+            "name": describe_configuration(member.configuration),
             "label": "mean over repeats of what selection looks at: validation, optimistic",
             "std": selection.std if math.isfinite(selection.std) else None,
             "n": selection.n,
+            "epochs": member.epochs,
             "rank": member.rank,
             "diverged": member.diverged,
         },
@@ -138,7 +209,7 @@ def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str
         if name == "lr" and values:
             low, high = min(values), max(values)
             found[name] = optuna.distributions.FloatDistribution(low, high, log=True)
-        elif len(values) > 1 or name == "backbone":
+        elif len(values) > 1:
             found[name] = optuna.distributions.CategoricalDistribution(values)
     return found
 
@@ -158,6 +229,22 @@ def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[
                 for column, split in enumerate(data.splits)
             }
             yield members[partition, name], int(repeat), curves
+
+
+def _epochs(curves: dict[str, np.ndarray]) -> int:
+    return max(len(values) for values in curves.values()) - 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _points(curves: dict[str, np.ndarray]) -> Iterator[tuple[str, int, float]]:
+    """(name, epoch, value) of every finite value."""
+    for name, values in curves.items():
+        for epoch, value in enumerate(values):
+            if math.isfinite(value):
+                yield name, epoch, float(value)
 
 
 def _text(member: ConfigurationSummary) -> str:

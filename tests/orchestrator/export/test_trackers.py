@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ def test_optuna_opens_its_storage(summary: Summary, tmp_path: Path) -> None:
     assert study.best_value == pytest.approx(best.selection.mean)
     assert study.best_trial.params["lr"] == best.configuration.lr
     assert len(study.best_trial.intermediate_values) == best.epochs + 1
-    assert set(study.best_trial.params) == {"lr", "non_linearities", "strategy", "backbone", "dropout"}
+    assert set(study.best_trial.params) == {"lr", "non_linearities", "strategy", "dropout"}, "what differs"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -47,7 +46,10 @@ def test_event_files_hold_every_epoch(summary: Summary, tmp_path: Path) -> None:
     assert trackers.to_tensorboard(summary, tmp_path / "events") == 12
     assert trackers.to_tensorboard(summary, tmp_path / "events") == 0
     member = summary.configurations[0]
-    (file,) = (tmp_path / "events" / member.partition / member.id / "repeat-0").iterdir()
+    run = tmp_path / "events" / member.partition / member.id / "repeat-0"
+    (run / f"events.out.tfevents.{member.epochs}.orch").rename(run / "events.out.tfevents.1.orch")
+    assert trackers.to_tensorboard(summary, tmp_path / "events") == 1, "of other epochs: written anew"
+    (file,) = run.iterdir()
     found = _scalars(file)
     row = summary.repeats.table.query("configuration == @member.id and repeat == 0").index[0]
     losses = summary.repeats.loss[summary.repeats.start[row] : summary.repeats.start[row + 1], 1]
@@ -70,54 +72,53 @@ def _scalars(file: Path) -> dict[str, dict[int, float]]:
     return found
 
 
-class Client:
-    """What an MLflow client is asked for."""
-
-    def __init__(self, tracking_uri: str) -> None:
-        self.address = tracking_uri
-        self.experiments: dict[str, str] = {}
-        self.runs: dict[str, dict[str, Any]] = {}
-
-    def get_experiment_by_name(self, name: str) -> Any:
-        return SimpleNamespace(experiment_id=self.experiments[name]) if name in self.experiments else None
-
-    def create_experiment(self, name: str) -> str:
-        self.experiments[name] = "1"
-        return "1"
-
-    def search_runs(self, experiments: list[str], filter_string: str, max_results: int) -> list[str]:
-        return [key for key, run in self.runs.items() if f"'{run['tags']['orch_key']}'" in filter_string]
-
-    def create_run(self, experiment: str, tags: dict[str, str]) -> Any:
-        key = str(len(self.runs))
-        self.runs[key] = {"tags": tags, "params": {}, "metrics": {}, "ended": False}
-        return SimpleNamespace(info=SimpleNamespace(run_id=key))
-
-    def log_param(self, run: str, name: str, value: Any) -> None:
-        self.runs[run]["params"][name] = value
-
-    def log_metric(self, run: str, name: str, value: float, step: int) -> None:
-        self.runs[run]["metrics"][name, step] = value
-
-    def set_terminated(self, run: str) -> None:
-        self.runs[run]["ended"] = True
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The real package."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    return pytest.importorskip("mlflow")
 
 
-def test_mlflow_gets_a_run_per_repeat(summary: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client("")
-    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=lambda tracking_uri: client))
-    assert trackers.to_mlflow(summary, "file:store") == 12
-    assert trackers.to_mlflow(summary, "file:store") == 0
-    assert all(run["ended"] for run in client.runs.values())
-    assert client.runs["0"]["params"]["lr"] in (1e-3, 1e-2)
-    assert ("loss_valid", 0) in client.runs["0"]["metrics"]
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_gets_a_run_per_repeat_with_every_value(summary: Summary, mlflow: Any, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert trackers.to_mlflow(summary, address) == 12
+    client = mlflow.MlflowClient(tracking_uri=address)
+    experiment = client.get_experiment_by_name("generated").experiment_id
+    runs = client.search_runs([experiment])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    member = summary.configurations[0]
+    (run,) = client.search_runs([experiment], f"tags.orch_key = '{member.partition}/{member.id}/0'")
+    assert run.data.params["lr"] == str(member.configuration.lr)
+    assert not {"mlflow.user", "mlflow.source.name"} & set(run.data.tags), "names of people and paths"
+    row = summary.repeats.table.query("configuration == @member.id and repeat == 0").index[0]
+    losses = summary.repeats.loss[summary.repeats.start[row] : summary.repeats.start[row + 1], 1]
+    history = client.get_metric_history(run.info.run_id, "loss_valid")
+    assert {point.step: point.value for point in history} == pytest.approx(dict(enumerate(losses)))
+    assert trackers.to_mlflow(summary, address) == 0, "the same runs again"
+    client.update_run(run.info.run_id, status="RUNNING")
+    assert trackers.to_mlflow(summary, address) == 1, "a run that an export left unfinished"
+    assert len(client.search_runs([experiment])) == 12
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_refuses_in_one_line(summary: Summary, mlflow: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--mlflow file:.*maintenance mode") as caught:
+        trackers.to_mlflow(summary, f"file:{tmp_path / 'runs'}")
+    assert caught.value.advice == "orch export STUDY --mlflow sqlite:///mlflow.db"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_optuna_refuses_in_one_line(summary: Summary) -> None:
+    with pytest.raises(InputError, match="--optuna nonsense://x: Can't load plugin"):
+        trackers.to_optuna(summary, "nonsense://x")
 
 
 def test_a_missing_package_is_one_line(summary: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(InputError) as caught:
         trackers.to_mlflow(summary, "file:store")
-    assert str(caught.value) == "--mlflow needs the package mlflow, which is not installed\npip install mlflow"
+    assert str(caught.value) == "--mlflow needs the package mlflow, which is not installed\npip install mlflow-skinny"
 
 
 def test_tables_alone(tmp_path: Path) -> None:
