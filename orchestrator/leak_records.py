@@ -128,6 +128,13 @@ def answer(runs: Sequence[LeakRun], settings: Mapping[str, Any]) -> LeakAnswer:
     return LeakAnswer(tuple(results), settings)
 
 
+def leak_sentence(storage: Storage) -> str:
+    """What the leak experiment with the most repeats says; "" where none is whole."""
+    found = [read_runs(storage, key) for key in storage.list(FOLDER)]
+    whole = [runs for runs in found if {run.partition.experiment for run in runs} == set(EXPERIMENTS)]
+    return answer(max(whole, key=len), {}).sentence() if whole else ""
+
+
 def selected_epoch(metric: Metric, history: History) -> int:
     """By the rule of the study, from train and valid alone: a search would have taken this epoch."""
     return metrics.selected_epoch(metric, history)

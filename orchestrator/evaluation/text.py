@@ -67,9 +67,9 @@ def level_lines(level: Level) -> list[str]:
     """All metrics of one level, with the reasons for what is missing."""
     lines = ["", f"Per {level.unit} ({level.count})"]
     notes: dict[str, str] = {}
-    lines += table_lines([[_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
+    lines += table_lines([[metric_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
     for metrics in _CLASS_TABLES:
-        rows = [["class", "images" if level.unit == "image" else "groups", *(_name(name) for name in metrics)]]
+        rows = [["class", "images" if level.unit == "image" else "groups", *(metric_name(name) for name in metrics)]]
         for entry in level.classes:
             count = f"{entry.images} in {entry.groups}" if level.unit == "image" else str(entry.groups)
             rows.append([entry.name, count, *(_cell(entry.scores[name], notes) for name in metrics)])
@@ -82,7 +82,7 @@ def secondary_lines(others: Sequence[Estimate]) -> list[str]:
     if not others:
         return []
     notes: dict[str, str] = {}
-    rows = [["", *(_name(name) for name in _BRIEF)], *(_brief(estimate, notes) for estimate in others)]
+    rows = [["", *(metric_name(name) for name in _BRIEF)], *(_brief(estimate, notes) for estimate in others)]
     return ["Secondary estimates, per image", *table_lines(rows), *_noted(notes)]
 
 
@@ -103,10 +103,14 @@ def _subgroup(part: Subgroup) -> list[str]:
 
 def _table(scores: Mapping[str, Score]) -> list[str]:
     notes: dict[str, str] = {}
-    return [*table_lines([[_name(name), *_cells(score, notes)] for name, score in scores.items()]), *_noted(notes)]
+    return [
+        *table_lines([[metric_name(name), *_cells(score, notes)] for name, score in scores.items()]),
+        *_noted(notes),
+    ]
 
 
-def _name(name: str) -> str:
+def metric_name(name: str) -> str:
+    """As shown to a reader: "Matthews correlation" for "mcc"."""
     plain = name.removesuffix("_scaled")
     shown = _NAMES.get(plain, plain.replace("_", " "))
     return shown if plain == name else f"{shown} after temperature"
@@ -128,9 +132,9 @@ def _cell(score: Score, notes: dict[str, str]) -> str:
 
 
 def _interval(score: Score, notes: dict[str, str], digits: int) -> str:
-    limits = ""
-    if score.interval is not None:
-        limits = f"[{score.interval.low:.{digits}f}, {score.interval.high:.{digits}f}]"
+    if score.interval is None:
+        return _mark(f"no interval: {score.reason}" if score.reason else "", notes)
+    limits = f"[{score.interval.low:.{digits}f}, {score.interval.high:.{digits}f}]"
     return " ".join(filter(None, [limits, _mark(score.reason, notes)]))
 
 

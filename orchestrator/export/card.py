@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from orchestrator.export.card_data import flow_lines, said
-from orchestrator.export.card_scores import test_lines, this_repeat_lines, valid_lines
+from orchestrator.export.card_scores import this_repeat_lines, valid_lines
+from orchestrator.export.card_tested import test_lines
 from orchestrator.export.checklists import CLAIM, TRIPOD, checklist_lines
 from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
 from orchestrator.studies import now
+from orchestrator.summary_table import SETTINGS
 from trainables.data.partition import SPLITS
 
 NO_GROUPS = "images assumed independent"
@@ -31,11 +33,16 @@ def model_card(facts: CardFacts) -> str:
         ["## Limits", "", *limits(facts)],
         ["## Checks of these files", "", *_checks(facts)],
         ["## What the study cost", "", *_cost(facts)],
-        ["## CLAIM 2024", "", *checklist_lines(CLAIM, said(facts))],
-        ["## TRIPOD+AI", "", *checklist_lines(TRIPOD, said(facts))],
+        ["## CLAIM 2024", "", *_items("CLAIM 2024 (Tejani and others, doi 10.1148/ryai.240300)", CLAIM, facts)],
+        ["## TRIPOD+AI", "", *_items("TRIPOD+AI (Collins and others, doi 10.1136/bmj-2023-078378)", TRIPOD, facts)],
         ["## Where it comes from", "", *_origin(facts)],
     ]
     return "\n\n".join("\n".join(part).rstrip() for part in parts) + "\n"
+
+
+def _items(name: str, items: tuple[tuple[str, str, str], ...], facts: CardFacts) -> list[str]:
+    told = "what an item asks for is shortened: submit the published form. Words like Training name sections above."
+    return [f"Numbers are those of {name}; {told}", "", *checklist_lines(items, said(facts))]
 
 
 def _warnings(facts: CardFacts) -> list[str]:
@@ -82,7 +89,7 @@ def _input(facts: CardFacts) -> str:
 def _output(facts: CardFacts) -> str:
     classes = facts.model.classes
     if facts.model.task == "binary":
-        return f"one logit; its sigmoid is the probability of {classes[1]!r}, predicted above 0.5"
+        return f"one logit; its sigmoid is the probability of {classes[1]!r}, predicted above 0.5. Not calibrated."
     return f"{len(classes)} logits; softmax gives probabilities, the largest is predicted. Not calibrated."
 
 
@@ -119,6 +126,8 @@ def _training(facts: CardFacts) -> list[str]:
         ),
         ("optimiser", f"{optimiser}, lr {c.lr:g}, weight decay {c.weight_decay:g}"),
         ("batch, epochs", f"{c.batch_size} images, {facts.record.meta['epochs']} epochs"),
+        ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
+        ("searched", _searched(facts)),
         ("dropout in the head", f"{c.dropout:g}"),
         ("loss", "cross entropy" + (", weighted by class" if c.balance == "class_weights" else "")),
         ("unequal classes", c.balance),
@@ -129,6 +138,25 @@ def _training(facts: CardFacts) -> list[str]:
         ("device", str(facts.record.meta.get("device", ""))),
     ]
     return table(("", ""), rows)
+
+
+def _rule(facts: CardFacts) -> str:
+    c = facts.chosen.member.configuration
+    better, worse = ("lowest", "larger") if c.selection == "loss" else ("highest", "smaller")
+    where = "validation" if c.balance == "class_weights" else f"{worse} of training and validation"
+    return f"{where} {c.selection.replace('_', ' ')} is {better}; on a tie the earliest"
+
+
+def _searched(facts: CardFacts) -> str:
+    """Every setting that differs among the study's configurations, with its values."""
+    there = [member.configuration for member in facts.summary.configurations]
+    lines = []
+    for name in SETTINGS:
+        values = list(dict.fromkeys(getattr(c, name) for c in there))
+        if len(values) > 1:
+            lines.append(f"{name.replace('_', ' ')} {', '.join(map(str, values))}")
+    count = len({c.id for c in there})
+    return f"{count} configuration{'s' if count > 1 else ''}" + (f": {'; '.join(lines)}" if lines else "")
 
 
 def _views(facts: CardFacts) -> str:
@@ -173,9 +201,12 @@ def limits(facts: CardFacts) -> list[str]:
             lines.append("Not represented: " + ", ".join(none) + ".")
     lines += [
         "Standard deviations over repeats describe retraining on this partition, not other patients.",
-        "All images come from one dataset; no external images were tested by this command.",
-        "Probabilities are those of the network; they were not calibrated.",
+        "Probabilities of the exported model are those of the network; they were not calibrated.",
     ]
+    if not facts.external:
+        lines.append("All images come from one dataset; no images from elsewhere were tested.")
+    if facts.leak:
+        lines.append(f"Leak experiment (another model, the test split closed): {facts.leak}")
     if facts.model.origin["precision_of_training"] == "bf16":
         lines.append("Frozen layers were computed in bfloat16 for training; the exported network computes in float32.")
     if facts.model.origin["pretrained_weights"].startswith("init:"):
@@ -218,10 +249,11 @@ def _cost(facts: CardFacts) -> list[str]:
     hours = [f"{cost.gpu_hours:.3g} GPU hours"] if cost.gpu_hours else []
     hours += [f"{cost.core_hours:.3g} core hours"] if cost.core_hours else []
     measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", power × time"
+    trainings = sum(bundle.repeats for bundle in cost.bundles)
+    others = "" if cost.measured_kwh else " Decoding images, computing features and tests are not in it."
     return [
-        f"{' and '.join(hours) or 'No hours'} for all {len(cost.bundles)} bundles of the study, {cost.kwh:.3g} "
-        f"kWh{measured}, "
-        f"{cost.kg:.3g} kg CO₂e at {cost.intensity.as_text()}."
+        f"{' and '.join(hours) or 'No hours'} for all {trainings} trainings of the study, {cost.kwh:.3g} kWh"
+        f"{measured}, {cost.kg:.3g} kg CO₂e at {cost.intensity.as_text()}.{others}"
     ]
 
 

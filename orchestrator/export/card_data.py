@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
+from orchestrator.export.onnx_file import OnnxFile
 from trainables.data.partition import SPLITS
 
 
@@ -44,55 +45,71 @@ def said(facts: CardFacts) -> dict[str, str]:
         else f"{flow.files - flow.images:,} of {flow.files:,} files refused as unreadable or contradictory; why "
         f"others were not collected: for the authors"
     )
-    performance = "Validation scores, optimistic; no test score yet"
-    if evaluation is not None:
-        performance = "Test scores, with intervals over groups where there are enough of them"
+    tested = "Test scores, with intervals over groups where there are enough of them"
+    untested = "Validation scores, optimistic; no test score yet"
+    performance = tested if evaluation else untested
+    pretrained = "freshly initialised" if c.weights.startswith("init:") else "pretrained"
+    classes = ", ".join(facts.model.classes)
+    by = sorted({part.column for record in (evaluation, *facts.external) if record for part in record.subgroups})
+    subgroups = f"Test scores, secondary: by {', '.join(by)}" if by else "no subgroup was scored; for the authors"
     known = {
-        "category": f"deep learning, a convolutional or transformer network ({facts.model.architecture}) with "
-        f"pre-trained weights",
-        "goal": "model creation",
+        "category": f"deep learning: {pretrained} network {facts.model.architecture}; the title: for the authors",
+        "title": f"development{' and evaluation' if evaluation else ''}; population, outcome: for the authors",
+        "goal": f"development of a classifier of single images into {len(facts.model.classes)} classes",
+        "objectives": "development, and evaluation on groups set aside" if evaluation else "development",
         "exclusion": refused,
-        "preprocessing": "What it is: input",
-        "predictors": "pixels of one image: What it is, input",
-        "subsets": "all images of a file are used; no patches are cut by the study",
-        "names": "no names of files, groups or people are in this folder unless it was exported with them",
+        "preprocessing": "What it is: input; how images were acquired: for the authors",
+        "preparation": f"every file was decoded and checked; {refused}" if refused else "",
+        "predictors": "the pixels of one image, nothing else",
+        "outcome": f"the label given with each image: {classes}; its definition and assessment: for the authors",
+        "subsets": "whole image files; whether they were cut from larger ones: for the authors",
+        "names": "no names of files, groups or people are in this card; of the images: for the authors",
         "missing": "images without a label or that do not decode are refused; nothing is imputed",
         "partition": f"From files to splits: policy {flow.policy}, {totals}" if flow else "",
-        "disjoint": f"the group: {facts.study.group_meaning}",
+        "disjoint": f"the group, {facts.study.group_meaning}; whether that is a patient or a slide: for the authors",
         "model": "What it is",
         "software": ", ".join(f"{name} {version}" for name, version in facts.study.versions.items()),
         "initial": f"backbone {facts.origin_of_weights or c.weights[:19]}; head drawn from study seed "
         f"{c.study_seed} and repeat",
         "training": "Training",
-        "selection": f"best mean {facts.study.selection} over all repeats on the valid split; the test split "
-        f"plays no part",
+        "selection": f"best mean {facts.study.selection.replace('_', ' ')} over all repeats on the valid split; the "
+        "test split plays no part",
         "ensemble": "none: a single model"
         + ("; an ensemble of the repeats is a secondary estimate" if evaluation else ""),
-        "metrics": "loss, accuracy, balanced accuracy, macro F1; precision, recall and F1 by class",
+        "metrics": (f"{tested}; calibration" if evaluation else "loss, accuracy, balanced accuracy, macro F1")
+        + "; why these: for the authors",
         "uncertainty": "standard deviation over repeats; on test images intervals over groups; confidence set for "
-        "the best configuration",
+        "the best configuration by sign flips of whole repeats",
         "robustness": f"{facts.chosen.member.n} repeats with other initial weights and order; other settings: "
         f"tables/configurations.csv",
         "internal": "Test scores" if evaluation else "the test split is set aside and was not looked at",
+        "external": "Test scores: images from elsewhere" if facts.external else "",
         "flow": f"From files to splits: {totals}" if flow else "",
-        "characteristics": "classes by split in From files to splits; demography: for the authors",
+        "characteristics": "classes by split in From files to splits; demography and disease: for the authors",
         "performance": performance,
-        "failures": "confusion matrix in Validation scores; images that are predicted wrong: for the authors",
+        "failures": f"confusion matrices in {'Test scores' if evaluation else 'Validation scores'}; examples: for the "
+        "authors",
         "limits": "Limits",
-        "protocol": "every setting is in tables/configurations.csv and model.json; the study's folder holds all "
-        "records",
-        "availability": "model: this folder; data: for the authors",
+        "protocol": "every setting is in tables/configurations.csv and model.json; a protocol: for the authors",
+        "availability": "model: this folder; software and data: for the authors",
+        "code": f"orch {facts.study.versions.get('orch', '')}; code of further analyses: for the authors",
         "size": f"given by the data, not planned: {totals}" if flow else "",
-        "methods": "Training; How the configuration was selected",
-        "imbalance": f"balance: {c.balance}; balanced accuracy and macro F1 beside accuracy",
-        "fairness": "by subgroup where `orch evaluate --by COLUMN` was asked for; else for the authors",
+        "methods": "What it is; Training; How the configuration was selected",
+        "clusters": "groups are the unit of partition and intervals; centres: for the authors",
+        "imbalance": f"method: {c.balance.replace('_', ' ')}; balanced accuracy and macro F1 beside accuracy",
+        "fairness": subgroups,
         "output": "What it is: output",
+        "differences": "one dataset, divided by group; classes by split in From files to splits"
+        + ("; images from elsewhere: for the authors" if facts.external else ""),
         "numbers": f"{totals}; {facts.summary.totals.configurations} configurations, {facts.summary.totals.done} "
         f"trainings"
         if flow
         else "",
-        "specification": "backbone.safetensors, head.safetensors, model.json; predict.py needs nothing else",
+        "specification": "backbone.safetensors, head.safetensors, model.json"
+        + (", model.onnx" if isinstance(facts.onnx, OnnxFile) else ""),
+        "predictions": "by `orch predict`" + (", or predict.py" if isinstance(facts.onnx, OnnxFile) else ""),
         "updating": "none",
-        "usability": "predict.py takes image files; poor images are not recognised as such",
+        "usability": "files that do not decode are reported; poor or foreign images are not recognised as such",
+        "interaction": "image files are given, nothing is asked; expertise needed: for the authors",
     }
     return {key: cell(text) for key, text in known.items() if text}

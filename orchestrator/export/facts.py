@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.energy.cost import Cost
+from orchestrator.evaluation.nested_record import NestedRecord
 from orchestrator.evaluation.record import EvaluationRecord
 from orchestrator.export.assemble import Agreement
 from orchestrator.export.chosen import Chosen
@@ -17,8 +18,9 @@ from orchestrator.summary import Summary
 
 @dataclass(frozen=True)
 class CardFacts:
-    """evaluation: of this configuration on the test split; None where nobody looked. onnx: the file, or why there is
-    none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
+    """evaluation: of this configuration on the test split; None where nobody looked. external: on other images. nested:
+    of the procedure, on all groups. leak: what the leak experiment says, "" where there was none. onnx: the file, or
+    why there is none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
 
     study: StudyRecord
     summary: Summary
@@ -31,5 +33,8 @@ class CardFacts:
     flow: DataFlow | None
     cost: Cost
     evaluation: EvaluationRecord | None
+    external: tuple[EvaluationRecord, ...]
+    nested: tuple[NestedRecord, ...]
+    leak: str
     selection_text: str
     origin_of_weights: str

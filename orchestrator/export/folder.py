@@ -18,6 +18,7 @@ from safetensors.torch import save
 from orchestrator.asked import find_weights
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
+from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
 from orchestrator.export.assemble import Assembled, assemble
 from orchestrator.export.card import model_card
@@ -28,6 +29,7 @@ from orchestrator.export.model import BACKBONE, DESCRIPTION, HEAD, ONNX, file_ha
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.script import predict_script
 from orchestrator.export.tables import study_tables, write_tables
+from orchestrator.leak_records import leak_sentence
 from orchestrator.names import describe_configuration
 from orchestrator.preparation import reopen
 from orchestrator.selection_report import selection_report
@@ -135,6 +137,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         if options.with_onnx:
             say("Writing ONNX and checking it on real images.")
             onnx = write_onnx(assembled.network, assembled.model.preprocessing, assembled.squares, folder / ONNX)
+        evaluations = _evaluations(study.storage, chosen)
         facts = CardFacts(
             study=study.record,
             summary=summary,
@@ -146,7 +149,10 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
             onnx=onnx,
             flow=data_flow(study.storage, partition),
             cost=cost_of(study.storage, intensity),
-            evaluation=_evaluation(study.storage, chosen),
+            evaluation=next((found for found in evaluations if not found.external), None),
+            external=tuple(found for found in evaluations if found.external),
+            nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
+            leak=leak_sentence(study.storage),
             selection_text="" if chosen.selection is None else selection_report(summary, chosen.selection).as_text(),
             origin_of_weights=_origin(summary, configuration.backbone),
         )
@@ -209,10 +215,10 @@ def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Su
     return replace(assembled, model=replace(assembled.model, sha256=sha256, origin=origin))
 
 
-def _evaluation(storage: Storage, chosen: Chosen) -> EvaluationRecord | None:
-    """The first look at the study's test split with this configuration."""
+def _evaluations(storage: Storage, chosen: Chosen) -> list[EvaluationRecord]:
+    """Of this configuration, the first look first: at the study's test split, and at other images."""
     key = chosen.member.partition, chosen.member.id
-    return next((found for found in read_evaluations(storage) if (found.partition, found.configuration) == key), None)
+    return [found for found in read_evaluations(storage) if (found.partition, found.configuration) == key]
 
 
 def _origin(summary: Summary, backbone: str) -> str:
