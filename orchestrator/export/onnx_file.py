@@ -37,6 +37,9 @@ class FromPixels(nn.Module):
     scale, the standardisation, softmax or sigmoid.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, network: nn.Module, steps: Preprocessing) -> None:
         super().__init__()
         self.network = network
