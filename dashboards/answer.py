@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from dashboards.choice import Choice, Source, best_of_each
@@ -18,7 +19,8 @@ from dashboards.markup import (
     point_text,
     text,
 )
-from dashboards.palette import INK, MUTED, SPLIT_COLOURS, Spec, axis, layout
+from dashboards.palette import INK, MUTED, Spec, axis, layout
+from dashboards.strips import dots, row_axis, split_rows, ticks
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
@@ -97,51 +99,21 @@ def repeats_label(data: pd.DataFrame, choice: Choice) -> str:
 
 def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Dots for repeats, a bar for mean ± std, per best configuration; train above, valid below."""
-    name = METRIC_NAMES[choice.score]  # type: ignore[index]
     traces: list[Spec] = []
-    for split, shift in (("train", -0.16), ("valid", 0.16)):
-        part = data[data["split"] == split]
-        colour = SPLIT_COLOURS[split][0]
+    for split in ("train", "valid"):
+        part, y = split_rows(data, split)
         grouped = part.groupby("place")["value"]
-        mean, std = grouped.mean(), grouped.std(ddof=1).fillna(0.0)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{split}, one repeat",
-                "x": part["value"].to_numpy(),
-                "y": part["place"].to_numpy() + shift,
-                "customdata": part["repeat"].tolist(),
-                "marker": {
-                    "size": 7,
-                    "color": colour,
-                    "opacity": 0.5,
-                    "symbol": "circle" if split == "valid" else "circle-open",
-                },
-                "hovertemplate": f"{split}, repeat %{{customdata}}<br>{name} %{{x:.4f}}<extra></extra>",
-            }
-        )
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{split}, mean ± std",
-                "x": mean.to_numpy(),
-                "y": mean.index.to_numpy() + shift,
-                "error_x": {"type": "data", "array": std.to_numpy(), "thickness": 1.5, "width": 5, "color": INK},
-                "marker": {"size": 13, "symbol": "line-ns-open", "color": INK, "line": {"width": 2}},
-                "hovertemplate": f"{split}, mean<br>{name} %{{x:.4f}}<extra></extra>",
-            }
-        )
+        std = grouped.std(ddof=1).fillna(0.0).to_numpy()
+        bar = {"type": "data", "array": std, "thickness": 1.5, "width": 5, "color": INK}
+        mean = ticks(grouped.mean().to_numpy(), np.unique(y), split, choice.score, "mean ± std", error_x=bar)
+        traces += [dots(part, y, split, choice.score), mean]
     places = data.drop_duplicates("place")
     names = [
         f"{plot_text(strategy)}<br><span style='color:{MUTED}'>{plot_text(backbone)}</span>"
         for strategy, backbone in zip(places["strategy"], places["backbone"], strict=True)
     ]
-    y = axis(tickvals=places["place"].tolist(), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
-    y["color"] = INK
-    height = 74 + 58 * len(names)
-    return {"data": traces, "layout": layout(height, xaxis=axis(title={"text": name}, nticks=6), yaxis=y)}
+    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=6)  # type: ignore[index]
+    return {"data": traces, "layout": layout(74 + 58 * len(names), xaxis=across, yaxis=row_axis(names, 0.5))}
 
 
 def sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -> str:

@@ -78,7 +78,7 @@ class Charts:
         )
 
     def payloads(self) -> str:
-        """The script elements that hold the data. Base64 has no "<", so nothing in them can end the element."""
+        """The script elements that hold the data. No "<" is in it, so nothing in them can end the element."""
         return "\n".join(
             f'<script type="application/gzip" id="payload-{number}">{payload}</script>'
             for number, payload in enumerate(self._payloads)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dashboards.choice import BOTH, Choice, Source
+from dashboards.folding import unfolded
 from dashboards.markup import METRIC_NAMES, lr_text
 from dashboards.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 from orchestrator.store.schema import Metric
@@ -19,6 +20,8 @@ PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""
 ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
 COLUMNS = ["lr", "batch_size", "score", "series", "repeat", "epoch", "value", "std", "n"]
+_ALIKE = ("train", "valid", "selected")
+"""The traces of a panel and score."""
 _RIGHT = 500
 """Number of the first axis on the right; plotly's axes are numbered."""
 
@@ -125,11 +128,11 @@ def panels_of(data: pd.DataFrame) -> list[Panel]:
 
 def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """All panels share both axes; with BOTH the accuracy has an axis of its own on the right."""
-    return panels_figure(panels_of(data))
+    return _with_bands(unfolded(panels_figure(panels_of(data))))
 
 
-def panels_figure(panels: list[Panel], bands: bool = True) -> Spec:
-    """The drawing itself; without its bands where the reader has means and deviations and can draw them."""
+def panels_figure(panels: list[Panel]) -> Spec:
+    """The drawing in short, see `folding`, and without its bands: they follow from means and deviations."""
     scores = list(dict.fromkeys(panel.score for panel in panels))
     by_place = {(panel.lr, panel.batch_size, panel.score): panel for panel in panels}
     points = sorted({(panel.lr, panel.batch_size) for panel in panels})
@@ -141,42 +144,31 @@ def panels_figure(panels: list[Panel], bands: bool = True) -> Spec:
     notes: list[Spec] = []
     last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
     limits = {score: _limits([panel for panel in panels if panel.score == score]) for score in scores}
+    quiet = {"automargin": False, "mirror": True, "showline": True}
+    along = axis(range=[-0.02 * last, 1.02 * last], nticks=5, title={"font": {"size": 11}, "standoff": 4}, **quiet)
+    axes = {"x": along, "y": axis(nticks=4, **quiet)}
     gap_x, gap_y = (0.12 if len(scores) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
     for number, (lr, batch) in enumerate(points):
         row, column = lrs.index(lr), batches.index(batch)
         suffix = "" if number == 0 else str(number + 1)
-        x = [column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2]
-        y = [1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2]
+        x = [round(edge, 4) for edge in (column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2)]
+        y = [round(edge, 4) for edge in (1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2)]
         below = not any(b == batch and other > lr for other, b in points)
-        quiet = {"automargin": False, "mirror": True, "showline": True}
-        spec[f"xaxis{suffix}"] = axis(
-            domain=x,
-            anchor=f"y{suffix}",
-            range=[-0.02 * last, 1.02 * last],
-            showticklabels=below,
-            nticks=5,
-            title={"text": "epoch" if below else "", "font": {"size": 11}, "standoff": 4},
-            **quiet,
-        )
+        words = {"text": "epoch" if below else ""}
+        spec[f"xaxis{suffix}"] = {"domain": x, "anchor": f"y{suffix}", "showticklabels": below, "title": words}
         for place, score in enumerate(scores):
             name = suffix if place == 0 else str(_RIGHT + number)
             edge = not any(a == lr and (b < batch if place == 0 else b > batch) for a, b in points)
-            spec[f"yaxis{name}"] = axis(
-                anchor=f"x{suffix}", range=limits[score], showticklabels=edge, nticks=4, domain=y, **quiet
-            )
+            own = {"anchor": f"x{suffix}", "domain": y, "range": limits[score], "showticklabels": edge}
             if place:
-                spec[f"yaxis{name}"] |= {
-                    "overlaying": f"y{suffix}",
-                    "side": "right",
-                    "showgrid": False,
-                    "tickmode": "auto",
-                }
+                own |= {"overlaying": f"y{suffix}", "side": "right", "showgrid": False, "tickmode": "auto"}
             if number:
-                spec[f"yaxis{name}"]["matches"] = "y" if place == 0 else f"y{_RIGHT}"
+                own["matches"] = "y" if place == 0 else f"y{_RIGHT}"
+            spec[f"yaxis{name}"] = own
             panel = by_place.get((lr, batch, score))
             if panel is None:
                 continue
-            traces.extend(_panel_traces(panel, f"x{suffix}", f"y{name}", place, bands))
+            traces.extend(_panel_traces(panel, f"x{suffix}", f"y{name}", len(_ALIKE) * place))
             if place == 0:
                 notes.append(_note(_count(panel), x[1], y[1], "right", "top", 10))
         if number:
@@ -186,7 +178,8 @@ def panels_figure(panels: list[Panel], bands: bool = True) -> Spec:
     for row, lr in enumerate(lrs):
         note = _note(f"lr {lr_text(lr)}", 0, 1 - (row + 0.5) / len(lrs), "right", "middle", 12)
         notes.append({**note, "xshift": -44, "textangle": -90, "xanchor": "center"})
-    return {"data": traces, "layout": {**spec, "annotations": notes}}
+    alike = [trace for place, score in enumerate(scores) for trace in _alike(score, place)]
+    return {"data": traces, "layout": {**spec, "annotations": notes}, "alike": alike, "axes": axes}
 
 
 def _count(panel: Panel) -> str:
@@ -196,56 +189,46 @@ def _count(panel: Panel) -> str:
     return shown + (f"<br>{panel.diverged} diverged" if panel.diverged else "")
 
 
-def _panel_traces(panel: Panel, x: str, y: str, place: int, with_bands: bool) -> list[Spec]:
-    axes = {"xaxis": x, "yaxis": y}
-    lines: list[Spec] = []
-    bands: list[Spec] = []
-    name = METRIC_NAMES[panel.score].lower()  # type: ignore[index]
-    for split in ("train", "valid"):
-        curve = panel.series[split]
-        colour, band, dash = SPLIT_COLOURS[split]
-        if with_bands and np.isfinite(curve.std).all():
-            bands.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "x": np.concatenate([curve.epoch, curve.epoch[::-1]]),
-                    "y": np.concatenate([curve.value + curve.std, (curve.value - curve.std)[::-1]]),
-                    "fill": "toself",
-                    "fillcolor": band,
-                    "line": {"width": 0, "color": band},
-                    "hoverinfo": "skip",
-                    **axes,
-                }
-            )
-        lines.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": split,
-                "x0": 0,
-                "dx": 1,
-                "y": curve.value,
-                "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
-                "customdata": curve.std,
-                "meta": {
-                    "split": split,
-                    "band": band,
-                    "point": [lr_text(panel.lr), panel.batch_size],
-                    "score": panel.score,
-                    "n": _runs(curve.n),
-                },
-                "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
-                **axes,
-            }
-        )
+def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
+    """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
+    point = [lr_text(panel.lr), panel.batch_size]
+    lines: list[Spec] = [
+        {
+            "y": curve.value,
+            "customdata": curve.std,
+            "meta": {"point": point, "n": _runs(curve.n)},
+            "xaxis": x,
+            "yaxis": y,
+            "like": first + _ALIKE.index(split),
+        }
+        for split in ("train", "valid")
+        for curve in [panel.series[split]]
+    ]
     chosen = panel.series["selected"]
+    dots = {"x": chosen.epoch, "y": chosen.value, "xaxis": x, "yaxis": y, "like": first + _ALIKE.index("selected")}
+    return [*lines, dots]
+
+
+def _alike(score: str, place: int) -> list[Spec]:
+    """What the traces of a score have in common, in the order of _ALIKE."""
+    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    lines: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": split,
+            "x0": 0,
+            "dx": 1,
+            "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
+            "meta": {"split": split, "band": band, "score": score},
+            "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
+        }
+        for split, (colour, band, dash) in SPLIT_COLOURS.items()
+    ]
     dots = {
         "type": "scatter",
         "mode": "markers",
         "name": "best of a repeat",
-        "x": chosen.epoch,
-        "y": chosen.value,
         "marker": {
             "size": 6,
             "color": PAPER,
@@ -253,20 +236,48 @@ def _panel_traces(panel: Panel, x: str, y: str, place: int, with_bands: bool) ->
             "symbol": "circle" if place == 0 else "diamond",
         },
         "hovertemplate": f"best of a repeat: valid {name} %{{y:.4f}}, epoch %{{x}}<extra></extra>",
-        **axes,
     }
-    return [*bands, *lines, dots]
+    return [*lines, dots]
+
+
+def _with_bands(spec: Spec) -> Spec:
+    """The figure with mean ± std behind its lines, where a deviation is known; the page's script does the same."""
+    bands = []
+    for line in spec["data"]:
+        if "meta" in line and np.isfinite(line["customdata"]).all():
+            epoch, mean, std = np.arange(len(line["y"]), dtype=float), line["y"], line["customdata"]
+            bands.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "x": np.concatenate([epoch, epoch[::-1]]),
+                    "y": np.concatenate([mean + std, (mean - std)[::-1]]),
+                    "fill": "toself",
+                    "fillcolor": line["meta"]["band"],
+                    "line": {"width": 0, "color": line["meta"]["band"]},
+                    "hoverinfo": "skip",
+                    "xaxis": line["xaxis"],
+                    "yaxis": line["yaxis"],
+                }
+            )
+    return {**spec, "data": [*bands, *spec["data"]]}
 
 
 def _runs(n: Floats) -> list[list[int]]:
     """[first epoch, n] wherever n changes."""
-    changed = [0, *(np.flatnonzero(np.diff(n)) + 1)]
+    changed = [0, *(np.flatnonzero(n[1:] != n[:-1]) + 1)]
     return [[int(place), int(n[place])] for place in changed]
 
 
 def _limits(panels: list[Panel]) -> list[float]:
-    """One range for all panels; a loss is 0 or more, and one that runs away is cut at 2.5 times the untrained."""
-    values = np.concatenate([edge for panel in panels for edge in _edges(panel)])
+    """One range for all panels: bands (the mean itself where n < 2) and selected values fit in.
+
+    A loss is 0 or more, and one that runs away is cut at 2.5 times the untrained.
+    """
+    lines = [panel.series[split] for panel in panels for split in ("train", "valid")]
+    mean = np.concatenate([line.value for line in lines])
+    std = np.nan_to_num(np.concatenate([line.std for line in lines]))
+    values = np.concatenate([mean - std, mean + std, *(panel.series["selected"].value for panel in panels)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     is_loss = panels[0].score == "loss"
     if is_loss:
@@ -274,15 +285,6 @@ def _limits(panels: list[Panel]) -> list[float]:
     margin = 0.06 * max(high - low, 1e-6)
     # mean − std of a loss can lie below zero, where no loss is
     return [max(0.0, low - margin) if is_loss else low - margin, high + margin]
-
-
-def _edges(panel: Panel) -> list[Floats]:
-    """Lower and upper edge of both bands (the mean itself where n < 2), and the selected values."""
-    found = [panel.series["selected"].value]
-    for split in ("train", "valid"):
-        curve, std = panel.series[split].value, np.nan_to_num(panel.series[split].std)
-        found += [curve - std, curve + std]
-    return found
 
 
 def _note(content: str, x: float, y: float, across: str, down: str, size: int, shift: int = 0) -> Spec:

@@ -137,7 +137,5 @@ def set_sentence(data: pd.DataFrame) -> str:
         return f"Too few repeats to exclude anything: with fewer than {LEAST_REPEATS}, chance alone can order them."
     if inside == 1:
         return f"Of {total} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
-    return (
-        f"{inside} of {total} ranked configurations may be the best (95 % confidence set); "
-        f"the other {total - inside} are excluded."
-    )
+    others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside} are excluded"
+    return f"{inside} of {total} ranked configurations may be the best (95 % confidence set); {others}."

@@ -10,6 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dashboards.packing import unpacked_text
+
+LIBRARY = "library"
+"""The id of the element that holds plotly, packed: a page that is served has it unpacked."""
+
 _TAG = re.compile(r"<script\b(?P<script>[^>]*)>|<section\b(?P<section>[^>]*)>|(?P<end></section>)")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 _IDENTITY = re.compile(r'\bid="([\w-]+)"')
@@ -57,7 +62,9 @@ def take_apart(html: str) -> Parts:
             frame.append(value)
         else:
             attributes, _, content = value.partition(">")
-            if "type=" in attributes:
+            if f'id="{LIBRARY}"' in attributes:
+                scripts.append(unpacked_text(content).decode())
+            elif "type=" in attributes:
                 data[_identity(attributes)] = f"<script{attributes}>{content}</script>", content
             else:
                 scripts.append(content)

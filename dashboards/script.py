@@ -16,37 +16,67 @@ let printing = false;
 const isDark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : wish.matches);
 const visible = node => node.offsetParent !== null;
 
-function unpacked(value, tail) {
-  if (Array.isArray(value)) return value.map(item => unpacked(item, tail));
+function unpacked(value, planes) {
+  if (Array.isArray(value)) return value.map(item => unpacked(item, planes));
   if (!value || typeof value !== "object") return value;
-  if (!value.$) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpacked(item, tail)]));
-  const [offset, n, decimals, width, others] = value.$;
-  const numbers = new Array(n), scale = 10 ** decimals;
+  if (!value.$) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpacked(item, planes)]));
+  const [decimals, others, n, ...offsets] = value.$;
+  const numbers = new Array(n), scale = 10 ** decimals, width = offsets.length;
   for (let i = 0, whole = 0; i < n; i++) {
     let signed = 0;
-    for (let plane = 0; plane < width; plane++) signed |= tail[offset + plane * n + i] << 8 * plane;
+    for (let place = 0; place < width; place++) signed |= planes[place][offsets[place] + i] << 8 * place;
     whole += (signed >>> 1) ^ -(signed & 1);
     numbers[i] = whole / scale;
   }
   others.forEach(([at, other]) => { numbers[at] = other; });
   return numbers;
 }
-async function payload(chart) {
-  const id = chart.dataset.payload;
-  if (!loaded.has(id)) {
-    const bytes = Uint8Array.from(atob(byId(id).textContent), c => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    loaded.set(id, new Response(stream).arrayBuffer().then(buffer => {
-      const length = new DataView(buffer).getUint32(0, true);
-      const json = new TextDecoder().decode(new Uint8Array(buffer, 4, length));
-      const all = unpacked(JSON.parse(json), new Uint8Array(buffer, 4 + length));
-      if (!chart.dataset.singles) Object.values(all).filter(chosen => !chosen.values).forEach(expand);
-      return all;
-    }));
+async function inflated(node) {
+  const text = node.textContent, bytes = new DataView(new ArrayBuffer((text.length - 1) / 5 * 4));
+  for (let at = 1, to = 0; at < text.length; to += 4) {
+    let word = 0;
+    for (const last = at + 5; at < last; at++) {
+      const letter = text.charCodeAt(at);
+      word = word * 85 + (letter === 120 ? 60 : letter) - 35;
+    }
+    bytes.setUint32(to, word);
   }
+  const packed = new Uint8Array(bytes.buffer, 0, bytes.byteLength - Number(text[0]));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+async function opened(chart) {
+  const buffer = await inflated(byId(chart.dataset.payload)), lengths = new DataView(buffer);
+  let at = 20;
+  const [json, ...planes] = [0, 1, 2, 3, 4].map(place => {
+    const length = lengths.getUint32(4 * place, true);
+    at += length;
+    return new Uint8Array(buffer, at - length, length);
+  });
+  const all = unpacked(JSON.parse(new TextDecoder().decode(json)), planes);
+  if (!chart.dataset.singles) Object.values(all).filter(chosen => !chosen.values).forEach(expand);
+  return all;
+}
+function payload(chart) {
+  const id = chart.dataset.payload;
+  if (!loaded.has(id)) loaded.set(id, opened(chart));
   return loaded.get(id);
 }
+const library = byId("library") && inflated(byId("library")).then(buffer => {
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(buffer);
+  document.head.append(script);
+});
+function merged(common, own) {
+  const plain = value => value && typeof value === "object" && !Array.isArray(value);
+  return Object.fromEntries([...new Set([...Object.keys(common), ...Object.keys(own)])].map(key => [key,
+    plain(common[key]) && plain(own[key]) ? merged(common[key], own[key]) : key in own ? own[key] : common[key]]));
+}
+function unfolded({data, layout, alike, axes}) {
+  return {data: data.map(({like, ...own}) => merged(alike[like], own)), layout: Object.fromEntries(
+    Object.entries(layout).map(([key, own]) => [key, /^[xy]axis/.test(key) ? merged(axes[key[0]], own) : own]))};
+}
 function expand(chosen) {
+  chosen.spec = unfolded(chosen.spec);
   const lines = chosen.spec.data.filter(trace => trace.meta);
   const banded = lines.filter(({customdata}) => !customdata.includes(null));
   const bands = banded.map(({y, customdata, meta, xaxis, yaxis}) => {
@@ -64,11 +94,12 @@ function expand(chosen) {
       valid.y[epoch], valid.customdata[epoch], n(epoch)]);
   });
 }
-function singles({template, columns, panels}, number) {
-  const {name, repeats, selected, lengths, images, loss, hits} = panels[number];
+function singles({template, columns, panels, loss, hits}, number) {
+  const {name, repeats, selected, lengths, images} = panels[number];
+  const sum = numbers => numbers.reduce((total, length) => total + length, 0);
+  const first = sum(panels.slice(0, number).map(before => sum(before.lengths)));
+  const starts = lengths.map((_, place) => first + sum(lengths.slice(0, place)));
   const accuracy = hits.map((counts, split) => counts.map(count => images[split] ? count / images[split] : null));
-  const starts = [];
-  lengths.reduce((start, length) => { starts.push(start); return start + length; }, 0);
   const every = of => repeats.flatMap((repeat, place) =>
     Array.from({length: lengths[place]}, (_, epoch) => of(repeat, epoch, starts[place] + epoch, place)));
   const broken = of => repeats.flatMap((repeat, place) => [...(place ? [null] : []),
@@ -120,6 +151,7 @@ async function draw(chart) {
   const wanted = [...chart.dataset.control.split(" ").map(name => state[name]), isDark(), chart.clientWidth].join();
   if (chart.dataset.drawn === wanted) return;
   delete chart.dataset.settled;
+  await library;
   const chosen = await variant(chart);
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
@@ -250,7 +282,14 @@ document.addEventListener("pointerup", async event => {
 let waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
 wish.addEventListener("change", redraw);
-const print = on => { printing = on; root.classList.toggle("printing", on); return on ? drawAll() : redraw(); };
+let folded = [];
+const print = on => {
+  printing = on;
+  root.classList.toggle("printing", on);
+  if (on) folded = [...document.querySelectorAll("details.fold:not([open])")];
+  folded.forEach(details => { details.open = on; });
+  return on ? drawAll() : redraw();
+};
 addEventListener("beforeprint", () => print(true));
 addEventListener("afterprint", () => print(false));
 try {

@@ -93,13 +93,13 @@ def section_curves(source: Source, choice: Choice, charts: Charts, tag: str) -> 
 
 
 def _curve_variant(panels: list[curves.Panel], score: str, at: Depth) -> Variant:
-    """The figure without its bands: the page's script draws them from the lines, which halves the page."""
+    """The figure in short, without its bands: the page's script draws them from the lines."""
     count = len({(panel.lr, panel.batch_size) for panel in panels})
     label = (
         f"Mean {CURVE_NAMES[score].lower()} of train and valid by epoch for {count} configurations, {depth_text(at)}."
     )
     columns = ["lr", "batch size", "score", "epoch", "train mean", "train std", "valid mean", "valid std", "n"]
-    return Variant(curves.panels_figure(panels, bands=False), label, columns, None)
+    return Variant(curves.panels_figure(panels), label, columns, None)
 
 
 def _best_repeat(source: Source, choice: Choice, charts: Charts) -> str:

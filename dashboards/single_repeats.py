@@ -45,29 +45,28 @@ def best_repeat_data(source: Source, choice: Choice) -> pd.DataFrame:
 def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> dict[str, Any]:
     """What the page draws single repeats from: the empty figure, and per configuration that has a result its repeats.
 
-    Every panel holds its repeats end to end, `lengths` epochs of each (epoch 0 included): losses with four digits, and
+    Repeats lie end to end, panel by panel, `lengths` epochs of each (epoch 0 included): losses with four digits, and
     for accuracies how many of the split's images were predicted right, which is exact; train, then valid.
     """
     panels = []
+    found: list[Single] = []
     for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id)):
         singles = source.histories.of(member)
-        if not singles:
-            continue
-        loss = np.concatenate([single.loss for single in singles])
-        hits = np.concatenate([single.hits for single in singles]).astype(float)
-        panels.append(
-            {
-                "name": point_text(member.configuration),
-                "repeats": [single.repeat for single in singles],
-                "selected": [single.selected for single in singles],
-                "lengths": [len(single.loss) for single in singles],
-                "images": singles[0].images.tolist(),
-                "loss": [loss[:, place].copy() for place in range(len(SPLITS))],
-                "hits": [hits[:, place].copy() for place in range(len(SPLITS))],
-            }
-        )
+        if singles:
+            found += singles
+            panels.append(
+                {
+                    "name": point_text(member.configuration),
+                    "repeats": [single.repeat for single in singles],
+                    "selected": [single.selected for single in singles],
+                    "lengths": [len(single.loss) for single in singles],
+                    "images": singles[0].images.tolist(),
+                }
+            )
+    loss = np.concatenate([single.loss for single in found] or [np.zeros((0, 2))]).T.copy()
+    hits = np.concatenate([single.hits for single in found] or [np.zeros((0, 2))]).T.astype(float)
     template = singles_figure(pd.DataFrame({name: [] for name in COLUMNS}), Choice())
-    return {"template": template, "columns": COLUMNS[1:], "panels": panels}
+    return {"template": template, "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
 
 
 def _first(source: Source, choice: Choice) -> ConfigurationSummary | None:

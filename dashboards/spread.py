@@ -9,7 +9,6 @@ from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, depth_text, lr_text, plot_text, point_text
 from dashboards.palette import (
     HEAT,
-    INK,
     MUTED,
     SPLIT_COLOURS,
     STRATEGY_COLOURS,
@@ -20,6 +19,7 @@ from dashboards.palette import (
     layout,
     legend,
 )
+from dashboards.strips import dots, row_axis, split_rows, ticks
 from orchestrator.store.schema import Metric
 
 SHOWN = 24
@@ -47,67 +47,33 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """A row per configuration: quartiles as a bar, the median as a tick, each repeat as a dot."""
-    name = METRIC_NAMES[choice.score]  # type: ignore[index]
     traces: list[Spec] = []
-    for split, shift in (("train", -0.17), ("valid", 0.17)):
-        part = data[data["split"] == split]
-        colour, band, _ = SPLIT_COLOURS[split]
-        by_place = part.groupby("place")["value"]
-        low, middle, high = (by_place.quantile(share).to_numpy() for share in (0.25, 0.5, 0.75))
-        rows = np.array(sorted(part["place"].unique()), dtype=float) + shift
+    for split in ("train", "valid"):
+        part, y = split_rows(data, split)
+        rows = np.unique(y)
+        quartiles = part.groupby("place")["value"].quantile([0.25, 0.5, 0.75]).to_numpy().reshape(-1, 3)
+        gap = np.full(len(rows), np.nan)
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "x": np.stack([low, high, np.full(len(rows), np.nan)], axis=1).ravel(),
-                "y": np.stack([rows, rows, np.full(len(rows), np.nan)], axis=1).ravel(),
-                "line": {"color": band, "width": 9},
+                "x": np.stack([quartiles[:, 0], quartiles[:, 2], gap], axis=1).ravel(),
+                "y": np.stack([rows, rows, gap], axis=1).ravel(),
+                "line": {"color": SPLIT_COLOURS[split][1], "width": 9},
                 "hoverinfo": "skip",
                 "showlegend": False,
             }
         )
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{split}, one repeat",
-                "x": part["value"].to_numpy(),
-                "y": part["place"].to_numpy() + shift,
-                "customdata": part["repeat"].to_numpy(),
-                "marker": {
-                    "size": 6,
-                    "color": colour,
-                    "opacity": 0.75,
-                    "symbol": "circle" if split == "valid" else "circle-open",
-                },
-                "hovertemplate": f"{split}, repeat %{{customdata}}<br>{name} %{{x:.4f}}<extra></extra>",
-            }
-        )
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{split}, median",
-                "x": middle,
-                "y": rows,
-                "marker": {"size": 11, "symbol": "line-ns-open", "color": INK, "line": {"width": 2}},
-                "hovertemplate": f"{split}, median<br>{name} %{{x:.4f}}<extra></extra>",
-            }
-        )
-    places = data.drop_duplicates("place").to_dict("records")
+        traces += [dots(part, y, split, choice.score), ticks(quartiles[:, 1], rows, split, choice.score, "median")]
+    first = data.drop_duplicates("place")
+    columns = (first[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size"))
     names = [
-        plot_text(
-            f"{depth_text((row['strategy'], row['non_linearities'], row['unfrozen']))}, "
-            f"lr {lr_text(row['lr'])}, batch {row['batch_size']}"
-        )
-        for row in places
+        plot_text(f"{depth_text((strategy, n, u))}, lr {lr_text(lr)}, batch {batch}")
+        for strategy, n, u, lr, batch in zip(*columns, strict=True)
     ]
-    y = axis(tickvals=[row["place"] for row in places], ticktext=names, range=[len(names) - 0.4, -0.6], showgrid=False)
-    y["color"] = INK
-    return {
-        "data": traces,
-        "layout": layout(64 + 27 * len(names), xaxis=axis(title={"text": name}, nticks=7), yaxis=y),
-    }
+    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
+    spec = layout(64 + 27 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))
+    return {"data": traces, "layout": spec}
 
 
 def gap_data(source: Source, choice: Choice) -> pd.DataFrame:

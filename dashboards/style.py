@@ -61,6 +61,7 @@ tbody th{font-weight:500}
 table.best{width:100%}
 table.best{font-size:13px}
 table.best td,table.best th{white-space:nowrap;padding-right:11px}
+table.best thead th{white-space:normal}
 table.best td:last-child{padding-right:0}
 table.best tbody tr:first-child th,table.best tbody tr:first-child td{font-weight:600}
 table.best .apart{border-left:1px solid var(--rule);padding-left:11px;color:var(--muted);font-weight:400!important}
@@ -156,6 +157,7 @@ section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!importa
 .panels{grid-template-columns:repeat(2,minmax(0,1fr))!important}.strip{gap:8px 10px}.strip li{width:102px}
 table.best{font-size:7.5pt}
 table.best td,table.best th{white-space:normal;padding-right:6px}
-.panel,.frame{break-inside:avoid}.scroll{overflow:visible}}
+.reading,.legend,.key,caption,thead,.fold>summary{break-after:avoid}
+.panel,.frame,.fact,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}}
 """
 )

@@ -27,6 +27,8 @@ class FlatScores:
         self.epochs = repeats.table["epochs"].to_numpy(dtype=np.int64)
         self.trained = repeats.table["history_epochs"].to_numpy(dtype=np.int64)
         self.numbers = repeats.table["repeat"].to_numpy(dtype=np.int64)
+        self.total_parameters = repeats.table["total_parameters"].tolist()
+        self.trainable_parameters = repeats.table["trainable_parameters"].tolist()
         self.metrics: dict[Metric, Floats] = {metric: self._scored(metric) for metric in METRICS}
         self._selection: dict[tuple[Metric, bool], Floats] = {}
 

@@ -90,9 +90,10 @@ def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) ->
     """Every final record there is, by its file name alone."""
     found = []
     for bundle in list_bundles(storage) if bundles is None else bundles:
+        numbers = bundle.repeats
         for name in storage.list(bundle.finals):
             parsed = parse_final(name)
-            if parsed is not None and parsed[0] in bundle.repeats:
+            if parsed is not None and parsed[0] in numbers:
                 found.append(FinalKey(bundle.partition, bundle.configuration, *parsed))
     return found
 
@@ -135,7 +136,7 @@ def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -
     A final record is the truth: a part's row without one is not returned. `bundles` saves listing them again.
     """
     finals = list_finals(storage, bundles)
-    parts, damaged = _read_parts(storage)
+    parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "confusion"])
     held = {key for part in parts.values() for key in part.held()}
     loose, broken = _gather(storage, [key for key in finals if key not in held])
     together = [*parts.values(), *([] if loose is None else [loose])]
@@ -213,8 +214,8 @@ def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
             storage.delete(f"{HISTORIES}/{match[0]}")
 
 
-def _read_parts(storage: Storage) -> tuple[dict[str, _Part], list[Damaged]]:
-    """Whole parts by name, and the files of those that are not."""
+def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dict[str, _Part], list[Damaged]]:
+    """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole."""
     parts: dict[str, _Part] = {}
     damaged: list[Damaged] = []
     for name in storage.list(HISTORIES):
@@ -226,7 +227,8 @@ def _read_parts(storage: Storage) -> tuple[dict[str, _Part], list[Damaged]]:
         with contextlib.suppress(FileNotFoundError):  # another process has just merged it
             repeats, epochs = storage.read(files[0]), storage.read(files[1])
         if _hash(repeats, epochs) == match[2]:
-            parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), pq.read_table(io.BytesIO(epochs)))
+            rows = pq.read_table(io.BytesIO(epochs), columns=columns)
+            parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), rows)
         elif repeats:
             damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
     return parts, damaged

@@ -12,6 +12,7 @@ from orchestrator.energy.hours import BundleHours, bundle_hours
 from orchestrator.energy.meters import Reading, readings
 from orchestrator.energy.passes import Passes, count_passes
 from orchestrator.energy.ratings import Rating, rating_of
+from orchestrator.histories import list_bundles, read_repeats
 from orchestrator.store.storage import Storage
 
 JOULES_PER_KWH = 3.6e6
@@ -147,8 +148,22 @@ def cost_of(
     Time of a bundle in which a meter counted its device's kind on the same host is covered by that meter and is not
     rated again. A meter counts its whole machine, so measured energy includes whatever else ran there meanwhile.
     """
-    bundles = bundle_hours(storage, gpus_per_host)
-    searches = readings(storage)
+    keys = list_bundles(storage)
+    repeats = read_repeats(storage, keys)
+    bundles = bundle_hours(storage, gpus_per_host, keys, repeats)
+    passes = count_passes(storage, keys, repeats)
+    return cost_of_hours(bundles, readings(storage), intensity, gpu_watts, core_watts, passes)
+
+
+def cost_of_hours(
+    bundles: tuple[BundleHours, ...],
+    searches: tuple[Reading, ...],
+    intensity: Intensity,
+    gpu_watts: float | None = None,
+    core_watts: float | None = None,
+    passes: tuple[Passes, ...] = (),
+) -> Cost:
+    """What `cost_of` says, of hours and readings that somebody has read already."""
     by_device: dict[tuple[str, str], list[BundleHours]] = defaultdict(list)
     for bundle in bundles:
         by_device[bundle.kind, bundle.device].append(bundle)
@@ -160,9 +175,7 @@ def cost_of(
         devices.append(DeviceCost(kind, device, len(here), hours, rating, open_s / 3600))
     joules = sum(_counted_once(searches))
     meters = sorted({source for reading in searches for source in reading.sources})
-    return Cost(
-        bundles, tuple(devices), joules / JOULES_PER_KWH, tuple(meters), searches, intensity, count_passes(storage)
-    )
+    return Cost(bundles, tuple(devices), joules / JOULES_PER_KWH, tuple(meters), searches, intensity, passes)
 
 
 def _covered(bundle: BundleHours, searches: Sequence[Reading]) -> float:

@@ -54,10 +54,15 @@ class BundleHours:
         return self.seconds * (self.share if self.kind == "cuda" else self.threads)
 
 
-def bundle_hours(storage: Storage, gpus_per_host: int = 1) -> tuple[BundleHours, ...]:
-    """Every bundle that anybody began, sorted. Attempts that ran at once on a host shared its `gpus_per_host` GPUs."""
-    keys = list_bundles(storage)
-    repeats = read_repeats(storage, keys)
+def bundle_hours(
+    storage: Storage, gpus_per_host: int = 1, keys: Sequence[BundleKey] | None = None, repeats: Repeats | None = None
+) -> tuple[BundleHours, ...]:
+    """Every bundle that anybody began, sorted. Attempts that ran at once on a host shared its `gpus_per_host` GPUs.
+
+    `keys` and `repeats`, of all bundles, save reading them again.
+    """
+    keys = list_bundles(storage) if keys is None else keys
+    repeats = read_repeats(storage, keys) if repeats is None else repeats
     finals = _finals(repeats)
     found = [_bundle(storage, key, finals.get(key, [])) for key in keys]
     busy = [bundle for bundle in found if bundle.attempts or bundle.repeats]
@@ -78,9 +83,10 @@ def together(spans: Iterable[Span], devices: int) -> float:
 def _finals(repeats: Repeats) -> dict[BundleKey, list[dict[str, Any]]]:
     found: dict[BundleKey, list[dict[str, Any]]] = defaultdict(list)
     columns = ("partition", "configuration", "repeat", "seconds", "host", "device", "recipe")
-    for row in repeats.table.loc[:, list(columns)].to_dict("records"):
-        key = BundleKey.of_repeat(row["partition"], row["configuration"], int(row["repeat"]))
-        found[key].append({str(name): value for name, value in row.items()})
+    values = [repeats.table[name].tolist() for name in columns]
+    for row in zip(*values, strict=True):
+        note = dict(zip(columns, row, strict=True))
+        found[BundleKey.of_repeat(note["partition"], note["configuration"], int(note["repeat"]))].append(note)
     return found
 
 
@@ -125,13 +131,14 @@ def _last_sign(storage: Storage, key: BundleKey, names: Sequence[str]) -> float 
 
 
 def _recipe(storage: Storage, key: BundleKey, finals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return tomllib.loads(storage.read(key.recipe).decode())
+    """As the results have it, which saves a file; from the bundle's own while there is none."""
     for final in finals:
         with contextlib.suppress(TypeError, ValueError):
             recipe = json.loads(final["recipe"])
-            if isinstance(recipe, dict):
+            if isinstance(recipe, dict) and recipe:
                 return recipe
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return tomllib.loads(storage.read(key.recipe).decode())
     return {}
 
 

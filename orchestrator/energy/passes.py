@@ -6,7 +6,7 @@ import contextlib
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,14 +61,17 @@ class Passes:
         return f"{RATES}/pass-{key}.json"
 
 
-def count_passes(storage: Storage) -> tuple[Passes, ...]:
+def count_passes(
+    storage: Storage, bundles: Sequence[layout.BundleKey] | None = None, repeats: Repeats | None = None
+) -> tuple[Passes, ...]:
     """Of every backbone and depth with results, with times where some were measured before; writes nothing.
 
     Repeats that are not finished are left out, and so are configurations whose frontier is the pixels. One pass over
     the images serves all depths of a backbone; here each depth is charged for its own, so that less counts as saved.
+    `bundles` and `repeats`, all of them, save reading them again.
     """
-    bundles = list_bundles(storage)
-    repeats = read_repeats(storage, bundles)
+    bundles = list_bundles(storage) if bundles is None else bundles
+    repeats = read_repeats(storage, bundles) if repeats is None else repeats
     layers = _layers(storage, bundles)
     settings: dict[str, Configuration | None] = {}
     needed: dict[_Kind, int] = defaultdict(int)
@@ -132,7 +135,7 @@ def _set_of_views(partition: str, c: Configuration) -> str:
     )
 
 
-def _layers(storage: Storage, bundles: list[layout.BundleKey]) -> dict[tuple[str, str], str]:
+def _layers(storage: Storage, bundles: Sequence[layout.BundleKey]) -> dict[tuple[str, str], str]:
     """Where the frozen part ends, by (partition, configuration), from the recipes."""
     found: dict[tuple[str, str], str] = {}
     for key in bundles:

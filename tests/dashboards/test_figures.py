@@ -28,8 +28,8 @@ from dashboards import (
 )
 from dashboards.choice import BOTH, SCORES, Choice, Depth, Source, best_of_each
 from dashboards.figures import FIGURES, open_source
-from dashboards.markup import backbone_text, duration, lr_text, plot_text, plus_minus, table, text
-from dashboards.packing import decode, encode
+from dashboards.markup import backbone_text, duration, lr_text, plot_text, plus_minus, point_text, table, text
+from dashboards.packing import decode, encode, packed_text, unpacked_text
 from dashboards.workers import pace, worker_data
 from orchestrator.summary import Statistic, Summary, summarise, training_samples
 
@@ -192,7 +192,9 @@ def test_curves(source: Source) -> None:
     figure = go.Figure(spec)
     assert figure.layout.xaxis4.matches == "x"
     assert any("1 diverged" in note.text for note in figure.layout.annotations)
-    assert [trace for trace in curves.panels_figure(panels, bands=False)["data"] if trace.get("fill")] == []
+    short = curves.panels_figure(panels)
+    assert len(short["data"]) == 4 * 3
+    assert all("line" not in trace for trace in short["data"])
 
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
@@ -232,11 +234,14 @@ def test_single_repeats_are_those_of_the_records(source: Source, summary: Summar
     best = member.best_repeat()
     assert best is not None
     assert FIGURES["best-repeat"].data(source, Choice())["repeat"].unique().tolist() == [best[0]]
-    payload = single_repeats.singles_payload(source, [member])
-    panel = decode(encode(payload))["panels"][0]
-    assert panel["loss"][1] == pytest.approx(data["valid_loss"].tolist(), abs=5e-5)
-    counts = [share * panel["images"][1] for share in data["valid_accuracy"]]
-    assert panel["hits"][1] == pytest.approx(counts, abs=1e-6)
+    behind = next(other for other in source.summary.configurations if other is not member and other.n)
+    payload = decode(encode(single_repeats.singles_payload(source, [member, behind])))
+    place = [panel["name"] for panel in payload["panels"]].index(point_text(member.configuration))
+    first = sum(sum(panel["lengths"]) for panel in payload["panels"][:place])
+    rows = slice(first, first + len(data))
+    assert payload["loss"][1][rows] == pytest.approx(data["valid_loss"].tolist(), abs=5e-5)
+    counts = [share * payload["panels"][place]["images"][1] for share in data["valid_accuracy"]]
+    assert payload["hits"][1][rows] == pytest.approx(counts, abs=1e-6)
 
 
 def test_families(source: Source) -> None:
@@ -377,6 +382,13 @@ def test_long_rows_of_numbers_keep_their_digits(values: list[float]) -> None:
             assert other is None
         else:
             assert other == pytest.approx(value, abs=5.01e-5, rel=1e-4)
+
+
+@given(st.binary(max_size=300))
+def test_letters_of_the_page_hold_any_bytes(content: bytes) -> None:
+    sent = packed_text(content)
+    assert "<" not in sent
+    assert unpacked_text(sent) == content
 
 
 def test_rows_of_vanishing_numbers_become_zero() -> None:
