@@ -55,7 +55,7 @@ def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
 
 
 def write_page(source: Source, origin: provenance.Provenance, now: str, shown: Shown = NOTHING_SHOWN) -> str:
-    """The page's HTML, about 1.9 MB of plotly and the figures' data; equal arguments give equal pages."""
+    """The page's HTML, about 1.8 MB of plotly and the figures' data; equal arguments give equal pages."""
     summary = source.summary
     charts = Charts(study_title(summary.study))
     body = _body(source, origin, charts, now, shown) if summary.configurations else _empty(summary, origin)
