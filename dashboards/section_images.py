@@ -37,8 +37,7 @@ def samples(source: Source, partition: str, album: Album, most: int) -> str:
     title = "<h3>Sample images</h3>"
     if not album.is_here:
         return title + nothing(_ABSENT)
-    own = [record for record in evaluated.evaluations(source, Choice(partition)) if not record.external]
-    opened = {file for record in own for file in mistakes.prediction_data(source, record)["file"]}
+    opened = opened_files(source, partition)
     seed = source.summary.study.seed
     data = sample_data(source.storage, partition, album.manifest, opened, seed, most)
     if data.empty:
@@ -61,6 +60,12 @@ def samples(source: Source, partition: str, album: Album, most: int) -> str:
             ]
             parts.append(f'<p class="of">{text(split)}</p>{strip(album, rows)}')
     return "".join(parts)
+
+
+def opened_files(source: Source, partition: str) -> set[str]:
+    """Test images that an evaluation has opened; other ones are on no page."""
+    own = [record for record in evaluated.evaluations(source, Choice(partition)) if not record.external]
+    return {str(file) for record in own for file in mistakes.prediction_data(source, record)["file"]}
 
 
 def refused_data(storage: Storage) -> pd.DataFrame:

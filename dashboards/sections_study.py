@@ -10,12 +10,13 @@ from dashboards import dataset, families
 from dashboards.chart import Charts, Variant
 from dashboards.choice import Choice, Source, backbones
 from dashboards.controls import nothing, reading
+from dashboards.duplicates import duplicates
 from dashboards.figures import FIGURES
 from dashboards.markup import duration, table, text
 from dashboards.names import without_names_of
 from dashboards.progress import progress_key
 from dashboards.sample_images import Album
-from dashboards.section_images import refused, samples
+from dashboards.section_images import opened_files, refused, samples
 from dashboards.workers import pace, worker_data
 
 
@@ -137,7 +138,13 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         variant = Variant.of(figure.draw(data, choice), "Images by class and split.", data)
         chart = charts.add({"only": variant}, min_width=420, title=figure.title)
         parts.append(f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}{_classes(data)}")
-    parts += [_partition(source, partition), samples(source, partition, album, most), refused(source, album)]
+    opened = opened_files(source, partition) if album.shown.images else set()
+    parts += [
+        _partition(source, partition),
+        duplicates(source, partition, album, opened),
+        samples(source, partition, album, most),
+        refused(source, album),
+    ]
     return "".join(parts)
 
 

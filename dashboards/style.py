@@ -97,6 +97,7 @@ h3+.reading+.scroll>table>caption{display:none}
 .strip img{display:block;max-width:96px;margin-bottom:5px;border-radius:2px}
 .strip li img+span{color:var(--ink)}
 .strip .gone{width:96px;height:64px;margin-bottom:5px;border:1px dashed var(--rule);padding:4px 6px}
+.strip.pairs li{width:206px}.strip.pairs i{display:inline-block;width:102px;vertical-align:bottom;font-style:normal}
 .fold>summary{margin-top:22px}
 .chart[data-picks]{cursor:pointer}
 .key{list-style:none;padding:0;margin:4px 0 10px;display:flex;flex-wrap:wrap;gap:4px 20px;font:13px/1.5 var(--sans)}

@@ -11,6 +11,7 @@ from typing import Literal
 import pandas as pd
 import torch
 
+from orchestrator.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
 from orchestrator.standing import read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -39,6 +40,8 @@ Precision = Literal["fp32", "bf16"]
 
 REFUSED_SHOWN = 5
 """How many of the files that are not used are named on the screen."""
+MANY_IMAGES = 5000
+"""From here on comparing all with all takes some seconds, and is told."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def _prepared(
     dataset = load_dataset(data.source, data.options, progress)
     _tell_refused(dataset, show)
     if found is None:
-        return _made(space, study_name, studies, dataset, seed, precision, data)
+        return _made(space, study_name, studies, dataset, seed, precision, data, show)
     _check_same_data(found, dataset, data.typed())
     return Prepared(found, dataset.root)
 
@@ -186,7 +189,8 @@ def _new_demo(
         )
     show("No --data given: making a small synthetic dataset. Its results say nothing about real images.")
     root = make_synthetic(_synthetic_folder(cache, seed), seed)
-    return _made(space, f"{name}-demo", studies, load_dataset(root, DatasetOptions()), seed, precision, DataRequest())
+    dataset = load_dataset(root, DatasetOptions())
+    return _made(space, f"{name}-demo", studies, dataset, seed, precision, DataRequest(), show)
 
 
 def _made(
@@ -197,6 +201,7 @@ def _made(
     seed: int,
     precision: Precision | None,
     data: DataRequest,
+    show: Callable[[str], None],
 ) -> Prepared:
     advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
@@ -223,9 +228,16 @@ def _made(
         created=now(),
         versions=versions(),
     )
+    if len(manifest) > MANY_IMAGES:
+        show(f"Looking for near-duplicates among {len(manifest):,} images.")
+    alike = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
+    told = warning(with_kinds(alike, manifest, partition.groups), name)
+    if told:
+        show(told)
     files = {
         layout.MANIFEST: manifest_bytes(dataset.manifest),
         layout.REFUSED: refused_csv(dataset.refused),
+        layout.NEAR_DUPLICATES: pairs_csv(alike),
         layout.partition(partition.id): partition.to_bytes(),
     }
     return Prepared(new_study(studies, record, files), dataset.root)

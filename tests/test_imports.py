@@ -23,6 +23,8 @@ MAY_SEE = {
         "search_spaces",
         "orchestrator.summary",
         "orchestrator.statistics",
+        "orchestrator.near_duplicates",
+        "orchestrator.partition_maps",
         "orchestrator.evaluation.record",
         "orchestrator.evaluation.looks",
         "orchestrator.evaluation.nested_record",

@@ -1,4 +1,4 @@
-"""`orch data`: questions about a study's images that are no search."""
+"""`orch data`: questions about a study's images and their division that are no search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.commands.options import complete_study, json_option, studies_o
 
 @click.group()
 def data() -> None:
-    """Experiments on a study's images that are no search."""
+    """Questions about a study's images and how they are divided."""
 
 
 @data.command()
@@ -76,6 +76,43 @@ def leak(
     if found.record.synthetic:
         click.echo("Synthetic images: the scores say nothing about real ones.")
     click.echo("\n".join(answer_lines(found.name, told)))
+
+
+@data.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--partition", metavar="ID", help="Whose splits (default: the study's own).")
+@click.option("--every", is_flag=True, help="Every pair, not only the first twenty.")
+@click.option("--look", "looks", is_flag=True, help="Compare the images, in a study of a version that did not.")
+@click.option(
+    "--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images of --look lie here."
+)
+@studies_option
+@json_option
+def duplicates(
+    study: str,
+    partition: str | None,
+    every: bool,
+    looks: bool,
+    data_root: Path | None,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """Images of STUDY that are nearly the same picture, also turned or mirrored; those in different splits first.
+
+    \b
+    Example:
+      orch data duplicates slides --every
+    """
+    from orchestrator.duplicates_report import duplicates_report, look_now
+    from orchestrator.studies import open_study, studies_folder
+
+    if data_root is not None and not looks:
+        raise click.UsageError("--data-root goes with --look")
+    found = open_study(studies_folder(studies), study)
+    if looks:
+        look_now(found, data_root, lambda text: click.echo(text, err=True))
+    report = duplicates_report(found, partition, every)
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
 
 
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:

@@ -11,7 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchestrator.store.errors import InputError
 from trainables.data.decode import Decoded, RefusedImageError, content_hash, decode
@@ -26,6 +28,7 @@ from trainables.data.manifest import (
     refused_csv,
     verify_unchanged,
 )
+from trainables.data.near_duplicates import small_picture
 from trainables.data.options import DatasetOptions
 from trainables.data.source import list_source
 
@@ -49,13 +52,15 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class Dataset:
     """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
-    was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader."""
+    was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader.
+    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`."""
 
     root: Path
     manifest: pd.DataFrame
     refused: pd.DataFrame
     group_meaning: str
     synthetic: bool
+    pictures: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class _Read:
     content: str
     assumed_bits: int | None
     peak: int
+    picture: NDArray[np.uint8]
 
 
 def load_dataset(source: Path, options: DatasetOptions, progress: Progress | None = None) -> Dataset:
@@ -94,7 +100,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
             "Repair or replace these files, or leave the class out.",
         )
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
-    return Dataset(listing.root, manifest, listed, meaning, is_synthetic(listing.root))
+    pictures = np.stack([read[file].picture for file in manifest["file"]])
+    return Dataset(listing.root, manifest, listed, meaning, is_synthetic(listing.root), pictures)
 
 
 def is_synthetic(root: Path) -> bool:
@@ -134,7 +141,8 @@ def _decoded(
 def _summary(decoded: Decoded) -> _Read:
     height, width = decoded.pixels.shape[:2]
     digest = content_hash(decoded.pixels)
-    return _Read(width, height, decoded.bytes, digest, decoded.assumed_bits, decoded.peak)
+    picture = small_picture(decoded.pixels)
+    return _Read(width, height, decoded.bytes, digest, decoded.assumed_bits, decoded.peak, picture)
 
 
 def _unclear_range(read: dict[str, _Read]) -> dict[str, str]:
