@@ -132,15 +132,21 @@ def refused_kind(reason: str) -> str:
 
 def group_splits(storage: Storage, partition: str) -> dict[str, str]:
     """Group → split of one partition, of the only one where none is named; empty where it cannot be read."""
-    names = [name.removesuffix(".parquet") for name in storage.list(places.PARTITIONS) if name.endswith(".parquet")]
-    wanted = partition if partition in names else names[0] if names else ""
+    wanted = _there(storage, partition)
     read = read_table(storage, places.partition(wanted), ["group", "split"]) if wanted else None
     return {} if read is None else dict(zip(read["group"].to_pylist(), read["split"].to_pylist(), strict=True))
 
 
+def _there(storage: Storage, partition: str) -> str:
+    """The partition itself if it is there, else the first; "" where there is none."""
+    names = [name.removesuffix(".parquet") for name in storage.list(places.PARTITIONS) if name.endswith(".parquet")]
+    return partition if partition in names else names[0] if names else ""
+
+
 def partition_details(storage: Storage, partition: str) -> dict[str, Any]:
     """What the partition's file says about how it was made: policy, seed, details; empty where it cannot be read."""
-    read = read_table(storage, places.partition(partition), None)
+    wanted = _there(storage, partition)
+    read = read_table(storage, places.partition(wanted), None) if wanted else None
     content = b"{}" if read is None else (read.schema.metadata or {}).get(b"partition", b"{}")
     try:
         found = json.loads(content)

@@ -18,6 +18,7 @@ from dashboards import (
     evaluated,
     families,
     heat_maps,
+    partition_map,
     partition_spread,
     progress,
     search_settings,
@@ -242,6 +243,16 @@ FIGURES: dict[str, Figure] = {
         "Images by class and split",
         "Images of each class in each split of this partition; for train also what is trained on after balancing, "
         "views included. Groups are never divided between splits.",
+        _of_study(["loss"]),
+    ),
+    "partition-map": Figure(
+        partition_map.map_data,
+        partition_map.map_figure,
+        "Partitions over μ and ε",
+        "Each map is one class: D, how far from the targets iterative filling would have brought its groups with every "
+        "μ (how full train is filled first) and ε (by how much valid and test may exceed their share); darker is "
+        "nearer. The ring is the partition that was taken: the least D with a group in each split, of equal ones the smallest ε; "
+        "IFP has ε = 0.",
         _of_study(["loss"]),
     ),
     "confusion": Figure(

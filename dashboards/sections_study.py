@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -14,10 +15,12 @@ from dashboards.duplicates import duplicates
 from dashboards.figures import FIGURES
 from dashboards.markup import duration, table, text
 from dashboards.names import without_names_of
+from dashboards.partition_map import map_label
 from dashboards.progress import progress_key
 from dashboards.sample_images import Album
 from dashboards.section_images import opened_files, refused, samples
 from dashboards.workers import pace, worker_data
+from orchestrator.partition_maps import FILLED, why_no_map
 
 
 def section_standing(source: Source, now: str, energy: str = "", with_names: bool = False) -> str:
@@ -140,7 +143,7 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         parts.append(f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}{_classes(data)}")
     opened = opened_files(source, partition) if album.shown.images else set()
     parts += [
-        _partition(source, partition),
+        _partition(source, partition, charts),
         duplicates(source, partition, album, opened),
         samples(source, partition, album, most),
         refused(source, album),
@@ -162,7 +165,7 @@ def _classes(data: pd.DataFrame) -> str:
     return table([*columns, "trained on"], rows, "Images and groups by class and split", "cards")
 
 
-def _partition(source: Source, partition: str) -> str:
+def _partition(source: Source, partition: str, charts: Charts) -> str:
     """How near the partition came to its targets, where its file says so."""
     made = dataset.partition_details(source.storage, partition)
     details = made.get("details")
@@ -183,4 +186,16 @@ def _partition(source: Source, partition: str) -> str:
         "from their targets, 0 is exact. μ and ε are those that iterative filling chose, where it was used."
     )
     content = table(["Class", "Shares", "Distance", "μ", "ε"], rows, "How the partition came out", "cards")
-    return f"<h3>The partition</h3>{reading(sentence)}{content}"
+    return f"<h3>The partition</h3>{reading(sentence)}{content}{_map(source, partition, made, charts)}"
+
+
+def _map(source: Source, partition: str, made: dict[str, Any], charts: Charts) -> str:
+    """The maps over μ and ε, or why there are none."""
+    figure, choice = FIGURES["partition-map"], Choice(partition)
+    data = figure.data(source, choice)
+    if data.empty:
+        more = f"What it would have found: orch data candidates {source.summary.study.name} --partition {partition}"
+        return nothing(f"{why_no_map(made)} {more}" if made.get("policy") not in FILLED else why_no_map(made))
+    variant = Variant.of(figure.draw(data, choice), map_label(data), data)
+    chart = charts.add({"only": variant}, min_width=520, title=figure.title)
+    return f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}"

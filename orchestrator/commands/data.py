@@ -115,6 +115,26 @@ def duplicates(
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
 
 
+@data.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--partition", metavar="ID", help="Which partition (default: the study's own).")
+@click.option("--every", is_flag=True, help="Every candidate, not only the five nearest of each class.")
+@studies_option
+@json_option
+def candidates(study: str, partition: str | None, every: bool, studies: str | None, as_json: bool) -> None:
+    """The partitions of STUDY that iterative filling with overfill chooses from, nearest to the targets first.
+
+    \b
+    Example:
+      orch data candidates neuroblastoma
+    """
+    from orchestrator.candidates_report import candidates_report
+    from orchestrator.studies import open_study, studies_folder
+
+    report = candidates_report(open_study(studies_folder(studies), study), partition, every)
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+
+
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:
     from dashboards.leak_curves import leak_page
     from orchestrator.store.storage import LocalStorage

@@ -68,6 +68,17 @@ class Filling:
     distance: Distance
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A filling and where it comes about: mu_from < μ ≤ mu_to and epsilon_from ≤ ε < epsilon_to."""
+
+    filling: Filling
+    mu_from: float
+    mu_to: float
+    epsilon_from: float
+    epsilon_to: float
+
+
 def distance(
     shares: Sequence[float],
     diversities: Sequence[float],
@@ -152,6 +163,40 @@ def ifpo(
     found = (families.first_complete(start, mu, epsilon, step) for start, mu, epsilon in beyond)
     complete = [filling for filling in found if filling is not None]
     return min(complete, key=lambda filling: (round(filling.epsilon, 12), *_rank(filling)), default=best)
+
+
+def candidates(
+    sizes: Sequence[int],
+    targets: Triple = TARGETS,
+    diversity: Triple = DIVERSITY,
+    weights: tuple[float, float] = WEIGHTS,
+    chosen: float = 0.0,
+) -> list[Candidate]:
+    """What `ifpo` chooses from: the fillings of all (μ, ε) with 0 < μ ≤ 1 and 0 ≤ ε up to its usual end.
+
+    By μ, then ε, without gaps; ε goes on to a little above `chosen` where that lies further. Steps are those of `ifpo`:
+    every breakpoint up to 100 families, above that small steps, of which `chosen` is always one.
+    """
+    families = _Families(sizes, targets, diversity, weights)
+    step = 0.0 if len(sizes) <= _EXACT_FAMILIES else _COARSE_STEP
+    usual = max(0.0, (targets[0] - 0.5) / 2)
+    most = max(usual, 1.05 * chosen) or _COARSE_STEP
+    found: list[Candidate] = []
+    before = 0.0
+    for start, mu in families.starts():
+        epsilon, split, since = 0.0, None, 0.0
+        while epsilon < most:
+            filled, following = families.fill(start, epsilon)
+            if split is not None and filled != split:
+                found.append(Candidate(families.filling(split, mu, since), before, mu, since, epsilon))
+                since = epsilon
+            split = filled
+            after = max(following, min(epsilon + step, usual))
+            epsilon = chosen if epsilon < chosen < after else after
+        if split is not None:
+            found.append(Candidate(families.filling(split, mu, since), before, mu, since, most))
+        before = mu
+    return found
 
 
 def distance_map(
