@@ -250,9 +250,9 @@ FIGURES: dict[str, Figure] = {
         partition_map.map_figure,
         "Partitions over μ and ε",
         "Each map is one class: D, how far from the targets iterative filling would have brought its groups with every "
-        "μ (how full train is filled first) and ε (by how much valid and test may exceed their share); darker is "
-        "nearer. The ring is the partition that was taken: the least D with a group in each split, of equal ones the smallest ε; "
-        "IFP has ε = 0.",
+        "μ (how full train is filled first) and ε (by how much valid and test may exceed their share); the stronger "
+        "the colour, the nearer. The ring is the partition that was taken: the least D with a group in each split, of "
+        "equal ones the smallest ε; IFP has ε = 0.",
         _of_study(["loss"]),
     ),
     "confusion": Figure(

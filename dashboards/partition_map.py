@@ -34,7 +34,7 @@ def map_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 
 def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """Rows of cells are stretches of μ, drawn where they lie; a ring on the chosen point. Darker is nearer."""
+    """Rows of cells are stretches of μ, drawn where they lie; a ring on the chosen point."""
     names = list(dict.fromkeys(data["class"]))
     lines = -(-len(names) // ACROSS)
     height = lines * (_PANEL + _GAP) + 26
@@ -55,7 +55,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             domain=x, anchor=f"y{suffix}", range=[-0.015 * most, most], showgrid=False, nticks=6, title=_title("ε")
         )
         spec[f"yaxis{suffix}"] = axis(
-            domain=y, anchor=f"x{suffix}", range=[0, 1.02], showgrid=False, nticks=6, title=_title("μ")
+            domain=y, anchor=f"x{suffix}", range=[0, 1], showgrid=False, nticks=6, title=_title("μ")
         )
         axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
         heat = {
@@ -80,6 +80,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "type": "scatter",
                 "mode": "markers",
                 "name": "chosen",
+                "cliponaxis": False,
                 "x": chosen["epsilon"].tolist(),
                 "y": chosen["mu"].tolist(),
                 "marker": {"size": 11, "color": PAPER, "line": {"color": INK, "width": 2.2}},
