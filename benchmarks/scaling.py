@@ -1,6 +1,7 @@
 """How near to the ideal time many trials at once come: bundles that sleep, on a Ray told of 64 CPUs, and real bundles.
 
-Driver, launcher, leases and final records are the product's; only the training inside a trial is replaced by a sleep.
+Driver, launcher, trial, leases and final records are the product's; only the training inside a trial is replaced by a
+sleep. What sleeps does not load torch, which a trial loads with its first bundle: so 64 of them fit a small machine.
 `whole`: ideal time over the time from the start of Ray to its end. `running`: the share of its time that a worker is in
 bundles between its first and its last one, which leaves out what starting the processes takes.
 """
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,12 +38,13 @@ from orchestrator.preparation import DataRequest
 from orchestrator.progress import Display
 from orchestrator.search import SearchOptions, resolve_search, run
 from orchestrator.store.leases import Lease
+from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord, History
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.overrides import Overrides
+from trainables.places import Places
 from trainables.trial import BundleTrial
 from trainables.work import Work
-from trainables.workbench import Workbench
 
 COLUMNS = (
     "what",
@@ -63,7 +66,7 @@ class SleepingRun:
 
     seconds = 1.0
 
-    def __init__(self, bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:
+    def __init__(self, bench: Bench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:
         self.bench = bench
         self.works = works
         self.leases = leases
@@ -80,7 +83,8 @@ class SleepingRun:
             for repeat in work.repeats:
                 self.bench.storage.create(work.key.final(repeat, work.epochs), self._final(work, repeat).to_bytes())
             lease.release(dict.fromkeys(work.repeats, work.epochs), work.epochs)
-            note = {"begun": self._begun, "ended": time.time(), "pid": os.getpid()}
+            own = psutil.Process().memory_full_info().uss
+            note = {"begun": self._begun, "ended": time.time(), "pid": os.getpid(), "own_bytes": own}
             self.bench.storage.replace(f"{work.key.folder}/{SLEPT}", json.dumps(note).encode())
         return True
 
@@ -106,13 +110,25 @@ class SleepingRun:
         return FinalRecord(meta, history, np.zeros((24, 1), dtype=np.float16))
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Of a workbench what a trial that sleeps asks for."""
+
+    storage: Storage
+    device: Any
+
+
+def storage_alone(study: str, places: Places) -> Bench:
+    return Bench(open_storage(study), SimpleNamespace(type="cpu"))
+
+
 class SleepingTrial(BundleTrial):
     """The product's trial around a `SleepingRun`."""
 
     def setup(self, config: dict[str, Any]) -> None:
         from trainables import trial
 
-        vars(trial)["BundleRun"] = SleepingRun
+        vars(trial).update(begin_run=SleepingRun, workbench=storage_alone)
         super().setup(config)
 
 
@@ -123,6 +139,8 @@ class Scaled:
     seconds: float
     started: float
     bundles: Mapping[str, Sequence[tuple[float, float]]]
+    own_bytes: int = 0
+    """The most memory that a worker which slept had for itself."""
 
     @property
     def all_at_work(self) -> float:
@@ -184,7 +202,8 @@ def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, worke
     seconds = time.monotonic() - clock
     if status:
         raise RuntimeError(f"{name} ended with {status}")
-    return Scaled(seconds, started, _by_worker(LocalStorage(root / "studies" / name)))
+    storage = LocalStorage(root / "studies" / name)
+    return Scaled(seconds, started, _by_worker(storage), _own_bytes(storage))
 
 
 def _by_worker(storage: LocalStorage) -> dict[str, list[tuple[float, float]]]:
@@ -201,6 +220,11 @@ def _by_worker(storage: LocalStorage) -> dict[str, list[tuple[float, float]]]:
         ended = max(storage.local(f"{bundle.finals}/{name}").stat().st_mtime for name in storage.list(bundle.finals))
         found[str(lease["process"]["pid"])].append((begun, ended))
     return {worker: sorted(several) for worker, several in found.items()}
+
+
+def _own_bytes(storage: LocalStorage) -> int:
+    notes = [f"{bundle.folder}/{SLEPT}" for bundle in list_bundles(storage) if SLEPT in storage.list(bundle.folder)]
+    return max((int(json.loads(storage.read(note))["own_bytes"]) for note in notes), default=0)
 
 
 def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float | None = None) -> None:
@@ -221,8 +245,8 @@ def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float |
 
 
 def workers_that_fit(wanted: int) -> tuple[int, int]:
-    """As many as the free memory holds, and the bytes that one worker has for itself after its imports."""
-    code = "import psutil, timm, trainables.trial; print(psutil.Process().memory_full_info().uss)"
+    """As many as the free memory holds, and the bytes that one worker has for itself before its first bundle."""
+    code = "import psutil, trainables.trial; print(psutil.Process().memory_full_info().uss)"
     bytes_each = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     return min(wanted, int(MEMORY_SHARE * psutil.virtual_memory().available / bytes_each)), bytes_each
 
@@ -245,7 +269,8 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="orch-scaling-"))
     table = Table("Scaling: share of the ideal time", COLUMNS)
     table.notes += [
-        f"A worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} fit the free memory here.",
+        f"Before its first bundle a worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} fit "
+        "the free memory here. Workers that sleep never load torch, which is most of what one that trains holds.",
         "ideal: bundles × seconds each ÷ trials at a time; for real bundles seconds each of one at a time.",
         f"all at work: every worker's process has begun, on {len(os.sched_getaffinity(0))} cores.",
     ]
@@ -258,6 +283,7 @@ def main() -> None:
         for _ in range(options.rounds):
             found = search(root, labels, "sleep", options.bundles * fitting, 1, fitting)
             add_row(table, "sleeping", fitting, found)
+            table.notes.append(f"A worker that sleeps held at most {found.own_bytes / 1e6:.0f} MB of its own.")
         vars(launch)["BundleTrial"] = BundleTrial
         for _ in range(options.rounds):
             one = search(root, labels, "one", options.real, options.epochs, 1)

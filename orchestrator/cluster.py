@@ -88,3 +88,20 @@ def check_nodes(study: Path, places: Places) -> None:
 @ray.remote(num_cpus=0)
 def _unseen(wanted: list[Path]) -> list[Path]:
     return [path for path in wanted if not path.exists()]
+
+
+@ray.remote(num_cpus=0)
+class StopFlag:
+    """Tells every trial of one driver, on whatever node, that it is time to write its checkpoint and end.
+
+    A process by itself: it lies here, where it loads neither Tune nor torch.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def raise_it(self) -> None:
+        self.raised = True
+
+    def is_raised(self) -> bool:
+        return self.raised

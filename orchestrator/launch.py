@@ -22,6 +22,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.search import Searcher
 
+from orchestrator.cluster import StopFlag
 from orchestrator.interruption import Interruption
 from orchestrator.stages import FeatureStage, feature_options
 from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
@@ -34,7 +35,7 @@ from trainables.memory import share_for
 from trainables.places import Places
 from trainables.stacks import Stack, divide
 from trainables.stored_recipes import go_alone, stacked_with
-from trainables.trial import Assignment, BundleTrial, StopFlag
+from trainables.trial import Assignment, BundleTrial
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
 

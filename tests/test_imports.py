@@ -192,3 +192,9 @@ def test_help_loads_nothing_heavy(arguments: list[str], banned: set[str]) -> Non
     assert status == 0, run.stdout + run.stderr
     assert "Usage" in run.stdout
     assert not set(loaded) & banned
+
+
+def test_a_worker_loads_torch_with_its_first_bundle() -> None:
+    probe = "import sys, trainables.trial, orchestrator.cluster; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert run.stdout == "False\n", run.stderr

@@ -25,11 +25,12 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord, Recipe
 from trainables import attempts
 from trainables.attempts import Attempt
-from trainables.failures import Kind, note_failure
+from trainables.devices import device_name
+from trainables.failures import Kind, SupersededError, is_out_of_memory, kind_of, note_failure
 from trainables.group import Group
 from trainables.heads import head_parameters
 from trainables.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
-from trainables.recipe import decide, device_name
+from trainables.recipe import decide
 from trainables.stored_recipes import divide_stack, stored_recipe
 from trainables.watchdog import HangError
 from trainables.work import Work, owed_repeats
@@ -40,10 +41,6 @@ WRITING_SHARE = 0.05
 FIRST_WRITE_S = 0.05
 KEPT_CHECKPOINT_BYTES = 4_000_000
 """A finished group's last checkpoint is kept up to this size, so that more epochs can be trained later."""
-
-
-class SupersededError(OrchError):
-    """Another process has taken the work over, or divides it otherwise; nothing more is to be done here."""
 
 
 class BundleRun:
@@ -310,18 +307,6 @@ def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Reci
 
 def begin_group(material: Material, lanes: list[Lane], recipe: Recipe, epochs: int, device: torch.device) -> Group:
     return Group(lanes, _learner(lanes, material), material.samples, epochs, recipe.scoring_batch, device)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Also what torch says of the CPU's memory and of the libraries of a GPU, which has no type of its own."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    told = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)
-
-
-def kind_of(error: BaseException) -> Kind:
-    return Kind.MEMORY if is_out_of_memory(error) else Kind.EXCEPTION
 
 
 def _learner(lanes: list[Lane], material: Material) -> Learner:

@@ -1,4 +1,5 @@
-"""What went wrong with a bundle: kept beside it as failure-<n>.json, and how often each kind is tried again. No torch.
+"""What went wrong with a bundle: kept beside it as failure-<n>.json, and how often each kind is tried again. No torch
+until something failed.
 
 A repeat that diverged is no failure: it is a result, with its epoch, and more tries would diverge at the same step.
 """
@@ -14,12 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from trainables.attempts import last_attempt
 
 _NAME = re.compile(r"failure-(\d{1,9})\.json")
+
+
+class SupersededError(OrchError):
+    """Another process has taken the work over, or divides it otherwise; nothing more is to be done here."""
 
 
 class Kind(StrEnum):
@@ -124,3 +130,17 @@ def failures_of(storage: Storage, key: BundleKey, names: Sequence[str] | None = 
 def has_failed(storage: Storage, key: BundleKey) -> bool:
     """Whether a failure of the bundle is kept, whatever came of it later."""
     return any(_NAME.fullmatch(name) for name in storage.list(key.folder))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Also what torch says of the CPU's memory and of the libraries of a GPU, which has no type of its own."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    told = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)
+
+
+def kind_of(error: BaseException) -> Kind:
+    return Kind.MEMORY if is_out_of_memory(error) else Kind.EXCEPTION

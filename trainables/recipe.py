@@ -8,14 +8,10 @@ in turn. `benchmarks/stacking.py` measures what the constants say.
 
 from __future__ import annotations
 
-import contextlib
-import platform
-from functools import lru_cache
-from pathlib import Path
-
 import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
+from trainables.devices import device_name
 from trainables.heads import head_parameters
 from trainables.optimisers import Rule
 
@@ -56,19 +52,3 @@ def most_bundles(configuration: Configuration, feature_width: int, device: torch
     if device.type == "cuda":
         return max(1, min(WIDEST, CUDA_STACK_BYTES // each))
     return min(WIDEST, CPU_STACK_BYTES // each)
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's model, or the processor's where the system tells it, else its architecture."""
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    return _processor()
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -1,4 +1,7 @@
-"""The thin adapter between bundles and Ray Tune: a trial is one bundle or a stack; actors are reused for the next."""
+"""The thin adapter between bundles and Ray Tune: a trial is one bundle or a stack; actors are reused for the next.
+
+A process loads torch with its first bundle or chunk, not with this file.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,26 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
-import torch
 from ray.tune import Trainable
 
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.open import open_storage
-from trainables.bundle import BundleRun, SupersededError, kind_of
-from trainables.failures import Kind, note_failure
+from trainables.devices import device_name
+from trainables.failures import Kind, SupersededError, kind_of, note_failure
 from trainables.places import Places
-from trainables.recipe import device_name
 from trainables.watchdog import Watchdog
 from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.bundle import BundleRun
+    from trainables.workbench import Workbench
 
 REPORT_EVERY_S = 1.0
 
@@ -42,12 +48,18 @@ class Assignment:
 
 def device_here() -> torch.device:
     """The GPU that Ray gave this process, else the CPU."""
+    import torch
+
     return torch.device("cuda", 0) if torch.cuda.is_available() and ray.get_gpu_ids() else torch.device("cpu")
 
 
 def workbench(study: str, places: Places) -> Workbench:
     """This process's workbench; kept between trials and tasks of the same study."""
     global _bench
+    import torch
+
+    from trainables.workbench import Workbench
+
     if _bench is None or _bench[0] != (study, places):
         torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = False
@@ -59,18 +71,10 @@ def workbench(study: str, places: Places) -> Workbench:
     return _bench[1]
 
 
-@ray.remote(num_cpus=0)
-class StopFlag:
-    """Tells every trial of one driver, on whatever node, that it is time to write its checkpoint and end."""
+def begin_run(bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str) -> BundleRun:
+    from trainables.bundle import BundleRun
 
-    def __init__(self) -> None:
-        self.raised = False
-
-    def raise_it(self) -> None:
-        self.raised = True
-
-    def is_raised(self) -> bool:
-        return self.raised
+    return BundleRun(bench, works, leases, layer)
 
 
 class BundleTrial(Trainable):
@@ -141,7 +145,7 @@ class BundleTrial(Trainable):
         works, leases = [work for work, _ in held], [lease for _, lease in held]
         try:
             with kept_alive(leases):
-                self.run = BundleRun(bench, works, leases, self.assignment.layer)
+                self.run = begin_run(bench, works, leases, self.assignment.layer)
             self.watchdog = Watchdog(self._steps, self.run.hang)
         except SupersededError:
             self.outcome = "superseded"
@@ -177,6 +181,8 @@ def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]]
     frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
     bench.compute(frozen, chunk)
     if bench.device.type == "cuda":
+        import torch
+
         torch.cuda.empty_cache()  # an idle worker would keep from trials what its batches took
 
 

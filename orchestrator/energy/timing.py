@@ -8,9 +8,9 @@ from orchestrator.energy.passes import Passes, keep_rate
 from orchestrator.rates import prefix_seconds
 from orchestrator.store.storage import Storage
 from trainables.backbone import open_backbone
+from trainables.devices import device_name
 from trainables.features import Pooled
 from trainables.frontier import places_to_cut
-from trainables.recipe import device_name
 
 
 def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:

@@ -25,7 +25,8 @@ from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage, Storage
 from trainables import bundle
-from trainables.bundle import BundleRun, SupersededError
+from trainables.bundle import BundleRun
+from trainables.failures import SupersededError
 from trainables.learners import DeepLearner, HeadLearner
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench

@@ -15,8 +15,8 @@ from orchestrator.interruption import Interruption
 from orchestrator.launch import OwedWork, Tally
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration
-from trainables.bundle import BundleRun, SupersededError
-from trainables.failures import RULES, Kind, failures_of, has_failed, note_failure
+from trainables.bundle import BundleRun
+from trainables.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
 from trainables.learners import HeadLearner
 from trainables.stacks import Stack
 from trainables.stored_recipes import stored_recipe

@@ -19,8 +19,8 @@ from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import LocalStorage
 from trainables import attempts, bundle
-from trainables.bundle import BundleRun, SupersededError
-from trainables.failures import Kind
+from trainables.bundle import BundleRun
+from trainables.failures import Kind, SupersededError
 from trainables.group import Group
 from trainables.learners import HeadLearner
 from trainables.metrics import selected_epoch

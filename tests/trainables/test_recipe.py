@@ -9,7 +9,8 @@ import torch
 from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.schema import Recipe, parse_toml
-from trainables.recipe import CPU_STACK_BYTES, WIDEST, decide, device_name, most_bundles
+from trainables.devices import device_name
+from trainables.recipe import CPU_STACK_BYTES, WIDEST, decide, most_bundles
 
 CPU = torch.device("cpu")
 

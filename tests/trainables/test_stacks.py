@@ -13,7 +13,8 @@ from tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
 from trainables import attempts, bundle
-from trainables.bundle import BundleRun, SupersededError
+from trainables.bundle import BundleRun
+from trainables.failures import SupersededError
 from trainables.group import Group
 from trainables.learners import HeadLearner
 from trainables.stacks import Stack, divide
