@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.storage import TEMPORARY_PREFIX
+from trainables import allocation
 from trainables.places import Places
 
 _ENVIRONMENT = {
@@ -27,6 +29,10 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
 }
 """Ray's settings where the user has none: quiet, and nothing of Tune's own kept. Its token stays on by default."""
+
+LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
+"""Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
+OBJECT_STORE_SHARE = 0.1
 
 
 @contextmanager
@@ -42,8 +48,10 @@ def cluster(address: str | None) -> Iterator[None]:
     else:
         # "local" says so even where the environment or a stray file names somebody's running cluster
         options |= {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        # Ray counts the machine's cores, also where a batch system gave this process only some of them
-        options["num_cpus"] = len(os.sched_getaffinity(0))
+        # Ray counts the machine's cores and memory, also where a batch system gave this process only a part of them
+        options["num_cpus"] = allocation.cpus()
+        if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
+            options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
     try:
         ray.init(**options)
     except Exception as error:  # whatever Ray raises, the user needs one message

@@ -24,6 +24,7 @@ from orchestrator.owed import bundles
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
+from trainables import allocation
 from trainables.attempts import checkpoints
 from trainables.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
 from trainables.memory import share_for
@@ -120,7 +121,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     at most six shapes of heads and three of unfrozen networks are timed, each for about half a second.
     """
     started = time.monotonic()
-    cpus, gpus = psutil.cpu_count() or 1, torch.cuda.device_count()
+    cpus, gpus = allocation.cpus(), torch.cuda.device_count()
     threads = torch.get_num_threads()
     bench = search.bench()
     slots = round(gpus / share_for(bench, search.work)) if gpus else cpus
@@ -270,7 +271,7 @@ class _Tally:
         self.cache[frozen.key] = frozen.size_bytes * frozen.missing // max(1, frozen.rows)
         if frozen.missing:
             # one pass over the images serves all depths, so that the longest counts
-            workers = torch.cuda.device_count() or psutil.cpu_count() or 1
+            workers = torch.cuda.device_count() or allocation.cpus()
             one = (squares, c.backbone, c.balance, c.views, c.score_augmented, c.precision)
             spent = frozen.missing * rates.prefix_s(c.unfrozen) + workers * costs.opening_s
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
@@ -331,7 +332,7 @@ def _disk_notes(search: Search, tally: _Tally) -> list[str]:
 
 
 def _memory_notes(needed: int) -> list[str]:
-    total = psutil.virtual_memory().total
+    total = allocation.memory_bytes()
     if needed <= total:
         return []
     return [

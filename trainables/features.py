@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch import nn
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Configuration
+from trainables.allocation import memory_bytes
 from trainables.arrays import ArraySpec, ChunkedArrays
 from trainables.pixels import ViewReader
 from trainables.samples import Samples
@@ -27,7 +27,7 @@ DISK_SHARE = 0.8
 def room(cache: Path) -> float:
     """Bytes that one feature set may have here: it is read at random, so it must fit in memory as well as on disk."""
     place = next(path for path in (cache.absolute(), *cache.absolute().parents) if path.exists())
-    memory, disk = psutil.virtual_memory().total, shutil.disk_usage(place).free
+    memory, disk = memory_bytes(), shutil.disk_usage(place).free
     return float(min(MEMORY_SHARE * memory, DISK_SHARE * disk))
 
 

@@ -7,7 +7,6 @@ the images or of their features stays.
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from orchestrator.store.schema import Configuration
+from trainables.allocation import cpus
 from trainables.features import CPU_BATCH, CUDA_BATCH
 from trainables.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
 from trainables.workbench import Frozen, Workbench
@@ -125,7 +125,7 @@ def _chunk(
         store = pixel_store(images, frozen.configuration, Path(folder))
         store.prepare()
         for chunk in store.missing():
-            write_pixels(store, chunk, images, frozen.configuration, data_root, os.cpu_count() or 1)
+            write_pixels(store, chunk, images, frozen.configuration, data_root, cpus())
         reader = ViewReader(store, rows, frozen.configuration, frozen.mean, frozen.std, bench.device)
         size = CUDA_BATCH if bench.device.type == "cuda" else CPU_BATCH
         batches = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.store.errors import InputError
+from trainables.allocation import cpus
 from trainables.data.decode import Decoded, RefusedImageError, content_hash, decode
 from trainables.data.groups import with_groups
 from trainables.data.labels import check_labels, normalised
@@ -121,7 +121,7 @@ def _decoded(
     def one(entry: Entry) -> _Read:
         return _summary(decode(listing.root / entry.file, options.max_pixels))
 
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
     try:
         futures: list[Future[_Read]] = [pool.submit(one, entry) for entry in entries]
         for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
