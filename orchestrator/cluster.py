@@ -15,7 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.store import layout
-from orchestrator.store.errors import Faults, InputError
+from orchestrator.store.errors import Faults, InputError, OrchError
 from orchestrator.store.storage import TEMPORARY_PREFIX
 from trainables import allocation
 from trainables.places import Places
@@ -33,6 +33,7 @@ _ENVIRONMENT = {
 LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
 """Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
 OBJECT_STORE_SHARE = 0.1
+STARTS = 3
 
 
 @contextmanager
@@ -52,17 +53,33 @@ def cluster(address: str | None) -> Iterator[None]:
         options["num_cpus"] = allocation.cpus()
         if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
             options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
-    try:
-        ray.init(**options)
-    except Exception as error:  # whatever Ray raises, the user needs one message
-        raise InputError(
-            f"Ray could not {'join ' + address if address else 'be started'}: {error}",
-            "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
-        ) from error
+    _begin(options, address)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _begin(options: dict[str, Any], address: str | None) -> None:
+    """`ray.init`; a private one is tried again, since Ray gives up after 30 s, which a busy machine may need."""
+    for left in reversed(range(1 if address else STARTS)):
+        try:
+            ray.init(**options)
+        except Exception as error:  # whatever Ray raises, the user needs one message
+            ray.shutdown()
+            if address:
+                raise InputError(
+                    f"Ray could not join {address}: {error}",
+                    "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
+                ) from error
+            if not left:
+                raise OrchError(
+                    f"Ray could not be started, {STARTS} times: {error}",
+                    "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
+                    "The same command goes on later.",
+                ) from error
+        else:
+            return
 
 
 def check_nodes(study: Path, places: Places) -> None:
