@@ -1,6 +1,8 @@
 """SIGINT and SIGTERM: the first asks for a checkpoint and an orderly end, the second ends at once.
 
 After the first the process ends within a time of grace whatever it is doing: who sends the signal often kills soon.
+SIGTERM within a second of SIGTERM is its echo: SLURM sends it to every process of a job, and the job's script, which
+gets it too, passes it on.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 GRACE_S = 30.0
+ECHO_S = 1.0
 
 
 class Interruption:
@@ -26,6 +30,7 @@ class Interruption:
         self.grace_s = grace_s
         self.signal: int | None = None
         self._end = end
+        self._caught_at = 0.0
         self._former: dict[int, signal._HANDLER] = {}
 
     @property
@@ -54,9 +59,10 @@ class Interruption:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            self._end(128 + number)
+            if not (number == self.signal == signal.SIGTERM and time.monotonic() - self._caught_at < ECHO_S):
+                self._end(128 + number)
             return
-        self.signal = number
+        self.signal, self._caught_at = number, time.monotonic()
         timer = threading.Timer(self.grace_s, self._run_out)
         timer.daemon = True
         timer.start()

@@ -25,14 +25,16 @@ trap 'sleep 0.2; echo checkpoint >> "$DESK/calls"; exit 143' TERM
 exit "$(cat "$DESK/status")"
 """
 SCONTROL = '#!/bin/bash\necho "scontrol $*" >> "$DESK/calls"\n'
+SQUEUE = '#!/bin/bash\n[[ " $* " == *" --job 70 "* ]] && cat "$DESK/state"\n'
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    for name, content in {"orch": ORCH, "scontrol": SCONTROL}.items():
+    for name, content in {"orch": ORCH, "scontrol": SCONTROL, "squeue": SQUEUE}.items():
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "status").write_text("0")
+    (tmp_path / "state").write_text("RUNNING")
     return tmp_path
 
 
@@ -76,6 +78,17 @@ def test_a_task_that_is_told_to_end_writes_its_checkpoint_and_is_put_back(desk: 
     assert back == "scontrol requeue 64_3"
     assert re.fullmatch(r"/tmp/ray\.\w{6}", folder)
     assert not Path(folder).exists()
+
+
+def test_a_task_that_is_cancelled_or_preempted_is_not_put_back_by_itself(desk: Path) -> None:
+    (desk / "wait").touch()
+    (desk / "state").write_text("COMPLETING")
+    task = start(desk, "slurm/array.sh", **SLURM, **STUDY)
+    wait_for_a_call(desk)
+    task.send_signal(signal.SIGTERM)
+    task.communicate(timeout=30)
+    assert task.returncode == 143
+    assert calls(desk)[1:] == ["checkpoint"]
 
 
 @pytest.mark.parametrize("status", [0, 1, 2])

@@ -40,8 +40,10 @@ while :; do
   kill -0 "$search" 2>/dev/null || break
 done
 
-if [ "$stopped" = yes ] && [ "$status" -eq 143 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
-  # Preempted tasks are put back by SLURM itself (--requeue); those that ran out of time are put back here.
+# One that ran out of time is put back here, by its own word: it still counts as running. Tasks that are preempted are put
+# back by SLURM itself (--requeue), and one that somebody has cancelled is to stay cancelled.
+if [ "$stopped" = yes ] && [ "$status" -eq 143 ] && [ -n "${SLURM_JOB_ID:-}" ] &&
+  [ "$(squeue --noheader --format=%T --job "$SLURM_JOB_ID")" = RUNNING ]; then
   scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}" || scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"

@@ -77,6 +77,21 @@ def test_the_second_signal_ends_at_once() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_an_echo_of_sigterm_is_no_second_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch systems send it to every process of a job, and the job's script passes it on."""
+    ended: list[int] = []
+    now = [100.0]
+    monkeypatch.setattr("orchestrator.interruption.time.monotonic", lambda: now[0])
+    with Interruption(60.0, end=ended.append):
+        os.kill(os.getpid(), signal.SIGTERM)
+        now[0] += 0.9
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ended == []
+        now[0] += 0.2
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ended == [143]
+
+
 def test_former_handlers_are_back_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interruption(60.0, end=lambda _: None) as interruption:
