@@ -15,17 +15,17 @@ from tiny_study import assert_same_result, make_tiny_study
 from orchestrator.store.schema import FinalRecord
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+ORCH = [sys.executable, "-c", "from orchestrator.command_line import main; main()"]
 
 
 def command(data: Path, studies: Path, cache: Path) -> list[str]:
     asked = "search tiny timm:test_resnet.r160_in1k --weights none --strategy straightforward,unfreezing --unfrozen 1"
     grid = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
     where = ["--data", str(data), "--studies", str(studies), "--cache", str(cache)]
-    return [sys.executable, "-c", "from orchestrator.command_line import main; main()", *asked.split(), *grid.split(),
-            *where]  # fmt: skip
+    return [*ORCH, *asked.split(), *grid.split(), *where]
 
 
-def run(arguments: list[str]) -> subprocess.Popen[str]:
+def run(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
     """In a process group of its own, so that all of it can be killed."""
     return subprocess.Popen(
         arguments,
@@ -33,6 +33,7 @@ def run(arguments: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, **environment},
         cwd=Path(__file__).resolve().parents[2],
     )
 
