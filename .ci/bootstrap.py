@@ -2,7 +2,7 @@
 
     python3 .ci/bootstrap.py                        set up, nothing else
     python3 .ci/bootstrap.py orch ARGUMENTS…        set up, then orch
-    python3 .ci/bootstrap.py test [ARGUMENTS…]      set up, then ruff, mypy and pytest (which takes the arguments)
+    python3 .ci/bootstrap.py test [ARGUMENTS…]      set up, then audit, ruff, mypy, pytest (which takes these)
     python3 .ci/bootstrap.py pin [--upgrade]        write requirements.txt anew from pyproject.toml
 
 What is already there is left as it is. Nothing outside the checkout is changed but uv's cache of packages.
@@ -33,11 +33,12 @@ NEEDED_GB = 6.0
 """Of the packages unpacked: torch's Linux wheels bring the CUDA libraries."""
 BENCHMARKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("benchmarks/*.py"))
 CHECKS = (
-    ("ruff check", ("ruff", "check")),
-    ("ruff format", ("ruff", "format", "--check")),
-    ("mypy", ("mypy",)),
-    ("mypy of scripts", ("mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", *BENCHMARKS)),
-    ("pytest", ("pytest",)),
+    ("audit of packages", (".ci/audit.py",)),
+    ("ruff check", ("-m", "ruff", "check")),
+    ("ruff format", ("-m", "ruff", "format", "--check")),
+    ("mypy", ("-m", "mypy")),
+    ("mypy of scripts", ("-m", "mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", *BENCHMARKS)),
+    ("pytest", ("-m", "pytest")),
 )
 
 
@@ -194,7 +195,7 @@ def _test(arguments: Sequence[str]) -> int:
     for name, command in CHECKS:
         _say(f"{name} …")
         last = name == CHECKS[-1][0]
-        if _status([str(PYTHON), "-m", *command, *(arguments if last else ())]):
+        if _status([str(PYTHON), *command, *(arguments if last else ())]):
             failed.append(name)
     if failed:
         return _fail(f"Failed: {', '.join(failed)}.")
