@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +14,8 @@ from dashboards.figures import FIGURES
 from dashboards.markup import backbone_text, depth_text
 from dashboards.palette import Spec
 from orchestrator.store.errors import Faults
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.open import open_storage
+from orchestrator.store.place import Place, Where
 
 CAPTIONS = "captions.md"
 
@@ -26,8 +26,8 @@ class Written:
 
     figure: str
     caption: str
-    data: Path
-    image: Path | None
+    data: Place
+    image: Place | None
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,18 @@ def telling_choices(figure: Figure, source: Source, every: bool) -> list[Choice]
 
 def write_figures(
     source: Source,
-    folder: Path,
+    where: Where,
     form: Format = "svg",
     names: Sequence[str] = (),
     every: bool = False,
     width_mm: float | None = None,
 ) -> Exported:
-    """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, into `folder`.
+    """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, to `where`.
 
     Without kaleido or a browser the tables are written all the same. Raises InputError for an unknown name.
     """
-    storage = LocalStorage(folder)
+    place = Place.of(where)
+    storage = open_storage(place)
     written: dict[str, Written] = {}
     drawn: set[str] = set()
 
@@ -84,7 +85,7 @@ def write_figures(
                     continue
                 stem = _free(f"{name}-{choice.name(source.summary)}".rstrip("-"), written)
                 storage.replace(f"{stem}.csv", _csv(data))
-                written[stem] = Written(name, caption(name, choice, source), folder / f"{stem}.csv", None)
+                written[stem] = Written(name, caption(name, choice, source), place / f"{stem}.csv", None)
                 yield stem, for_paper(FIGURES[name].draw(data, choice), width_mm)
 
     figures = tables()
@@ -99,7 +100,7 @@ def write_figures(
     if written:
         storage.replace(CAPTIONS, _captions(written).encode())
     files = (
-        Written(one.figure, one.caption, one.data, folder / f"{stem}.{form}" if stem in drawn else None)
+        Written(one.figure, one.caption, one.data, place / f"{stem}.{form}" if stem in drawn else None)
         for stem, one in written.items()
     )
     return Exported(tuple(files), problem)

@@ -16,6 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError, OrchError
+from orchestrator.store.open import FIRST_ANSWER_S, open_storage
+from orchestrator.store.place import Place
 from orchestrator.store.storage import TEMPORARY_PREFIX
 from trainables import allocation
 from trainables.places import Places
@@ -82,26 +84,27 @@ def _begin(options: dict[str, Any], address: str | None) -> None:
             return
 
 
-def check_nodes(study: Path, places: Places) -> None:
+def check_nodes(study: Place, places: Places) -> None:
     """Every living node must see the study, the images, the weights and the cache; InputError names what it does not.
 
-    The cache is tried with a file of its own: features are computed on all nodes and read on all nodes.
+    A study in a store is read with the node's own credentials. The cache is tried with a file of its own: features are
+    computed on all nodes and read on all nodes.
     """
     faults = Faults("the cluster")
     probe = places.cache / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     places.cache.mkdir(parents=True, exist_ok=True)
     probe.touch()
-    wanted = [study / layout.STUDY, places.data_root, probe]
+    wanted = [places.data_root, probe]
     wanted += [Path(place) for _, place in places.known if place != "hub"]
     asked = {}
     try:
         for node in ray.nodes():  # type: ignore[no-untyped-call]
             if node["Alive"] and node["Resources"].get("CPU"):
                 strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-                asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(wanted)
+                asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(study, wanted)
         for host, reference in asked.items():
-            for path in ray.get(reference):
-                faults.add(f"node {host} does not see {places.cache if path == probe else path}")
+            for unseen in ray.get(reference):
+                faults.add(f"node {host} does not see {places.cache if unseen == str(probe) else unseen}")
     finally:
         probe.unlink(missing_ok=True)
     faults.raise_if_any(
@@ -111,8 +114,14 @@ def check_nodes(study: Path, places: Places) -> None:
 
 
 @ray.remote(num_cpus=0)
-def _unseen(wanted: list[Path]) -> list[Path]:
-    return [path for path in wanted if not path.exists()]
+def _unseen(study: Place, wanted: list[Path]) -> list[str]:
+    """What this node cannot see of the study, which is read as trials read it, and of the paths."""
+    unseen = [str(path) for path in wanted if not path.exists()]
+    try:
+        open_storage(study, give_up_after_s=FIRST_ANSWER_S).read(layout.STUDY)
+    except OrchError as error:
+        unseen.insert(0, str(study / layout.STUDY) if study.path else f"{study}: {error.message}")
+    return unseen
 
 
 @ray.remote(num_cpus=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,6 +13,7 @@ from orchestrator.statistics.partition_table import PartitionTable, image_ratio,
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics, valid_table
 from orchestrator.store.errors import Faults, InputError
+from orchestrator.store.place import Where
 from orchestrator.store.schema import Metric, Strategy
 from orchestrator.studies import Study, find_study, open_study
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
@@ -68,7 +68,7 @@ class _Named:
 
 
 def compare(
-    names: Sequence[str], studies: Path, study: str | None, metric: Metric | None, partition: str | None
+    names: Sequence[str], studies: Where, study: str | None, metric: Metric | None, partition: str | None
 ) -> Comparison:
     """Resolve what was typed and gather the scores.
 
@@ -97,7 +97,7 @@ def compare(
     return Comparison(items, found, partitions, scores, image_ratio(items[0].study, partitions))
 
 
-def _resolve(names: Sequence[str], studies: Path, default: str | None) -> list[_Named]:
+def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[_Named]:
     if len(names) < 2:
         raise InputError(
             f"expected at least two names to compare, found {len(names)}",
@@ -129,7 +129,7 @@ def _resolve(names: Sequence[str], studies: Path, default: str | None) -> list[_
     return found
 
 
-def _split(name: str, studies: Path, given: Study | None) -> tuple[Study | None, str]:
+def _split(name: str, studies: Where, given: Study | None) -> tuple[Study | None, str]:
     """The study and what of it; "" for all of it."""
     before, colon, after = name.partition(":")
     if colon and given is None:
@@ -139,7 +139,7 @@ def _split(name: str, studies: Path, given: Study | None) -> tuple[Study | None,
     return _find(studies, name), ""
 
 
-def _find(studies: Path, name: str) -> Study | None:
+def _find(studies: Where, name: str) -> Study | None:
     try:
         return find_study(studies, name) or find_study(studies, f"{name}-demo")
     except InputError:

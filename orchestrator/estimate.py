@@ -313,8 +313,9 @@ def _disk_notes(search: Search, tally: _Tally) -> list[str]:
     """Study and cache may lie on one file system; each is held against what is free where it goes."""
     notes = []
     study_bytes = sum(depth.study_bytes for depth in tally.depths)
+    studies = search.study.place.absolute().path
     for what, place, needed, option in (
-        ("study", search.study.folder.absolute(), study_bytes, "--studies DIR"),
+        *([("study", studies, study_bytes, "--studies DIR")] if studies is not None else []),
         (
             "cache",
             search.places.cache.absolute(),

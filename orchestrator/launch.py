@@ -28,6 +28,7 @@ from orchestrator.stages import FeatureStage, feature_options
 from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
+from orchestrator.store.place import Place
 from orchestrator.store.storage import Storage
 from trainables.cache_use import CacheUse
 from trainables.failures import RULES, Kind, failures_of, note_failure
@@ -254,7 +255,7 @@ class _Watcher(Callback):
 
 
 def launch(
-    study: Path,
+    study: Place,
     storage: Storage,
     places: Places,
     asked: Sequence[Work],

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.studies import Study, open_study, studies_folder
+from orchestrator.store.place import Place
+from orchestrator.studies import Study, open_study, studies_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,14 +138,14 @@ class OpenStudy:
 
 
 def open_folder(folder: str | Path) -> OpenStudy:
-    """The study in `folder` (`studies/slides`), or of that name in `$ORCH_STUDIES` or `./studies`.
-
-    Raises InputError with the studies that exist where there is none.
+    """The study in `folder` (`studies/slides`, `s3://bucket/studies/slides`), or of that name in `$ORCH_STUDIES` or
+    `./studies`. Raises InputError with the studies that exist where there is none.
     """
-    path = Path(folder)
-    if len(path.parts) == 1 and not (path / layout.STUDY).is_file():
-        return OpenStudy(open_study(studies_folder(None), path.name))
-    whole = path.absolute()
+    place = Place.of(folder)
+    path = place.path
+    if path is not None and len(path.parts) == 1 and not (path / layout.STUDY).is_file():
+        return OpenStudy(open_study(studies_place(None), path.name))
+    whole = place if path is None else Place.of(path.absolute())
     return OpenStudy(open_study(whole.parent, whole.name))
 
 

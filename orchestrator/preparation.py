@@ -15,6 +15,7 @@ from orchestrator.near_duplicates import pairs_csv, pairs_of, warning, with_kind
 from orchestrator.standing import read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
+from orchestrator.store.place import Where
 from orchestrator.store.schema import StudyRecord
 from orchestrator.studies import Study, find_study, new_study, now, versions
 from search_spaces.classes import settle_classes
@@ -74,7 +75,7 @@ class Prepared:
 def prepare(
     name: str,
     space: Space,
-    studies: Path,
+    studies: Where,
     cache: Path,
     data: DataRequest,
     seed: int,
@@ -93,7 +94,7 @@ def prepare(
 def _prepared(
     name: str,
     space: Space,
-    studies: Path,
+    studies: Where,
     cache: Path,
     data: DataRequest,
     seed: int,
@@ -136,7 +137,7 @@ def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def find_space(name: str, studies: Path, data: DataRequest) -> Space:
+def find_space(name: str, studies: Where, data: DataRequest) -> Space:
     """The bundled space or the file's; the default one for a study of the user's own, with data now or on disk."""
     if is_path(name) or name in bundled():
         return load_space(name)
@@ -175,7 +176,7 @@ def _synthetic_folder(cache: Path, seed: int) -> Path:
 def _new_demo(
     space: Space,
     name: str,
-    studies: Path,
+    studies: Where,
     cache: Path,
     seed: int,
     precision: Precision | None,
@@ -196,7 +197,7 @@ def _new_demo(
 def _made(
     space: Space,
     name: str,
-    studies: Path,
+    studies: Where,
     dataset: Dataset,
     seed: int,
     precision: Precision | None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.names import describe_configuration
 from orchestrator.statistics.partitions import partitions_of
+from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
 from orchestrator.studies import Study, now
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
@@ -60,7 +60,7 @@ def status_report(study: Study) -> Report:
     return Report(tuple(lines), _data(summary))
 
 
-def closing_report(search: Search, page: Path, status: int) -> Report:
+def closing_report(search: Search, page: Place, status: int) -> Report:
     """The end of a search: the best of its configurations, advice on edges, the page, the next command."""
     study = search.study
     summary = summarise(study.storage, now())

@@ -24,8 +24,9 @@ from orchestrator.standing import epochs_asked, read_requests
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import current_lease
+from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import sweep_temporaries
-from orchestrator.studies import Study, write_configurations, write_request, write_study
+from orchestrator.studies import Study, check_writable, write_configurations, write_request, write_study
 from orchestrator.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
 from trainables.cache_use import CacheUse
@@ -46,7 +47,7 @@ class SearchOptions:
 
     study: str
     backbones: tuple[str, ...]
-    studies: Path
+    studies: Where
     cache: Path
     data: DataRequest = field(default_factory=DataRequest)
     overrides: Overrides = field(default_factory=Overrides)
@@ -91,6 +92,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
 
     Nothing is stored before all of it is known to be possible. Raises InputError.
     """
+    if writes:
+        check_writable(Place.of(options.studies))
     space = find_space(options.study, options.studies, options.data)
     backbones = options.backbones
     if options.every_backbone:
@@ -127,7 +130,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         if isinstance(study.storage, UnwrittenStudy):
             study = write_study(study)
             prepared = replace(prepared, study=study)
-            display.say(f"New study {study.name} in {study.folder}.")
+            display.say(f"New study {study.name} in {study.place}.")
         write_configurations(study, asked.configurations)
         write_request(study, request)
         set_damaged_aside(study, display)
@@ -178,7 +181,7 @@ def run(
     search: Search,
     display: Display,
     address: str | None,
-    rewrite: Callable[[], None],
+    rewrite: Callable[[], object],
     grace_s: float = GRACE_S,
     cache_bytes: float | None = None,
 ) -> int:
@@ -193,7 +196,8 @@ def run(
     from orchestrator.launch import Outcome, Tally, launch
 
     study, work = search.study, search.work
-    sweep_temporaries(study.folder)
+    if study.place.path is not None:
+        sweep_temporaries(study.place.path)
     tally = Tally(len(work))
     monitor = _Monitor(search, display, rewrite)
     outcome = Outcome(0, interrupted=True)
@@ -208,9 +212,9 @@ def run(
                 with cluster(address), metered(study.storage):
                     interruption.trap()
                     if address:
-                        check_nodes(study.folder.resolve(), search.places)
+                        check_nodes(study.place.absolute(), search.places)
                     outcome = launch(
-                        study.folder.resolve(),
+                        study.place.absolute(),
                         study.storage,
                         search.places,
                         bundles(search.epochs),
@@ -263,7 +267,7 @@ def show_partition(study: Study, display: Display) -> None:
 class _Monitor:
     """Makes snapshots for the display and has the dashboard rewritten now and then."""
 
-    def __init__(self, search: Search, display: Display, rewrite: Callable[[], None]) -> None:
+    def __init__(self, search: Search, display: Display, rewrite: Callable[[], object]) -> None:
         self.search = search
         self.display = display
         self.rewrite = rewrite

@@ -1,4 +1,4 @@
-"""Opening, making and checking a study's directory."""
+"""Opening, making and checking a study in its place: a folder, or a prefix of an object store."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError, InputError, StorageError
-from orchestrator.store.open import open_storage
+from orchestrator.store.concurrently import concurrently
+from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
+from orchestrator.store.open import FIRST_ANSWER_S, open_storage
+from orchestrator.store.place import Place, Where
 from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
-from orchestrator.store.storage import Storage
+from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.unwritten import UnwrittenStudy
+
+T = TypeVar("T")
 
 RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study on disk, or one whose files are still in memory (see `write_study`)."""
+    """A study that is stored, or one whose files are still in memory (see `write_study`)."""
 
-    folder: Path
+    place: Place
     storage: Storage
     record: StudyRecord
     partitions: Mapping[str, bytes] = field(default_factory=dict)
@@ -37,30 +43,45 @@ class Study:
         return self.record.name
 
 
-def studies_folder(given: str | None) -> Path:
-    """`--studies`, else `$ORCH_STUDIES`, else `studies` here."""
-    return Path(given or os.environ.get("ORCH_STUDIES") or "studies")
+def studies_place(given: str | None) -> Place:
+    """`--studies`, else `$ORCH_STUDIES`, else `studies` here; raises InputError for what cannot be one."""
+    place = Place.of(given or os.environ.get("ORCH_STUDIES") or "studies")
+    if place.text.startswith("memory://"):
+        raise InputError(f"address {place}: its files end with the process", "Name a folder, or s3://BUCKET/PREFIX.")
+    return place
 
 
-def find_study(studies: Path, name: str) -> Study | None:
-    """The study of that name, or None; raises InputError when the folder is of another version or damaged."""
-    folder = studies / layout.checked_name(name)
-    storage = open_storage(folder)
+def check_writable(studies: Place) -> None:
+    """Raise UnreachedError where an object store lets us write nothing: to be told before images are read."""
+    probe = f"{TEMPORARY_PREFIX}probe-{uuid.uuid4().hex}"
+
+    def write(storage: Storage) -> None:
+        storage.replace(probe, b"")
+        storage.delete(probe)
+
+    if studies.path is None:
+        _first_asked(studies, write)
+
+
+def find_study(studies: Where, name: str) -> Study | None:
+    """The study of that name, or None; raises InputError when it is of another version or damaged."""
+    place = Place.of(studies) / layout.checked_name(name)
     try:
-        content = storage.read(layout.STUDY)
+        content = _first_asked(place, lambda storage: storage.read(layout.STUDY))
     except FileNotFoundError:
         return None
-    _check_version(content, folder)
+    _check_version(content, place)
     try:
-        return Study(folder, storage, parse_toml(StudyRecord, content, str(folder / layout.STUDY)))
+        record = parse_toml(StudyRecord, content, str(place / layout.STUDY))
+        return Study(place, open_storage(place), record)
     except DamagedRecordError as error:
         raise InputError(
             f"study {name!r}: {error.message}",
-            f"Put back {folder / layout.STUDY} from a copy, or name another folder with --studies DIR.",
+            f"Put back {place / layout.STUDY} from a copy, or name another folder with --studies DIR.",
         ) from error
 
 
-def open_study(studies: Path, name: str) -> Study:
+def open_study(studies: Where, name: str) -> Study:
     """The study of that name, or of its synthetic demo; InputError with those that exist when there is none."""
     for candidate in (name, f"{name}-demo"):
         study = find_study(studies, candidate)
@@ -71,27 +92,31 @@ def open_study(studies: Path, name: str) -> Study:
     raise InputError(f"study {name!r} is not in {studies}", f"{known} Make one with: orch search {name} resnet18")
 
 
-def studies_in(studies: Path) -> list[str]:
-    """Names of all studies in a folder."""
-    if not studies.is_dir():
-        return []
-    return sorted(path.name for path in studies.iterdir() if (path / layout.STUDY).is_file())
+def studies_in(studies: Where) -> list[str]:
+    """Names of all studies of a place."""
+
+    def found(storage: Storage) -> list[str]:
+        names = [name for name in storage.list("") if layout.is_name(name)]
+        there = concurrently(lambda name: layout.STUDY in storage.list(name), names)
+        return [name for name, is_study in zip(names, there, strict=True) if is_study]
+
+    return _first_asked(Place.of(studies), found)
 
 
-def new_study(studies: Path, record: StudyRecord, files: dict[str, bytes]) -> Study:
-    """A study in memory, which `write_study` puts into its folder once nothing speaks against it any more."""
-    return Study(studies / record.name, UnwrittenStudy({**files, layout.STUDY: record.to_toml()}), record)
+def new_study(studies: Where, record: StudyRecord, files: dict[str, bytes]) -> Study:
+    """A study in memory, which `write_study` puts into its place once nothing speaks against it any more."""
+    return Study(Place.of(studies) / record.name, UnwrittenStudy({**files, layout.STUDY: record.to_toml()}), record)
 
 
 def write_study(study: Study) -> Study:
-    """Put a new study on disk: its files first, `study.toml` last, so that a torn start leaves no study.
+    """Store a new study: its files first, `study.toml` last, so that a torn start leaves no study.
 
-    One that is on disk is returned as it is. Raises InputError where the folder cannot be written, and where somebody
+    One that is stored is returned as it is. Raises InputError where its place cannot be written, and where somebody
     else has just made another study of this name: never does one lie there with the images of two.
     """
     if not isinstance(study.storage, UnwrittenStudy):
         return study
-    studies, storage = study.folder.parent, open_storage(study.folder)
+    studies, storage = study.place.parent, open_storage(study.place)
     files = study.storage.files
     try:
         if not storage.create(layout.MANIFEST, files[layout.MANIFEST]):
@@ -101,9 +126,8 @@ def write_study(study: Study) -> Study:
                 storage.replace(path, content)
         is_first = storage.create(layout.STUDY, files[layout.STUDY])
     except StorageError as error:
-        raise InputError(
-            f"study {study.name!r}: {error.message}", "Choose another place with --studies DIR."
-        ) from error
+        advice = "Choose another place with --studies DIR." if study.place.path else error.advice
+        raise InputError(f"study {study.name!r}: {error.message}", advice) from error
     found = find_study(studies, study.name)
     if found is None:
         raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
@@ -121,8 +145,8 @@ def _check_same_images(study: Study, storage: Storage) -> None:
         if there.equals(read_manifest(study.storage.read(layout.MANIFEST))):
             return
     raise InputError(
-        f"study {study.name!r}: somebody else began to make it, from other data, in {study.folder}",
-        f"Choose another name, or remove {study.folder} if that search has ended and left no {layout.STUDY}.",
+        f"study {study.name!r}: somebody else began to make it, from other data, in {study.place}",
+        f"Choose another name, or remove {study.place} if that search has ended and left no {layout.STUDY}.",
     )
 
 
@@ -184,7 +208,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _check_version(content: bytes, folder: Path) -> None:
+def _first_asked(place: Place, act: Callable[[Storage], T]) -> T:
+    """What a storage says to the first question of a command: a store is waited for less long than later on."""
+    if place.path is not None:
+        return act(open_storage(place))
+    try:
+        return act(open_storage(place, give_up_after_s=FIRST_ANSWER_S))
+    except StorageError as error:
+        raise UnreachedError(error.message, error.advice) from error
+
+
+def _check_version(content: bytes, place: Place) -> None:
     import tomllib
 
     try:
@@ -193,6 +227,6 @@ def _check_version(content: bytes, folder: Path) -> None:
         return
     if found != SCHEMA_VERSION:
         raise InputError(
-            f"{folder / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
+            f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
             "Open the study with the version of orch that made it, or name another folder with --studies DIR.",
         )

@@ -53,10 +53,10 @@ def best(
     from orchestrator.selection_report import nothing_report, selection_report
     from orchestrator.statistics.partition_table import partition_table
     from orchestrator.statistics.score_table import ranked_table
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
     from orchestrator.summary import summarise
 
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     summary = summarise(found.storage)
     by = selecting_metric(summary, metric)  # type: ignore[arg-type]  # click has checked the choice
     partitions = chosen_partitions(summary, partition)
@@ -100,8 +100,8 @@ def compare(
     """
     from orchestrator.comparison import compare as gather
     from orchestrator.comparison_report import comparison_report
-    from orchestrator.studies import studies_folder
+    from orchestrator.studies import studies_place
 
-    folder = studies_folder(studies)
+    folder = studies_place(studies)
     report = comparison_report(gather(names, folder, study, metric, partition))  # type: ignore[arg-type]
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())

@@ -46,10 +46,10 @@ def cost(
     from orchestrator.energy.cost import cost_of
     from orchestrator.energy.cost_text import cost_text
     from orchestrator.energy.grid import intensity_of
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
     intensity = intensity_of(country, kg_per_kwh)
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     if measure:
         from orchestrator.energy.passes import count_passes
         from orchestrator.energy.timing import measure_passes

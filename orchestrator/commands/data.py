@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 
 
 @click.group()
@@ -22,12 +22,10 @@ def data() -> None:
 @click.option("--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Of each experiment.")
 @click.option("--epochs", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Of each training.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Of Adam.")
-@click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
-@click.option(
-    "--figure", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Curves as a page: leak.html"
-)
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--figure", metavar="FILE", type=local_path(dir_okay=False), help="Curves as a page: leak.html")
 @studies_option
 @json_option
 def leak(
@@ -55,10 +53,10 @@ def leak(
     """
     from orchestrator.leak import LeakOptions, leak_experiment
     from orchestrator.leak_records import answer_data, answer_lines
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
     from trainables.places import default_cache
 
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
 
     def progress(done: int, total: int) -> None:

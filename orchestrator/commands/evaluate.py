@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 
 if TYPE_CHECKING:
     from orchestrator.studies import Study
@@ -48,7 +48,7 @@ LINE_EVERY_S = 10.0
 @click.option(
     "--data",
     metavar="DIR|TABLE",
-    type=click.Path(path_type=Path),
+    type=local_path(),
     help="Other images of the same classes (another hospital's) in place of the study's test split.",
 )
 @click.option("--group-by", metavar="RULE", help="Of --data, what a group is: parent, none, or a REGEX on the path.")
@@ -58,11 +58,11 @@ LINE_EVERY_S = 10.0
 @click.option(
     "--data-root",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=local_path(),
     help="Where the images lie here; with --data the root of its table's paths.",
 )
 @click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @studies_option
 @json_option
 @click.pass_context
@@ -101,9 +101,9 @@ def evaluate(
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
     """
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     if folds is not None:
         _check_nested(ctx)
         _nested(found, folds, partition, data_root, weights, cache, as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--output", metavar="DIR", type=click.Path(path_type=Path), help="A new folder for the model.")
+@click.option("--output", metavar="DIR", type=local_path(), help="A new folder for the model.")
 @click.option("--configuration", metavar="ID", help="Another configuration than the selected one.")
 @click.option(
     "--repeat", metavar="R", type=click.IntRange(min=0), help="Which repeat (default: the first that finished)."
@@ -29,19 +29,15 @@ if TYPE_CHECKING:
 @click.option("--partition", metavar="ID", help="One of several partitions (default: the study's own).")
 @click.option("--with-names", is_flag=True, help="Names of files, groups and machines in tables, not numbers.")
 @click.option("--onnx/--no-onnx", "with_onnx", default=True, show_default=True, help="Also write model.onnx.")
-@click.option(
-    "--tables", metavar="DIR", type=click.Path(path_type=Path), help="Only tables, as CSV and Parquet, to here."
-)
+@click.option("--tables", metavar="DIR", type=local_path(), help="Only tables, as CSV and Parquet, to here.")
 @click.option("--mlflow", metavar="URI", help="Results to an MLflow tracking store.")
-@click.option(
-    "--tensorboard", metavar="DIR", type=click.Path(path_type=Path), help="Curves as TensorBoard event files."
-)
+@click.option("--tensorboard", metavar="DIR", type=local_path(), help="Curves as TensorBoard event files.")
 @click.option("--optuna", metavar="URL", help="Configurations to an Optuna storage: sqlite:///study.db")
 @click.option("--country", metavar="CODE", help="For the CO2 figure of the card, as in `orch cost`.")
 @click.option("--kg-per-kwh", type=float, metavar="KG", help="For the CO2 figure of the card, as in `orch cost`.")
-@click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @studies_option
 @json_option
 def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None:
@@ -54,12 +50,12 @@ def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None
       orch export neuroblastoma --output model/
       orch export neuroblastoma --tables tables/ --optuna sqlite:///study.db
     """
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
     elsewhere = [name for name in ("tables", "mlflow", "tensorboard", "optuna") if given[name] is not None]
     if given["output"] is None and not elsewhere:
         raise click.UsageError(f"expected --output DIR. Example: orch export {study} --output model/")
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     data = _to_stores(found, elsewhere, given) if elsewhere else {}
     if given["output"] is not None:
         data |= _model(found, given, as_json)
@@ -111,8 +107,8 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("model", type=local_path())
+@click.argument("images", nargs=-1, required=True, type=local_path())
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
 @json_option
 @click.pass_context

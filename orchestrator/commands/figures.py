@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.commands.options import CommaList, complete_study, json_option, studies_option
+from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
 
 
 @click.command()
@@ -21,7 +21,7 @@ from orchestrator.commands.options import CommaList, complete_study, json_option
     type=click.FloatRange(40, 600),
     help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
 )
-@click.option("--output", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Where the files go.")
+@click.option("--output", metavar="DIR", type=local_path(file_okay=False), help="Where the files go.")
 @json_option
 @studies_option
 def figures(
@@ -42,12 +42,13 @@ def figures(
     """
     from dashboards.export import checked_figures, write_figures
     from dashboards.figures import open_source
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.store.place import Place
+    from orchestrator.studies import open_study, studies_place
 
     names = checked_figures(only)
-    found = open_study(studies_folder(studies), study)
-    folder = output or found.folder / "figures"
-    exported = write_figures(open_source(found.storage), folder, form, names, every, width)  # type: ignore[arg-type]
+    found = open_study(studies_place(studies), study)
+    place = Place.of(output) if output else found.place / "figures"
+    exported = write_figures(open_source(found.storage), place, form, names, every, width)  # type: ignore[arg-type]
     drawn = [one for one in exported.written if one.image is not None]
     if as_json:
         rows = [
@@ -58,7 +59,7 @@ def figures(
     elif not exported.written:
         click.echo(f"{found.name} has no results to draw yet.")
     else:
-        click.echo(f"{len(drawn)} figures as {form} and {len(exported.written)} tables: {folder}")
+        click.echo(f"{len(drawn)} figures as {form} and {len(exported.written)} tables: {place}")
     if exported.problem and exported.written:
         click.echo(exported.problem, err=True)
         raise SystemExit(1)

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.store import layout
+from orchestrator.store.open import open_storage
+from orchestrator.store.place import Place
+from orchestrator.store.storage import LocalStorage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +41,11 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
       orch status neuroblastoma --watch
     """
     from orchestrator.report import status_report
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
     if watches and as_json:
         raise click.UsageError("--watch and --json exclude each other: JSON is one answer")
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     if watches:
         from orchestrator.watch_screen import watch
 
@@ -90,10 +94,10 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
       orch table neuroblastoma --per repeat --format csv > repeats.csv
     """
     from orchestrator.store.errors import InputError
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
     from orchestrator.summary import summarise
 
-    summary = summarise(open_study(studies_folder(studies), study).storage)
+    summary = summarise(open_study(studies_place(studies), study).storage)
     frame = summary.table(per)  # type: ignore[arg-type]  # click has checked the choice
     if form == "csv":
         frame.to_csv(sys.stdout, index=False)
@@ -111,7 +115,7 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 @click.command()
 @click.argument("names", metavar="STUDY...", nargs=-1, required=True, shell_complete=complete_study)
 @click.option("--compare", "compares", is_flag=True, help="One page for several studies.")
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
+@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="Where the page goes.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--live", is_flag=True, help="Serve the page, and keep it up to date while others search.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of --live (default: a free one).")
@@ -121,7 +125,7 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 @click.option(
     "--data-root",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=local_path(file_okay=False),
     help="Where the images of --with-images lie now (default: where they lay when the study was made).",
 )
 @studies_option
@@ -149,7 +153,7 @@ def dashboard(
       orch dashboard neuroblastoma --live --open
       orch dashboard neuroblastoma hep2 --compare --output both.html
     """
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
     if len(names) > 1 and not compares:
         raise click.UsageError("several studies go on one page with --compare")
@@ -163,19 +167,30 @@ def dashboard(
         raise click.UsageError("--with-images and --with-names go with the written page of one study")
     if data_root is not None and not with_images:
         raise click.UsageError("--data-root goes with --with-images")
-    folder = studies_folder(studies)
-    found = [open_study(folder, name) for name in names]
+    place = studies_place(studies)
+    found = [open_study(place, name) for name in names]
     if live:
         serve_dashboard(found[0], host or "127.0.0.1", port or 0, opens)
         return
-    page = output or (folder / "comparison.html" if compares else found[0].folder / "dashboard.html")
     if compares:
-        write_comparison(found, page)
+        page = write_comparison(found, Place.of(output) if output else place / "comparison.html")
     else:
-        write_dashboard(found[0], page, shown(found[0], with_images, with_names, data_root))
+        page = write_dashboard(found[0], output, shown(found[0], with_images, with_names, data_root))
     click.echo(str(page))
     if opens:
-        webbrowser.open(page.resolve().as_uri())
+        webbrowser.open(_on_disk(page).resolve().as_uri())
+
+
+def _on_disk(page: Place) -> Path:
+    """The page, or a copy of it in the cache: a browser opens no address of a store."""
+    from trainables.places import default_cache
+
+    if page.path is not None:
+        return page.path
+    copies = default_cache() / "pages"
+    name = f"{page.parent.name}-{page.name}"
+    LocalStorage(copies).replace(name, open_storage(page.parent).read(page.name))
+    return copies / name
 
 
 def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
@@ -204,12 +219,9 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
 def live_page(study: Study) -> str:
     """The page as it is now; what can be compacted is, so that the next one is read faster."""
     from dashboards.page import render
-    from orchestrator.histories import compact
-    from orchestrator.store.errors import StorageError
     from orchestrator.studies import now
 
-    with contextlib.suppress(StorageError):  # a study that one may only read is shown all the same
-        compact(study.storage)
+    _compacted(study)
     return render(study.storage, now=now())
 
 
@@ -237,27 +249,40 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     return Shown(images=with_images, names=with_names, root=root, read=read, numbers=pseudonyms)
 
 
-def write_dashboard(study: Study, page: Path, shown: Shown | None = None) -> None:
-    """Compact the histories and write the page atomically; without images and names unless `shown` says so."""
+def write_dashboard(study: Study, output: Path | None = None, shown: Shown | None = None) -> Place:
+    """Compact the histories and write the page, into the study or to `output`; returns where it lies.
+
+    It has no images and names unless `shown` says so.
+    """
     from dashboards.page import render
     from dashboards.sample_images import Shown
-    from orchestrator.histories import compact
-    from orchestrator.store.storage import LocalStorage
     from orchestrator.studies import now
 
-    compact(study.storage)
+    _compacted(study)
     content = render(study.storage, now=now(), shown=shown or Shown())
-    LocalStorage(page.parent).replace(page.name, content.encode())
+    return _written(Place.of(output) if output else study.place / layout.DASHBOARD, content)
 
 
-def write_comparison(studies: Sequence[Study], page: Path) -> None:
-    """One page for several studies, written atomically."""
+def write_comparison(studies: Sequence[Study], page: Place) -> Place:
+    """One page for several studies; returns where it lies."""
     from dashboards.comparison import render_comparison
-    from orchestrator.histories import compact
-    from orchestrator.store.storage import LocalStorage
     from orchestrator.studies import now
 
     for study in studies:
-        compact(study.storage)
+        _compacted(study)
     content = render_comparison([study.storage for study in studies], now=now())
-    LocalStorage(page.parent).replace(page.name, content.encode())
+    return _written(page, content)
+
+
+def _compacted(study: Study) -> None:
+    """Compact the histories; a study that one may only read is shown all the same."""
+    from orchestrator.histories import compact
+    from orchestrator.store.errors import StorageError
+
+    with contextlib.suppress(StorageError):
+        compact(study.storage)
+
+
+def _written(page: Place, content: str) -> Place:
+    open_storage(page.parent).replace(page.name, content.encode())
+    return page

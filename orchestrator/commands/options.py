@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from orchestrator.store.errors import OrchError
+from orchestrator.store.place import is_address
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,8 +41,24 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         return True
 
 
+class LocalPath(click.Path):
+    """A path of this machine; an address is refused, which would otherwise become a folder of a strange name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_address(value):
+            self.fail("expected a path on this machine, found an address; only --studies takes one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def local_path(*, file_okay: bool = True, dir_okay: bool = True) -> LocalPath:
+    """Type of options that name files or folders here: images, weights, cache, output."""
+    return LocalPath(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+
 studies_option = click.option(
-    "--studies", metavar="DIR", help="Folder of all studies (default: $ORCH_STUDIES, else ./studies)."
+    "--studies",
+    metavar="DIR|ADDRESS",
+    help="Where all studies lie: a folder or s3://BUCKET/PREFIX (default: $ORCH_STUDIES, else ./studies).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
@@ -68,11 +88,13 @@ def while_it_runs(command: Command) -> Command:
 
 
 def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of bundled studies and of those on disk."""
-    from orchestrator.studies import studies_folder, studies_in
+    """Names of bundled studies and of those that are stored; of a store that does not answer there are none."""
+    from orchestrator.studies import studies_in, studies_place
     from search_spaces.loader import bundled
 
-    names = {*bundled(), *studies_in(studies_folder(ctx.params.get("studies")))} - {"default"}
+    names = {*bundled()} - {"default"}
+    with contextlib.suppress(OrchError):
+        names.update(studies_in(studies_place(ctx.params.get("studies"))))
     return sorted(name for name in names if name.startswith(incomplete))
 
 
@@ -96,7 +118,7 @@ def what_to_search(command: Command) -> Command:
         click.option(
             "--data",
             metavar="DIR|TABLE",
-            type=click.Path(path_type=Path),
+            type=local_path(),
             help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
         ),
         click.option("--group-by", metavar="RULE", help="What a group is: parent, none, or a REGEX on the path."),
@@ -104,7 +126,7 @@ def what_to_search(command: Command) -> Command:
         click.option("--label-column", metavar="NAME", help="Column with the labels."),
         click.option("--group-column", metavar="NAME", help="Column with the groups (patients, slides)."),
         click.option("--split-column", metavar="NAME", help="Column with a given partition."),
-        click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Root of the table's paths."),
+        click.option("--data-root", metavar="DIR", type=local_path(), help="Root of the table's paths."),
         click.option(
             "--max-refused",
             metavar="SHARE",
@@ -154,7 +176,7 @@ def what_to_search(command: Command) -> Command:
         click.option(
             "--cache",
             metavar="DIR",
-            type=click.Path(path_type=Path),
+            type=local_path(),
             help="Folder of features (default: ~/.cache/orch).",
         ),
         studies_option,
@@ -168,7 +190,7 @@ def search_options(command: str, address: str | None = None, **given: Any) -> An
     """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
     from orchestrator.preparation import DataRequest
     from orchestrator.search import SearchOptions
-    from orchestrator.studies import studies_folder
+    from orchestrator.studies import studies_place
     from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
     from trainables.places import default_cache
@@ -204,7 +226,7 @@ def search_options(command: str, address: str | None = None, **given: Any) -> An
     return SearchOptions(
         study=given["study"],
         backbones=given["backbones"],
-        studies=studies_folder(given["studies"]),
+        studies=studies_place(given["studies"]),
         cache=given["cache"] or default_cache(),
         data=DataRequest(given["data"], data, given["partitions"]),
         overrides=overrides,

@@ -14,6 +14,7 @@ import click
 from orchestrator.commands.options import (
     complete_study,
     json_option,
+    local_path,
     search_options,
     studies_option,
     what_to_search,
@@ -82,9 +83,9 @@ def search(
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images lie here.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @while_it_runs
 @click.option("--failed", is_flag=True, help="Only what has failed before.")
 @studies_option
@@ -113,11 +114,11 @@ def resume(
     """
     from orchestrator.progress import Display
     from orchestrator.search import reopen_search
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
     from trainables.places import default_cache
 
     display = Display()
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     reopened = reopen_search(found, data_root, weights, cache or default_cache(), display, only_failed=failed)
     done = NONE_FAILED if failed else ALL_DONE
     ctx.exit(_run(reopened, display, as_json, address, grace, cache_gb, done))
@@ -163,18 +164,19 @@ def _run(
     from orchestrator.report import closing_report
     from orchestrator.search import run
 
-    page = search.study.folder / "dashboard.html"
-
-    def rewrite() -> None:
-        write_dashboard(search.study, page)
-
     status = 0
     if search.work:
-        status = run(search, display, address, rewrite, grace_s, None if cache_gb is None else cache_gb * 1e9)
+        status = run(
+            search,
+            display,
+            address,
+            lambda: write_dashboard(search.study),
+            grace_s,
+            None if cache_gb is None else cache_gb * 1e9,
+        )
     else:
         display.say(done)
-    rewrite()
-    report = closing_report(search, page, status)
+    report = closing_report(search, write_dashboard(search.study), status)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
     return status
 

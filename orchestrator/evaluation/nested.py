@@ -34,7 +34,8 @@ from orchestrator.evaluation.predictions import predictions_bytes
 from orchestrator.names import describe_configuration
 from orchestrator.preparation import reopen
 from orchestrator.store.errors import InputError
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.open import open_storage
+from orchestrator.store.storage import Storage
 from orchestrator.studies import Study, now, versions
 from trainables.metrics import accuracy, balanced_accuracy, is_loss
 from trainables.places import Places
@@ -50,7 +51,7 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
     Raises InputError before anything is opened, where something is missing or wrong.
     """
     plan = make_nested_plan(study, options)
-    beside = LocalStorage(study.folder.parent)
+    beside = open_storage(study.place.parent)
     finished = {n: read_fold(study.storage, plan.key, n + 1, fold.id) for n, fold in enumerate(plan.folds)}
     missing = [n for n, fold in finished.items() if fold is None]
     if missing:
@@ -86,7 +87,7 @@ def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path) 
     return Workbench(study.storage, places, device)
 
 
-def _looking(study: Study, beside: LocalStorage, plan: NestedPlan, count: int) -> str:
+def _looking(study: Study, beside: Storage, plan: NestedPlan, count: int) -> str:
     """What is said in the moment before images are opened."""
     told = f"{count} outer folds are opened, each a look at its images, for: {NESTED}."
     if not len(plan.sealed):
@@ -148,7 +149,7 @@ class _Epochs:
         self.progress("epochs of nested trainings", self.done, self.total)
 
 
-def _scored(study: Study, beside: LocalStorage, plan: NestedPlan, finished: list[FinishedFold]) -> NestedRecord:
+def _scored(study: Study, beside: Storage, plan: NestedPlan, finished: list[FinishedFold]) -> NestedRecord:
     record = plan.summary.study
     repeats = min(len(fold.repeats) for fold in finished)
     images = pd.concat([plan.outer(n) for n in range(len(finished))], ignore_index=True)

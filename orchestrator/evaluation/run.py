@@ -26,7 +26,8 @@ from orchestrator.evaluation.record import (
 )
 from orchestrator.preparation import reopen
 from orchestrator.store.errors import DamagedRecordError, InputError
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.open import open_storage
+from orchestrator.store.storage import Storage
 from orchestrator.studies import Study, now, versions
 from trainables.data.views import SYMMETRIES
 from trainables.kept_weights import retain
@@ -46,7 +47,7 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     done, total). Raises InputError before anything is opened, where something is missing or wrong.
     """
     plan = make_plan(study, options)
-    beside = LocalStorage(study.folder.parent)
+    beside = open_storage(study.place.parent)
     views = tuple(range(SYMMETRIES)) if options.views else (0,)
     logits: np.ndarray | None = None
     seen: tuple[int, ...] = (0,)
@@ -130,7 +131,7 @@ def _models(
     return bench, list(found.values())
 
 
-def _looking(study: Study, beside: LocalStorage, plan: Plan) -> str:
+def _looking(study: Study, beside: Storage, plan: Plan) -> str:
     """What is said in the moment before the images are opened."""
     looks = looks_at(study.storage, beside, plan.look.images)
     number = [look.id for look in looks].index(plan.look.id) + 1
@@ -148,7 +149,7 @@ def _earlier(study: Study, plan: Plan) -> EvaluationRecord | None:
 
 def _scored(
     study: Study,
-    beside: LocalStorage,
+    beside: Storage,
     plan: Plan,
     logits: np.ndarray,
     views: Sequence[int],

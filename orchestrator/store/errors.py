@@ -53,6 +53,12 @@ class StorageError(OrchError):
     """The storage refused a write or a read (no space, no permission, an I/O error)."""
 
 
+class UnreachedError(StorageError):
+    """An object store refused or gave no answer to a command's first question: nothing was changed, exit status 2."""
+
+    exit_status = 2
+
+
 class Faults:
     """Collects all faults of one input and raises them together as one `InputError`."""
 

@@ -27,9 +27,14 @@ _ATTEMPT = re.compile(r"attempt-(\d{1,6})")
 _LEASE = re.compile(r"lease-(\d{1,9})\.json")
 
 
+def is_name(name: str) -> bool:
+    """Whether a study can have this name."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(".")
+
+
 def checked_name(name: str, what: str = "study name") -> str:
     """Return `name` if it may become a folder; raise InputError otherwise."""
-    if _NAME.fullmatch(name) and not name.endswith("."):
+    if is_name(name):
         return name
     raise InputError(
         f"{what} {name[:80]!r}: expected at most 64 letters, digits, '.', '_' and '-', a letter or digit first",

@@ -31,11 +31,20 @@ _BUSY_CODES = frozenset({"IncompleteBody", "BadDigest", "XAmzContentSHA256Mismat
 _ADVICE = "Everything up to the last checkpoint is kept: run the same command again when the store answers."
 _ADVICE_BY_CAUSE = (
     (
-        re.compile(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|credential", re.I),
+        re.compile(
+            r"Access ?Denied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|credential|profile", re.I
+        ),
         "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or AWS_PROFILE), and what they may do.",
     ),
     (re.compile(r"RequestTimeTooSkewed"), "Correct this machine's clock, then run the same command again."),
-    (re.compile(r"NoSuchBucket|bucket does not exist", re.I), "Make the bucket first, or correct its name."),
+    (
+        re.compile(r"NoSuchBucket|bucket does not exist|Invalid bucket name", re.I),
+        "Make the bucket first, or correct its name.",
+    ),
+    (
+        re.compile(r"Could not connect|EndpointConnectionError|ConnectTimeout|InvalidSchema", re.I),
+        "Check the network and AWS_ENDPOINT_URL. What is stored is kept: run the same command again when it answers.",
+    ),
 )
 
 T = TypeVar("T")
@@ -110,7 +119,8 @@ class ObjectStorage:
 
     def replace(self, path: str, content: bytes) -> None:
         full = self._full(path)
-        self._tried("write", path, lambda: self.files.pipe_file(full, content))
+        kind = {"ContentType": "text/html; charset=utf-8"} if self._is_s3 and path.endswith(".html") else {}
+        self._tried("write", path, lambda: self.files.pipe_file(full, content, **kind))
 
     def delete(self, path: str) -> None:
         full = self._full(path)
@@ -152,10 +162,14 @@ class ObjectStorage:
 
     def _failed(self, act: str, path: str, error: Exception, tries: int) -> StorageError:
         lines = str(error).strip().splitlines()
-        cause = without_secrets(": ".join(part for part in (_code(error) or type(error).__name__, *lines[:1]) if part))
+        lines = lines[: 2 if lines and lines[0].endswith(":") else 1]
+        cause = without_secrets(
+            ": ".join([_code(error) or type(error).__name__, *(line.rstrip(":") for line in lines)])
+        )
         advice = next((text for pattern, text in _ADVICE_BY_CAUSE if pattern.search(cause)), _ADVICE)
         often = f" ({tries} tries)" if tries > 1 else ""
-        return StorageError(f"cannot {act} {self._name}/{path}: {cause[:300]}{often}", advice)
+        where = self._name if path.startswith(TEMPORARY_PREFIX) else f"{self._name}/{path}".rstrip("/")
+        return StorageError(f"cannot {act} {where}: {cause[:300]}{often}", advice)
 
 
 def _response(error: BaseException) -> Mapping[str, Any]:

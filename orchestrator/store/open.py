@@ -1,17 +1,21 @@
-"""From an address to a storage: a folder, or `s3://BUCKET/PREFIX` and other stores that fsspec knows."""
+"""From a place to a storage: the operating system's own calls, or an object store through fsspec."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import re
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
 
 from orchestrator.store.claims import SETTLE_S, SettledStorage
 from orchestrator.store.errors import InputError, StorageError
-from orchestrator.store.objects import ObjectStorage, s3_options
-from orchestrator.store.redact import has_secrets, without_secrets
+from orchestrator.store.objects import GIVE_UP_AFTER_S, ObjectStorage, s3_options
+from orchestrator.store.place import EXPECTED, Place, Where
+from orchestrator.store.redact import without_secrets
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, Storage
 
 WITHOUT_EXCLUSIVE_CREATE = frozenset(
@@ -29,48 +33,71 @@ WITHOUT_EXCLUSIVE_CREATE = frozenset(
 )
 """Types of mounts on which two machines may both create one name: each sees its own file first."""
 
-PROBE_S = 15.0
-"""How long the first calls may be repeated: a wrong address is to be told soon."""
+FIRST_ANSWER_S = 15.0
+"""How long the first call of a command may be repeated: a wrong address is to be told soon."""
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
-_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-_EXPECTED = "expected a folder or s3://BUCKET/PREFIX"
-_CREDENTIALS = "Leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, instead."
-
-
-def is_address(place: str | Path) -> bool:
-    """Whether `place` is an address (`s3://…`) and not a path."""
-    return isinstance(place, str) and _ADDRESS.fullmatch(place) is not None
-
-
-def below(place: str | Path, name: str) -> str | Path:
-    """The folder `name` in a folder or address."""
-    return f"{place.rstrip('/')}/{name}" if isinstance(place, str) and is_address(place) else Path(place) / name
+_PACKAGES = {
+    "s3": "'orch[s3]'",
+    "s3a": "'orch[s3]'",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+}
+"""What pip installs for a protocol."""
 
 
-def open_storage(address: str | Path, *, settle_s: float = SETTLE_S) -> Storage:
-    """The storage at a folder's path or an address; nothing is made in it.
+class ProbedStorage:
+    """An object store whose way of creating is found out when something is created: readers need no right to write.
 
-    Credentials come from the environment or the store's own files, never from the address. A store that fails a probe
-    of exclusive create, and a mount that is known not to have it, is used in the settle-and-claim way, where a claim
-    takes `settle_s` seconds. Raises InputError for an address that cannot be one, StorageError when the store refuses.
+    One that fails a probe of exclusive create is used in the settle-and-claim way. Thread-safe.
     """
-    match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
-    if match is None:
-        local = LocalStorage(Path(address))
+
+    def __init__(self, inner: ObjectStorage, settle_s: float) -> None:
+        self.inner = inner
+        self._settled = SettledStorage(inner, settle_s)
+        self._lock = threading.Lock()
+        self._creator: Storage | None = None
+
+    def __repr__(self) -> str:
+        return f"ProbedStorage({self.inner!r})"
+
+    def read(self, path: str) -> bytes:
+        return self.inner.read(path)
+
+    def list(self, folder: str) -> list[str]:
+        return self._settled.list(folder)
+
+    def replace(self, path: str, content: bytes) -> None:
+        self.inner.replace(path, content)
+
+    def delete(self, path: str) -> None:
+        self.inner.delete(path)
+
+    def create(self, path: str, content: bytes) -> bool:
+        with self._lock:
+            if self._creator is None:
+                self._creator = self.inner if creates_exclusively(self.inner) else self._settled
+        return self._creator.create(path, content)
+
+
+def open_storage(
+    place: Where | str, *, settle_s: float = SETTLE_S, give_up_after_s: float = GIVE_UP_AFTER_S
+) -> Storage:
+    """The storage at a place; nothing is made in it, and a store is not called yet.
+
+    Credentials come from the environment or the store's own files, never from the address. A mount that is known not to
+    create exclusively is used in the settle-and-claim way, where a claim takes `settle_s` seconds. give_up_after_s: how
+    long a call to an object store is tried again. Raises InputError for an address that cannot be one.
+    """
+    place = Place.of(place)
+    path = place.path
+    if path is not None:
+        local = LocalStorage(path)
         return SettledStorage(local, settle_s) if mount_type(local.root) in WITHOUT_EXCLUSIVE_CREATE else local
-    protocol, root = match[1].lower(), match[2].strip("/")
-    shown = without_secrets(str(address))
-    if has_secrets(str(address)):
-        raise InputError(f"address {shown}: holds a user name, a password or a key", _CREDENTIALS)
-    if protocol == "file":
-        return open_storage(Path("/" + root), settle_s=settle_s)
-    if not root or any(part in ("", ".", "..") for part in root.split("/")) or not root.isprintable():
-        raise InputError(f"address {shown[:200]!r}: {_EXPECTED}", "For instance: --studies s3://my-bucket/studies")
-    files = _file_system(protocol, shown)
-    is_exclusive = creates_exclusively(ObjectStorage(files, root, PROBE_S))
-    storage = ObjectStorage(files, root)
-    return storage if is_exclusive else SettledStorage(storage, settle_s)
+    protocol, _, root = place.text.partition("://")
+    settings = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    return ProbedStorage(ObjectStorage(_file_system(protocol, os.getpid(), settings), root, give_up_after_s), settle_s)
 
 
 def creates_exclusively(storage: Storage) -> bool:
@@ -104,7 +131,9 @@ def mount_type(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str
         return ""
 
 
-def _file_system(protocol: str, shown: str) -> Any:
+@functools.lru_cache(maxsize=8)
+def _file_system(protocol: str, process: int, settings: frozenset[tuple[str, str]]) -> Any:
+    """One for each process and set of credentials: making one takes a second, and none may cross a fork."""
     import fsspec
 
     options = s3_options() if protocol in ("s3", "s3a") else {}
@@ -113,6 +142,8 @@ def _file_system(protocol: str, shown: str) -> Any:
     except ImportError as error:
         package = _PACKAGES.get(protocol)
         advice = f"Install it: pip install {package}" if package else "Choose another place with --studies DIR."
-        raise InputError(f"address {shown}: the package {package or protocol} is not installed", advice) from error
+        raise InputError(
+            f"address {protocol}://…: its package is not installed ({without_secrets(str(error))[:200]})", advice
+        ) from error
     except ValueError as error:
-        raise InputError(f"address {shown}: {_EXPECTED}, found {protocol}://", "Correct --studies.") from error
+        raise InputError(f"address {protocol}://…: {EXPECTED}", "Correct --studies.") from error

@@ -101,7 +101,7 @@ def test_tables_and_captions_without_a_renderer(source: Source, tmp_path: Path, 
     assert {one.figure for one in exported.written} >= {"curves", "heat-map", "differences", "spread"}
     assert all(one.image is None for one in exported.written)
     for one in exported.written:
-        assert not pd.read_csv(one.data).empty
+        assert not pd.read_csv(one.data.path).empty
         assert re.fullmatch(r"[A-Za-z0-9-]+\.csv", one.data.name)
     curves = [one for one in exported.written if one.figure == "curves"]
     assert len(curves) == 4, "two backbones, two depths, the score that selects"
@@ -135,7 +135,7 @@ def test_files_that_readers_open(source: Source, tmp_path: Path, form: Any) -> N
     (one,) = exported.written
     assert exported.problem == ""
     assert one.image is not None
-    content = one.image.read_bytes()
+    content = one.image.path.read_bytes()
     if form == "svg":
         text = content.decode()
         assert 'width="321"' in text

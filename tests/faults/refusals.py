@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -103,6 +104,25 @@ def bad_lines(world: World, count: int, seed: int) -> Tally:
                 if status not in (0, STORAGE_REFUSED):
                     tally.remarks.append(f"{fault}: ended with status {status}: {world.processes.complaints()}")
                 world.end(job, tally, happened=bool(met), harm=InBucket(endpoint, bucket), allowed=1.01)
+    return tally
+
+
+def drivers_in_a_bucket(world: World, count: int, seed: int) -> Tally:
+    """Two drivers on one study in a bucket, whose leases are conditional PUTs; one is killed and started again."""
+    tally, draws = Tally("2 drivers in one bucket, one killed and started again"), random.Random(seed)
+    with object_server() as endpoint:
+        for _ in range(count):
+            bucket = InBucket(endpoint, new_bucket(endpoint))
+            job = dataclasses.replace(world.fresh(harm=bucket), pause=0.02, stale_after_s=1.5, renew_every_s=0.1)
+            alive = [world.processes.start(job) for _ in range(2)]
+            time.sleep(draws.uniform(0.5, 2.0))
+            alive[0].send(signal.SIGKILL)
+            met = alive[0].wait(120) == -signal.SIGKILL
+            alive[0] = world.processes.start(job)
+            for driver in alive:
+                if status := driver.wait(120):
+                    tally.remarks.append(f"a driver ended with status {status}: {world.processes.complaints()}")
+            world.end(job, tally, happened=met, harm=bucket)
     return tally
 
 

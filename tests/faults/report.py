@@ -19,7 +19,7 @@ sys.path[:0] = [
 ]
 
 from damage import cut_short, damaged_and_finished, flipped, subjects  # noqa: E402
-from refusals import bad_lines, full_disk, limited_files  # noqa: E402
+from refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files  # noqa: E402
 from rounds import (  # noqa: E402
     World,
     drivers_hurt,
@@ -82,6 +82,7 @@ def tallies(found: World, amount: Amount, seed: int) -> Iterator[Tally]:
         lambda: limited_files(found, amount.limits),
         lambda: full_disk(found, amount.disks_kb),
         lambda: bad_lines(found, amount.lines, seed),
+        lambda: drivers_in_a_bucket(found, max(1, amount.lines // 4), seed),
         lambda: damaged_and_finished(found, amount.damaged, seed),
     ]
     for subject in subjects(found):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from damage import cut_short, damaged_and_finished, flipped, subjects
-from refusals import bad_lines, full_disk, limited_files
+from refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from rounds import (
     World,
     drivers_hurt,
@@ -82,6 +82,10 @@ def test_a_limit_on_files_and_a_full_disk(hurt: World) -> None:
 
 def test_a_bad_line_to_an_object_store(hurt: World) -> None:
     check(bad_lines(hurt, 1, SEED))
+
+
+def test_two_drivers_in_one_bucket(hurt: World) -> None:
+    check(drivers_in_a_bucket(hurt, 1, SEED))
 
 
 def test_a_damaged_checkpoint_and_a_damaged_history(hurt: World) -> None:

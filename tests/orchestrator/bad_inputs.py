@@ -221,7 +221,7 @@ def made_study(desk: Path) -> Path:
     overrides = Overrides(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
     places = desk / "studies", desk / "cache"
     options = SearchOptions("mine", ("squeezenet1_1",), *places, data, overrides, weights="none")
-    return resolve_search(options, Display()).study.folder
+    return resolve_search(options, Display()).study.place.path
 
 
 def _hurt_study(pattern: str, hurt: Callable[[Path], None], command: str) -> Make:

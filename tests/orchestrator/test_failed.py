@@ -15,6 +15,7 @@ from orchestrator.progress import Display
 from orchestrator.report import status_report
 from orchestrator.search import Search, reopen_search
 from orchestrator.store import layout
+from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.studies import Study
 
@@ -24,7 +25,7 @@ def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monk
     storage, generated = small_study(tmp_path / "made", skip=lambda _configuration, repeat: repeat > 0)
     failed, fine = generated.configurations()[:2]
     write_failure(storage, failed, [1, 2], "ValueError: not today\nsecond line")
-    study = Study(tmp_path / "made", storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
+    study = Study(Place.of(tmp_path / "made"), storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
     report = status_report(study)
     (line,) = [line for line in report.lines if line.startswith("Failed")]
     assert line.startswith("Failed (exception): ")
@@ -41,7 +42,7 @@ def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monk
 def test_only_what_has_failed_and_is_owed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage, generated = small_study(tmp_path / "made", skip=lambda _configuration, repeat: repeat > 1)
     failed, recovered = generated.configurations()[:2]
-    study = Study(tmp_path / "made", storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
+    study = Study(Place.of(tmp_path / "made"), storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
     write_failure(storage, failed, [2], "MemoryError")
     write_failure(storage, recovered, [0, 1], "OSError")
     generated.write_final(storage, recovered, 2, generated.epochs)

@@ -138,8 +138,8 @@ def test_a_start_that_was_killed_leaves_no_study_and_can_be_made_again(
 ) -> None:
     study = place.made("one").study
     assert isinstance(study.storage, UnwrittenStudy)
-    LocalStorage(study.folder).create(layout.MANIFEST, study.storage.files[layout.MANIFEST])
-    LocalStorage(study.folder).create(layout.REFUSED, b"of an earlier day")
+    LocalStorage(study.place.path).create(layout.MANIFEST, study.storage.files[layout.MANIFEST])
+    LocalStorage(study.place.path).create(layout.REFUSED, b"of an earlier day")
     assert find_study(place.studies, "mine") is None
     written = write_study(place.made("one").study)
     assert written.storage.read(layout.REFUSED) == study.storage.files[layout.REFUSED]

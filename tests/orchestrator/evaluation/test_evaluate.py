@@ -103,7 +103,7 @@ def test_training_needs_no_test_image(tmp_path: Path) -> None:
     assert [entry.n for entry in summarise(study.storage).configurations] == [2, 2]
     with pytest.raises(InputError, match="missing"):
         Desk(study, tiny, configurations).evaluate()
-    assert not (study.folder / "results").exists()
+    assert not (study.place.path / "results").exists()
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,15 @@ def test_training_needs_no_test_image(tmp_path: Path) -> None:
 def test_bad_input_is_told_before_anything_is_opened(desk: Desk, options: dict[str, object], told: str) -> None:
     with pytest.raises(InputError, match=told):
         desk.evaluate(**options)
-    assert not (desk.study.folder / "results").exists()
+    assert not (desk.study.place.path / "results").exists()
 
 
 def test_nothing_finished_and_no_test_split_are_plain_sentences(desk: Desk) -> None:
     groups = {group: "valid" if split == "test" else split for group, split in desk.tiny.groups().items()}
     partition = desk.tiny.add_partition(groups)
-    (desk.study.folder / layout.BUNDLES / desk.tiny.partition).rename(desk.study.folder / layout.BUNDLES / partition)
+    (desk.study.place.path / layout.BUNDLES / desk.tiny.partition).rename(
+        desk.study.place.path / layout.BUNDLES / partition
+    )
     with pytest.raises(InputError, match="no configuration with all its repeats yet"):
         desk.evaluate(partition=desk.tiny.partition)
     with pytest.raises(InputError, match="has no test images"):

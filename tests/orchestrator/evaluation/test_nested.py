@@ -70,7 +70,7 @@ def desk(trained_once: Path, tmp_path: Path) -> Desk:
     made = trained_once / "made"
     record = study.record
     tiny = TinyStudy(
-        study.folder, made / "images", made / "cache", record.classes, record.partition, record.data_fingerprint
+        study.place.path, made / "images", made / "cache", record.classes, record.partition, record.data_fingerprint
     )
     return Desk(study, tiny)
 
@@ -149,7 +149,7 @@ def test_the_record_pools_every_image_once_and_is_no_evaluation(desk: Desk) -> N
     assert not any(estimate.is_primary for estimate in record.estimates)
     pooled = record.estimates[0].image.overall["accuracy"].value
     assert pooled == pytest.approx(sum(fold.accuracy * fold.images for fold in record.folds) / record.images)
-    table = pd.read_parquet(desk.study.folder / record.predictions)
+    table = pd.read_parquet(desk.study.place.path / record.predictions)
     assert len(table) == 2 * record.images
     assert (table["predicted"] == table["label"]).mean() == pytest.approx(pooled)
     assert sorted(table.loc[table["repeat"] == 0, "file"]) == sorted(plan.manifest["file"])
@@ -170,7 +170,7 @@ def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monke
     first = desk.nested()
     plan = make_nested_plan(desk.study, NestedOptions(3))
     plain = [read_fold(desk.study.storage, plan.key, n + 1, fold.id) for n, fold in enumerate(plan.folds)]
-    shutil.rmtree(desk.study.folder / FOLDER)
+    shutil.rmtree(desk.study.place.path / FOLDER)
     own = FoldTraining._material
 
     def noisy(self: FoldTraining, configuration: object) -> object:
@@ -201,7 +201,7 @@ def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monke
 
 def test_every_fold_is_a_look_written_before_it_is_opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_nested_plan(desk.study, NestedOptions(3))
-    beside = LocalStorage(desk.study.folder.parent)
+    beside = LocalStorage(desk.study.place.parent)
     sealed = short_hashes(plan.sealed["content"])
 
     def power_cut(*_: object) -> None:
@@ -224,7 +224,7 @@ def test_every_fold_is_a_look_written_before_it_is_opened(desk: Desk, monkeypatc
 
 def test_a_finished_fold_is_not_trained_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = desk.nested()
-    folder = desk.study.folder / FOLDER / whole.key
+    folder = desk.study.place.path / FOLDER / whole.key
     (folder / "fold-2.record").unlink()
     (folder / "fold-3.record").write_bytes(b"torn")
     ran: list[str] = []
@@ -263,7 +263,7 @@ def test_without_heads_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command(desk: Desk) -> None:
-    where = ["--studies", str(desk.study.folder.parent), "--cache", str(desk.tiny.cache)]
+    where = ["--studies", str(desk.study.place.parent), "--cache", str(desk.tiny.cache)]
     wrong = CliRunner().invoke(
         main, ["evaluate", NAME, "--nested", "3", "--at", "specificity=0.9", "--keep", "2", *where]
     )

@@ -52,9 +52,9 @@ class Prepared:
         )
         study = write_study(made.study)
         self.record: StudyRecord = study.record
-        self.storage = LocalStorage(study.folder)
+        self.storage = LocalStorage(study.place.path)
         self.tiny = TinyStudy(
-            study.folder, images, self.cache, CLASSES, self.record.partition, self.record.data_fingerprint
+            study.place.path, images, self.cache, CLASSES, self.record.partition, self.record.data_fingerprint
         )
         self.configurations = [self.tiny.configuration(**settings) for settings in SETTINGS]
         for configuration in self.configurations:

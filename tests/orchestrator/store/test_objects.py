@@ -10,9 +10,10 @@ import pytest
 from bad_line import DELAY_S, FAULTS, bad_line
 from object_server import SECRET, bucket_storage, new_bucket, object_server
 
+from orchestrator.store.claims import SettledStorage
 from orchestrator.store.errors import InputError, StorageError
 from orchestrator.store.objects import ObjectStorage
-from orchestrator.store.open import open_storage
+from orchestrator.store.open import ProbedStorage, open_storage
 from orchestrator.store.redact import has_secrets, without_secrets
 
 
@@ -87,19 +88,20 @@ def test_a_slow_store_is_waited_for(endpoint: str) -> None:
         assert time.monotonic() - started >= DELAY_S
 
 
-def test_a_store_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_a_store_that_is_not_there_is_told_in_time(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("orchestrator.store.open.PROBE_S", 1.0)
+    storage = open_storage("s3://bucket/studies", give_up_after_s=1.0)
     started = time.monotonic()
-    with pytest.raises(StorageError, match="cannot write s3://bucket/studies"):
-        open_storage("s3://bucket/studies")
-    assert time.monotonic() - started < 5
+    for act in (lambda: storage.create("a", b"x"), lambda: storage.read("a")):
+        with pytest.raises(StorageError, match=r"s3://bucket/studies.*Could not connect"):
+            act()
+    assert time.monotonic() - started < 10
 
 
 def test_a_bucket_that_is_not_there(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(StorageError, match="NoSuchBucket") as raised:
-        open_storage("s3://no-such-bucket/studies")
+        open_storage("s3://no-such-bucket/studies").create("a", b"x")
     assert raised.value.advice == "Make the bucket first, or correct its name."
     storage = bucket_storage(endpoint, "no-such-bucket")
     for act in (lambda: storage.read("a"), lambda: storage.list("a"), lambda: storage.delete("a")):
@@ -107,15 +109,32 @@ def test_a_bucket_that_is_not_there(monkeypatch: pytest.MonkeyPatch, endpoint: s
             act()
 
 
-def test_an_address_opens_a_probed_store_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_a_store_is_probed_when_something_is_created_and_once(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     bucket = new_bucket(endpoint)
     storage = open_storage(f"s3://{bucket}/my/studies")
-    assert isinstance(storage, ObjectStorage)
+    assert isinstance(storage, ProbedStorage)
+    created: list[str] = []
+    create = ObjectStorage.create
+    monkeypatch.setattr(ObjectStorage, "create", lambda self, path, c: created.append(path) or create(self, path, c))
     assert storage.list("") == []
-    assert storage.files.find(bucket) == []
     storage.replace("a/b", b"x")
-    assert storage.files.find(bucket) == [f"{bucket}/my/studies/a/b"]
+    assert storage.read("a/b") == b"x"
+    assert created == []
+    assert [storage.create(path, b"y") for path in ("a/b", "a/c", "a/c")] == [False, True, False]
+    assert len(created) == 3 + 2, "two to probe, of a name that no reader sees"
+    assert storage.inner.files.find(bucket) == [f"{bucket}/my/studies/a/b", f"{bucket}/my/studies/a/c"]
+
+
+def test_a_store_that_overwrites_is_used_in_the_claiming_way(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setattr("orchestrator.store.open.creates_exclusively", lambda _: False)
+    storage = open_storage(f"s3://{new_bucket(endpoint)}/studies", settle_s=0.2)
+    assert storage.create("lease-1.json", b"x")
+    assert not storage.create("lease-1.json", b"y")
+    assert storage.list("") == ["lease-1.json"]
+    assert isinstance(storage, ProbedStorage)
+    assert isinstance(storage._creator, SettledStorage)
 
 
 def test_what_is_refused_is_not_tried_again(endpoint: str) -> None:
