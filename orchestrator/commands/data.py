@@ -102,11 +102,11 @@ def duplicates(
       orch data duplicates slides --every
     """
     from orchestrator.duplicates_report import duplicates_report, look_now
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
     if data_root is not None and not looks:
         raise click.UsageError("--data-root goes with --look")
-    found = open_study(studies_folder(studies), study)
+    found = open_study(studies_place(studies), study)
     if looks:
         look_now(found, data_root, lambda text: click.echo(text, err=True))
     report = duplicates_report(found, partition, every)
@@ -127,9 +127,9 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
       orch data candidates neuroblastoma
     """
     from orchestrator.candidates_report import candidates_report
-    from orchestrator.studies import open_study, studies_folder
+    from orchestrator.studies import open_study, studies_place
 
-    report = candidates_report(open_study(studies_folder(studies), study), partition, every)
+    report = candidates_report(open_study(studies_place(studies), study), partition, every)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
 
 

@@ -62,7 +62,7 @@ import sys
 from pathlib import Path
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.store.storage import LocalStorage
-(record,) = read_evaluations(LocalStorage(Path({str(desk.study.folder)!r})))
+(record,) = read_evaluations(LocalStorage(Path({str(desk.study.place.path)!r})))
 print(record.primary.image.overall["accuracy"].value, record.looked_at)
 print([name for name in ("torch", "ray", "pandas", "scipy", "sklearn") if name in sys.modules])
 """
@@ -81,7 +81,7 @@ def test_damaged_evaluations_are_passed_over(desk: Desk) -> None:
 
 
 def test_the_command_prints_a_table_or_json(desk: Desk) -> None:
-    arguments = [NAME, "--studies", str(desk.study.folder.parent), "--cache", str(desk.tiny.cache), "--no-views"]
+    arguments = [NAME, "--studies", str(desk.study.place.parent.path), "--cache", str(desk.tiny.cache), "--no-views"]
     told = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "Site"])
     assert told.exit_code == 0, told.output
     for part in ("Primary estimate: mean over the repeats", "looked at once", "site = north", "few: 2 test groups"):

@@ -57,4 +57,4 @@ def test_external_images_must_be_unseen_and_of_the_same_classes(desk: Desk, tmp_
     fewer = external(tmp_path / "fewer", desk.study.record.classes[:2])
     with pytest.raises(InputError, match="without images: 'some'"):
         desk.evaluate(external=External(fewer, DatasetOptions()))
-    assert not (desk.study.folder / "results").exists()
+    assert not (desk.study.place.path / "results").exists()

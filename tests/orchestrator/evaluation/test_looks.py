@@ -45,8 +45,8 @@ def test_another_configuration_is_another_look_and_says_so(desk: Desk) -> None:
 
 def test_looks_are_found_by_image_in_other_studies_and_in_copies(desk: Desk, tmp_path: Path) -> None:
     desk.evaluate(views=False)
-    other = desk.study.folder.parent / "other"
-    shutil.copytree(desk.study.folder, other)
+    other = desk.study.place.parent.path / "other"
+    shutil.copytree(desk.study.place.path, other)
     shutil.rmtree(other / "results")
     renamed = desk.study.record.model_copy(update={"name": "other"})
     LocalStorage(other).replace(layout.STUDY, renamed.to_toml())
@@ -55,7 +55,7 @@ def test_looks_are_found_by_image_in_other_studies_and_in_copies(desk: Desk, tmp
     assert found.number == 2
     assert "of study tiny" in found.first
     alone = tmp_path / "elsewhere" / NAME
-    shutil.copytree(desk.study.folder, alone)
+    shutil.copytree(desk.study.place.path, alone)
     copy = Desk(open_study(alone.parent, NAME), desk.tiny, desk.configurations)
     assert copy.evaluate(configuration=desk.ranked[1], views=False).number == 2
 
@@ -65,7 +65,7 @@ def test_any_shared_image_makes_it_a_look(desk: Desk) -> None:
     manifest = desk.manifest
     test = manifest[manifest["file"].str.contains("test")]["content"]
     other = manifest[manifest["file"].str.contains("train")]["content"]
-    beside = LocalStorage(desk.study.folder.parent)
+    beside = LocalStorage(desk.study.place.parent.path)
     assert len(looks_at(desk.study.storage, beside, short_hashes([*other, test.iloc[0]]))) == 1
     assert looks_at(desk.study.storage, beside, short_hashes(other)) == []
 
@@ -77,7 +77,7 @@ def test_a_look_is_written_before_the_images_are_opened(desk: Desk, monkeypatch:
         noted = json.loads(desk.study.storage.read(f"results/looks/{looks[0]}"))
         assert noted["configuration"] == desk.ranked[0]
         assert noted["primary"] == "mean over the repeats, single models, no test-time views"
-        assert LocalStorage(desk.study.folder.parent).list(REGISTRY) == looks
+        assert LocalStorage(desk.study.place.parent.path).list(REGISTRY) == looks
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
