@@ -64,7 +64,7 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
                 }
             )
     loss = np.concatenate([single.loss for single in found] or [np.zeros((0, 2))]).T.copy()
-    hits = np.concatenate([single.hits for single in found] or [np.zeros((0, 2))]).T.astype(float)
+    hits = np.concatenate([single.hits.astype(float) for single in found] or [np.zeros((0, 2))]).T.copy()
     template = singles_figure(pd.DataFrame({name: [] for name in COLUMNS}), Choice())
     return {"template": template, "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
 

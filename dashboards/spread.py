@@ -51,7 +51,7 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     for split in ("train", "valid"):
         part, y = split_rows(data, split)
         rows = np.unique(y)
-        quartiles = part.groupby("place")["value"].quantile([0.25, 0.5, 0.75]).to_numpy().reshape(-1, 3)
+        quartiles = part.groupby("place")["value"].quantile(np.array([0.25, 0.5, 0.75])).to_numpy().reshape(-1, 3)
         gap = np.full(len(rows), np.nan)
         traces.append(
             {

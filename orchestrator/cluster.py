@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
+import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from orchestrator.store.open import FIRST_ANSWER_S, open_storage
 from orchestrator.store.place import Place
 from orchestrator.store.storage import TEMPORARY_PREFIX
 from trainables import allocation
+from trainables.orphaned import end_with_parent
 from trainables.places import Places
 
 _ENVIRONMENT = {
@@ -36,6 +41,8 @@ LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
 """Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
 OBJECT_STORE_SHARE = 0.1
 STARTS = 3
+WATCH_EVERY_S = 0.5
+HOW_TO_GO_ON = "Kept: all that was finished and the last checkpoints; the same command goes on from there."
 
 
 @contextmanager
@@ -55,33 +62,93 @@ def cluster(address: str | None) -> Iterator[None]:
         options["num_cpus"] = allocation.cpus()
         if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
             options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
-    _begin(options, address)
+    _start(options, 1 if address else STARTS)
     try:
-        yield
+        with _ends_with_ray():
+            yield
     finally:
         ray.shutdown()
 
 
-def _begin(options: dict[str, Any], address: str | None) -> None:
-    """`ray.init`; a private one is tried again, since Ray gives up after 30 s, which a busy machine may need."""
-    for left in reversed(range(1 if address else STARTS)):
+@contextmanager
+def _ends_with_ray(end: Callable[[int], None] = os._exit) -> Iterator[None]:
+    """End this process, with a word, once its private Ray has died: calls into it might never return."""
+    left = threading.Event()
+    node: Any = ray._private.worker._global_node
+
+    def watch() -> None:
+        while not left.wait(WATCH_EVERY_S):
+            dead = {name for name, _ in node.dead_processes()} & {"raylet", "gcs_server"}
+            if dead:
+                message = (
+                    f"\nError: Ray's {' and '.join(sorted(dead))} has died: it was killed, or memory ran out. "
+                    f"{HOW_TO_GO_ON}\n"
+                )
+                with contextlib.suppress(OSError):
+                    os.write(2, message.encode())
+                end(OrchError.exit_status)
+                return
+
+    thread = threading.Thread(target=watch, name="ray's processes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join()  # what follows stops Ray on purpose
+
+
+def _start(options: dict[str, Any], tries: int) -> None:
+    """Ray's own limits on its start (15 s for a helper process) are too short for a machine that is busy: try again."""
+    for left in reversed(range(tries)):
+        before = set(psutil.Process().children(recursive=True))
         try:
             ray.init(**options)
         except Exception as error:  # whatever Ray raises, the user needs one message
             ray.shutdown()
-            if address:
-                raise InputError(
-                    f"Ray could not join {address}: {error}",
-                    "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
-                ) from error
-            if not left:
+            for process in set(psutil.Process().children(recursive=True)) - before:  # Ray forgets those
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            if left:
+                continue
+            if "_node_ip_address" in options:
                 raise OrchError(
-                    f"Ray could not be started, {STARTS} times: {error}",
+                    f"Ray could not be started, {tries} times: {error}",
                     "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
                     "The same command goes on later.",
                 ) from error
-        else:
+            raise InputError(
+                f"Ray could not join {options['address']}: {error}",
+                "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
+            ) from error
+        return
+
+
+class Room:
+    """GPUs and cores of all nodes that are up, looked up every few seconds."""
+
+    LOOK_EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self._looked = -math.inf
+        self._look()
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked < self.LOOK_EVERY_S:
             return
+        self._looked = time.monotonic()
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self.gpus, self.cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
+
+    def devices(self) -> int:
+        """GPUs, or cores where there is none."""
+        self._look()
+        return max(1, int(self.gpus or self.cpus))
+
+    def trials(self, share: float) -> int:
+        """share: of a GPU that a trial takes; 0 where it takes a core."""
+        self._look()
+        return max(1, int(self.gpus / share if share else self.cpus))
 
 
 def check_nodes(study: Place, places: Places) -> None:
@@ -103,8 +170,9 @@ def check_nodes(study: Place, places: Places) -> None:
                 strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
                 asked[node["NodeManagerAddress"]] = _unseen.options(scheduling_strategy=strategy).remote(study, wanted)
         for host, reference in asked.items():
-            for unseen in ray.get(reference):
-                faults.add(f"node {host} does not see {places.cache if unseen == str(probe) else unseen}")
+            with contextlib.suppress(ray.exceptions.RayError):  # the node was lost since
+                for unseen in ray.get(reference):
+                    faults.add(f"node {host} does not see {places.cache if unseen == str(probe) else unseen}")
     finally:
         probe.unlink(missing_ok=True)
     faults.raise_if_any(
@@ -124,7 +192,7 @@ def _unseen(study: Place, wanted: list[Path]) -> list[str]:
     return unseen
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class StopFlag:
     """Tells every trial of one driver, on whatever node, that it is time to write its checkpoint and end.
 
@@ -132,6 +200,7 @@ class StopFlag:
     """
 
     def __init__(self) -> None:
+        end_with_parent()
         self.raised = False
 
     def raise_it(self) -> None:

@@ -20,9 +20,11 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.error import TuneError
 from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.cluster import StopFlag
+from orchestrator.cluster import HOW_TO_GO_ON, Room, StopFlag
 from orchestrator.interruption import Interruption
 from orchestrator.stages import FeatureStage, feature_options
 from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
@@ -41,6 +43,8 @@ from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
 
 BUSY_RETRY_S = 2.0
+MOST_TRIALS = 10_000
+"""What Tune is told; how many there are follows from the cluster."""
 
 
 @dataclass
@@ -80,9 +84,10 @@ class OwedWork(Searcher):
         stage: FeatureStage,
         interruption: Interruption,
         tally: Tally,
-        workers: int,
+        workers: Callable[[], int],
         make: Callable[[Stack, tuple[int, ...], str], dict[str, Any]],
     ) -> None:
+        """workers: how many trials there is room for; nodes of a cluster come and go while it runs."""
         super().__init__()
         self.storage = storage
         self.stage = stage
@@ -90,7 +95,8 @@ class OwedWork(Searcher):
         self.tally = tally
         self.errors: list[Exception] = []
         self._make = make
-        self._divide_all = partial(divide, stage.bench, asked, workers=workers)
+        self._workers = workers
+        self._divide_all = partial(divide, stage.bench, asked, workers=workers())
         self._settings = stage.bench.configuration
         self._watch = StaleWatch()
         self._in_hand: dict[str, tuple[Stack, tuple[int, ...]]] = {}
@@ -103,7 +109,13 @@ class OwedWork(Searcher):
         if self.interruption.is_raised:
             return Searcher.FINISHED
         self.stage.poll()
+        if len(self._in_hand) >= self._workers():
+            return None
         return self._next(trial_id)
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """True: the limit is the searcher's own, what Tune is told only bounds it."""
+        return True
 
     def has_work(self) -> bool:
         """Whether a stack could be handed out now; finished bundles are dropped on the way."""
@@ -166,7 +178,7 @@ class OwedWork(Searcher):
         told = result or {}
         outcome = "failed" if died else str(told.get("outcome") or "stopped")
         self.tally.epochs += self.tally.running.pop(str(stack[0].key), 0)
-        if outcome == "stopped":
+        if outcome == "stopped" and self.interruption.is_raised:
             return
         left = [work for work in stack if owed_repeats(self.storage, work)]
         self.tally.finished += len(stack) - len(left)
@@ -271,25 +283,23 @@ def launch(
     Features that cannot be computed (a changed image, a full disk) cost their own bundles only; where nothing at all
     could be trained for that reason, the OrchError is raised.
     """
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus, cpus = float(resources.get("GPU", 0)), float(resources.get("CPU", 1))
-    stage = FeatureStage(str(study), places, bench, int(gpus or cpus), feature_options(gpus), use)
+    room = Room()
+    stage = FeatureStage(str(study), places, bench, room.devices, feature_options(gpus := room.gpus), use)
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
     stage.reserve()
     for configuration in {(c := bench.configuration(w.key.configuration)).backbone: c for w in work}.values():
         bench.keep_facts(configuration)
-    flag = StopFlag.remote()  # type: ignore[attr-defined]
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    flag = StopFlag.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
 
     def make(stack: Stack, over: tuple[int, ...], layer: str) -> dict[str, Any]:
         return {"assignment": Assignment(str(study), places, stack, over, layer), "flag": flag}
 
     share = share_for(bench, work) if gpus else 0.0
     per_trial = {"cpu": 1.0, "gpu": share} if gpus else {"cpu": 1.0}
-    workers = int(gpus / share if gpus else cpus) or 1
-    searcher = OwedWork(storage, asked, work, stage, interruption, tally, workers, make)
+    searcher = OwedWork(storage, asked, work, stage, interruption, tally, partial(room.trials, share), make)
     watcher = _Watcher(tally, interruption, flag, lambda: on_beat(stage))
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
-    concurrent = min(len(searcher.waiting), workers) or 1
     try:
         for wave in itertools.count():
             if not _wait_for_work(stage, searcher, watcher, interruption):
@@ -299,7 +309,7 @@ def launch(
                 tune_config=TuneConfig(
                     search_alg=searcher,
                     num_samples=-1,
-                    max_concurrent_trials=concurrent,
+                    max_concurrent_trials=MOST_TRIALS,
                     reuse_actors=True,
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
@@ -312,8 +322,11 @@ def launch(
                     checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
             ).fit()
+    except (ray.exceptions.RayError, TuneError) as error:
+        raise OrchError(f"Ray failed while it ran the search: {error}", HOW_TO_GO_ON) from error
     finally:
-        stage.cancel()
+        with contextlib.suppress(ray.exceptions.RayError):
+            stage.cancel()
         shutil.rmtree(scratch, ignore_errors=True)
     if searcher.errors and not tally.finished and isinstance(searcher.errors[0], OrchError):
         raise searcher.errors[0]

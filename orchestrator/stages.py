@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,13 +70,19 @@ class FeatureStage:
     """Keeps as many tasks in flight as there are devices; `poll` never waits."""
 
     def __init__(
-        self, study: str, places: Places, bench: Workbench, width: int, options: dict[str, Any], use: CacheUse
+        self,
+        study: str,
+        places: Places,
+        bench: Workbench,
+        devices: Callable[[], int],
+        options: dict[str, Any],
+        use: CacheUse,
     ) -> None:
         self.study = study
         self.use = use
         self.places = places
         self.bench = bench
-        self.width = max(1, width)
+        self._devices = devices
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
         self._passes: dict[tuple[object, ...], Pass] = {}
@@ -136,7 +142,7 @@ class FeatureStage:
             for reference in finished:
                 self._collect(reference)
         for one in self._passes.values():
-            if len(self._in_flight) >= self.width:
+            if len(self._in_flight) >= self._devices():
                 return
             if one.is_done:
                 continue
@@ -190,7 +196,7 @@ class FeatureStage:
                 self.use.make_room()
             if not one.left:
                 self._divide(one)
-        while one.left and len(self._in_flight) < self.width:
+        while one.left and len(self._in_flight) < self._devices():
             depths, chunk = one.left.pop(0)
             one.running += 1
             if not depths:

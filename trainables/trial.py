@@ -20,6 +20,7 @@ from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.open import open_storage
 from trainables.devices import device_name
 from trainables.failures import Kind, SupersededError, kind_of, note_failure
+from trainables.orphaned import end_with_parent
 from trainables.places import Places
 from trainables.watchdog import Watchdog
 from trainables.work import Work, owed_repeats
@@ -90,6 +91,7 @@ class BundleTrial(Trainable):
     watchdog: Watchdog | None
 
     def setup(self, config: dict[str, Any]) -> None:
+        end_with_parent()
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self._begin(config)
 
@@ -158,7 +160,7 @@ class BundleTrial(Trainable):
 
     def _advance(self, run: BundleRun) -> None:
         try:
-            if ray.get(self.flag.is_raised.remote()):
+            if self._is_stopped():
                 run.stop()
                 self.outcome = "stopped"
                 return
@@ -171,12 +173,20 @@ class BundleTrial(Trainable):
         except Exception as error:
             self.outcome, self.kind = "failed", run.fail(error)
 
+    def _is_stopped(self) -> bool:
+        """Whether the driver says so, or is gone; with its node the flag is gone too."""
+        try:
+            return bool(ray.get(self.flag.is_raised.remote()))
+        except ray.exceptions.RayActorError:
+            return True
+
     def _steps(self) -> int:
         return self.run.steps if self.run is not None else 0
 
 
 def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, chunk: int) -> None:
     """One chunk of features on this process's device, for all (configuration, layer) wanted at once."""
+    end_with_parent()
     bench = workbench(study, places)
     frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
     bench.compute(frozen, chunk)
@@ -188,6 +198,7 @@ def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]]
 
 def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> None:
     """One chunk of decoded images."""
+    end_with_parent()
     bench = workbench(study, places)
     bench.write_pixels(bench.configuration(configuration_id), partition, chunk, threads=1)
 

@@ -32,7 +32,7 @@ def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
 
 def stage(study: TinyStudy, most: float | None, *wanted: dict[str, Any]) -> FeatureStage:
     use = CacheUse(study.cache, most)
-    found = FeatureStage(str(study.folder), study.places, study.bench(), 1, feature_options(0), use)
+    found = FeatureStage(str(study.folder), study.places, study.bench(), lambda: 1, feature_options(0), use)
     found.add((study.partition, study.configuration(**settings)) for settings in wanted)
     return found
 

@@ -53,6 +53,8 @@ class Search:
     works: Sequence[Work]
     widths: list[int] = field(default_factory=list)
 
+    room: int = 1
+
     def __post_init__(self) -> None:
         self.bench = self.study.bench()
         self.tally = Tally(len(self.works))
@@ -63,7 +65,7 @@ class Search:
             Ready(self.bench),  # type: ignore[arg-type]
             Interruption(),
             self.tally,
-            1,
+            lambda: self.room,
             lambda stack, over, layer: {"stack": stack, "over": over},
         )
 
@@ -242,3 +244,22 @@ def test_a_torn_note_is_no_reason_to_stop(study: TinyStudy) -> None:
     search.run(died(search, Kind.WORKER, with_note=False))
     assert search.tally.failed == 1
     assert has_failed(study.storage, works[0].key)
+
+
+def test_as_many_go_out_as_the_cluster_has_room_for(study: TinyStudy) -> None:
+    search = Search(study, [Work(study.key(study.configuration(dropout=share)), REPEATS, 2) for share in (0.1, 0.2)])
+    assert isinstance(search.searcher.suggest("first"), dict)
+    assert search.searcher.suggest("second") is None
+    search.room = 2
+    assert isinstance(search.searcher.suggest("third"), dict)
+    search.room = 1
+    assert search.searcher.suggest("fourth") is None
+
+
+def test_what_stopped_although_no_signal_came_goes_out_again(study: TinyStudy) -> None:
+    works = works_of(study, (0.02,))
+    search = Search(study, works)
+    assert isinstance(search.searcher.suggest("first"), dict)
+    search.searcher.on_trial_complete("first", {"outcome": "stopped"})
+    assert search.searcher.waiting == [(works[0],)]
+    assert (search.tally.finished, search.tally.failed) == (0, 0)
