@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from learning import lane_steps
+from noting import lane_steps
 from rounds import World
 from steps import KillInWrite
 from tally import Tally

@@ -1,13 +1,11 @@
 """The harness's one contact with the learning code: a driver without Ray that leases and trains what is owed.
 
-A job runs in a process of its own (see `nursery`). It notes every training step in `log`, so that the harness can
-count what was trained twice however the process ends.
+A job runs in a process of its own (see `nursery`) and notes every training step in `log` (see `noting`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from noting import note_steps
 from tiny_study import TinyStudy
 
 from orchestrator.histories import compact
+from orchestrator.interruption import Interruption
 from orchestrator.store import layout, leases
 from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
@@ -85,23 +85,26 @@ class Job:
         torch.set_num_threads(1)
         bundle.WRITING_SHARE = 1.0
         leases.RENEW_EVERY_S = self.renew_every_s
-        self._note_steps()
+        note_steps([HeadLearner, DeepLearner], self.log, self.pause)
         if self.fault:
             self.fault()
         try:
-            self._run()
+            with Interruption() as interruption:
+                self._run(interruption)
         except StorageError as error:
             print(error, file=sys.stderr)
             return STORAGE_REFUSED
-        return 0
+        return interruption.exit_status if interruption.is_raised else 0
 
-    def _run(self) -> None:
+    def _run(self, interruption: Interruption) -> None:
         storage = self.study.storage
         works = self._asked(storage)
         compact(storage)  # as every search does first: final records that cannot be read are set aside
         bench, watch = Workbench(storage, self.study.places, torch.device("cpu")), StaleWatch(self.stale_after_s)
         while owed := [work for work in works if owed_repeats(storage, work)]:
-            tried = [self._train(bench, watch, work) for work in owed]
+            tried = [self._train(bench, watch, work, interruption) for work in owed]
+            if interruption.is_raised:
+                return
             if not any(tried):
                 time.sleep(0.02)
         compact(storage)
@@ -116,10 +119,10 @@ class Job:
         storage.create(layout.request(request.id), request.to_toml())
         return [Work(self.study.key(configuration), self.repeats, self.epochs) for configuration in found]
 
-    def _train(self, bench: Workbench, watch: StaleWatch, work: Work) -> bool:
-        """Train one bundle if nobody else holds it; whether it was tried."""
+    def _train(self, bench: Workbench, watch: StaleWatch, work: Work, interruption: Interruption) -> bool:
+        """Train one bundle if nobody else holds it, or a part of it until a signal; whether it was tried."""
         lease = current_lease(bench.storage, work.key)
-        if not watch.is_free(work.key, lease):
+        if interruption.is_raised or not watch.is_free(work.key, lease):
             return False
         taken = Lease.take(bench.storage, work.key, lease.number if lease else 0, "cpu")
         if taken is None:
@@ -127,36 +130,7 @@ class Job:
         with contextlib.suppress(SupersededError):
             run = BundleRun(bench, [work], [taken])
             while not run.advance(0.0):
-                pass
+                if interruption.is_raised:
+                    run.stop()
+                    break
         return True
-
-    def _note_steps(self) -> None:
-        """A byte for every step of every lane; the moment of this process's first one in a file of its own."""
-        self.log.mkdir(parents=True, exist_ok=True)
-        steps = os.open(self.log / "steps", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        begun = self.log / f"begun-{os.getpid()}"
-        pause = self.pause
-
-        def noted(inner: Callable[..., None]) -> Callable[..., None]:
-            def train(learner: Any, rows: torch.Tensor, epoch: int, first: int) -> None:
-                if not begun.exists():
-                    begun.write_text(str(time.monotonic()))
-                os.write(steps, b"." * len(rows))
-                time.sleep(pause)
-                inner(learner, rows, epoch, first)
-
-            return train
-
-        for learner in (HeadLearner, DeepLearner):
-            learner.train = noted(learner.train)  # type: ignore[method-assign]
-
-
-def lane_steps(log: Path) -> int:
-    """Steps noted so far by all jobs with this log."""
-    return (log / "steps").stat().st_size if (log / "steps").exists() else 0
-
-
-def first_step(log: Path, process: int) -> float | None:
-    """When a job trained its first step, on this machine's monotonic clock; None when it trained none."""
-    begun = log / f"begun-{process}"
-    return float(begun.read_text() or "nan") if begun.exists() else None

@@ -1,16 +1,20 @@
-"""Runs all rounds of faults and prints the table: `python tests/faults/report.py [--full] [--seed N]`.
+"""Runs rounds of faults and prints the table: `python tests/faults/report.py [--full] [--seed N] [--only NAME]`.
 
-The short form takes a minute and is part of the tests; the full form is what docs/reliability.md holds.
+The short form takes a minute and is part of the tests; the full form, with Ray, is what docs/reliability.md holds.
+--only takes a part of a name ("ray: the raylet", "write", "refused: EIO") and may be given several times. Ctrl-C prints
+the table of what was done, and says with which --from to go on.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +23,7 @@ sys.path[:0] = [
 ]
 
 from damage import cut_short, damaged_and_finished, flipped, subjects  # noqa: E402
+from node_rounds import node_lost  # noqa: E402
 from refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files  # noqa: E402
 from rounds import (  # noqa: E402
     World,
@@ -29,8 +34,15 @@ from rounds import (  # noqa: E402
     refused_writes,
     world,
 )
+from search_rounds import VICTIMS, head_gone, interrupted_with_ray, killed, worker_killed  # noqa: E402
+from searches import Searches, searches  # noqa: E402
+from signals import interrupted  # noqa: E402
 from steps import ERRORS, STEPS  # noqa: E402
 from tally import Tally, as_markdown  # noqa: E402
+
+WITH_RAY = "ray: "
+"""Names of the rounds with Ray begin so."""
+TELL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,9 +61,21 @@ class Amount:
     limits: tuple[int, ...]
     disks_kb: tuple[int, ...]
     lines: int
+    signals: int
+    """Once, and so many twice in a row."""
+    with_ray: int
+    """Kills of each victim."""
+    signals_with_ray: int
+    heads: int
+    nodes: int
+
+    def at_most(self, count: int) -> Amount:
+        """No more rounds than that of any fault with Ray."""
+        names = ("with_ray", "signals_with_ray", "heads", "nodes")
+        return dataclasses.replace(self, **{name: min(count, getattr(self, name)) for name in names})
 
 
-SHORT = Amount(3, (1,), 40, ("EIO",), 1, 1, 2, 300, (3000,), (48,), 2)
+SHORT = Amount(3, (1,), 40, ("EIO",), 1, 1, 2, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
     kills=100,
     occurrences=(1, 2),
@@ -64,52 +88,128 @@ FULL = Amount(
     limits=(300, 600, 1000, 2000, 3000, 10_000),
     disks_kb=(32, 48, 64, 96, 160),
     lines=21,
+    signals=8,
+    with_ray=6,
+    signals_with_ray=4,
+    heads=3,
+    nodes=5,
 )
 
 
-def tallies(found: World, amount: Amount, seed: int) -> Iterator[Tally]:
-    """One after the other; those that this machine does not allow are left out, and say so on stderr."""
-    rounds: list[Callable[[], Tally | None]] = [
-        lambda: killed_at_moments(found, amount.kills, seed),
-        *(lambda kind=kind: killed_in_writes(found, kind, amount.occurrences) for kind in STEPS),
-        lambda: drivers_hurt(found, amount.drivers, seed),
-        lambda: drivers_with_odd_views(found, amount.odd_views, clocks=True),
-        lambda: drivers_with_odd_views(found, amount.odd_views, clocks=False),
-        *(
-            lambda name=name, every=amount.refused_every * (3 if index else 1): refused_writes(found, name, every, 1000)
-            for index, name in enumerate(amount.refusals)
-        ),
-        lambda: limited_files(found, amount.limits),
-        lambda: full_disk(found, amount.disks_kb),
-        lambda: bad_lines(found, amount.lines, seed),
-        lambda: drivers_in_a_bucket(found, max(1, amount.lines // 4), seed),
-        lambda: damaged_and_finished(found, amount.damaged, seed),
-    ]
+Rounds = dict[str, Callable[[], Tally | None]]
+"""By a short name, in the order of the table; what returns None is not possible on this machine."""
+
+
+def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
+    rounds: Rounds = {"kill": lambda: killed_at_moments(found, amount.kills, seed)}
+    for kind in STEPS:
+        rounds[f"write: {kind}"] = lambda kind=kind: killed_in_writes(found, kind, amount.occurrences)
+    rounds["signals: once"] = lambda: interrupted(found, amount.signals, seed, twice=False)
+    rounds["signals: twice"] = lambda: interrupted(found, amount.signals, seed, twice=True)
+    rounds["drivers"] = lambda: drivers_hurt(found, amount.drivers, seed)
+    rounds["clocks"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=True)
+    rounds["views"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=False)
+    for index, name in enumerate(amount.refusals):
+        every = amount.refused_every * (3 if index else 1)
+        rounds[f"refused: {name}"] = lambda name=name, every=every: refused_writes(found, name, every, 1000)
+    rounds["limit"] = lambda: limited_files(found, amount.limits)
+    rounds["disk"] = lambda: full_disk(found, amount.disks_kb)
+    rounds["s3"] = lambda: bad_lines(found, amount.lines, seed)
+    rounds["bucket"] = lambda: drivers_in_a_bucket(found, max(1, amount.lines // 4), seed)
+    rounds["damaged"] = lambda: damaged_and_finished(found, amount.damaged, seed)
     for subject in subjects(found):
-        rounds.append(lambda subject=subject: cut_short(subject, seed, amount.offsets))
-        rounds.append(lambda subject=subject: flipped(subject, seed, min(amount.offsets, 5000)))
-    for act in rounds:
-        tally = act()
-        if tally is None:
-            print("left out: this machine does not allow a file system to be mounted", file=sys.stderr)
-        else:
-            yield tally
+        rounds[f"cut short: {subject.name}"] = lambda subject=subject: cut_short(subject, seed, amount.offsets)
+        rounds[f"flipped: {subject.name}"] = lambda subject=subject: flipped(subject, seed, min(amount.offsets, 5000))
+    return rounds
+
+
+def ray_rounds(found: Searches, amount: Amount, seed: int) -> Rounds:
+    rounds: Rounds = {
+        f"{WITH_RAY}{victim}": lambda victim=victim: killed(found, victim, amount.with_ray, seed) for victim in VICTIMS
+    }
+    rounds[f"{WITH_RAY}a worker"] = lambda: worker_killed(found, amount.with_ray, seed)
+    rounds[f"{WITH_RAY}signals"] = lambda: interrupted_with_ray(found, amount.signals_with_ray, seed)
+    rounds[f"{WITH_RAY}head gone"] = lambda: head_gone(found, amount.heads, seed)
+    rounds[f"{WITH_RAY}node lost"] = lambda: node_lost(found, amount.nodes, seed)
+    return rounds
+
+
+@dataclass
+class Run:
+    """Those of the rounds that are wanted, one after the other, told on stderr."""
+
+    only: Sequence[str]
+    first: str | None
+    """Nothing before it is run."""
+    done: list[Tally] = field(default_factory=list)
+    at: str = ""
+    _told: float = 0.0
+
+    def __post_init__(self) -> None:
+        Tally.on_round = self._tell
+
+    def wants(self, *, with_ray: bool) -> bool:
+        """Whether any of these may be wanted."""
+        begun = self.first is None or with_ray or not self.first.startswith(WITH_RAY)
+        return begun and any(not part or part.startswith(WITH_RAY.strip()) == with_ray for part in self.only)
+
+    def all(self, rounds: Rounds) -> None:
+        for name, act in rounds.items():
+            if self.first is not None and name != self.first:
+                continue
+            self.first, self.at = None, name
+            if any(part in name for part in self.only):
+                self._say(name)
+                tally = act()
+                if tally is None:
+                    self._say(f"{name}: left out, this machine does not allow it")
+                    continue
+                self.done.append(tally)
+                self._say(" | ".join(tally.cells()))
+                for remark in tally.remarks:
+                    self._say(f"  {remark}")
+
+    def _tell(self, tally: Tally) -> None:
+        """A round is over; of thousands in a second a few are told."""
+        if time.monotonic() - self._told > TELL_EVERY_S:
+            self._told = time.monotonic()
+            self._say(f"  {tally.fault}: {tally.tried} tried, {len(tally.remarks)} remarks")
+
+    def _say(self, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all rounds; ten to forty minutes on two cores")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="every kind of fault in full, with Ray too")
+    parser.add_argument("--with-ray", action="store_true", help="only the rounds with Ray")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only faults with this in their name")
+    parser.add_argument(
+        "--from", dest="first", metavar="NAME", help="begin with this fault: go on after an interruption"
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="at most so many rounds of each fault with Ray")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    done: list[Tally] = []
-    with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as found:
-        for tally in tallies(found, FULL if options.full else SHORT, options.seed):
-            done.append(tally)
-            print(f"{time.strftime('%H:%M:%S')} {' | '.join(tally.cells())}", file=sys.stderr, flush=True)
-            for remark in tally.remarks:
-                print(f"  {remark}", file=sys.stderr)
-    print(as_markdown(done))
-    return 0 if all(tally.passed for tally in done) else 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    amount = FULL if options.full else SHORT
+    if options.rounds:
+        amount = amount.at_most(options.rounds)
+    run = Run(options.only or [""], options.first)
+    try:
+        if not options.with_ray and run.wants(with_ray=False):
+            with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as found:
+                run.all(plain_rounds(found, amount, options.seed))
+        if (options.full or options.with_ray) and run.wants(with_ray=True):
+            with searches() as whole:
+                run.all(ray_rounds(whole, amount, options.seed))
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with --from '{run.at}'", file=sys.stderr)
+        return 130
+    finally:
+        print(as_markdown(run.done))
+    if not run.done:
+        parser.error("no fault has such a name")
+    return 0 if all(tally.passed for tally in run.done) else 1
 
 
 if __name__ == "__main__":

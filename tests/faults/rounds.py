@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from learning import STORAGE_REFUSED, HarmedStudy, Job, first_step, lane_steps
+from learning import STORAGE_REFUSED, HarmedStudy, Job
+from noting import first_step, lane_steps
 from nursery import Child, Nursery, nursery
 from odd_views import ClockOff, SeenLate
 from steps import BEFORE, ERRORS, STEPS, FailInWrite, KillInWrite
@@ -106,7 +107,7 @@ def killed_at_moments(world: World, count: int, seed: int) -> Tally:
         for _ in range(2):
             child = world.processes.start(job)
             if number % 4:
-                _wait_for_training(job, child)
+                wait_for_training(job, child)
             time.sleep(draws.uniform(0.0, 0.5))
             child.send(signal.SIGKILL)
             met += child.wait() == -signal.SIGKILL
@@ -114,7 +115,8 @@ def killed_at_moments(world: World, count: int, seed: int) -> Tally:
     return tally
 
 
-def _wait_for_training(job: Job, child: Child) -> None:
+def wait_for_training(job: Job, child: Child) -> None:
+    """Until it has begun its first step, or has ended."""
     while child.status is None and first_step(job.log, child.pid) is None:
         child.nursery.listen(0.005)
 
@@ -156,7 +158,7 @@ def drivers_hurt(world: World, count: int, seed: int, drivers: int = 3) -> Tally
         job = dataclasses.replace(world.fresh(), pause=0.02, stale_after_s=0.6, renew_every_s=0.05)
         alive = [world.processes.start(job) for _ in range(drivers)]
         met = 0
-        _wait_for_training(job, alive[0])
+        wait_for_training(job, alive[0])
         for _ in range(draws.randint(6, 12)):
             time.sleep(draws.uniform(0.02, 0.25))
             index = draws.randrange(drivers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from orchestrator.finals import KEY
 from orchestrator.histories import list_finals, read_repeats
@@ -79,6 +80,8 @@ class Tally:
     seconds: list[float] = field(default_factory=list)
     """Per recovery: from the start of the next process to its first training step."""
     remarks: list[str] = field(default_factory=list)
+    on_round: ClassVar[Callable[[Tally], None] | None] = None
+    """Told of every round that is over."""
 
     def add(self, compared: Compared, *, happened: bool = True) -> None:
         self.tried += 1
@@ -86,6 +89,8 @@ class Tally:
         self.lost += compared.lost
         self.twice += compared.twice
         self.wrong += compared.wrong
+        if Tally.on_round is not None:
+            Tally.on_round(self)
 
     @property
     def passed(self) -> bool:

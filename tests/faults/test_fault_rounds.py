@@ -16,6 +16,7 @@ from rounds import (
     refused_writes,
     world,
 )
+from signals import interrupted
 from steps import STEPS
 from tally import Compared, Tally, as_markdown
 
@@ -39,6 +40,11 @@ def check(tally: Tally | None) -> Tally:
 
 def test_killed_at_any_moment(hurt: World) -> None:
     assert check(killed_at_moments(hurt, 2, SEED)).seconds
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+def test_interrupted(hurt: World, twice: bool) -> None:
+    check(interrupted(hurt, 2, SEED, twice=twice))
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "history"])

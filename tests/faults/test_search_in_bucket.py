@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from object_server import new_bucket, object_server
-from test_search_with_ray import command, run
+from searches import ASKED, ORCH, ROOT
 from tiny_study import assert_same_result, make_tiny_study
 
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage, Storage
 
+GRID = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def run(data: Path, studies: Path | str, cache: Path) -> subprocess.Popen[str]:
+    """The search, in a process group of its own, so that all of it can be killed."""
+    where = ["--data", str(data), "--studies", str(studies), "--cache", str(cache)]
+    return subprocess.Popen(
+        [*ORCH, "search", *ASKED.split(), *GRID.split(), *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
+    )
 
 
 def below(storage: Storage, folder: str, depth: int) -> list[str]:
@@ -40,8 +55,8 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         place = f"s3://{new_bucket(endpoint)}/studies"
         storage = open_storage(f"{place}/tiny")
-        asked = command(images.data, place, tmp_path / "cache")  # type: ignore[arg-type]
-        first = run(asked)
+        asked = (images.data, place, tmp_path / "cache")
+        first = run(*asked)
         deadline = time.monotonic() + 600
         while not attempts(storage):
             assert first.poll() is None, first.communicate()
@@ -52,7 +67,7 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         assert len(finals(storage)) < 8, "it had finished before it was killed"
 
         began = time.monotonic()
-        two = [run(asked), run(asked)]
+        two = [run(*asked), run(*asked)]
         for driver in two:
             out, err = driver.communicate()
             assert driver.returncode == 0, err
@@ -62,7 +77,7 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         assert len(storage.read("dashboard.html")) > 1_000_000
 
     here = tmp_path / "whole"
-    whole = run(command(images.data, here, tmp_path / "cache"))
+    whole = run(images.data, here, tmp_path / "cache")
     _, err = whole.communicate()
     assert whole.returncode == 0, err
     expected = finals(LocalStorage(here / "tiny"))

@@ -1,90 +1,85 @@
-"""The whole command with Ray: interrupted by SIGTERM, killed with all its processes, run again, equal to the bit."""
+"""The whole command with Ray: interrupted, killed with all its processes, short of a worker, a raylet and a node.
+
+`python tests/faults/report.py --full --with-ray` does it many times.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
-from tiny_study import assert_same_result, make_tiny_study
+from node_rounds import node_lost
+from nodes import why_not
+from search_rounds import workers_lost
+from searches import PATIENCE_S, Searches, searches
+from tally import compare
 
-from orchestrator.store.schema import FinalRecord
-
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
-ORCH = [sys.executable, "-c", "from orchestrator.command_line import main; main()"]
-
-
-def command(data: Path, studies: Path, cache: Path) -> list[str]:
-    asked = "search tiny timm:test_resnet.r160_in1k --weights none --strategy straightforward,unfreezing --unfrozen 1"
-    grid = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
-    where = ["--data", str(data), "--studies", str(studies), "--cache", str(cache)]
-    return [*ORCH, *asked.split(), *grid.split(), *where]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 
-def run(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
-    """In a process group of its own, so that all of it can be killed."""
-    return subprocess.Popen(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **environment},
-        cwd=Path(__file__).resolve().parents[2],
-    )
+@pytest.fixture(scope="module")
+def found() -> Iterator[Searches]:
+    with searches() as made:
+        yield made
 
 
-def finals(studies: Path) -> dict[str, FinalRecord]:
-    paths = studies.glob("tiny/bundles/*/*/*/final/*")
-    return {"/".join(p.parts[-5:]): FinalRecord.from_bytes(p.read_bytes(), str(p)) for p in paths}
+def test_interrupted_and_killed_it_ends_in_the_same_bits(found: Searches) -> None:
+    unbroken = found.alive[0]
+    assert "Dashboard:" in unbroken.said()
+    assert (unbroken.place.studies / "tiny" / "dashboard.html").stat().st_size > 1_000_000
+
+    place = found.fresh()
+    first = found.start(place)
+    first.wait_for_training()
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait(PATIENCE_S) == 143, first.said()
+    assert "the same command goes on" in " ".join(first.said().split())
+
+    second = found.start(place)
+    second.wait_for_training()
+    os.killpg(second.process.pid, signal.SIGKILL)
+    second.wait(PATIENCE_S)
+
+    last = found.start(place)
+    assert last.wait(PATIENCE_S) == 0, last.said()
+    assert compare(place.storage, found.expected).is_equal
+
+    again = found.start(place)
+    assert again.wait(PATIENCE_S) == 0, again.said()
+    assert "nothing is left to do" in " ".join(again.said().split())
 
 
-def wait_for_training(process: subprocess.Popen[str], studies: Path, attempts: int) -> None:
-    """Until that many attempts at bundles have begun."""
-    deadline = time.monotonic() + 120
-    while len(list(studies.glob("tiny/bundles/*/*/*/attempt-*/started.json"))) < attempts:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "nothing was trained within two minutes"
-        time.sleep(0.05)
+def test_a_lost_worker_is_survived_and_a_lost_raylet_ends_it_with_a_word(found: Searches) -> None:
+    place = found.fresh(pause=0.3)
+    running = found.start(place)
+    running.wait_for_training()
+    running.trainers()[0].kill()
+    wait_until(lambda: workers_lost(place) > 0 or running.process.poll() is not None)
+    assert running.process.poll() is None, running.said()
+    running.named("raylet")[0].kill()
+    assert running.wait(PATIENCE_S) == 1, running.said()
+    assert "Ray's raylet has died" in running.said()
+    assert "Traceback" not in running.said()
+
+    last = found.start(place)
+    assert last.wait(PATIENCE_S) == 0, last.said()
+    assert compare(place.storage, found.expected).is_equal
 
 
-def test_interrupted_and_killed_it_ends_in_the_same_bits(tmp_path: Path) -> None:
-    images = make_tiny_study(tmp_path / "images")
-    cache, whole, broken = tmp_path / "cache", tmp_path / "whole", tmp_path / "broken"
-    unbroken = run(command(images.data, whole, cache))
-    out, err = unbroken.communicate()
-    assert unbroken.returncode == 0, err
-    assert "Dashboard:" in out
-    assert (whole / "tiny" / "dashboard.html").stat().st_size > 1_000_000
+@pytest.mark.slow
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_node_is_lost_and_another_one_joins(found: Searches) -> None:
+    tally = node_lost(found, 1, seed=7)
+    assert tally is not None
+    assert tally.happened == 1
+    assert tally.passed, (tally.cells(), tally.remarks)
 
-    first = run(command(images.data, broken, cache))
-    wait_for_training(first, broken, 1)
-    first.send_signal(signal.SIGTERM)
-    out, err = first.communicate()
-    assert first.returncode == 143, err
-    assert "the same command goes on" in " ".join(err.split())
 
-    begun = len(list(broken.glob("tiny/bundles/*/*/*/attempt-*/started.json")))
-    second = run(command(images.data, broken, cache))
-    if len(finals(broken)) < 8:
-        wait_for_training(second, broken, begun + 1)
-    os.killpg(second.pid, signal.SIGKILL)
-    second.communicate()
-
-    last = run(command(images.data, broken, cache))
-    _, err = last.communicate()
-    assert last.returncode == 0, err
-    expected, found = finals(whole), finals(broken)
-    assert sorted(found) == sorted(expected)
-    assert len(found) == 8
-    for name, final in expected.items():
-        assert_same_result(found[name], final)
-
-    again = run(command(images.data, broken, cache))
-    _, err = again.communicate()
-    assert again.returncode == 0, err
-    assert "nothing is left to do" in " ".join(err.split())
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

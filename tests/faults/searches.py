@@ -1,0 +1,257 @@
+"""The whole `orch search` with Ray, in processes of its own that can be hurt; where one lies and how it is run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from noting import lane_steps, trainers
+from tally import Tally, compare
+from tiny_study import make_tiny_study
+
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.storage import LocalStorage
+
+ROOT = Path(__file__).resolve().parents[2]
+ORCH = (sys.executable, "-c", "from orchestrator.command_line import main; main()")
+NAME = "tiny"
+ASKED = f"{NAME} timm:test_resnet.r160_in1k --weights none --strategy straightforward,unfreezing --unfrozen 1"
+GRID = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 3"
+BUNDLES, REPEATS, EPOCHS = 4, 2, 3
+AT_ONCE = 4.01
+"""Epochs of a bundle that may be lost with everything: two heads in one stack on each of two workers."""
+PATIENCE_S = 1200.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """One search: what it writes, and where Ray has its temporary files (a short name: sockets lie in it)."""
+
+    folder: Path
+    data: Path
+    cache: Path
+    pause: float = 0.12
+
+    @property
+    def studies(self) -> Path:
+        return self.folder / "studies"
+
+    @property
+    def storage(self) -> LocalStorage:
+        return LocalStorage(self.studies / NAME)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "t"
+
+    def search(self) -> list[str]:
+        where = ["--data", str(self.data), "--studies", str(self.studies), "--cache", str(self.cache)]
+        return [*ORCH, "search", *ASKED.split(), *GRID.split(), *where]
+
+    def environment(self) -> dict[str, str]:
+        """What the search and, through its Ray, its workers are told; they run at the driver's own priority."""
+        paths = [str(ROOT / "tests" / "faults" / "noted"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            **os.environ,
+            "NOTED_LOG": str(self.log),
+            "NOTED_PAUSE": str(self.pause),
+            "PYTHONPATH": os.pathsep.join(paths),
+            "RAY_TMPDIR": str(self.temporary),
+            "RAY_worker_niceness": "0",
+        }
+
+
+@dataclass
+class Running:
+    """A command at work. `started` is on the monotonic clock."""
+
+    place: Place
+    process: subprocess.Popen[bytes]
+    started: float
+    complaints: Path
+    seen: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def family(self) -> list[psutil.Process]:
+        """The driver, its Ray, and all their children that are alive; also those whose parent is gone."""
+        mark = f"{self.place.folder}/"
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid == self.process.pid or any(mark in word for word in process.cmdline()):
+                    found = [process, *process.children(recursive=True)]
+                    self.seen |= {one.pid: one for one in found if one.pid not in self.seen}
+        return [one for one in self.seen.values() if _is_alive(one) and one.pid != os.getpid()]
+
+    def named(self, name: str) -> list[psutil.Process]:
+        """Those of the family whose program has this name."""
+        found = []
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == name:
+                    found.append(process)
+        return found
+
+    def trainers(self) -> list[psutil.Process]:
+        """Those that have trained since the start."""
+        begun = {pid for pid, moment in trainers(self.place.log).items() if moment > self.started}
+        return [process for process in self.family() if process.pid in begun]
+
+    def first_step(self, after: float | None = None) -> float | None:
+        """When a process that had not trained before began to, since then (the start)."""
+        after = self.started if after is None else after
+        return min((moment for moment in trainers(self.place.log).values() if moment > after), default=None)
+
+    def wait_for_training(self) -> None:
+        """Until a step was begun since the start, or the command has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.first_step() is None and self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing was trained within {PATIENCE_S:.0f} s: {self.said()}")
+            time.sleep(0.02)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit status; None when it has not ended until then."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end_all(self, patience_s: float = 0.0) -> int:
+        """Kill what is left of the family after so many seconds; how many were."""
+        deadline = time.monotonic() + patience_s
+        while (left := self.family()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(30)
+        return len(left)
+
+    def said(self) -> str:
+        """The end of what it wrote to stderr."""
+        return self.complaints.read_text(errors="replace")[-1500:]
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+@dataclass
+class Searches:
+    """Images, an unbroken search of them, and others to hurt."""
+
+    folder: Path
+    data: Path
+    cache: Path
+    expected: dict[tuple[str, int], FinalRecord] = field(default_factory=dict)
+    unbroken_steps: int = 0
+    alive: list[Running] = field(default_factory=list)
+    rounds: int = 0
+
+    @property
+    def epoch_steps(self) -> float:
+        """Steps of all lanes in one epoch of a bundle."""
+        return self.unbroken_steps / (BUNDLES * EPOCHS)
+
+    def fresh(self, *, own_cache: bool = False, pause: float = Place.pause) -> Place:
+        """A place without any result."""
+        self.rounds += 1
+        folder = self.folder / str(self.rounds)
+        place = Place(folder, self.data, folder / "cache" if own_cache else self.cache, pause)
+        place.temporary.mkdir(parents=True)
+        return place
+
+    def start(
+        self,
+        place: Place,
+        command: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+    ) -> Running:
+        """Run a command there (the search), in a process group of its own."""
+        complaints = place.folder / f"said-{len(self.alive)}"
+        with complaints.open("wb") as stream:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                command or place.search(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                cwd=cwd,
+                env=environment or place.environment(),
+            )
+        running = Running(place, process, started, complaints)
+        self.alive.append(running)
+        return running
+
+    def end(self, running: Running, tally: Tally, *, happened: bool, allowed: float, again: bool = True) -> None:
+        """Nothing of it may be left; run the search to its end (again: if it is not there), compare, clear up."""
+        place = running.place
+        if left := running.end_all(60.0):
+            tally.remarks.append(f"{left} processes were left a minute after the driver had ended")
+        if again:
+            last = self.start(place)
+            self.finish(last, tally)
+        self.judge(place, tally, happened=happened, allowed=allowed)
+
+    def finish(self, last: Running, tally: Tally) -> None:
+        """The command that goes on must end well; from its start to its first step is the time of recovery."""
+        status = last.wait(PATIENCE_S)
+        began = last.first_step()
+        if began is not None:
+            tally.seconds.append(began - last.started)
+        if status != 0:
+            tally.remarks.append(f"the search after the fault ended with status {status}: {last.said()}")
+        last.end_all(60.0)
+
+    def judge(self, place: Place, tally: Tally, *, happened: bool, allowed: float) -> None:
+        """Compare with the unbroken search, count what was trained again, and clear up."""
+        repeated = (lane_steps(place.log) - self.unbroken_steps) / self.epoch_steps
+        tally.epochs.append(repeated)
+        if repeated > allowed:
+            tally.remarks.append(f"{repeated:.2f} epochs were trained again, {allowed:g} allowed")
+        compared = compare(place.storage, self.expected)
+        tally.add(compared, happened=happened)
+        if compared.is_equal:
+            shutil.rmtree(place.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def searches() -> Iterator[Searches]:
+    """In a temporary folder with a short name; all that was started is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="of-", dir="/tmp"))
+    made = make_tiny_study(folder / "images")
+    found = Searches(folder, made.data, folder / "cache")
+    try:
+        place = found.fresh()
+        unbroken = found.start(place)
+        status = unbroken.wait(PATIENCE_S)
+        assert status == 0, unbroken.said()
+        found.unbroken_steps = lane_steps(place.log)
+        storage = place.storage
+        for path in place.studies.glob(f"{NAME}/bundles/*/*/*/final/*"):
+            record = FinalRecord.from_bytes(storage.read(str(path.relative_to(storage.root))), str(path))
+            found.expected[record.meta["configuration"], record.meta["repeat"]] = record
+        assert len(found.expected) == BUNDLES * REPEATS
+        yield found
+    finally:
+        for running in found.alive:
+            running.end_all()
+        shutil.rmtree(folder, ignore_errors=True)
