@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from commands import run
 from object_server import new_bucket, object_server
-from searches import ASKED, ORCH, ROOT
+from searches import ASKED
 from tiny_study import assert_same_result, make_tiny_study
 
 from orchestrator.store.open import open_storage
@@ -21,17 +21,9 @@ GRID = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def run(data: Path, studies: Path | str, cache: Path) -> subprocess.Popen[str]:
-    """The search, in a process group of its own, so that all of it can be killed."""
+def asked(data: Path, studies: Path | str, cache: Path) -> list[str]:
     where = ["--data", str(data), "--studies", str(studies), "--cache", str(cache)]
-    return subprocess.Popen(
-        [*ORCH, "search", *ASKED.split(), *GRID.split(), *where],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        cwd=ROOT,
-    )
+    return ["search", *ASKED.split(), *GRID.split(), *where]
 
 
 def below(storage: Storage, folder: str, depth: int) -> list[str]:
@@ -55,8 +47,8 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         place = f"s3://{new_bucket(endpoint)}/studies"
         storage = open_storage(f"{place}/tiny")
-        asked = (images.data, place, tmp_path / "cache")
-        first = run(*asked)
+        arguments = asked(images.data, place, tmp_path / "cache")
+        first = run(*arguments)
         deadline = time.monotonic() + 600
         while not attempts(storage):
             assert first.poll() is None, first.communicate()
@@ -67,7 +59,7 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         assert len(finals(storage)) < 8, "it had finished before it was killed"
 
         began = time.monotonic()
-        two = [run(*asked), run(*asked)]
+        two = [run(*arguments), run(*arguments)]
         for driver in two:
             out, err = driver.communicate()
             assert driver.returncode == 0, err
@@ -77,7 +69,7 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         assert len(storage.read("dashboard.html")) > 1_000_000
 
     here = tmp_path / "whole"
-    whole = run(images.data, here, tmp_path / "cache")
+    whole = run(*asked(images.data, here, tmp_path / "cache"))
     _, err = whole.communicate()
     assert whole.returncode == 0, err
     expected = finals(LocalStorage(here / "tiny"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_search_with_ray import ORCH, finals, run, wait_for_training
+from commands import finals, run, wait_for_training
 from tiny_study import assert_same_result, make_tiny_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -26,8 +26,8 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
     images = make_tiny_study(tmp_path / "images")
     cache, whole, shared = tmp_path / "cache", tmp_path / "whole", tmp_path / "shared"
     where = ["--cache", str(cache), "--studies"]
-    alone = run([*ORCH, *ASKED.split(), "--data", str(images.data), *where, str(whole)])
-    wait_for_training(alone, whole, 1)
+    alone = run(*ASKED.split(), "--data", str(images.data), *where, str(whole))
+    wait_for_training(alone, whole)
     shutil.copytree(whole / "tiny", shared / "tiny", ignore=shutil.ignore_patterns("bundles"))
     _, err = alone.communicate()
     assert alone.returncode == 0, err
@@ -37,7 +37,7 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
         for _ in range(DRIVERS):
             # not below tmp_path, whose names are too long for Ray's sockets
             ray = folders.enter_context(tempfile.TemporaryDirectory(prefix="ray", dir="/tmp"))
-            drivers.append(run([*ORCH, "resume", "tiny", *where, str(shared)], RAY_TMPDIR=ray))
+            drivers.append(run("resume", "tiny", *where, str(shared), RAY_TMPDIR=ray))
         started: list[set[int]] = [set() for _ in drivers]
         while any(driver.poll() is None for driver in drivers):
             for driver, mine in zip(drivers, started, strict=True):

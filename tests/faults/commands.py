@@ -1,0 +1,38 @@
+"""`orch` in processes of its own, each in a process group that can be killed, and what it left in a folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from searches import ORCH, ROOT
+
+from orchestrator.store.schema import FinalRecord
+
+
+def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*ORCH, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+    )
+
+
+def finals(studies: Path) -> dict[str, FinalRecord]:
+    paths = studies.glob("tiny/bundles/*/*/*/final/*")
+    return {"/".join(p.parts[-5:]): FinalRecord.from_bytes(p.read_bytes(), str(p)) for p in paths}
+
+
+def wait_for_training(process: subprocess.Popen[str], studies: Path) -> None:
+    """Until an attempt at a bundle has begun."""
+    deadline = time.monotonic() + 600
+    while not list(studies.glob("tiny/bundles/*/*/*/attempt-*/started.json")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "nothing was trained within ten minutes"
+        time.sleep(0.05)
