@@ -97,7 +97,7 @@ def _series(member: ConfigurationSummary, score: str) -> dict[str, Line]:
             np.arange(len(curve.mean), dtype=float),
             curve.mean,
             curve.std,
-            np.full(len(curve.mean), float(curve.n)),
+            curve.n.astype(float),
             many,
         )
     none = np.full(len(chosen.values), np.nan)
@@ -197,6 +197,7 @@ def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
             "y": curve.value,
             "customdata": curve.std,
             "meta": {"point": point, "n": _runs(curve.n)},
+            "text": _n_text(curve.n),
             "xaxis": x,
             "yaxis": y,
             "like": first + _ALIKE.index(split),
@@ -221,7 +222,7 @@ def _alike(score: str, place: int) -> list[Spec]:
             "dx": 1,
             "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
             "meta": {"split": split, "band": band, "score": score},
-            "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
+            "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}, %{{text}}<extra></extra>",
         }
         for split, (colour, band, dash) in SPLIT_COLOURS.items()
     ]
@@ -241,11 +242,12 @@ def _alike(score: str, place: int) -> list[Spec]:
 
 
 def _with_bands(spec: Spec) -> Spec:
-    """The figure with mean ± std behind its lines, where a deviation is known; the page's script does the same."""
+    """The figure with mean ± std behind its lines, as far as a deviation is known; the page's script does the same."""
     bands = []
     for line in spec["data"]:
-        if "meta" in line and np.isfinite(line["customdata"]).all():
-            epoch, mean, std = np.arange(len(line["y"]), dtype=float), line["y"], line["customdata"]
+        known = int(np.isfinite(line["customdata"]).cumprod().sum()) if "meta" in line else 0
+        if known:
+            epoch, mean, std = np.arange(known, dtype=float), line["y"][:known], line["customdata"][:known]
             bands.append(
                 {
                     "type": "scatter",
@@ -261,6 +263,12 @@ def _with_bands(spec: Spec) -> Spec:
                 }
             )
     return {**spec, "data": [*bands, *spec["data"]]}
+
+
+def _n_text(n: Floats) -> str | list[str]:
+    """n at every epoch in words; once where it is the same at all."""
+    words = [f"n = {count:.0f}" for count in n]
+    return words[0] if len(set(words)) == 1 else words
 
 
 def _runs(n: Floats) -> list[list[int]]:

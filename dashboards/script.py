@@ -78,9 +78,9 @@ function unfolded({data, layout, alike, axes}) {
 function expand(chosen) {
   chosen.spec = unfolded(chosen.spec);
   const lines = chosen.spec.data.filter(trace => trace.meta);
-  const banded = lines.filter(({customdata}) => !customdata.includes(null));
-  const bands = banded.map(({y, customdata, meta, xaxis, yaxis}) => {
-    const x = y.map((_, epoch) => epoch);
+  const known = ({customdata}) => { const end = customdata.indexOf(null); return end < 0 ? customdata.length : end; };
+  const bands = lines.filter(known).map(line => {
+    const {customdata, meta, xaxis, yaxis} = line, y = line.y.slice(0, known(line)), x = y.map((_, epoch) => epoch);
     return {type: "scatter", mode: "lines", fill: "toself", fillcolor: meta.band, line: {width: 0, color: meta.band},
       x: [...x, ...x.slice().reverse()], hoverinfo: "skip", xaxis, yaxis,
       y: [...y.map((mean, epoch) => mean + customdata[epoch]),

@@ -56,11 +56,12 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Curve:
-    """Per epoch mean and standard deviation, float64 [epochs + 1], over `n` finished (not diverged) repeats."""
+    """Per epoch mean and standard deviation (NaN where n < 2), float64 [epochs + 1], over the finished repeats (not
+    diverged) that have the epoch: n, int64 [epochs + 1], which falls where some have more epochs than others."""
 
     mean: Floats
     std: Floats
-    n: int
+    n: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -240,16 +241,16 @@ def _with_statistics(summary: ConfigurationSummary, flat: FlatScores, rows: rang
     at_start: dict[tuple[Metric, str], Statistic] = {}
     curves: dict[tuple[Metric, str], Curve] = {}
     for metric, values in flat.metrics.items():
-        chosen, first, along = values[start + selected], values[start], values[index]
-        mean, std = _mean_and_std(along) if len(along) else (None, None)
+        chosen, first = values[start + selected], values[start]
+        curve = _along(values, start[~diverged], flat.trained[at][~diverged]) if len(index) else None
         for column, split in enumerate(flat.repeats.splits):
             if np.isnan(first[:, column]).all():
                 continue
             key = metric, split
             at_selected[key] = Statistic.of(chosen[:, column])
             at_start[key] = Statistic.of(first[:, column])
-            if mean is not None and std is not None:
-                curves[key] = Curve(mean[:, column], std[:, column], len(along))
+            if curve is not None:
+                curves[key] = Curve(curve.mean[:, column], curve.std[:, column], curve.n)
     sign = -1.0 if metrics.is_loss(settings.selection) else 1.0
     return replace(
         summary,
@@ -340,6 +341,20 @@ def _results(repeats: Repeats) -> list[tuple[int, Result]]:
         (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
         for repeat, epochs, state, attempt in zip(*columns, strict=True)
     ]
+
+
+def _along(values: Floats, start: NDArray[np.int64], trained: NDArray[np.int64]) -> Curve:
+    """Mean and deviation by epoch of repeats whose rows begin at `start`; [epochs + 1, splits], of the longest."""
+    epoch = np.arange(trained.max() + 1)
+    here = epoch <= trained[:, None]
+    n = here.sum(axis=0)
+    every = values[start[:, None] + np.minimum(epoch, trained[:, None])]
+    if here.all():
+        return Curve(*_mean_and_std(every), n)
+    mask, count = here[:, :, None], n[:, None]
+    mean = np.add.reduce(every, axis=0, where=mask) / count
+    squares = np.add.reduce((every - mean) ** 2, axis=0, where=mask)
+    return Curve(mean, np.sqrt(squares / np.where(count > 1, count - 1, np.nan)), n)
 
 
 def _mean_and_std(values: Floats) -> tuple[Floats, Floats]:

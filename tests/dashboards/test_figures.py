@@ -197,6 +197,29 @@ def test_curves(source: Source) -> None:
     assert all("line" not in trace for trace in short["data"])
 
 
+def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), repeats=3)
+    (configuration,) = study.configurations()
+    for repeat in (0, 1):
+        study.write_final(storage, configuration, repeat, 8 if repeat else 9)
+    source = open_source(storage, NOW)
+    spec: Any = drawn(source, "curves", Choice())
+    line = next(trace for trace in spec["data"] if trace.get("name") == "valid")
+    assert line["text"] == ["n = 3"] * 7 + ["n = 2"] * 2 + ["n = 1"]
+    assert "%{text}" in line["hovertemplate"]
+    assert "n = 3 → 1" in [note["text"] for note in spec["layout"]["annotations"]]
+    bands = [trace for trace in spec["data"] if trace.get("fill")]
+    assert [len(band["x"]) for band in bands] == [2 * 9] * 2
+    data = curves.curve_data(source, Choice())
+    assert data[data["series"] == "valid"]["n"].tolist() == [3] * 7 + [2] * 2 + [1]
+    assert single_text(open_source(small_study(tmp_path / "even")[0], NOW)) == "n = 3"
+
+
+def single_text(source: Source) -> object:
+    spec: Any = drawn(source, "curves", Choice(depth=("straightforward", 0, 0)))
+    return next(trace["text"] for trace in spec["data"] if trace.get("name") == "valid")
+
+
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
     choice = at(("extension", 2, 0))
     again = curves.panels_of(curves.curve_data(source, choice))

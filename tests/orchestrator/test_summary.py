@@ -123,10 +123,29 @@ def test_a_diverged_repeat_counts_with_its_epoch_0(tmp_path: Path) -> None:
     assert curve is not None
     assert score.values[1] == start.values[1]
     assert np.isfinite(score.mean)
-    assert (member.diverged, member.n, member.rank, curve.n) == (1, 3, 1, 2)
+    assert (member.diverged, member.n, member.rank, set(curve.n.tolist())) == (1, 3, 1, {2})
     assert member.epochs == study.epochs
     assert summary.totals.diverged == 8
     assert summary.totals.owed == 0
+
+
+def test_curves_thin_out_where_some_repeats_have_more_epochs(tmp_path: Path) -> None:
+    """While a search goes on from 6 to 9 epochs: selection keeps to the six that all have, the curve shows all."""
+    storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 2, repeats=4)
+    configuration = study.configurations()[0]
+    longer = study.write_final(storage, configuration, 1, 9)
+    records = [study.final(configuration, repeat, 6) for repeat in (0, 3)]
+    member = next(m for m in summarise(storage).configurations if m.id == configuration.id)
+    curve, score = member.curve("loss", "valid"), member.score("loss", "valid")
+    assert curve is not None
+    assert score is not None
+    assert member.epochs == 6
+    assert curve.n.tolist() == [3] * 7 + [1] * 3
+    table = np.array([record.history.loss[:7, 1] for record in (longer, *records)])
+    np.testing.assert_allclose(curve.mean, [*table.mean(axis=0), *longer.history.loss[7:, 1]])
+    np.testing.assert_allclose(curve.std, [*table.std(axis=0, ddof=1), *[np.nan] * 3])
+    assert member.selected_epochs is not None
+    assert member.selected_epochs.values.max() <= 6
 
 
 def test_all_repeats_diverged(tmp_path: Path) -> None:
