@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 from searches import ORCH, ROOT
@@ -27,12 +26,3 @@ def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 def finals(studies: Path) -> dict[str, FinalRecord]:
     paths = studies.glob("tiny/bundles/*/*/*/final/*")
     return {"/".join(p.parts[-5:]): FinalRecord.from_bytes(p.read_bytes(), str(p)) for p in paths}
-
-
-def wait_for_training(process: subprocess.Popen[str], studies: Path) -> None:
-    """Until an attempt at a bundle has begun."""
-    deadline = time.monotonic() + 600
-    while not list(studies.glob("tiny/bundles/*/*/*/attempt-*/started.json")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "nothing was trained within ten minutes"
-        time.sleep(0.05)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import finals, run, wait_for_training
+from commands import finals, run
 from tiny_study import assert_same_result, make_tiny_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 DRIVERS = 2
-RATES = "0.01,0.011,0.012,0.013,0.014,0.015,0.016,0.017,0.018,0.019,0.02,0.021"
+RATES = "0.01,0.011,0.012,0.013,0.014,0.015,0.016,0.017"
 ASKED = f"""search tiny timm:test_resnet.r160_in1k --weights none --strategy unfreezing --unfrozen 1 --lr {RATES}
- --batch-size 4 --repeats 2 --epochs 60"""
+ --batch-size 4 --repeats 2 --epochs 12"""
 
 
 def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
     cache, whole, shared = tmp_path / "cache", tmp_path / "whole", tmp_path / "shared"
     where = ["--cache", str(cache), "--studies"]
     alone = run(*ASKED.split(), "--data", str(images.data), *where, str(whole))
-    wait_for_training(alone, whole)
-    shutil.copytree(whole / "tiny", shared / "tiny", ignore=shutil.ignore_patterns("bundles"))
     _, err = alone.communicate()
     assert alone.returncode == 0, err
+    done = ("bundles", "histories", "results", "dashboard.html")
+    shutil.copytree(whole / "tiny", shared / "tiny", ignore=shutil.ignore_patterns(*done))
 
     with contextlib.ExitStack() as folders:
         drivers = []
@@ -54,7 +54,7 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
     print(f"leases taken by each driver: {took}")
     expected, found = finals(whole), finals(shared)
     assert sorted(found) == sorted(expected)
-    assert len(found) == 24
+    assert len(found) == 16
     for name, final in expected.items():
         assert_same_result(found[name], final)
 
