@@ -201,7 +201,7 @@ def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monke
 
 def test_every_fold_is_a_look_written_before_it_is_opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_nested_plan(desk.study, NestedOptions(3))
-    beside = LocalStorage(desk.study.place.parent)
+    beside = LocalStorage(desk.study.place.parent.path)
     sealed = short_hashes(plan.sealed["content"])
 
     def power_cut(*_: object) -> None:
