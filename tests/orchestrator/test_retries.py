@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,7 +229,12 @@ def test_what_ended_before_it_said_anything_is_no_failure(study: TinyStudy) -> N
     """As a trial that an interruption ends before its first report."""
     works = works_of(study, (BAD,))
     search = Search(study, works)
-    search.run(lambda stack, leases: {})
+
+    def interrupted(stack: Stack, leases: list[Lease]) -> dict[str, Any]:
+        search.searcher.interruption = SimpleNamespace(is_raised=True)
+        return {}
+
+    search.run(interrupted)
     assert (search.tally.failed, search.kinds(works[0])) == (0, [])
 
 
