@@ -142,11 +142,11 @@ def test_real_signals_end_a_command_without_a_traceback(number: signal.Signals, 
         "from orchestrator.command_line import main\n"
         "def slow(*_):\n"
         f"    os.kill(os.getpid(), {int(number)})\n"
-        "    time.sleep(30)\n"
+        "    time.sleep(120)\n"
         "studies.open_study = slow\n"
         "main(['status', 'mine'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert done.returncode == status
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
