@@ -56,6 +56,8 @@ def cluster(address: str | None) -> Iterator[None]:
     if address:
         options["address"] = address
     else:
+        # Ray puts the machine's own address in the place of loopback, and listens to all, where clusters are possible
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
         # "local" says so even where the environment or a stray file names somebody's running cluster
         options |= {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         # Ray counts the machine's cores and memory, also where a batch system gave this process only a part of them

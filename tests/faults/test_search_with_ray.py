@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import time
@@ -34,6 +35,9 @@ def test_interrupted_and_killed_it_ends_in_the_same_bits(found: Searches) -> Non
     place = found.fresh()
     first = found.start(place)
     first.wait_for_training()
+    heard = [line.laddr.ip for one in first.family() for line in one.net_connections("inet") if line.status == "LISTEN"]
+    assert heard, "Ray's processes talk over sockets"
+    assert all(ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback for ip in heard), heard
     first.process.send_signal(signal.SIGTERM)
     assert first.wait(PATIENCE_S) == 143, first.said()
     assert "the same command goes on" in " ".join(first.said().split())
