@@ -98,7 +98,8 @@ def _set_up() -> None:
     if free < NEEDED_GB:
         _say(f"Only {free:.1f} GB are free here; the packages take about {NEEDED_GB:.0f} GB.")
     _say(f"Installing the packages of requirements.txt (about {NEEDED_GB:.0f} GB the first time) …")
-    _install("pip", "sync", "--require-hashes", str(REQUIREMENTS))
+    # Compiled here once: where modules may not be written later, every process of every search would do it again
+    _install("pip", "sync", "--require-hashes", "--compile-bytecode", str(REQUIREMENTS))
     _install("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     STAMP.write_text(wanted)
 

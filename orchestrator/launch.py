@@ -22,11 +22,12 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.error import TuneError
 from ray.tune.search import Searcher
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.cluster import HOW_TO_GO_ON, Room, StopFlag
+from orchestrator.cluster import HOW_TO_GO_ON
 from orchestrator.interruption import Interruption
+from orchestrator.nodes import Room
 from orchestrator.stages import FeatureStage, feature_options
+from orchestrator.stop_flag import stop_flag
 from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
@@ -289,8 +290,7 @@ def launch(
     stage.reserve()
     for configuration in {(c := bench.configuration(w.key.configuration)).backbone: c for w in work}.values():
         bench.keep_facts(configuration)
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    flag = StopFlag.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    flag = stop_flag()
 
     def make(stack: Stack, over: tuple[int, ...], layer: str) -> dict[str, Any]:
         return {"assignment": Assignment(str(study), places, stack, over, layer), "flag": flag}

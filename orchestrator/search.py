@@ -190,10 +190,11 @@ def run(
     grace_s: within this time after SIGINT or SIGTERM the process ends, whatever it is doing. cache_bytes: what squares
     and features in the cache may take; raises InputError where this search needs more.
     """
-    from orchestrator.cluster import check_nodes, cluster
+    from orchestrator.cluster import cluster
     from orchestrator.energy.meters import metered
     from orchestrator.gpus import gpus_here, own_gpus
     from orchestrator.launch import Outcome, Tally, launch
+    from orchestrator.nodes import check_nodes
 
     study, work = search.study, search.work
     if study.place.path is not None:

@@ -39,7 +39,14 @@ MAY_SEE = {
 """What a room may import beside itself. The command line and notebooks alone import the dashboards."""
 
 MAY_IMPORT = {
-    "ray": ("trainables/trial.py", "orchestrator/cluster.py", "orchestrator/launch.py", "orchestrator/stages.py"),
+    "ray": (
+        "trainables/trial.py",
+        "orchestrator/cluster.py",
+        "orchestrator/launch.py",
+        "orchestrator/nodes.py",
+        "orchestrator/stages.py",
+        "orchestrator/stop_flag.py",
+    ),
     "optuna": ("orchestrator/sampler", "orchestrator/samplers"),
     "click": ("orchestrator/command_line.py", "orchestrator/commands/"),
     "plotly": ("dashboards/",),

@@ -31,7 +31,7 @@ class Starts:
 def test_a_start_that_took_too_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     starts = Starts(2)
     monkeypatch.setattr(ray, "init", starts)
-    cluster._start({"_node_ip_address": "127.0.0.1"}, 3)
+    cluster._start({"address": "local"}, 3)
     *failed, last = starts.left
     assert [process.wait(10) for process in failed] == [-9, -9]
     assert last.poll() is None
@@ -43,7 +43,7 @@ def test_a_start_that_took_too_long_is_made_again(monkeypatch: pytest.MonkeyPatc
     ("options", "kind", "message"),
     [
         (
-            {"_node_ip_address": "127.0.0.1"},
+            {"address": "local"},
             OrchError,
             "Ray could not be started, 2 times: The current node timed out during startup.\n"
             "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
@@ -101,19 +101,6 @@ def test_a_ray_that_is_stopped_on_purpose_is_none_that_died(monkeypatch: pytest.
         pass
     dead.append(("raylet", None))
     assert all(thread.name != "ray's processes" for thread in threading.enumerate())
-
-
-def test_room_follows_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    there: dict[str, float] = {"CPU": 2.0}
-    monkeypatch.setattr(ray, "cluster_resources", lambda: there)
-    room = cluster.Room()
-    assert (room.devices(), room.trials(0.0)) == (2, 2)
-    there["CPU"] = 3.0
-    assert room.devices() == 2  # looked at a moment ago
-    monkeypatch.setattr(cluster.Room, "LOOK_EVERY_S", 0.0)
-    assert (room.devices(), room.trials(0.0)) == (3, 3)
-    there["GPU"] = 2.0
-    assert (room.devices(), room.trials(0.25)) == (2, 8)
 
 
 def test_a_private_ray_gets_what_the_allocation_has(monkeypatch: pytest.MonkeyPatch) -> None:
