@@ -77,7 +77,7 @@ class Amount:
 
 SHORT = Amount(3, (1,), 40, ("EIO",), 1, 1, 2, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
-    kills=100,
+    kills=170,
     occurrences=(1, 2),
     refused_every=1,
     refusals=tuple(ERRORS),
@@ -194,9 +194,12 @@ def main() -> int:
     amount = FULL if options.full else SHORT
     if options.rounds:
         amount = amount.at_most(options.rounds)
-    run = Run(options.only or [""], options.first)
+    only = options.only or [""]
+    if options.with_ray:
+        only = [part if part.startswith(WITH_RAY.strip()) else f"{WITH_RAY}{part}" for part in only]
+    run = Run(only, options.first)
     try:
-        if not options.with_ray and run.wants(with_ray=False):
+        if run.wants(with_ray=False):
             with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as found:
                 run.all(plain_rounds(found, amount, options.seed))
         if (options.full or options.with_ray) and run.wants(with_ray=True):

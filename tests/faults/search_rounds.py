@@ -113,7 +113,7 @@ def head_gone(searches: Searches, count: int, seed: int) -> Tally:
         _kill(running.family())
         status = running.wait(ENDS_WITHIN_S)
         if left := running.end_all(60.0):
-            tally.remarks.append(f"{left} processes were left")
+            tally.remarks.append(f"left behind: {left}")
         other = _moved(searches, running.place)
         told = ["--data-root", other.data, "--studies", other.studies, "--cache", other.cache, "--weights", "none"]
         resume = [*ORCH, "resume", NAME, *map(str, told)]

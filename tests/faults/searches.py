@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ BUNDLES, REPEATS, EPOCHS = 4, 2, 3
 AT_ONCE = 4.01
 """Epochs of a bundle that may be lost with everything: two heads in one stack on each of two workers."""
 PATIENCE_S = 1200.0
+GONE_WITHIN_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,29 @@ class Running:
         except subprocess.TimeoutExpired:
             return None
 
-    def end_all(self, patience_s: float = 0.0) -> int:
-        """Kill what is left of the family after so many seconds; how many were."""
-        deadline = time.monotonic() + patience_s
-        while (left := self.family()) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+    def end_all(self, patience_s: float = 0.0) -> list[str]:
+        """Kill what is left of the family after so many seconds; what was: the beginning of each command line."""
+        left = end_those(self.family, patience_s)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
-        return len(left)
+        return left
 
     def said(self) -> str:
         """The end of what it wrote to stderr."""
         return self.complaints.read_text(errors="replace")[-1500:]
+
+
+def end_those(found: Callable[[], list[psutil.Process]], patience_s: float) -> list[str]:
+    """Kill what is still found after so many seconds; the beginning of the command line of each."""
+    deadline = time.monotonic() + patience_s
+    while (left := found()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    names = []
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            names.append(" ".join(process.cmdline())[:80].strip())
+            process.kill()
+    return names
 
 
 def _is_alive(process: psutil.Process) -> bool:
@@ -202,13 +211,15 @@ class Searches:
         return running
 
     def end(self, running: Running, tally: Tally, *, happened: bool, allowed: float, again: bool = True) -> None:
-        """Nothing of it may be left; run the search to its end (again: if it is not there), compare, clear up."""
-        place = running.place
-        if left := running.end_all(60.0):
-            tally.remarks.append(f"{left} processes were left a minute after the driver had ended")
+        """Run the search to its end at once (again: if it is not there), compare, clear up.
+
+        Of the processes of the one that was hurt none may be left in the end: Ray's agents take a minute to give up.
+        """
+        place, hurt = running.place, running.family()
         if again:
-            last = self.start(place)
-            self.finish(last, tally)
+            self.finish(self.start(place), tally)
+        if left := end_those(lambda: [one for one in hurt if _is_alive(one)], GONE_WITHIN_S):
+            tally.remarks.append(f"left {GONE_WITHIN_S:.0f} s after the driver had ended: {left}")
         self.judge(place, tally, happened=happened, allowed=allowed)
 
     def finish(self, last: Running, tally: Tally) -> None:
