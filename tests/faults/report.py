@@ -77,7 +77,7 @@ class Amount:
 
 SHORT = Amount(3, (1,), 40, ("EIO",), 1, 1, 2, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
-    kills=170,
+    kills=185,
     occurrences=(1, 2),
     refused_every=1,
     refusals=tuple(ERRORS),
@@ -89,7 +89,7 @@ FULL = Amount(
     disks_kb=(32, 48, 64, 96, 160),
     lines=21,
     signals=8,
-    with_ray=6,
+    with_ray=3,
     signals_with_ray=4,
     heads=3,
     nodes=5,
