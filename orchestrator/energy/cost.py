@@ -25,7 +25,8 @@ class DeviceCost:
 
     kind: str
     device: str
-    bundles: int
+    repeats: int
+    """Of which there are results."""
     hours: float
     """Of one GPU, or of one processor core."""
     rating: Rating
@@ -92,7 +93,7 @@ class Cost:
                 {
                     "kind": device.kind,
                     "device": device.device,
-                    "bundles": device.bundles,
+                    "repeats": device.repeats,
                     "hours": device.hours,
                     "watts": device.rating.watts,
                     "watts_source": device.rating.source,
@@ -111,11 +112,12 @@ class Cost:
                 }
                 for passes in self.passes
             ],
-            "bundles": [
+            "repeats": [
                 {
                     "partition": bundle.key.partition,
                     "configuration": bundle.key.configuration,
-                    "repeats": f"{bundle.key.repeats.start}-{bundle.key.repeats.stop - 1}",
+                    "first": bundle.key.repeats.start,
+                    "last": bundle.key.repeats.stop - 1,
                     "results": bundle.repeats,
                     "kind": bundle.kind,
                     "device": bundle.device,
@@ -172,7 +174,7 @@ def cost_of_hours(
         hours = sum(bundle.device_seconds for bundle in here) / 3600
         open_s = sum(bundle.device_seconds * (1 - _covered(bundle, searches)) for bundle in here)
         rating = rating_of(device, kind, gpu_watts, core_watts)
-        devices.append(DeviceCost(kind, device, len(here), hours, rating, open_s / 3600))
+        devices.append(DeviceCost(kind, device, sum(bundle.repeats for bundle in here), hours, rating, open_s / 3600))
     joules = sum(_counted_once(searches))
     meters = sorted({source for reading in searches for source in reading.sources})
     return Cost(bundles, tuple(devices), joules / JOULES_PER_KWH, tuple(meters), searches, intensity, passes)

@@ -11,7 +11,9 @@ def cost_text(name: str, cost: Cost) -> str:
         return f"{name}: nothing has been trained yet, so nothing was spent on it."
     results = sum(bundle.repeats for bundle in cost.bundles)
     attempts = sum(bundle.attempts for bundle in cost.bundles)
-    lines = [f"{name}: {results} results in {len(cost.bundles)} bundles, {_counted(attempts, 'attempt')}", ""]
+    configurations = len({bundle.key.configuration for bundle in cost.bundles})
+    trained = f"{_counted(results, 'repeat')} of {_counted(configurations, 'configuration')}"
+    lines = [f"{name}: {trained}, {_counted(attempts, 'attempt')} at them (ten repeats or fewer each)", ""]
     for device in cost.devices:
         unit = "GPU hours" if device.kind == "cuda" else "core hours"
         lines.append(f"{_hours(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
@@ -38,7 +40,7 @@ def cost_text(name: str, cost: Cost) -> str:
         lines.append(f"{_counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
     if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):
         lines.append("Rated power of a GPU is its own; the machine around it is not in it.")
-    lines += ["Decoding images and computing features is not timed by bundles; meters count it where they run.", ""]
+    lines += ["Decoding images and computing features is in no training time; meters count it where they run.", ""]
     return "\n".join([*lines, *_saved(name, cost)])
 
 

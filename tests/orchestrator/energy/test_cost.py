@@ -219,7 +219,19 @@ def test_the_command_as_json(tmp_path: Path) -> None:
     data = json.loads(run.output)
     assert data["kg_per_kwh"] == 0.056
     assert data["kg_co2e"] == pytest.approx(data["kwh"] * 0.056)
-    assert len(data["bundles"]) == len({(b["configuration"], b["repeats"]) for b in data["bundles"]})
+    assert len(data["repeats"]) == len({(row["configuration"], row["first"]) for row in data["repeats"]})
+    assert sum(row["results"] for row in data["repeats"]) == sum(device["repeats"] for device in data["devices"])
+    assert all(row["last"] == row["first"] + 9 for row in data["repeats"])
+
+
+def test_the_command_speaks_of_repeats_and_never_of_bundles(tmp_path: Path) -> None:
+    _, study = small_study(tmp_path / "generated")
+    options = ["generated", "--studies", str(tmp_path)]
+    text = CliRunner().invoke(cost_command, options).output
+    counted = len(study.configurations())
+    assert text.startswith(f"generated: {counted * study.repeats} repeats of {counted} configurations, ")
+    for output in (text, CliRunner().invoke(cost_command, [*options, "--json"]).output):
+        assert "bundle" not in output
 
 
 def test_a_configuration_that_is_missing_is_passed_over(tmp_path: Path) -> None:
