@@ -9,8 +9,8 @@ import importlib
 import math
 import os
 import shutil
-import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,12 @@ from orchestrator.summary_table import SETTINGS
 
 ID = "configuration"
 KEY, EPOCHS = "orch_key", "orch_epochs"
-MLFLOW_PAGE = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow's page shows the experiment as one of language models."""
+MLFLOW_PAGE = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "A run is one repeat of one configuration. Scores of valid images were used for selection: "
+    "optimistic. MLflow lists a metric's last epoch; the names that begin with selected_ are of the epoch that counts.",
+}
+"""Without the kind MLflow's page shows the experiment as one of language models."""
 MLFLOW_BATCH = 1000
 """Metrics that one request may carry."""
 
@@ -53,7 +57,7 @@ def to_tensorboard(summary: Summary, folder: Path) -> int:
     """
     writer = package("tensorboardX", "--tensorboard", "tensorboardX").SummaryWriter
     written = 0
-    for member, repeat, curves in _curves(summary):
+    for member, repeat, curves, _ in _curves(summary):
         run = folder / member.partition / member.id / f"repeat-{repeat}"
         # named here, because the writer puts the machine's name into that of the file
         name = f"events.out.tfevents.{_epochs(curves)}.orch"
@@ -74,9 +78,10 @@ def to_tensorboard(summary: Summary, folder: Path) -> int:
 
 
 def to_mlflow(summary: Summary, address: str) -> int:
-    """One run per repeat in the experiment of the study's name. Returns how many were written.
+    """One run per repeat in the experiment of the study's name, with its time. Returns how many were written.
 
-    A finished run with these epochs that is there already is left alone; one that was interrupted, or has other
+    Every metric by epoch, and beside it its value at the selected epoch: MLflow's list shows the last one of each. A
+    finished run with these epochs that is there already is left alone; one that was interrupted, or has other
     epochs, is written anew and the old one deleted (MLflow keeps it in its bin). Raises InputError for an address that
     MLflow does not take.
     """
@@ -98,25 +103,30 @@ def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
     found = client.get_experiment_by_name(name)
     experiment = found.experiment_id if found is not None else client.create_experiment(name, tags=MLFLOW_PAGE)
     there = {run.data.tags.get(KEY, ""): run for run in _mlflow_runs(client, experiment)}
-    now = int(time.time() * 1000)
     written = 0
-    for member, repeat, curves in _curves(summary):
+    for member, repeat, curves, result in _curves(summary):
         key, epochs = f"{member.partition}/{member.id}/{repeat}", str(_epochs(curves))
         if (old := there.get(key)) is not None:
             if old.info.status == "FINISHED" and old.data.tags.get(EPOCHS) == epochs:
                 continue
             client.delete_run(old.info.run_id)
-        tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": f"{member.id} repeat {repeat}"}
-        run = client.create_run(experiment, tags=tags).info.run_id
+        title = f"{describe_configuration(member.configuration)}, repeat {repeat}"
+        ended = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)
+        started = ended - round(result["seconds"] * 1000)
+        tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": title}
+        run = client.create_run(experiment, start_time=started, tags=tags).info.run_id
         entities = mlflow.entities
-        settings = settings_of(member.configuration)
+        settings = {ID: member.id, "partition": member.partition, **settings_of(member.configuration)}
         client.log_batch(run, params=[entities.Param(name, str(value)) for name, value in settings.items()])
+        epoch = int(result["selected_epoch"])
+        chosen = {f"selected_{name}": values[epoch : epoch + 1] for name, values in curves.items()}
         points = [
-            entities.Metric(name.replace("/", "_"), float(value), now, epoch) for name, epoch, value in _points(curves)
+            entities.Metric(name.replace("/", "_"), value, ended, step)
+            for name, step, value in [*_points(curves), *_points(chosen), ("selected_epoch", 0, float(epoch))]
         ]
         for start in range(0, len(points), MLFLOW_BATCH):
             client.log_batch(run, metrics=points[start : start + MLFLOW_BATCH])
-        client.set_terminated(run)
+        client.set_terminated(run, end_time=ended)
         written += 1
     return written
 
@@ -214,8 +224,8 @@ def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str
     return found
 
 
-def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[str, np.ndarray]]]:
-    """(configuration, repeat, "metric/split" → float64 [epochs + 1]) of every result."""
+def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[str, np.ndarray], dict[str, Any]]]:
+    """(configuration, repeat, "metric/split" → float64 [epochs + 1], its row of the repeats) of every result."""
     flat, data = FlatScores(summary.repeats), summary.repeats
     members = {(member.partition, member.id): member for member in summary.configurations}
     for place, (partition, name, repeat) in enumerate(
@@ -228,7 +238,7 @@ def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[
                 for metric in METRICS
                 for column, split in enumerate(data.splits)
             }
-            yield members[partition, name], int(repeat), curves
+            yield members[partition, name], int(repeat), curves, data.table.iloc[place].to_dict()
 
 
 def _epochs(curves: dict[str, np.ndarray]) -> int:

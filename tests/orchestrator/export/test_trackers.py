@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 from orchestrator.commands.export import export
 from orchestrator.export import trackers
+from orchestrator.names import describe_configuration
 from orchestrator.store.errors import InputError
 from orchestrator.summary import Summary, summarise
 
@@ -87,14 +89,24 @@ def test_mlflow_gets_a_run_per_repeat_with_every_value(summary: Summary, mlflow:
     experiment = client.get_experiment_by_name("generated").experiment_id
     runs = client.search_runs([experiment])
     assert {run.info.status for run in runs} == {"FINISHED"}
-    member = summary.configurations[0]
-    (run,) = client.search_runs([experiment], f"tags.orch_key = '{member.partition}/{member.id}/0'")
+    # of a repeat whose last epoch is not the selected one: its value cannot pass as that of the other
+    row = summary.repeats.table.query("0 < selected_epoch < epochs").index[0]
+    of_repeat = summary.repeats.table.loc[row]
+    epoch, repeat = int(of_repeat["selected_epoch"]), of_repeat["repeat"]
+    member = next(member for member in summary.configurations if member.id == of_repeat["configuration"])
+    (run,) = client.search_runs([experiment], f"tags.orch_key = '{member.partition}/{member.id}/{repeat}'")
     assert run.data.params["lr"] == str(member.configuration.lr)
     assert not {"mlflow.user", "mlflow.source.name"} & set(run.data.tags), "names of people and paths"
-    row = summary.repeats.table.query("configuration == @member.id and repeat == 0").index[0]
     losses = summary.repeats.loss[summary.repeats.start[row] : summary.repeats.start[row + 1], 1]
     history = client.get_metric_history(run.info.run_id, "loss_valid")
     assert {point.step: point.value for point in history} == pytest.approx(dict(enumerate(losses)))
+    assert run.info.run_name == f"{describe_configuration(member.configuration)}, repeat {repeat}"
+    assert run.data.params["configuration"] == member.id
+    assert run.data.metrics["selected_epoch"] == epoch
+    assert run.data.metrics["selected_loss_valid"] == pytest.approx(losses[epoch])
+    assert run.data.metrics["loss_valid"] == pytest.approx(losses[-1])
+    assert run.info.end_time - run.info.start_time == pytest.approx(1000 * of_repeat["seconds"], abs=1)
+    assert datetime.fromtimestamp(run.info.end_time / 1000, UTC).isoformat() == of_repeat["finished"]
     assert trackers.to_mlflow(summary, address) == 0, "the same runs again"
     client.update_run(run.info.run_id, status="RUNNING")
     assert trackers.to_mlflow(summary, address) == 1, "a run that an export left unfinished"
