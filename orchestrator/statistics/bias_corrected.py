@@ -84,6 +84,10 @@ def bias_corrected(
     drawn groups, as in the study's own rule; the epochs stay those already selected. The images left out are pooled
     over all rounds, repeat by repeat, before they are scored, so a class that is left out in few rounds counts as it
     does in the whole split. winner: the row whose plain score is given beside it.
+
+    What the rounds' choices score is compared with what the winner scores on the same images, and the difference added
+    to the plain score. Its expectation is that of the choices' score; but which images happen to be left out how often,
+    which with few groups outweighs the correction itself, cancels.
     """
     if predictions.groups < 2:
         return None
@@ -97,21 +101,27 @@ def bias_corrected(
     outside = (weights == 0).astype(np.float64)
     repeats, classes = predictions.predicted.shape[1], len(predictions.classes)
     loss, confusion = np.zeros(repeats), np.zeros((repeats, classes, classes))
+    own_loss, own_confusion = np.zeros_like(loss), np.zeros_like(confusion)
     each = np.full(len(picked), np.nan)
     for c in np.unique(picked):
         rows = np.flatnonzero(picked == c)
         losses, counts = sums.weighted(int(c), outside[rows])
         loss += losses.sum(axis=0)
         confusion += counts.sum(axis=0)
+        own_losses, own_counts = sums.weighted(winner, outside[rows])
+        own_loss += own_losses.sum(axis=0)
+        own_confusion += own_counts.sum(axis=0)
         scored = metrics.scores(metric, losses / counts.sum(axis=(2, 3)), counts).mean(axis=1)
         whole = (counts[:, 0].sum(axis=2) > 0).all(axis=1)
         each[rows] = np.where(whole, scored, np.nan)
     reason = _no_interval(predictions)
     low, high = (None, None) if reason else np.nanpercentile(each, [2.5, 97.5])
+    plain = _scored(*(part[0] for part in sums.weighted(winner, np.ones((1, predictions.groups)))))
+    chosen, own = _scored(loss, confusion), _scored(own_loss, own_confusion)
     return BiasCorrected(
         metric,
-        _scored(*(part[0] for part in sums.weighted(winner, np.ones((1, predictions.groups))))),
-        _scored(loss, confusion),
+        plain,
+        {name: plain[name] + chosen[name] - own[name] for name in plain},
         None if low is None else float(low),
         None if high is None else float(high),
         reason,
