@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 LOGIT_T = "logit-t over groups"
 BETA = "Clopper-Pearson over groups, which are all alike"
+WIDER = "logit-t and Clopper-Pearson over groups, the wider, because few groups differ"
+FEW_DIFFER = 5
+"""Where fewer groups (or fewer than half) hold an error, or a hit, the variance between groups rests on those few."""
 BOOTSTRAP = "stratified bootstrap over groups"
 
 
@@ -25,6 +28,8 @@ def mean_proportion(hits: np.ndarray, trials: np.ndarray, level: float = LEVEL) 
     hits and trials: numbers [repeats, groups]; a repeat's share is Σ hits / Σ trials over groups. Repeats without
     trials are left out, groups without trials in any repeat too. NaN limits and no method with fewer than 2 groups.
     Where all groups have the same share there is no variance between them to go by: then each counts as one trial.
+    Where only a few hold an error in any repeat, or only a few a hit, the variance is a guess, often too small, and the
+    limits are the wider of both ways; else one error in 50 groups would make the interval narrower than none does.
     """
     hits, trials = np.asarray(hits, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     kept = trials.sum(axis=1) > 0
@@ -43,17 +48,26 @@ def mean_proportion(hits: np.ndarray, trials: np.ndarray, level: float = LEVEL) 
     variance = float(groups / (groups - 1) * (residuals**2).sum())
     tail = (1 - level) / 2
     spread = value * (1 - value)
+    low, high = _one_trial_each(value, groups, tail)
     if variance <= 1e-12 or spread <= 1e-12:
-        like = value * groups
-        low = 0.0 if like <= 0 else float(stats.beta.ppf(tail, like, groups - like + 1))
-        high = 1.0 if like >= groups else float(stats.beta.ppf(1 - tail, like + 1, groups - like))
         return value, low, high, BETA
     shares_of = (trials / total).mean(axis=0)
     alike = 1 / float((shares_of**2).sum())  # groups of equal size that would say as much (Kish 1965)
     reach = float(stats.t.ppf(1 - tail, max(1.0, alike - 1))) * variance**0.5 / spread
     centre = float(np.log(value / (1 - value)))
-    low, high = 1 / (1 + np.exp(-(centre - reach))), 1 / (1 + np.exp(-(centre + reach)))
-    return value, float(low), float(high), LOGIT_T
+    below, above = (float(1 / (1 + np.exp(-(centre + sign * reach)))) for sign in (-1, 1))
+    differ = min(int((hits < trials).any(axis=0).sum()), int((hits > 0).any(axis=0).sum()))
+    if differ < min(FEW_DIFFER, groups / 2):
+        return value, min(low, below), max(high, above), WIDER
+    return value, below, above, LOGIT_T
+
+
+def _one_trial_each(value: float, groups: int, tail: float) -> tuple[float, float]:
+    """Clopper and Pearson's limits as if each group were one trial."""
+    like = value * groups
+    low = 0.0 if like <= 0 else float(stats.beta.ppf(tail, like, groups - like + 1))
+    high = 1.0 if like >= groups else float(stats.beta.ppf(1 - tail, like + 1, groups - like))
+    return low, high
 
 
 def group_draws(strata: np.ndarray, draws: int, seed: int) -> Floats:
