@@ -10,9 +10,10 @@ import pandas as pd
 from orchestrator.evaluation.choice import Split
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Configuration
+from orchestrator.store.schema import Configuration, StudyRecord, parse_toml
 from orchestrator.store.storage import Storage
-from trainables.data.dataset import load_dataset
+from trainables.data.dataset import Dataset, load_dataset
+from trainables.data.groups import INDEPENDENT
 from trainables.data.manifest import read_manifest
 from trainables.data.options import DatasetOptions
 
@@ -55,10 +56,17 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
         )
     notes = []
     if len(dataset.refused):
-        notes.append(f"{len(dataset.refused)} external files are not used, for instance {_example(dataset.refused)}.")
+        reasons = sorted({str(reason).partition(":")[0] for reason in dataset.refused["reason"]})
+        notes.append(f"{len(dataset.refused)} external files are not used: {', '.join(reasons)}.")
     shared = int(dataset.manifest["content"].isin(set(own.test["content"])).sum())
     if shared:
         notes.append(f"{shared} of the external images are also in the study's own test split.")
+    named = _named_alike(storage, manifest, own, dataset)
+    if named:
+        notes.append(
+            f"{named} of the {dataset.manifest['group'].nunique()} external groups have names of groups that the study "
+            "trained or selected on: of the same patients or slides, this is no test on others."
+        )
     index = {name: number for number, name in enumerate(configuration.classes)}
     rows = dataset.manifest.assign(truth=dataset.manifest["label"].map(index))
     name = external.source.resolve().name
@@ -67,6 +75,10 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     )
 
 
-def _example(refused: pd.DataFrame) -> str:
-    first = refused.iloc[0]
-    return f"{first['file']} ({first['reason']})"
+def _named_alike(storage: Storage, manifest: pd.DataFrame, own: Split, dataset: Dataset) -> int:
+    """How many groups have the name of one outside the test split; 0 where either side has no groups to speak of."""
+    meaning = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).group_meaning
+    if INDEPENDENT in (meaning, dataset.group_meaning):
+        return 0
+    known = set(manifest["group"]) - set(own.test["group"])
+    return len(known & set(dataset.manifest["group"]))

@@ -52,7 +52,11 @@ def _warnings(facts: CardFacts) -> list[str]:
     if facts.study.group_meaning == NO_GROUPS:
         lines.append("**Images assumed independent: nobody said which are of one patient or slide.**")
     if facts.evaluation is None:
-        lines.append("**Not tested: no test score exists for this model.**")
+        lines.append(
+            "**The test split was not opened: the only test scores are of images from elsewhere.**"
+            if facts.external
+            else "**Not tested: no test score exists for this model.**"
+        )
     return lines
 
 

@@ -27,8 +27,10 @@ def test_lines(facts: CardFacts) -> list[str]:
         ]
     else:
         lines = [*_own(facts.evaluation), "", *_secondary(facts.evaluation)]
-    for record in facts.external:
-        lines += ["", "### Images from elsewhere", "", *_own(record)]
+    for number, record in enumerate(facts.external, 1):
+        which = f" ({number})" if len(facts.external) > 1 else ""
+        meaning = f"A group is: {cell(record.group_meaning)}."
+        lines += ["", f"### Images from elsewhere{which}", "", meaning, "", *_own(record), "", *_secondary(record)]
     for nested in facts.nested:
         lines += ["", "### Nested evaluation", "", *_nested(nested)]
     return lines

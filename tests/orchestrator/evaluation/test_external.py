@@ -45,7 +45,27 @@ def test_images_of_another_hospital(desk: Desk, tmp_path: Path) -> None:
     assert [part.value for part in record.subgroups] == ["new", "old"]
     assert own.primary.temperature == record.primary.temperature, "fitted on the same valid images"
     assert "External images: labels.csv" in as_text(record)
+    assert record.notes == own.notes, "nothing to remark"
     assert {found.external for found in read_evaluations(desk.study.storage)} == {"", "labels.csv"}
+
+
+def test_groups_that_may_be_those_of_the_study_are_told(desk: Desk, tmp_path: Path) -> None:
+    """Other images of a patient that was trained on are no test on other patients; names alone cannot tell."""
+    table = external(tmp_path / "other", desk.study.record.classes)
+    rows = pd.read_csv(table)
+    splits = desk.tiny.groups()
+    trained = next(group for group, split in splits.items() if split == "train")
+    tested = next(group for group, split in splits.items() if split == "test")
+    first, second = rows["slide"].unique()[:2]
+    rows.replace({"slide": {first: trained, second: tested}}).to_csv(table, index=False)
+    (tmp_path / "other" / "Doe_John.png").write_bytes(b"")
+    with table.open("a") as file:
+        file.write(f"Doe_John.png,{rows['label'].iloc[0]},{trained},new\n")
+    record = desk.evaluate(views=False, external=External(table, DatasetOptions()))
+    (named,) = [note for note in record.notes if "have names" in note]
+    assert named.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
+    (refused,) = [note for note in record.notes if "not used" in note]
+    assert refused == "1 external files are not used: empty file.", "the file's name would be in the model card"
 
 
 def test_external_images_must_be_unseen_and_of_the_same_classes(desk: Desk, tmp_path: Path) -> None:

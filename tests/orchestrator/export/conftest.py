@@ -8,21 +8,23 @@ from finished_study import FinishedStudy, finished_study
 
 @pytest.fixture(scope="session")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """Two classes: a linear probe, an added layer with crops, an unfrozen layer."""
+    """Two classes: a linear probe, an added layer with crops, an unfrozen layer; a probe on a torchvision network."""
     return finished_study(
         tmp_path_factory.mktemp("binary"),
         ("few", "many"),
         probe={},
         extension={"non_linearities": 1, "dropout": 0.5, "store_size": 36, "crops": 3, "interpolation": "bicubic"},
         unfreezing={"unfrozen": 2, "lr": 0.005},
+        torchvision={"backbone": "torchvision:squeezenet1_1"},
     )
 
 
 @pytest.fixture(scope="session")
 def several(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """Three classes on a torchvision network whose classifier is a convolution."""
+    """Three classes on a torchvision network whose classifier is a convolution, and on timm's."""
     return finished_study(
         tmp_path_factory.mktemp("several"),
         ("few", "many", "some"),
         probe={"backbone": "torchvision:squeezenet1_1", "non_linearities": 1, "dropout": 0.2},
+        timm={},
     )

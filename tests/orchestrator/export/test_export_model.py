@@ -76,7 +76,10 @@ def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy,
     network.load_state_dict(load_file(tmp_path / "model" / "backbone.safetensors"))
 
 
-@pytest.mark.parametrize(("fixture", "name"), [("binary", "extension"), ("several", "probe")])
+@pytest.mark.parametrize(
+    ("fixture", "name"),
+    [("binary", "extension"), ("binary", "torchvision"), ("several", "probe"), ("several", "timm")],
+)
 @pytest.mark.slow
 def test_the_script_needs_nothing_of_this_project(
     request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str

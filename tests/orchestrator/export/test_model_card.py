@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from finished_study import EPOCHS, FinishedStudy, exported
 
+from orchestrator.evaluation.nested_record import FoldResult, NestedRecord, write_nested
 from orchestrator.evaluation.record import (
     ClassScores,
     Estimate,
@@ -17,11 +22,16 @@ from orchestrator.evaluation.record import (
     Interval,
     Level,
     Score,
+    Subgroup,
     write_evaluation,
 )
 from orchestrator.export.checklists import CLAIM, TRIPOD
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
+from orchestrator.leak_partitions import SPLITS, LeakPartition
+from orchestrator.leak_records import LeakRun, pack_run, run_path
+from orchestrator.store.schema import History
+from orchestrator.store.storage import Storage
 
 
 @pytest.fixture(scope="module")
@@ -90,55 +100,136 @@ def test_tables_are_the_same_in_both_forms(binary: FinishedStudy, tmp_path: Path
     assert set(pd.read_csv(folder / "epochs.csv")["epoch"]) == set(range(EPOCHS + 1))
 
 
-def test_test_scores_with_their_intervals(binary: FinishedStudy, tmp_path: Path) -> None:
-    configuration = binary.configurations["unfreezing"].id
+def evaluated(study: FinishedStudy, name: str, **changes: object) -> EvaluationRecord:
+    """What `orch evaluate` writes of a configuration, in small."""
     score = Score(value=0.75, interval=Interval(low=0.5, high=0.9, method="m", groups=20))
     few = Score(value=0.25, reason="few: 3 test groups, many: 2 test groups, and 4 more classes")
     level = Level(
         unit="image",
         count=7,
         groups=4,
-        overall={"accuracy": score},
+        overall=dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "log_loss"), score),
         classes=(ClassScores(name="few", images=3, groups=2, scores={"recall": few}),),
         confusion=((((2, 1), (1, 3))),),
     )
-    record = EvaluationRecord(
-        look="0" * 12,
-        study="study",
-        synthetic=False,
-        group_meaning="x",
-        classes=("few", "many"),
-        partition=binary.tiny.partition,
-        configuration=configuration,
-        name="n",
-        chosen="c",
-        selection="loss",
-        repeats=(0, 1),
-        diverged=(),
-        epochs=EPOCHS,
-        selected_epochs=(1, 1),
-        test_set="t",
-        images=7,
-        groups=4,
-        number=1,
-        looks=3,
-        deviation=0.0,
-        estimates=(Estimate(name="mean", is_primary=True, views=1, ensemble=False, image=level, no_group="mixed"),),
-        predictions="p",
-        created="now",
-    )
-    write_evaluation(binary.tiny.storage, record)
-    try:
-        text = (exported(binary, tmp_path / "model", "unfreezing").folder / "MODEL_CARD.md").read_text()
-        other = (exported(binary, tmp_path / "other", "probe").folder / "MODEL_CARD.md").read_text()
-    finally:
-        binary.tiny.storage.delete(f"results/evaluation-{'0' * 12}.json")
+    told = {
+        "look": "0" * 12,
+        "study": "study",
+        "synthetic": False,
+        "group_meaning": "x",
+        "classes": ("few", "many"),
+        "partition": study.tiny.partition,
+        "configuration": study.configurations[name].id,
+        "name": "n",
+        "chosen": "c",
+        "selection": "loss",
+        "repeats": (0, 1),
+        "diverged": (),
+        "epochs": EPOCHS,
+        "selected_epochs": (1, 1),
+        "test_set": "t",
+        "images": 7,
+        "groups": 4,
+        "number": 1,
+        "looks": 3,
+        "deviation": 0.0,
+        "estimates": (Estimate(name="mean", is_primary=True, views=1, ensemble=False, image=level, no_group="mixed"),),
+        "predictions": "p",
+        "created": "now",
+    }
+    return EvaluationRecord(**{**told, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def storage(binary: FinishedStudy) -> Iterator[Storage]:
+    """Of the study, whose results are put away afterwards: other tests read it too."""
+    yield binary.tiny.storage
+    shutil.rmtree(binary.study.place.path / "results", ignore_errors=True)
+
+
+def card_of(study: FinishedStudy, folder: Path, name: str) -> str:
+    return (exported(study, folder / name, name).folder / "MODEL_CARD.md").read_text()
+
+
+def test_test_scores_with_their_intervals(binary: FinishedStudy, storage: Storage, tmp_path: Path) -> None:
+    write_evaluation(storage, evaluated(binary, "unfreezing"))
+    text, other = (card_of(binary, tmp_path, name) for name in ("unfreezing", "probe"))
     assert "| accuracy | 0.750 [0.500, 0.900] |" in text
     assert "looked at 3 times" in text
     assert "| few | 3 | 2 | 0.250 (a) |" in text
     assert "* (a) No interval: a class that is counted has too few test groups." in text
     assert "Not tested" not in text
     assert "Not tested" in other
+
+
+def test_images_from_elsewhere(binary: FinishedStudy, storage: Storage, tmp_path: Path) -> None:
+    first = {"external": "Hospital of Doe.csv", "group_meaning": "column slide of Hospital of Doe.csv", "looks": 1}
+    level = evaluated(binary, "probe").primary.image
+    part = Subgroup(column="scanner", value="old", images=5, groups=3, overall=level.overall, classes=level.classes)
+    write_evaluation(storage, evaluated(binary, "probe", **first, images=9, subgroups=(part,)))
+    text = card_of(binary, tmp_path, "probe")
+    assert "**The test split was not opened: the only test scores are of images from elsewhere.**" in text
+    assert "Not tested" not in text
+    section = text.split("### Images from elsewhere\n")[1].split("\n## ")[0]
+    assert "9 images of 4 groups, looked at once." in section
+    assert "| accuracy | 0.750 [0.500, 0.900] |" in section
+    assert "| scanner = old (5 images of 3 groups) | 0.750 [0.500, 0.900]" in section
+    assert "no images from elsewhere were tested" not in text
+    write_evaluation(storage, evaluated(binary, "probe", **first, look="1" * 12, images=11))
+    text = card_of(binary, tmp_path / "second", "probe")
+    assert re.findall(r"### Images from elsewhere (\(\d\))", text) == ["(1)", "(2)"]
+
+
+def test_a_nested_evaluation_is_of_the_procedure(binary: FinishedStudy, storage: Storage, tmp_path: Path) -> None:
+    fold = FoldResult(
+        number=1,
+        partition="f",
+        images=7,
+        groups=4,
+        configuration="c",
+        name="n",
+        inner=0.5,
+        accuracy=0.6,
+        balanced_accuracy=0.5,
+        selected_epochs=(1, 2),
+    )
+    nested = NestedRecord(
+        key="2" * 12,
+        study="study",
+        synthetic=False,
+        group_meaning="x",
+        classes=("few", "many"),
+        partition=binary.tiny.partition,
+        selection="loss",
+        candidates=3,
+        repeats=2,
+        folds=(fold,) * 5,
+        images=44,
+        groups=23,
+        estimates=evaluated(binary, "probe").estimates,
+        test_looks=5,
+        predictions="p",
+        created="now",
+    )
+    write_nested(storage, nested)
+    section = card_of(binary, tmp_path, "probe").split("### Nested evaluation\n")[1].split("\n## ")[0]
+    assert "Of the procedure, not of this model: in 5 outer folds over all 23 groups" in section
+    assert "the selection among 3 configurations was repeated" in section
+    assert "| accuracy | 0.750 [0.500, 0.900] |" in section
+
+
+def test_what_the_leak_experiment_says_is_among_the_limits(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    assert "Leak experiment" not in card_of(binary, tmp_path / "before", "probe")
+    right, wrong = np.array([[5, 0], [0, 5]]), np.array([[3, 2], [3, 2]])
+    for experiment in (0, 1, 2):
+        confusion = np.stack([np.stack([right, right, wrong])] * 2)
+        history = History(SPLITS, np.ones((2, 3)), confusion)
+        run = LeakRun(LeakPartition(experiment, 0, np.zeros(4, dtype=np.int64)), history, 1)
+        storage.create(run_path("3" * 12, experiment, 0), pack_run(run, {}))
+    limits = card_of(binary, tmp_path / "after", "probe").split("## Limits")[1].split("\n## ")[0]
+    assert "A random split would have shown 1.00 instead of 0.50 (balanced accuracy)." in limits
 
 
 def test_names_of_classes_cannot_break_a_table() -> None:
