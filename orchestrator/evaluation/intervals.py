@@ -17,7 +17,7 @@ LEVEL = 0.95
 LOGIT_T = "logit-t over groups"
 BETA = "Clopper-Pearson over groups, which are all alike"
 WIDER = "logit-t and Clopper-Pearson over groups, the wider, because few groups differ"
-FEW_DIFFER = 5
+FEW_DIFFER = 3
 """Where fewer groups (or fewer than half) hold an error, or a hit, the variance between groups rests on those few."""
 BOOTSTRAP = "stratified bootstrap over groups"
 
