@@ -201,6 +201,11 @@ def limits(facts: CardFacts) -> list[str]:
                 "nothing can be said about others."
             )
         none = [f"{label} in {split}" for label, split, groups, _ in flow.rows if not groups]
+        if flow.alike_across_splits:
+            lines.append(
+                f"Pairs of images that are nearly the same and lie in two splits: {flow.alike_across_splits}; where "
+                "they are of one patient or slide, scores are better than they should be."
+            )
         if none:
             lines.append("Not represented: " + ", ".join(none) + ".")
     lines += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import OnnxFile
@@ -20,11 +21,25 @@ def flow_lines(facts: CardFacts) -> list[str]:
         lines.append("* None was refused.")
     lines.append(f"* {flow.images:,} images are used, of {flow.groups:,} groups. A group is: {cell(meaning)}.")
     lines.append(f"* Groups are divided by the policy {flow.policy} (seed {flow.seed}); a group is in one split only.")
+    lines.append(f"* {_alike(flow)}")
     by = {(label, split): (groups, images) for label, split, groups, images in flow.rows}
     labels = list(dict.fromkeys(label for label, *_ in flow.rows))
     rows = [[label, *(_counted(*by[label, split]) for split in SPLITS)] for label in labels]
     rows.append(["all", *(_counted(groups, images) for _, groups, images in flow.totals)])
     return [*lines, "", *table(("class", *SPLITS), rows)]
+
+
+def _alike(flow: DataFlow) -> str:
+    if flow.alike is None:
+        return "Nobody looked for images that are nearly the same."
+    there = [(kind, pairs, differs) for kind, pairs, differs in flow.alike if pairs]
+    if not there:
+        return "No two images are nearly the same, turned or mirrored either (by a comparison of small copies)."
+    told = (
+        f"{pairs} {'pair' if pairs == 1 else 'pairs'} {kind}" + (f" ({differs} under two labels)" if differs else "")
+        for kind, pairs, differs in there
+    )
+    return f"Images that are nearly the same, by a comparison of small copies: {', '.join(told)}."
 
 
 def _counted(groups: int, images: int) -> str:

@@ -7,6 +7,9 @@ import io
 from collections import Counter
 from dataclasses import dataclass
 
+import pandas as pd
+
+from orchestrator.near_duplicates import KINDS, counts, read_pairs, with_kinds
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import Storage
@@ -16,7 +19,8 @@ from trainables.data.partition import SPLITS, Partition, describe, splits
 
 @dataclass(frozen=True)
 class DataFlow:
-    """rows: (class, split, groups, images). totals: per split (groups, images). refused: reason's kind → files."""
+    """rows: (class, split, groups, images). totals: per split (groups, images). refused: reason's kind → files. alike:
+    near-duplicates by kind, (kind, pairs, of them under two labels); None where none were sought."""
 
     files: int
     refused: tuple[tuple[str, int], ...]
@@ -26,6 +30,12 @@ class DataFlow:
     seed: int
     rows: tuple[tuple[str, str, int, int], ...]
     totals: tuple[tuple[str, int, int], ...]
+    alike: tuple[tuple[str, int, int], ...] | None
+
+    @property
+    def alike_across_splits(self) -> int:
+        """Pairs of images of which one may have been trained on and the other scored."""
+        return sum(pairs for kind, pairs, _ in self.alike or () if kind == KINDS[0])
 
 
 def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
@@ -53,7 +63,16 @@ def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
         seed=partition.seed,
         rows=rows,
         totals=tuple(totals),
+        alike=_alike(storage, manifest, partition),
     )
+
+
+def _alike(storage: Storage, manifest: pd.DataFrame, partition: Partition) -> tuple[tuple[str, int, int], ...] | None:
+    pairs = read_pairs(storage)
+    if pairs is None:
+        return None
+    found = counts(with_kinds(pairs, manifest, partition.groups))
+    return tuple((str(kind), int(n), int(differs)) for kind, n, differs in found.itertuples(index=False))
 
 
 def _refused(storage: Storage) -> tuple[tuple[str, int], ...]:

@@ -30,8 +30,11 @@ from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.leak_partitions import SPLITS, LeakPartition
 from orchestrator.leak_records import LeakRun, pack_run, run_path
+from orchestrator.near_duplicates import pairs_csv
+from orchestrator.store import layout
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
+from trainables.data.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,26 @@ def test_the_flow_from_files_to_splits(card: str) -> None:
     assert "* 44 images are used, of 23 groups. A group is: column group of labels.csv." in card
     assert "| few | 7 images in 4 groups | 4 images in 2 groups | 3 images in 2 groups |" in card
     assert "| all | 25 images in 13 groups | 12 images in 6 groups | 7 images in 4 groups |" in card
+
+
+def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tmp_path: Path) -> None:
+    assert "* Nobody looked for images that are nearly the same." in card_of(binary, tmp_path / "before", "probe")
+    manifest = read_manifest(binary.tiny.storage.read(layout.MANIFEST))
+    split = manifest["group"].map(binary.tiny.groups())
+    trained, other = manifest[split == "train"], manifest[(split == "test") & (manifest["label"] == "few")]
+    few, many = (trained[trained["label"] == label]["file"].iloc[0] for label in ("few", "many"))
+    pairs = pd.DataFrame(
+        [(few, other["file"].iloc[0], 0.97, 0), (few, many, 0.95, 3)],
+        columns=["file", "other", "similarity", "symmetry"],
+    )
+    binary.tiny.storage.create(layout.NEAR_DUPLICATES, pairs_csv(pairs))
+    try:
+        text = card_of(binary, tmp_path / "after", "probe")
+    finally:
+        binary.tiny.storage.delete(layout.NEAR_DUPLICATES)
+    assert "by a comparison of small copies: 1 pair across splits, 1 pair across groups (1 under two labels)." in text
+    assert "* Pairs of images that are nearly the same and lie in two splits: 1;" in text.split("## Limits")[1]
+    assert few not in text
 
 
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
