@@ -100,6 +100,9 @@ class _Limits:
 
     def score(self, name: str, values: np.ndarray) -> Score:
         """values float64 [models], NaN where the metric is undefined."""
+        # a class without images would count as one whose F1 is 0
+        if name == "macro_f1" and not self.held.all():
+            return Score(value=None, repeats=len(values), reason=f"no images of {self._absent()}")
         defined = values[np.isfinite(values)]
         if not len(defined):
             return Score(value=None, repeats=len(values), reason=self._undefined(name))
@@ -147,8 +150,13 @@ class _Limits:
         few = [k for k in numbers if self.held[k] < LEAST_GROUPS]
         told = [f"{self.asked.classes[k]}: {_count(int(self.held[k]), 'test group')}" for k in few[:_SHOWN]]
         if len(few) > _SHOWN:
-            told.append(f"and {len(few) - _SHOWN} more classes")
+            told.append(f"and {_count(len(few) - _SHOWN, 'more class')}")
         return ", ".join(told)
+
+    def _absent(self) -> str:
+        names = [self.asked.classes[k] for k in range(self.units.classes) if not self.held[k]]
+        more = [f"{_count(len(names) - _SHOWN, 'more class')}"] if len(names) > _SHOWN else []
+        return ", ".join([*names[:_SHOWN], *(f"and {told}" for told in more)])
 
     def _undefined(self, name: str) -> str:
         metric, _, number = name.partition("/")
@@ -168,4 +176,5 @@ def _mean_over_models(values: np.ndarray) -> NDArray[np.float64]:
 
 
 def _count(number: int, what: str) -> str:
-    return f"no {what}s" if number == 0 else f"{number} {what}{'s' if number > 1 else ''}"
+    many = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"no {many}" if number == 0 else f"{number} {many if number > 1 else what}"

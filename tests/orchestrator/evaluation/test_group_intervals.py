@@ -149,3 +149,15 @@ def test_percentiles_pass_over_a_few_undefined_draws_only() -> None:
     values = np.arange(101.0)
     assert percentiles(values) == pytest.approx((2.5, 97.5))
     assert np.isnan(percentiles(np.where(values < 60, np.nan, values))).all()
+
+
+def test_macro_f1_is_of_all_classes_or_of_none() -> None:
+    """A site that has two of eight classes: accuracy 1 beside a macro F1 of 0.25 would mislead."""
+    truth = np.array([0, 0, 1, 1])
+    units = Units(np.eye(8)[truth][None] * 0.9 + 0.0125, truth, np.arange(4), 4)
+    overall = level(units, Asked(tuple("abcdefgh"))).overall
+    assert overall["accuracy"].value == overall["balanced_accuracy"].value == 1.0
+    assert overall["macro_f1"].value is None
+    assert overall["macro_f1"].reason == "no images of c, d, e, and 3 more classes"
+    whole = Units(np.eye(2)[truth][None] * 0.9 + 0.05, truth, np.arange(4), 4)
+    assert level(whole, Asked(("a", "b"))).overall["macro_f1"].value == pytest.approx(1.0)
