@@ -140,3 +140,13 @@ def test_a_single_configuration_is_the_set() -> None:
 def test_scores_that_are_none_are_refused(scores: np.ndarray) -> None:
     with pytest.raises(ValueError, match="scores: expected"):
         confidence_set(scores, True)
+
+
+def test_rounding_excludes_nothing() -> None:
+    """The same configuration in two studies, stacked otherwise in one: last bits that happen to agree in sign."""
+    scores = np.random.default_rng(8).normal(1.2, 0.03, size=8)
+    found = confidence_set(np.stack([scores, scores + 6e-8]), higher_is_better=False)
+    assert sorted(found.members) == [0, 1]
+    assert found.p.tolist() == [1.0, 1.0]
+    apart = confidence_set(np.stack([scores, scores + 2e-5]), higher_is_better=False)
+    assert apart.members == (0,)
