@@ -51,10 +51,15 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         lines.append(f"  … and {count - shown} more (--every shows them, --json has them)")
     lines.append("")
     if table.incomplete:
-        lines.append(f"{table.incomplete} configurations are not complete on every partition and not ranked.")
+        are = "configuration is" if table.incomplete == 1 else "configurations are"
+        lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
     lines.append(
         "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
         "p is not corrected for the number of configurations."
+    )
+    lines.append(
+        f"orch evaluate and orch export select on partition {table.partitions[0]} alone, where another may be ahead; "
+        f"for this one: --configuration {best.id}"
     )
     lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
     return Report(tuple(lines), _partitions_data(summary, table, against))

@@ -110,7 +110,9 @@ def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
             if old.info.status == "FINISHED" and old.data.tags.get(EPOCHS) == epochs:
                 continue
             client.delete_run(old.info.run_id)
-        title = f"{describe_configuration(member.configuration)}, repeat {repeat}"
+        # what differs first: MLflow's column shows some twenty letters
+        backbone, _, settings_text = describe_configuration(member.configuration).partition(" ")
+        title = f"{settings_text}, repeat {repeat}, {backbone}"
         ended = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)
         started = ended - round(result["seconds"] * 1000)
         tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": title}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,7 @@ def test_a_cheaper_one_is_named_only_within_the_margin(studies: Path) -> None:
 def test_over_partitions(studies: Path) -> None:
     shown = text(studies, "best", "several")
     assert "over 3 partitions (repeats averaged within each)" in shown
+    assert re.search(r"evaluate and orch export select on partition \w+ alone, .* --configuration \w+", shown)
     assert "Standard deviations from 3 partitions × 6 repeats" in shown
     assert "corrected resampled t-test" in shown
     found = data(studies, "best", "several")

@@ -100,7 +100,9 @@ def test_mlflow_gets_a_run_per_repeat_with_every_value(summary: Summary, mlflow:
     losses = summary.repeats.loss[summary.repeats.start[row] : summary.repeats.start[row + 1], 1]
     history = client.get_metric_history(run.info.run_id, "loss_valid")
     assert {point.step: point.value for point in history} == pytest.approx(dict(enumerate(losses)))
-    assert run.info.run_name == f"{describe_configuration(member.configuration)}, repeat {repeat}"
+    backbone, _, settings = describe_configuration(member.configuration).partition(" ")
+    assert run.info.run_name == f"{settings}, repeat {repeat}, {backbone}"
+    assert f"lr {member.configuration.lr:g}" in settings
     assert run.data.params["configuration"] == member.id
     assert run.data.metrics["selected_epoch"] == epoch
     assert run.data.metrics["selected_loss_valid"] == pytest.approx(losses[epoch])
