@@ -240,7 +240,8 @@ def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[
                 for metric in METRICS
                 for column, split in enumerate(data.splits)
             }
-            yield members[partition, name], int(repeat), curves, data.table.iloc[place].to_dict()
+            row = {str(column): value for column, value in data.table.iloc[place].items()}
+            yield members[partition, name], int(repeat), curves, row
 
 
 def _epochs(curves: dict[str, np.ndarray]) -> int:
