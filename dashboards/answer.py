@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,15 +22,19 @@ from dashboards.markup import (
 )
 from dashboards.palette import INK, MUTED, Spec, axis, layout
 from dashboards.strips import dots, row_axis, split_rows, ticks
+from orchestrator.statistics.paired import difference_intervals
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
 SHOWN = 12
 """Configurations whose repeats are drawn."""
+INTERVAL = "95 % interval"
+_VALID = {metric: "Valid loss" if metric == "loss" else name for metric, name in METRIC_NAMES.items()}
+"""Columns of the table with validation scores."""
 
 
 def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
-    """One row per member, as shown: text columns, mean ± std."""
+    """One row per member, as shown: text columns, mean ± std; INTERVAL is of the metric that selects."""
     rows = []
     for member in members:
         settings, best = member.configuration, member.best_repeat()
@@ -42,8 +47,8 @@ def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
                 "lr": lr_text(settings.lr),
                 "Batch": str(settings.batch_size),
                 "Train loss": plus_minus(member.score("loss", "train")),
-                "Valid loss": plus_minus(loss),
-                **{METRIC_NAMES[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES if m != "loss"},
+                **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES},
+                INTERVAL: interval(member.score(settings.selection, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),
                 "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
                 "Best repeat": f"{loss.values[best[1]]:.3f}, {accuracy.values[best[1]]:.3f} (no. {best[0]})"
@@ -54,22 +59,47 @@ def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def best_table(data: pd.DataFrame) -> str:
-    """The HTML table; the last column is set apart, because one repeat is not a result."""
+def interval(statistic: Statistic | None) -> str:
+    """The 95 % interval (Student's t) of the mean over repeats; a dash where there are fewer than two."""
+    if statistic is None:
+        return "–"
+    found = difference_intervals(statistic.values[None])
+    return f"{number(found.low[0])} to {number(found.high[0])}" if math.isfinite(found.low[0]) else "–"
+
+
+def best_table(data: pd.DataFrame, selections: Collection[Metric]) -> str:
+    """The HTML table; the last column is set apart, because one repeat is not a result.
+
+    Backbones stand below strategies, intervals below the scores of `selections`, the metric that selects; with several
+    of them they have a column of their own.
+    """
+    under = {"Strategy": "Backbone"} | ({_VALID[next(iter(selections))]: INTERVAL} if len(selections) == 1 else {})
+    columns = [name for name in data if name not in under.values()]
     head = "".join(
-        f'<th scope="col"{" class=apart" if name == "Best repeat" else ""}>{text(name)}</th>' for name in data
+        f'<th scope="col"{_apart(name)}>{text(name)}{_below(under[name]) if name in under else ""}</th>'
+        for name in columns
     )
     rows = []
-    for values in data.itertuples(index=False):
-        cells = []
-        for name, value in zip(data.columns[1:], values[1:], strict=True):
-            apart = ' class="apart"' if name == "Best repeat" else ""
-            cells.append(f'<td data-label="{text(name)}"{apart}>{text(value)}</td>')
-        rows.append(f'<tr><th scope="row">{text(values[0])}</th>{"".join(cells)}</tr>')
+    for row in data.to_dict("records"):
+        shown = {
+            name: f"<span>{text(row[name])}{_below(row[under[name]])}</span>" if name in under else text(row[name])
+            for name in columns
+        }
+        first, *others = columns
+        cells = "".join(f'<td data-label="{text(name)}"{_apart(name)}>{shown[name]}</td>' for name in others)
+        rows.append(f'<tr><th scope="row">{shown[first]}</th>{cells}</tr>')
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Best configurations"><table class="cards best">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _apart(name: str) -> str:
+    return ' class="apart"' if name == "Best repeat" else ""
+
+
+def _below(value: object) -> str:
+    return f"<small>{text(value)}</small>"
 
 
 def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:

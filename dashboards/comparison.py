@@ -13,6 +13,7 @@ from dashboards.controls import nothing, reading
 from dashboards.markup import study_title, table, text
 from dashboards.page import document
 from orchestrator.statistics.partitions import partitions_of
+from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 from orchestrator.summary import summarise
 
@@ -52,11 +53,13 @@ def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
 
 def _best(sources: Sequence[Source]) -> str:
     frames = []
+    selections: set[Metric] = set()
     for source in sources:
         names = partitions_of(source.summary)
         for partition in names:
             members = best_of_each(Choice(partition).members(source.summary), "strategy", "backbone")
             frame = answer.best_table_data(members)
+            selections |= {member.configuration.selection for member in members}
             if len(frame):
                 study = source.summary.study.name
                 frame.insert(0, "Study", f"{study}, {partition}" if len(names) > 1 else study)
@@ -67,7 +70,7 @@ def _best(sources: Sequence[Source]) -> str:
         "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch, ranked within each study. "
         "Validation scores were used for selection and are optimistic."
     )
-    return answer.best_table(pd.concat(frames, ignore_index=True)) + reading(note)
+    return answer.best_table(pd.concat(frames, ignore_index=True), selections) + reading(note)
 
 
 def _figures(sources: Sequence[Source], charts: Charts) -> str:

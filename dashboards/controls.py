@@ -34,7 +34,8 @@ def when(content: str, **choices: object) -> str:
 
 
 def reading(sentence: str) -> str:
-    return f'<p class="reading">{text(sentence)}</p>'
+    unbroken = text(sentence).replace("n − 1", "n&nbsp;−&nbsp;1")
+    return f'<p class="reading">{unbroken}</p>'
 
 
 def key(*items: str) -> str:

@@ -170,7 +170,7 @@ def panels_figure(panels: list[Panel]) -> Spec:
                 continue
             traces.extend(_panel_traces(panel, f"x{suffix}", f"y{name}", len(_ALIKE) * place))
             if place == 0:
-                notes.append(_note(_count(panel), x[1], y[1], "right", "top", 10))
+                notes.append(_note(_count(panel), x[1], y[1], "right", "bottom", 10))
         if number:
             spec[f"xaxis{suffix}"]["matches"] = "x"
     for column, batch in enumerate(batches):
@@ -186,7 +186,7 @@ def _count(panel: Panel) -> str:
     n = panel.series["valid"].n
     most, fewest = int(np.nanmax(n)), int(np.nanmin(n))
     shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
-    return shown + (f"<br>{panel.diverged} diverged" if panel.diverged else "")
+    return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
 
 
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:

@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,16 @@ import pyarrow.parquet as pq
 
 from dashboards.choice import Choice, Source
 from dashboards.markup import plot_text
-from dashboards.palette import INK, PAPER, SERIES, Spec, axis, layout, legend
+from dashboards.palette import INK, PAPER, SERIES, TRAIN, VALID, Spec, axis, layout, legend
 from orchestrator.store import layout as places
 from orchestrator.store.storage import Storage
 from orchestrator.summary import training_samples
 
 SPLITS = ("train", "valid", "test")
-_PATTERNS = {"train": "", "train, balanced": "/", "valid": "\\", "test": "x"}
+_LOOKS = {"train": (TRAIN, ""), "train, balanced": (SERIES[2], "/"), "valid": (VALID, "\\"), "test": (SERIES[3], "x")}
+"""Colour and pattern of a bar; train and valid have the colours that they have in every figure."""
+_LETTERS = 22
+"""Of a class's name on one line beside the bars, which a telephone leaves room for."""
 
 
 def class_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -59,10 +63,10 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     if (data["trained"].notna() & (data["trained"] != data["images"])).any():
         bars.insert(1, ("train", "trained", "train, balanced"))
     traces: list[Spec] = []
-    for place, (split, column, label) in enumerate(bars):
+    for split, column, label in bars:
         part = data[data["split"] == split].set_index("class").reindex(names)
-        pattern = {"shape": _PATTERNS[label], "fillmode": "overlay", "fgcolor": PAPER, "size": 6}
-        marker = {"color": SERIES[place], "pattern": pattern}
+        colour, shape = _LOOKS[label]
+        marker = {"color": colour, "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": PAPER, "size": 6}}
         traces.append(
             {
                 "type": "bar",
@@ -78,18 +82,24 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "hovertemplate": f"{label}: %{{x}} images of %{{customdata}} groups<extra></extra>",
             }
         )
-    y = axis(tickvals=list(range(len(names))), ticktext=[plot_text(name) for name in names], showgrid=False)
+    y = axis(tickvals=list(range(len(names))), ticktext=[_in_lines(name) for name in names], showgrid=False)
     y |= {"color": INK, "autorange": "reversed"}
     spec = layout(
         90 + len(names) * (14 + 18 * len(bars)),
-        xaxis=axis(title={"text": "images"}, nticks=6, rangemode="tozero"),
+        xaxis=axis(title={"text": "images"}, nticks=4, rangemode="tozero", tickangle=0),
         yaxis=y,
         barmode="group",
         bargap=0.24,
         showlegend=True,
         legend=legend(traceorder="normal"),
     )
-    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 48, "t": 34, "b": 44}}}
+    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 58, "t": 34, "b": 44}}}
+
+
+def _in_lines(name: str) -> str:
+    """A class's name in up to three lines."""
+    lines = wrap(name, _LETTERS, max_lines=3, placeholder=" …") or [name]
+    return "<br>".join(plot_text(line) for line in lines)
 
 
 @dataclass(frozen=True)

@@ -109,19 +109,19 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     y = axis(tickvals=place, ticktext=names, range=[len(part) - 0.5, -0.5], showgrid=False)
     y["color"] = INK
     zero = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": MUTED, "width": 1}}
-    title = {"text": f"{metric} against the best (left is worse)"}
-    x = axis(title=title, nticks=6, gridcolor=RULE)
+    title = {"text": f"{metric} against the best<br>(left is worse)"}
+    x = axis(title=title, nticks=5, tickangle=0, gridcolor=RULE)
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
     return {
         "data": traces,
         "layout": layout(
-            104 + (34 if part["backbone"].nunique() > 1 else 25) * len(part),
+            118 + (34 if part["backbone"].nunique() > 1 else 25) * len(part),
             xaxis=x,
             yaxis=y,
             shapes=[{**zero, "layer": "below"}],
             showlegend=True,
             legend=legend,
-            margin={"l": 56, "r": 14, "t": 34, "b": 44},
+            margin={"l": 56, "r": 14, "t": 34, "b": 58},
         ),
     }
 
@@ -136,6 +136,6 @@ def set_sentence(data: pd.DataFrame) -> str:
     if not data["can_exclude"].iloc[0]:
         return f"Too few repeats to exclude anything: with fewer than {LEAST_REPEATS}, chance alone can order them."
     if inside == 1:
-        return f"Of {total} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
-    others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside} are excluded"
-    return f"{inside} of {total} ranked configurations may be the best (95 % confidence set); {others}."
+        return f"Of {total:,} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
+    others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside:,} are excluded"
+    return f"{inside:,} of {total:,} ranked configurations may be the best (95 % confidence set); {others}."

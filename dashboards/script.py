@@ -147,6 +147,17 @@ function contrast(data) {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
   });
 }
+function height({layout}, chart) {
+  const rows = Object.keys(layout).some(name => /^yaxis/.test(name) && layout[name].ticktext);
+  const column = document.querySelector("main").clientWidth;
+  const wide = rows || printing || chart.closest(".panels:not(.two)") ? 1 : column / 1180;
+  return Math.round(layout.height * Math.min(1.4, Math.max(1, wide)));
+}
+const cut = box => box.scrollLeft + box.clientWidth < box.scrollWidth - 2;
+function edges() {
+  const boxes = [...document.querySelectorAll(".scroll")].map(box => [box, cut(box)]);
+  boxes.forEach(([box, more]) => box.classList.toggle("more", more));
+}
 async function draw(chart) {
   const wanted = [...chart.dataset.control.split(" ").map(name => state[name]), isDark(), chart.clientWidth].join();
   if (chart.dataset.drawn === wanted) return;
@@ -156,10 +167,11 @@ async function draw(chart) {
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
   chart.setAttribute("aria-label", chosen.label);
-  chart.style.height = chosen.spec.layout.height + "px";
+  const tall = height(chosen.spec, chart);
+  chart.style.height = tall + "px";
   const spec = coloured(chosen.spec, isDark());
   contrast(spec.data);
-  await Plotly.react(chart, spec.data, {...spanColours(spec.layout, isDark()), width: chart.clientWidth},
+  await Plotly.react(chart, spec.data, {...spanColours(spec.layout, isDark()), width: chart.clientWidth, height: tall},
     {displayModeBar: false, responsive: false, doubleClick: "reset"});
   chart.dataset.settled = "yes";
   const details = document.querySelector('details[data-chart="' + chart.id + '"]');
@@ -180,7 +192,7 @@ function show() {
       return value === "!" ? Boolean(state[name]) : state[name] === value;
     });
   });
-  redraw();
+  redraw().then(edges);
 }
 document.querySelectorAll("select[data-sets]").forEach(select => {
   state[select.dataset.sets] = select.value;
@@ -280,7 +292,10 @@ document.addEventListener("pointerup", async event => {
 }, true);
 
 let waiting = 0;
-addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
+addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => redraw().then(edges), 150); });
+document.addEventListener("scroll", ({target}) => target.classList?.contains("scroll") &&
+  target.classList.toggle("more", cut(target)), {capture: true, passive: true});
+document.addEventListener("toggle", edges, true);
 wish.addEventListener("change", redraw);
 let folded = [];
 const print = on => {

@@ -29,12 +29,16 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
         "incomparable.</p>"
     )
     if members:
+        selections = {member.configuration.selection for member in members}
         parts.append("<h3>The best configuration of each strategy and backbone</h3>")
-        parts.append(answer.best_table(answer.best_table_data(members)))
+        parts.append(answer.best_table(answer.best_table_data(members), selections))
         parts.append(
-            '<p class="reading">Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch. '
-            "Scores without a split’s name are validation. Last column, apart: validation loss and accuracy of the "
-            "single best repeat and its number; one repeat is no result.</p>"
+            reading(
+                "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch; below it the 95 % "
+                "interval of the mean of the metric that selects (Student’s t over the n repeats: retraining on this "
+                "partition, not new patients). Scores without a split’s name are validation. Last column, apart: "
+                "validation loss and accuracy of the single best repeat and its number; one repeat is no result."
+            )
         )
         parts.append(_differences(source, choice, charts))
         parts.append(_repeats(source, partition, members, charts))
@@ -54,7 +58,7 @@ def _differences(source: Source, choice: Choice, charts: Charts) -> str:
     parts = [f"<h3>Which may be the best</h3><p>{text(sentence + more)}</p>"]
     if len(data) > 1:
         variant = Variant.of(figure.draw(data, choice), f"Forest plot. {sentence}", data)
-        parts += [reading(figure.reading), charts.add({"only": variant}, min_width=360, title=figure.title)]
+        parts += [reading(figure.reading), charts.add({"only": variant}, min_width=340, title=figure.title)]
     return "".join(parts)
 
 
@@ -65,7 +69,8 @@ def _repeats(source: Source, partition: str, members: Sequence[ConfigurationSumm
     variant = Variant.of(figure.draw(data, choice), answer.repeats_label(data, choice), data)
     name = METRIC_NAMES[members[0].configuration.selection]
     chart = charts.add({"only": variant}, min_width=340, title=f"{name} of the best configurations")
-    return f"<h3>{name} of their repeats</h3>{reading(figure.reading)}{key(SPLIT_KEY_WITH_MARKS)}{chart}"
+    more = f" The first {answer.SHOWN} of the table’s {len(members)} rows." if len(members) > answer.SHOWN else ""
+    return f"<h3>{name} of their repeats</h3>{reading(figure.reading + more)}{key(SPLIT_KEY_WITH_MARKS)}{chart}"
 
 
 def _edges(notes: Sequence[EdgeNote], members: Sequence[ConfigurationSummary]) -> str:

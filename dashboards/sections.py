@@ -146,7 +146,7 @@ def section_spread(source: Source, choice: Choice, charts: Charts, tag: str) -> 
                 label = f"{what}, {METRIC_NAMES[score].lower()}."
                 variants[score] = Variant.of(figure.draw(data, one), label, data)
         if variants:
-            chart = charts.add(variants, control="spread", min_width=520, title=f"{name}, {figure.title.lower()}")
+            chart = charts.add(variants, control="spread", min_width=340, title=f"{name}, {figure.title.lower()}")
             parts.append(f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}")
     folded = []
     for figure_name, label in (

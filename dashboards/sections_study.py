@@ -139,7 +139,7 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
     data = figure.data(source, choice)
     if not data.empty:
         variant = Variant.of(figure.draw(data, choice), "Images by class and split.", data)
-        chart = charts.add({"only": variant}, min_width=420, title=figure.title)
+        chart = charts.add({"only": variant}, title=figure.title)
         parts.append(f"<h3>{figure.title}</h3>{reading(figure.reading)}{chart}{_classes(data)}")
     opened = opened_files(source, partition) if album.shown.images else set()
     parts += [

@@ -68,11 +68,12 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     first = data.drop_duplicates("place")
     columns = (first[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size"))
     names = [
-        plot_text(f"{depth_text((strategy, n, u))}, lr {lr_text(lr)}, batch {batch}")
+        plot_text(depth_text((strategy, n, u)))
+        + f"<br><span style='color:{MUTED}'>lr {lr_text(lr)}, batch {batch}</span>"
         for strategy, n, u, lr, batch in zip(*columns, strict=True)
     ]
     across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
-    spec = layout(64 + 27 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))
+    spec = layout(64 + 32 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))
     return {"data": traces, "layout": spec}
 
 

@@ -29,7 +29,7 @@ h2{font-size:24px;line-height:1.25;font-weight:600;margin:0 0 6px}
 h2 .synthetic{font-size:11px;border-width:1px;padding:3px 5px;margin-left:6px;position:relative;top:-2px}
 h3{font:600 14px/1.4 var(--sans);margin:26px 0 4px}
 h4{font:600 13px/1.4 var(--sans);margin:0 0 4px}
-p{margin:0 0 10px;max-width:74ch}
+p{margin:0 0 10px;max-width:74ch;overflow-wrap:anywhere}
 .lede{font-size:20px;line-height:1.5;max-width:62ch}
 .lede strong{font-weight:600;overflow-wrap:anywhere}
 .nowrap{white-space:nowrap}
@@ -52,6 +52,8 @@ button:hover,select:hover{background:var(--wash)}
 :focus-visible{outline:2px solid var(--train);outline-offset:2px}
 .controls{display:flex;flex-wrap:wrap;gap:8px 20px;margin:10px 0 14px}
 .scroll{overflow-x:auto;max-width:100%}
+.scroll.more{-webkit-mask-image:linear-gradient(to left,transparent,#000 44px);
+mask-image:linear-gradient(to left,transparent,#000 44px)}
 .scroll+.reading,.scroll+.note,.scroll+.fold{margin-top:10px}.fold ol{font-size:14px;color:var(--muted);margin:6px 0}
 table{border-collapse:collapse;font:14px/1.45 var(--sans);font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:0 0 6px}
@@ -61,8 +63,9 @@ tbody th{font-weight:500}
 table.best{width:100%}
 table.best{font-size:13px}
 table.best td,table.best th{white-space:nowrap;padding-right:11px}
-table.best thead th{white-space:normal}
+table.best thead th,table.best td.apart{white-space:normal}table.best td.apart{min-width:92px}
 table.best td:last-child{padding-right:0}
+table.best small{display:block;font-size:12px;font-weight:400;color:var(--muted)}
 table.best tbody tr:first-child th,table.best tbody tr:first-child td{font-weight:600}
 table.best .apart{border-left:1px solid var(--rule);padding-left:11px;color:var(--muted);font-weight:400!important}
 table.plain thead{display:none}
@@ -127,7 +130,7 @@ font:13px/1.5 ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;
 white-space:pre-wrap;overflow-wrap:anywhere;margin:6px 0}
 code{font:.88em ui-monospace,Menlo,Consolas,'Liberation Mono',monospace}
 pre code{font:inherit}
-ul.notes{padding-left:18px;margin:8px 0 12px;max-width:84ch}
+ul.notes{padding-left:18px;margin:8px 0 12px;max-width:84ch}ul.notes code{white-space:nowrap}
 .empty{font-size:18px;color:var(--muted)}
 footer{color:var(--muted);font-size:14px;padding-bottom:50px;border-top:1px solid var(--rule);padding-top:16px}
 [hidden]{display:none!important}
@@ -143,6 +146,7 @@ table.cards tbody th{font-weight:600}
 table.cards td{display:grid;grid-template-columns:10.5em minmax(0,1fr)}
 table.cards td::before{content:attr(data-label);color:var(--muted);font-weight:400}
 .strip{gap:12px}.strip li{width:96px}
+table.progress td,table.progress th{padding-right:4px}table.progress .corner{white-space:normal}
 table.best .apart{border-left:0}
 }
 @media (min-width:1700px){main,.masthead,footer,.bar div{max-width:1560px}}
@@ -159,6 +163,6 @@ section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!importa
 table.best{font-size:7.5pt}
 table.best td,table.best th{white-space:normal;padding-right:6px}
 .reading,.legend,.key,caption,thead,.fold>summary{break-after:avoid}
-.panel,.frame,.fact,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}}
+.panel,.frame,.fact,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}.scroll.more{-webkit-mask-image:none;mask-image:none}}
 """
 )

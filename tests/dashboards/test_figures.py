@@ -91,6 +91,12 @@ def test_best_of_each_strategy_and_backbone(source: Source, summary: Summary) ->
     assert best is not None
     assert shown.loc[0, "Best repeat"].startswith(f"{score.values[best[1]]:.3f}")
     assert shown.loc[0, "n"] == "3"
+    width = 4.302652729911275 * score.std / 3**0.5
+    assert shown.loc[0, "95 % interval"] == f"{score.mean - width:.3f} to {score.mean + width:.3f}"
+    table = answer.best_table(shown, {"loss"})
+    assert f"{shown.loc[0, 'Valid loss']}<small>{shown.loc[0, '95 % interval']}</small>" in table
+    assert '<th scope="col">95 % interval</th>' in answer.best_table(shown, {"loss", "accuracy"})
+    assert answer.interval(Statistic.of(np.array([0.5]))) == "–"
     assert "best repeat" not in answer.sentence(summary, members).lower()
     assert len(answer.repeats_data(source, Choice())) == len(members) * 2 * 3
 
