@@ -23,8 +23,8 @@ from orchestrator.store.storage import Storage
 from orchestrator.summary import training_samples
 
 SPLITS = ("train", "valid", "test")
-_LOOKS = {"train": (TRAIN, ""), "train, balanced": (SERIES[2], "/"), "valid": (VALID, "\\"), "test": (SERIES[3], "x")}
-"""Colour and pattern of a bar; train and valid have the colours that they have in every figure."""
+_LOOKS = {"train": (TRAIN, ""), "train, balanced": (SERIES[2], "/"), "valid": (VALID, "\\"), "test": (SERIES[4], "x")}
+"""Colour and pattern of a bar; each split has the colour that it has in every figure."""
 _LETTERS = 22
 """Of a class's name on one line beside the bars, which a telephone leaves room for."""
 
@@ -86,7 +86,7 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     y |= {"color": INK, "autorange": "reversed"}
     spec = layout(
         90 + len(names) * (14 + 18 * len(bars)),
-        xaxis=axis(title={"text": "images"}, nticks=4, rangemode="tozero", tickangle=0),
+        xaxis=axis(title={"text": "images"}, rangemode="tozero", tickangle=0),
         yaxis=y,
         barmode="group",
         bargap=0.24,

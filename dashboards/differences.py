@@ -110,7 +110,7 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     y["color"] = INK
     zero = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": MUTED, "width": 1}}
     title = {"text": f"{metric} against the best<br>(left is worse)"}
-    x = axis(title=title, nticks=5, tickangle=0, gridcolor=RULE)
+    x = axis(title=title, tickangle=0, gridcolor=RULE)
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
     return {
         "data": traces,

@@ -117,9 +117,9 @@ FIGURES: dict[str, Figure] = {
         "Rows are learning rates, columns batch sizes. Lines are means over the n finished repeats (all of them), "
         "bands ± one standard deviation (n − 1) where n ≥ 2. Repeats that have fewer epochs than others, while a "
         "search is extended, thin a curve out: its panel says n = first → last, and pointing at the line n at that "
-        "epoch. Diverged repeats are in no mean; a panel counts them. Each dot is one repeat’s selected epoch with its "
-        "validation value. On two axes accuracy is the thinner line with diamonds, its scale on the right. Epoch 0 is "
-        "the untrained network.",
+        "epoch. Diverged repeats are in no mean; a panel counts them. A loss above 2.5 times the untrained is cut off. "
+        "Each dot is one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner line "
+        "with diamonds, its scale on the right. Epoch 0 is the untrained network.",
         _of_depths(CURVE_SCORES),
     ),
     "best-repeat": Figure(

@@ -150,7 +150,7 @@ function contrast(data) {
 function height({layout}, chart) {
   const rows = Object.keys(layout).some(name => /^yaxis/.test(name) && layout[name].ticktext);
   const column = document.querySelector("main").clientWidth;
-  const wide = rows || printing || chart.closest(".panels:not(.two)") ? 1 : column / 1180;
+  const wide = rows || printing || chart.clientWidth < 700 ? 1 : column / 1180;
   return Math.round(layout.height * Math.min(1.4, Math.max(1, wide)));
 }
 const cut = box => box.scrollLeft + box.clientWidth < box.scrollWidth - 2;
@@ -171,6 +171,7 @@ async function draw(chart) {
   chart.style.height = tall + "px";
   const spec = coloured(chosen.spec, isDark());
   contrast(spec.data);
+  if (chart.clientWidth < 480 && spec.layout.xaxis?.tickangle === 0) spec.layout.xaxis.nticks = 4;
   await Plotly.react(chart, spec.data, {...spanColours(spec.layout, isDark()), width: chart.clientWidth, height: tall},
     {displayModeBar: false, responsive: false, doubleClick: "reset"});
   chart.dataset.settled = "yes";

@@ -52,13 +52,14 @@ def samples(source: Source, partition: str, album: Album, most: int) -> str:
     ]
     order = {name: place for place, name in enumerate(source.summary.study.classes)}
     for name, part in sorted(data.groupby("class", sort=False), key=lambda item: order.get(str(item[0]), len(order))):
-        parts.append(f"<h4>{text(name)}</h4>")
+        parts.append(f'<h4>{text(name)}</h4><div class="samples">')
         for split, here in part.groupby("split", sort=False):
             rows = [
                 (file, f"{split} image of class {name}", _called(album, file, group))
                 for file, group in zip(here["file"], here["group"], strict=True)
             ]
-            parts.append(f'<p class="of">{text(split)}</p>{strip(album, rows)}')
+            parts.append(f'<div><p class="of">{text(split)}</p>{strip(album, rows)}</div>')
+        parts.append("</div>")
     return "".join(parts)
 
 

@@ -17,7 +17,7 @@ STYLE = (
     f"@media print{{:root,:root[data-theme=dark],:root:not([data-theme=light]){{{_LIGHT}}}}}"
     """
 *{box-sizing:border-box}
-html{-webkit-text-size-adjust:100%;background:var(--paper)}
+html{-webkit-text-size-adjust:100%;scroll-padding-top:56px;background:var(--paper)}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 var(--serif)}
 main,.masthead,footer{max-width:1180px;margin:0 auto;padding:0 28px}
 .skip{position:absolute;left:-999px}
@@ -35,7 +35,7 @@ p{margin:0 0 10px;max-width:74ch;overflow-wrap:anywhere}
 .nowrap{white-space:nowrap}
 .synthetic{display:inline-block;font:600 12px/1 var(--sans);letter-spacing:.03em;border:1.5px solid var(--valid);
 color:var(--valid);border-radius:3px;padding:4px 7px;vertical-align:middle}
-section{border-top:1px solid var(--rule);padding:30px 0 34px;min-width:0;scroll-margin-top:46px}
+section{border-top:1px solid var(--rule);padding:30px 0 34px;min-width:0}
 section:first-of-type{border-top:0}
 .reading,.note{color:var(--muted);font-size:15px}
 .bar{position:sticky;top:0;z-index:5;background:var(--paper);border-bottom:1px solid var(--rule);margin-top:20px}
@@ -74,7 +74,7 @@ table.plain th{color:var(--muted);white-space:nowrap}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,320px),1fr));gap:26px 28px;margin-top:14px}
 .panels.wide{display:flex;flex-wrap:wrap;gap:26px 30px}
 .panels.two{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}
-.panel{min-width:0}
+.panel{min-width:0}.panels.two>.panel:only-child{max-width:760px}
 table.progress td,table.progress th{border:0;padding:5px 9px 5px 0}
 table.progress thead th{border-bottom:1px solid var(--rule)}
 table.progress .corner{font-weight:400;white-space:nowrap}
@@ -94,7 +94,8 @@ path.waiting{stroke:var(--muted)}
 .frame+.scroll,.scroll+.scroll{margin-top:18px}
 h3+.reading+.scroll>table>caption{display:none}
 .strip{list-style:none;padding:0;margin:6px 0 14px;display:flex;flex-wrap:wrap;align-items:flex-end;gap:12px 16px}
-.strip+h4{margin-top:20px}.of{margin:0;font:12px/1.4 var(--sans);color:var(--muted)}
+.strip+h4,.samples+h4{margin-top:20px}.samples{display:flex;flex-wrap:wrap;gap:0 32px}
+.of{margin:0;font:12px/1.4 var(--sans);color:var(--muted)}
 .strip li{width:112px;font:11px/1.4 var(--sans);color:var(--muted);overflow-wrap:anywhere;break-inside:avoid}
 .strip li span{display:block}
 .strip img{display:block;max-width:96px;margin-bottom:5px;border-radius:2px}
@@ -135,6 +136,7 @@ ul.notes{padding-left:18px;margin:8px 0 12px;max-width:84ch}ul.notes code{white-
 footer{color:var(--muted);font-size:14px;padding-bottom:50px;border-top:1px solid var(--rule);padding-top:16px}
 [hidden]{display:none!important}
 @media (max-width:640px){
+html{scroll-padding-top:8px}
 main,.masthead,footer,.bar div{padding-left:18px;padding-right:18px}
 .masthead{padding-top:24px}h1{font-size:28px}.lede{font-size:18px}h2{font-size:21px}
 .bar{position:static}.bar nav{flex-wrap:wrap;gap:2px 16px}
@@ -163,6 +165,7 @@ section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!importa
 table.best{font-size:7.5pt}
 table.best td,table.best th{white-space:normal;padding-right:6px}
 .reading,.legend,.key,caption,thead,.fold>summary{break-after:avoid}
-.panel,.frame,.fact,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}.scroll.more{-webkit-mask-image:none;mask-image:none}}
+.panel,.frame,.fact,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}
+.scroll.more{-webkit-mask-image:none;mask-image:none}}
 """
 )
