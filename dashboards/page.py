@@ -145,7 +145,8 @@ def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: st
         for number, backbone in enumerate(networks):
             for name, section in sections.items():
                 block = section(source, Choice(partition, backbone), charts, f"{place}-{number}")
-                title = f"<h3>{text(backbone_text(backbone))}</h3>" if len(networks) > 1 else ""
+                is_named = len(networks) > 1 or "<h4" in block
+                title = f"<h3>{text(backbone_text(backbone))}</h3>" if is_named else ""
                 content_here = title + (block or nothing("No results here yet."))
                 content[name] += when(content_here, partition=place, backbone=number)
     facts = energy_facts(cost, summary.study.name)

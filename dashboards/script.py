@@ -229,7 +229,7 @@ async function fill(details) {
   box.className = "scroll";
   box.tabIndex = 0;
   box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "Data of the chart");
+  box.setAttribute("aria-label", "Data: " + chosen.label);
   box.append(table);
   details.querySelector(".scroll")?.remove();
   details.append(box);

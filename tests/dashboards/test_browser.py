@@ -181,15 +181,15 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     assert opened.faults == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Any, tmp_path: Path, scheme: str) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1280, "dark"), (2560, "dark")])
+def test_axe_finds_no_serious_fault(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     storage, study = small_study(tmp_path, backbones=("timm:one", "timm:two"), skip=lambda c, repeat: repeat == 2)
     write_lease(storage, study.configurations()[0], {2: 3}, 6, NOW)
     add_evaluation(storage)
     path = tmp_path / "dashboard.html"
     path.write_text(render(storage, now=NOW), encoding="utf-8")
-    opened = Opened(browser, path, viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    opened = Opened(browser, path, viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     page.evaluate("orchPage.drawAll()")

@@ -11,8 +11,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from generated_study import NOW, small_study, write_failure, write_lease
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dashboards import (
     answer,
@@ -28,8 +26,9 @@ from dashboards import (
 )
 from dashboards.choice import BOTH, SCORES, Choice, Depth, Source, best_of_each
 from dashboards.figures import FIGURES, open_source
-from dashboards.markup import backbone_text, duration, lr_text, plot_text, plus_minus, point_text, table, text
-from dashboards.packing import decode, encode, packed_text, unpacked_text
+from dashboards.markup import duration, point_text
+from dashboards.packing import decode, encode
+from dashboards.palette import TRAIN, VALID
 from dashboards.workers import pace, worker_data
 from orchestrator.summary import Statistic, Summary, summarise, training_samples
 
@@ -309,6 +308,20 @@ def test_data_of_the_dataset(source: Source) -> None:
     assert found.by_split == {"train": (42, 420), "valid": (9, 90), "test": (9, 90)}
 
 
+def test_class_names_stand_in_up_to_three_lines_and_splits_keep_their_colours(tmp_path: Path) -> None:
+    names = ("invasive ductal carcinoma, grade 3 with necrosis", "<b>", "n" * 90)
+    storage, _ = small_study(tmp_path, classes=names, balance="ngca")
+    figure = drawn(open_source(storage, NOW), "classes", Choice())
+    shown = figure["layout"]["yaxis"]["ticktext"]  # type: ignore[index]
+    assert shown[0] == "invasive ductal<br>carcinoma, grade 3<br>with necrosis"
+    assert shown[1] == "&lt;b&gt;"
+    assert shown[2].count("<br>") == 2
+    bars = {bar["name"]: bar["marker"]["color"] for bar in figure["data"]}  # type: ignore[attr-defined]
+    assert bars["train"] == TRAIN
+    assert bars["valid"] == VALID
+    assert len(set(bars.values())) == 4
+
+
 def test_balanced_classes_are_those_of_the_report(tmp_path: Path) -> None:
     _, study = small_study(tmp_path)
     configuration = study.configurations()[0].model_copy(update={"balance": "ngca"})
@@ -371,61 +384,3 @@ def test_provenance_of_damaged_files_stays_empty(tmp_path: Path) -> None:
     (tmp_path / "dataset" / "manifest.parquet").write_bytes(b"PAR1")
     found = provenance.provenance_data(storage, summarise(storage))
     assert found.images.empty
-
-
-def test_numbers_for_reading() -> None:
-    assert [lr_text(lr) for lr in (1e-3, 2.5e-4, 5e-7, 0.1)] == ["1e-3", "2.5e-4", "5e-7", "1e-1"]
-    assert plus_minus(Statistic.of(np.array([0.5]))) == "0.500"
-    assert plus_minus(Statistic.of(np.array([0.4, 0.6]))) == "0.500 ± 0.141"
-    assert plus_minus(None) == "–"
-    assert backbone_text("file:/home/me/patients/net.pth") == "net.pth"
-
-
-def test_names_are_escaped() -> None:
-    hostile = "<script>alert(1)</script>\"' %{x}"
-    assert "<" not in text(hostile)
-    assert '"' not in text(hostile)
-    assert "<" not in plot_text(hostile)
-    assert "%{" not in plot_text(hostile)
-    assert "<script" not in table([hostile, hostile], [[hostile, hostile]], hostile)
-
-
-def test_data_travel_without_markup_and_without_nan() -> None:
-    value = {"a": np.array([1.23456789, np.nan]), "b": [float("inf"), "</script>"], "c": np.array([[1, 2]])}
-    sent = encode(value)
-    assert "<" not in sent
-    assert decode(sent) == {"a": [1.2346, None], "b": [None, "</script>"], "c": [[1, 2]]}
-
-
-@given(
-    st.lists(
-        st.one_of(st.floats(-1e5, 1e5), st.floats(0, 1e-3), st.sampled_from([float("nan"), float("inf"), -1e300, 1e9])),
-        min_size=12,
-        max_size=60,
-    )
-)
-def test_long_rows_of_numbers_keep_their_digits(values: list[float]) -> None:
-    found = decode(encode({"row": np.array(values)}))["row"]
-    for value, other in zip(values, found, strict=True):
-        if not np.isfinite(value):
-            assert other is None
-        else:
-            assert other == pytest.approx(value, abs=5.01e-5, rel=1e-4)
-
-
-@given(st.binary(max_size=300))
-def test_letters_of_the_page_hold_any_bytes(content: bytes) -> None:
-    sent = packed_text(content)
-    assert "<" not in sent
-    assert unpacked_text(sent) == content
-
-
-def test_rows_of_vanishing_numbers_become_zero() -> None:
-    assert decode(encode([np.array([0.0] * 11 + [1.4e-306])])) == [[0.0] * 12]
-
-
-def test_rows_of_counts_are_exact_and_equal_rows_are_kept_once() -> None:
-    counts = np.arange(300.0) % 97
-    once, twice = encode([counts]), encode([counts, counts])
-    assert decode(twice) == [counts.tolist(), counts.tolist()]
-    assert len(twice) < len(once) + 40
