@@ -94,7 +94,7 @@ def best_table(data: pd.DataFrame, selections: Collection[Metric]) -> str:
     )
 
 
-def _apart(name: str) -> str:
+def _apart(name: object) -> str:
     return ' class="apart"' if name == "Best repeat" else ""
 
 

@@ -33,8 +33,9 @@ def dots(part: pd.DataFrame, y: NDArray[np.float64], split: str, score: str) -> 
         "marker": {
             "size": 7,
             "color": SPLIT_COLOURS[split][0],
-            "opacity": 0.6,
+            "opacity": 0.65 if split == "valid" else 1,
             "symbol": "circle" if split == "valid" else "circle-open",
+            "line": {"width": 1.4 if split == "train" else 0},
         },
         "hovertemplate": f"{split}, repeat %{{customdata}}<br>{_name(score)} %{{x:.4f}}<extra></extra>",
     }
