@@ -144,7 +144,7 @@ def panels_figure(panels: list[Panel]) -> Spec:
     notes: list[Spec] = []
     last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
     limits = {score: _limits([panel for panel in panels if panel.score == score]) for score in scores}
-    quiet = {"automargin": False, "mirror": True, "showline": True}
+    quiet = {"automargin": False, "mirror": True, "showline": True, "ticklabeloverflow": "allow"}
     along = axis(range=[-0.02 * last, 1.02 * last], nticks=5, title={"font": {"size": 11}, "standoff": 4}, **quiet)
     axes = {"x": along, "y": axis(nticks=4, **quiet)}
     gap_x, gap_y = (0.12 if len(scores) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)

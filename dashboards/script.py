@@ -186,6 +186,18 @@ charts.forEach(chart => watcher.observe(chart));
 const drawAll = () => Promise.all(charts.filter(visible).map(draw));
 const redraw = () => Promise.all([...near].filter(visible).map(draw));
 
+const idle = window.requestIdleCallback || (call => setTimeout(call, 300));
+let turn = 0;
+function settle(rest_ms) {
+  const mine = ++turn, folds = chart => { const fold = chart.closest("details.fold"); return fold && visible(fold); };
+  const rest = charts.filter(chart => visible(chart) || folds(chart));
+  const next = () => {
+    if (mine !== turn) return;
+    const chart = rest.shift();
+    if (chart) (visible(chart) ? draw(chart) : payload(chart)).then(() => idle(next)); else root.dataset.ready = "yes";
+  };
+  setTimeout(() => idle(next), rest_ms);
+}
 function show() {
   document.querySelectorAll("[data-when]").forEach(node => {
     node.hidden = !node.dataset.when.split(" ").every(part => {
@@ -193,7 +205,8 @@ function show() {
       return value === "!" ? Boolean(state[name]) : state[name] === value;
     });
   });
-  redraw().then(edges);
+  redraw().then(() => idle(edges));
+  settle(root.dataset.ready ? 1000 : 0);
 }
 document.querySelectorAll("select[data-sets]").forEach(select => {
   state[select.dataset.sets] = select.value;
@@ -293,7 +306,8 @@ document.addEventListener("pointerup", async event => {
 }, true);
 
 let waiting = 0;
-addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => redraw().then(edges), 150); });
+const fit = () => redraw().then(() => idle(edges));
+addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(fit, 150); });
 document.addEventListener("scroll", ({target}) => target.classList?.contains("scroll") &&
   target.classList.toggle("more", cut(target)), {capture: true, passive: true});
 document.addEventListener("toggle", edges, true);
@@ -314,12 +328,5 @@ try {
 } catch (error) { /* a page from disk may not remember */ }
 show();
 window.orchPage = {drawAll};
-const idle = window.requestIdleCallback || (call => setTimeout(call, 300));
-const rest = charts.filter(visible);
-const next = () => {
-  const chart = rest.shift();
-  if (chart) draw(chart).then(() => idle(next)); else root.dataset.ready = "yes";
-};
-idle(next);
 })();
 """

@@ -213,6 +213,24 @@ def test_motion_is_reduced_and_print_shows_every_section(browser: Any, written: 
     assert opened.faults == []
 
 
+def test_print_after_a_choice_lacks_no_figure(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    page = opened.page
+    opened.choose("backbone", "1")
+    page.wait_for_timeout(4000)
+    empty = page.evaluate(
+        """async () => {
+          dispatchEvent(new Event("beforeprint"));
+          await new Promise(done => setTimeout(done, 0));
+          return [...document.querySelectorAll(".chart")].filter(chart => chart.offsetParent !== null)
+            .filter(chart => !chart.querySelector(".plot, .cartesianlayer")).map(chart => chart.dataset.title);
+        }"""
+    )
+    assert empty == []
+    assert page.locator("details.fold:visible").first.evaluate("fold => fold.open")
+    assert opened.faults == []
+
+
 @pytest.mark.parametrize("width", [390, 1280, 2560])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_sideways_scrolling_and_both_colour_schemes(
