@@ -164,11 +164,22 @@ function start() {
     usual.forEach(([name, Usual]) => { window[name] = Usual; });
   }
 }
+function zoomed({_fullLayout: drawn}) {
+  return Object.keys(drawn).filter(name => /^[xy]axis\d*$/.test(name)).map(name => [name, drawn[name]])
+    .filter(([, {range, _rangeInitial0: low, _rangeInitial1: high}]) =>
+      low !== undefined && (range[0] !== low || range[1] !== high))
+    .map(([name, {range}]) => [name + ".range", [...range]]);
+}
 function drawing(mine) {
   const choice = chart => (chart.dataset?.control || "").split(" ").filter(Boolean).map(name =>
     document.querySelector('select[data-sets="' + name + '"]')?.value ?? "").join("|");
   return {...Plotly, react(chart, data, layout, config) {
-    if (mine === run) return Plotly.react(chart, data, {...layout, uirevision: "as chosen " + choice(chart)}, config);
+    if (mine === run) {
+      const uirevision = "as chosen " + choice(chart);
+      const zoom = chart.layout?.uirevision === uirevision ? zoomed(chart) : [];
+      return Plotly.react(chart, data, {...layout, uirevision}, config)
+        .then(() => zoom.length && Plotly.relayout(chart, Object.fromEntries(zoom)));
+    }
     delete chart.dataset.drawn;
     setTimeout(() => dispatchEvent(new Event("resize")));
     return Promise.resolve(chart);

@@ -162,7 +162,7 @@ table.best .apart{border-left:0}
 main,.masthead,footer{width:680px;max-width:none;margin:0;padding:0}
 section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!important}
 .panels{grid-template-columns:repeat(2,minmax(0,1fr))!important}.strip{gap:8px 10px}.strip li{width:102px}
-table.best{font-size:6.6pt}table.best small{font-size:6.2pt}
+table.best,table.best thead th{font-size:6.6pt}table.best small{font-size:6.2pt}
 table.best td,table.best th{padding-right:5px}table.best td.apart{min-width:0}
 .reading,.legend,.key,caption,thead,.fold>summary{break-after:avoid}
 section>.reading,section>.key{break-after:auto}
