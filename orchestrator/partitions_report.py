@@ -57,10 +57,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
         "p is not corrected for the number of configurations."
     )
-    lines.append(
-        f"orch evaluate and orch export select on partition {table.partitions[0]} alone, where another may be ahead; "
-        f"for this one: --configuration {best.id}"
-    )
+    lines.append(f"orch evaluate and orch export take it as it was trained on partition {table.partitions[0]}.")
     lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
     return Report(tuple(lines), _partitions_data(summary, table, against))
 

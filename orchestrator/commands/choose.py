@@ -49,10 +49,8 @@ def best(
       orch best neuroblastoma
     """
     from orchestrator.partitions_report import partitions_report
-    from orchestrator.selection import chosen_partitions, select, selecting_metric
+    from orchestrator.selection import chosen_partitions, over_partitions, select, selecting_metric
     from orchestrator.selection_report import nothing_report, selection_report
-    from orchestrator.statistics.partition_table import partition_table
-    from orchestrator.statistics.score_table import ranked_table
     from orchestrator.studies import open_study, studies_place
     from orchestrator.summary import summarise
 
@@ -62,9 +60,9 @@ def best(
     partitions = chosen_partitions(summary, partition)
     report = nothing_report(summary, by)
     if len(partitions) > 1:
-        joined = partition_table(summary, [ranked_table(summary, name, by) for name in partitions])
-        if joined.members:
-            report = partitions_report(summary, joined, every)
+        table = over_partitions(summary, by)
+        if table is not None:
+            report = partitions_report(summary, table, every)
     elif partitions:
         selection = select(found.storage, summary, partitions[0], by, margin, rounds)
         if selection is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from orchestrator.names import describe_configuration
-from orchestrator.selection import selecting_metric
+from orchestrator.selection import over_partitions, selecting_metric
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
@@ -44,29 +44,41 @@ class Split:
 def choose(summary: Summary, configuration: str | None, partition: str | None) -> Choice:
     """The configuration with the best mean over all repeats, or the named one (the beginning of its id).
 
-    Raises InputError where nothing can be evaluated yet.
+    Of a study with several partitions the best over all of them; its repeats on the study's own are evaluated. Raises
+    InputError where nothing can be evaluated yet.
     """
     study = summary.study.name
     there = on_partition(summary, partition)
     if configuration is not None:
         return _named(summary, there, configuration)
     metric = selecting_metric(summary, None)
+    table = over_partitions(summary, metric) if partition is None else None
+    if table is not None and there[0].partition in table.partitions:
+        here, k = there[0].partition, len(table.partitions)
+        how = f"best mean {metric} over {k} partitions among {_count(len(table.members))}; its repeats on {here}"
+        notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
+        return Choice(table.members[0][table.partitions.index(here)], how, notes)
     ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection == metric]
     if not ranked:
         raise InputError(
             f"study {study!r} has no configuration with all its repeats yet, so none can be selected",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
-    notes = []
-    if len(there) > len(ranked):
-        notes.append(
-            f"Selected while {len(there) - len(ranked)} of {len(there)} configurations were not ranked: a later "
-            "selection may be another one, and evaluating it is a further look."
-        )
-    count = f"{len(ranked)} configurations" if len(ranked) > 1 else "1 configuration"
+    notes = (_not_ranked(len(there) - len(ranked), len(there)),) if len(there) > len(ranked) else ()
     several = len({entry.partition for entry in summary.configurations}) > 1
     where = f" on partition {ranked[0].partition}" if several else ""
-    return Choice(ranked[0], f"best mean {metric} over all repeats among {count}{where}", tuple(notes))
+    return Choice(ranked[0], f"best mean {metric} over all repeats among {_count(len(ranked))}{where}", notes)
+
+
+def _count(ranked: int) -> str:
+    return f"{ranked} configurations" if ranked > 1 else "1 configuration"
+
+
+def _not_ranked(count: int, every: int) -> str:
+    return (
+        f"Selected while {count} of {every} configurations were not ranked: a later selection may be another one, and "
+        "evaluating it is a further look."
+    )
 
 
 def split_images(storage: Storage, entry: ConfigurationSummary) -> Split:

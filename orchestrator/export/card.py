@@ -174,8 +174,8 @@ def _views(facts: CardFacts) -> str:
 def _selection(facts: CardFacts) -> list[str]:
     if not facts.chosen.was_selected:
         said_so = "It was named by hand; it is not the configuration that the rule selects."
-        return [said_so, "", *_block(facts.selection_text)]
-    return _block(facts.selection_text)
+        return [said_so, "", *_block(facts.chosen.selection)]
+    return _block(facts.chosen.selection)
 
 
 def _block(text: str) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.selection import Selection, chosen_partitions, select, selecting_metric
+from orchestrator.partitions_report import partitions_report
+from orchestrator.selection import chosen_partitions, over_partitions, select, selecting_metric
+from orchestrator.selection_report import selection_report
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
 from orchestrator.summary import ConfigurationSummary, Summary
@@ -12,11 +14,11 @@ from orchestrator.summary import ConfigurationSummary, Summary
 
 @dataclass(frozen=True)
 class Chosen:
-    """A repeat of a configuration on a partition. selection: of that partition; None where nothing is ranked there."""
+    """A repeat of a configuration on a partition. selection: what `orch best` says; "" where nothing is ranked."""
 
     member: ConfigurationSummary
     repeat: int
-    selection: Selection | None
+    selection: str
     was_selected: bool
     """Whether the configuration is the one with the best mean, not one that was named."""
 
@@ -30,6 +32,7 @@ def choose(
 ) -> Chosen:
     """The configuration with the best mean over all repeats asked, or the one whose id begins with `configuration`.
 
+    Of a study with several partitions the best over all of them, as it was trained on the study's own.
     The lowest repeat number that finished is taken unless one is given: its expected score is the mean over repeats,
     which is what the study reports, while the best of several repeats is better by luck. Raises InputError.
     """
@@ -39,19 +42,30 @@ def choose(
         raise InputError(
             f"study {name!r}: nothing was asked for yet, so there is no model", f"orch search {name} resnet18"
         )
-    metric = selecting_metric(summary, None)
-    selection = select(storage, summary, where[0], metric)
+    winner, said = _selected(storage, summary, partition, where[0])
     if configuration is not None:
         member = _named(summary, where[0], configuration)
-    elif selection is not None:
-        member = selection.winner
+    elif winner is not None:
+        member = winner
     else:
         raise InputError(
             f"study {name!r}: no configuration has all the repeats that were asked for, so none is selected yet",
             f"orch resume {name}   or name one that has a result: orch export {name} --output DIR --configuration ID",
         )
-    was_selected = selection is not None and member.id == selection.winner.id
-    return Chosen(member, _repeat(summary, member, repeat), selection, was_selected)
+    was_selected = winner is not None and member.id == winner.id
+    return Chosen(member, _repeat(summary, member, repeat), said, was_selected)
+
+
+def _selected(
+    storage: Storage, summary: Summary, asked: str | None, partition: str
+) -> tuple[ConfigurationSummary | None, str]:
+    """The selected configuration on `partition`, and what `orch best` says of the selection."""
+    metric = selecting_metric(summary, None)
+    table = over_partitions(summary, metric) if asked is None else None
+    if table is not None:
+        return table.members[0][table.partitions.index(partition)], partitions_report(summary, table).as_text()
+    selection = select(storage, summary, partition, metric)
+    return (selection.winner, selection_report(summary, selection).as_text()) if selection else (None, "")
 
 
 def _named(summary: Summary, partition: str, asked: str) -> ConfigurationSummary:

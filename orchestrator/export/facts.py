@@ -36,5 +36,4 @@ class CardFacts:
     external: tuple[EvaluationRecord, ...]
     nested: tuple[NestedRecord, ...]
     leak: str
-    selection_text: str
     origin_of_weights: str

@@ -32,7 +32,6 @@ from orchestrator.export.tables import study_tables, write_tables
 from orchestrator.leak_records import leak_sentence
 from orchestrator.names import describe_configuration
 from orchestrator.preparation import reopen
-from orchestrator.selection_report import selection_report
 from orchestrator.store.errors import InputError, StorageError
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
@@ -153,7 +152,6 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
             external=tuple(found for found in evaluations if found.external),
             nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
             leak=leak_sentence(study.storage),
-            selection_text="" if chosen.selection is None else selection_report(summary, chosen.selection).as_text(),
             origin_of_weights=_origin(summary, configuration.backbone),
         )
         (folder / DESCRIPTION).write_bytes(assembled.model.to_json())

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_st
 from predicted_study import PredictedStudy, predicted_study
 
 from orchestrator.command_line import main
+from orchestrator.evaluation import choice
+from orchestrator.export import chosen
 from orchestrator.selection import select
 from orchestrator.statistics.epoch_choices import epoch_choices
 from orchestrator.store.layout import BundleKey
@@ -107,10 +110,39 @@ def test_a_cheaper_one_is_named_only_within_the_margin(studies: Path) -> None:
     assert found["cheaper"] == found["configurations"][1]["id"]
 
 
+def test_evaluate_and_export_take_what_best_selects_over_partitions(studies: Path) -> None:
+    """Also where another one leads on the study's own partition."""
+    storage = LocalStorage(studies / "several")
+    summary = summarise(storage)
+    own = summary.study.partition
+    leader = next(m for m in summary.configurations if m.partition == own and m.rank == 1)
+    assert leader.selection is not None
+    lucky = [
+        replace(
+            m,
+            rank=1 if m.rank == 2 else 2,
+            selection=replace(leader.selection, values=leader.selection.values + (0.02 if m is leader else 0.01)),
+        )
+        if m.partition == own and m.rank in (1, 2)
+        else m
+        for m in summary.configurations
+    ]
+    lucky.sort(key=lambda m: (m.partition, m.rank))
+    changed = replace(summary, configurations=tuple(lucky))
+    evaluated, exported = choice.choose(changed, None, None), chosen.choose(storage, changed)
+    assert (evaluated.entry.partition, evaluated.entry.id) == (own, leader.id)
+    assert evaluated.how == f"best mean loss over 3 partitions among 3 configurations; its repeats on {own}"
+    assert (exported.member.partition, exported.member.id, exported.was_selected) == (own, leader.id, True)
+    assert "over 3 partitions" in exported.selection
+    alone = choice.choose(changed, None, own)
+    assert alone.entry.id != leader.id
+    assert chosen.choose(storage, changed, partition=own).member.id == alone.entry.id
+
+
 def test_over_partitions(studies: Path) -> None:
     shown = text(studies, "best", "several")
     assert "over 3 partitions (repeats averaged within each)" in shown
-    assert re.search(r"evaluate and orch export select on partition \w+ alone, .* --configuration \w+", shown)
+    assert re.search(r"orch evaluate and orch export take it as it was trained on partition \w+\.", shown)
     assert "Standard deviations from 3 partitions × 6 repeats" in shown
     assert "corrected resampled t-test" in shown
     found = data(studies, "best", "several")
