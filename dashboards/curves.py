@@ -184,7 +184,7 @@ def panels_figure(panels: list[Panel]) -> Spec:
 
 def _count(panel: Panel) -> str:
     n = panel.series["valid"].n
-    most, fewest = int(np.nanmax(n)), int(np.nanmin(n))
+    most, fewest = int(n.max()), int(n.min())
     shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
     return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
 
@@ -267,8 +267,9 @@ def _with_bands(spec: Spec) -> Spec:
 
 def _n_text(n: Floats) -> str | list[str]:
     """n at every epoch in words; once where it is the same at all."""
-    words = [f"n = {count:.0f}" for count in n]
-    return words[0] if len(set(words)) == 1 else words
+    if n.min() == n.max():
+        return f"n = {n[0]:.0f}"
+    return [f"n = {count:.0f}" for count in n]
 
 
 def _runs(n: Floats) -> list[list[int]]:

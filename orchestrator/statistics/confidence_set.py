@@ -33,7 +33,9 @@ _CLOSE = 1e-9
 ROUNDING = 1e-6
 """A difference smaller than this is none: the same repeat, stacked beside others, differs by 1e-7 (loss, nats)."""
 _BLOCK = 640_000
-"""Numbers held at a time: few enough to stay in a processor's cache."""
+"""Numbers held at a time."""
+_FLIPS = 32
+"""Flips of signs in one product: few enough that it stays in a processor's cache while its extremes are looked for."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def confidence_set(scores: np.ndarray, higher_is_better: bool, seed: int = 0) ->
         signs = _signs(int(pattern.sum()), seed)
         # products this thin take several times as long on several threads
         with threadpool_limits(1):
-            for block in _blocks(mine, len(values) * len(signs)):
+            for block in _blocks(mine, values.size):
                 p[block] = _p_values(values[:, pattern], block, signs)
     best = int(np.argmax(mean))
     order = np.argsort(-mean, kind="stable")
@@ -110,12 +112,13 @@ def _p_values(values: Floats, candidates: NDArray[np.int64], signs: Floats) -> F
     gaps = np.where(np.abs(gaps) >= ROUNDING, gaps, 0.0)  # NaN too: no pair
     size = np.sqrt((gaps**2).sum(axis=2, keepdims=True))
     unit = np.divide(gaps, size, out=np.zeros_like(gaps), where=size > 0)
-    flipped = (unit.reshape(-1, values.shape[1]) @ signs.T).reshape(*unit.shape[:2], len(signs))
-    own = np.arange(len(candidates)), candidates
-    flipped[own] = -np.inf
-    most = flipped.max(axis=1)
-    flipped[own] = np.inf
-    least = flipped.min(axis=1)
+    most, least = np.empty((len(candidates), len(signs))), np.empty((len(candidates), len(signs)))
+    for place, candidate in enumerate(candidates):
+        others = np.delete(unit[place], candidate, axis=0).T
+        for first in range(0, len(signs), _FLIPS):
+            flipped = signs[first : first + _FLIPS] @ others
+            most[place, first : first + _FLIPS] = flipped.max(axis=1, initial=-np.inf)
+            least[place, first : first + _FLIPS] = flipped.min(axis=1, initial=np.inf)
     observed = most[:, :1] - _CLOSE
     reached = (most >= observed).sum(axis=1) + (-least >= observed).sum(axis=1)
     return np.asarray(reached / (2 * len(signs)), dtype=np.float64)
