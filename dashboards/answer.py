@@ -23,6 +23,7 @@ from dashboards.markup import (
 from dashboards.palette import INK, MUTED, Spec, axis, layout
 from dashboards.strips import dots, row_axis, split_rows, ticks
 from orchestrator.statistics.paired import difference_intervals
+from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
@@ -162,6 +163,18 @@ def sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -> str:
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
         f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
         f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average)."
+    )
+
+
+def over_partitions_sentence(table: PartitionTable) -> str:
+    """What is selected over all partitions, as HTML: what one partition prefers may be luck."""
+    best, score = table.members[0][0], METRIC_NAMES[table.metric].lower()
+    settings = best.configuration
+    return (
+        f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
+        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}, {score} "
+        f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
+        "each; of train and valid the worse one, or valid alone). Below: one partition."
     )
 
 

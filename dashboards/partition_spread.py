@@ -9,9 +9,7 @@ import pandas as pd
 from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.palette import INK, RULE, SERIES, TRAIN, VALID, Spec, axis, layout, legend
-from orchestrator.statistics.partition_table import partition_table
-from orchestrator.statistics.partitions import partitions_of
-from orchestrator.statistics.score_table import ranked_table
+from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.summary import Summary
 
 SHOWN = 24
@@ -37,10 +35,9 @@ def partition_spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     fewer than two partitions, or two repeats that all of them have.
     """
     summary = source.summary
-    names = partitions_of(summary)
-    if len(names) < 2:
+    table = over_partitions(summary, summary.study.selection)
+    if table is None:
         return pd.DataFrame(columns=COLUMNS)
-    table = partition_table(summary, [ranked_table(summary, name, summary.study.selection) for name in names])
     several = len({members[0].configuration.backbone for members in table.members}) > 1
     rows = []
     for place, members in enumerate(table.members[:SHOWN]):

@@ -10,6 +10,7 @@ from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import SPLIT_KEY_WITH_MARKS, key, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
+from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.summary import ConfigurationSummary, EdgeNote, Summary
 
 _EDGES = 4
@@ -21,7 +22,9 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     summary = source.summary
     choice = Choice(partition)
     members = best_of_each(choice.members(summary), "strategy", "backbone")
-    parts = [f'<p class="lede">{answer.sentence(summary, members)}</p>']
+    table = over_partitions(summary, summary.study.selection)
+    parts = [f'<p class="lede">{answer.over_partitions_sentence(table)}</p>'] if table is not None else []
+    parts.append(f'<p class="lede">{answer.sentence(summary, members)}</p>')
     parts.append(
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "

@@ -10,7 +10,6 @@ from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_c
 from orchestrator.statistics.confidence_set import ConfidenceSet
 from orchestrator.statistics.epoch_choices import EpochChoices, EpochScores
 from orchestrator.statistics.equivalence import MARGIN, cheapest_equal, cost_of
-from orchestrator.statistics.partition_table import PartitionTable, partition_table
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics
 from orchestrator.store.errors import InputError
@@ -77,15 +76,6 @@ def chosen_partitions(summary: Summary, asked: str | None) -> tuple[str, ...]:
             f"orch best {summary.study.name} --partition {there[0]}" if there else "",
         )
     return tuple(found)
-
-
-def over_partitions(summary: Summary, metric: Metric) -> PartitionTable | None:
-    """The selection of a study with several partitions; None with one, or where no configuration is whole on all."""
-    partitions = partitions_of(summary)
-    if len(partitions) < 2:
-        return None
-    table = partition_table(summary, [ranked_table(summary, name, metric) for name in partitions])
-    return table if table.members else None
 
 
 def select(

@@ -49,8 +49,9 @@ def best(
       orch best neuroblastoma
     """
     from orchestrator.partitions_report import partitions_report
-    from orchestrator.selection import chosen_partitions, over_partitions, select, selecting_metric
+    from orchestrator.selection import chosen_partitions, select, selecting_metric
     from orchestrator.selection_report import nothing_report, selection_report
+    from orchestrator.statistics.partition_table import over_partitions
     from orchestrator.studies import open_study, studies_place
     from orchestrator.summary import summarise
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from orchestrator.names import describe_configuration
-from orchestrator.selection import over_partitions, selecting_metric
+from orchestrator.selection import selecting_metric
+from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.partitions_report import partitions_report
-from orchestrator.selection import chosen_partitions, over_partitions, select, selecting_metric
+from orchestrator.selection import chosen_partitions, select, selecting_metric
 from orchestrator.selection_report import selection_report
+from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
 from orchestrator.summary import ConfigurationSummary, Summary

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.resampled import Components, Resampled, components, corrected_test
-from orchestrator.statistics.score_table import ScoreTable
+from orchestrator.statistics.score_table import ScoreTable, ranked_table
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Summary
 from trainables import metrics
@@ -44,6 +45,15 @@ class PartitionTable:
 
     def components(self, row: int) -> Components | None:
         return components(self.repeats[row])
+
+
+def over_partitions(summary: Summary, metric: Metric) -> PartitionTable | None:
+    """What a study with several partitions selects by; None with one, or where no configuration is whole on all."""
+    partitions = partitions_of(summary)
+    if len(partitions) < 2:
+        return None
+    table = partition_table(summary, [ranked_table(summary, name, metric) for name in partitions])
+    return table if table.members else None
 
 
 def partition_table(summary: Summary, tables: Sequence[ScoreTable]) -> PartitionTable:

@@ -213,6 +213,15 @@ def test_the_study_s_own_partition_comes_first(divided: Source) -> None:
     assert page.count(FIGURES["partition-spread"].title) >= 1
 
 
+def test_the_answer_over_all_partitions_comes_before_that_of_one(divided: Source, grid: Source) -> None:
+    page = render(divided.storage, now=NOW)
+    found = re.search(r'<p class="lede">Over all 3 partitions: .*?loss <strong>(.*?)</strong>', page)
+    assert found is not None
+    own = min(m.selection.mean for m in divided.summary.configurations if m.selection and m.partition == PARTITION)
+    assert float(found[1]) == pytest.approx(own + 0.05, abs=1e-3)
+    assert "partitions: <strong>" not in render(grid.storage, now=NOW)
+
+
 def test_energy_is_what_the_command_says(grid: Source, tmp_path: Path) -> None:
     spent = cost_of(grid.storage, intensity_of(None, None))
     assert spent.kwh > 0
