@@ -147,6 +147,16 @@ function contrast(data) {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
   });
 }
+const rgb = hex => "rgb(" + [1, 3, 5].map(place => parseInt(hex.slice(place, place + 2), 16)).join(", ") + ")";
+const pairs = Object.entries(DARK).filter(([light]) => light[0] === "#").map(pair => pair.map(rgb));
+const EXCHANGED = {dark: new Map(pairs), light: new Map(pairs.map(([light, dark]) => [dark, light]))};
+function recolour(chart) {
+  const exchanged = EXCHANGED[isDark() ? "dark" : "light"];
+  chart.querySelectorAll("[style*=rgb]").forEach(node => {
+    const style = node.getAttribute("style");
+    node.setAttribute("style", style.replace(/rgb\([^)]*\)/g, colour => exchanged.get(colour) || colour));
+  });
+}
 function height({layout}, chart) {
   const rows = Object.keys(layout).some(name => /^yaxis/.test(name) && layout[name].ticktext);
   const column = document.querySelector("main").clientWidth;
@@ -197,6 +207,10 @@ function settle(rest_ms) {
     if (chart) (visible(chart) ? draw(chart) : payload(chart)).then(() => idle(next)); else root.dataset.ready = "yes";
   };
   setTimeout(() => idle(next), rest_ms);
+}
+function themed() {
+  [...near].filter(visible).forEach(chart => chart.querySelector("image") ? draw(chart) : recolour(chart));
+  settle(1000);
 }
 function show() {
   document.querySelectorAll("[data-when]").forEach(node => {
@@ -265,7 +279,7 @@ document.addEventListener("click", async event => {
     root.dataset.theme = isDark() ? "light" : "dark";
     try { localStorage.setItem("orch-theme", root.dataset.theme); }
     catch (error) { /* a page from disk may not keep it */ }
-    redraw();
+    themed();
   } else if (button.dataset.save === "csv") {
     const chart = byId(button.dataset.of);
     const quote = value => value === null ? "" : '"' + String(value).replaceAll('"', '""') + '"';
@@ -311,7 +325,7 @@ addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(f
 document.addEventListener("scroll", ({target}) => target.classList?.contains("scroll") &&
   target.classList.toggle("more", cut(target)), {capture: true, passive: true});
 document.addEventListener("toggle", edges, true);
-wish.addEventListener("change", redraw);
+wish.addEventListener("change", themed);
 let folded = [];
 const print = on => {
   printing = on;

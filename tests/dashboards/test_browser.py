@@ -231,6 +231,27 @@ def test_print_after_a_choice_lacks_no_figure(browser: Any, written: tuple[Path,
     assert opened.faults == []
 
 
+def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900}, color_scheme="light")
+    chart = f"chart-{opened.first('curves')}"
+    opened.page.locator(f"#{chart}").scroll_into_view_if_needed()
+    opened.page.wait_for_timeout(400)
+    lines = f"""() => [...document.querySelectorAll("#{chart} .js-line")].map(line => getComputedStyle(line).stroke)"""
+    light = opened.page.evaluate(lines)
+    dark = opened.page.evaluate(f"() => {{ document.getElementById('theme').click(); return ({lines})(); }}")
+    assert {"rgb(42, 106, 156)", "rgb(189, 79, 20)"} <= set(light)
+    assert {"rgb(112, 180, 227)", "rgb(242, 151, 92)"} <= set(dark)
+    assert not {"rgb(42, 106, 156)", "rgb(189, 79, 20)"} & set(dark)
+    drawn = f"""() => new Promise(done => {{
+      const look = () => document.getElementById("{chart}").layout.paper_bgcolor === "#14171b"
+        ? done(true) : setTimeout(look, 50);
+      look();
+    }})"""
+    assert opened.page.evaluate(drawn)
+    assert opened.page.evaluate(lines) == dark
+    assert opened.faults == []
+
+
 @pytest.mark.parametrize("width", [390, 1280, 2560])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_sideways_scrolling_and_both_colour_schemes(

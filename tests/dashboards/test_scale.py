@@ -60,7 +60,8 @@ CHANGE = """([name, value]) => new Promise(done => {
   const wait = () => {
     const ready = shown().length && shown().every(chart => chart.querySelector(".plot, .cartesianlayer") &&
       chart.dataset.settled === "yes");
-    if (ready || performance.now() - started > 5000) done(performance.now() - started); else setTimeout(wait, 2);
+    if (!ready && performance.now() - started < 5000) setTimeout(wait, 2);
+    else requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
   };
   wait();
 })"""
