@@ -138,8 +138,10 @@ def test_ctrl_c_is_one_sentence_and_130(monkeypatch: pytest.MonkeyPatch, command
 def test_real_signals_end_a_command_without_a_traceback(number: signal.Signals, status: int) -> None:
     """Shells show the end by SIGTERM as 143."""
     code = (
-        "import os, time, orchestrator.studies as studies\n"
+        "import os, signal, time, orchestrator.studies as studies\n"
         "from orchestrator.command_line import main\n"
+        # what a shell runs in the background begins with SIGINT ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow(*_):\n"
         f"    os.kill(os.getpid(), {int(number)})\n"
         "    time.sleep(120)\n"
