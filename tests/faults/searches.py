@@ -154,6 +154,12 @@ def end_those(found: Callable[[], list[psutil.Process]], patience_s: float) -> l
     return names
 
 
+def _note_left(found: Callable[[], list[psutil.Process]], tally: Tally) -> None:
+    """A remark on every process that does not end by itself; it is killed then."""
+    if left := end_those(found, GONE_WITHIN_S):
+        tally.remarks.append(f"left {GONE_WITHIN_S:.0f} s after the driver had ended: {left}")
+
+
 def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -215,12 +221,11 @@ class Searches:
 
         Of the processes of the one that was hurt none may be left in the end: Ray's agents take a minute to give up.
         """
-        place, hurt = running.place, running.family()
+        hurt = running.family()
         if again:
-            self.finish(self.start(place), tally)
-        if left := end_those(lambda: [one for one in hurt if _is_alive(one)], GONE_WITHIN_S):
-            tally.remarks.append(f"left {GONE_WITHIN_S:.0f} s after the driver had ended: {left}")
-        self.judge(place, tally, happened=happened, allowed=allowed)
+            self.finish(self.start(running.place), tally)
+        _note_left(lambda: [one for one in hurt if _is_alive(one)], tally)
+        self.judge(running.place, tally, happened=happened, allowed=allowed)
 
     def finish(self, last: Running, tally: Tally) -> None:
         """The command that goes on must end well; from its start to its first step is the time of recovery."""
@@ -230,7 +235,7 @@ class Searches:
             tally.seconds.append(began - last.started)
         if status != 0:
             tally.remarks.append(f"the search after the fault ended with status {status}: {last.said()}")
-        last.end_all(60.0)
+        _note_left(last.family, tally)
 
     def judge(self, place: Place, tally: Tally, *, happened: bool, allowed: float) -> None:
         """Compare with the unbroken search, count what was trained again, and clear up."""
