@@ -19,7 +19,7 @@ from dashboards.packing import packed_text
 from dashboards.palette import DARK
 from dashboards.sample_images import BUDGET, NOTHING_SHOWN, SAMPLES, Album, Shown
 from dashboards.script import SCRIPT
-from dashboards.section_answer import answer_section
+from dashboards.section_answer import answer_introduction, answer_section
 from dashboards.section_search import has_search_view, partition_block, search_introduction, section_search
 from dashboards.section_test import test_section
 from dashboards.sections import PER_BACKBONE, introductions
@@ -123,6 +123,7 @@ def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: st
     content = dict.fromkeys(SECTIONS, "")
     for name, head in introductions(source).items():
         content[name] += head
+    content["answer"] = answer_introduction(summary)
     content["spread"] = partition_block(source, charts) + content["spread"]
     sections = dict(PER_BACKBONE)
     if has_search_view(source):

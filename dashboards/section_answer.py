@@ -17,14 +17,18 @@ _EDGES = 4
 """Notes on edges shown before the rest is folded."""
 
 
+def answer_introduction(summary: Summary) -> str:
+    """Stands once, before the answers of single partitions: what is selected over all; "" with one partition."""
+    table = over_partitions(summary, summary.study.selection)
+    return f'<p class="lede">{answer.over_partitions_sentence(table)}</p>' if table is not None else ""
+
+
 def answer_section(source: Source, partition: str, charts: Charts) -> str:
     """The section's HTML for one partition."""
     summary = source.summary
     choice = Choice(partition)
     members = best_of_each(choice.members(summary), "strategy", "backbone")
-    table = over_partitions(summary, summary.study.selection)
-    parts = [f'<p class="lede">{answer.over_partitions_sentence(table)}</p>'] if table is not None else []
-    parts.append(f'<p class="lede">{answer.sentence(summary, members)}</p>')
+    parts = [f'<p class="lede">{answer.sentence(summary, members)}</p>']
     parts.append(
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.names import counted
 from orchestrator.progress import duration, size
 
 if TYPE_CHECKING:
@@ -26,15 +27,15 @@ def as_text(e: Estimate) -> str:
                 lines += [f"  {line}" for line in _depth(depth)]
     lines += [
         "",
-        f"This machine: {_counted(e.cpus, 'core')}, {_counted(e.gpus, 'GPU')}; "
-        f"{_counted(e.concurrent_trials, 'trial')} at a time, {size(e.memory_bytes)} of memory for them together",
+        f"This machine: {counted(e.cpus, 'core')}, {counted(e.gpus, 'GPU')}; "
+        f"{counted(e.concurrent_trials, 'trial')} at a time, {size(e.memory_bytes)} of memory for them together",
         f"Disk: {size(e.study_bytes)} for the study, {size(e.cache_bytes)} for the cache",
         f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
         f"{e.images_to_decode} images, {duration(e.features_seconds)} for features, "
         f"{duration(e.training_seconds)} for training",
         f"In all about {duration(e.wall_seconds)}"
         + (f", {e.gpu_hours:.2f} GPU hours" if e.gpu_hours is not None else "")
-        + f" (from {_counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; the others lie "
+        + f" (from {counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; the others lie "
         "between them)",
     ]
     return "\n".join([*lines, *(f"Note: {note}" for note in e.notes)])
@@ -44,9 +45,7 @@ def _depth(d: Depth) -> list[str]:
     name = d.strategy
     name += f" n={d.non_linearities}" if d.non_linearities else ""
     name += f" u={d.unfrozen}" if d.unfrozen else ""
-    counts = (
-        f"{name}: {_counted(d.configurations, 'configuration')}, {d.repeats_owed} of {d.repeats_asked} repeats owed"
-    )
+    counts = f"{name}: {counted(d.configurations, 'configuration')}, {d.repeats_owed} of {d.repeats_asked} repeats owed"
     if not d.repeats_owed:
         return [counts]
     features = f"{d.values_per_view} values for each of {d.views} views"
@@ -63,7 +62,3 @@ def _depth(d: Depth) -> list[str]:
 
 def _per_epoch(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

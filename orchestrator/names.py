@@ -10,3 +10,8 @@ def describe_configuration(configuration: Configuration) -> str:
     c = configuration
     depth = (f" u={c.unfrozen}" if c.unfrozen else "") + (f" n={c.non_linearities}" if c.non_linearities else "")
     return f"{c.backbone.partition(':')[2]}{depth} lr {c.lr:g} batch {c.batch_size}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 repeat`, `2 repeats`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.energy.cost import Cost
+from orchestrator.names import counted
 
 
 def cost_text(name: str, cost: Cost) -> str:
@@ -12,8 +13,8 @@ def cost_text(name: str, cost: Cost) -> str:
     results = sum(bundle.repeats for bundle in cost.bundles)
     attempts = sum(bundle.attempts for bundle in cost.bundles)
     configurations = len({bundle.key.configuration for bundle in cost.bundles})
-    trained = f"{_counted(results, 'repeat')} of {_counted(configurations, 'configuration')}"
-    lines = [f"{name}: {trained}, {_counted(attempts, 'attempt')} at them (ten repeats or fewer each)", ""]
+    trained = f"{counted(results, 'repeat')} of {counted(configurations, 'configuration')}"
+    lines = [f"{name}: {trained}, {counted(attempts, 'attempt')} at them (ten repeats or fewer each)", ""]
     for device in cost.devices:
         unit = "GPU hours" if device.kind == "cuda" else "core hours"
         lines.append(f"{_hours(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
@@ -34,10 +35,10 @@ def cost_text(name: str, cost: Cost) -> str:
     if cost.searches:
         hours = sum(reading.ended - reading.started for reading in cost.searches) / 3600
         hosts = len({reading.host for reading in cost.searches})
-        lines.append(f"Searches ran for {_hours(hours)} h on {_counted(hosts, 'machine')}, features included.")
+        lines.append(f"Searches ran for {_hours(hours)} h on {counted(hosts, 'machine')}, features included.")
     without_end = sum(bundle.without_end for bundle in cost.bundles)
     if without_end:
-        lines.append(f"{_counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
+        lines.append(f"{counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
     if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):
         lines.append("Rated power of a GPU is its own; the machine around it is not in it.")
     lines += ["Decoding images and computing features is in no training time; meters count it where they run.", ""]
@@ -72,7 +73,3 @@ def _energy(kwh: float) -> str:
 
 def _mass(kg: float) -> str:
     return f"{kg:12.4g} kg CO₂e" if kg >= 0.01 or not kg else f"{kg * 1000:12.4g} g CO₂e"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

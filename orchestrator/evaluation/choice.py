@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.names import describe_configuration
+from orchestrator.names import counted, describe_configuration
 from orchestrator.selection import selecting_metric
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store import layout
@@ -54,11 +54,11 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
         return _named(summary, there, configuration)
     metric = selecting_metric(summary, None)
     table = over_partitions(summary, metric) if partition is None else None
-    if table is not None and there[0].partition in table.partitions:
-        here, k = there[0].partition, len(table.partitions)
-        how = f"best mean {metric} over {k} partitions among {_count(len(table.members))}; its repeats on {here}"
+    if table is not None:
+        here, k, among = there[0].partition, len(table.partitions), counted(len(table.members), "configuration")
+        how = f"best mean {metric} over {k} partitions among {among}; its repeats on {here}"
         notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
-        return Choice(table.members[0][table.partitions.index(here)], how, notes)
+        return Choice(table.selected_on(here), how, notes)
     ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection == metric]
     if not ranked:
         raise InputError(
@@ -68,11 +68,9 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     notes = (_not_ranked(len(there) - len(ranked), len(there)),) if len(there) > len(ranked) else ()
     several = len({entry.partition for entry in summary.configurations}) > 1
     where = f" on partition {ranked[0].partition}" if several else ""
-    return Choice(ranked[0], f"best mean {metric} over all repeats among {_count(len(ranked))}{where}", notes)
-
-
-def _count(ranked: int) -> str:
-    return f"{ranked} configurations" if ranked > 1 else "1 configuration"
+    return Choice(
+        ranked[0], f"best mean {metric} over all repeats among {counted(len(ranked), 'configuration')}{where}", notes
+    )
 
 
 def _not_ranked(count: int, every: int) -> str:

@@ -148,15 +148,10 @@ class _Limits:
     def _too_few(self, numbers: Sequence[int]) -> str:
         """Which of these classes have too few groups, in words; "" where none has."""
         few = [k for k in numbers if self.held[k] < LEAST_GROUPS]
-        told = [f"{self.asked.classes[k]}: {_count(int(self.held[k]), 'test group')}" for k in few[:_SHOWN]]
-        if len(few) > _SHOWN:
-            told.append(f"and {_count(len(few) - _SHOWN, 'more class')}")
-        return ", ".join(told)
+        return _listed([f"{self.asked.classes[k]}: {_count(int(self.held[k]), 'test group')}" for k in few])
 
     def _absent(self) -> str:
-        names = [self.asked.classes[k] for k in range(self.units.classes) if not self.held[k]]
-        more = [f"{_count(len(names) - _SHOWN, 'more class')}"] if len(names) > _SHOWN else []
-        return ", ".join([*names[:_SHOWN], *(f"and {told}" for told in more)])
+        return _listed([self.asked.classes[k] for k in range(self.units.classes) if not self.held[k]])
 
     def _undefined(self, name: str) -> str:
         metric, _, number = name.partition("/")
@@ -173,6 +168,12 @@ def _mean_over_models(values: np.ndarray) -> NDArray[np.float64]:
     count = defined.sum(axis=1)
     total = np.where(defined, values, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _listed(classes: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = [f"and {_count(len(classes) - _SHOWN, 'more class')}"] if len(classes) > _SHOWN else []
+    return ", ".join([*classes[:_SHOWN], *more])
 
 
 def _count(number: int, what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.evaluation.nested_record import NestedRecord
 from orchestrator.evaluation.text import level_lines, secondary_lines, table_lines
+from orchestrator.names import counted
 
 
 def nested_text(record: NestedRecord) -> str:
@@ -16,7 +17,7 @@ def nested_text(record: NestedRecord) -> str:
 def _heading(record: NestedRecord) -> list[str]:
     lines = [
         f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each the selection by "
-        f"{record.selection} among {_count(record.candidates, 'configuration')} is repeated without it",
+        f"{record.selection} among {counted(record.candidates, 'configuration')} is repeated without it",
         f"{record.images} images in {record.groups} groups (group: {record.group_meaning}), each tested once",
     ]
     if record.test_looks:
@@ -47,11 +48,7 @@ def _folds(record: NestedRecord) -> list[str]:
         rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores])
     several = len({fold.configuration for fold in record.folds})
     return [
-        f"Outer folds, which selected {_count(several, 'configuration')} in all. Inner scores were used to select, "
+        f"Outer folds, which selected {counted(several, 'configuration')} in all. Inner scores were used to select, "
         "hence optimistic.",
         *table_lines(rows),
     ]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -64,7 +64,7 @@ def _selected(
     metric = selecting_metric(summary, None)
     table = over_partitions(summary, metric) if asked is None else None
     if table is not None:
-        return table.members[0][table.partitions.index(partition)], partitions_report(summary, table).as_text()
+        return table.selected_on(partition), partitions_report(summary, table).as_text()
     selection = select(storage, summary, partition, metric)
     return (selection.winner, selection_report(summary, selection).as_text()) if selection else (None, "")
 

@@ -39,6 +39,10 @@ class PartitionTable:
     def higher_is_better(self) -> bool:
         return not metrics.is_loss(self.metric)
 
+    def selected_on(self, partition: str) -> ConfigurationSummary:
+        """The configuration with the best mean over all partitions, as it was trained on this one."""
+        return self.members[0][self.partitions.index(partition)]
+
     def against(self, reference: int) -> Resampled:
         """Every configuration against the one in this row, by the corrected resampled t-test."""
         return corrected_test(self.means, reference, self.higher_is_better, self.ratio)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
+from tiny_study import TinyStudy, another, assert_same_result
 
 from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, current_lease
@@ -26,17 +26,6 @@ REPEATS = (0, 1, 3)
 STACKED: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.3}
 UNFROZEN: dict[str, Any] = {"unfrozen": 1, "lr": 0.02}
 both = pytest.mark.parametrize("settings", [STACKED, UNFROZEN], ids=["stacked", "unfrozen"])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    """A study of its own on the same images, with the features already there."""
-    return another(images, tmp_path)
 
 
 def steps(run: BundleRun, count: int) -> bool:

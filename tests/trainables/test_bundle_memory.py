@@ -6,12 +6,11 @@ import gc
 import json
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_study import TinyStudy, another, make_tiny_study
+from tiny_study import TinyStudy
 
 from orchestrator.store.leases import current_lease
 from trainables.failures import Kind
@@ -19,17 +18,6 @@ from trainables.group import Group
 from trainables.learners import HeadLearner
 
 REPEATS = (0, 1, 3)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    """A study of its own on the same images, with the features already there."""
-    return another(images, tmp_path)
 
 
 def test_out_of_memory_goes_on_with_one_repeat_at_a_time(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
+from tiny_study import TinyStudy, another, assert_same_result
 
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
@@ -23,16 +23,6 @@ from trainables.workbench import Workbench
 
 REPEATS = (0, 1, 2)
 RATES = (0.02, 0.05, 0.3)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("stacks"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    return another(images, tmp_path)
 
 
 def grid(study: TinyStudy, rates: Sequence[float] = RATES, **settings: Any) -> list[Configuration]:

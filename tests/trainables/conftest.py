@@ -1,0 +1,19 @@
+"""A tiny study for tests of how it is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_study import TinyStudy, another, make_tiny_study
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    return make_tiny_study(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
+    """A study of its own on the same images, with the features already there."""
+    return another(images, tmp_path)
