@@ -133,6 +133,10 @@ class Repeated:
     stored: StoredInputs
     rows: int
 
+    @property
+    def is_on_device(self) -> bool:
+        return self.stored.is_on_device
+
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return self.stored.gather(rows % self.rows)
 

@@ -150,7 +150,7 @@ def _timed(
     content = group.to_bytes({})
     written = watch.seconds
     later = steps[1:-1] or steps[1:] or steps
-    return GroupRate(statistics.fmean(later), score / scored, written, len(content))
+    return GroupRate(statistics.median(later), score / scored, written, len(content))
 
 
 def _one(group: Group, device: torch.device) -> float:
@@ -176,14 +176,15 @@ def _samples(training: int, scored: dict[str, int], classes: int, balance: str) 
 
 
 class _Frontier:
-    """Frontier tensors of a few rows that stand for all, in their stored form."""
+    """Frontier tensors of a few rows that stand for all, in their stored form, on the device."""
+
+    is_on_device = True
 
     def __init__(self, tensors: Sequence[torch.Tensor], device: torch.device) -> None:
-        self.tensors = list(tensors)
-        self.device = device
+        self.tensors = [tensor.to(device) for tensor in tensors]
 
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(tensor[rows.cpu() % len(tensor)].to(self.device).to(torch.float32) for tensor in self.tensors)
+        return tuple(tensor.index_select(0, rows % len(tensor)).to(torch.float32) for tensor in self.tensors)
 
 
 def between(at: float, known: Mapping[int, float]) -> float:

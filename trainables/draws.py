@@ -43,15 +43,17 @@ def mask_keys(seed: int, repeats: Sequence[int], epoch: int, layer: int) -> torc
     return torch.from_numpy(np.frombuffer(b"".join(keys), dtype="<i4").reshape(len(keys), 2).astype(np.int32))
 
 
-def dropout_masks(keys: torch.Tensor, first: int, batch: int, width: int, dropout: float) -> torch.Tensor:
+def dropout_masks(
+    keys: torch.Tensor, first: int | torch.Tensor, batch: int, width: int, dropout: float
+) -> torch.Tensor:
     """Masks float32 [repeats, batch, width]: 0 with probability `dropout`, else 1 / (1 − dropout).
 
-    keys: int32 [repeats, 2] on the device of the result. first: position of the batch's first sample within the epoch.
-    An entry depends on its repeat's keys, the sample's position and the unit alone, not on the batch it came in. The
-    hash is the 32-bit finaliser `lowbias32` of Chris Wellons (2018), the second key word mixed in half-way, so that no
-    two repeats walk the same sequence at an offset; int32 products wrap around.
+    keys: int32 [repeats, 2] on the device of the result. first: position of the batch's first sample within the epoch;
+    a number, or int32 there too. An entry depends on its repeat's keys, the sample's position and the unit
+    alone, not on the batch it came in. The hash is the 32-bit finaliser `lowbias32` of Chris Wellons (2018), the second
+    key word mixed in half-way, so that no two repeats walk the same sequence at an offset; int32 products wrap around.
     """
-    start = (first * width + 2**31) % 2**32 - 2**31
+    start = torch.as_tensor(first, dtype=torch.int32, device=keys.device) * width
     counter = torch.arange(batch * width, dtype=torch.int32, device=keys.device) + start
     bits = (counter * -1640531535).unsqueeze(0) + keys[:, :1]
     bits.bitwise_xor_((bits >> 16).bitwise_and_(0xFFFF)).mul_(0x7FEB352D).bitwise_xor_(keys[:, 1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from trainables.samples import Samples
 FEATURES_VERSION = 2
 CPU_BATCH, CUDA_BATCH = 16, 256
 CPU_CHUNK, CUDA_CHUNK = 64, 2048
+DEVICE_SHARE = 0.1
+"""Of a GPU's free memory, that the frontier features of one trial may take."""
 MEMORY_SHARE = 0.5
 DISK_SHARE = 0.8
 
@@ -119,7 +122,7 @@ class Pooled(nn.Module):
 
 
 class StoredInputs:
-    """Frontier tensors read from the memory-mapped store, one gather per batch."""
+    """Frontier tensors read from the memory-mapped store, one gather per batch; a GPU holds all that fit on it."""
 
     def __init__(self, store: ChunkedArrays, precision: str, device: torch.device) -> None:
         self.store = store
@@ -128,8 +131,23 @@ class StoredInputs:
         self.precision = precision
         self.device = device
 
+    @cached_property
+    def _held(self) -> list[torch.Tensor]:
+        """All rows as they are stored, on the GPU."""
+        size = sum(int(array.nbytes) for array in self.arrays)
+        if self.device.type != "cuda" or size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            return []
+        private = self.store.open(private=True)
+        return [torch.from_numpy(private[spec.name]).to(self.device) for spec in self.store.specs]
+
+    @property
+    def is_on_device(self) -> bool:
+        return bool(self._held)
+
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Frontier tensors float32 [n, …] of rows int64 [n], on the device."""
+        if self._held:
+            return tuple(_as_float(held.index_select(0, rows), self.precision) for held in self._held)
         index = rows.cpu().numpy()
         return tuple(_from_stored(array[index], self.precision, self.device) for array in self.arrays)
 
@@ -159,5 +177,8 @@ class _OnTheWay:
 
 
 def _from_stored(array: np.ndarray, precision: str, device: torch.device) -> torch.Tensor:
-    tensor = torch.from_numpy(array).to(device)
-    return tensor.view(torch.bfloat16).to(torch.float32) if precision == "bf16" else tensor
+    return _as_float(torch.from_numpy(array).to(device), precision)
+
+
+def _as_float(stored: torch.Tensor, precision: str) -> torch.Tensor:
+    return stored.view(torch.bfloat16).to(torch.float32) if precision == "bf16" else stored

@@ -132,12 +132,11 @@ class Group:
 
     def _select(self, valid_logits: np.ndarray) -> None:
         """Keep the logits of the epoch selected so far; a tie keeps the earlier epoch."""
-        for lane in range(len(self.lanes)):
-            row = History(self.splits, self._loss[-1][None, :, lane], self._confusion[-1][None, :, lane])
-            value = selection_scores(self.selection, row, self.valid_alone)[0]
-            if value > self.best[lane] or self.epoch == 0:
-                self.best[lane], self.best_epoch[lane] = value, self.epoch
-                self.logits[lane] = valid_logits[lane]
+        lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._confusion[-1].swapaxes(0, 1))
+        values = selection_scores(self.selection, lanes, self.valid_alone)  # lanes in the place of epochs
+        better = (values > self.best) | (self.epoch == 0)
+        self.best[better], self.best_epoch[better] = values[better], self.epoch
+        self.logits[better] = valid_logits[better]
 
     def history(self, lane: int) -> History:
         """A lane's history so far; of a diverged lane up to the epoch before it diverged (epoch 0 at least)."""

@@ -15,6 +15,7 @@ from orchestrator.store.schema import Configuration
 from trainables.draws import dropout_masks, mask_keys
 from trainables.heads import Heads, layer_sizes, loss_gradient
 from trainables.optimisers import Optimiser, Parameter, Rule
+from trainables.replay import Replay
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ def lanes_of(configurations: Sequence[Configuration], repeats: Sequence[int]) ->
 
 class Inputs(Protocol):
     """The frozen part's output for every sample row."""
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether all rows lie on the learner's device, so that `gather` asks nothing of the host."""
+        ...
 
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Frontier tensors float32 [n, …] of rows int64 [n], on the learner's device."""
@@ -86,7 +92,10 @@ class _Base:
         sizes = layer_sizes(width, first.non_linearities, first.outputs)
         count = len(configurations)
         self.heads = Heads.initial(self.seed, repeats, count, sizes, first.negative_slope, first.dropout, self.device)
-        self._keys: tuple[int, list[torch.Tensor]] = (-1, [])
+        keys = torch.zeros(len(repeats), 2, dtype=torch.int32, device=self.device)
+        self._keys = [keys.clone() for _ in self.heads.hidden_widths]
+        self._keys_of = -1
+        self._replay = Replay(self._update, self.device)
         self.optimiser = Optimiser(
             Rule.of(first),
             [*self.heads.parameters, *(Parameter(tensor) for tensor in live)],
@@ -94,6 +103,22 @@ class _Base:
             [c.momentum for c in configurations],
             [c.weight_decay for c in configurations],
         )
+
+    def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
+        if self._keys_of != epoch:
+            for layer, keys in enumerate(self._keys):
+                keys.copy_(mask_keys(self.seed, self.repeats, epoch, layer))
+            self._keys_of = epoch
+        position = torch.full((), first, dtype=torch.int32, device=self.device)
+        self._replay(rows, position, *self._fetched(rows))
+
+    def _fetched(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Whatever a step reads that must be fetched through the host."""
+        return ()
+
+    def _update(self, rows: torch.Tensor, first: torch.Tensor, *fetched: torch.Tensor) -> None:
+        """One step on the device alone; first: int32, the position of the batch within the epoch."""
+        raise NotImplementedError
 
     def weights_of(self, lane: int) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
@@ -106,7 +131,7 @@ class _Base:
         optimiser = self.optimiser
         arrays = {f"parameter.{i}": tensor.cpu().numpy().copy() for i, tensor in enumerate(optimiser.tensors)}
         arrays |= {f"buffer.{i}": tensor.cpu().numpy().copy() for i, tensor in enumerate(optimiser.buffers)}
-        arrays["steps"] = np.array([optimiser.steps], dtype=np.int64)
+        arrays["steps"] = np.array([int(optimiser.steps)], dtype=np.int64)
         return arrays
 
     @torch.no_grad()
@@ -115,16 +140,12 @@ class _Base:
             tensor.copy_(_shaped(state[f"parameter.{i}"], tensor))
         for i, tensor in enumerate(self.optimiser.buffers):
             tensor.copy_(_shaped(state[f"buffer.{i}"], tensor))
-        self.optimiser.steps = int(state["steps"][0])
+        self.optimiser.steps.fill_(int(state["steps"][0]))
 
-    def _masks(self, epoch: int, first: int, batch: int) -> list[torch.Tensor]:
-        widths = self.heads.hidden_widths
-        if self._keys[0] != epoch:
-            keys = [mask_keys(self.seed, self.repeats, epoch, layer).to(self.device) for layer in range(len(widths))]
-            self._keys = (epoch, keys)
-        dropout = self.heads.dropout
+    def _masks(self, first: torch.Tensor, batch: int) -> list[torch.Tensor]:
+        widths, dropout = self.heads.hidden_widths, self.heads.dropout
         return [
-            dropout_masks(key, first, batch, width, dropout) for key, width in zip(self._keys[1], widths, strict=True)
+            dropout_masks(keys, first, batch, width, dropout) for keys, width in zip(self._keys, widths, strict=True)
         ]
 
 
@@ -140,11 +161,11 @@ class HeadLearner(_Base):
         super().__init__(lanes, labels, weights, features.shape[1])
         self.features = features
 
-    def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
+    def _update(self, rows: torch.Tensor, first: torch.Tensor, *fetched: torch.Tensor) -> None:
         repeats, batch = rows.shape
         rows = rows.reshape(-1)
         features = self.features.index_select(0, rows).view(repeats, batch, -1)
-        logits = self.heads.forward(features, self._masks(epoch, first, batch))
+        logits = self.heads.forward(features, self._masks(first, batch))
         targets = self.labels.index_select(0, rows).view(repeats, batch)
         self.optimiser.step(self.heads.backward(loss_gradient(logits, targets, self.weights)))
 
@@ -173,11 +194,14 @@ class DeepLearner(_Base):
         self.live = {name: value for name, value in self.suffix.named_parameters() if value.requires_grad}
         super().__init__([lane], labels, weights, width, [parameter.data for parameter in self.live.values()])
 
-    def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
+    def _fetched(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return () if self.inputs.is_on_device else self.inputs.gather(rows[0])
+
+    def _update(self, rows: torch.Tensor, first: torch.Tensor, *fetched: torch.Tensor) -> None:
         batch = rows.shape[1]
-        frontier = self.inputs.gather(rows[0])
+        frontier = fetched or self.inputs.gather(rows[0])
         features = self.suffix(frontier)
-        logits = self.heads.forward(features.detach().unsqueeze(0), self._masks(epoch, first, batch))
+        logits = self.heads.forward(features.detach().unsqueeze(0), self._masks(first, batch))
         *gradients, to_features = self.heads.backward(
             loss_gradient(logits, self.labels[rows], self.weights), to_features=True
         )

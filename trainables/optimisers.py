@@ -75,7 +75,8 @@ class Optimiser:
         self.rule = rule
         self.tensors = [parameter.tensor for parameter in parameters]
         self.buffers = [torch.zeros_like(t) for t in self.tensors for _ in range(rule.buffers_per_parameter)]
-        self.steps = 0
+        self.steps = torch.zeros((), dtype=torch.float64, device=self.tensors[0].device)
+        """Updates of Adam so far; on a GPU it stays there, for a recorded step counts on."""
         self._lr = [parameter.rate(lr) for parameter in parameters]
         self._momentum = [parameter.rate(momentum) for parameter in parameters]
         self._decay = [parameter.rate(weight_decay) for parameter in parameters] if any(weight_decay) else None
@@ -83,7 +84,6 @@ class Optimiser:
     @torch.no_grad()
     def step(self, gradients: Sequence[torch.Tensor | Outer]) -> None:
         """One update; gradients are in the order of the parameters and may be overwritten."""
-        self.steps += 1
         if self.rule.name == "sgd":
             self._sgd(gradients)
         else:
@@ -105,8 +105,10 @@ class Optimiser:
 
     def _adam(self, gradients: Sequence[torch.Tensor]) -> None:
         beta1, beta2 = self.rule.beta1, self.rule.beta2
-        correction1 = 1.0 - beta1**self.steps
-        correction2 = (1.0 - beta2**self.steps) ** 0.5
+        self.steps.add_(1)
+        steps = self.steps if self.steps.is_cuda else self.steps.item()
+        correction1 = 1.0 - beta1**steps
+        correction2 = (1.0 - beta2**steps) ** 0.5
         for i, (tensor, gradient) in enumerate(zip(self.tensors, gradients, strict=True)):
             if self._decay is not None and self.rule.name == "adam":
                 gradient = gradient.add(tensor * self._decay[i])
@@ -116,7 +118,7 @@ class Optimiser:
             mean.lerp_(gradient, 1.0 - beta1)
             square.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
             denominator = square.sqrt().div_(correction2).add_(ADAM_EPSILON)
-            _add_scaled(tensor, mean.div(denominator), self._lr[i], -1.0 / correction1)
+            _add_scaled(tensor, mean.div(denominator).div_(correction1), self._lr[i], -1.0)
 
 
 def _add_scaled(target: torch.Tensor, values: torch.Tensor, rate: Rate, sign: float) -> None:

@@ -98,6 +98,11 @@ class ViewReader:
         self.mean = torch.tensor(list(mean), device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(list(std), device=device).view(1, 3, 1, 1)
 
+    @property
+    def is_on_device(self) -> bool:
+        """The stored squares never are."""
+        return False
+
     def batch(self, rows: np.ndarray) -> torch.Tensor:
         """Images float32 [n, 3, image_size, image_size] of rows int64 [n], channels last in memory."""
         chosen = self.views[rows]
