@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -83,21 +84,23 @@ def train(stack: Stack) -> Timing:
     first, everything = stack.lanes[0].configuration, _samples()
     samples = everything if stack.steps is None else _limited(everything, stack.steps, first.batch_size)
     material = opened(stack)
-    begun = time.monotonic()
+    begun = _now(device)
     recipe = decide(first, stack.width, material.layer, material.values, device)
-    group = Group(list(stack.lanes), _learner(stack, material), samples, stack.epochs, recipe.scoring_batch, device)
-    setup = time.monotonic() - begun
+    # On a GPU steps are recorded in the first two epochs; where an epoch stands for many, that is no part of it
+    ahead = 2 if device.type == "cuda" and stack.steps is not None else 0
+    epochs = stack.epochs + ahead
+    group = Group(list(stack.lanes), _learner(stack, material), samples, epochs, recipe.scoring_batch, device)
     group.advance(0.0)
-    score = group.seconds
-    group.advance(math.inf)
-    training = max(0.0, group.seconds - (stack.epochs + 1) * score) / stack.epochs
+    seconds = [_epoch(group, device) for _ in range(epochs)]
+    trained, scored = (statistics.fmean(each) for each in zip(*seconds[ahead:], strict=True))
+    setup = max(0.0, _now(device) - begun - stack.epochs * trained - (stack.epochs + 1) * scored)
     histories = [group.history(lane) for lane in range(len(stack.lanes))]
     if any(history.epochs < stack.epochs for history in histories):
         raise RuntimeError(f"{first.backbone}: lanes diverged; the time says nothing")
     steps = steps_per_epoch(first.batch_size) / -(-len(samples.training) // first.batch_size)
-    score *= _scored(everything) / _scored(samples)
+    score = scored * _scored(everything) / _scored(samples)
     losses = np.stack([history.loss for history in histories])
-    return Timing(stack, setup, score, training * steps, losses)
+    return Timing(stack, setup, score, trained * steps, losses)
 
 
 def compare_alone(grid: Grid, lanes: Sequence[Lane], cache: Path, device: str, steps: int | None) -> float:
@@ -169,6 +172,7 @@ def _material(
     shapes: tuple[tuple[int, ...], ...] = ((width,),)
     if unfrozen:
         network = open_backbone(backbone, "none", 0, image_size).module
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         cut = latest_cut(network, image_size, unfrozen)
         layer, shapes, suffix = cut.layer, cut.shapes, cut.build().suffix.to(device)
     store = made_features(cache, _samples().labels[:: _samples().rows // rows][:rows], shapes, precision, device.type)
@@ -200,6 +204,22 @@ def _limited(samples: Samples, steps: int, batch_size: int) -> Samples:
         for name, kept in samples.scoring.items()
     }
     return replace(samples, training=draw.permutation(samples.training)[:rows], scoring=scoring)
+
+
+def _epoch(group: Group, device: torch.device) -> tuple[float, float]:
+    """Seconds of the steps of one epoch, and of its scoring."""
+    before, begun = group.epoch, _now(device)
+    while group.epoch == before:
+        group.advance(0.0)
+    trained = _now(device)
+    group.advance(0.0)
+    return trained - begun, _now(device) - trained
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic()
 
 
 def _scored(samples: Samples) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import networkx
 import torch
 from torch import fx, nn
+from torch.nn import functional
 
 from orchestrator.store.record import short_hash
 from trainables.tracing import IMAGES, Trace, UntraceableError, trace
@@ -285,10 +286,32 @@ def _suffix(cut: Cut) -> nn.Module:
             copied[node] = graph.call_method("size", (first, 0))
         elif node is traced.device:
             copied[node] = graph.call_function(getattr, (first, "device"))
+        elif _sees_all_at_once(cut.network, node):
+            weight, bias = (graph.get_attr(f"{node.target}.{name}") for name in ("weight", "bias"))
+            copied[node] = graph.call_function(product_of_window, (copied[node.all_input_nodes[0]], weight, bias))
         else:
             copied[node] = graph.node_copy(node, lambda argument: copied[argument])
     graph.output(copied[traced.output])
     return _module(cut, graph)
+
+
+def product_of_window(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A convolution whose window is all of its input, as the product that it is: [N, C, h, w] → [N, out, 1, 1].
+
+    Libraries of convolutions take several times as long for its gradients (the first layer of VGG's head).
+    """
+    if not weight.is_contiguous():  # channels last
+        values, weight = values.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
+    return functional.linear(values.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+
+
+def _sees_all_at_once(network: nn.Module, node: fx.Node) -> bool:
+    """Whether a node is a convolution whose window is all of its input, nothing added around it."""
+    layer = network.get_submodule(str(node.target)) if node.op == "call_module" else None
+    if type(layer) is not nn.Conv2d or layer.bias is None or len(node.all_input_nodes) != 1:
+        return False
+    given = tuple(node.all_input_nodes[0].meta["value"].shape[2:])
+    return layer.kernel_size == given != (1, 1) and layer.padding == (0, 0) and layer.groups == 1
 
 
 def _ancestors(nodes: Iterable[fx.Node], stop: tuple[fx.Node | None, ...]) -> list[fx.Node]:

@@ -24,7 +24,7 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, Request, StudyRecord, parse_toml
-from orchestrator.store.storage import LocalStorage
+from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
 from trainables.arrays import ChunkedArrays
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
@@ -112,7 +112,8 @@ def damaged_and_finished(world: World, count: int, seed: int) -> Tally:
         killed = dataclasses.replace(job, fault=KillInWrite(kind, "folder flushed", 3 if kind == "checkpoint" else 2))
         status = world.processes.start(killed).wait()
         pattern = "bundles/*/*/*/attempt-*/*.checkpoint" if kind == "checkpoint" else "bundles/*/*/*/final/*"
-        newest = max(job.study.folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+        whole = [path for path in job.study.folder.glob(pattern) if not path.name.startswith(TEMPORARY_PREFIX)]
+        newest = max(whole, key=lambda path: path.stat().st_mtime_ns)
         content = bytearray(newest.read_bytes())
         if draws.random() < 0.5:
             content[draws.randrange(len(content))] ^= 1 << draws.randrange(8)
