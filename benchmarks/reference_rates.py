@@ -24,7 +24,7 @@ from trainables.recipe import decide
 from trainables.samples import Samples
 
 LEAST_SCORED = 8
-PARTIAL_ROWS = 1024
+PARTIAL_ROWS = 256
 """Rows that frontier features are made for where only a part of an epoch is trained."""
 
 
@@ -171,14 +171,19 @@ def _material(
     layer, suffix = "features", None
     shapes: tuple[tuple[int, ...], ...] = ((width,),)
     if unfrozen:
-        network = open_backbone(backbone, "none", 0, image_size).module
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = _network(backbone, image_size)
         cut = latest_cut(network, image_size, unfrozen)
         layer, shapes, suffix = cut.layer, cut.shapes, cut.build().suffix.to(device)
     store = made_features(cache, _samples().labels[:: _samples().rows // rows][:rows], shapes, precision, device.type)
     inputs = StoredInputs(store, precision, device)
     values = sum(math.prod(shape) for shape in shapes)
     return Material(labels, layer, values, None if unfrozen else inputs.everything(), Repeated(inputs, rows), suffix)
+
+
+@lru_cache(maxsize=1)
+def _network(backbone: str, image_size: int) -> nn.Module:
+    network = open_backbone(backbone, "none", 0, image_size).module
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _learner(stack: Stack, material: Material) -> Learner:

@@ -17,10 +17,11 @@ from trainables.backbone import facts_of, open_backbone
 from trainables.features import CPU_BATCH, CUDA_BATCH
 
 HEAD_STEPS, DEEP_STEPS = 50, 2
-CPU_DEPTHS = (1, 4, 7, 10)
-"""Numbers of unfrozen layers that are measured on a CPU; those between are interpolated."""
-CPU_BATCHES = (8, 16)
-"""Batch sizes of unfrozen networks that are measured on a CPU; a step's time grows in proportion from there."""
+EVERY = tuple(range(100))
+DEPTHS = {"cpu": (EVERY, (1, 4, 7, 10)), "cuda": ((0, 1, 3, 6), (1, 4, 7, 10))}
+"""Numbers of added and of unfrozen layers that are measured; those between are interpolated."""
+BATCHES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"cpu": ((), (8, 16)), "cuda": ((16, 128), (8, 64))}
+"""Batch sizes of heads (none: all) and of unfrozen networks that are measured; a step's time is a straight line."""
 
 
 def feature_seconds(backbone: str, device: str, precision: str, quick: bool) -> float:
@@ -104,10 +105,10 @@ def _samples_of(every: list[Grid], cache: Path, device: str, precision: Precisio
     found: dict[Key, Stack] = {}
     for grid in every:
         u = grid.depth[1]
-        sparse = quick or device == "cpu"
-        if u and sparse and u not in CPU_DEPTHS[: 1 if quick else None]:
+        depths = DEPTHS[device][u > 0]
+        if max(grid.depth) not in (depths[:2] if quick else depths):
             continue
-        for size in CPU_BATCHES if u and sparse else grid.batch_sizes:
+        for size in BATCHES[device][u > 0] or grid.batch_sizes:
             lanes = stacks(grid, size, torch.device(device))[0]
             steps = DEEP_STEPS if u else 2 if quick else HEAD_STEPS
             stack = Stack(tuple(lanes), grid.width, 1, steps, 1, cache, device, precision)
@@ -145,16 +146,19 @@ def _stack_seconds(grid: Grid, size: int, timings: dict[Key, Timing], device: st
     key = _key(grid, size)
     if key in timings:
         return count * timings[key].whole(grid.epochs)
-    measured = sorted({k[1] for k in timings if k[0] == grid.backbone})
-    of_depth = [_of_batch(grid, depth, size, timings) for depth in measured]
-    return count * float(np.interp(grid.depth[1], measured, of_depth))
+    own = {k[1:]: timing for k, timing in timings.items() if (k[0], k[2]) == (key[0], key[2])}
+    measured = sorted({depth for depth, _, _ in own})
+    of_depth = [_of_batch(grid, size, {k[2]: own[k] for k in own if k[0] == depth}) for depth in measured]
+    return count * float(np.interp(max(grid.depth), measured, of_depth))
 
 
-def _of_batch(grid: Grid, depth: int, size: int, timings: dict[Key, Timing]) -> float:
-    """Seconds of one repeat: a step's time is a + b · batch size, through the two that were measured."""
-    small, large = (timings[grid.backbone, depth, grid.width, batch] for batch in CPU_BATCHES)
-    steps = [-(-len(made_samples().training) // batch) for batch in (*CPU_BATCHES, size)]
-    per_step = np.array([small.epoch / steps[0], large.epoch / steps[1]])
-    slope = (per_step[1] - per_step[0]) / (CPU_BATCHES[1] - CPU_BATCHES[0])
-    step = max(float(per_step[0] + slope * (size - CPU_BATCHES[0])), 0.0)
-    return small.setup + (grid.epochs + 1) * large.score + grid.epochs * step * steps[2]
+def _of_batch(grid: Grid, size: int, timings: dict[int, Timing]) -> float:
+    """Seconds of one stack: a step's time is a + b · batch size, through the two that were measured."""
+    if size in timings:
+        return timings[size].whole(grid.epochs)
+    low, high = min(timings), max(timings)
+    steps = {batch: -(-len(made_samples().training) // batch) for batch in (low, high, size)}
+    per_step = {batch: timings[batch].epoch / steps[batch] for batch in (low, high)}
+    slope = (per_step[high] - per_step[low]) / (high - low)
+    step = max(per_step[low] + slope * (size - low), 0.0)
+    return timings[low].setup + (grid.epochs + 1) * timings[high].score + grid.epochs * step * steps[size]
