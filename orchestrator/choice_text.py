@@ -38,7 +38,7 @@ def plus_minus(statistic: Statistic | None) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    return f"[{low:+.3f}, {high:+.3f}]" if math.isfinite(low) and math.isfinite(high) else "no interval"
+    return f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(low) and math.isfinite(high) else "no interval"
 
 
 def p_text(p: float) -> str:

@@ -103,7 +103,7 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
     for pair in pairs:
         name = f"{pair.first.label} against {pair.second.label}"
         p = "–" if pair.p is None else p_text(pair.p)
-        rows.append((name, f"{pair.mean:+.3f} {interval(pair.low, pair.high)}", p))
+        rows.append((name, f"{pair.mean:+z.3f} {interval(pair.low, pair.high)}", p))
     if len(comparison.partitions) == 1:
         rows = [(*row[:2], "") for row in rows]
     return columns(rows, (False, True, True))

@@ -42,7 +42,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         member = table.members[row][0]
         away, p = "–", "–"
         if row:
-            away = f"{against.mean[row]:+.3f} {interval(against.low[row], against.high[row])}"
+            away = f"{against.mean[row]:+z.3f} {interval(against.low[row], against.high[row])}"
             p = p_text(against.p[row])
         name = describe_configuration(member.configuration)
         rows.append((name, member.id, f"{table.means[row].mean():.3f}", away, p))

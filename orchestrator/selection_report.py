@@ -128,7 +128,7 @@ def _set(selection: Selection, every: bool) -> list[str]:
         member = table.members[row]
         away = "–"
         if row != found.best:
-            away = f"{found.difference[row]:+.3f} {interval(found.low[row], found.high[row])}"
+            away = f"{found.difference[row]:+z.3f} {interval(found.low[row], found.high[row])}"
         inside = "in" if row in found.members else "out"
         name = describe_configuration(member.configuration)
         rows.append((inside, name, member.id, f"{found.mean[row]:.3f}", away, p_text(found.p[row])))

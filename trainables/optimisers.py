@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -106,7 +106,7 @@ class Optimiser:
     def _adam(self, gradients: Sequence[torch.Tensor]) -> None:
         beta1, beta2 = self.rule.beta1, self.rule.beta2
         self.steps.add_(1)
-        steps = self.steps if self.steps.is_cuda else self.steps.item()
+        steps: Any = self.steps if self.steps.is_cuda else self.steps.item()
         correction1 = 1.0 - beta1**steps
         correction2 = (1.0 - beta2**steps) ** 0.5
         for i, (tensor, gradient) in enumerate(zip(self.tensors, gradients, strict=True)):
@@ -118,11 +118,13 @@ class Optimiser:
             mean.lerp_(gradient, 1.0 - beta1)
             square.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
             denominator = square.sqrt().div_(correction2).add_(ADAM_EPSILON)
-            _add_scaled(tensor, mean.div(denominator).div_(correction1), self._lr[i], -1.0)
+            _add_scaled(tensor, mean.div(denominator), self._lr[i], -1.0 / correction1)
 
 
-def _add_scaled(target: torch.Tensor, values: torch.Tensor, rate: Rate, sign: float) -> None:
-    """target ← target + sign · rate · values, in place."""
+def _add_scaled(target: torch.Tensor, values: torch.Tensor, rate: Rate, sign: float | torch.Tensor) -> None:
+    """target ← target + sign · rate · values, in place; sign may be a number that lies on the GPU."""
+    if isinstance(sign, torch.Tensor):
+        values, sign = values.mul(sign), 1.0
     if isinstance(rate, torch.Tensor):
         target.addcmul_(values, rate, value=sign)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.commands.evaluate import Lines, say
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 
 
@@ -59,11 +61,7 @@ def leak(
     found = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
 
-    def progress(done: int, total: int) -> None:
-        if total and (done % 5 == 0 or done == total):
-            click.echo(f"leak: {done}/{total} trainings", err=True)
-
-    told = leak_experiment(found, options, lambda text: click.echo(text, err=True), progress)
+    told = leak_experiment(found, options, say, partial(Lines(), "trainings"))
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))
     if as_json:

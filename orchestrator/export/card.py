@@ -99,10 +99,10 @@ def _output(facts: CardFacts) -> str:
 
 def _which(facts: CardFacts) -> str:
     origin, n = facts.model.origin, facts.chosen.member.n
-    return (
-        f"repeat {origin['repeat']} of {n}, at epoch {origin['epoch']}; taken by its number, not by its score, so that "
-        "the mean over repeats is what to expect of it"
-    )
+    how = "taken by its number, not by its score, so that the mean over repeats is what to expect of it"
+    if facts.chosen.repeat_was_named:
+        how = "named by whoever exported it, perhaps for its score; expect the mean over repeats of it, not its own"
+    return f"repeat {origin['repeat']} of {n}, at epoch {origin['epoch']}; {how}"
 
 
 def _use(facts: CardFacts) -> list[str]:

@@ -22,6 +22,7 @@ class Chosen:
     selection: str
     was_selected: bool
     """Whether the configuration is the one with the best mean, not one that was named."""
+    repeat_was_named: bool = False
 
 
 def choose(
@@ -54,7 +55,7 @@ def choose(
             f"orch resume {name}   or name one that has a result: orch export {name} --output DIR --configuration ID",
         )
     was_selected = winner is not None and member.id == winner.id
-    return Chosen(member, _repeat(summary, member, repeat), said, was_selected)
+    return Chosen(member, _repeat(summary, member, repeat), said, was_selected, repeat is not None)
 
 
 def _selected(

@@ -29,8 +29,10 @@ STALE_AFTER_S = 60.0
 """A heartbeat seen unchanged for this long on the observer's own monotonic clock is stale."""
 
 RENEW_EVERY_S = 5.0
-TELL_EVERY_S = 2.0
-"""At most so often where there are new epochs to tell of."""
+TELL_EVERY_S = 0.9
+"""At most so often where there are new epochs to tell of; less often where a write takes long."""
+WRITING_SHARE = 0.05
+"""Of a worker's time, that telling may take."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Lease:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     beat: int = 0
     _renewed_at: float = 0.0
+    _writing_s: float = 0.0
     _done: dict[int, int] = field(default_factory=dict)
     _of: int = 0
 
@@ -116,7 +119,9 @@ class Lease:
 
         done maps repeat numbers to epochs trained so far, `of` is the number of epochs asked.
         """
-        due = RENEW_EVERY_S if dict(done) == self._done else TELL_EVERY_S
+        due = RENEW_EVERY_S
+        if dict(done) != self._done:
+            due = min(due, max(TELL_EVERY_S, self._writing_s / WRITING_SHARE))
         if not force and time.monotonic() - self._renewed_at < due:
             return True
         self._renewed_at = time.monotonic()
@@ -126,6 +131,7 @@ class Lease:
             return False
         self.beat += 1
         self.storage.replace(self.key.lease(self.number), self._content(done, of, released=False))
+        self._writing_s = time.monotonic() - self._renewed_at
         return True
 
     def beat_on(self) -> bool:

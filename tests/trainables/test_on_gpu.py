@@ -18,7 +18,7 @@ from trainables.recipe import decide
 from trainables.replay import Replay
 from trainables.workbench import Workbench
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
 EPOCHS = 3
 ADAM = {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}

@@ -109,6 +109,23 @@ def test_renewing_is_cheap_until_it_is_due(storage: LocalStorage, monkeypatch: p
     assert view.beat[1] == 1
 
 
+def test_a_slow_storage_is_told_less_often(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lease, replace = Clock(monkeypatch), taken(storage), LocalStorage.replace
+
+    def slow(self: LocalStorage, path: str, content: bytes) -> None:
+        clock.now += 0.15
+        replace(self, path, content)
+
+    monkeypatch.setattr(LocalStorage, "replace", slow)
+    beats = []
+    for epoch in range(1, 13):
+        clock.now += 1.0
+        assert lease.renew({0: epoch}, 20)
+        beats.append(lease.beat)
+    assert beats[0] == beats[2] == 1, "0.15 s are a twentieth of 3 s"
+    assert beats[-1] == 4
+
+
 def test_a_silent_owner_is_stale_by_the_observers_clock_alone(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
