@@ -275,6 +275,9 @@ class _Monitor:
         self._rewritten = time.monotonic()
         self._told = False
         self._finished: set[Work] = set()
+        asked = [epochs for every in search.epochs.values() for epochs in every]
+        self._repeats_before = len(asked) - sum(len(work.repeats) for work in search.work)
+        self._epochs_before = sum(asked) - sum(len(work.repeats) * work.epochs for work in search.work)
 
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
@@ -310,10 +313,10 @@ class _Monitor:
                 rows.append(Row(describe_configuration(configuration), done, len(work.repeats), epoch))
         return Snapshot(
             act=self.search.study.name,
-            epochs_done=epochs_done,
-            epochs_asked=sum(len(work.repeats) * work.epochs for work in self.search.work),
-            repeats_done=repeats_done,
-            repeats_asked=sum(len(work.repeats) for work in self.search.work),
+            epochs_done=self._epochs_before + epochs_done,
+            epochs_asked=self._epochs_before + sum(len(work.repeats) * work.epochs for work in self.search.work),
+            repeats_done=self._repeats_before + repeats_done,
+            repeats_asked=self._repeats_before + sum(len(work.repeats) for work in self.search.work),
             epochs_per_second=rate,
             failed=failed,
             preparing=preparing,
