@@ -14,10 +14,11 @@ from orchestrator.store.schema import Configuration, Request, RequestItem, parse
 from orchestrator.studies import Study, now, revision, versions
 from search_spaces.backbones import settled_name
 from search_spaces.overrides import Overrides
-from search_spaces.points import Point, points
+from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Space
-from trainables.backbone import facts_of, open_backbone, resolve_name, weights_identity, weights_origin
+from trainables.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
+from trainables.known_backbones import KnownBackbones
 from trainables.places import weights_choice
 
 Triple = tuple[float, float, float]
@@ -49,11 +50,11 @@ class Asked:
         )
 
 
-def check_asked(space: Space, backbones: tuple[str, ...], overrides: Overrides) -> None:
+def check_asked(space: Space, backbones: tuple[str, ...], overrides: Overrides, known: KnownBackbones) -> None:
     """What can be said without the data: unknown backbones, values that no search could use. Raises InputError."""
     for backbone in backbones:
         points(space, backbone, overrides, small=False)
-        resolve_name(settled_name(space, backbone))
+        known.architecture(settled_name(space, backbone))
 
 
 def resolve_asked(
@@ -61,6 +62,7 @@ def resolve_asked(
     space: Space,
     backbones: tuple[str, ...],
     overrides: Overrides,
+    known: KnownBackbones,
     *,
     small: bool,
     weights: str | None,
@@ -81,9 +83,10 @@ def resolve_asked(
     for backbone in backbones:
         settled = settled_name(space, backbone)
         here = points(space, backbone, overrides, small=small)
-        facts, used, note = _facts(study, settled, here, weights, seed, mean, std)
+        network = known.architecture(settled)
+        facts, used, note = _facts(study, network, weights, seed, mean, std)
         notes += [note] if note else []
-        origins[facts.name] = weights_origin(facts.name, weights_choice(used), seed)
+        origins[facts.name] = weights_origin(network, weights_choice(used), seed)
         if used != "none":
             places[facts.weights] = weights_place(used)
         outputs = 1 if record.task == "binary" else len(record.classes)
@@ -107,8 +110,7 @@ def resolve_asked(
 
 def _facts(
     study: Study,
-    name: str,
-    here: tuple[Point, ...],
+    network: Architecture,
     weights: str | None,
     seed: int,
     mean: Triple | None,
@@ -116,17 +118,17 @@ def _facts(
 ) -> tuple[BackboneFacts, str, str]:
     """Facts of a backbone, where its weights come from, and a note for the user. A file that the study does not know
     yet is opened once, so that another network's weights are refused before anything is made of them."""
-    resolved = resolve_name(name)
+    resolved = network.facts.name
     fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
     if weights is None and study.record.synthetic and _was_fresh(study, resolved):
-        return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+        return facts_of(network, "none", seed, None, mean, std), "none", fresh
     choice = weights_choice(weights or "hub")
     try:
-        facts = facts_of(resolved, choice, seed, None, mean, std)
+        facts = facts_of(network, choice, seed, None, mean, std)
     except InputError:
         if weights is not None or not study.record.synthetic:
             raise
-        return facts_of(resolved, "none", seed, None, mean, std), "none", fresh
+        return facts_of(network, "none", seed, None, mean, std), "none", fresh
     if isinstance(choice, Path) and not _is_known(study, facts):
         open_backbone(resolved, choice, seed, None, mean, std)
     return facts, weights or "hub", fresh if weights == "none" else ""

@@ -25,7 +25,7 @@ from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import current_lease
 from orchestrator.store.place import Place, Where
-from orchestrator.store.storage import sweep_temporaries
+from orchestrator.store.storage import LocalStorage, sweep_temporaries
 from orchestrator.studies import Study, check_writable, write_configurations, write_request, write_study
 from orchestrator.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
@@ -33,6 +33,7 @@ from trainables.cache_use import CacheUse
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.failures import has_failed
+from trainables.known_backbones import KnownBackbones
 from trainables.places import Places
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
@@ -98,7 +99,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     backbones = options.backbones
     if options.every_backbone:
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
-    check_asked(space, backbones, options.overrides)
+    known = KnownBackbones(LocalStorage(options.cache))
+    check_asked(space, backbones, options.overrides, known)
     prepared = prepare(
         options.study,
         space,
@@ -116,6 +118,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         space,
         backbones,
         options.overrides,
+        known,
         small=study.record.synthetic and not options.full,
         weights=options.weights,
         seed=study.record.seed if options.seed is None else options.seed,

@@ -8,10 +8,9 @@ pooled maps before it are the features.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,6 +19,7 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from search_spaces.resolve import BackboneFacts
+from trainables.backbone_names import resolve_name, timm_config
 from trainables.tracing import UntraceableError, images_on_meta, on_meta, trace
 from trainables.weight_layers import layers_by_calls, layers_of_trace
 from trainables.weights import (
@@ -51,6 +51,19 @@ class Backbone:
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """What the libraries say of a backbone, without any weights; `trainables.known_backbones` keeps it."""
+
+    facts: BackboneFacts
+    """As if it were initialised from seed 0."""
+    repository: str = ""
+    """Where its pretrained weights lie: a repository of Hugging Face with a file's name ("": whichever it has), …"""
+    filename: str = ""
+    address: str = ""
+    """… or an address; neither where there are none."""
+
+
+@dataclass(frozen=True)
 class _Defaults:
     """What a library says about a named network."""
 
@@ -58,34 +71,6 @@ class _Defaults:
     interpolation: Literal["bilinear", "bicubic", "lanczos"]
     mean: Triple
     std: Triple
-
-
-def resolve_name(name: str) -> str:
-    """The full name of a backbone: `timm:resnet18.a1_in1k`, `torchvision:squeezenet1_1`.
-
-    A bare name goes to timm where timm has it, else to torchvision; a timm name without a tag gets the library's
-    default one, where there is any. Nothing is downloaded. Raises InputError with the nearest names for an unknown one.
-    """
-    library, _, bare = name.rpartition(":")
-    if library in ("", "timm"):
-        found = _timm_name(bare)
-        if found:
-            return f"timm:{found}"
-    if library in ("", "torchvision") and bare in _torchvision_names():
-        return f"torchvision:{bare}"
-    if library not in ("", "timm", "torchvision"):
-        raise InputError(
-            f"backbone {name[:80]!r}: expected timm:NAME or torchvision:NAME, found {library[:40]!r} before the colon",
-            f"Try {bare[:80]!r}, or a file of weights with --weights FILE",
-        )
-    known = [] if library == "torchvision" else _timm_names()
-    known += [] if library == "timm" else _torchvision_names()
-    near = difflib.get_close_matches(bare, sorted(set(known)), n=4, cutoff=0.5)
-    where = library or "timm and torchvision"
-    raise InputError(
-        f"backbone {name[:80]!r}: expected the name of an image classifier, {where} has none such",
-        f"Nearest names: {', '.join(near)}" if near else "timm.list_models() lists the names",
-    )
 
 
 def open_backbone(
@@ -105,40 +90,43 @@ def open_backbone(
     foreign weights, a size that the network cannot take.
     """
     resolved = resolve_name(name)
-    file = _weights_file(resolved, weights)
+    file = _weights_file(resolved, weights, _source(resolved))
     network = _built(resolved, image_size, seed, "cpu")
     if file is not None:
         load_into(network, read_tensors(file.path), resolved, file.origin)
-    facts = _facts(network, resolved, file, seed, image_size, mean, std)
+    facts = _with_weights(_facts(network, resolved, image_size), file, seed, mean, std)
     network.eval().requires_grad_(False)
     return Backbone(network, facts, _origin(file, seed))
 
 
+def architecture_of(name: str, image_size: int | None = None) -> Architecture:
+    """What is known of a backbone without memory for its weights: it is built on the meta device."""
+    resolved = resolve_name(name)
+    facts = _facts(_built(resolved, image_size, 0, "meta"), resolved, image_size)
+    return Architecture(facts, *_source(resolved))
+
+
 def facts_of(
-    name: str,
+    name: str | Architecture,
     weights: WeightsChoice,
     seed: int,
     image_size: int | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
 ) -> BackboneFacts:
-    """What `open_backbone` would say of a backbone, without memory for its weights: it is built on the meta device.
-
-    A file of weights is only hashed; that it fits is seen when the backbone is opened.
-    """
-    resolved = resolve_name(name)
-    file = _weights_file(resolved, weights)
-    return _facts(_built(resolved, image_size, seed, "meta"), resolved, file, seed, image_size, mean, std)
+    """What `open_backbone` would say of a backbone; a file of weights is only hashed; that it fits is seen there."""
+    known = name if isinstance(name, Architecture) else architecture_of(name, image_size)
+    return _with_weights(known.facts, _file_for(known, weights), seed, mean, std)
 
 
-def weights_origin(resolved: str, weights: WeightsChoice, seed: int) -> str:
+def weights_origin(known: Architecture, weights: WeightsChoice, seed: int) -> str:
     """Where the weights come from, for the record: repository, file and revision; address; file name; or the seed."""
-    return _origin(_weights_file(resolved, weights), seed)
+    return _origin(_file_for(known, weights), seed)
 
 
 def weights_identity(resolved: str, weights: WeightsChoice) -> str:
     """`sha256:…` of the file that `weights` means for this backbone; InputError when there is none."""
-    file = _weights_file(resolved, weights)
+    file = _weights_file(resolved, weights, _source(resolved) if weights == "hub" else ("", "", ""))
     return file.identity if file else ""
 
 
@@ -151,15 +139,8 @@ def skeleton(name: str, image_size: int | None = None) -> nn.Module:
     return _built(resolve_name(name), image_size, 0, "meta")
 
 
-def _facts(
-    network: nn.Module,
-    resolved: str,
-    file: WeightsFile | None,
-    seed: int,
-    image_size: int | None,
-    mean: Triple | None,
-    std: Triple | None,
-) -> BackboneFacts:
+def _facts(network: nn.Module, resolved: str, image_size: int | None) -> BackboneFacts:
+    """As if it were initialised from seed 0."""
     defaults = _defaults(resolved)
     size = image_size or defaults.image_size
     width = _feature_width(network, resolved, size)
@@ -167,17 +148,28 @@ def _facts(
         layers = layers_of_trace(network, trace(network, size))
     except UntraceableError:
         layers = layers_by_calls(network, size)
-    own_mean, own_std = standardisation_in(file.path) if file else (None, None)
     return BackboneFacts(
         name=resolved,
-        weights=file.identity if file else f"init:{seed}",
+        weights="init:0",
         image_size=size,
         interpolation=defaults.interpolation,
-        mean=_triple("mean", mean or own_mean or defaults.mean),
-        std=_triple("std", std or own_std or defaults.std),
+        mean=defaults.mean,
+        std=defaults.std,
         feature_width=width,
         weight_layers=len(layers.names),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def _with_weights(
+    facts: BackboneFacts, file: WeightsFile | None, seed: int, mean: Triple | None, std: Triple | None
+) -> BackboneFacts:
+    own_mean, own_std = standardisation_in(file.path) if file else (None, None)
+    return replace(
+        facts,
+        weights=file.identity if file else f"init:{seed}",
+        mean=_triple("mean", mean or own_mean or facts.mean),
+        std=_triple("std", std or own_std or facts.std),
     )
 
 
@@ -200,24 +192,34 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
     return int(features.shape[1])
 
 
-def _weights_file(resolved: str, weights: WeightsChoice) -> WeightsFile | None:
-    if weights == "none":
-        return None
-    if isinstance(weights, Path):
-        return file_of(weights)
+def _source(resolved: str) -> tuple[str, str, str]:
+    """Repository, file name and address of the pretrained weights; see `Architecture`."""
     library, bare = resolved.split(":")
     if library == "torchvision":
         import torchvision
 
-        known = list(torchvision.models.get_model_weights(bare))
-        if not known:
-            raise no_weights(resolved)
-        return from_address(resolved, torchvision.models.get_model_weights(bare).DEFAULT.url)
-    config = _timm_config(bare)
+        known = torchvision.models.get_model_weights(bare)
+        return "", "", known.DEFAULT.url if list(known) else ""
+    config = timm_config(bare)
     if config.hf_hub_id:
-        return from_hub(resolved, config.hf_hub_id, config.hf_hub_filename)
-    if isinstance(config.url, str) and config.url and not config.custom_load:
-        return from_address(resolved, config.url)
+        return config.hf_hub_id, config.hf_hub_filename or "", ""
+    return "", "", config.url if isinstance(config.url, str) and not config.custom_load else ""
+
+
+def _file_for(known: Architecture, weights: WeightsChoice) -> WeightsFile | None:
+    return _weights_file(known.facts.name, weights, (known.repository, known.filename, known.address))
+
+
+def _weights_file(resolved: str, weights: WeightsChoice, source: tuple[str, str, str]) -> WeightsFile | None:
+    if weights == "none":
+        return None
+    if isinstance(weights, Path):
+        return file_of(weights)
+    repository, filename, address = source
+    if repository:
+        return from_hub(resolved, repository, filename or None)
+    if address:
+        return from_address(resolved, address)
     raise no_weights(resolved)
 
 
@@ -242,7 +244,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def _timm_network(bare: str, image_size: int | None) -> nn.Module:
     import timm
 
-    config = _timm_config(bare)
+    config = timm_config(bare)
     sized = image_size is not None and config.fixed_input_size and image_size != config.input_size[-1]
     options: dict[str, Any] = {"img_size": image_size} if sized else {}
     return timm.create_model(bare, num_classes=0, **options)
@@ -273,7 +275,7 @@ def _remove_classifier(network: nn.Module) -> None:
 def _defaults(resolved: str) -> _Defaults:
     library, bare = resolved.split(":")
     if library == "timm":
-        config = _timm_config(bare)
+        config = timm_config(bare)
         return _Defaults(
             int(config.input_size[-1]), _interpolation(config.interpolation), tuple(config.mean), tuple(config.std)
         )
@@ -296,40 +298,3 @@ def _triple(what: str, values: tuple[float, ...]) -> Triple:
         expected = "three positive numbers" if what == "std" else "three numbers"
         raise InputError(f"{what} of the weights: expected {expected}, found {list(values)}", f"Give --{what} R,G,B")
     return float(values[0]), float(values[1]), float(values[2])
-
-
-def _timm_config(bare: str) -> Any:
-    import timm
-
-    return timm.get_pretrained_cfg(bare)
-
-
-def _timm_names() -> list[str]:
-    import timm
-
-    return timm.list_models()
-
-
-def _timm_name(bare: str) -> str | None:
-    """`architecture.tag` as timm has it, the default tag where none is given; none for an unknown name."""
-    import timm
-
-    architecture, _, tag = bare.partition(".")
-    if not timm.is_model(architecture):
-        return None
-    tags = timm.list_pretrained(f"{architecture}.*")
-    if not tag:
-        default = _timm_config(architecture).tag
-        return f"{architecture}.{default}" if default and f"{architecture}.{default}" in tags else architecture
-    if bare in tags:
-        return bare
-    raise InputError(
-        f"backbone {bare[:80]!r}: expected a tag of weights that timm has for {architecture}, found {tag[:60]!r}",
-        f"It has: {', '.join(name.partition('.')[2] for name in tags) or 'none'}",
-    )
-
-
-def _torchvision_names() -> list[str]:
-    import torchvision
-
-    return cast(list[str], torchvision.models.list_models(module=torchvision.models))

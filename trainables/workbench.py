@@ -5,11 +5,8 @@ The flow here is the product's: samples → stored squares → network divided a
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +16,18 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import ENGINE, Configuration, parse_json, parse_toml
+from orchestrator.store.schema import ENGINE, Configuration, parse_toml
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.arrays import ChunkedArrays
-from trainables.backbone import facts_of, open_backbone, skeleton
+from trainables.backbone import open_backbone, skeleton
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
 from trainables.frontier import FEATURES, Cut, Division, places_to_cut, together
+from trainables.known_backbones import KnownBackbones
 from trainables.learners import Inputs
 from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.places import Places
@@ -83,7 +81,7 @@ class Workbench:
         self._manifest: pd.DataFrame | None = None
         self._partitions: dict[str, Partition] = {}
         self._configurations: dict[str, Configuration] = {}
-        self._facts: dict[tuple[str, int], BackboneFacts] = {}
+        self._known = KnownBackbones(LocalStorage(places.cache))
         self._samples: dict[str, Samples] = {}
         self._networks: dict[str, nn.Module] = {}
         self._cuts: dict[str, list[Cut]] = {}
@@ -203,15 +201,7 @@ class Workbench:
 
     def facts(self, configuration: Configuration) -> BackboneFacts:
         """The backbone's size, without its weights."""
-        key = configuration.backbone, configuration.image_size
-        if key not in self._facts:
-            self._facts[key] = _read_facts(LocalStorage(self.places.cache), *key) or facts_of(key[0], "none", 0, key[1])
-        return self._facts[key]
-
-    def keep_facts(self, configuration: Configuration) -> None:
-        """Store them for workers that only train heads, which need not even import the libraries of networks then."""
-        path = _facts_path(configuration.backbone, configuration.image_size)
-        LocalStorage(self.places.cache).create(path, json.dumps(asdict(self.facts(configuration))).encode())
+        return self._known.architecture(configuration.backbone, configuration.image_size).facts
 
     def close(self) -> None:
         """Let go of networks and arrays, before another study or device."""
@@ -359,15 +349,3 @@ def _calibration_rows(samples: Samples) -> np.ndarray:
     """View 0 of training images, spread evenly over the manifest: its order goes by file, hence often by class."""
     rows = samples.scoring["train"]
     return rows[np.linspace(0, len(rows) - 1, min(CALIBRATION_IMAGES, len(rows))).round().astype(np.int64)]
-
-
-def _facts_path(backbone: str, image_size: int) -> str:
-    libraries = [version(name) for name in ("torch", "torchvision", "timm")]
-    return f"facts/{short_hash([backbone, image_size, *libraries])}.json"
-
-
-def _read_facts(cache: Storage, backbone: str, image_size: int) -> BackboneFacts | None:
-    path = _facts_path(backbone, image_size)
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError, TypeError):
-        return BackboneFacts(**parse_json(cache.read(path), path))
-    return None

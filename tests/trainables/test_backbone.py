@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from orchestrator.store.errors import InputError
-from trainables.backbone import facts_of, open_backbone, resolve_name
+from trainables.backbone import facts_of, open_backbone
+from trainables.backbone_names import resolve_name
 from trainables.weights import calibrate
 
 WEIGHTS = Path(__file__).resolve().parents[2] / ".." / "shared" / "weights"

@@ -1,0 +1,95 @@
+"""What is kept of a backbone is what the libraries say of it, and spares their import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import LocalStorage
+from trainables import known_backbones
+from trainables.backbone import Architecture, architecture_of, facts_of
+from trainables.known_backbones import KnownBackbones
+
+NAME = "test_resnet"
+FULL = "timm:test_resnet.r160_in1k"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]:
+    """What was asked of the libraries."""
+    asked: list[tuple[str, int | None]] = []
+
+    def ask(name: str, image_size: int | None = None) -> Architecture:
+        asked.append((name, image_size))
+        return architecture_of(name, image_size)
+
+    monkeypatch.setattr(known_backbones, "architecture_of", ask)
+    return asked
+
+
+def test_it_is_what_the_libraries_say(cache: LocalStorage, counted: list[tuple[str, int | None]]) -> None:
+    fresh = architecture_of(NAME)
+    for _ in range(2):
+        known = KnownBackbones(cache)
+        assert known.architecture(NAME) == fresh
+        assert known.architecture(FULL, fresh.facts.image_size) == fresh, "as workers ask"
+    assert counted == [(NAME, None)]
+    assert fresh.repository, "its weights have a place"
+    given = facts_of(known.architecture(NAME), "none", 7, mean=(0.1, 0.2, 0.3))
+    assert given == facts_of(NAME, "none", 7, mean=(0.1, 0.2, 0.3))
+    assert (given.weights, given.mean, given.std) == ("init:7", (0.1, 0.2, 0.3), fresh.facts.std)
+
+
+def test_sizes_are_kept_apart(cache: LocalStorage) -> None:
+    known = KnownBackbones(cache)
+    assert known.architecture(NAME, 64).facts.image_size == 64
+    assert KnownBackbones(cache).architecture(NAME).facts.image_size == 160
+
+
+@pytest.mark.parametrize("harm", [b"", b"{}", b'{"facts": {"mean": [0, 0, 0], "std": [1, 1, 1]}}', b"\xff"])
+def test_a_damaged_file_is_asked_again(
+    cache: LocalStorage, counted: list[tuple[str, int | None]], harm: bytes, tmp_path: Path
+) -> None:
+    before = KnownBackbones(cache).architecture(NAME)
+    for file in (tmp_path / "facts").iterdir():
+        file.write_bytes(harm)
+    for _ in range(2):
+        assert KnownBackbones(cache).architecture(NAME) == before
+    assert len(counted) == 2, "and kept again"
+
+
+def test_other_versions_are_asked_anew(
+    cache: LocalStorage, counted: list[tuple[str, int | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KnownBackbones(cache).architecture(NAME)
+    monkeypatch.setattr(known_backbones, "version", lambda library: "9.9")
+    KnownBackbones(cache).architecture(NAME)
+    assert len(counted) == 2
+
+
+def test_an_unknown_name_is_refused_every_time(cache: LocalStorage) -> None:
+    for _ in range(2):
+        with pytest.raises(InputError, match="expected the name of an image classifier"):
+            KnownBackbones(cache).architecture("resnet18x")
+
+
+def test_what_is_known_needs_no_library_of_networks(cache: LocalStorage, tmp_path: Path) -> None:
+    KnownBackbones(cache).architecture(NAME)
+    code = (
+        "import sys; from pathlib import Path; from orchestrator.store.storage import LocalStorage; "
+        "from trainables.known_backbones import KnownBackbones; "
+        f"print(KnownBackbones(LocalStorage(Path({str(tmp_path)!r}))).architecture({NAME!r}).facts.feature_width); "
+        "assert not {'timm', 'torchvision'} & set(sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) == architecture_of(NAME).facts.feature_width
