@@ -289,7 +289,8 @@ def launch(
     stage.add((w.key.partition, bench.configuration(w.key.configuration)) for w in work)
     stage.reserve()
     for configuration in {(c := bench.configuration(w.key.configuration)).backbone: c for w in work}.values():
-        bench.facts(configuration)  # kept for the workers
+        bench.facts(configuration)
+    bench.keep_facts()
     flag = stop_flag()
 
     def make(stack: Stack, over: tuple[int, ...], layer: str) -> dict[str, Any]:

@@ -136,6 +136,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
             display.say(f"New study {study.name} in {study.place}.")
         write_configurations(study, asked.configurations)
         write_request(study, request)
+        known.keep()
         set_damaged_aside(study, display)
     before, _ = read_requests(study.storage)
     union = epochs_asked([*before, request])

@@ -27,13 +27,27 @@ class KnownBackbones:
     def __init__(self, cache: Storage) -> None:
         self._cache = cache
         self._known: dict[tuple[str, int | None], Architecture] = {}
+        self._new: set[tuple[str, int | None]] = set()
 
     def architecture(self, name: str, image_size: int | None = None) -> Architecture:
-        """image_size: side of the input in pixels, the library's own by default. Raises InputError."""
+        """image_size: side of the input in pixels, the library's own by default. Nothing is written. InputError."""
         asked = name, image_size
         if asked not in self._known:
-            self._known[asked] = self._read(*asked) or self._kept(architecture_of(name, image_size), asked)
+            kept = self._read(*asked)
+            self._known[asked] = kept or architecture_of(name, image_size)
+            if kept is None:
+                self._new.add(asked)
         return self._known[asked]
+
+    def keep(self) -> None:
+        """Store what was not yet kept: under the name that was asked for, and by full name and size, as workers ask."""
+        for asked in self._new:
+            found = self._known[asked]
+            content = json.dumps(asdict(found)).encode()
+            with contextlib.suppress(StorageError):  # a cache that takes nothing costs time alone
+                for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
+                    self._cache.replace(path, content)
+        self._new.clear()
 
     def _read(self, name: str, image_size: int | None) -> Architecture | None:
         path = _path(name, image_size)
@@ -43,14 +57,6 @@ class KnownBackbones:
             facts |= {key: tuple(facts[key]) for key in ("mean", "std")}
             return Architecture(BackboneFacts(**facts), **content)
         return None
-
-    def _kept(self, found: Architecture, asked: tuple[str, int | None]) -> Architecture:
-        """Under the name that was asked for, and as workers ask: by its full name and its size."""
-        content = json.dumps(asdict(found)).encode()
-        with contextlib.suppress(StorageError):  # a cache that takes nothing costs time alone
-            for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
-                self._cache.replace(path, content)
-        return found
 
 
 def _path(name: str, image_size: int | None) -> str:

@@ -203,6 +203,10 @@ class Workbench:
         """The backbone's size, without its weights."""
         return self._known.architecture(configuration.backbone, configuration.image_size).facts
 
+    def keep_facts(self) -> None:
+        """Store those asked for, so that workers that only train heads need not import the libraries of networks."""
+        self._known.keep()
+
     def close(self) -> None:
         """Let go of networks and arrays, before another study or device."""
         for kept in (self._materials, self._divisions, self._prefixes, self._cuts, self._networks, self._samples):

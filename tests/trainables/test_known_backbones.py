@@ -36,11 +36,24 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]:
     return asked
 
 
+def kept(cache: LocalStorage) -> Architecture:
+    known = KnownBackbones(cache)
+    found = known.architecture(NAME)
+    known.keep()
+    return found
+
+
+def test_asking_writes_nothing(cache: LocalStorage, tmp_path: Path) -> None:
+    KnownBackbones(cache).architecture(NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_is_what_the_libraries_say(cache: LocalStorage, counted: list[tuple[str, int | None]]) -> None:
     fresh = architecture_of(NAME)
     for _ in range(2):
         known = KnownBackbones(cache)
         assert known.architecture(NAME) == fresh
+        known.keep()
         assert known.architecture(FULL, fresh.facts.image_size) == fresh, "as workers ask"
     assert counted == [(NAME, None)]
     assert fresh.repository, "its weights have a place"
@@ -52,6 +65,7 @@ def test_it_is_what_the_libraries_say(cache: LocalStorage, counted: list[tuple[s
 def test_sizes_are_kept_apart(cache: LocalStorage) -> None:
     known = KnownBackbones(cache)
     assert known.architecture(NAME, 64).facts.image_size == 64
+    known.keep()
     assert KnownBackbones(cache).architecture(NAME).facts.image_size == 160
 
 
@@ -59,18 +73,18 @@ def test_sizes_are_kept_apart(cache: LocalStorage) -> None:
 def test_a_damaged_file_is_asked_again(
     cache: LocalStorage, counted: list[tuple[str, int | None]], harm: bytes, tmp_path: Path
 ) -> None:
-    before = KnownBackbones(cache).architecture(NAME)
+    before = kept(cache)
     for file in (tmp_path / "facts").iterdir():
         file.write_bytes(harm)
     for _ in range(2):
-        assert KnownBackbones(cache).architecture(NAME) == before
+        assert kept(cache) == before
     assert len(counted) == 2, "and kept again"
 
 
 def test_other_versions_are_asked_anew(
     cache: LocalStorage, counted: list[tuple[str, int | None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    KnownBackbones(cache).architecture(NAME)
+    kept(cache)
     monkeypatch.setattr(known_backbones, "version", lambda library: "9.9")
     KnownBackbones(cache).architecture(NAME)
     assert len(counted) == 2
@@ -83,7 +97,7 @@ def test_an_unknown_name_is_refused_every_time(cache: LocalStorage) -> None:
 
 
 def test_what_is_known_needs_no_library_of_networks(cache: LocalStorage, tmp_path: Path) -> None:
-    KnownBackbones(cache).architecture(NAME)
+    kept(cache)
     code = (
         "import sys; from pathlib import Path; from orchestrator.store.storage import LocalStorage; "
         "from trainables.known_backbones import KnownBackbones; "
