@@ -22,7 +22,6 @@ class Replay:
 
     def __init__(self, step: Step, device: torch.device) -> None:
         self.step = step
-        self.device = device
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[torch.Tensor]]] = {}
         self._seen: set[Hashable] = set()
         self._refused = device.type != "cuda"
