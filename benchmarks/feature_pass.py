@@ -32,13 +32,13 @@ COLUMNS = (
     *("bare network (views/s)", "pass ÷ bare", "making views, share of pass", "decoding, share of both"),
 )
 BACKBONES = ("mobilenetv2_035", "squeezenet1_1", "resnet18", "inception_v3")
-CPU_IMAGES, CUDA_IMAGES, QUICK_IMAGES = 300, 10**9, 48
+CPU_IMAGES, QUICK_IMAGES = 300, 48
 
 
 def main() -> None:
     given = parsed()
     torch.set_num_threads(given.threads)
-    default = QUICK_IMAGES if given.quick else CUDA_IMAGES if given.device == "cuda" else CPU_IMAGES
+    default = QUICK_IMAGES if given.quick else None if given.device == "cuda" else CPU_IMAGES
     device = torch.device(given.device)
     with tempfile.TemporaryDirectory(prefix="orch-features-") as name:
         pictures = images.choose(given, Path(name), given.images or default)

@@ -18,6 +18,8 @@ from trainables.data.table import list_table
 
 REAL = SHARED / "data" / "ana_iif_tiles"
 SYNTHETIC_SIDE = 225
+SYNTHETIC_IMAGES = 620
+"""As many as the real set has."""
 WEIGHTS = {
     "mobilenetv2_035": ("timm:mobilenetv2_035", "mobilenetv2_035.pth", (0.5, 0.5, 0.5)),
     "squeezenet1_1": ("torchvision:squeezenet1_1", "squeezenet1_1.pth", None),
@@ -50,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synthetic", action="store_true", help="made-up images in the place of real ones")
 
 
-def choose(arguments: argparse.Namespace, folder: Path, limit: int) -> Images:
+def choose(arguments: argparse.Namespace, folder: Path, limit: int | None) -> Images:
     """The images asked for, at most `limit` of them, taken in turn from all groups; tables are written below `folder`.
 
     Raises InputError where --data has no labels.csv; the default place may be missing, then images are made.
@@ -60,15 +62,16 @@ def choose(arguments: argparse.Namespace, folder: Path, limit: int) -> Images:
         return _part(arguments.data.name, source, folder / "labels.csv", limit)
     if not arguments.synthetic and arguments.data != REAL:
         raise InputError(f"{arguments.data}: expected labels.csv in it, found none", "Or give --synthetic.")
-    progress(f"making {limit} synthetic images")
-    groups = max(3, min(12, limit // 8))
+    count = SYNTHETIC_IMAGES if limit is None else limit
+    progress(f"making {count} synthetic images")
+    groups = max(3, min(12, count // 8))
     root = make_synthetic(
         folder / "synthetic",
         groups=(groups, groups),
-        patches=(limit // 2, limit - limit // 2),
+        patches=(count // 2, count - count // 2),
         image_size=SYNTHETIC_SIDE,
     )
-    return Images("synthetic", root / "labels.csv", root, limit)
+    return Images("synthetic", root / "labels.csv", root, count)
 
 
 def backbone(name: str) -> Backbone:
@@ -78,7 +81,7 @@ def backbone(name: str) -> Backbone:
     return Backbone(full, str(path), mean) if file and path.is_file() else Backbone(full, "none")
 
 
-def _part(name: str, source: Path, target: Path, limit: int) -> Images:
+def _part(name: str, source: Path, target: Path, limit: int | None) -> Images:
     listing = list_table(source, DatasetOptions())
     groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for entry in listing.entries:

@@ -47,7 +47,7 @@ FULL = {
     1: Grid((1e-3, 3e-3, 1e-2), (16, 64), 10, 50),
 }
 QUICK = Grid((1e-3, 1e-2), (16, 32), 2, 3)
-QUICK_IMAGES, ALL_IMAGES = 96, 10**9
+QUICK_IMAGES = 96
 PARITY = (3, 2)
 """Configurations and repeats of each that are trained again by hand with the product's draws."""
 
@@ -58,7 +58,7 @@ def main() -> None:
     table = Table("A search of heads: Ray Tune's tutorial, by hand, orch", COLUMNS)
     with tempfile.TemporaryDirectory(prefix="orch-versus-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        pictures = images.choose(given, folder, given.images or (QUICK_IMAGES if given.quick else ALL_IMAGES))
+        pictures = images.choose(given, folder, given.images or (QUICK_IMAGES if given.quick else None))
         backbone = with_file(images.backbone(given.backbone), folder)
         for number in given.heads:
             progress(f"heads with n = {number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -19,6 +20,7 @@ from trainables.workbench import Material
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import images  # noqa: E402
 from by_hand import Search  # noqa: E402
 from counted import count  # noqa: E402
 from race import extrapolated, sampled  # noqa: E402
@@ -32,6 +34,15 @@ EPOCHS = 3
 def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     torch.set_num_threads(1)
     return make_tiny_study(tmp_path_factory.mktemp("versus"), ("few", "many", "some"))
+
+
+def test_images_without_a_limit_are_as_many_as_the_real_set_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "SYNTHETIC_IMAGES", 12)
+    made = images.choose(argparse.Namespace(data=images.REAL, synthetic=True), tmp_path, None)
+    assert made.count == 12
+    assert len(made.table.read_text().splitlines()) == 13
 
 
 def task(**changes: Any) -> Task:
