@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from dashboards.markup import plot_text, text
-from dashboards.packing import encode
+from dashboards.packing import encode, packed_text
 from dashboards.palette import Spec
+
+_COMPRESSORS = 2
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,15 @@ def _column(values: pd.Series) -> Any:
 
 
 class Charts:
-    """Collects the charts of one page; ids are counted, so no name from a file ends up in one."""
+    """Collects the charts of one page; ids are counted, so no name from a file ends up in one.
+
+    Data are compressed in other threads, beside the drawing of what follows.
+    """
 
     def __init__(self, study: str) -> None:
         self._study = study
-        self._payloads: list[str] = []
+        self._payloads: list[Future[str]] = []
+        self._compressors = ThreadPoolExecutor(_COMPRESSORS)
 
     def add(self, variants: Mapping[str, Variant], control: str = "", min_width: int = 0, title: str = "") -> str:
         """Return the chart's HTML.
@@ -63,7 +70,7 @@ class Charts:
         self, content: object, label: str, height: int, control: str, min_width: int, title: str, singles: str = ""
     ) -> str:
         number = len(self._payloads)
-        self._payloads.append(encode(content))
+        self._payloads.append(self._compressors.submit(packed_text, encode(content)))
         chart = f"chart-{number}"
         return (
             f'<div class="frame"><div class="scroll" tabindex="0" role="group" aria-label="Chart">'
@@ -80,6 +87,6 @@ class Charts:
     def payloads(self) -> str:
         """The script elements that hold the data. No "<" is in it, so nothing in them can end the element."""
         return "\n".join(
-            f'<script type="application/gzip" id="payload-{number}">{payload}</script>'
+            f'<script type="application/gzip" id="payload-{number}">{payload.result()}</script>'
             for number, payload in enumerate(self._payloads)
         )

@@ -92,14 +92,9 @@ def _series(member: ConfigurationSummary, score: str) -> dict[str, Line]:
     series = {}
     for split, curve in curves.items():
         assert curve is not None
-        many = np.full(len(curve.mean), np.nan)
-        series[split] = Line(
-            np.arange(len(curve.mean), dtype=float),
-            curve.mean,
-            curve.std,
-            curve.n.astype(float),
-            many,
-        )
+        epochs = len(curve.mean)
+        nowhere = np.broadcast_to(np.nan, epochs)
+        series[split] = Line(np.arange(epochs, dtype=float), curve.mean, curve.std, curve.n.astype(float), nowhere)
     none = np.full(len(chosen.values), np.nan)
     repeats = np.array(member.with_result, dtype=float)
     series["selected"] = Line(member.selected_epochs.values, chosen.values, none, none, repeats)
@@ -192,12 +187,13 @@ def _count(panel: Panel) -> str:
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
     """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
     point = [lr_text(panel.lr), panel.batch_size]
+    runs, words = _runs(panel.series["valid"].n)
     lines: list[Spec] = [
         {
             "y": curve.value,
             "customdata": curve.std,
-            "meta": {"point": point, "n": _runs(curve.n)},
-            "text": _n_text(curve.n),
+            "meta": {"point": point, "n": runs},
+            "text": words,
             "xaxis": x,
             "yaxis": y,
             "like": first + _ALIKE.index(split),
@@ -265,17 +261,11 @@ def _with_bands(spec: Spec) -> Spec:
     return {**spec, "data": [*bands, *spec["data"]]}
 
 
-def _n_text(n: Floats) -> str | list[str]:
-    """n at every epoch in words; once where it is the same at all."""
-    if n.min() == n.max():
-        return f"n = {n[0]:.0f}"
-    return [f"n = {count:.0f}" for count in n]
-
-
-def _runs(n: Floats) -> list[list[int]]:
-    """[first epoch, n] wherever n changes."""
-    changed = [0, *(np.flatnonzero(n[1:] != n[:-1]) + 1)]
-    return [[int(place), int(n[place])] for place in changed]
+def _runs(n: Floats) -> tuple[list[list[int]], str | list[str]]:
+    """[first epoch, n] wherever n changes, and n at every epoch in words; once where it is the same at all."""
+    changed = np.flatnonzero(n[1:] != n[:-1]) + 1
+    runs = [[place, int(n[place])] for place in (0, *changed.tolist())]
+    return runs, [f"n = {count:.0f}" for count in n] if len(runs) > 1 else f"n = {n[0]:.0f}"
 
 
 def _limits(panels: list[Panel]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from orchestrator.store.schema import Configuration, Metric, StudyRecord
 from orchestrator.summary import Statistic
@@ -54,6 +55,7 @@ def duration(seconds: float) -> str:
     return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
 
 
+@lru_cache(maxsize=4096)
 def lr_text(lr: float) -> str:
     """A learning rate as it would be typed: 1e-3, 2.5e-4."""
     mantissa, exponent = f"{lr:.6e}".split("e")

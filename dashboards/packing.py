@@ -1,11 +1,11 @@
 """The compressed form in which figures and their data travel in the page: JSON with long rows of numbers apart.
 
 A payload is the text (see `packed_text`) of: five lengths (four bytes each, little-endian), then what they are lengths
-of, the JSON and four planes of bytes. In the JSON {"$": [decimals, others, n, offset, …]} stands for n numbers: whole
-numbers of 10^−decimals, each as the difference to the one before, its sign in the lowest bit; their lowest bytes are in
-the first plane from the first offset on, the next lowest in the second, and so on for as many offsets as there are:
-bytes of one kind lie together because they compress better so. others are [place, value] where a value is no finite
-number or too large. Equal rows of numbers are kept once.
+of, the JSON and four planes of bytes. The JSON is [value, rows]; {"$": k} in the value stands for row k. Of row k `n`
+has how many numbers it holds, which are whole numbers of 10^−`decimals`, each as the difference to the one before, its
+sign in the lowest bit. Their lowest bytes lie in the first plane, the next lowest in the second, and so on for `width`
+planes, behind those of the rows before: bytes of one kind lie together because they compress better so. `others` has
+[place, value] by row where a value is no finite number or too large. Equal rows are kept once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 DIGITS = 4
 """Digits behind the point; of rows without a number above 0.1 so many significant ones: finer than a pixel."""
 _LEAST = 8
@@ -32,17 +34,17 @@ _MOST_DECIMALS = 300
 """A power of ten that a float still holds; rows of smaller numbers become 0."""
 
 
-def encode(value: object) -> str:
-    """Numbers that are not finite become null; the same value always gives the same text."""
-    planes = _Planes()
+def encode(value: object) -> bytes:
+    """What `packed_text` makes a payload of. Numbers that are not finite become null; equal values, equal bytes."""
+    rows = _Rows()
     try:
-        text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=planes.plain)
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=rows.plain)
     except ValueError:
-        planes = _Planes()
-        text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=planes.plain)
-    parts = [text.encode(), *(b"".join(plane) for plane in planes.parts)]
-    together = b"".join([*(len(part).to_bytes(4, "little") for part in parts), *parts])
-    return packed_text(together)
+        rows = _Rows()
+        text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=rows.plain)
+    table, planes = _packed(rows.values)
+    parts = [f"[{text},{json.dumps(table, separators=(',', ':'))}]".encode(), *planes]
+    return b"".join([*(len(part).to_bytes(4, "little") for part in parts), *parts])
 
 
 def packed_text(content: bytes) -> str:
@@ -77,16 +79,26 @@ def decode(payload: str) -> Any:
     together = unpacked_text(payload)
     ends = _HEAD + np.cumsum(np.frombuffer(together[:_HEAD], dtype="<u4"))
     planes = [np.frombuffer(together[first:last], dtype=np.uint8) for first, last in pairwise(ends)]
-    return _unpacked(json.loads(together[_HEAD : ends[0]]), planes)
+    value, table = json.loads(together[_HEAD : ends[0]])
+    used = [0] * _PLANES
+    rows = []
+    for row, (n, decimals, width) in enumerate(zip(table["n"], table["decimals"], table["width"], strict=True)):
+        signed = np.zeros(n, dtype=np.int64)
+        for place in range(width):
+            signed |= planes[place][used[place] : used[place] + n].astype(np.int64) << (8 * place)
+            used[place] += n
+        rows.append((np.cumsum((signed >> 1) ^ -(signed & 1)) / 10.0**decimals).tolist())
+        for at, other in table["others"].get(str(row), []):
+            rows[-1][at] = other
+    return _unpacked(value, rows)
 
 
-class _Planes:
-    """Rows of numbers laid end to end, equal ones once."""
+class _Rows:
+    """Long rows of numbers on their way out of the JSON, equal ones once."""
 
     def __init__(self) -> None:
-        self.parts: list[list[bytes]] = [[] for _ in range(_PLANES)]
-        self._sizes = [0] * _PLANES
-        self._known: dict[bytes, dict[str, list[Any]]] = {}
+        self.values: list[Floats] = []
+        self._known: dict[bytes, dict[str, int]] = {}
 
     def plain(self, value: object) -> object:
         """What JSON cannot hold: arrays, and NumPy's numbers."""
@@ -94,44 +106,47 @@ class _Planes:
             if value.ndim == 1 and len(value) >= _LEAST and value.dtype.kind == "f":
                 key = value.tobytes()
                 if key not in self._known:
-                    self._known[key] = self._packed(value)
+                    self._known[key] = {"$": len(self.values)}
+                    self.values.append(value)
                 return self._known[key]
             return _finite(value.tolist())
         if isinstance(value, np.generic):
             return _finite(value.item())
         raise TypeError(f"{type(value).__name__} in a figure")
 
-    def _packed(self, values: NDArray[np.float64]) -> dict[str, list[Any]]:
-        others: list[list[Any]] = []
-        largest = float(np.abs(values).max())
-        if not largest < _LARGEST / 10**DIGITS:  # also where one is NaN
-            values, others, largest = _without_odd_ones(values)
-        decimals = min(DIGITS + max(0, -math.ceil(math.log10(largest))), _MOST_DECIMALS) if largest > 0 else DIGITS
-        scaled = np.rint(values)
-        if (scaled == values).all():
-            decimals = 0
-        else:
-            scaled = np.rint(values * 10.0**decimals)
-        whole = scaled.astype(np.int64)
-        steps = np.empty_like(whole)
-        steps[0] = whole[0]
-        np.subtract(whole[1:], whole[:-1], out=steps[1:])
-        signed = (steps << 1) ^ (steps >> 63)
-        width = max(1, (int(signed.max()).bit_length() + 7) // 8)
-        offsets = self._sizes[:width]
-        for place, plane in enumerate(signed.astype("<u4").view(np.uint8).reshape(-1, _PLANES).T[:width]):
-            self.parts[place].append(plane.tobytes())
-            self._sizes[place] += len(values)
-        return {"$": [decimals, others, len(values), *offsets]}
+
+def _packed(rows: Sequence[Floats]) -> tuple[dict[str, Any], list[bytes]]:
+    """All rows at once: what the JSON says of them, and the planes."""
+    if not rows:
+        return {"n": [], "decimals": [], "width": [], "others": {}}, [b""] * _PLANES
+    n = np.array([len(row) for row in rows])
+    start = np.cumsum(n) - n
+    values, others = _without_odd_ones(np.concatenate(rows), n, start)
+    largest = np.maximum.reduceat(np.abs(values), start)
+    shift = -np.ceil(np.log10(np.where(largest > 0, largest, 1.0))).astype(np.int64)
+    decimals = np.minimum(DIGITS + np.maximum(0, shift), _MOST_DECIMALS)
+    decimals[np.logical_and.reduceat(np.rint(values) == values, start)] = 0
+    scale = np.array([10.0**places for places in decimals.tolist()])
+    whole = np.rint(values * np.repeat(scale, n)).astype(np.int64)
+    steps = np.diff(whole, prepend=0)
+    steps[start] = whole[start]
+    signed = (steps << 1) ^ (steps >> 63)
+    limits = 1 << 8 * np.arange(1, _PLANES)
+    width = 1 + (np.maximum.reduceat(signed, start)[:, None] >= limits).sum(axis=1)
+    pieces = signed.astype("<u4").view(np.uint8).reshape(-1, _PLANES)
+    planes = [pieces[np.repeat(width > place, n), place].tobytes() for place in range(_PLANES)]
+    return {"n": n.tolist(), "decimals": decimals.tolist(), "width": width.tolist(), "others": others}, planes
 
 
-def _without_odd_ones(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[list[Any]], float]:
-    """The row with what does not fit replaced by the number before it, what did not fit, and the largest left."""
+def _without_odd_ones(values: Floats, n: Counts, start: Counts) -> tuple[Floats, dict[int, list[list[Any]]]]:
+    """Rows with what does not fit replaced by the number before it, and what did not fit: [place, value] by row."""
     fits = np.isfinite(values) & (np.abs(values) < _LARGEST / 10**DIGITS)
-    others = [[int(at), _finite(float(values[at]))] for at in np.flatnonzero(~fits)]
-    before = np.maximum.accumulate(np.where(fits, np.arange(len(values)), 0))
-    kept = np.where(fits, values, 0.0)[before]
-    return kept, others, float(np.abs(kept).max())
+    others: dict[int, list[list[Any]]] = {}
+    for at in np.flatnonzero(~fits).tolist():
+        row = int(np.searchsorted(start, at, side="right")) - 1
+        others.setdefault(row, []).append([at - int(start[row]), _finite(float(values[at]))])
+    before = np.maximum.accumulate(np.where(fits, np.arange(len(values)), np.repeat(start, n)))
+    return np.where(fits, values, 0.0)[before], others
 
 
 def _finite(value: Any) -> Any:
@@ -145,18 +160,11 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _unpacked(value: Any, planes: Sequence[NDArray[np.uint8]]) -> Any:
+def _unpacked(value: Any, rows: Sequence[list[Any]]) -> Any:
     if isinstance(value, list):
-        return [_unpacked(item, planes) for item in value]
+        return [_unpacked(item, rows) for item in value]
     if not isinstance(value, dict):
         return value
-    if "$" not in value:
-        return {key: _unpacked(item, planes) for key, item in value.items()}
-    decimals, others, n, *offsets = value["$"]
-    signed = np.zeros(n, dtype=np.int64)
-    for place, offset in enumerate(offsets):
-        signed |= planes[place][offset : offset + n].astype(np.int64) << (8 * place)
-    numbers = (np.cumsum((signed >> 1) ^ -(signed & 1)) / 10.0**decimals).tolist()
-    for at, other in others:
-        numbers[at] = other
-    return numbers
+    if "$" in value:
+        return rows[value["$"]]
+    return {key: _unpacked(item, rows) for key, item in value.items()}

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from dashboards import provenance
@@ -50,7 +51,9 @@ def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
     shown: whether images and names of files and groups stand on the page; none do unless asked.
     Raises what `orchestrator.summary.summarise` raises.
     """
-    source = Source(summarise(storage, now), storage)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(_library)  # takes a quarter of a second, and no lock of Python's
+        source = Source(summarise(storage, now), storage)
     return write_page(source, provenance.provenance_data(storage, source.summary), now, shown)
 
 

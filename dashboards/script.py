@@ -16,20 +16,26 @@ let printing = false;
 const isDark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : wish.matches);
 const visible = node => node.offsetParent !== null;
 
-function unpacked(value, planes) {
-  if (Array.isArray(value)) return value.map(item => unpacked(item, planes));
+function numbersOf({n, decimals, width, others}, planes) {
+  const used = planes.map(() => 0);
+  return n.map((count, row) => {
+    const numbers = new Array(count), scale = 10 ** decimals[row], bytes = planes.slice(0, width[row]);
+    for (let i = 0, whole = 0; i < count; i++) {
+      let signed = 0;
+      for (let place = 0; place < bytes.length; place++) signed |= bytes[place][used[place] + i] << 8 * place;
+      whole += (signed >>> 1) ^ -(signed & 1);
+      numbers[i] = whole / scale;
+    }
+    bytes.forEach((_, place) => { used[place] += count; });
+    (others[row] || []).forEach(([at, other]) => { numbers[at] = other; });
+    return numbers;
+  });
+}
+function unpacked(value, rows) {
+  if (Array.isArray(value)) return value.map(item => unpacked(item, rows));
   if (!value || typeof value !== "object") return value;
-  if (!value.$) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpacked(item, planes)]));
-  const [decimals, others, n, ...offsets] = value.$;
-  const numbers = new Array(n), scale = 10 ** decimals, width = offsets.length;
-  for (let i = 0, whole = 0; i < n; i++) {
-    let signed = 0;
-    for (let place = 0; place < width; place++) signed |= planes[place][offsets[place] + i] << 8 * place;
-    whole += (signed >>> 1) ^ -(signed & 1);
-    numbers[i] = whole / scale;
-  }
-  others.forEach(([at, other]) => { numbers[at] = other; });
-  return numbers;
+  if ("$" in value) return rows[value.$];
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpacked(item, rows)]));
 }
 async function inflated(node) {
   const text = node.textContent, bytes = new DataView(new ArrayBuffer((text.length - 1) / 5 * 4));
@@ -52,7 +58,7 @@ async function opened(chart) {
     at += length;
     return new Uint8Array(buffer, at - length, length);
   });
-  const all = unpacked(JSON.parse(new TextDecoder().decode(json)), planes);
+  const [value, rows] = JSON.parse(new TextDecoder().decode(json)), all = unpacked(value, numbersOf(rows, planes));
   if (!chart.dataset.singles) Object.values(all).filter(chosen => !chosen.values).forEach(expand);
   return all;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,13 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
             )
     loss = np.concatenate([single.loss for single in found] or [np.zeros((0, 2))]).T.copy()
     hits = np.concatenate([single.hits.astype(float) for single in found] or [np.zeros((0, 2))]).T.copy()
-    template = singles_figure(pd.DataFrame({name: [] for name in COLUMNS}), Choice())
-    return {"template": template, "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
+    return {"template": _template(), "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
+
+
+@cache
+def _template() -> Spec:
+    """The figure without repeats."""
+    return singles_figure(pd.DataFrame({name: [] for name in COLUMNS}), Choice())
 
 
 def _first(source: Source, choice: Choice) -> ConfigurationSummary | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -19,6 +20,9 @@ from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
 from orchestrator.store.errors import OrchError
+
+_RARELY = 50_000
+"""Objects made between two looks for garbage: most are kept, and looking took a tenth of the time of a page."""
 
 
 class _Group(click.Group):
@@ -59,6 +63,7 @@ def main(debug: bool) -> None:
     Running the same command again does only what is still missing.
     Tab completion: eval "$(_ORCH_COMPLETE=bash_source orch)"
     """
+    gc.set_threshold(_RARELY, 20, 20)
 
 
 for command in (

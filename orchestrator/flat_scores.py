@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -13,8 +15,9 @@ from trainables import metrics
 
 Floats = NDArray[np.float64]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-_BLOCK = 4_000_000
-"""Confusion counts scored at a time: bounds the memory of the intermediate float64 copies."""
+_BLOCK = 2_000_000
+"""Confusion counts that a thread scores at a time: bounds the memory of the intermediate float64 copies."""
+_THREADS = 2
 
 
 class FlatScores:
@@ -29,7 +32,11 @@ class FlatScores:
         self.numbers = repeats.table["repeat"].to_numpy(dtype=np.int64)
         self.total_parameters = repeats.table["total_parameters"].tolist()
         self.trainable_parameters = repeats.table["trainable_parameters"].tolist()
-        self.metrics: dict[Metric, Floats] = {metric: self._scored(metric) for metric in METRICS}
+        missing = np.isnan(repeats.loss)
+        missing[missing] = repeats.confusion[missing].sum(axis=(1, 2)) == 0
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(partial(self._scored, missing), METRICS)
+            self.metrics: dict[Metric, Floats] = dict(zip(METRICS, found, strict=True))
         self._selection: dict[tuple[Metric, bool], Floats] = {}
 
     def selection(self, metric: Metric, valid_alone: bool) -> Floats:
@@ -46,10 +53,11 @@ class FlatScores:
             self._selection[key] = np.concatenate(parts)
         return self._selection[key]
 
-    def _scored(self, metric: Metric) -> Floats:
+    def _scored(self, missing: NDArray[np.bool_], metric: Metric) -> Floats:
         loss, confusion = self.repeats.loss, self.repeats.confusion
         values = np.concatenate([metrics.scores(metric, loss[block], confusion[block]) for block in self._blocks()])
-        return np.where(np.isnan(loss) & (confusion.sum(axis=(2, 3)) == 0), np.nan, values)
+        values[missing] = np.nan
+        return values
 
     def _blocks(self) -> list[slice]:
         rows = len(self.repeats.loss)

@@ -252,8 +252,8 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
     found = {name for part in parts for name in part.epochs.column("split").unique().to_pylist()}
     splits = ("train", "valid", *sorted(found - {"train", "valid"}))
     classes = max(round(part.epochs.schema.field("confusion").type.list_size ** 0.5) for part in parts)
-    loss = np.full((start[-1], len(splits)), np.nan)
-    confusion = np.zeros((start[-1], len(splits), classes * classes), dtype=np.int32)
+    loss = np.full(start[-1] * len(splits), np.nan)
+    confusion = np.zeros((len(loss), classes * classes), dtype=np.int32)
     offset = 0
     for part in parts:
         rows = _rows_per_repeat(part)
@@ -263,12 +263,13 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
         row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
         encoded = part.epochs.column("split").combine_chunks().dictionary_encode()
         order = np.array([splits.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-        column = order[encoded.indices.to_numpy()[kept]]
+        cell = row * len(splits) + order[encoded.indices.to_numpy()[kept]]
         counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
-        loss[row, column] = part.epochs.column("loss").to_numpy()[kept]
-        confusion[row, column] = counts.reshape(len(target), -1)[kept]
-    shaped = confusion.reshape(len(loss), len(splits), classes, classes)
-    return Repeats(table.reset_index(drop=True), splits, loss, shaped, start, damaged)
+        loss[cell] = part.epochs.column("loss").to_numpy()[kept]
+        confusion[cell] = counts.reshape(len(target), -1)[kept]
+    grid = int(start[-1]), len(splits)
+    shaped = confusion.reshape(*grid, classes, classes)
+    return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
 
 
 def _rows_per_repeat(part: _Part) -> np.ndarray:

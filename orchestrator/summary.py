@@ -16,6 +16,8 @@ from orchestrator.edges import EdgeNote as EdgeNote
 from orchestrator.edges import edge_notes
 from orchestrator.flat_scores import FlatScores
 from orchestrator.histories import Damaged, Repeats, list_bundles, read_repeats
+from orchestrator.mean_curves import Curve as Curve
+from orchestrator.mean_curves import MeanCurves
 from orchestrator.standing import Key, Result, Standing, epochs_asked, read_requests, standings
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
@@ -52,16 +54,6 @@ class Statistic:
         kept = np.asarray(values, dtype=np.float64)
         mean, std = _mean_and_std(kept) if len(kept) else (np.float64("nan"), np.float64("nan"))
         return cls(float(mean), float(std), len(kept), kept)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Per epoch mean and standard deviation (NaN where n < 2), float64 [epochs + 1], over the finished repeats (not
-    diverged) that have the epoch: n, int64 [epochs + 1], which falls where some have more epochs than others."""
-
-    mean: Floats
-    std: Floats
-    n: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -200,6 +192,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     settings, broken = _configurations(storage, {key[1] for key in (*asked, *ranges)})
     damaged += [*repeats.damaged, *broken]
     flat, every = FlatScores(repeats), _results(repeats)
+    curves = MeanCurves(flat, ranges.values())
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key[1])
         if configuration is None:
@@ -209,7 +202,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
         damaged += faults
         summary = ConfigurationSummary(key[0], key[1], configuration, standing)
-        found.append(_with_statistics(summary, flat, rows) if rows else summary)
+        found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found)
     return Summary(
         study, ranked, _totals(ranked), edge_notes(ranked, study.selection), requests, tuple(damaged), repeats
@@ -226,7 +219,9 @@ def training_samples(images: Mapping[str, int], configuration: Configuration) ->
     return {name: count * configuration.views for name, count in images.items()}
 
 
-def _with_statistics(summary: ConfigurationSummary, flat: FlatScores, rows: range) -> ConfigurationSummary:
+def _with_statistics(
+    summary: ConfigurationSummary, flat: FlatScores, means: MeanCurves, rows: range
+) -> ConfigurationSummary:
     """Add everything that follows from the histories of the table's `rows`."""
     at = slice(rows.start, rows.stop)
     start, diverged = flat.repeats.start[at], flat.diverged[at]
@@ -242,15 +237,14 @@ def _with_statistics(summary: ConfigurationSummary, flat: FlatScores, rows: rang
     curves: dict[tuple[Metric, str], Curve] = {}
     for metric, values in flat.metrics.items():
         chosen, first = values[start + selected], values[start]
-        curve = _along(values, start[~diverged], flat.trained[at][~diverged]) if len(index) else None
         for column, split in enumerate(flat.repeats.splits):
             if np.isnan(first[:, column]).all():
                 continue
             key = metric, split
             at_selected[key] = Statistic.of(chosen[:, column])
             at_start[key] = Statistic.of(first[:, column])
-            if curve is not None:
-                curves[key] = Curve(curve.mean[:, column], curve.std[:, column], curve.n)
+            if len(index):
+                curves[key] = means.of(rows, metric, column)
     sign = -1.0 if metrics.is_loss(settings.selection) else 1.0
     return replace(
         summary,
@@ -341,20 +335,6 @@ def _results(repeats: Repeats) -> list[tuple[int, Result]]:
         (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
         for repeat, epochs, state, attempt in zip(*columns, strict=True)
     ]
-
-
-def _along(values: Floats, start: NDArray[np.int64], trained: NDArray[np.int64]) -> Curve:
-    """Mean and deviation by epoch of repeats whose rows begin at `start`; [epochs + 1, splits], of the longest."""
-    epoch = np.arange(trained.max() + 1)
-    here = epoch <= trained[:, None]
-    n = here.sum(axis=0)
-    every = values[start[:, None] + np.minimum(epoch, trained[:, None])]
-    if here.all():
-        return Curve(*_mean_and_std(every), n)
-    mask, count = here[:, :, None], n[:, None]
-    mean = np.add.reduce(every, axis=0, where=mask) / count
-    squares = np.add.reduce((every - mean) ** 2, axis=0, where=mask)
-    return Curve(mean, np.sqrt(squares / np.where(count > 1, count - 1, np.nan)), n)
 
 
 def _mean_and_std(values: Floats) -> tuple[Floats, Floats]:

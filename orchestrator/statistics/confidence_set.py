@@ -9,7 +9,9 @@ two could as well have had the other sign. A repeat's differences to all others 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +34,10 @@ _CLOSE = 1e-9
 """Statistics nearer than this are equal: sums of the same numbers differ in their last bits."""
 ROUNDING = 1e-6
 """A difference smaller than this is none: the same repeat, stacked beside others, differs by 1e-7 (loss, nats)."""
-_BLOCK = 640_000
-"""Numbers held at a time."""
-_FLIPS = 32
+_BLOCK = 320_000
+"""Numbers that a thread holds at a time."""
+_THREADS = 2
+_FLIPS = 128
 """Flips of signs in one product: few enough that it stays in a processor's cache while its extremes are looked for."""
 
 
@@ -92,10 +95,12 @@ def confidence_set(scores: np.ndarray, higher_is_better: bool, seed: int = 0) ->
     for pattern in np.unique(there, axis=0):
         mine = np.flatnonzero((there == pattern).all(axis=1))
         signs = _signs(int(pattern.sum()), seed)
-        # products this thin take several times as long on several threads
-        with threadpool_limits(1):
-            for block in _blocks(mine, values.size):
-                p[block] = _p_values(values[:, pattern], block, signs)
+        values_of = partial(_p_values, values[:, pattern], signs)
+        blocks = list(_blocks(mine, values.size))
+        # a thread for each product: one this thin takes several times as long on several of them
+        with threadpool_limits(1), ThreadPoolExecutor(_THREADS) as pool:
+            for block, found in zip(blocks, pool.map(values_of, blocks), strict=True):
+                p[block] = found
     best = int(np.argmax(mean))
     order = np.argsort(-mean, kind="stable")
     members = tuple(int(c) for c in order if p[c] > ALPHA or c == best)
@@ -105,7 +110,7 @@ def confidence_set(scores: np.ndarray, higher_is_better: bool, seed: int = 0) ->
     return ConfidenceSet(best, members, p, own, away.mean, away.low, away.high, away.n, repeats)
 
 
-def _p_values(values: Floats, candidates: NDArray[np.int64], signs: Floats) -> Floats:
+def _p_values(values: Floats, signs: Floats, candidates: NDArray[np.int64]) -> Floats:
     """float64 [candidates] for values [C, n] of which candidates lack none; each row of signs [half, n] is used twice,
     as it is and negated."""
     gaps = values[None, :, :] - values[candidates][:, None, :]

@@ -27,7 +27,7 @@ from dashboards import (
 from dashboards.choice import BOTH, SCORES, Choice, Depth, Source, best_of_each
 from dashboards.figures import FIGURES, open_source
 from dashboards.markup import duration, point_text
-from dashboards.packing import decode, encode
+from dashboards.packing import decode, encode, packed_text
 from dashboards.palette import TRAIN, VALID
 from dashboards.workers import pace, worker_data
 from orchestrator.summary import Statistic, Summary, summarise, training_samples
@@ -263,7 +263,7 @@ def test_single_repeats_are_those_of_the_records(source: Source, summary: Summar
     assert best is not None
     assert FIGURES["best-repeat"].data(source, Choice())["repeat"].unique().tolist() == [best[0]]
     behind = next(other for other in source.summary.configurations if other is not member and other.n)
-    payload = decode(encode(single_repeats.singles_payload(source, [member, behind])))
+    payload = decode(packed_text(encode(single_repeats.singles_payload(source, [member, behind]))))
     place = [panel["name"] for panel in payload["panels"]].index(point_text(member.configuration))
     first = sum(sum(panel["lengths"]) for panel in payload["panels"][:place])
     rows = slice(first, first + len(data))
