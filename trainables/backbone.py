@@ -23,13 +23,11 @@ from trainables.backbone_names import resolve_name, timm_config
 from trainables.tracing import UntraceableError, images_on_meta, on_meta, trace
 from trainables.weight_layers import layers_by_calls, layers_of_trace
 from trainables.weights import (
+    Pretrained,
     WeightsChoice,
     WeightsFile,
     file_of,
-    from_address,
-    from_hub,
     load_into,
-    no_weights,
     read_tensors,
     standardisation_in,
 )
@@ -56,11 +54,7 @@ class Architecture:
 
     facts: BackboneFacts
     """As if it were initialised from seed 0."""
-    repository: str = ""
-    """Where its pretrained weights lie: a repository of Hugging Face with a file's name ("": whichever it has), …"""
-    filename: str = ""
-    address: str = ""
-    """… or an address; neither where there are none."""
+    pretrained: Pretrained
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def open_backbone(
     foreign weights, a size that the network cannot take.
     """
     resolved = resolve_name(name)
-    file = _weights_file(resolved, weights, _source(resolved))
+    file = _weights_file(resolved, weights, _pretrained(resolved))
     network = _built(resolved, image_size, seed, "cpu")
     if file is not None:
         load_into(network, read_tensors(file.path), resolved, file.origin)
@@ -103,7 +97,7 @@ def architecture_of(name: str, image_size: int | None = None) -> Architecture:
     """What is known of a backbone without memory for its weights: it is built on the meta device."""
     resolved = resolve_name(name)
     facts = _facts(_built(resolved, image_size, 0, "meta"), resolved, image_size)
-    return Architecture(facts, *_source(resolved))
+    return Architecture(facts, _pretrained(resolved))
 
 
 def facts_of(
@@ -116,17 +110,17 @@ def facts_of(
 ) -> BackboneFacts:
     """What `open_backbone` would say of a backbone; a file of weights is only hashed; that it fits is seen there."""
     known = name if isinstance(name, Architecture) else architecture_of(name, image_size)
-    return _with_weights(known.facts, _file_for(known, weights), seed, mean, std)
+    return _with_weights(known.facts, _weights_file(known.facts.name, weights, known.pretrained), seed, mean, std)
 
 
 def weights_origin(known: Architecture, weights: WeightsChoice, seed: int) -> str:
     """Where the weights come from, for the record: repository, file and revision; address; file name; or the seed."""
-    return _origin(_file_for(known, weights), seed)
+    return _origin(_weights_file(known.facts.name, weights, known.pretrained), seed)
 
 
 def weights_identity(resolved: str, weights: WeightsChoice) -> str:
     """`sha256:…` of the file that `weights` means for this backbone; InputError when there is none."""
-    file = _weights_file(resolved, weights, _source(resolved) if weights == "hub" else ("", "", ""))
+    file = _weights_file(resolved, weights, _pretrained(resolved) if weights == "hub" else Pretrained())
     return file.identity if file else ""
 
 
@@ -192,35 +186,23 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
     return int(features.shape[1])
 
 
-def _source(resolved: str) -> tuple[str, str, str]:
-    """Repository, file name and address of the pretrained weights; see `Architecture`."""
+def _pretrained(resolved: str) -> Pretrained:
     library, bare = resolved.split(":")
     if library == "torchvision":
         import torchvision
 
         known = torchvision.models.get_model_weights(bare)
-        return "", "", known.DEFAULT.url if list(known) else ""
+        return Pretrained(address=known.DEFAULT.url if list(known) else "")
     config = timm_config(bare)
     if config.hf_hub_id:
-        return config.hf_hub_id, config.hf_hub_filename or "", ""
-    return "", "", config.url if isinstance(config.url, str) and not config.custom_load else ""
+        return Pretrained(config.hf_hub_id, config.hf_hub_filename or "")
+    return Pretrained(address=config.url if isinstance(config.url, str) and not config.custom_load else "")
 
 
-def _file_for(known: Architecture, weights: WeightsChoice) -> WeightsFile | None:
-    return _weights_file(known.facts.name, weights, (known.repository, known.filename, known.address))
-
-
-def _weights_file(resolved: str, weights: WeightsChoice, source: tuple[str, str, str]) -> WeightsFile | None:
+def _weights_file(resolved: str, weights: WeightsChoice, pretrained: Pretrained) -> WeightsFile | None:
     if weights == "none":
         return None
-    if isinstance(weights, Path):
-        return file_of(weights)
-    repository, filename, address = source
-    if repository:
-        return from_hub(resolved, repository, filename or None)
-    if address:
-        return from_address(resolved, address)
-    raise no_weights(resolved)
+    return file_of(weights) if isinstance(weights, Path) else pretrained.file(resolved)
 
 
 def _built(resolved: str, image_size: int | None, seed: int, device: Literal["cpu", "meta"]) -> nn.Module:

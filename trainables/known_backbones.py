@@ -17,6 +17,7 @@ from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.backbone import Architecture, architecture_of
+from trainables.weights import Pretrained
 
 _LIBRARIES = ("torch", "torchvision", "timm")
 
@@ -53,9 +54,9 @@ class KnownBackbones:
         path = _path(name, image_size)
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError, KeyError):
             content = parse_json(self._cache.read(path), path)
-            facts: dict[str, Any] = content.pop("facts")
+            facts: dict[str, Any] = content["facts"]
             facts |= {key: tuple(facts[key]) for key in ("mean", "std")}
-            return Architecture(BackboneFacts(**facts), **content)
+            return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]))
         return None
 
 

@@ -53,6 +53,24 @@ class WeightsFile:
         return f"sha256:{_digest(self.path, status.st_size, status.st_mtime_ns)}"
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """Where a backbone's pretrained weights lie, as its library has it: in a repository of Hugging Face, under a file
+    name ("": the usual one that is there), or at an address; all "" where there are none."""
+
+    repository: str = ""
+    filename: str = ""
+    address: str = ""
+
+    def file(self, backbone: str) -> WeightsFile:
+        """Here, fetched where it must be; InputError where there is none, or none can be had."""
+        if self.repository:
+            return from_hub(backbone, self.repository, self.filename or None)
+        if self.address:
+            return from_address(backbone, self.address)
+        raise no_weights(backbone)
+
+
 def file_of(path: Path) -> WeightsFile:
     """A user's own file; InputError when there is none."""
     if not path.is_file():
