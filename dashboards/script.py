@@ -1,4 +1,9 @@
-"""The page's script: draws charts when they come into view, answers the controls, exchanges colours for dark ones."""
+"""The page's script: draws charts when they come into view, answers the controls, exchanges colours for dark ones.
+
+While the page is idle it draws what each choice would show that is one step away, and keeps pictures of it: such a
+choice is answered by its picture at once, and the figure itself follows when the page is idle again. Nothing is drawn
+beforehand while the reader moves: a grid of curves takes long, and who reaches for a control shall not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -122,9 +127,10 @@ function singles({template, columns, panels, loss, hits}, number) {
     rows: () => every((repeat, epoch, at, place) => [repeat, epoch, epoch === selected[place],
       loss[0][at], loss[1][at], accuracy[0][at], accuracy[1][at]])};
 }
-async function variant(chart) {
+const controlled = (chart, choices) => chart.dataset.control.split(" ").map(name => choices[name]);
+async function variant(chart, choices = state) {
   const all = await payload(chart);
-  const key = chart.dataset.control.split(" ").map(name => state[name]).join("|");
+  const key = controlled(chart, choices).join("|");
   if (chart.dataset.singles) return singles(all, Number(key) || 0);
   return all[key] || all[Object.keys(all)[0]];
 }
@@ -158,15 +164,15 @@ const pairs = Object.entries(DARK).filter(([light]) => light[0] === "#").map(pai
 const EXCHANGED = {dark: new Map(pairs), light: new Map(pairs.map(([light, dark]) => [dark, light]))};
 function recolour(chart) {
   const exchanged = EXCHANGED[isDark() ? "dark" : "light"];
-  chart.querySelectorAll("[style*=rgb]").forEach(node => {
+  chart.parentElement.querySelectorAll("[style*=rgb]").forEach(node => {
     const style = node.getAttribute("style");
     node.setAttribute("style", style.replace(/rgb\([^)]*\)/g, colour => exchanged.get(colour) || colour));
   });
 }
-function height({layout}, chart) {
+function height({layout}, width) {
   const rows = Object.keys(layout).some(name => /^yaxis/.test(name) && layout[name].ticktext);
   const column = document.querySelector("main").clientWidth;
-  const wide = rows || printing || chart.clientWidth < 700 ? 1 : column / 1180;
+  const wide = rows || printing || width < 700 ? 1 : column / 1180;
   return Math.round(layout.height * Math.min(1.4, Math.max(1, wide)));
 }
 const cut = box => box.scrollLeft + box.clientWidth < box.scrollWidth - 2;
@@ -174,33 +180,46 @@ function edges() {
   const boxes = [...document.querySelectorAll(".scroll")].map(box => [box, cut(box)]);
   boxes.forEach(([box, more]) => box.classList.toggle("more", more));
 }
+const wantedOf = (chart, choices = state, width = chart.clientWidth) =>
+  [chart.dataset.payload, ...controlled(chart, choices), isDark(), width].join();
+function figure(chosen, width, tall) {
+  const spec = coloured(chosen.spec, isDark());
+  contrast(spec.data);
+  if (width < 480 && spec.layout.xaxis?.tickangle === 0) spec.layout.xaxis.nticks = 4;
+  return [spec.data, {...spanColours(spec.layout, isDark()), width, height: tall},
+    {displayModeBar: false, responsive: false, doubleClick: "reset"}];
+}
+function announce(chart, label, tall) {
+  chart.setAttribute("aria-label", label);
+  chart.style.height = tall + "px";
+  const details = document.querySelector('details[data-chart="' + chart.id + '"]');
+  if (details.open) fill(details); else delete details.dataset.filled;
+}
+const takeDown = chart => chart.parentElement.querySelector(".picture")?.remove();
 async function draw(chart) {
-  const wanted = [...chart.dataset.control.split(" ").map(name => state[name]), isDark(), chart.clientWidth].join();
-  if (chart.dataset.drawn === wanted) return;
+  const wanted = wantedOf(chart);
+  if (chart.dataset.drawn === wanted) { takeDown(chart); return; }
   delete chart.dataset.settled;
   await library;
   const chosen = await variant(chart);
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
-  chart.setAttribute("aria-label", chosen.label);
-  const tall = height(chosen.spec, chart);
-  chart.style.height = tall + "px";
-  const spec = coloured(chosen.spec, isDark());
-  contrast(spec.data);
-  if (chart.clientWidth < 480 && spec.layout.xaxis?.tickangle === 0) spec.layout.xaxis.nticks = 4;
-  await Plotly.react(chart, spec.data, {...spanColours(spec.layout, isDark()), width: chart.clientWidth, height: tall},
-    {displayModeBar: false, responsive: false, doubleClick: "reset"});
+  const tall = height(chosen.spec, chart.clientWidth);
+  announce(chart, chosen.label, tall);
+  await Plotly.react(chart, ...figure(chosen, chart.clientWidth, tall));
+  takeDown(chart);
   chart.dataset.settled = "yes";
-  const details = document.querySelector('details[data-chart="' + chart.id + '"]');
-  if (details.open) fill(details); else delete details.dataset.filled;
 }
 const near = new Set();
-const watcher = new IntersectionObserver(entries => entries.forEach(entry => {
-  if (entry.isIntersecting) { near.add(entry.target); draw(entry.target); } else near.delete(entry.target);
-}), {rootMargin: "300px"});
+const watcher = new IntersectionObserver(entries => {
+  entries.forEach(entry => {
+    if (entry.isIntersecting) { near.add(entry.target); answer(entry.target); } else near.delete(entry.target);
+  });
+  if (root.dataset.ready) settle(1000);
+}, {rootMargin: "300px"});
 charts.forEach(chart => watcher.observe(chart));
 const drawAll = () => Promise.all(charts.filter(visible).map(draw));
-const redraw = () => Promise.all([...near].filter(visible).map(draw));
+const redraw = () => Promise.all([...near].filter(visible).map(answer));
 
 const idle = window.requestIdleCallback || (call => setTimeout(call, 300));
 let turn = 0;
@@ -210,20 +229,93 @@ function settle(rest_ms) {
   const next = () => {
     if (mine !== turn) return;
     const chart = rest.shift();
-    if (chart) (visible(chart) ? draw(chart) : payload(chart)).then(() => idle(next)); else root.dataset.ready = "yes";
+    if (chart) (visible(chart) ? draw(chart) : payload(chart)).then(() => idle(next));
+    else { root.dataset.ready = "yes"; sketchAll(mine); }
   };
   setTimeout(() => idle(next), rest_ms);
 }
+
+const MOST_PICTURES = 80, pictures = new Map();
+async function answer(chart) {
+  const wanted = wantedOf(chart), picture = chart.dataset.drawn !== wanted && pictures.get(wanted);
+  if (!picture) return draw(chart);
+  takeDown(chart);
+  chart.after(picture);
+  announce(chart, picture.dataset.label, parseFloat(picture.style.height));
+  chart.dataset.settled = "yes";
+}
+const holds = (node, choices) => node.dataset.when.split(" ").every(part => {
+  const [name, value] = part.split("=");
+  return value === "!" ? Boolean(choices[name]) : choices[name] === value;
+});
+function stands(chart, choices) {
+  if (chart.closest("details.fold:not([open])")) return false;
+  for (let node = chart.closest("[data-when]"); node; node = node.parentElement.closest("[data-when]"))
+    if (!holds(node, choices)) return false;
+  return true;
+}
+const kind = chart => chart.closest("section")?.id + chart.dataset.control + chart.style.minWidth;
+const SLOW_MS = 200, slow = new Set();
+function oneStepAway() {
+  const shown = [...near].filter(chart => visible(chart) && !chart.dataset.singles);
+  const widths = new Map(shown.map(chart => [kind(chart), chart.clientWidth]));
+  const alike = charts.filter(chart => widths.has(kind(chart)));
+  const selects = [...document.querySelectorAll("select[data-sets]")].filter(visible);
+  const away = option => Math.abs(option.index - option.closest("select").selectedIndex);
+  const isFar = option => away(option) > 1 && !option.closest("section");
+  const options = selects.flatMap(select => [...select.options]).filter(away)
+    .sort((a, b) => isFar(a) - isFar(b) || away(a) - away(b));
+  return options.flatMap(option => {
+    const choices = {...state, [option.closest("select").dataset.sets]: option.value};
+    return alike.filter(chart => stands(chart, choices)).map(chart =>
+      [chart, choices, visible(chart) ? chart.clientWidth : widths.get(kind(chart)), isFar(option)]);
+  }).filter(([chart, choices, width]) => chart.dataset.drawn !== wantedOf(chart, choices, width))
+    .slice(0, MOST_PICTURES);
+}
+async function sketch(chart, choices, width, isFar) {
+  const wanted = wantedOf(chart, choices, width);
+  if (pictures.has(wanted) || !chart.isConnected || isFar && slow.has(kind(chart))) return true;
+  const chosen = await variant(chart, choices), tall = height(chosen.spec, width);
+  const easel = document.createElement("div"), picture = document.createElement("div");
+  easel.className = "easel";
+  easel.setAttribute("aria-hidden", "true");
+  document.body.append(easel);
+  const began = performance.now();
+  await Plotly.react(easel, ...figure(chosen, width, tall));
+  if (performance.now() - began > SLOW_MS) slow.add(kind(chart));
+  const drawn = [...easel.querySelectorAll(".main-svg")];
+  easel.remove();
+  if (!drawn.length) return false;
+  picture.className = "picture";
+  picture.setAttribute("aria-hidden", "true");
+  picture.style.height = tall + "px";
+  picture.dataset.label = chosen.label;
+  picture.append(...drawn.map(layer => layer.cloneNode(true)));
+  Plotly.purge(easel);
+  pictures.set(wanted, picture);
+  if (pictures.size > MOST_PICTURES) pictures.delete(pictures.keys().next().value);
+  return true;
+}
+let touched = -Infinity;
+["pointermove", "pointerdown", "keydown", "wheel"].forEach(type =>
+  document.addEventListener(type, ({timeStamp}) => { touched = timeStamp; }, {capture: true, passive: true}));
+function sketchAll(mine) {
+  const wanted = oneStepAway();
+  const next = async () => {
+    if (mine !== turn || printing || !wanted.length) return;
+    const rest_ms = touched + 2000 - performance.now();
+    if (rest_ms > 0) setTimeout(next, rest_ms); else if (await sketch(...wanted.shift())) idle(next);
+  };
+  idle(next);
+}
 function themed() {
+  pictures.clear();
   [...near].filter(visible).forEach(chart => chart.querySelector("image") ? draw(chart) : recolour(chart));
   settle(1000);
 }
 function show() {
   document.querySelectorAll("[data-when]").forEach(node => {
-    node.hidden = !node.dataset.when.split(" ").every(part => {
-      const [name, value] = part.split("=");
-      return value === "!" ? Boolean(state[name]) : state[name] === value;
-    });
+    node.hidden = !holds(node, state);
   });
   redraw().then(() => idle(edges));
   settle(root.dataset.ready ? 1000 : 0);

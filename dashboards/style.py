@@ -104,6 +104,9 @@ h3+.reading+.scroll>table>caption{display:none}
 .strip.pairs li{width:206px}.strip.pairs i{display:inline-block;width:102px;vertical-align:bottom;font-style:normal}
 .fold>summary{margin-top:22px}
 .chart[data-picks]{cursor:pointer}
+.picture,.picture svg{position:absolute;left:0;top:0;pointer-events:none}
+.frame>.scroll{position:relative}
+.easel{position:absolute;left:-9999px;top:0;visibility:hidden}
 .key{list-style:none;padding:0;margin:4px 0 10px;display:flex;flex-wrap:wrap;gap:4px 20px;font:13px/1.5 var(--sans)}
 .key li{display:inline-flex;gap:7px;align-items:center}
 .key i{display:inline-block;width:26px;border-top:2px solid}

@@ -53,6 +53,7 @@ class Opened:
     def choose(self, name: str, value: str) -> None:
         self.page.select_option(f'select[data-sets="{name}"]:visible', value)
         self.page.wait_for_timeout(300)
+        self.page.wait_for_selector(".picture", state="detached")
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +250,32 @@ def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, writt
     }})"""
     assert opened.page.evaluate(drawn)
     assert opened.page.evaluate(lines) == dark
+    assert opened.faults == []
+
+
+def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    page, number = opened.page, opened.first("curves")
+    chart = page.locator(f"#chart-{number}")
+    chart.scroll_into_view_if_needed()
+    page.wait_for_timeout(4000)
+    before = opened.traces(number)
+    words = "[...shown.querySelectorAll('text')].map(node => node.textContent).sort()"
+    label, seen = page.locator('#curves select[data-sets="curve"]').evaluate(
+        f"""select => {{
+          select.value = "accuracy";
+          select.dispatchEvent(new Event("change"));
+          const chart = document.getElementById("chart-{number}");
+          const shown = chart.parentElement.querySelector(".picture");
+          return [chart.getAttribute("aria-label"), {words}];
+        }}"""
+    )
+    assert "accuracy" in label
+    page.wait_for_selector(".picture", state="detached")
+    assert chart.evaluate(f"shown => {words}") == seen, "the figure says what its picture said"
+    assert opened.traces(number) != before
+    opened.choose("curve", "loss")
+    assert opened.traces(number) == before
     assert opened.faults == []
 
 

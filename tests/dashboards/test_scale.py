@@ -58,8 +58,8 @@ CHANGE = """([name, value]) => new Promise(done => {
     return chart.offsetParent && box.bottom > 0 && box.top < innerHeight;
   });
   const wait = () => {
-    const ready = shown().length && shown().every(chart => chart.querySelector(".plot, .cartesianlayer") &&
-      chart.dataset.settled === "yes");
+    const ready = shown().length && shown().every(chart => chart.dataset.settled === "yes" &&
+      chart.parentElement.querySelector(".plot, .cartesianlayer"));
     if (!ready && performance.now() - started < 5000) setTimeout(wait, 2);
     else requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
   };
@@ -75,13 +75,17 @@ CONTROLS = (
     ("curves", "one-0-0-2", "7"),
     ("depth", "score", "accuracy"),
     ("spread", "spread", "accuracy"),
-    ("heat-maps", "backbone", "3"),
-    ("curves", "backbone", "5"),
-    ("spread", "backbone", "7"),
+    ("heat-maps", "backbone", "1"),
+    ("curves", "backbone", "2"),
+    ("spread", "backbone", "3"),
+    ("heat-maps", "backbone", "6"),
+    ("curves", "backbone", "9"),
     ("depth", "theme", ""),
     ("curves", "theme", ""),
 )
-"""Section in view, what is chosen there, and its new value."""
+"""Section in view, what is chosen there, and its new value; backbones one step away come before those that are not."""
+REST_MS = 14_000
+"""How long a reader looks before each choice."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -161,7 +165,7 @@ def answers(opened: Any) -> dict[str, tuple[float, float]]:
     took = {}
     for section, control, value in CONTROLS:
         opened.locator(f"#{section} .chart:visible").first.evaluate("chart => chart.scrollIntoView({block: 'center'})")
-        opened.wait_for_timeout(1500)
+        opened.wait_for_timeout(REST_MS)
         before = busy()
         elapsed = opened.evaluate(CHANGE, [control, value])
         took[f"{section}: {control} {value}"] = elapsed, busy() - before
