@@ -236,9 +236,15 @@ function settle(rest_ms) {
 }
 
 const MOST_PICTURES = 80, pictures = new Map();
+function isZoomed({_fullLayout: drawn = {}}) {
+  return Object.keys(drawn).filter(name => /^[xy]axis\d*$/.test(name)).some(name => {
+    const {range, _rangeInitial0: low, _rangeInitial1: high} = drawn[name];
+    return low !== undefined && (range[0] !== low || range[1] !== high);
+  });
+}
 async function answer(chart) {
   const wanted = wantedOf(chart), picture = chart.dataset.drawn !== wanted && pictures.get(wanted);
-  if (!picture) return draw(chart);
+  if (!picture || isZoomed(chart)) return draw(chart);
   takeDown(chart);
   chart.after(picture);
   announce(chart, picture.dataset.label, parseFloat(picture.style.height));
@@ -296,14 +302,14 @@ async function sketch(chart, choices, width, isFar) {
   if (pictures.size > MOST_PICTURES) pictures.delete(pictures.keys().next().value);
   return true;
 }
-let touched = -Infinity;
+let touched = performance.now();
 ["pointermove", "pointerdown", "keydown", "wheel"].forEach(type =>
   document.addEventListener(type, ({timeStamp}) => { touched = timeStamp; }, {capture: true, passive: true}));
 function sketchAll(mine) {
   const wanted = oneStepAway();
   const next = async () => {
     if (mine !== turn || printing || !wanted.length) return;
-    const rest_ms = touched + 2000 - performance.now();
+    const rest_ms = touched + (root.dataset.revision ? 10000 : 2000) - performance.now();  // a live page changes often
     if (rest_ms > 0) setTimeout(next, rest_ms); else if (await sketch(...wanted.shift())) idle(next);
   };
   idle(next);

@@ -276,6 +276,10 @@ def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written
     assert opened.traces(number) != before
     opened.choose("curve", "loss")
     assert opened.traces(number) == before
+    page.wait_for_timeout(4000)
+    chart.evaluate("chart => Plotly.relayout(chart, {'xaxis.range': [1, 2]})")
+    page.locator('#curves select[data-sets="curve"]').select_option("accuracy")
+    assert page.locator(".picture").count() == 0, "a figure that was enlarged keeps its place"
     assert opened.faults == []
 
 

@@ -56,7 +56,7 @@ def test_it_is_what_the_libraries_say(cache: LocalStorage, counted: list[tuple[s
         known.keep()
         assert known.architecture(FULL, fresh.facts.image_size) == fresh, "as workers ask"
     assert counted == [(NAME, None)]
-    assert fresh.repository, "its weights have a place"
+    assert fresh.pretrained.repository, "its weights have a place"
     given = facts_of(known.architecture(NAME), "none", 7, mean=(0.1, 0.2, 0.3))
     assert given == facts_of(NAME, "none", 7, mean=(0.1, 0.2, 0.3))
     assert (given.weights, given.mean, given.std) == ("init:7", (0.1, 0.2, 0.3), fresh.facts.std)
