@@ -8,6 +8,8 @@ changed document; the listeners and observers of its earlier run are withdrawn f
 
 from __future__ import annotations
 
+from dashboards.picture_script import ZOOMED
+
 AROUND = ("orchLive.run(Plotly => {", "\n});")
 """Before and behind the page's own script."""
 
@@ -21,7 +23,8 @@ STYLE = """
 @media print{#now{display:none}}
 """
 
-BEFORE = r"""
+BEFORE = (
+    r"""
 const orchLive = (() => {
 "use strict";
 const EVERY_MS = 1000, HIDDEN_MS = 10000, LOST_MS = 3000;
@@ -164,12 +167,9 @@ function start() {
     usual.forEach(([name, Usual]) => { window[name] = Usual; });
   }
 }
-function zoomed({_fullLayout: drawn}) {
-  return Object.keys(drawn).filter(name => /^[xy]axis\d*$/.test(name)).map(name => [name, drawn[name]])
-    .filter(([, {range, _rangeInitial0: low, _rangeInitial1: high}]) =>
-      low !== undefined && (range[0] !== low || range[1] !== high))
-    .map(([name, {range}]) => [name + ".range", [...range]]);
-}
+"""
+    + ZOOMED
+    + r"""
 function drawing(mine) {
   const choice = chart => (chart.dataset?.control || "").split(" ").filter(Boolean).map(name =>
     document.querySelector('select[data-sets="' + name + '"]')?.value ?? "").join("|");
@@ -287,3 +287,4 @@ document.addEventListener("visibilitychange", () => {
 return {run(given) { if (typeof Plotly !== "undefined") { page = given; start(); } }};
 })();
 """
+)

@@ -52,8 +52,11 @@ class Statistic:
     @classmethod
     def of(cls, values: np.ndarray) -> Statistic:
         kept = np.asarray(values, dtype=np.float64)
-        mean, std = _mean_and_std(kept) if len(kept) else (np.float64("nan"), np.float64("nan"))
-        return cls(float(mean), float(std), len(kept), kept)
+        n = len(kept)
+        mean = np.add.reduce(kept) / n if n else float("nan")
+        away = kept - mean
+        std = np.sqrt(np.add.reduce(away * away) / (n - 1)) if n > 1 else float("nan")
+        return cls(float(mean), float(std), n, kept)
 
 
 @dataclass(frozen=True)
@@ -335,15 +338,6 @@ def _results(repeats: Repeats) -> list[tuple[int, Result]]:
         (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
         for repeat, epochs, state, attempt in zip(*columns, strict=True)
     ]
-
-
-def _mean_and_std(values: Floats) -> tuple[Floats, Floats]:
-    """Of axis 0, the same bits as `mean` and `std(ddof=1)` give, in a third of the time; NaN where there is one row."""
-    mean = np.add.reduce(values, axis=0) / len(values)
-    if len(values) < 2:
-        return mean, np.full_like(mean, np.nan)
-    away = values - mean
-    return mean, np.sqrt(np.add.reduce(away * away, axis=0) / (len(values) - 1))
 
 
 def _integer(value: object) -> int | None:
