@@ -23,7 +23,7 @@ COLUMNS = ["lr", "batch_size", "score", "series", "repeat", "epoch", "value", "s
 _ALIKE = ("train", "valid", "selected")
 """The traces of a panel and score."""
 _RIGHT = 500
-"""Number of the first axis on the right; plotly's axes are numbered."""
+"""Number of the first axis on the right; plotly's axes are numbered, from 1."""
 
 Floats = NDArray[np.float64]
 
@@ -122,59 +122,77 @@ def panels_of(data: pd.DataFrame) -> list[Panel]:
 
 
 def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """All panels share both axes; with BOTH the accuracy has an axis of its own on the right."""
+    """All panels share both ranges; with BOTH the accuracy has an axis of its own on the right."""
     return _with_bands(unfolded(panels_figure(panels_of(data))))
 
 
 def panels_figure(panels: list[Panel]) -> Spec:
-    """The drawing in short, see `folding`, and without its bands: they follow from means and deviations."""
+    """The drawing in short, see `folding`, and without its bands: they follow from means and deviations.
+
+    The panels of a column have one x axis, those of a row one y axis for each score: with axes of their own for each
+    panel plotly takes half as long again.
+    """
     scores = list(dict.fromkeys(panel.score for panel in panels))
-    by_place = {(panel.lr, panel.batch_size, panel.score): panel for panel in panels}
     points = sorted({(panel.lr, panel.batch_size) for panel in panels})
     lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
     top, bottom, right = 30, 48, 8 if len(scores) < 2 else 46
     height = PANEL_HEIGHT * max(1, len(lrs)) + top + bottom
     spec = layout(height, margin={"l": 92, "r": right, "t": top, "b": bottom}, dragmode="zoom")
+    limits = [_limits([panel for panel in panels if panel.score == score]) for score in scores]
+    spec |= _axes(points, limits)
     traces: list[Spec] = []
     notes: list[Spec] = []
-    last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
-    limits = {score: _limits([panel for panel in panels if panel.score == score]) for score in scores}
-    quiet = {"automargin": False, "mirror": True, "showline": True, "ticklabeloverflow": "allow"}
-    along = axis(range=[-0.02 * last, 1.02 * last], nticks=5, title={"font": {"size": 11}, "standoff": 4}, **quiet)
-    axes = {"x": along, "y": axis(nticks=4, **quiet)}
-    gap_x, gap_y = (0.12 if len(scores) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
-    for number, (lr, batch) in enumerate(points):
-        row, column = lrs.index(lr), batches.index(batch)
-        suffix = "" if number == 0 else str(number + 1)
-        x = [round(edge, 4) for edge in (column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2)]
-        y = [round(edge, 4) for edge in (1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2)]
-        below = not any(b == batch and other > lr for other, b in points)
-        words = {"text": "epoch" if below else ""}
-        spec[f"xaxis{suffix}"] = {"domain": x, "anchor": f"y{suffix}", "showticklabels": below, "title": words}
-        for place, score in enumerate(scores):
-            name = suffix if place == 0 else str(_RIGHT + number)
-            edge = not any(a == lr and (b < batch if place == 0 else b > batch) for a, b in points)
-            own = {"anchor": f"x{suffix}", "domain": y, "range": limits[score], "showticklabels": edge}
-            if place:
-                own |= {"overlaying": f"y{suffix}", "side": "right", "showgrid": False, "tickmode": "auto"}
-            if number:
-                own["matches"] = "y" if place == 0 else f"y{_RIGHT}"
-            spec[f"yaxis{name}"] = own
-            panel = by_place.get((lr, batch, score))
-            if panel is None:
-                continue
-            traces.extend(_panel_traces(panel, f"x{suffix}", f"y{name}", len(_ALIKE) * place))
-            if place == 0:
-                notes.append(_note(_count(panel), x[1], y[1], "right", "bottom", 10))
-        if number:
-            spec[f"xaxis{suffix}"]["matches"] = "x"
+    for panel in sorted(panels, key=lambda panel: (panel.lr, panel.batch_size)):
+        place, row, column = scores.index(panel.score), lrs.index(panel.lr), batches.index(panel.batch_size)
+        x, y = _name("x", column), _name("y", row, place)
+        traces.extend(_panel_traces(panel, x, y, len(_ALIKE) * place))
+        if place == 0:
+            corner = spec[_name("xaxis", column)]["domain"][1], spec[_name("yaxis", row)]["domain"][1]
+            notes.append(_note(_count(panel), *corner, "right", "bottom", 10))
     for column, batch in enumerate(batches):
         notes.append(_note(f"batch {batch}", (column + 0.5) / len(batches), 1, "center", "bottom", 12, 6))
     for row, lr in enumerate(lrs):
         note = _note(f"lr {lr_text(lr)}", 0, 1 - (row + 0.5) / len(lrs), "right", "middle", 12)
         notes.append({**note, "xshift": -44, "textangle": -90, "xanchor": "center"})
+    last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
+    quiet = {"automargin": False, "mirror": "all", "showline": True, "ticklabeloverflow": "allow"}
+    title = {"text": "epoch", "font": {"size": 11}, "standoff": 4}
+    axes = {
+        "x": axis(range=[-0.02 * last, 1.02 * last], nticks=5, title=title, **quiet),
+        "y": axis(nticks=4, **quiet),
+    }
     alike = [trace for place, score in enumerate(scores) for trace in _alike(score, place)]
     return {"data": traces, "layout": {**spec, "annotations": notes}, "alike": alike, "axes": axes}
+
+
+def _name(letter: str, number: int, place: int = 0) -> str:
+    """The axis of a column or row, in plotly's words; `place` 1 for the one on the right."""
+    number += _RIGHT if place else 1
+    return letter if number == 1 else f"{letter}{number}"
+
+
+def _axes(points: list[tuple[float, int]], limits: list[list[float]]) -> Spec:
+    """An axis below each column, one left of each row and, with two scores, one right of it; limits: range by score.
+
+    Where points are missing, they stand at the lowest, the first or the last panel that there is.
+    """
+    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
+    gap_x, gap_y = (0.12 if len(limits) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
+    spec: Spec = {}
+    for column, batch in enumerate(batches):
+        edges = column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2
+        lowest = max(lrs.index(lr) for lr, other in points if other == batch)
+        own: Spec = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("y", lowest)}
+        spec[_name("xaxis", column)] = own | ({"matches": "x"} if column else {})
+    for row, lr in enumerate(lrs):
+        edges = 1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2
+        beside = [batches.index(batch) for other, batch in points if other == lr]
+        for place, (limit, end) in enumerate(zip(limits, (min, max), strict=False)):
+            own = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("x", end(beside)), "range": limit}
+            if place:
+                own |= {"overlaying": _name("y", row), "side": "right", "showgrid": False, "tickmode": "auto"}
+            spec[_name("yaxis", row, place)] = own | ({"matches": _name("y", 0, place)} if row else {})
+    return spec
 
 
 def _count(panel: Panel) -> str:
@@ -238,27 +256,29 @@ def _alike(score: str, place: int) -> list[Spec]:
 
 
 def _with_bands(spec: Spec) -> Spec:
-    """The figure with mean ± std behind its lines, as far as a deviation is known; the page's script does the same."""
+    """The figure with mean ± std behind its lines, as far as a deviation is known; the page's script does the same.
+
+    Bands are shapes: plotly draws them in half the time that traces take.
+    """
     bands = []
     for line in spec["data"]:
         known = int(np.isfinite(line["customdata"]).cumprod().sum()) if "meta" in line else 0
         if known:
-            epoch, mean, std = np.arange(known, dtype=float), line["y"][:known], line["customdata"][:known]
+            mean, std = line["y"][:known], line["customdata"][:known]
+            above = [f"{epoch},{value:.6g}" for epoch, value in enumerate(mean + std)]
+            below = [f"{epoch},{value:.6g}" for epoch, value in enumerate(mean - std)]
             bands.append(
                 {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "x": np.concatenate([epoch, epoch[::-1]]),
-                    "y": np.concatenate([mean + std, (mean - std)[::-1]]),
-                    "fill": "toself",
+                    "type": "path",
+                    "layer": "below",
+                    "path": f"M{'L'.join(above + below[::-1])}Z",
                     "fillcolor": line["meta"]["band"],
-                    "line": {"width": 0, "color": line["meta"]["band"]},
-                    "hoverinfo": "skip",
-                    "xaxis": line["xaxis"],
-                    "yaxis": line["yaxis"],
+                    "line": {"width": 0},
+                    "xref": line["xaxis"],
+                    "yref": line["yaxis"],
                 }
             )
-    return {**spec, "data": [*bands, *spec["data"]]}
+    return {**spec, "layout": {**spec["layout"], "shapes": bands}}
 
 
 def _runs(n: Floats) -> tuple[list[list[int]], str | list[str]]:

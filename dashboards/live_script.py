@@ -2,13 +2,11 @@
 
 The document is changed by a merge of three: what the server sent before, what it sends now, and what the page has
 become. Only what differs between the first two is touched, so that choices, opened tables and drawn figures stay.
-Figures are drawn by `Plotly.react` with a `uirevision`, which keeps their zoom. The page's script is run again on the
-changed document; the listeners and observers of its earlier run are withdrawn first.
+The page's script is run again on the changed document; the listeners and observers of its earlier run are withdrawn
+first, and what it still wants to draw is left to the new one.
 """
 
 from __future__ import annotations
-
-from dashboards.picture_script import ZOOMED
 
 AROUND = ("orchLive.run(Plotly => {", "\n});")
 """Before and behind the page's own script."""
@@ -23,8 +21,7 @@ STYLE = """
 @media print{#now{display:none}}
 """
 
-BEFORE = (
-    r"""
+BEFORE = r"""
 const orchLive = (() => {
 "use strict";
 const EVERY_MS = 1000, HIDDEN_MS = 10000, LOST_MS = 3000;
@@ -167,24 +164,12 @@ function start() {
     usual.forEach(([name, Usual]) => { window[name] = Usual; });
   }
 }
-"""
-    + ZOOMED
-    + r"""
-function drawing(mine) {
-  const choice = chart => (chart.dataset?.control || "").split(" ").filter(Boolean).map(name =>
-    document.querySelector('select[data-sets="' + name + '"]')?.value ?? "").join("|");
-  return {...Plotly, react(chart, data, layout, config) {
-    if (mine === run) {
-      const uirevision = "as chosen " + choice(chart);
-      const zoom = chart.layout?.uirevision === uirevision ? zoomed(chart) : [];
-      return Plotly.react(chart, data, {...layout, uirevision}, config)
-        .then(() => zoom.length && Plotly.relayout(chart, Object.fromEntries(zoom)));
-    }
-    delete chart.dataset.drawn;
-    setTimeout(() => dispatchEvent(new Event("resize")));
-    return Promise.resolve(chart);
-  }};
-}
+const drawing = mine => ({...Plotly, react(chart, data, layout, config) {
+  if (mine === run) return Plotly.react(chart, data, layout, config);
+  delete chart.dataset.drawn;
+  setTimeout(() => dispatchEvent(new Event("resize")));
+  return Promise.resolve(chart);
+}});
 
 const panel = document.createElement("section");
 panel.id = "now";
@@ -287,4 +272,3 @@ document.addEventListener("visibilitychange", () => {
 return {run(given) { if (typeof Plotly !== "undefined") { page = given; start(); } }};
 })();
 """
-)

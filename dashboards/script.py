@@ -91,16 +91,17 @@ function expand(chosen) {
   chosen.spec = unfolded(chosen.spec);
   const lines = chosen.spec.data.filter(trace => trace.meta);
   const known = ({customdata}) => { const end = customdata.indexOf(null); return end < 0 ? customdata.length : end; };
-  const bands = lines.filter(known).map(line => {
-    const {customdata, meta, xaxis, yaxis} = line, y = line.y.slice(0, known(line)), x = y.map((_, epoch) => epoch);
-    return {type: "scatter", mode: "lines", fill: "toself", fillcolor: meta.band, line: {width: 0, color: meta.band},
-      x: [...x, ...x.slice().reverse()], hoverinfo: "skip", xaxis, yaxis,
-      y: [...y.map((mean, epoch) => mean + customdata[epoch]),
-        ...y.map((mean, epoch) => mean - customdata[epoch]).reverse()]};
+  const shown = (value, epoch) => epoch + "," + value.toPrecision(6);
+  chosen.spec.layout.shapes = lines.filter(known).map(line => {
+    const {customdata, meta, xaxis, yaxis} = line, means = line.y.slice(0, known(line));
+    const above = means.map((mean, epoch) => shown(mean + customdata[epoch], epoch));
+    const below = means.map((mean, epoch) => shown(mean - customdata[epoch], epoch));
+    return {type: "path", layer: "below", path: "M" + [...above, ...below.reverse()].join("L") + "Z",
+      fillcolor: meta.band, line: {width: 0}, xref: xaxis, yref: yaxis};
   });
-  chosen.spec.data = [...bands, ...chosen.spec.data];
   chosen.rows = () => lines.filter(({meta}) => meta.split === "train").flatMap(train => {
-    const valid = lines.find(other => other.yaxis === train.yaxis && other.meta.split === "valid");
+    const valid = lines.find(({xaxis, yaxis, meta}) => meta.split === "valid" &&
+      xaxis === train.xaxis && yaxis === train.yaxis);
     const n = epoch => valid.meta.n.findLast(([first]) => first <= epoch)[1];
     return train.y.map((mean, epoch) => [...train.meta.point, train.meta.score, epoch, mean, train.customdata[epoch],
       valid.y[epoch], valid.customdata[epoch], n(epoch)]);
@@ -128,10 +129,10 @@ function singles({template, columns, panels, loss, hits}, number) {
     rows: () => every((repeat, epoch, at, place) => [repeat, epoch, epoch === selected[place],
       loss[0][at], loss[1][at], accuracy[0][at], accuracy[1][at]])};
 }
-const controlled = (chart, choices) => chart.dataset.control.split(" ").map(name => choices[name]);
+const choiceOf = (chart, choices = state) => chart.dataset.control.split(" ").map(name => choices[name]).join("|");
 async function variant(chart, choices = state) {
   const all = await payload(chart);
-  const key = controlled(chart, choices).join("|");
+  const key = choiceOf(chart, choices);
   if (chart.dataset.singles) return singles(all, Number(key) || 0);
   return all[key] || all[Object.keys(all)[0]];
 }
@@ -143,8 +144,9 @@ function coloured(value, dark) {
   return value;
 }
 function spanColours(layout, dark) {
+  if (!dark) return layout;
   const text = JSON.stringify(layout);
-  return dark ? JSON.parse(text.replace(/color:(#[0-9a-f]{6})/g, (all, c) => "color:" + (DARK[c] || c))) : layout;
+  return JSON.parse(text.replace(/color:(#[0-9a-f]{6})/g, (all, c) => "color:" + (DARK[c] || c)));
 }
 function contrast(data) {
   const words = data.find(trace => trace.meta === "on heat map");
@@ -182,7 +184,7 @@ function edges() {
   boxes.forEach(([box, more]) => box.classList.toggle("more", more));
 }
 const wantedOf = (chart, choices = state, width = chart.clientWidth) =>
-  [chart.dataset.payload, ...controlled(chart, choices), isDark(), width].join();
+  [chart.dataset.payload, choiceOf(chart, choices), isDark(), width].join();
 function figure(chosen, width, tall) {
   const spec = coloured(chosen.spec, isDark());
   contrast(spec.data);
@@ -196,6 +198,23 @@ function announce(chart, label, tall) {
   const details = document.querySelector('details[data-chart="' + chart.id + '"]');
   if (details.open) fill(details); else delete details.dataset.filled;
 }
+const axesOf = ({_fullLayout: drawn = {}}) =>
+  Object.entries(drawn).filter(([name]) => /^[xy]axis\d*$/.test(name));
+function enlarged(chart) {
+  if (chart.dataset.choice !== choiceOf(chart)) return [];
+  return axesOf(chart).filter(([, {range, _rangeInitial0: low, _rangeInitial1: high}]) =>
+    range[0] !== low || range[1] !== high).map(([name, {range}]) => [name + ".range", [...range]]);
+}
+let plotted = 0;
+async function plot(chart, data, layout, config) {
+  const ranges = enlarged(chart);
+  chart.dataset.choice = choiceOf(chart);
+  plotted += 1;  // plotly's own memory keeps what was hidden by its legend; of ranges it would keep those of other data
+  const own = ([name, value]) => [name, /^[xy]axis/.test(name) ? {...value, uirevision: plotted} : value];
+  await Plotly.react(chart, data, Object.fromEntries(Object.entries(layout).map(own)), config);
+  axesOf(chart).forEach(([, axis]) => { [axis._rangeInitial0, axis._rangeInitial1] = axis.range; });
+  if (ranges.length) await Plotly.relayout(chart, Object.fromEntries(ranges));
+}
 const takeDown = chart => chart.parentElement.querySelector(".picture")?.remove();
 async function draw(chart) {
   const wanted = wantedOf(chart);
@@ -207,7 +226,7 @@ async function draw(chart) {
   chart.dataset.drawn = wanted;
   const tall = height(chosen.spec, chart.clientWidth);
   announce(chart, chosen.label, tall);
-  await Plotly.react(chart, ...figure(chosen, chart.clientWidth, tall));
+  await plot(chart, ...figure(chosen, chart.clientWidth, tall));
   takeDown(chart);
   chart.dataset.settled = "yes";
 }
@@ -220,7 +239,18 @@ const watcher = new IntersectionObserver(entries => {
 }, {rootMargin: "300px"});
 charts.forEach(chart => watcher.observe(chart));
 const drawAll = () => Promise.all(charts.filter(visible).map(draw));
-const redraw = () => Promise.all([...near].filter(visible).map(answer));
+function aside(chart) {
+  const {top, bottom} = chart.getBoundingClientRect(), middle = innerHeight / 2;
+  return Math.max(0, top - middle, middle - bottom);
+}
+const nearest = () => [...near].filter(visible).map(chart => [aside(chart), chart])
+  .sort(([a], [b]) => a - b).map(([, chart]) => chart);
+async function redraw() {
+  const all = nearest(), seen = all.filter(chart => aside(chart) < innerHeight / 2);
+  await Promise.all(seen.map(answer));
+  await new Promise(done => setTimeout(done, 20));  // what is seen is painted before what lies beside it is drawn
+  await Promise.all(all.filter(chart => !seen.includes(chart)).map(answer));
+}
 
 const idle = window.requestIdleCallback || (call => setTimeout(call, 300));
 let turn = 0;

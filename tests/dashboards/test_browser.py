@@ -88,8 +88,7 @@ def test_figures_show_the_numbers(browser: Any, written: tuple[Path, Any]) -> No
             assert z[row][column] == pytest.approx(expected[lr, batch].score("loss", "valid").mean, abs=1e-4)
     lines = [trace for trace in opened.traces(grid) if trace.get("meta", {}).get("split") == "valid"]
     assert lines[0]["y"] == pytest.approx(expected[1e-3, 16].curve("loss", "valid").mean.tolist(), abs=1e-4)
-    bands = [trace for trace in opened.traces(grid) if trace.get("fill") == "toself"]
-    assert len(bands) == 8
+    assert opened.page.locator(f"#chart-{grid} .shapelayer path").count() == 8
     shown = opened.page.inner_text("#answer table.best tbody tr:first-child")
     best = summary.configurations[0].score("loss", "valid")
     assert f"{best.mean:.3f} ± {best.std:.3f}" in shown
@@ -137,9 +136,10 @@ def test_two_axes(browser: Any, written: tuple[Path, Any]) -> None:
     opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
     opened.page.locator("#curves").scroll_into_view_if_needed()
     opened.choose("curve", "loss_and_accuracy")
-    traces = opened.traces(opened.first("curves"))
-    assert {trace["yaxis"] for trace in traces} == {"y", "y2", "y3", "y4", "y500", "y501", "y502", "y503"}
-    assert len([trace for trace in traces if trace.get("fill") == "toself"]) == 16
+    grid = opened.first("curves")
+    axes = {(trace["xaxis"], trace["yaxis"]) for trace in opened.traces(grid)}
+    assert axes == {(x, y) for x in ("x", "x2") for y in ("y", "y2", "y500", "y501")}
+    assert opened.page.locator(f"#chart-{grid} .shapelayer path").count() == 16
     assert opened.faults == []
 
 
@@ -276,10 +276,34 @@ def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written
     assert opened.traces(number) != before
     opened.choose("curve", "loss")
     assert opened.traces(number) == before
-    page.wait_for_timeout(4000)
-    chart.evaluate("chart => Plotly.relayout(chart, {'xaxis.range': [1, 2]})")
-    page.locator('#curves select[data-sets="curve"]').select_option("accuracy")
-    assert page.locator(".picture").count() == 0, "a figure that was enlarged keeps its place"
+    assert opened.faults == []
+
+
+def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    page, number = opened.page, opened.first("curves")
+    chart = page.locator(f"#chart-{number}")
+    chart.scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    ranges = "chart => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
+    settled = page.locator(f'#chart-{number}[data-settled="yes"]')
+    whole = chart.evaluate(ranges)
+    chart.evaluate("chart => Plotly.relayout(chart, {'xaxis.range': [1, 2], 'yaxis.range': [0.4, 0.5]})")
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.wait_for_timeout(1000)
+    assert chart.evaluate(ranges) == [1, 2, 0.4, 0.5], "another width shows the same part"
+    opened.choose("curve", "accuracy")
+    settled.wait_for()
+    page.wait_for_selector(".picture", state="detached")
+    assert chart.evaluate(ranges)[:2] == whole[:2]
+    other = chart.evaluate(ranges)[2:]
+    assert other != whole[2:]
+    chart.evaluate("chart => Plotly.relayout(chart, {'yaxis.range': [0.4, 0.5]})")
+    panel = chart.locator(".nsewdrag").first
+    panel.scroll_into_view_if_needed()
+    panel.dblclick()
+    page.wait_for_timeout(600)
+    assert chart.evaluate(ranges)[2:] == other, "a double click returns to the range of what is shown"
     assert opened.faults == []
 
 

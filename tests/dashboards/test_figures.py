@@ -189,17 +189,34 @@ def test_curves(source: Source) -> None:
     assert diverged.series["selected"].epoch[0] == 0
     spec: Any = drawn(source, "curves", choice)
     lines = [trace for trace in spec["data"] if trace.get("meta")]
-    assert len(spec["data"]) == 4 * 5
+    assert len(spec["data"]) == 4 * 3
     mean, std = panels[0].series["valid"].value, panels[0].series["valid"].std
     np.testing.assert_array_equal(lines[1]["y"], mean)
-    bands = [trace for trace in spec["data"] if trace.get("fill")]
-    np.testing.assert_allclose(bands[1]["y"][:7], mean + std)
+    bands = spec["layout"]["shapes"]
+    assert len(bands) == 4 * 2
+    np.testing.assert_allclose(outline(bands[1])[:7, 1], mean + std, rtol=1e-5)
+    np.testing.assert_allclose(outline(bands[1])[:6:-1, 1], mean - std, rtol=1e-5)
+    assert (bands[5]["xref"], bands[5]["yref"]) == (lines[5]["xaxis"], lines[5]["yaxis"]) == ("x", "y2")
     figure = go.Figure(spec)
-    assert figure.layout.xaxis4.matches == "x"
+    assert (figure.layout.xaxis2.matches, figure.layout.yaxis2.matches) == ("x", "y")
     assert any("1 diverged" in note.text for note in figure.layout.annotations)
     short = curves.panels_figure(panels)
     assert len(short["data"]) == 4 * 3
     assert all("line" not in trace for trace in short["data"])
+
+
+def outline(band: Any) -> Any:
+    """Corners of a shape: float64 [points, 2]."""
+    return np.array([point.split(",") for point in band["path"].strip("MZ").split("L")], dtype=float)
+
+
+def test_axes_of_a_grid_with_gaps(source: Source) -> None:
+    """They stand at the lowest panel of a column and at the outermost of a row, so that their numbers can be read."""
+    panels = curves.curve_panels(source, at(("extension", 2, 0), BOTH))
+    first, last = (1e-3, 16), (1e-2, 32)
+    layout = curves.panels_figure([p for p in panels if (p.lr, p.batch_size) not in (first, last)])["layout"]
+    assert [layout[name]["anchor"] for name in ("xaxis", "xaxis2")] == ["y2", "y"]
+    assert [layout[name]["anchor"] for name in ("yaxis", "yaxis2", "yaxis500", "yaxis501")] == ["x2", "x", "x2", "x"]
 
 
 def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
@@ -213,8 +230,7 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     assert line["text"] == ["n = 3"] * 7 + ["n = 2"] * 2 + ["n = 1"]
     assert "%{text}" in line["hovertemplate"]
     assert "n = 3 → 1" in [note["text"] for note in spec["layout"]["annotations"]]
-    bands = [trace for trace in spec["data"] if trace.get("fill")]
-    assert [len(band["x"]) for band in bands] == [2 * 9] * 2
+    assert [len(outline(band)) for band in spec["layout"]["shapes"]] == [2 * 9] * 2
     data = curves.curve_data(source, Choice())
     assert data[data["series"] == "valid"]["n"].tolist() == [3] * 7 + [2] * 2 + [1]
     assert single_text(open_source(small_study(tmp_path / "even")[0], NOW)) == "n = 3"
