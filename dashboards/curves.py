@@ -142,11 +142,14 @@ def panels_figure(panels: list[Panel]) -> Spec:
     spec |= _axes(points, limits)
     traces: list[Spec] = []
     notes: list[Spec] = []
+    same_n = len(points) > 1 and len({_count(panel) for panel in panels}) == 1
+    if same_n:
+        notes.append(_note(f"{_count(panels[0])} each", 0, 1, "right", "bottom", 10, 6))
     for panel in sorted(panels, key=lambda panel: (panel.lr, panel.batch_size)):
         place, row, column = scores.index(panel.score), lrs.index(panel.lr), batches.index(panel.batch_size)
         x, y = _name("x", column), _name("y", row, place)
         traces.extend(_panel_traces(panel, x, y, len(_ALIKE) * place))
-        if place == 0:
+        if place == 0 and not same_n:
             corner = spec[_name("xaxis", column)]["domain"][1], spec[_name("yaxis", row)]["domain"][1]
             notes.append(_note(_count(panel), *corner, "right", "bottom", 10))
     for column, batch in enumerate(batches):

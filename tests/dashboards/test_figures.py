@@ -199,7 +199,10 @@ def test_curves(source: Source) -> None:
     assert (bands[5]["xref"], bands[5]["yref"]) == (lines[5]["xaxis"], lines[5]["yaxis"]) == ("x", "y2")
     figure = go.Figure(spec)
     assert (figure.layout.xaxis2.matches, figure.layout.yaxis2.matches) == ("x", "y")
-    assert any("1 diverged" in note.text for note in figure.layout.annotations)
+    words = [note.text for note in figure.layout.annotations]
+    assert [word for word in words if word.startswith("n = ")] == ["n = 3", "n = 3", "n = 2, 1 diverged", "n = 3"]
+    even: Any = drawn(source, "curves", at(("straightforward", 0, 0), "accuracy"))
+    assert [note["text"] for note in even["layout"]["annotations"] if "n =" in note["text"]] == ["n = 3 each"]
     short = curves.panels_figure(panels)
     assert len(short["data"]) == 4 * 3
     assert all("line" not in trace for trace in short["data"])
