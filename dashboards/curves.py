@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from dashboards.folding import unfolded
 from dashboards.markup import METRIC_NAMES, lr_text
 from dashboards.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary
+from orchestrator.summary import ConfigurationSummary, Curve
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""
@@ -29,29 +28,25 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Line:
-    """A mean curve with its band, or a set of selected epochs; arrays are float64 [epochs + 1] or [repeats]."""
-
-    epoch: Floats
-    value: Floats
-    std: Floats
-    n: Floats
-    repeat: Floats
-
-
-@dataclass(frozen=True)
 class Panel:
-    """One configuration and one score: its series by name."""
+    """One configuration and one score: its mean curves, and its repeats at their selected epochs (validation)."""
 
     lr: float
     batch_size: int
     score: str
-    series: dict[str, Line]
+    curves: dict[str, Curve]
+    """By split: "train" and "valid"."""
+    repeats: Floats
+    """Numbers of the repeats that have a result, float64 [repeats], as the next two."""
+    selected_epochs: Floats
+    selected: Floats
+    untrained: float
+    """Mean at epoch 0."""
 
     @property
     def diverged(self) -> int:
         """Repeats that have a selected epoch but no curve."""
-        return len(self.series["selected"].value) - int(np.nanmax(self.series["valid"].n))
+        return len(self.selected) - int(self.curves["valid"].n.max())
 
 
 def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -60,65 +55,59 @@ def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
     series: "train" and "valid", one row per epoch with mean, std (n − 1) and n; "selected", one row per repeat with a
     result, at its selected epoch with its validation value; "untrained", the mean at epoch 0. By lr, then batch size.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    parts: list[pd.DataFrame] = []
     for panel in curve_panels(source, choice):
-        for name, line in panel.series.items():
-            for column in ("epoch", "value", "std", "n", "repeat"):
-                columns[column].append(getattr(line, column))
-            for column, value in (("lr", panel.lr), ("batch_size", panel.batch_size), ("score", panel.score)):
-                columns[column].append(np.full(len(line.value), value))
-            columns["series"].append(np.full(len(line.value), name))
-    return pd.DataFrame({name: np.concatenate(parts) if parts else [] for name, parts in columns.items()})
+        place = {"lr": panel.lr, "batch_size": panel.batch_size, "score": panel.score}
+        rows: dict[str, Spec] = {
+            split: {
+                "epoch": np.arange(len(curve.mean), dtype=float),
+                "value": curve.mean,
+                "std": curve.std,
+                "n": curve.n,
+            }
+            for split, curve in panel.curves.items()
+        }
+        rows["selected"] = {"repeat": panel.repeats, "epoch": panel.selected_epochs, "value": panel.selected}
+        rows["untrained"] = {"epoch": [0.0], "value": [panel.untrained]}
+        parts += [pd.DataFrame({**place, "series": series, **row}) for series, row in rows.items()]
+    return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def curve_panels(source: Source, choice: Choice) -> list[Panel]:
-    """The same as panels, without a table in between."""
-    panels = []
-    members = source.members(choice)
-    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id)):
-        for score in ON_TWO_AXES if choice.score == BOTH else (choice.score,):
-            series = _series(member, score)
-            if series:
-                panels.append(Panel(member.configuration.lr, member.configuration.batch_size, str(score), series))
-    return panels
+    """The same as panels, without a table in between; of configurations with the same lr and batch size the last."""
+    scores = ON_TWO_AXES if choice.score == BOTH else (choice.score,)
+    members = sorted(source.members(choice), key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id))
+    found = [panel for member in members for score in scores if (panel := _panel(member, score))]
+    return list({(panel.lr, panel.batch_size, panel.score): panel for panel in found}.values())
 
 
-def _series(member: ConfigurationSummary, score: str) -> dict[str, Line]:
+def _panel(member: ConfigurationSummary, score: str) -> Panel | None:
     metric: Metric = score  # type: ignore[assignment]  # a key of METRIC_NAMES
     chosen, start = member.score(metric, "valid"), member.untrained(metric, "valid")
-    curves = {split: member.curve(metric, split) for split in ("train", "valid")}
-    if chosen is None or start is None or member.selected_epochs is None or None in curves.values():
-        return {}
-    series = {}
-    for split, curve in curves.items():
-        assert curve is not None
-        epochs = len(curve.mean)
-        nowhere = np.broadcast_to(np.nan, epochs)
-        series[split] = Line(np.arange(epochs, dtype=float), curve.mean, curve.std, curve.n.astype(float), nowhere)
-    none = np.full(len(chosen.values), np.nan)
-    repeats = np.array(member.with_result, dtype=float)
-    series["selected"] = Line(member.selected_epochs.values, chosen.values, none, none, repeats)
-    one = np.full(1, np.nan)
-    series["untrained"] = Line(np.zeros(1), np.array([start.mean]), one, one, one)
-    return series
+    train, valid = (member.curve(metric, split) for split in ("train", "valid"))
+    if chosen is None or start is None or member.selected_epochs is None or train is None or valid is None:
+        return None
+    curves, repeats = {"train": train, "valid": valid}, np.array(member.with_result, dtype=float)
+    place = member.configuration.lr, member.configuration.batch_size
+    return Panel(*place, str(score), curves, repeats, member.selected_epochs.values, chosen.values, start.mean)
 
 
 def panels_of(data: pd.DataFrame) -> list[Panel]:
     """The table's rows, panel by panel, in its order."""
-    if data.empty:
-        return []
-    keys = data[["lr", "batch_size", "score", "series"]].to_numpy(dtype=object)
-    changed = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
-    numbers = {name: data[name].to_numpy(dtype=float) for name in ("epoch", "value", "std", "n", "repeat")}
-    found: dict[tuple[Any, ...], dict[str, Line]] = {}
-    for first, last in zip([0, *changed], [*changed, len(keys)], strict=True):
-        part = {name: values[first:last] for name, values in numbers.items()}
-        found.setdefault(tuple(keys[first, :3]), {})[keys[first, 3]] = Line(**part)
-    return [
-        Panel(float(lr), int(batch), str(score), series)
-        for (lr, batch, score), series in found.items()
-        if {"train", "valid", "selected"} <= series.keys()
-    ]
+    panels: list[Panel] = []
+    numbers = ["epoch", "value", "std", "n", "repeat"]
+    for (lr, batch, score), rows in data.groupby(["lr", "batch_size", "score"], sort=False):
+        series = {name: part[numbers].to_numpy(dtype=float).T for name, part in rows.groupby("series")}
+        if not {"train", "valid", "selected", "untrained"} <= series.keys():
+            continue
+        curves = {
+            split: Curve(value, std, n.astype(np.int64))
+            for split in ("train", "valid")
+            for _, value, std, n, _ in [series[split]]
+        }
+        epoch, value, _, _, repeat = series["selected"]
+        panels.append(Panel(lr, int(batch), score, curves, repeat, epoch, value, float(series["untrained"][1, 0])))
+    return panels
 
 
 def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
@@ -157,7 +146,7 @@ def panels_figure(panels: list[Panel]) -> Spec:
     for row, lr in enumerate(lrs):
         note = _note(f"lr {lr_text(lr)}", 0, 1 - (row + 0.5) / len(lrs), "right", "middle", 12)
         notes.append({**note, "xshift": -44, "textangle": -90, "xanchor": "center"})
-    last = max((float(panel.series["valid"].epoch[-1]) for panel in panels), default=1.0)
+    last = max((len(panel.curves["valid"].mean) - 1 for panel in panels), default=1)
     quiet = {"automargin": False, "mirror": "all", "showline": True, "ticklabeloverflow": "allow"}
     title = {"text": "epoch", "font": {"size": 11}, "standoff": 4}
     axes = {
@@ -199,7 +188,7 @@ def _axes(points: list[tuple[float, int]], limits: list[list[float]]) -> Spec:
 
 
 def _count(panel: Panel) -> str:
-    n = panel.series["valid"].n
+    n = panel.curves["valid"].n
     most, fewest = int(n.max()), int(n.min())
     shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
     return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
@@ -208,10 +197,10 @@ def _count(panel: Panel) -> str:
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
     """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
     point = [lr_text(panel.lr), panel.batch_size]
-    runs, words = _runs(panel.series["valid"].n)
+    runs, words = _runs(panel.curves["valid"].n)
     lines: list[Spec] = [
         {
-            "y": curve.value,
+            "y": curve.mean,
             "customdata": curve.std,
             "meta": {"point": point, "n": runs},
             "text": words,
@@ -219,11 +208,10 @@ def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
             "yaxis": y,
             "like": first + _ALIKE.index(split),
         }
-        for split in ("train", "valid")
-        for curve in [panel.series[split]]
+        for split, curve in panel.curves.items()
     ]
-    chosen = panel.series["selected"]
-    dots = {"x": chosen.epoch, "y": chosen.value, "xaxis": x, "yaxis": y, "like": first + _ALIKE.index("selected")}
+    selected = first + _ALIKE.index("selected")
+    dots = {"x": panel.selected_epochs, "y": panel.selected, "xaxis": x, "yaxis": y, "like": selected}
     return [*lines, dots]
 
 
@@ -284,11 +272,11 @@ def _with_bands(spec: Spec) -> Spec:
     return {**spec, "layout": {**spec["layout"], "shapes": bands}}
 
 
-def _runs(n: Floats) -> tuple[list[list[int]], str | list[str]]:
+def _runs(n: NDArray[np.int64]) -> tuple[list[list[int]], str | list[str]]:
     """[first epoch, n] wherever n changes, and n at every epoch in words; once where it is the same at all."""
     changed = np.flatnonzero(n[1:] != n[:-1]) + 1
     runs = [[place, int(n[place])] for place in (0, *changed.tolist())]
-    return runs, [f"n = {count:.0f}" for count in n] if len(runs) > 1 else f"n = {n[0]:.0f}"
+    return runs, [f"n = {count}" for count in n.tolist()] if len(runs) > 1 else f"n = {n[0]}"
 
 
 def _limits(panels: list[Panel]) -> list[float]:
@@ -296,14 +284,14 @@ def _limits(panels: list[Panel]) -> list[float]:
 
     A loss is 0 or more, and one that runs away is cut at 2.5 times the untrained.
     """
-    lines = [panel.series[split] for panel in panels for split in ("train", "valid")]
-    mean = np.concatenate([line.value for line in lines])
-    std = np.nan_to_num(np.concatenate([line.std for line in lines]))
-    values = np.concatenate([mean - std, mean + std, *(panel.series["selected"].value for panel in panels)])
+    curves = [curve for panel in panels for curve in panel.curves.values()]
+    mean = np.concatenate([curve.mean for curve in curves])
+    std = np.nan_to_num(np.concatenate([curve.std for curve in curves]))
+    values = np.concatenate([mean - std, mean + std, *(panel.selected for panel in panels)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     is_loss = panels[0].score == "loss"
     if is_loss:
-        high = min(high, 2.5 * max(float(panel.series["untrained"].value[0]) for panel in panels))
+        high = min(high, 2.5 * max(panel.untrained for panel in panels))
     margin = 0.06 * max(high - low, 1e-6)
     # mean − std of a loss can lie below zero, where no loss is
     return [max(0.0, low - margin) if is_loss else low - margin, high + margin]

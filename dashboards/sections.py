@@ -65,12 +65,10 @@ def section_curves(source: Source, choice: Choice, charts: Charts, tag: str) -> 
     blocks: list[str] = []
     names: list[str] = []
     for at in depths(members):
-        variants: dict[str, Variant] = {}
-        for score in CURVE_NAMES:
-            one = replace(choice, depth=at, score=score)
-            panels = curves.curve_panels(source, one)
-            if panels:
-                variants[score] = _curve_variant(panels, score, at)
+        one = replace(choice, depth=at)
+        panels = {str(score): curves.curve_panels(source, replace(one, score=score)) for score in METRIC_NAMES}
+        panels[BOTH] = [panel for score in curves.ON_TWO_AXES for panel in panels[score]]
+        variants = {score: _curve_variant(panels[score], score, at) for score in CURVE_NAMES if panels[score]}
         if not variants:
             continue
         here = [member for member in members if member.depth == at]

@@ -51,12 +51,16 @@ class Statistic:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Statistic:
-        kept = np.asarray(values, dtype=np.float64)
-        n = len(kept)
-        mean = np.add.reduce(kept) / n if n else float("nan")
-        away = kept - mean
-        std = np.sqrt(np.add.reduce(away * away) / (n - 1)) if n > 1 else float("nan")
-        return cls(float(mean), float(std), n, kept)
+        return cls.of_all(np.asarray(values, dtype=np.float64)[None])[0]
+
+    @classmethod
+    def of_all(cls, values: Floats) -> list[Statistic]:
+        """Of each row of `values`, float64 [rows, n]."""
+        n = values.shape[1]
+        mean = np.add.reduce(values, axis=1) / n if n else np.full(len(values), np.nan)
+        away = values - mean[:, None]
+        std = np.sqrt(np.add.reduce(away * away, axis=1) / (n - 1)) if n > 1 else np.full(len(values), np.nan)
+        return [cls(*both, n, row) for both, row in zip(np.stack([mean, std], 1).tolist(), values, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -235,28 +239,23 @@ def _with_statistics(
     scores = flat.selection(settings.selection, settings.balance == "class_weights")
     if len(index):
         selected[~diverged] = np.argmax(scores[index], axis=1)
-    at_selected: dict[tuple[Metric, str], Statistic] = {}
-    at_start: dict[tuple[Metric, str], Statistic] = {}
-    curves: dict[tuple[Metric, str], Curve] = {}
-    for metric, values in flat.metrics.items():
-        chosen, first = values[start + selected], values[start]
-        for column, split in enumerate(flat.repeats.splits):
-            if np.isnan(first[:, column]).all():
-                continue
-            key = metric, split
-            at_selected[key] = Statistic.of(chosen[:, column])
-            at_start[key] = Statistic.of(first[:, column])
-            if len(index):
-                curves[key] = means.of(rows, metric, column)
+    splits = flat.repeats.splits
+    chosen, first = (
+        np.concatenate([values[epoch].T for values in flat.metrics.values()]) for epoch in (start + selected, start)
+    )
+    known = np.flatnonzero(~np.isnan(first).all(axis=1))
+    every = [(metric, column) for metric in flat.metrics for column in range(len(splits))]
+    keys = [every[place] for place in known]
+    names: list[tuple[Metric, str]] = [(metric, splits[column]) for metric, column in keys]
     sign = -1.0 if metrics.is_loss(settings.selection) else 1.0
     return replace(
         summary,
         with_result=tuple(int(number) for number in flat.numbers[at]),
         epochs=epochs,
         diverged=int(diverged.sum()),
-        at_selected=at_selected,
-        at_start=at_start,
-        curves=curves,
+        at_selected=dict(zip(names, Statistic.of_all(chosen[known]), strict=True)),
+        at_start=dict(zip(names, Statistic.of_all(first[known]), strict=True)),
+        curves={name: means.of(rows, *key) for name, key in zip(names, keys, strict=True)} if len(index) else {},
         selection=Statistic.of(sign * scores[start + selected]),
         selected_epochs=Statistic.of(selected),
         seconds=float(flat.seconds[at].sum()),

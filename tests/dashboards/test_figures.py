@@ -185,12 +185,12 @@ def test_curves(source: Source) -> None:
     panels = curves.curve_panels(source, choice)
     assert [(panel.lr, panel.batch_size) for panel in panels] == [(1e-3, 16), (1e-3, 32), (1e-2, 16), (1e-2, 32)]
     diverged = panels[2]
-    assert (diverged.series["valid"].n[0], diverged.diverged, len(diverged.series["selected"].value)) == (2, 1, 3)
-    assert diverged.series["selected"].epoch[0] == 0
+    assert (diverged.curves["valid"].n[0], diverged.diverged, len(diverged.selected)) == (2, 1, 3)
+    assert diverged.selected_epochs[0] == 0
     spec: Any = drawn(source, "curves", choice)
     lines = [trace for trace in spec["data"] if trace.get("meta")]
     assert len(spec["data"]) == 4 * 3
-    mean, std = panels[0].series["valid"].value, panels[0].series["valid"].std
+    mean, std = panels[0].curves["valid"].mean, panels[0].curves["valid"].std
     np.testing.assert_array_equal(lines[1]["y"], mean)
     bands = spec["layout"]["shapes"]
     assert len(bands) == 4 * 2
@@ -249,8 +249,14 @@ def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
     again = curves.panels_of(curves.curve_data(source, choice))
     for one, other in zip(curves.curve_panels(source, choice), again, strict=True):
         assert (one.lr, one.batch_size, one.score) == (other.lr, other.batch_size, other.score)
-        for name, line in one.series.items():
-            np.testing.assert_array_equal(line.value, other.series[name].value)
+        for split, curve in one.curves.items():
+            np.testing.assert_array_equal(curve.mean, other.curves[split].mean)
+            np.testing.assert_array_equal(curve.std, other.curves[split].std)
+            np.testing.assert_array_equal(curve.n, other.curves[split].n)
+        np.testing.assert_array_equal(one.selected, other.selected)
+        np.testing.assert_array_equal(one.selected_epochs, other.selected_epochs)
+        np.testing.assert_array_equal(one.repeats, other.repeats)
+        assert one.untrained == other.untrained
 
 
 def test_loss_and_accuracy_on_two_axes(source: Source) -> None:
@@ -263,8 +269,8 @@ def test_loss_and_accuracy_on_two_axes(source: Source) -> None:
 
 def test_a_runaway_loss_does_not_flatten_the_others(source: Source) -> None:
     panels = curves.curve_panels(source, at(("straightforward", 0, 0)))
-    line = panels[0].series["valid"]
-    wild = replace(panels[0], series={**panels[0].series, "valid": replace(line, value=line.value * 1e6)})
+    valid = panels[0].curves["valid"]
+    wild = replace(panels[0], curves={**panels[0].curves, "valid": replace(valid, mean=valid.mean * 1e6)})
     assert curves.panels_figure([wild, *panels[1:]])["layout"]["yaxis"]["range"][1] < 3
 
 
