@@ -21,7 +21,7 @@ from dashboards.markup import (
     text,
 )
 from dashboards.palette import INK, MUTED, Spec, axis, layout
-from dashboards.strips import dots, row_axis, split_rows, ticks
+from dashboards.strips import dots, row_axis, strip, ticks
 from orchestrator.statistics.paired import difference_intervals
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.store.schema import Metric
@@ -132,12 +132,15 @@ def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Dots for repeats, a bar for mean ± std, per best configuration; train above, valid below."""
     traces: list[Spec] = []
     for split in ("train", "valid"):
-        part, y = split_rows(data, split)
-        grouped = part.groupby("place")["value"]
-        std = grouped.std(ddof=1).fillna(0.0).to_numpy()
+        one = strip(data, split)
+        found = [Statistic.of(values) for values in one.by_row]
+        std = np.nan_to_num([statistic.std for statistic in found])
         bar = {"type": "data", "array": std, "thickness": 1.5, "width": 5, "color": INK}
-        mean = ticks(grouped.mean().to_numpy(), np.unique(y), split, choice.score, "mean ± std", error_x=bar)
-        traces += [dots(part, y, split, choice.score), mean]
+        mean = np.array([statistic.mean for statistic in found])
+        traces += [
+            dots(one, split, choice.score),
+            ticks(mean, one.rows, split, choice.score, "mean ± std", error_x=bar),
+        ]
     places = data.drop_duplicates("place")
     names = [
         f"{plot_text(strategy)}<br><span style='color:{MUTED}'>{plot_text(backbone)}</span>"

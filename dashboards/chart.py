@@ -31,12 +31,12 @@ class Variant:
     @classmethod
     def of(cls, spec: Spec, label: str, data: pd.DataFrame) -> Variant:
         """With a DataFrame as its data; columns of tuples are for drawing only and stay out."""
-        shown = [name for name in data.columns if not (len(data) and isinstance(data[name].iloc[0], tuple))]
-        return cls(spec, label, shown, [_column(data[name]) for name in shown])
-
-
-def _column(values: pd.Series) -> Any:
-    return values.to_numpy() if values.dtype.kind == "f" else values.tolist()
+        found = {
+            str(name): values.to_numpy() if values.dtype.kind == "f" else values.tolist()
+            for name, values in data.items()
+        }
+        shown = {name: values for name, values in found.items() if not (len(values) and isinstance(values[0], tuple))}
+        return cls(spec, label, list(shown), list(shown.values()))
 
 
 class Charts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,8 @@ def panels_of(data: pd.DataFrame) -> list[Panel]:
     """The table's rows, panel by panel, in its order."""
     panels: list[Panel] = []
     numbers = ["epoch", "value", "std", "n", "repeat"]
-    for (lr, batch, score), rows in data.groupby(["lr", "batch_size", "score"], sort=False):
+    for key, rows in data.groupby(["lr", "batch_size", "score"], sort=False):
+        lr, batch, score = cast("tuple[float, int, str]", key)
         series = {name: part[numbers].to_numpy(dtype=float).T for name, part in rows.groupby("series")}
         if not {"train", "valid", "selected", "untrained"} <= series.keys():
             continue
@@ -106,7 +108,7 @@ def panels_of(data: pd.DataFrame) -> list[Panel]:
             for _, value, std, n, _ in [series[split]]
         }
         epoch, value, _, _, repeat = series["selected"]
-        panels.append(Panel(lr, int(batch), score, curves, repeat, epoch, value, float(series["untrained"][1, 0])))
+        panels.append(Panel(lr, int(batch), str(score), curves, repeat, epoch, value, float(series["untrained"][1, 0])))
     return panels
 
 

@@ -96,12 +96,14 @@ def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         "nticks": 5,
         "tickfont": {"size": 10, "color": MUTED},
     }
-    spec["data"][0] |= {"showscale": True, "colorbar": bar}
+    heat, words = spec["data"]
+    heat |= {"showscale": True, "colorbar": bar}
+    words["textfont"] |= {"color": text_colours(heat["z"], limits, [colour for _, colour in heat["colorscale"]])}
     return spec
 
 
 def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: Choice) -> Spec:
-    """The drawing itself."""
+    """The drawing itself; the page's script gives its words the colour that stands out."""
     lrs, batches = sorted({point.lr for point in points}), sorted({point.batch_size for point in points})
     z = np.full((len(lrs), len(batches)), np.nan)
     shown = [["" for _ in batches] for _ in lrs]
@@ -151,7 +153,7 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         "x": [of for _ in lrs for of in range(len(batches))],
         "y": [at for at in range(len(lrs)) for _ in batches],
         "text": [word for line in shown for word in line],
-        "textfont": {"size": 11, "color": text_colours(z, limits, scale)},
+        "textfont": {"size": 11},
         "hoverinfo": "skip",
         "meta": "on heat map",
     }

@@ -351,6 +351,7 @@ document.addEventListener("click", async event => {
     const shown = [chart.dataset.title, ...chosen.filter(Boolean).map(({selectedOptions}) =>
       selectedOptions[0].textContent.toLowerCase())].join(", ");
     const margin = {...spec.layout.margin, t: spec.layout.margin.t + 40};
+    contrast(spec.data);
     const title = {text: shown, x: 0.01, y: 1, yanchor: "top", pad: {t: 14}, font: {size: 12}};
     Plotly.downloadImage({data: spec.data, layout: {...spec.layout, margin, title}}, {format: button.dataset.save,
       filename: chart.dataset.name, width: chart.clientWidth, height: spec.layout.height + 40,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, depth_text, lr_text, plot_text, point_text
@@ -19,7 +20,7 @@ from dashboards.palette import (
     layout,
     legend,
 )
-from dashboards.strips import dots, row_axis, split_rows, ticks
+from dashboards.strips import dots, row_axis, strip, ticks
 from orchestrator.store.schema import Metric
 
 SHOWN = 24
@@ -49,9 +50,8 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """A row per configuration: quartiles as a bar, the median as a tick, each repeat as a dot."""
     traces: list[Spec] = []
     for split in ("train", "valid"):
-        part, y = split_rows(data, split)
-        rows = np.unique(y)
-        quartiles = part.groupby("place")["value"].quantile(np.array([0.25, 0.5, 0.75])).to_numpy().reshape(-1, 3)
+        one = strip(data, split)
+        rows, quartiles = one.rows, np.array([_quartiles(values) for values in one.by_row]).reshape(-1, 3)
         gap = np.full(len(rows), np.nan)
         traces.append(
             {
@@ -64,17 +64,27 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "showlegend": False,
             }
         )
-        traces += [dots(part, y, split, choice.score), ticks(quartiles[:, 1], rows, split, choice.score, "median")]
-    first = data.drop_duplicates("place")
-    columns = (first[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size"))
+        traces += [dots(one, split, choice.score), ticks(quartiles[:, 1], rows, split, choice.score, "median")]
+    columns = (data[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size"))
+    first = np.unique(data["place"].to_numpy(), return_index=True)[1].tolist()
+    settings = list(zip(*columns, strict=True))
     names = [
         plot_text(depth_text((strategy, n, u)))
         + f"<br><span style='color:{MUTED}'>lr {lr_text(lr)}, batch {batch}</span>"
-        for strategy, n, u, lr, batch in zip(*columns, strict=True)
+        for strategy, n, u, lr, batch in (settings[row] for row in first)
     ]
     across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
     spec = layout(64 + 32 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))
     return {"data": traces, "layout": spec}
+
+
+def _quartiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower quartile, median and upper quartile of what is finite, between the values next to them in proportion."""
+    ordered = np.sort(values[np.isfinite(values)])
+    if not len(ordered):
+        return np.full(3, np.nan)
+    found: NDArray[np.float64] = np.interp(np.arange(1, 4) / 4 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
+    return found
 
 
 def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -93,7 +103,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
 def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Train across, valid up, a mark per configuration; on the diagonal there is no gap."""
     name = METRIC_NAMES[choice.score].lower()  # type: ignore[index]
-    values = data[["train", "valid"]].to_numpy(dtype=float)
+    values = np.concatenate([data[split].to_numpy(dtype=float) for split in ("train", "valid")])
     values = values[np.isfinite(values)]
     if choice.score == "loss":
         values = values[values <= 3 * np.median(values)]
@@ -110,20 +120,24 @@ def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             "hoverinfo": "skip",
         }
     ]
+    strategies = np.array(data["strategy"].tolist())
+    words = [plot_text(configuration) for configuration in data["configuration"].tolist()]
+    numbers = {name: data[name].to_numpy() for name in ("train", "valid", "gap", "n")}
     for strategy, symbol in STRATEGY_MARKS.items():
-        part = data[data["strategy"] == strategy]
-        if part.empty:
+        mine = np.flatnonzero(strategies == strategy)
+        if not len(mine):
             continue
+        part = {name: values[mine] for name, values in numbers.items()}
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "name": strategy,
-                "x": part["train"].to_numpy(),
-                "y": part["valid"].to_numpy(),
+                "x": part["train"],
+                "y": part["valid"],
                 "marker": {"size": 8, "symbol": f"{symbol}-open", "color": STRATEGY_COLOURS[strategy]},
-                "customdata": part[["gap", "n"]].to_numpy(),
-                "text": [plot_text(words) for words in part["configuration"]],
+                "customdata": np.stack([part["gap"], part["n"]], axis=1),
+                "text": [words[row] for row in mine],
                 "hovertemplate": "%{text}<br>train %{x:.4f}, valid %{y:.4f}<br>gap %{customdata[0]:.4f}, "
                 "n = %{customdata[1]}<extra></extra>",
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,22 +14,49 @@ from dashboards.palette import INK, SPLIT_COLOURS, Spec, axis
 
 _SHIFT = 0.17
 
-
-def split_rows(data: pd.DataFrame, split: str) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """A split's rows of a table with `place`, `split` and `value`, and where across the figure each of them lies."""
-    part: pd.DataFrame = data[data["split"].to_numpy() == split]
-    return part, part["place"].to_numpy(dtype=float) + (-_SHIFT if split == "train" else _SHIFT)
+Floats = NDArray[np.float64]
 
 
-def dots(part: pd.DataFrame, y: NDArray[np.float64], split: str, score: str) -> Spec:
+class Strip(NamedTuple):
+    """The repeats of one split by row: float64 [repeats], and their numbers; rows come one after the other."""
+
+    place: Floats
+    value: Floats
+    repeat: list[int]
+    y: Floats
+    """Where across the figure each of them lies."""
+
+    @property
+    def rows(self) -> Floats:
+        """float64 [rows]: where across the figure each row lies."""
+        return self.y[self._starts()]
+
+    @property
+    def by_row(self) -> list[Floats]:
+        """The values of each row."""
+        return np.split(self.value, self._starts()[1:])
+
+    def _starts(self) -> NDArray[np.int64]:
+        return np.flatnonzero(np.diff(self.place, prepend=-1))
+
+
+def strip(data: pd.DataFrame, split: str) -> Strip:
+    """A split's rows of a table with `place` (from 0, ascending), `split`, `repeat` and `value`."""
+    mine = np.flatnonzero(np.array(data["split"].tolist()) == split)
+    place, value = (data[name].to_numpy(dtype=float)[mine] for name in ("place", "value"))
+    y = place + (-_SHIFT if split == "train" else _SHIFT)
+    return Strip(place, value, data["repeat"].to_numpy()[mine].tolist(), y)
+
+
+def dots(one: Strip, split: str, score: str) -> Spec:
     """A dot for every repeat: open for train, filled for valid."""
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{split}, one repeat",
-        "x": part["value"].to_numpy(),
-        "y": y,
-        "customdata": part["repeat"].tolist(),
+        "x": one.value,
+        "y": one.y,
+        "customdata": one.repeat,
         "marker": {
             "size": 7,
             "color": SPLIT_COLOURS[split][0],
@@ -41,7 +68,7 @@ def dots(part: pd.DataFrame, y: NDArray[np.float64], split: str, score: str) -> 
     }
 
 
-def ticks(x: Any, y: NDArray[np.float64], split: str, score: str, what: str, **more: Any) -> Spec:
+def ticks(x: Any, y: Floats, split: str, score: str, what: str, **more: Any) -> Spec:
     """A short stroke across each row, at its mean or median."""
     return {
         "type": "scatter",

@@ -215,7 +215,10 @@ def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
 
 
 def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dict[str, _Part], list[Damaged]]:
-    """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole."""
+    """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole.
+
+    With `columns`, names of splits are read as a dictionary: for arithmetic, not to be written again.
+    """
     parts: dict[str, _Part] = {}
     damaged: list[Damaged] = []
     for name in storage.list(HISTORIES):
@@ -227,7 +230,7 @@ def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dic
         with contextlib.suppress(FileNotFoundError):  # another process has just merged it
             repeats, epochs = storage.read(files[0]), storage.read(files[1])
         if _hash(repeats, epochs) == match[2]:
-            rows = pq.read_table(io.BytesIO(epochs), columns=columns)
+            rows = pq.read_table(io.BytesIO(epochs), columns=columns, read_dictionary=["split"] if columns else None)
             parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), rows)
         elif repeats:
             damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
@@ -249,21 +252,21 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
     place = np.full(len(listed), -1, dtype=np.int64)
     place[table.index.to_numpy()] = np.arange(len(table))
     start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])
-    found = {name for part in parts for name in part.epochs.column("split").unique().to_pylist()}
+    encoded = [part.epochs.column("split").dictionary_encode().unify_dictionaries().combine_chunks() for part in parts]
+    found = {name for split in encoded for name in split.dictionary.to_pylist()}
     splits = ("train", "valid", *sorted(found - {"train", "valid"}))
     classes = max(round(part.epochs.schema.field("confusion").type.list_size ** 0.5) for part in parts)
     loss = np.full(start[-1] * len(splits), np.nan)
     confusion = np.zeros((len(loss), classes * classes), dtype=np.int32)
     offset = 0
-    for part in parts:
+    for part, split in zip(parts, encoded, strict=True):
         rows = _rows_per_repeat(part)
         target = np.repeat(place[offset : offset + len(rows)], rows)
         offset += len(rows)
         kept = np.flatnonzero(target >= 0)
         row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
-        encoded = part.epochs.column("split").combine_chunks().dictionary_encode()
-        order = np.array([splits.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-        cell = row * len(splits) + order[encoded.indices.to_numpy()[kept]]
+        order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
+        cell = row * len(splits) + order[split.indices.to_numpy()[kept]]
         counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
         loss[cell] = part.epochs.column("loss").to_numpy()[kept]
         confusion[cell] = counts.reshape(len(target), -1)[kept]

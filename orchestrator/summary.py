@@ -60,7 +60,8 @@ class Statistic:
         mean = np.add.reduce(values, axis=1) / n if n else np.full(len(values), np.nan)
         away = values - mean[:, None]
         std = np.sqrt(np.add.reduce(away * away, axis=1) / (n - 1)) if n > 1 else np.full(len(values), np.nan)
-        return [cls(*both, n, row) for both, row in zip(np.stack([mean, std], 1).tolist(), values, strict=True)]
+        each = zip(mean.tolist(), std.tolist(), values, strict=True)
+        return [cls(its_mean, its_std, n, row) for its_mean, its_std, row in each]
 
 
 @dataclass(frozen=True)
