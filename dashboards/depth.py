@@ -51,8 +51,8 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
     """Mean ± standard deviation of train and valid, and the band of the untrained network in grey."""
     name = METRIC_NAMES[choice.score]  # type: ignore[index]
     values = data["value"].to_numpy(dtype=float)
-    low = (data["untrained_mean"] - data["untrained_std"].fillna(0)).to_numpy()
-    high = (data["untrained_mean"] + data["untrained_std"].fillna(0)).to_numpy()
+    mean, std = (data[f"untrained_{name}"].to_numpy(dtype=float) for name in ("mean", "std"))
+    low, high = mean - np.nan_to_num(std), mean + np.nan_to_num(std)
     traces: list[Spec] = [
         {
             "type": "scatter",
@@ -69,15 +69,15 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
             "mode": "lines",
             "name": "untrained",
             "x": values,
-            "y": data["untrained_mean"].to_numpy(),
+            "y": mean,
             "line": {"color": UNTRAINED, "width": 1.2, "dash": "dash"},
-            "customdata": data["untrained_std"].to_numpy(),
+            "customdata": std,
             "hovertemplate": "untrained %{y:.4f} ± %{customdata:.4f}<extra></extra>",
         },
     ]
+    points = [f"{p}<br>n = {n}" for p, n in zip(data["point"].tolist(), data["n"].tolist(), strict=True)]
     for split, shift in (("train", -0.03), ("valid", 0.03)):
         colour, _, dash = SPLIT_COLOURS[split]
-        points = [f"{p}<br>n = {n}" for p, n in zip(data["point"], data["n"], strict=True)]
         traces.append(
             {
                 "type": "scatter",

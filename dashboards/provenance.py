@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 import pyarrow as pa
@@ -142,7 +143,9 @@ def _hardware(summary: Summary) -> tuple[tuple[str, int, int, str], ...]:
     frame = summary.repeats.table
     if frame.empty:
         return ()
-    names = [_device_name(device, recipe) for device, recipe in zip(frame["device"], frame["recipe"], strict=True)]
+    columns = (frame[name].tolist() for name in ("device", "recipe"))
+    named = cache(_device_name)
+    names = [named(device, recipe) for device, recipe in zip(*columns, strict=True)]
     grouped = (
         frame.assign(named=names)
         .groupby("named")
@@ -154,7 +157,7 @@ def _hardware(summary: Summary) -> tuple[tuple[str, int, int, str], ...]:
     )
 
 
-def _device_name(device: object, recipe: object) -> str:
+def _device_name(device: Hashable, recipe: Hashable) -> str:
     try:
         name = json.loads(str(recipe)).get("device_name", "")
     except (ValueError, AttributeError):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from dashboards import curves, depth, heat_maps, progress, single_repeats
 from dashboards.chart import Charts, Variant
 from dashboards.choice import BOTH, QUANTITIES, SCORES, Choice, Depth, Source, depths
@@ -55,9 +57,9 @@ def section_heat_maps(source: Source, choice: Choice, charts: Charts, tag: str) 
 
 
 def _heat_table(points: list[heat_maps.Point], score: str) -> tuple[list[str], list[Any]]:
-    rows = [(lr_text(lr), *others) for lr, *others in points]
+    lr, batch, mean, std, n, asked = zip(*points, strict=True)
     names = ["lr", "batch size", f"{SCORES[score]}, mean", "std", "n", "asked"]
-    return names, [list(column) for column in zip(*rows, strict=True)]
+    return names, [[lr_text(one) for one in lr], batch, np.array(mean), np.array(std), n, asked]
 
 
 def section_curves(source: Source, choice: Choice, charts: Charts, tag: str) -> str:

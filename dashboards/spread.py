@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -33,17 +35,21 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
 
     Columns: place (0 is the best), strategy, non_linearities, unfrozen, lr, batch_size, split, repeat, value.
     """
+    names = ["place", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "split", "repeat", "value"]
+    found: dict[str, list[Any]] = {name: [] for name in names}
     ranked = [member for member in source.members(choice) if member.rank is not None][:SHOWN]
-    rows: list[tuple[object, ...]] = []
     for place, member in enumerate(ranked):
         settings = member.configuration
         for split in ("train", "valid"):
             score = member.score(choice.score, split)  # type: ignore[arg-type]
+            if score is None:
+                continue
             where = (place, *member.depth, settings.lr, settings.batch_size, split)
-            values = score.values.tolist() if score else []
-            rows += [(*where, repeat, value) for repeat, value in zip(member.with_result, values, strict=False)]
-    columns = ["place", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "split", "repeat", "value"]
-    return pd.DataFrame(rows, columns=columns)
+            for name, value in zip(names, where, strict=False):
+                found[name] += [value] * score.n
+            found["repeat"] += member.with_result
+            found["value"] += score.values.tolist()
+    return pd.DataFrame(found)
 
 
 def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
@@ -183,10 +189,12 @@ def _histograms(source: Source, choice: Choice, scores: tuple[Metric, ...]) -> p
 def untrained_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Outlines of two histograms on each side: loss left, accuracy right."""
     traces: list[Spec] = []
+    scores, splits = (np.array(data[name].tolist()) for name in ("score", "split"))
+    low, high, repeats = (data[name].to_numpy(dtype=float) for name in ("low", "high", "repeats"))
     for side, score in enumerate(("loss", "accuracy")):
         for split in ("train", "valid"):
-            part = data[(data["score"] == score) & (data["split"] == split)]
-            if part.empty:
+            mine = np.flatnonzero((scores == score) & (splits == split))
+            if not len(mine):
                 continue
             colour, band, dash = SPLIT_COLOURS[split]
             traces.append(
@@ -196,8 +204,8 @@ def untrained_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                     "name": split,
                     "legendgroup": split,
                     "showlegend": side == 0,
-                    "x": np.append(part["low"].to_numpy(), part["high"].iloc[-1]),
-                    "y": np.append(part["repeats"].to_numpy(), 0),
+                    "x": np.append(low[mine], high[mine[-1]]),
+                    "y": np.append(repeats[mine], 0),
                     "line": {"shape": "hv", "color": colour, "width": 1.6, "dash": dash},
                     "fill": "tozeroy",
                     "fillcolor": band,

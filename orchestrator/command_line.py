@@ -21,7 +21,7 @@ from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
 from orchestrator.store.errors import OrchError
 
-_RARELY = 50_000
+_RARELY = 200_000
 """Objects made between two looks for garbage: most are kept, and looking took a tenth of the time of a page."""
 
 
