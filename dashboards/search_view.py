@@ -50,13 +50,13 @@ def scale_of(values: Sequence[Any]) -> Scale:
     moved = np.log10(numbers) if by_logarithm else numbers
     low, high = float(moved.min()), float(moved.max())
     length = high - low or 1.0
-    shown = np.unique(moved)
+    shown = np.unique(numbers)
     if len(shown) > _MOST_TICKS:
-        shown = np.linspace(low, high, _MOST_TICKS - 1)
-    values_shown = [float(10**value if by_logarithm else value) for value in shown]
-    small = by_logarithm and values_shown[0] < 0.01
-    written = [_power(value) if small else _number(value) for value in values_shown]
-    return Scale((moved - low) / length, ((shown - low) / length).tolist(), written)
+        whole = bool((numbers == np.rint(numbers)).all())
+        shown = _round_by_logarithm(shown[0], shown[-1]) if by_logarithm else _round(shown[0], shown[-1], whole)
+    places = ((np.log10(shown) if by_logarithm else shown) - low) / length
+    small = by_logarithm and shown[0] < 0.01
+    return Scale((moved - low) / length, places.tolist(), [_power(one) if small else _number(one) for one in shown])
 
 
 def score_scale(means: Floats, is_loss: bool) -> Scale:
@@ -66,12 +66,42 @@ def score_scale(means: Floats, is_loss: bool) -> Scale:
     worst = min(means.max(), three_quarters + reach) if is_loss else max(means.min(), quarter - reach)
     best = means.min() if is_loss else means.max()
     length = (best - worst) or 1.0
-    values = np.linspace(worst, best, 5)
-    names = [f"{value:.3f}" for value in values]
+    values = _round(min(worst, best), max(worst, best))
+    names = [f"{value:.{_decimals(values)}f}" for value in values]
+    ticks = (values - worst) / length
     if worst != (means.max() if is_loss else means.min()):
-        names[0] += "<br>or worse"
-    places = ((means - worst) / length).clip(0, 1)
-    return Scale(places, ((values - worst) / length).tolist(), names)
+        free = np.flatnonzero(ticks > 0.1)
+        ticks = np.concatenate([[0.0], ticks[free]])
+        names = [f"{worst:.3f}<br>or worse", *(names[place] for place in free)]
+    return Scale(((means - worst) / length).clip(0, 1), ticks.tolist(), names)
+
+
+def _round(low: float, high: float, whole: bool = False) -> Floats:
+    """The multiples of 1, 2 or 5 times a power of ten that lie between two numbers, 3 to 7; `whole` ones if so."""
+    if high <= low:
+        return np.array([low])
+    power = 10.0 ** math.floor(math.log10((high - low) / 6))
+    step = next(factor * power for factor in (1, 2, 5, 10) if (high - low) / (factor * power) <= 6)
+    step = max(step, 1.0) if whole else step
+    multiples = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return np.array([multiple * step for multiple in multiples])
+
+
+def _round_by_logarithm(low: float, high: float) -> Floats:
+    """Powers of ten between two numbers, or with fewer than three of them 1, 2 and 5 times each."""
+    exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        found = [factor * 10.0**exponent for exponent in exponents for factor in factors]
+        inside = np.array([value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)])
+        if len(inside) > 2:
+            break
+    return inside[:: max(1, -(-len(inside) // _MOST_TICKS))]
+
+
+def _decimals(values: Floats) -> int:
+    """Digits behind the point that tell evenly spaced values apart."""
+    step = float(values[1] - values[0]) if len(values) > 1 else 0.001
+    return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
 def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:

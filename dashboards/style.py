@@ -103,7 +103,6 @@ h3+.reading+.scroll>table>caption{display:none}
 .strip .gone{width:96px;height:64px;margin-bottom:5px;border:1px dashed var(--rule);padding:4px 6px}
 .strip.pairs li{width:206px}.strip.pairs i{display:inline-block;width:102px;vertical-align:bottom;font-style:normal}
 .fold>summary{margin-top:22px}
-.chart{content-visibility:auto}
 .chart[data-picks]{cursor:pointer}
 .picture,.picture svg{position:absolute;left:0;top:0;pointer-events:none}
 .frame>.scroll{position:relative}
@@ -164,7 +163,7 @@ table.best .apart{border-left:0}
 @page{margin:14mm}
 @media print{.bar,.actions,.controls,.skip{display:none}body{font-size:10.5pt}
 main,.masthead,footer{width:680px;max-width:none;margin:0;padding:0}
-section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!important;content-visibility:visible}
+section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!important}
 .panels{grid-template-columns:repeat(2,minmax(0,1fr))!important}.strip{gap:8px 10px}.strip li{width:102px}
 table.best,table.best thead th{font-size:6.6pt}table.best small{font-size:6.2pt}
 table.best td,table.best th{padding-right:5px}table.best td.apart{min-width:0}

@@ -133,6 +133,32 @@ def test_scales_of_numbers_words_and_outliers() -> None:
     assert upward.places.tolist() == pytest.approx([0, 0.5, 1])
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (np.linspace(0.213, 0.874, 9).tolist(), ["0.4", "0.6", "0.8"]),
+        (np.geomspace(3.2e-5, 0.08, 9).tolist(), ["1e-4", "1e-3", "1e-2"]),
+        (np.geomspace(0.03, 0.7, 9).tolist(), ["0.05", "0.1", "0.2", "0.5"]),
+        (list(range(2, 10)), ["2", "4", "6", "8"]),
+        ([8, 16, 32, 64], ["8", "16", "32", "64"]),
+    ],
+)
+def test_ticks_are_round_or_the_few_values_themselves(values: list[float], names: list[str]) -> None:
+    scale = search_view.scale_of(values)
+    assert scale.names == names
+    ends = np.log10([values[0], values[-1]]) if values[-1] >= 10 * values[0] else np.array([values[0], values[-1]])
+    marks = np.array([float(name) for name in names])
+    marks = np.log10(marks) if values[-1] >= 10 * values[0] else marks
+    assert scale.ticks == pytest.approx(((marks - ends[0]) / (ends[1] - ends[0])).tolist())
+
+
+def test_ticks_of_a_score_are_round() -> None:
+    upward = search_view.score_scale(np.array([0.41, 0.52, 0.55, 0.69]), is_loss=False)
+    assert upward.names == ["0.45", "0.50", "0.55", "0.60", "0.65"]
+    assert upward.ticks == pytest.approx([(value - 0.41) / 0.28 for value in (0.45, 0.5, 0.55, 0.6, 0.65)])
+    assert search_view.score_scale(np.array([0.5]), is_loss=True).names == ["0.500"]
+
+
 def test_slices_show_every_configuration_against_every_setting(drawn: Source) -> None:
     choice = choice_of(drawn)
     data = search_settings.search_data(drawn, choice)
