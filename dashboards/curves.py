@@ -199,22 +199,35 @@ def _count(panel: Panel) -> str:
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
     """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
     point = [lr_text(panel.lr), panel.batch_size]
-    runs, words = _runs(panel.curves["valid"].n)
+    runs = _runs(panel.curves["valid"].n)
     lines: list[Spec] = [
         {
             "y": curve.mean,
             "customdata": curve.std,
             "meta": {"point": point, "n": runs},
-            "text": words,
             "xaxis": x,
             "yaxis": y,
             "like": first + _ALIKE.index(split),
         }
+        | (_thinning(panel, split) if len(runs) > 1 else {})
         for split, curve in panel.curves.items()
     ]
     selected = first + _ALIKE.index("selected")
     dots = {"x": panel.selected_epochs, "y": panel.selected, "xaxis": x, "yaxis": y, "like": selected}
     return [*lines, dots]
+
+
+def _thinning(panel: Panel, split: str) -> Spec:
+    """What a line says where n is not the same at every epoch."""
+    return {
+        "text": [f"{n}" for n in panel.curves["valid"].n.tolist()],
+        "hovertemplate": _hover(split, panel.score, "%{text}"),
+    }
+
+
+def _hover(split: str, score: str, n: str) -> str:
+    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    return f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}, n = {n}<extra></extra>"
 
 
 def _alike(score: str, place: int) -> list[Spec]:
@@ -229,7 +242,7 @@ def _alike(score: str, place: int) -> list[Spec]:
             "dx": 1,
             "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
             "meta": {"split": split, "band": band, "score": score},
-            "hovertemplate": f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}, %{{text}}<extra></extra>",
+            "hovertemplate": _hover(split, score, "%{meta.n[0][1]}"),
         }
         for split, (colour, band, dash) in SPLIT_COLOURS.items()
     ]
@@ -274,11 +287,10 @@ def _with_bands(spec: Spec) -> Spec:
     return {**spec, "layout": {**spec["layout"], "shapes": bands}}
 
 
-def _runs(n: NDArray[np.int64]) -> tuple[list[list[int]], str | list[str]]:
-    """[first epoch, n] wherever n changes, and n at every epoch in words; once where it is the same at all."""
+def _runs(n: NDArray[np.int64]) -> list[list[int]]:
+    """[first epoch, n] wherever n changes."""
     changed = np.flatnonzero(n[1:] != n[:-1]) + 1
-    runs = [[place, int(n[place])] for place in (0, *changed.tolist())]
-    return runs, [f"n = {count}" for count in n.tolist()] if len(runs) > 1 else f"n = {n[0]}"
+    return [[place, int(n[place])] for place in (0, *changed.tolist())]
 
 
 def _limits(panels: list[Panel]) -> list[float]:

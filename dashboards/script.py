@@ -269,6 +269,8 @@ function settle(rest_ms) {
     + PICTURES
     + r"""
 function themed() {
+  root.classList.add("exchanging");  // first what is in view
+  setTimeout(() => root.classList.remove("exchanging"), 100);
   pictures.clear();
   [...near].filter(visible).forEach(chart => chart.querySelector("image") ? draw(chart) : recolour(chart));
   settle(1000);

@@ -103,6 +103,7 @@ h3+.reading+.scroll>table>caption{display:none}
 .strip .gone{width:96px;height:64px;margin-bottom:5px;border:1px dashed var(--rule);padding:4px 6px}
 .strip.pairs li{width:206px}.strip.pairs i{display:inline-block;width:102px;vertical-align:bottom;font-style:normal}
 .fold>summary{margin-top:22px}
+.exchanging .chart{content-visibility:auto}
 .chart[data-picks]{cursor:pointer}
 .picture,.picture svg{position:absolute;left:0;top:0;pointer-events:none}
 .frame>.scroll{position:relative}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,15 @@ def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path,
     panel.scroll_into_view_if_needed()
     panel.dblclick()
     page.wait_for_timeout(600)
+    box = panel.bounding_box()
+    assert box is not None
+    for step in range(20):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * step / 20)
+        page.wait_for_timeout(60)
+        if chart.locator(".hovertext").count():
+            break
+    said = chart.locator(".hovertext").first.text_content()
+    assert re.fullmatch(r"(train|valid) accuracy 0\.\d{4} ± 0\.\d{4}, epoch \d+, n = 3|best of .*", said), said
     assert chart.evaluate(ranges)[2:] == other, "a double click returns to the range of what is shown"
     assert opened.faults == []
 

@@ -230,18 +230,17 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     source = open_source(storage, NOW)
     spec: Any = drawn(source, "curves", Choice())
     line = next(trace for trace in spec["data"] if trace.get("name") == "valid")
-    assert line["text"] == ["n = 3"] * 7 + ["n = 2"] * 2 + ["n = 1"]
-    assert "%{text}" in line["hovertemplate"]
+    assert line["text"] == ["3"] * 7 + ["2"] * 2 + ["1"]
+    assert "n = %{text}" in line["hovertemplate"]
     assert "n = 3 → 1" in [note["text"] for note in spec["layout"]["annotations"]]
     assert [len(outline(band)) for band in spec["layout"]["shapes"]] == [2 * 9] * 2
     data = curves.curve_data(source, Choice())
     assert data[data["series"] == "valid"]["n"].tolist() == [3] * 7 + [2] * 2 + [1]
-    assert single_text(open_source(small_study(tmp_path / "even")[0], NOW)) == "n = 3"
-
-
-def single_text(source: Source) -> object:
-    spec: Any = drawn(source, "curves", Choice(depth=("straightforward", 0, 0)))
-    return next(trace["text"] for trace in spec["data"] if trace.get("name") == "valid")
+    even = open_source(small_study(tmp_path / "even")[0], NOW)
+    whole: Any = drawn(even, "curves", Choice(depth=("straightforward", 0, 0)))
+    line = next(trace for trace in whole["data"] if trace.get("name") == "valid")
+    assert line["meta"]["n"][0][1] == 3
+    assert "n = %{meta.n[0][1]}" in line["hovertemplate"]
 
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
