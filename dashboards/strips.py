@@ -34,7 +34,8 @@ class Strip(NamedTuple):
     @property
     def by_row(self) -> list[Floats]:
         """The values of each row."""
-        return np.split(self.value, self._starts()[1:])
+        starts = self._starts()
+        return np.split(self.value, starts[1:]) if len(starts) else []
 
     def _starts(self) -> NDArray[np.int64]:
         return np.flatnonzero(np.diff(self.place, prepend=-1))

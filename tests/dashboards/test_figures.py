@@ -315,6 +315,13 @@ def test_spread(source: Source, summary: Summary) -> None:
     score = ranked[0].score("loss", "valid")
     assert score is not None
     np.testing.assert_allclose(first, score.values)
+    spec: Any = drawn(source, "spread", Choice())
+    bars, _, medians, *_ = spec["data"]
+    values = data[(data["place"] == 0) & (data["split"] == "train")]["value"]
+    assert bars["x"][:2] == pytest.approx(values.quantile([0.25, 0.75]).tolist())
+    assert medians["x"][0] == pytest.approx(values.median())
+    without = spread.spread_figure(data[data["split"] == "valid"], Choice())["data"]
+    assert [len(trace["x"]) for trace in without[:3]] == [0, 0, 0]
     counts = spread.untrained_data(source, Choice())
     assert counts[(counts["score"] == "loss") & (counts["split"] == "valid")]["repeats"].sum() == len(summary.repeats)
     assert spread.density_data(source, Choice())["repeats"].sum() == len(summary.repeats)
