@@ -65,7 +65,9 @@ def test_a_create_whose_answer_was_lost_is_ones_own_and_another_is_not(endpoint:
 def test_it_gives_up_within_its_time_and_says_what_was_the_matter(endpoint: str) -> None:
     bucket = new_bucket(endpoint)
     with bad_line(endpoint, lambda *_: "503") as (line, happened):
-        storage = bucket_storage(line, bucket, give_up_after_s=1.0)
+        storage = bucket_storage(line, bucket, give_up_after_s=2.0)
+        with pytest.raises(StorageError):
+            storage.read("a")  # the first call makes the client, which on a busy machine may take all of the time
         for act in (
             lambda: storage.read("a"),
             lambda: storage.list("a"),
@@ -76,7 +78,7 @@ def test_it_gives_up_within_its_time_and_says_what_was_the_matter(endpoint: str)
             started = time.monotonic()
             with pytest.raises(StorageError, match=r"s3://.*/studies/a: SlowDown.*\(\d tries\)") as raised:
                 act()
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 6
             assert "run the same command again" in raised.value.advice
     assert len(happened) > 10
 
