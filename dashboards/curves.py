@@ -47,7 +47,7 @@ class Panel:
     @property
     def diverged(self) -> int:
         """Repeats that have a selected epoch but no curve."""
-        return len(self.selected) - int(self.curves["valid"].n.max())
+        return len(self.selected) - int(self.curves["valid"].n[0])
 
 
 def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -191,7 +191,7 @@ def _axes(points: list[tuple[float, int]], limits: list[list[float]]) -> Spec:
 
 def _count(panel: Panel) -> str:
     n = panel.curves["valid"].n
-    most, fewest = int(n.max()), int(n.min())
+    most, fewest = int(n[0]), int(n[-1])
     shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
     return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
 
@@ -288,7 +288,9 @@ def _with_bands(spec: Spec) -> Spec:
 
 
 def _runs(n: NDArray[np.int64]) -> list[list[int]]:
-    """[first epoch, n] wherever n changes."""
+    """[first epoch, n] wherever n changes; it never grows."""
+    if n[0] == n[-1]:
+        return [[0, int(n[0])]]
     changed = np.flatnonzero(n[1:] != n[:-1]) + 1
     return [[place, int(n[place])] for place in (0, *changed.tolist())]
 

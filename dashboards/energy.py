@@ -11,7 +11,7 @@ from orchestrator.energy.meters import readings
 
 def cost_so_far(source: Source) -> Cost:
     """Of the study's own records, at the world's average electricity: as `orch cost`, without what the cache saved."""
-    hours = bundle_hours(source.storage, repeats=source.summary.repeats)
+    hours = bundle_hours(source.storage, keys=source.summary.bundles, repeats=source.summary.repeats)
     return cost_of_hours(hours, readings(source.storage), intensity_of(None, None))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -37,13 +38,9 @@ _MOST_DECIMALS = 300
 def encode(value: object) -> bytes:
     """What `packed_text` makes a payload of. Numbers that are not finite become null; equal values, equal bytes."""
     rows = _Rows()
-    try:
-        text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=rows.plain)
-    except ValueError:
-        rows = _Rows()
-        text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=rows.plain)
+    text = to_json(value, fallback=rows.plain, inf_nan_mode="null")
     table, planes = _packed(rows.values)
-    parts = [f"[{text},{json.dumps(table, separators=(',', ':'))}]".encode(), *planes]
+    parts = [b"[%b,%b]" % (text, to_json(table)), *planes]
     return b"".join([*(len(part).to_bytes(4, "little") for part in parts), *parts])
 
 
@@ -99,20 +96,27 @@ class _Rows:
     def __init__(self) -> None:
         self.values: list[Floats] = []
         self._known: dict[bytes, dict[str, int]] = {}
+        self._same: dict[int, tuple[Floats, dict[str, int]]] = {}
 
     def plain(self, value: object) -> object:
         """What JSON cannot hold: arrays, and NumPy's numbers."""
         if isinstance(value, np.ndarray):
             if value.ndim == 1 and len(value) >= _LEAST and value.dtype.kind == "f":
-                key = value.tobytes()
-                if key not in self._known:
-                    self._known[key] = {"$": len(self.values)}
-                    self.values.append(value)
-                return self._known[key]
+                same = self._same.get(id(value))
+                if same is None:
+                    same = self._same[id(value)] = value, self._row(value)  # the array is kept, and with it its id
+                return same[1]
             return _finite(value.tolist())
         if isinstance(value, np.generic):
             return _finite(value.item())
         raise TypeError(f"{type(value).__name__} in a figure")
+
+    def _row(self, value: Floats) -> dict[str, int]:
+        key = value.tobytes()
+        if key not in self._known:
+            self._known[key] = {"$": len(self.values)}
+            self.values.append(value)
+        return self._known[key]
 
 
 def _packed(rows: Sequence[Floats]) -> tuple[dict[str, Any], list[bytes]]:
@@ -150,14 +154,10 @@ def _without_odd_ones(values: Floats, n: Counts, start: Counts) -> tuple[Floats,
 
 
 def _finite(value: Any) -> Any:
-    """Floats to a few digits, NaN and infinities to None, in lists and dictionaries too."""
+    """Floats to a few digits, NaN and infinities to None, in lists too."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS + 1}g}") if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return value
+    return [_finite(item) for item in value] if isinstance(value, list) else value
 
 
 def _unpacked(value: Any, rows: Sequence[list[Any]]) -> Any:

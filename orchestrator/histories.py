@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,9 @@ class _Part:
     repeats: pa.Table
     epochs: pa.Table
 
-    def held(self) -> list[FinalKey]:
+    @cached_property
+    def keys(self) -> list[FinalKey]:
+        """Of its repeats, in their order."""
         columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
         return [FinalKey(p, c, repeat, n, s == "diverged") for p, c, repeat, n, s in zip(*columns, strict=True)]
 
@@ -116,7 +119,7 @@ def compact(storage: Storage) -> Compacted:
     parts, damaged = _read_parts(storage)
     for broken in damaged:
         storage.delete(broken.path)
-    held = {key for part in parts.values() for key in part.held()}
+    held = {key for part in parts.values() for key in part.keys}
     loose = [key for key in list_finals(storage) if key not in held]
     fresh, broken_finals = _gather(storage, loose)
     paths = {broken.path for broken in broken_finals}
@@ -137,7 +140,7 @@ def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -
     """
     finals = list_finals(storage, bundles)
     parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "confusion"])
-    held = {key for part in parts.values() for key in part.held()}
+    held = {key for part in parts.values() for key in part.keys}
     loose, broken = _gather(storage, [key for key in finals if key not in held])
     together = [*parts.values(), *([] if loose is None else [loose])]
     return _join(together, set(finals), (*damaged, *broken))
@@ -200,7 +203,7 @@ def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
     seen: set[FinalKey] = set()
     repeats, epochs = [], []
     for part in small.values():
-        keys = part.held()
+        keys = part.keys
         wanted = np.array([key not in seen for key in keys], dtype=bool)
         seen.update(keys)
         rows = np.repeat(wanted, _rows_per_repeat(part))
@@ -246,7 +249,7 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
             empty, ("train", "valid"), np.zeros(shape[:2]), np.zeros(shape, np.int32), np.zeros(1, int), damaged
         )
     table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
-    listed = np.array([key in finals for part in parts for key in part.held()], dtype=bool)
+    listed = np.array([key in finals for part in parts for key in part.keys], dtype=bool)
     # of two records with the same epochs the one that did not diverge counts, as for what is owed
     table = table[listed].sort_values([*KEY, "state"]).drop_duplicates(KEY[:3], keep="last")
     place = np.full(len(listed), -1, dtype=np.int64)
@@ -263,16 +266,22 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
         rows = _rows_per_repeat(part)
         target = np.repeat(place[offset : offset + len(rows)], rows)
         offset += len(rows)
-        kept = np.flatnonzero(target >= 0)
+        kept = _in_one_piece(np.flatnonzero(target >= 0))
         row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
         order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
-        cell = row * len(splits) + order[split.indices.to_numpy()[kept]]
+        cell = _in_one_piece(row * len(splits) + order[split.indices.to_numpy()[kept]])
         counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
         loss[cell] = part.epochs.column("loss").to_numpy()[kept]
         confusion[cell] = counts.reshape(len(target), -1)[kept]
     grid = int(start[-1]), len(splits)
     shaped = confusion.reshape(*grid, classes, classes)
     return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
+
+
+def _in_one_piece(places: np.ndarray) -> np.ndarray | slice:
+    """The same as a slice where each place follows the one before, as in a part alone: copied in one piece."""
+    follow = len(places) > 0 and bool((np.diff(places) == 1).all())
+    return slice(int(places[0]), int(places[-1]) + 1) if follow else places
 
 
 def _rows_per_repeat(part: _Part) -> np.ndarray:

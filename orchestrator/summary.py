@@ -170,6 +170,8 @@ class Summary:
     requests: tuple[Request, ...]
     damaged: tuple[Damaged, ...]
     repeats: Repeats
+    bundles: tuple[BundleKey, ...]
+    """Every bundle that has a folder, sorted."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -212,9 +214,8 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         summary = ConfigurationSummary(key[0], key[1], configuration, standing)
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found)
-    return Summary(
-        study, ranked, _totals(ranked), edge_notes(ranked, study.selection), requests, tuple(damaged), repeats
-    )
+    edges = edge_notes(ranked, study.selection)
+    return Summary(study, ranked, _totals(ranked), edges, requests, tuple(damaged), repeats, tuple(bundles))
 
 
 def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:

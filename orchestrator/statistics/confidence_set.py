@@ -113,13 +113,19 @@ def confidence_set(scores: np.ndarray, higher_is_better: bool, seed: int = 0) ->
 def _p_values(values: Floats, signs: Floats, candidates: NDArray[np.int64]) -> Floats:
     """float64 [candidates] for values [C, n] of which candidates lack none; each row of signs [half, n] is used twice,
     as it is and negated."""
-    gaps = values[None, :, :] - values[candidates][:, None, :]
-    gaps = np.where(np.abs(gaps) >= ROUNDING, gaps, 0.0)  # NaN too: no pair
-    size = np.sqrt((gaps**2).sum(axis=2, keepdims=True))
-    unit = np.divide(gaps, size, out=np.zeros_like(gaps), where=size > 0)
+    across = np.ascontiguousarray(values.T)[:, None, :]  # repeats first: sums over them run along whole rows
+    gaps = across - across[:, 0, candidates, None]
+    gaps[~(np.abs(gaps) >= ROUNDING)] = 0.0  # NaN too: no pair
+    size = np.sqrt((gaps**2).sum(axis=0))
+    unit = np.divide(gaps, size, out=gaps, where=size > 0)
+    # no flip takes a difference further than its limit: most others never reach what a poor candidate is behind
+    actual, limit = unit.sum(axis=0), np.abs(unit).sum(axis=0)
+    itself = np.arange(len(candidates)), candidates
+    actual[itself] = limit[itself] = -np.inf
+    near = limit >= actual.max(axis=1, keepdims=True) - 2 * _CLOSE
     most, least = np.empty((len(candidates), len(signs))), np.empty((len(candidates), len(signs)))
-    for place, candidate in enumerate(candidates):
-        others = np.delete(unit[place], candidate, axis=0).T
+    for place in range(len(candidates)):
+        others = unit[:, place, near[place]]
         for first in range(0, len(signs), _FLIPS):
             flipped = signs[first : first + _FLIPS] @ others
             most[place, first : first + _FLIPS] = flipped.max(axis=1, initial=-np.inf)

@@ -66,13 +66,18 @@ class LocalStorage:
 
     def local(self, path: str) -> Path:
         """The file's place on this machine; raises ValueError for a path that would leave the root."""
+        return Path(self._place(path))
+
+    def _place(self, path: str) -> str:
+        """The same as text: making a Path takes as long as opening a small file."""
         if path.startswith("/") or "\x00" in path or ".." in path:
             checked_path(path)
-        return self.root / path
+        return f"{self.root}/{path}"
 
     def read(self, path: str) -> bytes:
         try:
-            return self.local(path).read_bytes()
+            with open(self._place(path), "rb", buffering=0) as file:  # noqa: PTH123
+                return file.readall()
         except (FileNotFoundError, NotADirectoryError):
             raise MissingFileError(path) from None
         except OSError as error:
@@ -80,7 +85,7 @@ class LocalStorage:
 
     def list(self, folder: str) -> list[str]:
         try:
-            with os.scandir(self.local(folder)) as entries:
+            with os.scandir(self._place(folder)) as entries:
                 return sorted(entry.name for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
         except (FileNotFoundError, NotADirectoryError):
             return []

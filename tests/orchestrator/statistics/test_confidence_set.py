@@ -38,6 +38,16 @@ def test_p_is_the_share_of_flips_that_reach_the_observed_t(higher_is_better: boo
     assert found.mean == pytest.approx((values if higher_is_better else -values).mean(axis=1))
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.5, 5.0, 50.0])
+def test_p_is_the_same_where_most_others_cannot_reach_it(spread: float) -> None:
+    """Others whose largest flip stays behind are left out: none that counts may be among them."""
+    draws = np.random.default_rng(5)
+    values = draws.normal(size=(24, 6)) + spread * np.linspace(0, 1, 24)[:, None] + draws.normal(size=6)
+    found = confidence_set(values, True)
+    assert found.p.tolist() == pytest.approx([plain_p(values, c) for c in range(24)])
+    assert len({*found.p.tolist()}) > 2
+
+
 def test_under_a_null_grid_the_true_best_stays_in_at_least_93_of_100_rounds() -> None:
     """All 30 have the same true mean, and repeats are shared: a bad start is bad for all of them."""
     draws = np.random.default_rng(1)
