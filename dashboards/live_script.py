@@ -97,6 +97,7 @@ function merge(old, fresh) {
     if (value === null) node.removeAttribute(name); else node.setAttribute(name, value);
     if (name === "data-payload") delete node.dataset.drawn;
   }
+  const chosen = node.selectedOptions?.[0]?.textContent;
   const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
   const pairs = aligned(before, after);
   const kept = new Set(pairs.map(([place]) => place)), partner = new Map(pairs.map(([i, j]) => [j, i]));
@@ -113,6 +114,8 @@ function merge(old, fresh) {
     }
     last = here;
   });
+  const again = [...node.options || []].find(option => option.textContent === chosen);
+  if (again) again.selected = true;
 }
 function placed(fresh) {
   const node = document.importNode(fresh, false);

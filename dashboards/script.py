@@ -171,6 +171,7 @@ function recolour(chart) {
     const style = node.getAttribute("style");
     node.setAttribute("style", style.replace(/rgb\([^)]*\)/g, colour => exchanged.get(colour) || colour));
   });
+  delete chart.dataset.drawn;  // as in no theme: it is drawn anew whichever comes next
 }
 function height({layout}, width) {
   const rows = Object.keys(layout).some(name => /^yaxis/.test(name) && layout[name].ticktext);
@@ -205,11 +206,11 @@ function enlarged(chart) {
   return axesOf(chart).filter(([, {range, _rangeInitial0: low, _rangeInitial1: high}]) =>
     range[0] !== low || range[1] !== high).map(([name, {range}]) => [name + ".range", [...range]]);
 }
-let plotted = 0;
 async function plot(chart, data, layout, config) {
   const ranges = enlarged(chart);
   chart.dataset.choice = choiceOf(chart);
-  plotted += 1;  // plotly's own memory keeps what was hidden by its legend; of ranges it would keep those of other data
+  const plotted = chart.dataset.plotted = 1 + Number(chart.dataset.plotted || 0);
+  // plotly's own memory keeps what was hidden by its legend; of ranges it would keep those of other data
   const own = ([name, value]) => [name, /^[xy]axis/.test(name) ? {...value, uirevision: plotted} : value];
   await Plotly.react(chart, data, Object.fromEntries(Object.entries(layout).map(own)), config);
   axesOf(chart).forEach(([, axis]) => { [axis._rangeInitial0, axis._rangeInitial1] = axis.range; });

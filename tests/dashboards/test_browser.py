@@ -254,6 +254,23 @@ def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, writt
     assert opened.faults == []
 
 
+def test_two_quick_changes_of_theme_leave_no_figure_in_the_first(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page, chart = opened.page, opened.page.locator(f"#chart-{opened.first('curves')}")
+    to = "{block: 'center', behavior: 'instant'}"
+    chart.evaluate(f"chart => chart.scrollIntoView({to})")
+    page.wait_for_timeout(1500)
+    page.click("#theme")
+    page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
+    page.wait_for_timeout(200)
+    page.click("#theme")
+    chart.evaluate(f"chart => chart.scrollIntoView({to})")
+    page.wait_for_timeout(4000)
+    ground = chart.evaluate("chart => getComputedStyle(chart.querySelector('.main-svg')).backgroundColor")
+    assert ground == page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert opened.faults == []
+
+
 def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
     opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
     page, number = opened.page, opened.first("curves")

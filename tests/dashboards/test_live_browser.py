@@ -17,6 +17,7 @@ from dashboards.live import LiveServer
 from dashboards.page import render
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
+from orchestrator.store.schema import Configuration, History
 from orchestrator.studies import now
 from orchestrator.watch_now import StudyNow
 
@@ -35,10 +36,12 @@ DONE = 2
 class Served:
     """A study of which some repeats are finished, its server, and a browser that shows it."""
 
-    def __init__(self, folder: Path, browser: Any, **changes: Any) -> None:
+    def __init__(
+        self, folder: Path, browser: Any, study: type[GeneratedStudy] = GeneratedStudy, **changes: Any
+    ) -> None:
         settings: dict[str, Any] = {"depths": ((0, 0), (1, 0)), "lrs": (1e-3, 1e-2), "repeats": 3, "epochs": 6}
         settings["skip"] = lambda _configuration, repeat: repeat >= DONE
-        self.study = GeneratedStudy(**{**settings, **changes})
+        self.study = study(**{**settings, **changes})
         self.storage = UnsyncedStorage(folder)
         self.study.write(self.storage)
         self.server = LiveServer("127.0.0.1", 0, StudyNow(self.storage).look, lambda: render(self.storage, now=now()))
@@ -121,8 +124,10 @@ def test_numbers_change_without_a_reload(served: Served) -> None:
     assert served.faults == []
 
 
-def test_zoom_choices_and_opened_tables_stay(served: Served) -> None:
+def test_zoom_choices_and_opened_tables_stay(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, repeats=4)
     page = served.page
+    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
     page.locator("#heat-maps").scroll_into_view_if_needed()
     page.select_option('#heat-maps select[data-sets="heat"]', "accuracy")
     page.locator("#curves").scroll_into_view_if_needed()
@@ -137,7 +142,7 @@ def test_zoom_choices_and_opened_tables_stay(served: Served) -> None:
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.8, steps=4)
     page.mouse.up()
     page.wait_for_timeout(300)
-    limits = "chart => [...chart.layout.xaxis.range, ...chart.layout.yaxis.range]"
+    limits = "chart => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
     zoomed = chart.evaluate(limits)
     assert zoomed[0] > 0, "a part of the panel is enlarged"
     drawn = chart.evaluate("chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))")
@@ -145,6 +150,12 @@ def test_zoom_choices_and_opened_tables_stay(served: Served) -> None:
     served.finish(2)
     served.until_changed(chart, "chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))", drawn)
     assert chart.evaluate(limits) == pytest.approx(zoomed)
+    served.finish(3)
+    page.wait_for_timeout(600)
+    assert chart.evaluate(limits) == pytest.approx(zoomed)
+    chart.query_selector(".nsewdrag").dblclick()
+    page.wait_for_timeout(600)
+    assert chart.evaluate("chart => chart._fullLayout.xaxis.range") == pytest.approx([-0.12, 6.12])
     assert frame.query_selector("details").get_attribute("open") is not None
     served.until_changed(frame, "frame => frame.innerText", rows)
     assert page.input_value('#heat-maps select[data-sets="heat"]') == "accuracy"
@@ -153,6 +164,34 @@ def test_zoom_choices_and_opened_tables_stay(served: Served) -> None:
     page.wait_for_timeout(300)
     assert "loss" in page.get_attribute("#heat-maps .chart", "aria-label").lower()
     assert served.faults == []
+    served.close()
+
+
+class Overtaking(GeneratedStudy):
+    """Whose second backbone becomes the best with its third repeat."""
+
+    def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: bool) -> History:
+        made = super().history(configuration, repeat, epochs, diverged)
+        if configuration.backbone != self.backbones[1]:
+            return made
+        return History(made.splits, made.loss * (0.5 if repeat >= DONE else 1.2), made.confusion)
+
+
+def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, study=Overtaking, backbones=("timm:one", "timm:two"))
+    page = served.page
+    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    names = """[...document.querySelectorAll('select[data-sets="backbone"] option')].map(option => option.textContent)"""
+    assert page.evaluate(names) == ["one", "two"]
+    shown = "[...document.querySelectorAll('#curves h3')].filter(head => head.offsetParent).map(head => head.textContent)"
+    before = page.evaluate(shown)
+    assert before[0] == "one"
+    served.finish(2)
+    page.wait_for_timeout(500)
+    assert page.evaluate(names) == ["two", "one"]
+    assert page.evaluate(shown)[0] == "one"
+    assert served.faults == []
+    served.close()
 
 
 def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
