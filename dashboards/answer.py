@@ -34,8 +34,9 @@ _VALID = {metric: "Valid loss" if metric == "loss" else name for metric, name in
 """Columns of the table with validation scores."""
 
 
-def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
-    """One row per member, as shown: text columns, mean ± std; INTERVAL is of the metric that selects."""
+def best_table_data(members: Sequence[ConfigurationSummary], selections: Collection[Metric]) -> pd.DataFrame:
+    """One row per member, as shown: text columns, mean ± std; INTERVAL is of the metric that selects, which is named
+    where `selections` has several."""
     rows = []
     for member in members:
         settings, best = member.configuration, member.best_repeat()
@@ -49,7 +50,8 @@ def best_table_data(members: Sequence[ConfigurationSummary]) -> pd.DataFrame:
                 "Batch": str(settings.batch_size),
                 "Train loss": plus_minus(member.score("loss", "train")),
                 **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES},
-                INTERVAL: interval(member.score(settings.selection, "valid")),
+                INTERVAL: (f"{METRIC_NAMES[settings.selection].lower()} " if len(selections) > 1 else "")
+                + interval(member.score(settings.selection, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),
                 "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
                 "Best repeat": f"{loss.values[best[1]]:.3f}, {accuracy.values[best[1]]:.3f} (no. {best[0]})"
@@ -68,8 +70,9 @@ def interval(statistic: Statistic | None) -> str:
     return f"{number(found.low[0])} to {number(found.high[0])}" if math.isfinite(found.low[0]) else "–"
 
 
-def best_table(data: pd.DataFrame, selections: Collection[Metric]) -> str:
-    """The HTML table; the last column is set apart, because one repeat is not a result.
+def best_table(data: pd.DataFrame, selections: Collection[Metric], kind: str = "") -> str:
+    """The HTML table; the last column is set apart, because one repeat is not a result. `kind` is "several" where the
+    first row is not the best of all, because studies stand below one another.
 
     Backbones stand below strategies, intervals below the scores of `selections`, the metric that selects; with several
     of them they have a column of their own.
@@ -90,8 +93,8 @@ def best_table(data: pd.DataFrame, selections: Collection[Metric]) -> str:
         cells = "".join(f'<td data-label="{text(name)}"{_apart(name)}>{shown[name]}</td>' for name in others)
         rows.append(f'<tr><th scope="row">{shown[first]}</th>{cells}</tr>')
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Best configurations"><table class="cards best">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="Best configurations"><table '
+        f'class="cards best {kind}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
 

@@ -15,7 +15,7 @@ from dashboards.page import document
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-from orchestrator.summary import summarise
+from orchestrator.summary import ConfigurationSummary, summarise
 
 _READINGS = {
     "families": "Each mark is the best-ranked configuration of a study’s backbone and strategy on its validation "
@@ -52,25 +52,26 @@ def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
 
 
 def _best(sources: Sequence[Source]) -> str:
-    frames = []
-    selections: set[Metric] = set()
+    best: list[tuple[str, list[ConfigurationSummary]]] = []
     for source in sources:
-        names = partitions_of(source.summary)
+        names, study = partitions_of(source.summary), source.summary.study.name
         for partition in names:
             members = best_of_each(Choice(partition).members(source.summary), "strategy", "backbone")
-            frame = answer.best_table_data(members)
-            selections |= {member.configuration.selection for member in members}
-            if len(frame):
-                study = source.summary.study.name
-                frame.insert(0, "Study", f"{study}, {partition}" if len(names) > 1 else study)
-                frames.append(frame)
+            best.append((f"{study}, {partition}" if len(names) > 1 else study, members))
+    selections: set[Metric] = {member.configuration.selection for _, members in best for member in members}
+    frames = []
+    for where, members in best:
+        frame = answer.best_table_data(members, selections)
+        if len(frame):
+            frame.insert(0, "Study", where)
+            frames.append(frame)
     if not frames:
         return nothing("None of these studies has a ranked configuration yet.")
     note = (
         "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch, ranked within each study. "
         "Validation scores were used for selection and are optimistic."
     )
-    return answer.best_table(pd.concat(frames, ignore_index=True), selections) + reading(note)
+    return answer.best_table(pd.concat(frames, ignore_index=True), selections, "several") + reading(note)
 
 
 def _figures(sources: Sequence[Source], charts: Charts) -> str:

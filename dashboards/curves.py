@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from dashboards.choice import BOTH, Choice, Source
 from dashboards.folding import unfolded
-from dashboards.markup import METRIC_NAMES, lr_text
+from dashboards.markup import METRIC_NAMES, deviations, lr_text
 from dashboards.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Curve
@@ -75,11 +76,15 @@ def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 
 def curve_panels(source: Source, choice: Choice) -> list[Panel]:
-    """The same as panels, without a table in between; of configurations with the same lr and batch size the last."""
+    """The same as panels, without a table in between; of configurations with one lr and batch size the best-ranked."""
     scores = ON_TWO_AXES if choice.score == BOTH else (choice.score,)
-    members = sorted(source.members(choice), key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id))
-    found = [panel for member in members for score in scores if (panel := _panel(member, score))]
-    return list({(panel.lr, panel.batch_size, panel.score): panel for panel in found}.values())
+    members = sorted(source.members(choice), key=lambda m: (m.configuration.lr, m.configuration.batch_size))
+    found: dict[tuple[float, int, str], Panel] = {}
+    for member in members:
+        for score in scores:
+            if panel := _panel(member, score):
+                found.setdefault((panel.lr, panel.batch_size, panel.score), panel)
+    return list(found.values())
 
 
 def _panel(member: ConfigurationSummary, score: str) -> Panel | None:
@@ -209,7 +214,7 @@ def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
             "yaxis": y,
             "like": first + _ALIKE.index(split),
         }
-        | (_thinning(panel, split) if len(runs) > 1 else {})
+        | (_own_hover(panel, split) if len(runs) > 1 or runs[0][1] < 2 else {})
         for split, curve in panel.curves.items()
     ]
     selected = first + _ALIKE.index("selected")
@@ -217,17 +222,19 @@ def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
     return [*lines, dots]
 
 
-def _thinning(panel: Panel, split: str) -> Spec:
-    """What a line says where n is not the same at every epoch."""
+def _own_hover(panel: Panel, split: str) -> Spec:
+    """What a line says where n is not the same at every epoch, or 1."""
+    curve = panel.curves[split]
+    words = zip(deviations(curve.std.tolist()), curve.n.tolist(), strict=True)
     return {
-        "text": [f"{n}" for n in panel.curves["valid"].n.tolist()],
+        "text": [f"{std}, epoch {epoch}, n = {n}" for epoch, (std, n) in enumerate(words)],
         "hovertemplate": _hover(split, panel.score, "%{text}"),
     }
 
 
-def _hover(split: str, score: str, n: str) -> str:
+def _hover(split: str, score: str, more: str) -> str:
     name = METRIC_NAMES[score].lower()  # type: ignore[index]
-    return f"{split} {name} %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}, n = {n}<extra></extra>"
+    return f"{split} {name} %{{y:.4f}}{more}<extra></extra>"
 
 
 def _alike(score: str, place: int) -> list[Spec]:
@@ -242,7 +249,7 @@ def _alike(score: str, place: int) -> list[Spec]:
             "dx": 1,
             "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
             "meta": {"split": split, "band": band, "score": score},
-            "hovertemplate": _hover(split, score, "%{meta.n[0][1]}"),
+            "hovertemplate": _hover(split, score, " ± %{customdata:.4f}, epoch %{x}, n = %{meta.n[0][1]}"),
         }
         for split, (colour, band, dash) in SPLIT_COLOURS.items()
     ]
@@ -304,10 +311,12 @@ def _limits(panels: list[Panel]) -> list[float]:
     mean = np.concatenate([curve.mean for curve in curves])
     std = np.nan_to_num(np.concatenate([curve.std for curve in curves]))
     values = np.concatenate([mean - std, mean + std, *(panel.selected for panel in panels)])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     is_loss = panels[0].score == "loss"
-    if is_loss:
-        high = min(high, 2.5 * max(panel.untrained for panel in panels))
+    untrained = [panel.untrained for panel in panels if math.isfinite(panel.untrained)]
+    if is_loss and untrained:
+        high = min(high, 2.5 * max(untrained))
     margin = 0.06 * max(high - low, 1e-6)
     # mean − std of a loss can lie below zero, where no loss is
     return [max(0.0, low - margin) if is_loss else low - margin, high + margin]

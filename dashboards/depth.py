@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.choice import Choice, Source
-from dashboards.markup import METRIC_NAMES, point_text
+from dashboards.markup import METRIC_NAMES, deviations, point_text
 from dashboards.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
 from orchestrator.summary import ConfigurationSummary
 
@@ -71,8 +71,8 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
             "x": values,
             "y": mean,
             "line": {"color": UNTRAINED, "width": 1.2, "dash": "dash"},
-            "customdata": std,
-            "hovertemplate": "untrained %{y:.4f} ± %{customdata:.4f}<extra></extra>",
+            "customdata": deviations(std),
+            "hovertemplate": "untrained %{y:.4f}%{customdata}<extra></extra>",
         },
     ]
     points = [f"{p}<br>n = {n}" for p, n in zip(data["point"].tolist(), data["n"].tolist(), strict=True)]
@@ -89,7 +89,8 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
                 "line": {"color": colour, "width": 1.7, "dash": dash},
                 "marker": {"size": 8, "color": colour, "symbol": "circle" if split == "valid" else "square-open"},
                 "text": points,
-                "hovertemplate": f"{split} %{{y:.4f}} ± %{{error_y.array:.4f}}<br>%{{text}}<extra></extra>",
+                "customdata": deviations(data[f"{split}_std"]),
+                "hovertemplate": f"{split} %{{y:.4f}}%{{customdata}}<br>%{{text}}<extra></extra>",
             }
         )
     across = axis(title={"text": NAMES[setting]}, tickvals=values, ticktext=[f"{v:g}" for v in values], showgrid=False)

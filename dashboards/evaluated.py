@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboards.choice import Choice, Source
 from dashboards.dataset import read_table
-from dashboards.markup import plot_text
+from dashboards.markup import deviations, plot_text
 from dashboards.palette import HEAT, INK, MUTED, SERIES, VALID, Spec, axis, layout, legend, series_style
 from orchestrator.evaluation.record import EvaluationRecord, Level, read_evaluations
 from orchestrator.store.schema import Metric
@@ -189,9 +189,9 @@ def threshold_figure(data: pd.DataFrame, choice: Choice, curve: str) -> Spec:
                 "name": plot_text(name),
                 "x": part["x"].to_numpy(),
                 "y": part["y"].to_numpy(),
-                "customdata": part["std"].to_numpy(),
+                "customdata": deviations(part["std"], 3),
                 "line": {"width": 1.9, **series_style(place)},
-                "hovertemplate": f"{plot_text(name)}<br>%{{x:.2f}}, %{{y:.3f}} ± %{{customdata:.3f}}<extra></extra>",
+                "hovertemplate": f"{plot_text(name)}<br>%{{x:.2f}}, %{{y:.3f}}%{{customdata}}<extra></extra>",
             }
         )
     points = data[data["kind"] == "point"]

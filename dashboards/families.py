@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dashboards.choice import Choice, Source, best_of_each
-from dashboards.markup import backbone_text, depth_text, lr_text, number, plot_text, plus_minus, point_text
+from dashboards.markup import backbone_text, depth_text, deviations, lr_text, number, plot_text, plus_minus, point_text
 from dashboards.palette import (
     INK,
     RULE,
@@ -42,12 +43,13 @@ def family_data(source: Source, choice: Choice) -> pd.DataFrame:
     (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its repeats).
     """
     members = best_of_each(source.members(choice), "backbone", "strategy")
+    names = _names(members)
     rows = []
     for member in members:
         settings = member.configuration
         row: dict[str, object] = {
             "family": family_of(settings.backbone),
-            "name": backbone_text(settings.backbone),
+            "name": names[settings.backbone],
             "backbone": settings.backbone,
             "strategy": settings.strategy,
             "non_linearities": settings.non_linearities,
@@ -100,7 +102,8 @@ def family_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                         "color": STRATEGY_COLOURS[strategy],
                     },
                     "text": [_point(row) for row in part.to_dict("records")],
-                    "hovertemplate": f"%{{text}}<br>{score} %{{x:.4f}} ± %{{error_x.array:.4f}}<extra></extra>",
+                    "customdata": deviations(part[f"{score}_std"]),
+                    "hovertemplate": f"%{{text}}<br>{score} %{{x:.4f}}%{{customdata}}<extra></extra>",
                     "xaxis": "x" if side == 0 else "x2",
                     "yaxis": "y",
                 }
@@ -170,14 +173,16 @@ def losses_data(source: Source, choice: Choice) -> pd.DataFrame:
     Columns: name (of the backbone, as shown), configuration, epoch, train, valid (means), valid_std, n.
     """
     blocks = []
-    for member in best_of_each(source.members(choice), "backbone"):
+    members = best_of_each(source.members(choice), "backbone")
+    names = _names(members)
+    for member in members:
         train, valid = member.curve("loss", "train"), member.curve("loss", "valid")
         if train is None or valid is None:
             continue
         blocks.append(
             pd.DataFrame(
                 {
-                    "name": backbone_text(member.configuration.backbone),
+                    "name": names[member.configuration.backbone],
                     "configuration": _words(member),
                     "epoch": np.arange(len(valid.mean)),
                     "train": train.mean,
@@ -204,8 +209,8 @@ def losses_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "x": part["epoch"].to_numpy(),
                 "y": part["valid"].to_numpy(),
                 "line": {"width": 1.9, **series_style(place)},
-                "customdata": part["valid_std"].to_numpy(),
-                "hovertemplate": f"{where}<br>valid loss %{{y:.4f}} ± %{{customdata:.4f}}, epoch %{{x}}<extra></extra>",
+                "customdata": deviations(part["valid_std"]),
+                "hovertemplate": f"{where}<br>valid loss %{{y:.4f}}%{{customdata}}, epoch %{{x}}<extra></extra>",
             }
         )
     rows = -(-len(traces) // 5)
@@ -221,6 +226,13 @@ def losses_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             margin={"l": 56, "r": 14, "t": 20 + 20 * rows, "b": 44},
         ),
     }
+
+
+def _names(members: Sequence[ConfigurationSummary]) -> dict[str, str]:
+    """What backbones are called: whole names where two would look the same, as of two libraries."""
+    every = {member.configuration.backbone for member in members}
+    short = Counter(backbone_text(name) for name in every)
+    return {name: backbone_text(name) if short[backbone_text(name)] == 1 else name for name in every}
 
 
 def _words(member: ConfigurationSummary) -> str:

@@ -106,8 +106,9 @@ FIGURES: dict[str, Figure] = {
         heat_maps.heat_figure,
         "Heat maps of learning rate and batch size",
         "Each cell is one configuration on the validation split, at each repeat’s selected epoch; point at it for "
-        "mean, standard deviation (n − 1) and n. The frame marks the best mean among configurations whose repeats are "
-        "all done; points outside the grid are blank; all maps of a backbone share one scale.",
+        "mean, standard deviation (n − 1) and n. Where several configurations share a cell, it shows the best-ranked. "
+        "The frame marks the best mean among configurations whose repeats are all done; points outside the grid are "
+        "blank; all maps of a backbone share one scale.",
         _of_depths(list(SCORES), list(QUANTITIES)),
     ),
     "curves": Figure(
@@ -117,9 +118,10 @@ FIGURES: dict[str, Figure] = {
         "Rows are learning rates, columns batch sizes. Lines are means over the n finished repeats (all of them), "
         "bands ± one standard deviation (n − 1) where n ≥ 2. Repeats that have fewer epochs than others, while a "
         "search is extended, thin a curve out: its panel says n = first → last, and pointing at the line n at that "
-        "epoch. Diverged repeats are in no mean; a panel counts them. A loss above 2.5 times the untrained is cut off. "
-        "Each dot is one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner line "
-        "with diamonds, its scale on the right. Epoch 0 is the untrained network.",
+        "epoch. Diverged repeats are in no mean; a panel counts them, and there is none where all diverged. Where "
+        "several configurations share a panel, the best-ranked is drawn. A loss above 2.5 times the untrained is cut "
+        "off. Each dot is one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner "
+        "line with diamonds, its scale on the right. Epoch 0 is the untrained network.",
         _of_depths(CURVE_SCORES),
     ),
     "best-repeat": Figure(

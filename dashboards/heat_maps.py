@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,10 @@ from dashboards.markup import depth_text, lr_text, text
 from dashboards.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.summary import ConfigurationSummary, Statistic
 
-COLUMNS = ["strategy", "non_linearities", "unfrozen", "lr", "batch_size", "mean", "std", "n", "asked", "low", "high"]
+DEPTH = ["strategy", "non_linearities", "unfrozen"]
+COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "low", "high"]
+NO_LIMITS = (0.0, 1.0)
+"""Of maps without a value; they have no legend."""
 
 
 class Point(NamedTuple):
@@ -25,50 +29,42 @@ class Point(NamedTuple):
     std: float
     n: int
     asked: int
+    configurations: int = 1
+    """That share this learning rate and batch size; the numbers are those of the best-ranked one."""
 
 
 def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """One row per configuration of one backbone; COLUMNS. Validation, at the selected epoch; NaN without a result.
+    """One row per depth, lr and batch size of one backbone; COLUMNS. Validation, at the selected epoch; NaN without a
+    result. Of several configurations there (with another weight decay, say) the best-ranked.
 
     low and high are the least and the largest value of the chosen quantity over all depths: one scale for all maps of a
     backbone, so that they can be compared.
     """
-    rows = []
-    for member in source.members(replace(choice, depth=None)):
-        statistic = _statistic(member, choice.score) or Statistic.of(np.zeros(0))
-        settings = member.configuration
-        scores = statistic.mean, statistic.std, statistic.n
-        rows.append((*member.depth, settings.lr, settings.batch_size, *scores, member.asked))
-    data = pd.DataFrame(rows, columns=COLUMNS[:-2]).sort_values(["unfrozen", "non_linearities", "lr", "batch_size"])
-    data["low"], data["high"] = heat_limits(_points(data), choice.quantity)
-    return heat_part(data, choice)
-
-
-def heat_part(data: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    """The rows of the chosen depth, by lr, then batch size, as `heat_data` sorts them."""
-    if choice.depth is None:
-        return data
-    strategy, non_linearities, unfrozen = choice.depth
-    here = (data["non_linearities"].to_numpy() == non_linearities) & (data["unfrozen"].to_numpy() == unfrozen)
-    part: pd.DataFrame = data[here & (data["strategy"].to_numpy() == strategy)]
-    return part
+    points = heat_points(source, choice)
+    limits = heat_limits(chain.from_iterable(points.values()), choice.quantity) or NO_LIMITS
+    shown = points if choice.depth is None else {choice.depth: points.get(choice.depth, [])}
+    return pd.DataFrame([(*at, *point, *limits) for at, here in shown.items() for point in here], columns=COLUMNS)
 
 
 def heat_points(source: Source, choice: Choice) -> dict[Depth, list[Point]]:
-    """The points of every depth of a backbone, in the order of `heat_data`, without a table in between."""
-    found: dict[Depth, list[Point]] = {}
-    for member in source.members(replace(choice, depth=None)):
-        score, settings = _statistic(member, choice.score), member.configuration
-        known = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
-        found.setdefault(member.depth, []).append(Point(settings.lr, settings.batch_size, *known, member.asked))
-    return {depth: sorted(found[depth]) for depth in sorted(found, key=lambda depth: (depth[2], depth[1]))}
+    """The points of every depth of a backbone, by depth, then by lr and batch size."""
+    found: dict[Depth, dict[tuple[float, int], Point]] = {}
+    for member in source.members(replace(choice, depth=None)):  # best rank first
+        here, place = found.setdefault(member.depth, {}), (member.configuration.lr, member.configuration.batch_size)
+        if place in here:
+            here[place] = here[place]._replace(configurations=here[place].configurations + 1)
+            continue
+        score = _statistic(member, choice.score)
+        mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
+        here[place] = Point(*place, mean, std, n, member.asked)
+    return {depth: sorted(found[depth].values()) for depth in sorted(found, key=lambda depth: (depth[2], depth[1]))}
 
 
-def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, float]:
+def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, float] | None:
     """Least and largest value, of points that have one."""
-    values = [float(getattr(point, quantity)) for point in points]
+    values = [float(getattr(point, quantity)) for point in points if point.n]
     values = [value for value in values if math.isfinite(value)]
-    return (min(values), max(values)) if values else (0.0, 1.0)
+    return (min(values), max(values)) if values else None
 
 
 def heat_label(points: Sequence[Point], choice: Choice) -> str:
@@ -87,7 +83,7 @@ def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
     With a colour bar of its own, which the page has once for all maps of a backbone, see `heat_legend`.
     """
-    limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else (0.0, 1.0)
+    limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else NO_LIMITS
     spec = points_figure(_points(data), limits, choice)
     bar = {
         "title": {"text": scale_title(choice), "side": "right", "font": {"size": 11}},
@@ -123,6 +119,8 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
             shown[at][of] = share if choice.quantity == "n" else f"{shown[at][of]}<br>n {share}"
         std = f" ± {point.std:.{digits + 1}f}" if math.isfinite(point.std) else ""
         score = f"{SCORES[choice.score]} {point.mean:.{digits + 1}f}{std}<br>n = {point.n} of {point.asked}"
+        if point.configurations > 1:
+            score += f"<br>best of {point.configurations} configurations here"
         details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
     scale = HEAT[::-1] if _darker_is_less(choice) else HEAT
     trace = {
@@ -163,13 +161,14 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         showgrid=False,
         title={"text": "batch size", "font": {"size": 11}, "standoff": 6},
         fixedrange=True,
+        range=[-0.5, len(batches) - 0.5],
     )
     down = axis(
         tickvals=list(range(len(lrs))),
         ticktext=[lr_text(lr) for lr in lrs],
         title={"text": "lr", "font": {"size": 11}, "standoff": 4},
         showgrid=False,
-        autorange="reversed",
+        range=[len(lrs) - 0.5, -0.5],
         fixedrange=True,
     )
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from orchestrator.store.schema import Configuration, Metric, StudyRecord
@@ -42,6 +42,11 @@ def plus_minus(statistic: Statistic | None, digits: int = 3) -> str:
     if not math.isfinite(statistic.std):
         return number(statistic.mean, digits)
     return f"{statistic.mean:.{digits}f} ± {statistic.std:.{digits}f}"
+
+
+def deviations(stds: Iterable[float], digits: int = 4) -> list[str]:
+    """What follows a mean where one points at it: " ± 0.0123", nothing where there is no deviation (n < 2)."""
+    return [f" ± {std:.{digits}f}" if math.isfinite(std) else "" for std in stds]
 
 
 def duration(seconds: float) -> str:

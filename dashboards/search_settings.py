@@ -44,6 +44,7 @@ NAMES: dict[str, str] = {
     "precision": "precision",
 }
 """Settings that a search can vary within one backbone, and what figures call them."""
+_ON_HEAT_MAPS = {"lr", "batch_size", "non_linearities", "unfrozen"}
 _FOLLOWS = {
     "momentum": "optimiser",
     "beta1": "optimiser",
@@ -70,10 +71,10 @@ def varying_settings(members: Sequence[ConfigurationSummary]) -> list[str]:
 
 
 def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSummary]:
-    """Configurations of the strategies that vary three settings or more and do not fill the grid of their values.
+    """Configurations of the strategies that vary three settings or more, of which heat maps do not show all.
 
-    A strategy fills its grid when it has as many different points as the product of its numbers of values; then heat
-    maps show all of it. Whatever was asked for counts, with or without a result.
+    They do where only their own settings vary and a strategy fills its grid: as many different points as the product
+    of its numbers of values. Whatever was asked for counts, with or without a result.
     """
     found: list[ConfigurationSummary] = []
     for strategy in dict.fromkeys(member.configuration.strategy for member in members):
@@ -81,7 +82,7 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
         names = varying_settings(part)
         points = {tuple(getattr(member.configuration, name) for name in names) for member in part}
         whole = math.prod(len({point[place] for point in points}) for place in range(len(names)))
-        if len(names) >= LEAST_SETTINGS and len(points) < whole:
+        if len(names) >= LEAST_SETTINGS and (len(points) < whole or not _ON_HEAT_MAPS.issuperset(names)):
             found += part
     return found
 

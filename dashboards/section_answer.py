@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dashboards import answer, differences
@@ -38,7 +39,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     if members:
         selections = {member.configuration.selection for member in members}
         parts.append("<h3>The best configuration of each strategy and backbone</h3>")
-        parts.append(answer.best_table(answer.best_table_data(members), selections))
+        parts.append(answer.best_table(answer.best_table_data(members, selections), selections))
         parts.append(
             reading(
                 "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch; below it the 95 % "
@@ -120,6 +121,14 @@ def _missing(summary: Summary) -> str:
     if len(lengths) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
         lines.append(f"Ranked configurations differ in the epochs they were trained for: {shown}.")
+    others = Counter(m.configuration.selection for m in summary.configurations)
+    own = summary.study.selection
+    lines += [
+        f"{count} configurations select by {METRIC_NAMES[metric].lower()}; they rank behind those that select by "
+        f"{METRIC_NAMES[own].lower()}, as the study does."
+        for metric, count in others.items()
+        if metric != own and others[own]
+    ]
     if totals.diverged:
         lines.append(f"{totals.diverged} repeats diverged; each counts with its scores at epoch 0.")
     if summary.damaged:

@@ -30,8 +30,9 @@ def has_search_view(source: Source) -> bool:
 def search_introduction() -> str:
     """How the section is read, and its control."""
     return reading(
-        "Shown where a strategy varies three settings or more and its configurations do not fill the grid of their "
-        "values. Scores are of the validation split at selected epochs, means over repeats."
+        "Shown where a strategy varies three settings or more and heat maps do not show all of its configurations: "
+        "they do not fill the grid of their values, or differ in more than learning rate, batch size, n and u. Scores "
+        "are of the validation split at selected epochs, means over repeats."
     ) + controls(select("Show", "search", {str(key): name for key, name in METRIC_NAMES.items()}))
 
 

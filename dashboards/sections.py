@@ -39,6 +39,7 @@ def section_heat_maps(source: Source, choice: Choice, charts: Charts, tag: str) 
     legends = "".join(
         when(heat_maps.heat_legend(ends, replace(choice, score=score, quantity=quantity)), heat=score, of=quantity)
         for (score, quantity), ends in limits.items()
+        if ends
     )
     panels = []
     for at in every["loss"]:
@@ -47,7 +48,7 @@ def section_heat_maps(source: Source, choice: Choice, charts: Charts, tag: str) 
             columns, values = _heat_table(points[at], score)
             for quantity in QUANTITIES:
                 one = replace(choice, depth=at, score=score, quantity=quantity)
-                spec = heat_maps.points_figure(points[at], limits[score, quantity], one)
+                spec = heat_maps.points_figure(points[at], limits[score, quantity] or heat_maps.NO_LIMITS, one)
                 label = heat_maps.heat_label(points[at], one)
                 variants[f"{score}|{quantity}"] = Variant(spec, label, columns, values)
         title = f"{backbone_text(choice.backbone)}, {depth_text(at)}"
@@ -57,7 +58,7 @@ def section_heat_maps(source: Source, choice: Choice, charts: Charts, tag: str) 
 
 
 def _heat_table(points: list[heat_maps.Point], score: str) -> tuple[list[str], list[Any]]:
-    lr, batch, mean, std, n, asked = zip(*points, strict=True)
+    lr, batch, mean, std, n, asked, _ = zip(*points, strict=True)
     names = ["lr", "batch size", f"{SCORES[score]}, mean", "std", "n", "asked"]
     return names, [[lr_text(one) for one in lr], batch, np.array(mean), np.array(std), n, asked]
 
@@ -87,7 +88,7 @@ def section_curves(source: Source, choice: Choice, charts: Charts, tag: str) -> 
         blocks.append(when(once, **{f"depth-{tag}": len(names)}))
         names.append(depth_text(at))
     if not blocks:
-        return ""
+        return nothing("All repeats that are done diverged: there is no mean.") if any(m.n for m in members) else ""
     best = _best_repeat(source, choice, charts)
     return controls(select("Strategy", f"depth-{tag}", names, len(names) < 2)) + "".join(blocks) + best
 

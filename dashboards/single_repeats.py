@@ -49,15 +49,20 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
     Repeats lie end to end, panel by panel, `lengths` epochs of each (epoch 0 included): losses with four digits, and
     for accuracies how many of the split's images were predicted right, which is exact; train, then valid.
     """
-    panels = []
+    panels: list[dict[str, Any]] = []
     found: list[Single] = []
-    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size, m.id)):
+    names: set[str] = set()
+    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size)):
         singles = source.histories.of(member)
         if singles:
             found += singles
+            name = point_text(member.configuration)
+            if name in names:  # the best-ranked one there has the name alone: a click on its curves picks it
+                name += f", rank {member.rank}" if member.rank else f", {member.id}"
+            names.add(name)
             panels.append(
                 {
-                    "name": point_text(member.configuration),
+                    "name": name,
                     "repeats": [single.repeat for single in singles],
                     "selected": [single.selected for single in singles],
                     "lengths": [len(single.loss) for single in singles],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
     rows = []
     for member in source.members(choice):
         train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
-        if train is None or valid is None:
+        if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
             continue
         where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
         gap = float(np.mean(valid.values - train.values))

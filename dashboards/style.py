@@ -66,7 +66,7 @@ table.best td,table.best th{white-space:nowrap;padding-right:11px}
 table.best thead th,table.best td.apart{white-space:normal}table.best td.apart{min-width:92px}
 table.best td:last-child{padding-right:0}
 table.best small{display:block;font-size:12px;font-weight:400;color:var(--muted)}
-table.best tbody tr:first-child th,table.best tbody tr:first-child td{font-weight:600}
+table.best:not(.several) tbody tr:first-child :is(th,td){font-weight:600}
 table.best .apart{border-left:1px solid var(--rule);padding-left:11px;color:var(--muted);font-weight:400!important}
 table.plain thead{display:none}
 table.plain td{overflow-wrap:anywhere}
@@ -162,7 +162,10 @@ table.best .apart{border-left:0}
 .printing .chart{min-width:0!important}
 .printing .panels{grid-template-columns:repeat(2,minmax(0,1fr))}
 @page{margin:14mm}
-@media print{.bar,.actions,.controls,.skip{display:none}body{font-size:10.5pt}
+@media print{.bar nav,.bar button,.actions,.skip,.controls:has(option[value=""]:checked){display:none}
+.bar{position:static;border:0;margin:0}.bar div{width:680px;max-width:none;margin:0;padding:0}
+select{appearance:none;border:0;padding:0;min-height:0;font-weight:600}.controls{margin:4px 0;break-after:avoid}
+.ramp,.meter,.meter span{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:10.5pt}
 main,.masthead,footer{width:680px;max-width:none;margin:0;padding:0}
 section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!important}
 .panels{grid-template-columns:repeat(2,minmax(0,1fr))!important}.strip{gap:8px 10px}.strip li{width:102px}

@@ -58,6 +58,7 @@ class MeanCurves:
     def _of_all(self, every: Floats) -> tuple[Floats, Floats]:
         values = every[self._rows]
         mean = np.bincount(self._targets, values, len(self._n)) / self._n
-        away = values - mean[self._targets]
+        with np.errstate(invalid="ignore"):  # a loss that is infinite
+            away = values - mean[self._targets]
         squares = np.bincount(self._targets, away * away, len(self._n))
         return mean, np.sqrt(squares / np.where(self._n > 1, self._n - 1, np.nan))

@@ -58,7 +58,8 @@ class Statistic:
         """Of each row of `values`, float64 [rows, n]."""
         n = values.shape[1]
         mean = np.add.reduce(values, axis=1) / n if n else np.full(len(values), np.nan)
-        away = values - mean[:, None]
+        with np.errstate(invalid="ignore"):  # a loss that is infinite
+            away = values - mean[:, None]
         std = np.sqrt(np.add.reduce(away * away, axis=1) / (n - 1)) if n > 1 else np.full(len(values), np.nan)
         each = zip(mean.tolist(), std.tolist(), values, strict=True)
         return [cls(its_mean, its_std, n, row) for its_mean, its_std, row in each]
@@ -91,7 +92,8 @@ class ConfigurationSummary:
     total_parameters: int | None = None
     trainable_parameters: int | None = None
     rank: int | None = None
-    """From 1 within the partition; none until every repeat asked has a result."""
+    """From 1 within the partition; none until every repeat asked has a result. Configurations that select by another
+    metric than the study come last, metric by metric: their values cannot be compared."""
 
     @property
     def asked(self) -> int:
@@ -213,7 +215,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         damaged += faults
         summary = ConfigurationSummary(key[0], key[1], configuration, standing)
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
-    ranked = _ranked(found)
+    ranked = _ranked(found, study.selection)
     edges = edge_notes(ranked, study.selection)
     return Summary(study, ranked, _totals(ranked), edges, requests, tuple(damaged), repeats, tuple(bundles))
 
@@ -266,13 +268,15 @@ def _with_statistics(
     )
 
 
-def _ranked(found: Sequence[ConfigurationSummary]) -> tuple[ConfigurationSummary, ...]:
-    """Sort by the mean selection value over all repeats asked, within each partition."""
+def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[ConfigurationSummary, ...]:
+    """Sort by the mean selection value over all repeats asked, within each partition; `first` before other metrics."""
 
-    def order(summary: ConfigurationSummary) -> tuple[str, bool, float, str]:
+    def order(summary: ConfigurationSummary) -> tuple[str, bool, bool, str, float, str]:
+        metric = summary.configuration.selection
         mean = summary.selection.mean if summary.selection is not None else float("nan")
-        value = mean if metrics.is_loss(summary.configuration.selection) else -mean
-        return summary.partition, not summary.is_whole, value if np.isfinite(value) else np.inf, summary.id
+        value = mean if metrics.is_loss(metric) else -mean
+        worth = value if np.isfinite(value) else np.inf
+        return summary.partition, not summary.is_whole, metric != first, metric, worth, summary.id
 
     ranked: list[ConfigurationSummary] = []
     ranks: dict[str, int] = defaultdict(int)

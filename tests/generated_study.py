@@ -270,13 +270,15 @@ def write_failure(
     storage.replace(key.failure(attempt), json.dumps(failure).encode())
 
 
-def small_study(folder: Path, **changes: object) -> tuple[LocalStorage, GeneratedStudy]:
+def small_study(
+    folder: Path, study: type[GeneratedStudy] = GeneratedStudy, **changes: object
+) -> tuple[LocalStorage, GeneratedStudy]:
     """A study of a few configurations, written in well under a second."""
     settings: dict[str, object] = {"depths": ((0, 0), (1, 0)), "lrs": (1e-3, 1e-2), "repeats": 3, "epochs": 6}
-    study = GeneratedStudy(**{**settings, **changes})  # type: ignore[arg-type]
+    made = study(**{**settings, **changes})  # type: ignore[arg-type]
     storage = UnsyncedStorage(folder)
-    study.write(storage)
-    return storage, study
+    made.write(storage)
+    return storage, made
 
 
 def _counts(right: np.ndarray, total: int, classes: int, draw: np.random.Generator) -> np.ndarray:

@@ -210,7 +210,9 @@ def test_motion_is_reduced_and_print_shows_every_section(browser: Any, written: 
     page = opened.page
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
     page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "none"
+    assert page.evaluate("getComputedStyle(document.querySelector('.bar nav')).display") == "none"
+    assert page.locator('#curves select[data-sets="curve"]').is_visible(), "what is chosen stands on paper too"
+    assert not page.locator("#curves select:has(option[value=''])").first.is_visible(), "not where nothing is"
     assert len(page.pdf(format="A4")) > 50_000
     assert opened.faults == []
 

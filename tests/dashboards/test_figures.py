@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from generated_study import NOW, small_study, write_failure, write_lease
+from generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
 
 from dashboards import (
     answer,
@@ -28,8 +28,10 @@ from dashboards.choice import BOTH, SCORES, Choice, Depth, Source, best_of_each
 from dashboards.figures import FIGURES, open_source
 from dashboards.markup import duration, point_text
 from dashboards.packing import decode, encode, packed_text
+from dashboards.page import write_page
 from dashboards.palette import TRAIN, VALID
 from dashboards.workers import pace, worker_data
+from orchestrator.store.schema import Configuration, History
 from orchestrator.summary import Statistic, Summary, summarise, training_samples
 
 
@@ -82,7 +84,7 @@ def test_best_of_each_strategy_and_backbone(source: Source, summary: Summary) ->
     assert [member.configuration.strategy for member in members] == list(
         dict.fromkeys(m.configuration.strategy for m in summary.configurations if m.rank)
     )
-    shown = answer.best_table_data(members)
+    shown = answer.best_table_data(members, {"loss"})
     score = members[0].score("loss", "valid")
     assert score is not None
     assert shown.loc[0, "Valid loss"] == f"{score.mean:.3f} ± {score.std:.3f}"
@@ -230,8 +232,10 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     source = open_source(storage, NOW)
     spec: Any = drawn(source, "curves", Choice())
     line = next(trace for trace in spec["data"] if trace.get("name") == "valid")
-    assert line["text"] == ["3"] * 7 + ["2"] * 2 + ["1"]
-    assert "n = %{text}" in line["hovertemplate"]
+    counts = [3] * 7 + [2] * 2
+    said = [f" ± {std:.4f}, epoch {epoch}, n = {counts[epoch]}" for epoch, std in enumerate(line["customdata"][:-1])]
+    assert line["text"] == [*said, ", epoch 9, n = 1"]
+    assert "%{y:.4f}%{text}<" in line["hovertemplate"]
     assert "n = 3 → 1" in [note["text"] for note in spec["layout"]["annotations"]]
     assert [len(outline(band)) for band in spec["layout"]["shapes"]] == [2 * 9] * 2
     data = curves.curve_data(source, Choice())
@@ -241,6 +245,61 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     line = next(trace for trace in whole["data"] if trace.get("name") == "valid")
     assert line["meta"]["n"][0][1] == 3
     assert "n = %{meta.n[0][1]}" in line["hovertemplate"]
+
+
+def test_one_repeat_has_no_deviation_to_point_at(tmp_path: Path) -> None:
+    source = open_source(small_study(tmp_path, repeats=1)[0], NOW)
+    for name in ("curves", "families", "losses", "non-linearities"):
+        spec: Any = drawn(source, name, FIGURES[name].choices(source.summary)[0])
+        for trace in spec["data"]:
+            assert "±" not in str(trace.get("hovertemplate", "")), name
+            assert "±" not in str(trace.get("text", "")), name
+
+
+def test_configurations_that_share_a_point_show_the_best_ranked(tmp_path: Path) -> None:
+    """As after a second search with another weight decay."""
+    source = open_source(small_study(tmp_path, study=TwoDecays, depths=((0, 0),))[0], NOW)
+    members = source.members(at(("straightforward", 0, 0)))
+    best: dict[tuple[float, int], Any] = {}
+    for member in sorted(members, key=lambda member: member.rank or 99):
+        best.setdefault((member.configuration.lr, member.configuration.batch_size), member)
+    assert (len(members), len(best)) == (8, 4)
+    choice = at(("straightforward", 0, 0))
+    (points,) = heat_maps.heat_points(source, choice).values()
+    assert [(p.lr, p.batch_size, p.configurations) for p in points] == [(*place, 2) for place in sorted(best)]
+    for point in points:
+        assert point.mean == best[point.lr, point.batch_size].score("loss", "valid").mean
+    assert "best of 2 configurations here" in drawn(source, "heat-map", choice)["data"][0]["text"][0][0]
+    for panel in curves.curve_panels(source, choice):
+        expected = best[panel.lr, panel.batch_size].curve("loss", "valid")
+        np.testing.assert_array_equal(panel.curves["valid"].mean, expected.mean)
+    names = [panel["name"] for panel in single_repeats.singles_payload(source, members)["panels"]]
+    assert len(set(names)) == 8
+    first = best[1e-3, 16]
+    shown = single_repeats.singles_payload(source, members)["panels"][names.index("lr 1e-3, batch 16")]
+    assert shown["selected"] == first.selected_epochs.values.tolist()
+
+
+class TwoDecays(GeneratedStudy):
+    """Every configuration twice."""
+
+    def configurations(self) -> list[Configuration]:
+        every = super().configurations()
+        return [one.model_copy(update={"weight_decay": decay}) for one in every for decay in (0.0, 0.01)]
+
+
+def test_a_loss_that_is_infinite_at_the_start_leaves_a_page(tmp_path: Path) -> None:
+    source = open_source(small_study(tmp_path, study=InfiniteStart)[0], NOW)
+    assert spread.gap_data(source, at(("straightforward", 0, 0))).empty
+    assert "Provenance" in write_page(source, provenance.provenance_data(source.storage, source.summary), NOW)
+
+
+class InfiniteStart(GeneratedStudy):
+    """In which one repeat of every configuration selects an epoch whose loss is infinite."""
+
+    def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
+        made = super().history(configuration, repeat, epochs, diverged)
+        return History(made.splits, made.loss * np.inf if repeat == 0 else made.loss, made.confusion)
 
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:

@@ -181,9 +181,13 @@ def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_p
     served = Served(tmp_path, browser, study=Overtaking, backbones=("timm:one", "timm:two"))
     page = served.page
     page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
-    names = """[...document.querySelectorAll('select[data-sets="backbone"] option')].map(option => option.textContent)"""
+    names = (
+        """[...document.querySelectorAll('select[data-sets="backbone"] option')].map(option => option.textContent)"""
+    )
     assert page.evaluate(names) == ["one", "two"]
-    shown = "[...document.querySelectorAll('#curves h3')].filter(head => head.offsetParent).map(head => head.textContent)"
+    shown = (
+        "[...document.querySelectorAll('#curves h3')].filter(head => head.offsetParent).map(head => head.textContent)"
+    )
     before = page.evaluate(shown)
     assert before[0] == "one"
     served.finish(2)

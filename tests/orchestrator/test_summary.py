@@ -28,7 +28,7 @@ from orchestrator.standing import epochs_asked
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import RepeatState, Request, RequestItem
+from orchestrator.store.schema import Configuration, RepeatState, Request, RequestItem
 from orchestrator.summary import Statistic, Summary, summarise
 from trainables import metrics
 from trainables.work import owed_repeats
@@ -371,3 +371,24 @@ def test_a_summary_needs_neither_torch_nor_ray() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+class TwoMetrics(GeneratedStudy):
+    """Every configuration once for each of two metrics that select."""
+
+    def configurations(self) -> list[Configuration]:
+        every = super().configurations()
+        return [one.model_copy(update={"selection": metric}) for one in every for metric in ("accuracy", "loss")]
+
+
+def test_the_metric_of_the_study_ranks_before_others(tmp_path: Path) -> None:
+    """A loss cannot be ranked among accuracies."""
+    storage, _ = small_study(tmp_path, study=TwoMetrics)
+    members = summarise(storage, NOW).configurations
+    selecting = [member.configuration.selection for member in members]
+    half = len(members) // 2
+    assert selecting == ["loss"] * half + ["accuracy"] * half
+    assert [member.rank for member in members] == list(range(1, len(members) + 1))
+    means = [member.selection.mean for member in members if member.selection]
+    assert means[:half] == sorted(means[:half])
+    assert means[half:] == sorted(means[half:], reverse=True)
