@@ -11,6 +11,7 @@ from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import SPLIT_KEY_WITH_MARKS, key, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
+from orchestrator.names import counted
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.summary import ConfigurationSummary, EdgeNote, Summary
 
@@ -116,7 +117,9 @@ def _missing(summary: Summary) -> str:
         )
     unranked = sum(member.rank is None for member in summary.configurations)
     if unranked:
-        lines.append(f"{unranked} configurations have no rank yet, because some of their repeats have no result.")
+        lines.append(
+            f"{counted(unranked, 'configuration')} without a rank yet, because some of their repeats have no result."
+        )
     lengths = {member.epochs for member in summary.configurations if member.rank is not None}
     if len(lengths) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
@@ -130,7 +133,7 @@ def _missing(summary: Summary) -> str:
         if metric != own and others[own]
     ]
     if totals.diverged:
-        lines.append(f"{totals.diverged} repeats diverged; each counts with its scores at epoch 0.")
+        lines.append(f"{counted(totals.diverged, 'repeat')} diverged; each counts with its scores at epoch 0.")
     if summary.damaged:
         paths = ", ".join(damaged.path for damaged in summary.damaged[:3])
         lines.append(f"{len(summary.damaged)} files of the study cannot be read, among them {paths}.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _STEPS = 2
 """How many values beyond the edge are proposed."""
+_MOST_LR = 1.0
+"""No larger learning rate is proposed."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
         lr = sorted({member.configuration.lr for member in members})
         batch = sorted({member.configuration.batch_size for member in members})
         edge = _edge(best.configuration.lr, lr)
-        if edge is not None:
-            notes.append(EdgeNote(*key, "lr", best.configuration.lr, edge, f"--lr {_beyond_lr(lr, edge)}"))
+        if edge is not None and (values := _beyond_lr(lr, edge)):
+            notes.append(EdgeNote(*key, "lr", best.configuration.lr, edge, f"--lr {values}"))
         edge = _edge(best.configuration.batch_size, batch)
         if edge is not None and (values := _beyond_batch(batch, edge)):
             size = best.configuration.batch_size
@@ -62,13 +64,13 @@ def _edge(best: float, grid: Sequence[float]) -> Literal["smallest", "largest"] 
 
 
 def _beyond_lr(grid: Sequence[float], edge: str) -> str:
-    """Go on as the grid goes: the leading digits that occur in it, times the next powers of ten."""
+    """Go on as the grid goes: the leading digits that occur in it, times the next powers of ten, up to _MOST_LR."""
     digits = sorted({float(f"{lr:.6e}".split("e")[0]) for lr in grid})
     end = grid[-1] if edge == "largest" else grid[0]
     power = math.floor(math.log10(end))
     near = [digit * 10.0**step for step in range(power - _STEPS - 1, power + _STEPS + 2) for digit in digits]
     if edge == "largest":
-        values = [lr for lr in sorted(near) if lr > end * (1 + 1e-6)][:_STEPS]
+        values = [lr for lr in sorted(near) if end * (1 + 1e-6) < lr <= _MOST_LR][:_STEPS]
     else:
         values = [lr for lr in sorted(near) if lr < end * (1 - 1e-6)][-_STEPS:]
     return ",".join(_typed(lr) for lr in values)
@@ -76,7 +78,7 @@ def _beyond_lr(grid: Sequence[float], edge: str) -> str:
 
 def _typed(lr: float) -> str:
     mantissa, exponent = f"{lr:.6e}".split("e")
-    return f"{float(mantissa):g}e{exponent}"
+    return f"{lr:g}" if lr >= 1e-3 else f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _beyond_batch(grid: Sequence[int], edge: str) -> str:

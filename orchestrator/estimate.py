@@ -229,6 +229,8 @@ class _Tally:
         seconds, size, lanes, timed = 0.0, 0, 1, rates.lanes_of(first)
         for stack in mine:
             c, repeats = here[stack[0].key.configuration], owed_repeats(self.search.study.storage, stack[0])
+            if not repeats:  # another search has finished them meanwhile
+                continue
             train_s, score_s = rates.epoch_s(c, training, scored)
             write_s, checkpoint = rates.checkpoint(c)
             left = self._epochs_left(stack[0], repeats) / len(repeats)

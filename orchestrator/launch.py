@@ -26,6 +26,7 @@ from ray.tune.search import Searcher
 from orchestrator.cluster import HOW_TO_GO_ON
 from orchestrator.interruption import Interruption
 from orchestrator.nodes import Room
+from orchestrator.pace import Pace
 from orchestrator.stages import FeatureStage, feature_options
 from orchestrator.stop_flag import stop_flag
 from orchestrator.store.errors import DamagedRecordError, OrchError, StorageError
@@ -59,11 +60,11 @@ class Tally:
     """Epochs of all repeats trained so far by each trial, by its first bundle."""
     epochs: int = 0
     """Epochs of all repeats trained by trials that ended."""
-    started: float = field(default_factory=time.monotonic)
+    pace: Pace = field(default_factory=Pace)
 
-    @property
     def epochs_per_second(self) -> float:
-        return (self.epochs + sum(self.running.values())) / max(1e-3, time.monotonic() - self.started)
+        """Of about the last minute; NaN before anything was trained."""
+        return self.pace.per_second(self.epochs + sum(self.running.values()))
 
 
 @dataclass(frozen=True)

@@ -15,3 +15,8 @@ def describe_configuration(configuration: Configuration) -> str:
 def counted(number: int, what: str) -> str:
     """`1 repeat`, `2 repeats`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def words(name: str) -> str:
+    """`balanced accuracy` of `balanced_accuracy`."""
+    return name.replace("_", " ")

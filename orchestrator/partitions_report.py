@@ -36,7 +36,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         f"{count} configuration{'s' if count > 1 else ''}: {describe_configuration(best.configuration)}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
-    rows = [("configuration", "id", "mean", "better than the selected by", "p")]
+    rows = [("configuration", "id", "selecting", "better than the selected by", "p")]
     shown = count if every else min(count, SHOWN)
     for row in range(shown):
         member = table.members[row][0]

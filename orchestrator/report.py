@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.names import describe_configuration
+from orchestrator.names import counted, describe_configuration, words
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
@@ -44,17 +44,16 @@ def status_report(study: Study) -> Report:
         f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
     )
     for entry in summary.configurations:
-        score = entry.score(entry.configuration.selection, "valid")
         where = f"{entry.partition:<14}" if several else ""
         lines.append(
             f"{where}{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
-            f"{_shown(score)}"
+            f"{_shown(entry.selection)}"
         )
     lines += _failures(summary)
     lines += [f"Damaged file, passed over: {fault.reason}" for fault in summary.damaged]
     if summary.totals.owed:
-        lines += ["", f"Go on with: orch resume {study.name}"]
+        lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
     if summary.totals.failed:
         lines.append(f"Try only what failed: orch resume {study.name} --failed")
     return Report(tuple(lines), _data(summary))
@@ -71,14 +70,13 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
     lines = []
     if ranked:
         where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
-        lines.append(
-            f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (used for selection: optimistic):"
-        )
+        lines.append(f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
             lines.append(f"  {place}. {describe_configuration(entry.configuration):<44} {_scores(entry)}")
     incomplete = {entry.id for entry in mine if entry.rank is None}
     if incomplete:
-        lines.append(f"{len(incomplete)} configurations are not complete and not ranked.")
+        are = "is" if len(incomplete) == 1 else "are"
+        lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
     backbones = {entry.configuration.backbone for entry in mine}
     for edge in summary.edges:
         if edge.backbone in backbones and edge.partition == partitions[0]:
@@ -136,13 +134,16 @@ def _repeats(numbers: Sequence[int]) -> str:
 
 
 def _metric(summary: Summary) -> str:
-    return f"valid {summary.study.selection}"
+    """What ranks; the scores beside it need not be in its order."""
+    balances = {entry.configuration.balance for entry in summary.configurations}
+    looked_at = "valid" if balances == {"class_weights"} else "the worse of train and valid"
+    return f"{words(summary.study.selection)} ({looked_at})"
 
 
 def _scores(entry: ConfigurationSummary) -> str:
     loss = entry.score("loss", "valid")
     balanced = entry.score("balanced_accuracy", "valid")
-    return f"loss {_shown(loss)}  balanced accuracy {_shown(balanced)}  n={entry.n}"
+    return f"{_shown(entry.selection)}  valid loss {_shown(loss)}  balanced accuracy {_shown(balanced)}  n={entry.n}"
 
 
 def _shown(statistic: Statistic | None) -> str:

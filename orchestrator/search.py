@@ -227,7 +227,7 @@ def run(
                         search.bench(),
                         tally,
                         interruption,
-                        lambda stage: monitor.beat(tally.epochs_per_second, tally.failed, stage.progress_line()),
+                        lambda stage: monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line()),
                         use,
                     )
     finally:

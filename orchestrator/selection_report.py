@@ -63,8 +63,8 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     lines += selection.notes
     looked_at = "valid" if winner.configuration.balance == "class_weights" else "the worse of train and valid"
     lines.append(
-        f"Means, differences, intervals and p: {looked_at} at the selected epochs, over repeats on partition "
-        f"{table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
+        f"Selecting values, differences, intervals and p: {looked_at} at the selected epochs, over repeats on "
+        f"partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
     )
     return lines
 
@@ -87,7 +87,7 @@ def _epochs(selection: Selection) -> list[str]:
 
 
 def _bias(selection: Selection) -> list[str]:
-    bias = selection.bias
+    bias, winner = selection.bias, selection.winner
     if bias is None:
         return [f"  No bias-corrected figure: {selection.no_bias}."]
     metric = bias.metric
@@ -97,10 +97,12 @@ def _bias(selection: Selection) -> list[str]:
         else f"no interval: {bias.no_interval}"
     )
     others = ", ".join(f"{NAMES[name]} {bias.corrected[name]:.3f}" for name in selection.choices if name != metric)
+    over = f", over the {bias.repeats} repeats of which all have predictions" if bias.repeats < winner.n else ""
     return [
         f"  Corrected for the choosing among configurations: {NAMES[metric]} {bias.corrected[metric]:.3f} instead of "
         f"{bias.plain[metric]:.3f} ({band}); {others}",
-        f"  ({bias.rounds} rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of them chose it)",
+        f"  ({bias.rounds} rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of them chose it"
+        f"{over})",
     ]
 
 
@@ -123,7 +125,7 @@ def _set(selection: Selection, every: bool) -> list[str]:
             lines[0] += f" {found.repeats} repeats exclude little; {ENOUGH_REPEATS} or more do better."
     order = [*found.members, *(row for row in range(total) if row not in set(found.members))]
     shown = order if every else order[:SHOWN]
-    rows = [("", "configuration", "id", "mean", "better than the selected by", "p")]
+    rows = [("", "configuration", "id", "selecting", "better than the selected by", "p")]
     for row in shown:
         member = table.members[row]
         away = "–"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import subprocess
 import sys
@@ -87,9 +88,14 @@ def open_study(studies: Where, name: str) -> Study:
         study = find_study(studies, candidate)
         if study is not None:
             return study
+    from search_spaces.loader import bundled
+
     there = studies_in(studies)
     known = f"Studies here: {', '.join(there)}." if there else f"There is no study in {studies} yet."
-    raise InputError(f"study {name!r} is not in {studies}", f"{known} Make one with: orch search {name} resnet18")
+    near = difflib.get_close_matches(name, there, n=2, cutoff=0.6)
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    make = f"orch search {name} {'BACKBONE' if name in bundled() else 'BACKBONE --data DIR'}"
+    raise InputError(f"study {name!r} is not in {studies}", f"{meant}{known} Make one with: {make}")
 
 
 def studies_in(studies: Where) -> list[str]:

@@ -7,11 +7,11 @@ it can be repeated every second, beside any number of drivers, on a study of tho
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from orchestrator.pace import Pace
 from orchestrator.standing import SILENT_AFTER_S, epochs_asked, read_requests
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BUNDLES, REQUESTS, RESULTS, BundleKey, parse_final, parse_lease
@@ -20,9 +20,6 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import BUNDLE_SIZE, Recipe, parse_toml
 from orchestrator.store.storage import Storage
 from trainables.attempts import checkpoints
-
-RATE_OVER_S = 60.0
-"""Epochs per second are those of about the last minute."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class StudyWatch:
         self._epochs_asked = self._repeats_asked = 0
         self._whole = [0, 0]
         self._beats: dict[BundleKey, tuple[int, tuple[str, int], float]] = {}
-        self._paces: deque[tuple[float, int]] = deque()
+        self._pace = Pace()
 
     def look(self) -> Look:
         """The study now. Files that are torn or vanish while one looks are passed over."""
@@ -113,7 +110,7 @@ class StudyWatch:
             facts.append([str(key), sorted(done), failures, at_work is not None])
         repeats, epochs = repeats + self._whole[0], epochs + self._whole[1]
         stamp = short_hash([*facts, self._whole])
-        pace = self._pace(epochs)
+        pace = self._pace.per_second(epochs)
         return Look(stamp, tuple(running), repeats, self._repeats_asked, epochs, self._epochs_asked, pace)
 
     def _read_requests(self) -> None:
@@ -188,15 +185,6 @@ class StudyWatch:
         if seen is None or seen[:2] != (lease.number, lease.beat):
             self._beats[key] = seen = (lease.number, lease.beat, now)
         return now - seen[2]
-
-    def _pace(self, epochs: int) -> float:
-        now = time.monotonic()
-        self._paces.append((now, epochs))
-        while len(self._paces) > 2 and now - self._paces[1][0] >= RATE_OVER_S:
-            self._paces.popleft()
-        since, before = self._paces[0]
-        # a request that asks for more, or a lost checkpoint, can take epochs back
-        return (epochs - before) / (now - since) if epochs > before else float("nan")
 
     def _results(self) -> list[object]:
         """Names of what evaluation and selection left behind, two levels deep."""

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.names import describe_configuration
+from orchestrator.names import counted, describe_configuration, words
 from orchestrator.progress import LINE_EVERY_S, duration
 from orchestrator.store.schema import RepeatState
 from orchestrator.studies import Study
@@ -127,7 +127,7 @@ def _best(summary: Summary) -> RenderableType:
     if not shown:
         return Text("No repeat is finished yet.")
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("rank", "configuration", "repeats", f"valid {summary.study.selection} (optimistic)"):
+    for title in ("rank", "configuration", "repeats", f"{words(summary.study.selection)} that selects (optimistic)"):
         table.add_column(title, justify="left" if title == "configuration" else "right")
     for member in shown:
         table.add_row(
@@ -140,7 +140,7 @@ def _best(summary: Summary) -> RenderableType:
 
 
 def _score(member: ConfigurationSummary) -> str:
-    score = member.score(member.configuration.selection, "valid")
+    score = member.selection
     if score is None or not score.n:
         return "–"
     return f"{score.mean:.3f}" + (f" ± {score.std:.3f}" if score.n > 1 else "")
@@ -155,7 +155,7 @@ def _notes(summary: Summary) -> list[Text]:
     )
     notes = [Text(f"Failed: {name}: {cause}") for name, cause in list(causes)[:3]]
     if summary.totals.diverged:
-        notes.append(Text(f"{summary.totals.diverged} repeats diverged"))
+        notes.append(Text(f"{counted(summary.totals.diverged, 'repeat')} diverged"))
     return [Text(""), *notes] if notes else []
 
 

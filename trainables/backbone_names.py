@@ -31,7 +31,7 @@ def resolve_name(name: str) -> str:
     near = difflib.get_close_matches(bare, sorted(set(known)), n=4, cutoff=0.5)
     where = library or "timm and torchvision"
     raise InputError(
-        f"backbone {name[:80]!r}: expected the name of an image classifier, {where} has none such",
+        f"backbone {name[:80]!r}: expected the name of an image classifier, found none such in {where}",
         f"Nearest names: {', '.join(near)}" if near else "timm.list_models() lists the names",
     )
 

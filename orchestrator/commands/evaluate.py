@@ -138,7 +138,10 @@ def evaluate(
         external=External(data, read) if data else None,
     )
     record = run(found, options, cache or default_cache(), say, Lines())
-    click.echo(record.model_dump_json(indent=2) if as_json else as_text(record))
+    if as_json:
+        click.echo(record.model_dump_json(indent=2))
+    else:
+        click.echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
 
 
 _NOT_NESTED = {

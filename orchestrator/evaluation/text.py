@@ -32,7 +32,7 @@ def as_text(record: EvaluationRecord) -> str:
     parts = [_heading(record), _primary(record), secondary_lines(others)]
     parts += [_point(point) for point in record.operating_points]
     parts += [_subgroup(part) for part in record.subgroups]
-    parts.append([f"Predictions: {record.predictions}. Test images {record.looked_at}."])
+    parts.append([f"Predictions, in the study's folder: {record.predictions}. Test images {record.looked_at}."])
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 

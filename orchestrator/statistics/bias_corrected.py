@@ -60,7 +60,7 @@ class BiasCorrected:
 
     low, high: 95 % over rounds, of the selecting metric; None with the reason in `no_interval`.
     chosen: float64 [C], share of the rounds that chose each configuration; winner: row of the one that `plain` is of.
-    rounds: those in which some group was left out.
+    rounds: those in which some group was left out. repeats: those that every configuration has predictions of.
     """
 
     metric: Metric
@@ -73,6 +73,7 @@ class BiasCorrected:
     winner: int
     rounds: int
     groups: int
+    repeats: int
 
 
 def bias_corrected(
@@ -129,6 +130,7 @@ def bias_corrected(
         winner,
         len(picked),
         predictions.groups,
+        repeats,
     )
 
 

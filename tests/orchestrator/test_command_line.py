@@ -235,7 +235,7 @@ def test_an_unknown_study_without_data_shows_how_to_make_one(tmp_path: Path) -> 
 
 def test_status_of_no_study(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["status", "mine", "--studies", str(tmp_path)])
-    refused(result, f"study 'mine' is not in {tmp_path}", "orch search mine resnet18")
+    refused(result, f"study 'mine' is not in {tmp_path}", "orch search mine BACKBONE --data DIR")
 
 
 # --- data ------------------------------------------------------------------------------------------------------------

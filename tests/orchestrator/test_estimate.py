@@ -182,6 +182,17 @@ def test_a_part_that_is_done_is_not_owed(images: Path) -> None:
     assert told.epochs_owed == 33 * EPOCHS + 2
 
 
+def test_what_another_search_finishes_meanwhile_costs_nothing(search: Search, images: Path) -> None:
+    """The list of what is owed is older than the look at each of its bundles."""
+    writing = searched(images, writes=True)
+    for work in writing.work[:3]:
+        for repeat in range(REPEATS):
+            writing.study.storage.create(work.key.final(repeat, EPOCHS), b"")
+    told = estimate(writing)
+    assert told.repeats_owed == 36 - 3 * REPEATS
+    assert told.epochs_owed == told.repeats_owed * EPOCHS
+
+
 def test_json_holds_the_same_and_is_plain(found: Estimate) -> None:
     told = json.loads(json.dumps(found.as_json()))
     assert told["repeats_owed"] == found.repeats_owed

@@ -300,8 +300,8 @@ def with_best_at(summary: Summary, lr: float, batch_size: int) -> Summary:
 @pytest.mark.parametrize(
     ("lr", "batch", "options"),
     [
-        (5e-5, 64, ["--lr 1e-04,5e-04"]),
-        (5e-7, 16, ["--lr 5e-08,1e-07", "--batch-size 4,8"]),
+        (5e-5, 64, ["--lr 1e-4,5e-4"]),
+        (5e-7, 16, ["--lr 5e-8,1e-7", "--batch-size 4,8"]),
         (1e-6, 128, ["--batch-size 256,512"]),
         (1e-6, 32, []),
     ],

@@ -11,6 +11,7 @@ import pytest
 from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_failure, write_lease
 
 from orchestrator import watch as watching
+from orchestrator.pace import Pace
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.schema import Recipe, RequestItem
@@ -91,6 +92,18 @@ def test_a_finished_study_costs_a_few_calls(half: tuple[Counting, GeneratedStudy
     storage.calls = 0
     seen.look()
     assert storage.calls <= 4
+
+
+def test_what_comes_before_the_first_epoch_is_no_time(clock: list[float]) -> None:
+    pace = Pace()
+    for _ in range(30):
+        assert np.isnan(pace.per_second(10)), "features are computed"
+        clock[0] += 4
+    assert pace.per_second(18) == pytest.approx(2)
+    for _ in range(50):
+        clock[0] += 4
+        rate = pace.per_second(20)
+    assert np.isnan(rate), "nothing for a minute"
 
 
 def test_who_runs_and_how_far(half: tuple[Counting, GeneratedStudy], clock: list[float]) -> None:

@@ -34,9 +34,9 @@ def test_names(asked: str, resolved: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "message", "advice"),
     [
-        ("resnet81", "timm and torchvision has none such", "resnet18"),
-        ("squeezenet", "has none such", "squeezenet1_1"),
-        ("torchvision:inception_v4", "torchvision has none such", "inception_v3"),
+        ("resnet81", "found none such in timm and torchvision", "resnet18"),
+        ("squeezenet", "found none such in", "squeezenet1_1"),
+        ("torchvision:inception_v4", "found none such in torchvision", "inception_v3"),
         ("keras:resnet18", "found 'keras' before the colon", "'resnet18'"),
         ("resnet18.imagenet", "found 'imagenet'", "tv_in1k"),
     ],
