@@ -183,7 +183,15 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     assert opened.faults == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1280, "dark"), (2560, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "light"),
+        (1280, "dark"),
+        pytest.param(1280, "light", marks=pytest.mark.slow),
+        pytest.param(2560, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_no_serious_fault(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     storage, study = small_study(tmp_path, backbones=("timm:one", "timm:two"), skip=lambda c, repeat: repeat == 2)
