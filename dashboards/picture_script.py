@@ -1,7 +1,8 @@
 """What the page's script does beforehand: while the page is idle it draws what choices nearby would show.
 
-Such a choice is answered by its picture at once, and the figure itself follows when the page is idle again. Nothing is
-drawn while the reader moves: a grid of curves takes long, and who reaches for a control shall not wait for it.
+Such a choice is answered by its picture at once, and the figure itself follows when the page is idle again. Grids of
+curves take longest: what their own controls would show is drawn wherever the reader is. Nothing is drawn while the
+reader moves: who reaches for a control shall not wait for it.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ function stands(chart, choices) {
 }
 const kind = chart => chart.closest("section")?.id + chart.dataset.control + chart.style.minWidth;
 function beside() {
-  const shown = new Map();
-  for (const chart of nearest().filter(chart => !chart.dataset.singles).reverse())
-    shown.set(kind(chart), {away: aside(chart), width: chart.clientWidth});
+  const shown = new Map(), grids = charts.filter(chart => chart.dataset.picks && visible(chart));
+  for (const chart of [...grids, ...nearest().filter(chart => !chart.dataset.singles).reverse()])
+    shown.set(kind(chart), {away: aside(chart), width: chart.clientWidth, isNear: near.has(chart)});
   const alike = charts.filter(chart => shown.has(kind(chart)));
   const selects = [...document.querySelectorAll("select[data-sets]")].filter(visible);
   const steps = option => Math.abs(option.index - option.closest("select").selectedIndex);
   const found = selects.flatMap(select => [...select.options]).filter(steps).flatMap(option => {
     const select = option.closest("select"), choices = {...state, [select.dataset.sets]: option.value};
     const isFar = steps(option) > 1 && !select.closest("section");
-    return alike.filter(chart => stands(chart, choices)).map(chart => {
+    const isOf = chart => shown.get(kind(chart)).isNear || chart.closest("section").contains(select);
+    return alike.filter(chart => isOf(chart) && stands(chart, choices)).map(chart => {
       const {away, width} = shown.get(kind(chart));
       return {chart, choices, width: visible(chart) ? chart.clientWidth : width, isFar, away, steps: steps(option)};
     });

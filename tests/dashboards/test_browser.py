@@ -307,6 +307,30 @@ def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written
     assert opened.faults == []
 
 
+def test_choices_of_a_grid_of_curves_are_drawn_from_the_top_of_the_page(
+    browser: Any, written: tuple[Path, Any]
+) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    page, chart = opened.page, opened.page.locator(f"#chart-{opened.first('curves')}")
+    page.wait_for_timeout(4000)
+    box = chart.bounding_box()
+    assert box is not None
+    assert box["y"] > 900 + 300, "out of view, and out of what is drawn because it is near"
+    shown = chart.evaluate(
+        """chart => {
+          chart.scrollIntoView({block: "center", behavior: "instant"});
+          return new Promise(done => setTimeout(() => {
+            const select = document.querySelector('#curves select[data-sets="curve"]');
+            select.value = "accuracy";
+            select.dispatchEvent(new Event("change"));
+            done(chart.parentElement.querySelectorAll(".picture").length);
+          }, 300));
+        }"""
+    )
+    assert shown == 1
+    assert opened.faults == []
+
+
 def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path, Any]) -> None:
     opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
     page, number = opened.page, opened.first("curves")
