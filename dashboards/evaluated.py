@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboards.choice import Choice, Source
 from dashboards.dataset import read_table
-from dashboards.markup import deviations, plot_text
+from dashboards.markup import METRIC_NAMES, deviations, plot_text
 from dashboards.palette import HEAT, INK, MUTED, SERIES, VALID, Spec, axis, layout, legend, series_style
 from orchestrator.evaluation.record import EvaluationRecord, Level, read_evaluations
 from orchestrator.store.schema import Metric
@@ -295,7 +295,8 @@ def against_validation_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 
 def against_validation_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """A row per configuration and score: validation with ± std, test with its interval over groups."""
+    """A row per configuration, named where there are several, and score: validation with ± std, test with its interval
+    over groups."""
     rows = list(dict.fromkeys(zip(data["configuration"], data["score"], strict=True)))
     traces: list[Spec] = []
     for split, colour, symbol, shift in (("valid", VALID, "circle", -0.14), ("test", SERIES[4], "diamond", 0.14)):
@@ -317,10 +318,13 @@ def against_validation_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "hovertemplate": f"{split} %{{x:.4f}}<extra></extra>",
             }
         )
-    names = [f"{plot_text(name)}<br>{score.replace('_', ' ')}" for name, score in rows]
+    several = data["configuration"].nunique() > 1
+    # a long name takes the room of the figure: its backbone has a line of its own
+    heads = ["".join(f"{plot_text(part)}<br>" for part in name.split(" ", 1)) if several else "" for name, _ in rows]
+    names = [f"{head}{METRIC_NAMES[score]}" for head, (_, score) in zip(heads, rows, strict=True)]
     y = axis(tickvals=list(range(len(rows))), ticktext=names, range=[len(rows) - 0.4, -0.6], showgrid=False)
     spec = layout(
-        90 + 42 * len(rows),
+        90 + (54 if several else 42) * len(rows),
         xaxis=axis(nticks=4, tickangle=0),
         yaxis={**y, "color": INK},
         showlegend=True,

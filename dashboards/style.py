@@ -172,7 +172,7 @@ section{padding:14px 0}h2,h3,h4,.of{break-after:avoid}.chart{min-width:0!importa
 table.best,table.best thead th{font-size:6.6pt}table.best small{font-size:6.2pt}
 table.best td,table.best th{padding-right:5px}table.best td.apart{min-width:0}
 .reading,.legend,.key,caption,thead,.fold>summary{break-after:avoid}
-section>.reading,section>.key{break-after:auto}
+section>.reading,section>.key:not(:has(+.controls)){break-after:auto}
 .panel,.frame,.scroll,.reading,.note,.flow,pre,tr{break-inside:avoid}.scroll{overflow:visible}
 .scroll:has(tbody){break-inside:auto}footer{break-before:avoid}
 .scroll.more{-webkit-mask-image:none;mask-image:none}}
