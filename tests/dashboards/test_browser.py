@@ -368,8 +368,15 @@ def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path,
     assert opened.faults == []
 
 
-@pytest.mark.parametrize("width", [390, 1280, 2560])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "light"),
+        (1280, "dark"),
+        (2560, "light"),
+        *(pytest.param(width, scheme, marks=pytest.mark.slow) for width, scheme in ((390, "dark"), (1280, "light"))),
+    ],
+)
 def test_no_sideways_scrolling_and_both_colour_schemes(
     browser: Any, written: tuple[Path, Any], width: int, scheme: str
 ) -> None:
