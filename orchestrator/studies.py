@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import subprocess
 import sys
@@ -88,11 +87,12 @@ def open_study(studies: Where, name: str) -> Study:
         study = find_study(studies, candidate)
         if study is not None:
             return study
+    from search_spaces.faults import nearest
     from search_spaces.loader import bundled
 
     there = studies_in(studies)
     known = f"Studies here: {', '.join(there)}." if there else f"There is no study in {studies} yet."
-    near = difflib.get_close_matches(name, there, n=2, cutoff=0.6)
+    near = nearest(name, there)
     meant = f"Did you mean {' or '.join(near)}? " if near else ""
     make = f"orch search {name} {'BACKBONE' if name in bundled() else 'BACKBONE --data DIR'}"
     raise InputError(f"study {name!r} is not in {studies}", f"{meant}{known} Make one with: {make}")

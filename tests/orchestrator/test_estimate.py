@@ -182,7 +182,7 @@ def test_a_part_that_is_done_is_not_owed(images: Path) -> None:
     assert told.epochs_owed == 33 * EPOCHS + 2
 
 
-def test_what_another_search_finishes_meanwhile_costs_nothing(search: Search, images: Path) -> None:
+def test_what_another_search_finishes_meanwhile_costs_nothing(images: Path) -> None:
     """The list of what is owed is older than the look at each of its bundles."""
     writing = searched(images, writes=True)
     for work in writing.work[:3]:
