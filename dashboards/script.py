@@ -253,7 +253,8 @@ async function redraw() {
   await Promise.all(all.filter(chart => !seen.includes(chart)).map(answer));
 }
 
-const idle = window.requestIdleCallback || (call => setTimeout(call, 300));
+// on a busy machine no moment may be idle enough for the browser: then after half a second
+const idle = call => window.requestIdleCallback ? requestIdleCallback(call, {timeout: 500}) : setTimeout(call, 300);
 let turn = 0;
 function settle(rest_ms) {
   const mine = ++turn, folds = chart => { const fold = chart.closest("details.fold"); return fold && visible(fold); };

@@ -183,6 +183,15 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     assert opened.faults == []
 
 
+def test_a_machine_that_is_never_idle_gets_its_figures(browser: Any, written: tuple[Path, Any]) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    never = "window.requestIdleCallback = (call, {timeout} = {}) => timeout ? setTimeout(call, timeout / 20) : 0"
+    page.add_init_script(never)
+    page.goto(written[0].as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [
