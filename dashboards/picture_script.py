@@ -1,17 +1,32 @@
-"""What the page's script does beforehand: while the page is idle it draws what choices nearby would show.
+"""What the page's script answers a choice with: a picture at once, and the figure itself when the page is idle.
 
-Such a choice is answered by its picture at once, and the figure itself follows when the page is idle again. Grids of
-curves take longest: what their own controls would show is drawn wherever the reader is. Nothing is drawn while the
-reader moves: who reaches for a control shall not wait for it.
+Pictures of what choices nearby would show are drawn by plotly while the page is idle, but not while the reader moves:
+who reaches for a control shall not wait for it. Those of grids of curves are drawn when they are wanted.
 """
 
 from __future__ import annotations
 
 PICTURES = r"""
 const MOST_PICTURES = 80, pictures = new Map();
+function pictured(chosen, tall, ...layers) {
+  const picture = document.createElement("div");
+  picture.className = "picture";
+  picture.setAttribute("aria-hidden", "true");
+  picture.style.height = tall + "px";
+  picture.dataset.label = chosen.label;
+  picture.append(...layers);
+  return picture;
+}
 async function answer(chart) {
-  const wanted = wantedOf(chart), picture = chart.dataset.drawn !== wanted && pictures.get(wanted);
-  if (!picture || enlarged(chart).length) return draw(chart);
+  const wanted = wantedOf(chart);
+  if (chart.dataset.drawn === wanted || enlarged(chart).length) return draw(chart);
+  let picture = pictures.get(wanted);
+  if (!picture && chart.dataset.picks) {
+    const chosen = await variant(chart), tall = height(chosen.spec, chart.clientWidth);
+    if (chart.dataset.drawn === wanted || wantedOf(chart) !== wanted) return;
+    picture = pictured(chosen, tall, gridOfCurves(chosen.spec, chart.clientWidth, tall));
+  }
+  if (!picture) return draw(chart);
   takeDown(chart);
   chart.after(picture);
   announce(chart, picture.dataset.label, parseFloat(picture.style.height));
@@ -29,17 +44,16 @@ function stands(chart, choices) {
 }
 const kind = chart => chart.closest("section")?.id + chart.dataset.control + chart.style.minWidth;
 function beside() {
-  const shown = new Map(), grids = charts.filter(chart => chart.dataset.picks && visible(chart));
-  for (const chart of [...grids, ...nearest().filter(chart => !chart.dataset.singles).reverse()])
-    shown.set(kind(chart), {away: aside(chart), width: chart.clientWidth, isNear: near.has(chart)});
+  const shown = new Map();
+  for (const chart of nearest().filter(chart => !chart.dataset.singles).reverse())
+    shown.set(kind(chart), {away: aside(chart), width: chart.clientWidth});
   const alike = charts.filter(chart => shown.has(kind(chart)));
   const selects = [...document.querySelectorAll("select[data-sets]")].filter(visible);
   const steps = option => Math.abs(option.index - option.closest("select").selectedIndex);
   const found = selects.flatMap(select => [...select.options]).filter(steps).flatMap(option => {
     const select = option.closest("select"), choices = {...state, [select.dataset.sets]: option.value};
     const isFar = steps(option) > 1 && !select.closest("section");
-    const isOf = chart => shown.get(kind(chart)).isNear || chart.closest("section").contains(select);
-    return alike.filter(chart => isOf(chart) && stands(chart, choices)).map(chart => {
+    return alike.filter(chart => stands(chart, choices)).map(chart => {
       const {away, width} = shown.get(kind(chart));
       return {chart, choices, width: visible(chart) ? chart.clientWidth : width, isFar, away, steps: steps(option)};
     });
@@ -58,7 +72,8 @@ async function sketch({chart, choices, width}) {
   if (!chart.isConnected) return true;
   if (pictures.has(wanted)) { keep(wanted, pictures.get(wanted)); return true; }
   const chosen = await variant(chart, choices), tall = height(chosen.spec, width);
-  const easel = document.createElement("div"), picture = document.createElement("div");
+  if (chart.dataset.picks) return true;  // its data are at hand, the rest is quick
+  const easel = document.createElement("div");
   easel.className = "easel";
   easel.setAttribute("aria-hidden", "true");
   document.body.append(easel);
@@ -67,13 +82,8 @@ async function sketch({chart, choices, width}) {
   const drawn = [...easel.querySelectorAll(".main-svg")];
   easel.remove();
   if (!drawn.length) return false;
-  picture.className = "picture";
-  picture.setAttribute("aria-hidden", "true");
-  picture.style.height = tall + "px";
-  picture.dataset.label = chosen.label;
-  picture.append(...drawn.map(layer => layer.cloneNode(true)));
+  keep(wanted, pictured(chosen, tall, ...drawn.map(layer => layer.cloneNode(true))));
   Plotly.purge(easel);
-  keep(wanted, picture);
   return true;
 }
 let touched = performance.now();

@@ -11,6 +11,7 @@ from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import SPLIT_KEY_WITH_MARKS, key, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
+from orchestrator.names import counted
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.summary import ConfigurationSummary, EdgeNote, Summary
 
@@ -117,7 +118,7 @@ def _missing(summary: Summary) -> str:
     unranked = sum(member.rank is None for member in summary.configurations)
     if unranked:
         lines.append(
-            f"{_counted(unranked, 'configuration')} without a rank yet, because some of their repeats have no result."
+            f"{counted(unranked, 'configuration')} without a rank yet, because some of their repeats have no result."
         )
     lengths = {member.epochs for member in summary.configurations if member.rank is not None}
     if len(lengths) > 1:
@@ -132,7 +133,7 @@ def _missing(summary: Summary) -> str:
         if metric != own and others[own]
     ]
     if totals.diverged:
-        lines.append(f"{_counted(totals.diverged, 'repeat')} diverged; each counts with its scores at epoch 0.")
+        lines.append(f"{counted(totals.diverged, 'repeat')} diverged; each counts with its scores at epoch 0.")
     if summary.damaged:
         paths = ", ".join(damaged.path for damaged in summary.damaged[:3])
         lines.append(f"{len(summary.damaged)} files of the study cannot be read, among them {paths}.")
@@ -141,7 +142,3 @@ def _missing(summary: Summary) -> str:
     return (
         '<h3>Still missing or to know</h3><ul class="notes">' + "".join(f"<li>{text(x)}</li>" for x in lines) + "</ul>"
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

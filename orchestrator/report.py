@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.choice_text import plus_minus
 from orchestrator.names import counted, describe_configuration, words
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
 from orchestrator.studies import Study, now
-from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
+from orchestrator.summary import ConfigurationSummary, Summary, summarise
 
 if TYPE_CHECKING:
     from orchestrator.search import Search
@@ -48,7 +49,7 @@ def status_report(study: Study) -> Report:
         lines.append(
             f"{where}{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
-            f"{_shown(entry.selection)}"
+            f"{plus_minus(entry.selection)}"
         )
     lines += _failures(summary)
     lines += [f"Damaged file, passed over: {fault.reason}" for fault in summary.damaged]
@@ -141,15 +142,8 @@ def _metric(summary: Summary) -> str:
 
 
 def _scores(entry: ConfigurationSummary) -> str:
-    loss = entry.score("loss", "valid")
-    balanced = entry.score("balanced_accuracy", "valid")
-    return f"{_shown(entry.selection)}  valid loss {_shown(loss)}  balanced accuracy {_shown(balanced)}  n={entry.n}"
-
-
-def _shown(statistic: Statistic | None) -> str:
-    if statistic is None or not statistic.n:
-        return "–"
-    return f"{statistic.mean:.3f}" + (f" ± {statistic.std:.3f}" if statistic.n > 1 else "")
+    loss, balanced = (plus_minus(entry.score(metric, "valid")) for metric in ("loss", "balanced_accuracy"))
+    return f"{plus_minus(entry.selection)}  valid loss {loss}  balanced accuracy {balanced}  n={entry.n}"
 
 
 def _data(summary: Summary) -> dict[str, Any]:

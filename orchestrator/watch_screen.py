@@ -12,11 +12,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.choice_text import plus_minus
 from orchestrator.names import counted, describe_configuration, words
 from orchestrator.progress import LINE_EVERY_S, duration
 from orchestrator.store.schema import RepeatState
 from orchestrator.studies import Study
-from orchestrator.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.summary import Summary, summarise
 from orchestrator.watch_now import StudyNow
 
 LOOK_EVERY_S = 1.0
@@ -134,16 +135,9 @@ def _best(summary: Summary) -> RenderableType:
             "–" if member.rank is None else str(member.rank),
             Text(describe_configuration(member.configuration)),
             f"{member.n}/{member.asked}",
-            _score(member),
+            plus_minus(member.selection),
         )
     return table
-
-
-def _score(member: ConfigurationSummary) -> str:
-    score = member.selection
-    if score is None or not score.n:
-        return "–"
-    return f"{score.mean:.3f}" + (f" ± {score.std:.3f}" if score.n > 1 else "")
 
 
 def _notes(summary: Summary) -> list[Text]:

@@ -21,6 +21,7 @@ MAY_SEE = {
     "dashboards": (
         GROUND,
         "search_spaces",
+        "orchestrator.names",
         "orchestrator.summary",
         "orchestrator.statistics",
         "orchestrator.near_duplicates",

@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from evaluated_study import add_evaluation
 from generated_study import NOW, small_study, write_lease
+from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
 from dashboards.page import render
-from orchestrator.summary import summarise
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script><b>%{x}'
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-    pytest.mark.filterwarnings("default::DeprecationWarning"),
-    pytest.mark.filterwarnings("default::ResourceWarning"),
-]
-
-
-class Opened:
-    """A page with everything that went wrong or out while it was open."""
-
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        self.faults: list[str] = []
-        self.page = browser.new_context(**context).new_page()
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self._asked(request.url, path))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-ready]", timeout=30_000)
-
-    def _asked(self, url: str, path: Path) -> None:
-        if url != path.as_uri() and not url.startswith(("blob:", "data:")):
-            self.faults.append(f"asked for {url}")
-
-    def traces(self, chart: int) -> list[dict[str, Any]]:
-        """What plotly holds of a chart."""
-        script = "id => document.getElementById(id).data.map(t => JSON.parse(JSON.stringify({...t, z: t.z, y: t.y})))"
-        return list(self.page.evaluate(script, f"chart-{chart}"))
-
-    def first(self, section: str) -> int:
-        """Number of the first visible chart of a section."""
-        found = self.page.locator(f"#{section} .chart:visible").first.get_attribute("id")
-        return int(str(found).removeprefix("chart-"))
-
-    def choose(self, name: str, value: str) -> None:
-        self.page.select_option(f'select[data-sets="{name}"]:visible', value)
-        self.page.wait_for_timeout(300)
-        self.page.wait_for_selector(".picture", state="detached")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    folder = tmp_path_factory.mktemp("study")
-    storage, _ = small_study(folder, backbones=("timm:one", "timm:two"))
-    path = folder / "dashboard.html"
-    path.write_text(render(storage, now=NOW), encoding="utf-8")
-    return path, summarise(storage, NOW)
 
 
 def test_figures_show_the_numbers(browser: Any, written: tuple[Path, Any]) -> None:
@@ -249,131 +189,6 @@ def test_print_after_a_choice_lacks_no_figure(browser: Any, written: tuple[Path,
     )
     assert empty == []
     assert page.locator("details.fold:visible").first.evaluate("fold => fold.open")
-    assert opened.faults == []
-
-
-def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, written: tuple[Path, Any]) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900}, color_scheme="light")
-    chart = f"chart-{opened.first('curves')}"
-    opened.page.locator(f"#{chart}").scroll_into_view_if_needed()
-    opened.page.wait_for_timeout(400)
-    lines = f"""() => [...document.querySelectorAll("#{chart} .js-line")].map(line => getComputedStyle(line).stroke)"""
-    light = opened.page.evaluate(lines)
-    dark = opened.page.evaluate(f"() => {{ document.getElementById('theme').click(); return ({lines})(); }}")
-    assert {"rgb(42, 106, 156)", "rgb(189, 79, 20)"} <= set(light)
-    assert {"rgb(112, 180, 227)", "rgb(242, 151, 92)"} <= set(dark)
-    assert not {"rgb(42, 106, 156)", "rgb(189, 79, 20)"} & set(dark)
-    drawn = f"""() => new Promise(done => {{
-      const look = () => document.getElementById("{chart}").layout.paper_bgcolor === "#14171b"
-        ? done(true) : setTimeout(look, 50);
-      look();
-    }})"""
-    assert opened.page.evaluate(drawn)
-    assert opened.page.evaluate(lines) == dark
-    assert opened.faults == []
-
-
-def test_two_quick_changes_of_theme_leave_no_figure_in_the_first(browser: Any, written: tuple[Path, Any]) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page, chart = opened.page, opened.page.locator(f"#chart-{opened.first('curves')}")
-    to = "{block: 'center', behavior: 'instant'}"
-    chart.evaluate(f"chart => chart.scrollIntoView({to})")
-    page.wait_for_timeout(1500)
-    page.click("#theme")
-    page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
-    page.wait_for_timeout(200)
-    page.click("#theme")
-    chart.evaluate(f"chart => chart.scrollIntoView({to})")
-    page.wait_for_timeout(4000)
-    ground = chart.evaluate("chart => getComputedStyle(chart.querySelector('.main-svg')).backgroundColor")
-    assert ground == page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert opened.faults == []
-
-
-def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("curves")
-    chart = page.locator(f"#chart-{number}")
-    chart.scroll_into_view_if_needed()
-    page.wait_for_timeout(4000)
-    before = opened.traces(number)
-    words = "[...shown.querySelectorAll('text')].map(node => node.textContent).sort()"
-    label, seen = page.locator('#curves select[data-sets="curve"]').evaluate(
-        f"""select => {{
-          select.value = "accuracy";
-          select.dispatchEvent(new Event("change"));
-          const chart = document.getElementById("chart-{number}");
-          const shown = chart.parentElement.querySelector(".picture");
-          return [chart.getAttribute("aria-label"), {words}];
-        }}"""
-    )
-    assert "accuracy" in label
-    page.wait_for_selector(".picture", state="detached")
-    assert chart.evaluate(f"shown => {words}") == seen, "the figure says what its picture said"
-    assert opened.traces(number) != before
-    opened.choose("curve", "loss")
-    assert opened.traces(number) == before
-    assert opened.faults == []
-
-
-def test_choices_of_a_grid_of_curves_are_drawn_from_the_top_of_the_page(
-    browser: Any, written: tuple[Path, Any]
-) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, chart = opened.page, opened.page.locator(f"#chart-{opened.first('curves')}")
-    page.wait_for_timeout(4000)
-    box = chart.bounding_box()
-    assert box is not None
-    assert box["y"] > 900 + 300, "out of view, and out of what is drawn because it is near"
-    shown = chart.evaluate(
-        """chart => {
-          chart.scrollIntoView({block: "center", behavior: "instant"});
-          return new Promise(done => setTimeout(() => {
-            const select = document.querySelector('#curves select[data-sets="curve"]');
-            select.value = "accuracy";
-            select.dispatchEvent(new Event("change"));
-            done(chart.parentElement.querySelectorAll(".picture").length);
-          }, 300));
-        }"""
-    )
-    assert shown == 1
-    assert opened.faults == []
-
-
-def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path, Any]) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("curves")
-    chart = page.locator(f"#chart-{number}")
-    chart.scroll_into_view_if_needed()
-    page.wait_for_timeout(400)
-    ranges = "chart => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
-    settled = page.locator(f'#chart-{number}[data-settled="yes"]')
-    whole = chart.evaluate(ranges)
-    chart.evaluate("chart => Plotly.relayout(chart, {'xaxis.range': [1, 2], 'yaxis.range': [0.4, 0.5]})")
-    page.set_viewport_size({"width": 1200, "height": 900})
-    page.wait_for_timeout(1000)
-    assert chart.evaluate(ranges) == [1, 2, 0.4, 0.5], "another width shows the same part"
-    opened.choose("curve", "accuracy")
-    settled.wait_for()
-    page.wait_for_selector(".picture", state="detached")
-    assert chart.evaluate(ranges)[:2] == whole[:2]
-    other = chart.evaluate(ranges)[2:]
-    assert other != whole[2:]
-    chart.evaluate("chart => Plotly.relayout(chart, {'yaxis.range': [0.4, 0.5]})")
-    panel = chart.locator(".nsewdrag").first
-    panel.scroll_into_view_if_needed()
-    panel.dblclick()
-    page.wait_for_timeout(600)
-    box = panel.bounding_box()
-    assert box is not None
-    for step in range(20):
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * step / 20)
-        page.wait_for_timeout(60)
-        if chart.locator(".hovertext").count():
-            break
-    said = chart.locator(".hovertext").first.text_content()
-    assert re.fullmatch(r"(train|valid) accuracy 0\.\d{4} ± 0\.\d{4}, epoch \d+, n = 3|best of .*", said), said
-    assert chart.evaluate(ranges)[2:] == other, "a double click returns to the range of what is shown"
     assert opened.faults == []
 
 

@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from generated_study import NOW
+from opened_page import pytestmark  # noqa: F401  # where it can run
 from test_images import HOSTILE, evaluated_with_files, shown, with_files
 
 from dashboards.page import render
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 WIDTHS = "[...document.querySelectorAll('.chart')].filter(c => c.clientWidth).map(c => [c.clientWidth, \
 +c.querySelector('.main-svg').getAttribute('width')])"
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-    pytest.mark.filterwarnings("default::DeprecationWarning"),
-    pytest.mark.filterwarnings("default::ResourceWarning"),
-]
-
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("study")
     storage = with_files(folder, classes=(HOSTILE, '"><b>'), prefix=HOSTILE)
     evaluated_with_files(storage)
     path = folder / "dashboard.html"
     path.write_text(render(storage, now=NOW, shown=shown(folder, names=True)), encoding="utf-8")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
-        opened.faults = []
-        opened.on("console", lambda message: opened.faults.append(message.text))
-        opened.on("dialog", lambda dialog: opened.faults.append(dialog.message))
-        opened.goto(path.as_uri())
-        opened.wait_for_selector("html[data-ready]", timeout=30_000)
-        yield opened
-        browser.close()
+    opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    opened.faults = []
+    opened.on("console", lambda message: opened.faults.append(message.text))
+    opened.on("dialog", lambda dialog: opened.faults.append(dialog.message))
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("html[data-ready]", timeout=30_000)
+    yield opened
+    opened.close()
 
 
 def test_images_are_shown_and_nothing_else_happens(page: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from evaluated_study import add_evaluation
 from generated_study import NOW, small_study
-from test_browser import Opened, browser, pytestmark  # noqa: F401  # a fixture, and where it can run
+from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
 from dashboards.page import render
 
@@ -38,7 +38,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_tab_reaches_every_control_in_order_and_leaves_the_page(browser: Any, path: Path, width: int) -> None:  # noqa: F811
+def test_tab_reaches_every_control_in_order_and_leaves_the_page(browser: Any, path: Path, width: int) -> None:
     page = Opened(browser, path, viewport={"width": width, "height": 844}, reduced_motion="reduce").page
     page.evaluate("orchPage.drawAll()")
     wanted = page.evaluate(WANTED)
@@ -57,7 +57,7 @@ def test_tab_reaches_every_control_in_order_and_leaves_the_page(browser: Any, pa
     assert hidden == []
 
 
-def test_controls_answer_to_keys(browser: Any, path: Path) -> None:  # noqa: F811
+def test_controls_answer_to_keys(browser: Any, path: Path) -> None:
     opened = Opened(browser, path, viewport={"width": 1280, "height": 844}, reduced_motion="reduce")
     page = opened.page
     page.keyboard.press("Tab")

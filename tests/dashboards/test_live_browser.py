@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
+from opened_page import pytestmark  # noqa: F401  # where it can run
 
 from dashboards.live import LiveServer
 from dashboards.page import render
@@ -21,14 +22,6 @@ from orchestrator.store.schema import Configuration, History
 from orchestrator.studies import now
 from orchestrator.watch_now import StudyNow
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-    pytest.mark.filterwarnings("default::DeprecationWarning"),
-    pytest.mark.filterwarnings("default::ResourceWarning"),
-]
 DONE = 2
 """Repeats of each configuration that have a result when the page is opened."""
 
@@ -91,15 +84,6 @@ class Served:
         self.context.close()
         self.server.shutdown()
         self.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,17 +6,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from generated_study import GeneratedStudy, UnsyncedStorage
+from opened_page import CHROMIUM
 
 from orchestrator.energy.meters import READINGS
 from orchestrator.histories import compact, list_bundles
 
-CHROMIUM = Path("/usr/bin/chromium")
 BACKBONES = (
     "inception_v3",
     "resnet18",
@@ -56,7 +55,7 @@ CHANGE = """([name, value]) => new Promise(done => {
   });
   const wait = () => {
     const ready = shown().length && shown().every(chart => chart.dataset.settled === "yes" &&
-      chart.parentElement.querySelector(".plot, .cartesianlayer"));
+      chart.parentElement.querySelector(".picture svg, .cartesianlayer"));
     if (!ready && performance.now() - started < 5000) setTimeout(wait, 2);
     else requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
   };
@@ -139,17 +138,6 @@ def test_written_within_time_memory_and_size(page: tuple[Path, list[float]]) -> 
     assert busy < 15
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM}")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
 def answers(opened: Any) -> dict[str, tuple[float, float]]:
     """Every kind of control → milliseconds until all charts in view are drawn anew, and of the main thread's work."""
     session = opened.context.new_cdp_session(opened)
@@ -169,6 +157,7 @@ def answers(opened: Any) -> dict[str, tuple[float, float]]:
     return took
 
 
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
 def test_opens_and_answers_quickly(browser: Any, page: tuple[Path, list[float]]) -> None:
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.goto(page[0].as_uri(), wait_until="commit")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from generated_study import NOW, small_study
-from test_browser import Opened, browser, pytestmark  # noqa: F401  # a fixture, and where it can run
+from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
 from dashboards.page import render
 
@@ -29,14 +29,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
-def opened_at(width: int, browser: Any, path: Path) -> Any:  # noqa: F811
+def opened_at(width: int, browser: Any, path: Path) -> Any:
     page = Opened(browser, path, viewport={"width": width, "height": 844}).page
     page.evaluate("orchPage.drawAll()")
     page.wait_for_timeout(300)
     return page
 
 
-def test_a_telephone_shows_class_names_and_counts_whole(browser: Any, path: Path) -> None:  # noqa: F811
+def test_a_telephone_shows_class_names_and_counts_whole(browser: Any, path: Path) -> None:
     page = opened_at(390, browser, path)
     chart = page.locator("#data .chart").first
     assert chart.evaluate(OUTSIDE) == []
@@ -46,7 +46,7 @@ def test_a_telephone_shows_class_names_and_counts_whole(browser: Any, path: Path
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_what_goes_on_beyond_the_edge_fades_until_it_is_reached(browser: Any, path: Path) -> None:  # noqa: F811
+def test_what_goes_on_beyond_the_edge_fades_until_it_is_reached(browser: Any, path: Path) -> None:
     page = opened_at(390, browser, path)
     box = page.locator("#curves .scroll:visible").first
     fades = "box => getComputedStyle(box).maskImage !== 'none'"
@@ -57,7 +57,7 @@ def test_what_goes_on_beyond_the_edge_fades_until_it_is_reached(browser: Any, pa
     assert not page.locator("#data .scroll:visible").first.evaluate(fades)
 
 
-def test_figures_are_taller_on_a_wide_screen_and_rows_are_not(browser: Any, path: Path) -> None:  # noqa: F811
+def test_figures_are_taller_on_a_wide_screen_and_rows_are_not(browser: Any, path: Path) -> None:
     heights = {}
     for width in (1280, 2560):
         page = opened_at(width, browser, path)
