@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bad_inputs import CASES, POISONED
 from click.testing import CliRunner
-from test_command_line import write_images
+from desk import write_images
 
 from orchestrator.command_line import main
 
