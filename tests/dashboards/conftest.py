@@ -1,4 +1,4 @@
-"""A browser, and the page of a small study."""
+"""A browser, the page of a small study, and the figures of one with every state of a repeat."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated_study import NOW, small_study
+from generated_study import NOW, small_study, write_failure, write_lease
 from opened_page import CHROMIUM, FLAGS
 
+from dashboards.choice import Source
+from dashboards.figures import open_source
 from dashboards.page import render
-from orchestrator.summary import summarise
+from orchestrator.summary import Summary, summarise
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +32,24 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     path = folder / "dashboard.html"
     path.write_text(render(storage, now=NOW), encoding="utf-8")
     return path, summarise(storage, NOW)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    storage, study = small_study(
+        tmp_path_factory.mktemp("study"),
+        depths=((0, 0), (1, 0), (2, 0), (0, 2)),
+        lrs=(1e-3, 1e-2),
+        batch_sizes=(16, 32),
+        skip=lambda c, repeat: c.unfrozen == 2 and c.lr == 1e-2 and (repeat == 2 or c.batch_size == 32),
+        diverges=lambda c, repeat: c.non_linearities == 2 and c.lr == 1e-2 and c.batch_size == 16 and repeat == 0,
+    )
+    owed = [c for c in study.configurations() if c.unfrozen == 2 and c.lr == 1e-2]
+    write_lease(storage, owed[0], {2: 3}, 6, NOW)
+    write_failure(storage, owed[1], [0], "ValueError: no")
+    return open_source(storage, NOW)
+
+
+@pytest.fixture(scope="module")
+def summary(source: Source) -> Summary:
+    return source.summary
