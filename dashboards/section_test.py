@@ -25,9 +25,9 @@ _NAMES = {
     "brier": "Brier score",
     "log_loss": "Log loss",
     "calibration_error": "Calibration error",
-    "recall": "Recall",
+    "recall": "Sensitivity (recall)",
     "specificity": "Specificity",
-    "precision": "Precision",
+    "precision": "PPV (precision)",
     "npv": "NPV",
     "f1": "F1",
     "sensitivity": "Sensitivity",
@@ -135,7 +135,7 @@ def _without_example(note: str) -> str:
 
 
 def _classes(level: Level, cells: _Cells) -> str:
-    names = [name for name in ("recall", "specificity", "precision", "npv", "f1", "roc_auc") if name in _NAMES]
+    names = ("recall", "specificity", "precision", "npv", "f1", "roc_auc")
     rows = [
         [one.name, f"{one.images:,}", f"{one.groups:,}", *(cells.of(one.scores.get(name)) for name in names)]
         for one in level.classes
@@ -185,7 +185,7 @@ def _subgroups(record: EvaluationRecord, cells: _Cells, album: Album) -> str:
         ]
         for one in record.subgroups
     ]
-    columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest recall"]
+    columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest sensitivity"]
     return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""
 
 

@@ -269,14 +269,20 @@ def _with_statistics(
 
 
 def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[ConfigurationSummary, ...]:
-    """Sort by the mean selection value over all repeats asked, within each partition; `first` before other metrics."""
+    """Sort by the mean selection value over all repeats asked, within each partition; `first` before other metrics.
 
-    def order(summary: ConfigurationSummary) -> tuple[str, bool, bool, str, float, str]:
-        metric = summary.configuration.selection
+    Where there is no such value yet, by the settings.
+    """
+
+    def order(summary: ConfigurationSummary) -> tuple[str, bool, bool, str, float, tuple[object, ...], str]:
+        c = summary.configuration
+        metric = c.selection
         mean = summary.selection.mean if summary.selection is not None else float("nan")
         value = mean if metrics.is_loss(metric) else -mean
-        worth = value if np.isfinite(value) else np.inf
-        return summary.partition, not summary.is_whole, metric != first, metric, worth, summary.id
+        is_known = bool(np.isfinite(value))
+        settings = () if is_known else (c.backbone, c.unfrozen, c.non_linearities, c.lr, c.batch_size)
+        worth = value if is_known else np.inf
+        return summary.partition, not summary.is_whole, metric != first, metric, worth, settings, summary.id
 
     ranked: list[ConfigurationSummary] = []
     ranks: dict[str, int] = defaultdict(int)

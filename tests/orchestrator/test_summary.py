@@ -90,6 +90,14 @@ def test_ranking_is_by_the_mean_of_all_repeats_asked(tmp_path: Path) -> None:
     assert summary.configurations[-4:] == tuple(unranked)
 
 
+def test_configurations_without_a_result_stand_in_the_order_of_their_settings(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0), (1, 0), (0, 2)), skip=lambda *_: True)
+    kept = [member.configuration for member in summarise(storage).configurations]
+    settings = [(c.unfrozen, c.non_linearities, c.lr, c.batch_size) for c in kept]
+    assert len(settings) == len(study.configurations()) > 8
+    assert settings == sorted(settings)
+
+
 def test_the_best_repeat_does_not_rank(tmp_path: Path) -> None:
     """A configuration with one lucky repeat stays behind one that is better on average."""
     study = GeneratedStudy(depths=((0, 0),), lrs=(1e-3, 1e-2), batch_sizes=(16,), repeats=3, epochs=2)
