@@ -31,9 +31,9 @@ def energy_facts(cost: Cost, study: str) -> list[tuple[str, str]]:
         return []
     rows = []
     if cost.gpu_hours:
-        rows.append(("GPU hours", f"{cost.gpu_hours:,.2f}"))
+        rows.append(("GPU hours", f"{cost.gpu_hours:,.2f}, of all attempts at all repeats"))
     if cost.core_hours:
-        rows.append(("Processor core hours", f"{cost.core_hours:,.2f}"))
+        rows.append(("Processor core hours", f"{cost.core_hours:,.2f}, of all attempts at all repeats"))
     if cost.meters:
         rows.append(("Energy measured", f"{_energy(cost.measured_kwh)}, {', '.join(cost.meters)}; the whole machine"))
     for device in cost.devices:
