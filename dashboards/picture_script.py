@@ -21,7 +21,7 @@ async function answer(chart) {
   const wanted = wantedOf(chart);
   if (chart.dataset.drawn === wanted || enlarged(chart).length) return draw(chart);
   let picture = pictures.get(wanted);
-  if (!picture && chart.dataset.picks) {
+  if (!picture && chart.dataset.picks && chart.dataset.choice !== choiceOf(chart)) {
     const chosen = await variant(chart), tall = height(chosen.spec, chart.clientWidth);
     if (chart.dataset.drawn === wanted || wantedOf(chart) !== wanted) return;
     picture = pictured(chosen, tall, gridOfCurves(chosen.spec, chart.clientWidth, tall));

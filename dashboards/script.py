@@ -129,11 +129,13 @@ async function draw(chart) {
   chart.dataset.settled = "yes";
 }
 const near = new Set();
+let watched = false;
 const watcher = new IntersectionObserver(entries => {
   entries.forEach(entry => {
     if (entry.isIntersecting) { near.add(entry.target); answer(entry.target); } else near.delete(entry.target);
   });
-  if (root.dataset.ready) settle(1000);
+  if (root.dataset.ready && watched) settle(1000);
+  watched = true;
 }, {rootMargin: "300px"});
 charts.forEach(chart => watcher.observe(chart));
 const drawAll = () => Promise.all(charts.filter(visible).map(draw));
@@ -175,16 +177,16 @@ function themed() {
   [...near].filter(visible).forEach(chart => chart.querySelector("image") ? draw(chart) : recolour(chart));
   settle(1000);
 }
-function show() {
+function show(rest_ms) {
   document.querySelectorAll("[data-when]").forEach(node => {
     node.hidden = !holds(node, state);
   });
   redraw().then(() => idle(edges));
-  settle(root.dataset.ready ? 1000 : 0);
+  settle(rest_ms);
 }
 document.querySelectorAll("select[data-sets]").forEach(select => {
   state[select.dataset.sets] = select.value;
-  select.addEventListener("change", () => { state[select.dataset.sets] = select.value; show(); });
+  select.addEventListener("change", () => { state[select.dataset.sets] = select.value; show(1000); });
 });
 
 function rowsOf(chosen) {
@@ -300,7 +302,7 @@ try {
   const kept = localStorage.getItem("orch-theme");
   if (kept === "dark" || kept === "light") root.dataset.theme = kept;
 } catch (error) { /* a page from disk may not remember */ }
-show();
+show(0);
 window.orchPage = {drawAll};
 })();
 """
