@@ -82,9 +82,20 @@ function edges() {
 }
 const wantedOf = (chart, choices = state, width = chart.clientWidth) =>
   [chart.dataset.payload, choiceOf(chart, choices), isDark(), width].join();
+const ruler = document.createElement("canvas").getContext("2d");
+function makeRoom(layout) {  // for names of rows: plotly would draw everything a second time to find it
+  const {yaxis: axis, yaxis2: another, margin, font} = layout;
+  if (!axis?.ticktext || another || axis.title.text) return;
+  ruler.font = axis.tickfont.size + "px " + font.family;
+  const plain = name => name.replace(/<[^>]*>/g, "").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+  const widths = axis.ticktext.flatMap(name => name.split("<br>")).map(line => ruler.measureText(plain(line)).width);
+  margin.l = Math.max(margin.l, Math.ceil(Math.max(...widths)) + 15);
+  axis.automargin = false;
+}
 function figure(chosen, width, tall) {
   const spec = coloured(chosen.spec, isDark());
   contrast(spec.data);
+  makeRoom(spec.layout);
   if (width < 480 && spec.layout.xaxis?.tickangle === 0) spec.layout.xaxis.nticks = 4;
   return [spec.data, {...spanColours(spec.layout, isDark()), width, height: tall},
     {displayModeBar: false, responsive: false, doubleClick: "reset"}];

@@ -19,6 +19,9 @@ OUTSIDE = """chart => {
     .map(([words]) => words);
 }"""
 
+ROOM = """chart => [chart._fullLayout._size.l,
+  Math.max(...[...chart.querySelectorAll(".ytick text")].map(node => node.getBBox().width))]"""
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -44,6 +47,12 @@ def test_a_telephone_shows_class_names_and_counts_whole(browser: Any, path: Path
     words = chart.evaluate("chart => [...chart.querySelectorAll('.bartext')].map(node => node.textContent)")
     assert "133,336" in words
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    rows = [chart for chart in page.locator(".chart:visible").all() if chart.evaluate("c => c.layout.yaxis?.ticktext")]
+    assert len(rows) > 4
+    for chart in rows:
+        assert chart.evaluate(OUTSIDE) == []
+        room, widest = chart.evaluate(ROOM)
+        assert room < max(95, widest + 30), "room for the names of rows, and no more"
 
 
 def test_what_goes_on_beyond_the_edge_fades_until_it_is_reached(browser: Any, path: Path) -> None:
