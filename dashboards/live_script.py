@@ -226,7 +226,7 @@ function show(now, error) {
   if (now.per_second !== null) parts.push(now.per_second + " epochs/s");
   if (now.seconds_left !== null) parts.push("about " + duration(now.seconds_left) + " left");
   sentence.textContent = parts.join(", ") + ".";
-  if (!now.running.length) { box.replaceChildren("Nobody is working on this study now."); return; }
+  if (!now.running.length) { box.replaceChildren(now.idle); return; }
   const table = document.createElement("table");
   const line = table.createTHead().insertRow();
   for (const title of ["Configuration", "Repeat number", "Epoch", "Loss train", "valid", "Loss by epoch (train dotted)",

@@ -89,7 +89,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 **axes,
             }
         )
-        best = f": D = {chosen['distance'].iloc[0]:.3f}" if len(chosen) else ""
+        best = f", distance {chosen['distance'].iloc[0]:.3f}" if len(chosen) else ""
         notes.append(
             {
                 "text": f"{plot_text(name)}{best}",

@@ -179,6 +179,8 @@ PER_BACKBONE: dict[str, Section] = {
 def introductions(source: Source) -> dict[str, str]:
     """What stands once at the head of each of these sections: how to read it, the key, its controls."""
     dot = '<li><i class="dot"></i> best of a repeat (valid)</li>'
+    loss = '<li><i class="dot"></i> loss: thick lines, left axes</li>'
+    accuracy = '<li><i class="dot diamond"></i> accuracy: thin lines, right axes</li>'
     grey = '<li><i class="none"></i> untrained</li>'
     scores = {str(score): METRIC_NAMES[score] for score in _SPREAD_SCORES}
     return {
@@ -192,6 +194,7 @@ def introductions(source: Source) -> dict[str, str]:
             "repeats. Drag over a panel to enlarge, double click to go back."
         )
         + key(SPLIT_KEY, dot)
+        + when(key(loss, accuracy), curve=BOTH)
         + controls(select("Show", "curve", CURVE_NAMES)),
         "depth": reading(FIGURES["non-linearities"].reading + " The same for unfrozen layers.")
         + key(SPLIT_KEY_WITH_MARKS, grey)

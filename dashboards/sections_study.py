@@ -58,7 +58,7 @@ def _pace(source: Source) -> str:
 
 def _workers(data: pd.DataFrame) -> str:
     if data.empty:
-        return nothing("Nobody works on this study now: no lease is held on what is still owed.")
+        return nothing("Nothing is being trained: nobody holds a lease on what is still owed.")
     rows = [
         [
             row["host"],

@@ -115,6 +115,7 @@ h3+.reading+.scroll>table>caption{display:none}
 .key i.valid{color:var(--valid)}
 .key i.none{border-top-style:dashed;color:var(--muted)}
 .key i.dot{width:9px;height:9px;border:1.5px solid var(--ink);border-radius:50%}
+.key i.diamond{width:8px;height:8px;border-radius:0;transform:rotate(45deg)}
 .legend{display:flex;flex-wrap:wrap;gap:4px 10px;align-items:center;font:13px/1.4 var(--sans);
 font-variant-numeric:tabular-nums}
 .ramp{width:150px;height:10px;border-radius:2px;background:linear-gradient(90deg,var(--heat0),var(--heat1),

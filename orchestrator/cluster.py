@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import ray
+from ray._private.authentication import authentication_token_setup
 
 from orchestrator.store.errors import InputError, OrchError
 from trainables import allocation
@@ -44,6 +45,8 @@ def cluster(address: str | None) -> Iterator[None]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address:
         options["address"] = address
+        # as `ray start` does: a cluster that was begun where a token lies asks for it
+        authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     else:
         # Ray puts the machine's own address in the place of loopback, and listens to all, where clusters are possible
         ray._private.ray_constants.ENABLE_RAY_CLUSTER = False

@@ -78,9 +78,10 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"
         lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
-    backbones = {entry.configuration.backbone for entry in mine}
+    places = {(c.backbone, c.non_linearities, c.unfrozen) for c in (entry.configuration for entry in mine)}
     for edge in summary.edges:
-        if edge.backbone in backbones and edge.partition == partitions[0]:
+        here_too = (edge.backbone, edge.non_linearities, edge.unfrozen) in places
+        if here_too and edge.partition == partitions[0]:
             depth = "".join(
                 f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
             )

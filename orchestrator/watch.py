@@ -151,22 +151,25 @@ class StudyWatch:
         return done
 
     def _read_lease(self, key: BundleKey, seen: _Seen, done: set[int], names: Sequence[str]) -> Running | None:
-        """Who works on the bundle, from its newest lease; how far, from the lease and the names of checkpoints."""
+        """Who works on the bundle, from its newest lease; how far, from the lease and the names of checkpoints.
+
+        A lease that was just taken says nothing of what an earlier one left; the checkpoints do, whoever is gone.
+        """
         lease = current_lease(self.storage, key) if any(parse_lease(name) is not None for name in names) else None
         if lease is None:
             return None
         told = lease.content.get("done")
         for repeat, epochs in (told if isinstance(told, dict) else {}).items():
             seen.reach(repeat, epochs)
+        home = self._home(key)
+        for checkpoint in checkpoints(self.storage, home):
+            for number in checkpoint.repeats:
+                seen.reach(number, checkpoint.epoch)
         if lease.is_released or lease.owner_is_dead():
             return None
         silent = self._silent(key, lease)
         if silent >= STALE_AFTER_S or _age_s(lease) >= SILENT_AFTER_S:
             return None
-        home = self._home(key)
-        for checkpoint in checkpoints(self.storage, home):
-            for number in checkpoint.repeats:
-                seen.reach(number, checkpoint.epoch)
         owed = {repeat: asked for repeat, asked in seen.asked.items() if repeat not in done}
         epochs = {repeat: seen.trained[repeat] for repeat in owed}
         host, device = str(lease.content.get("host", "")), str(lease.content.get("device", ""))

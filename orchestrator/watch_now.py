@@ -34,6 +34,7 @@ class StudyNow:
         repeats, epochs: [done, asked]. per_second: epochs of all repeats, or null. seconds_left: or null.
         running: [{name, repeats (numbers), epoch ([least, most] so far), asked, host, device, silent_s (0 while it
         beats), loss ({train, valid: [per epoch]} or null), n}], at most ROWS of them. hidden: how many more there are.
+        idle: a sentence where nothing runs, else "".
         """
         look = self.watch.look()
         self.curves.forget_all_but({running.key for running in look.running})
@@ -45,6 +46,7 @@ class StudyNow:
             "seconds_left": _left(look),
             "running": [self._row(running) for running in shown],
             "hidden": len(look.running) - len(shown),
+            "idle": "" if shown else _idle(look),
         }
 
     def _row(self, running: Running) -> dict[str, Any]:
@@ -73,6 +75,12 @@ class StudyNow:
             except (FileNotFoundError, DamagedRecordError):
                 return identity
         return self._names[identity]
+
+
+def _idle(look: Look) -> str:
+    if look.repeats_done >= look.repeats_asked:
+        return "All repeats are done."
+    return "No repeat is being trained now. A search that reads images or computes features is not seen here."
 
 
 def _left(look: Look) -> int | None:

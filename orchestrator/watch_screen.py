@@ -95,7 +95,7 @@ def progress_text(now: Mapping[str, Any]) -> str:
 
 def _running(now: Mapping[str, Any]) -> RenderableType:
     if not now["running"]:
-        return Text("Nobody is working on this study now.")
+        return Text(now["idle"])
     table = Table(box=None, padding=(0, 2, 0, 0))
     widths = {"at work on": 34, "repeat": 6, "epoch": 7, "loss train": 6, "valid": 6, "where": None}
     for title, width in widths.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,28 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class RayAddress(click.ParamType[str]):
+    """HOST:PORT where something answers: Ray itself would ask a silent address for more than ten minutes."""
+
+    name = "HOST:PORT"
+    within_s = 5.0
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        host, _, port = str(value).rpartition(":")
+        if not host or "/" in host or not port.isdecimal():
+            self.fail(f"expected HOST:PORT, such as 10.0.0.1:6379, found {value!r}", param, ctx)
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), self.within_s).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            self.fail(
+                f"nothing answers at {value} ({error}). Start Ray there (ray start --head --port={port}), correct the "
+                "address, or leave --address out to run on this machine alone.",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
 def local_path(*, file_okay: bool = True, dir_okay: bool = True) -> LocalPath:
     """Type of options that name files or folders here: images, weights, cache, output."""
     return LocalPath(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
@@ -66,7 +89,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 def while_it_runs(command: Command) -> Command:
     """Options of what trains: `search` and `resume` share them."""
     decorators = [
-        click.option("--address", metavar="HOST:PORT", help="A running Ray cluster to join."),
+        click.option("--address", metavar="HOST:PORT", type=RayAddress(), help="A running Ray cluster to join."),
         click.option(
             "--grace",
             metavar="SECONDS",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 ALL_DONE = "Everything asked for is already trained; nothing is left to do."
-NONE_FAILED = "Nothing that is still owed has failed. Go on with the rest without --failed."
+NONE_FAILED = "No repeat has failed. What else is owed, if anything, is trained without --failed."
 
 
 @click.command()

@@ -212,7 +212,7 @@ def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
 
 def test_running_repeats_show_how_far_they_are(served: Served) -> None:
     page = served.page
-    assert "Nobody is working" in page.inner_text("#now")
+    assert "No repeat is being trained" in page.inner_text("#now")
     first = served.study.configurations()[0]
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     write_lease(served.storage, first, {2: 3}, 6, updated=moment, number=1)
@@ -231,7 +231,7 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
     assert "0.400" in row
     assert page.locator("#now polyline.valid").get_attribute("points").count(",") == 5
     write_lease(served.storage, first, {2: 4}, 6, updated=moment, number=1, released=True)
-    served.until("document.querySelector('#now').innerText.includes('Nobody is working')")
+    served.until("document.querySelector('#now').innerText.includes('No repeat is being trained')")
     assert served.faults == []
 
 

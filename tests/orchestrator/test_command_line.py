@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -97,6 +98,7 @@ OVERRIDES = {
     "lr nan": (["--lr", "nan"], "--lr: expected numbers above 0, found nan"),
     "lr empty": (["--lr", ","], "expected numbers separated by commas, found nothing"),
     "lr twice": (["--lr", "0.1,0.1"], "--lr: expected different values, found 0.1, 0.1"),
+    "address without a port": (["--address", "head"], "expected HOST:PORT, such as 10.0.0.1:6379, found 'head'"),
     "batch 0": (["--batch-size", "0"], "--batch-size: expected whole numbers of 1 or more, found 0"),
     "batch half": (["--batch-size", "1.5"], "expected whole numbers separated by commas, found 1.5"),
     "no repeats": (["--repeats", "0"], "--repeats: expected 1 or more, found 0"),
@@ -121,6 +123,15 @@ OVERRIDES = {
 def test_wrong_options_are_named_and_nothing_is_written(tmp_path: Path, arguments: list[str], message: str) -> None:
     result = Desk(tmp_path).run("search", "neuroblastoma", "resnet18", *arguments)
     refused(result, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["search", "resume"])
+def test_an_address_where_nothing_answers_is_told_before_anything_else(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    arguments = [command, "mine", "--address", f"127.0.0.1:{port}", "--studies", str(tmp_path)]
+    refused(CliRunner().invoke(main, arguments), f"nothing answers at 127.0.0.1:{port}", "leave --address out")
     assert list(tmp_path.iterdir()) == []
 
 

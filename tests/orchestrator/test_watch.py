@@ -129,6 +129,8 @@ def test_who_runs_and_how_far(half: tuple[Counting, GeneratedStudy], clock: list
     assert seen.look().running == (), "a heartbeat that stands still is no sign of life"
     write_lease(storage, last, {0: 5}, 5, updated=moment(), number=1, released=True)
     assert seen.look().running == ()
+    write_lease(storage, last, {}, 5, updated=moment(seconds_ago=3600), number=2)
+    assert seen.look().epochs_done == 30, "who came next died before its first epoch; the checkpoints are there"
 
 
 def test_leases_that_say_nothing(half: tuple[Counting, GeneratedStudy]) -> None:
