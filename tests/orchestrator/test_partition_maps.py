@@ -135,7 +135,7 @@ def test_the_figure_and_the_page(tmp_path: Path) -> None:
     assert [note["text"] for note in spec["layout"]["annotations"]][1] == "PD, distance 0.122"
     page = render(storage, now=NOW)
     assert "Partitions over μ and ε" in page
-    assert "PD, distance 0.122, 66.7% / 16.7% / 16.7% of the pixels, 4 / 1 / 1 groups" in page
+    assert "PD: D = 0.122, 66.7% / 16.7% / 16.7% of the pixels, 4 / 1 / 1 groups" in page
     other = render(filled(tmp_path / "other", "stratified"), now=NOW)
     assert "A partition of the policy stratified has no map over μ and ε" in other
     assert "<h3>Partitions over μ and ε" not in other
