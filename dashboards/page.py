@@ -165,7 +165,8 @@ def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: st
 def _bar(sections: Iterable[str], names: Sequence[str], networks: Sequence[str]) -> str:
     links = "".join(f'<a href="#{name}">{SECTIONS[name]}</a>' for name in sections)
     choices = select("Backbone", "backbone", [backbone_text(name) for name in networks], len(networks) < 2)
-    choices += select("Partition", "partition", list(names), len(names) < 2)
+    partitions = [f"{name}{'' if place else ' (the study’s own)'}" for place, name in enumerate(names)]
+    choices += select("Partition", "partition", partitions, len(names) < 2)
     return (
         f'<div class="bar"><div><nav aria-label="Sections">{links}</nav>{choices}'
         '<button type="button" id="theme">Light or dark</button></div></div>'

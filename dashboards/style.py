@@ -150,7 +150,7 @@ table.cards,table.cards caption,table.cards tbody,table.cards tr,table.cards th,
 table.cards tr{border-top:1px solid var(--rule);padding:10px 0}
 table.cards td,table.cards tbody th{white-space:normal!important;padding:1px 0!important;overflow-wrap:anywhere}
 table.cards tbody th{font-weight:600}
-table.cards td{display:grid;grid-template-columns:10.5em minmax(0,1fr)}
+table.cards td{display:grid;grid-template-columns:10.5em minmax(0,1fr);column-gap:.7em}
 table.cards td::before{content:attr(data-label);color:var(--muted);font-weight:400}
 .strip{gap:12px}.strip li{width:96px}
 table.progress td,table.progress th{padding-right:4px}table.progress .corner{white-space:normal}

@@ -39,12 +39,15 @@ def status_report(study: Study) -> Report:
     """Counts of the study and a line per configuration."""
     summary = summarise(study.storage, now())
     lines = [*_heading(summary), ""]
-    several = len(partitions_of(summary)) > 1
+    partitions = partitions_of(summary)
+    several = len(partitions) > 1
+    if several:
+        lines[1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
     where = f"{'partition':<14}" if several else ""
     lines.append(
         f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
     )
-    for entry in summary.configurations:
+    for entry in sorted(summary.configurations, key=lambda entry: partitions.index(entry.partition)):
         where = f"{entry.partition:<14}" if several else ""
         lines.append(
             f"{where}{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "

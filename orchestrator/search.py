@@ -22,7 +22,6 @@ from orchestrator.preparation import DataRequest, Precision, Prepared, describe_
 from orchestrator.progress import Display, Row, Snapshot
 from orchestrator.standing import epochs_asked, read_requests
 from orchestrator.store import layout
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import current_lease
 from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
@@ -308,10 +307,10 @@ class _Monitor:
             if not left:
                 self._finished.add(work)
             done = len(work.repeats) - len(left)
-            trained = self._trained(work.key, left)
+            trained, is_under_way = self._trained(work, left)
             repeats_done += done
             epochs_done += done * work.epochs + sum(trained.values())
-            if trained:
+            if trained and is_under_way:
                 configuration = self.search.asked.configurations[work.key.configuration]
                 epoch = f"{min(trained.values())}/{work.epochs}"
                 rows.append(Row(describe_configuration(configuration), done, len(work.repeats), epoch))
@@ -327,10 +326,11 @@ class _Monitor:
             rows=rows,
         )
 
-    def _trained(self, key: BundleKey, left: Sequence[int]) -> dict[int, int]:
-        """Epochs so far of the repeats under way, from the lease."""
-        lease = current_lease(self.search.study.storage, key) if left else None
-        if lease is None or lease.is_released:
-            return {}
+    def _trained(self, work: Work, left: Sequence[int]) -> tuple[dict[int, int], bool]:
+        """Epochs so far of the repeats that are left, from the newest lease, and whether they are under way."""
+        lease = current_lease(self.search.study.storage, work.key) if left else None
+        if lease is None:
+            return {}, False
         done = lease.content.get("done") or {}
-        return {repeat: int(done[str(repeat)]) for repeat in left if str(repeat) in done}
+        reached = {repeat: min(int(done[str(repeat)]), work.epochs) for repeat in left if str(repeat) in done}
+        return reached, not lease.is_released

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -27,3 +28,7 @@ def test_finished_bundles_count(tmp_path: Any) -> None:
     snapshot = _Monitor(cast(Search, search), Display(), lambda: None)._snapshot(1.0, 0, "")
     assert (snapshot.repeats_done, snapshot.repeats_asked) == (4, 5)
     assert (snapshot.epochs_done, snapshot.epochs_asked) == (8, 10)
+    study.storage.replace(study.key(begun).lease(3), json.dumps({"released": True, "done": {"1": 1}}).encode())
+    snapshot = _Monitor(cast(Search, search), Display(), lambda: None)._snapshot(1.0, 0, "")
+    assert snapshot.epochs_done == 9, "what was interrupted counts before anybody goes on with it"
+    assert snapshot.rows == [], "but nobody is at it"

@@ -98,16 +98,20 @@ def _check_names(listing: Listing, entries: Sequence[Entry]) -> None:
 def _not_said(listing: Listing) -> InputError:
     files = [entry.file for entry in listing.entries]
     shown = [files[index] for index in sorted({0, len(files) // 2, len(files) - 1})]
-    pattern = re.compile(suggested_pattern(files) or _SUGGESTIONS[0])
-    read = {file: pattern_group(pattern, file) for file in files}
+    suggested = suggested_pattern(files)
+    if suggested is None and _parents(listing) > 1:
+        rule, read = "parent", {file: parent_group(file) for file in files}
+    else:
+        pattern = re.compile(suggested or _SUGGESTIONS[0])
+        rule, read = f"'{pattern.pattern}'", {file: pattern_group(pattern, file) or "" for file in files}
     width = max(len(file) for file in shown)
     lines = "\n".join(f"  {file:<{width}}  →  {read[file] or 'no match'}" for file in shown)
     number = len({group for group in read.values() if group})
     return InputError(
         f"{listing.subject}: it was not said what a group is (the patient or slide that images share; it is never "
         f"divided between training and test). Three of the {len(files)} files, and the groups that\n"
-        f"--group-by '{pattern.pattern}' would read ({number} groups in all):\n{lines}",
-        _choices(listing, pattern=pattern.pattern),
+        f"--group-by {rule} would read ({number} groups in all):\n{lines}",
+        _choices(listing),
     )
 
 
@@ -120,14 +124,18 @@ def suggested_pattern(files: Sequence[str]) -> str | None:
     return None
 
 
-def _choices(listing: Listing, pattern: str = "") -> str:
-    files = [entry.file for entry in listing.entries]
-    chosen = pattern or suggested_pattern(files) or _SUGGESTIONS[0]
-    lines = ["Add one of these to the command:", f"  --group-by '{chosen}'   or a pattern of your own"]
-    parents = {parent_group(file) for file in files}
-    if len(parents) > 1 and any(parent_group(entry.file) != entry.label for entry in listing.entries):
-        lines.append(f"  --group-by parent   the file's folder ({len(parents)} groups)")
+def _parents(listing: Listing) -> int:
+    """How many folders files lie in; 0 where these are the classes."""
+    parents = {parent_group(entry.file) for entry in listing.entries}
+    return len(parents) if any(parent_group(entry.file) != entry.label for entry in listing.entries) else 0
+
+
+def _choices(listing: Listing) -> str:
+    suggested = suggested_pattern([entry.file for entry in listing.entries])
+    lines = [f"  --group-by '{suggested or _SUGGESTIONS[0]}'   or a pattern of your own"]
+    if (parents := _parents(listing)) > 1:
+        lines.insert(0 if suggested is None else 1, f"  --group-by parent   the file's folder ({parents} groups)")
     if listing.columns:
         lines.append(f"  --group-column NAME   one of {', '.join(listing.columns)}")
     lines.append(f"  --group-by none   every image by itself; “{INDEPENDENT}” is stamped on every output")
-    return "\n".join(lines)
+    return "\n".join(["Add one of these to the command:", *lines])

@@ -221,6 +221,13 @@ def test_groups_are_asked_for_with_three_files_and_a_reading() -> None:
     assert "no match" in group_error(["a/x.png", "a/y.png"], None)
 
 
+def test_folders_of_patients_are_proposed_first_where_no_name_tells() -> None:
+    message = group_error(["D/p1/a.png", "D/p2/b.png", "PD/p3/c.png"], None)
+    assert "--group-by parent would read (3 groups in all)" in message
+    assert "PD/p3/c.png  →  p3\n" in message
+    assert message.index("--group-by parent   the file's folder (3 groups)") < message.index("a pattern of your own")
+
+
 def test_group_by() -> None:
     assert [e.group for e in with_groups(listing_of(FILES), r"/(p\d)")[0]] == ["p1", "p1", "p2", "p3"]
     assert [e.group for e in with_groups(listing_of(FILES), r"(\w)/p(?P<group>\d)")[0]] == ["1", "1", "2", "3"]
