@@ -33,7 +33,8 @@ from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.failures import has_failed
 from trainables.known_backbones import KnownBackbones
-from trainables.places import Places
+from trainables.places import Places, weights_choice
+from trainables.weights import file_of
 from trainables.work import Work, owed_repeats
 from trainables.workbench import Workbench
 
@@ -100,6 +101,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     known = KnownBackbones(LocalStorage(options.cache))
     check_asked(space, backbones, options.overrides, known)
+    if isinstance(weights := weights_choice(options.weights or "hub"), Path):
+        file_of(weights)  # before images are read
     prepared = prepare(
         options.study,
         space,
