@@ -150,7 +150,8 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         "mode": "text",
         "x": [of for _ in lrs for of in range(len(batches))],
         "y": [at for at in range(len(lrs)) for _ in batches],
-        "text": [word for line in shown for word in line],
+        # plotly 4 hides for good what was once ""
+        "text": [word or " " for line in shown for word in line],
         "textfont": {"size": 11},
         "hoverinfo": "skip",
         "meta": "on heat map",

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from generated_study import NOW, small_study
 from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
+
+from dashboards.page import render
 
 
 def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, written: tuple[Path, Any]) -> None:
@@ -160,3 +163,21 @@ def test_what_is_enlarged_belongs_to_a_choice(browser: Any, written: tuple[Path,
     assert re.fullmatch(r"(train|valid) accuracy 0\.\d{4} ± 0\.\d{4}, epoch \d+, n = 3|best of .*", said), said
     assert chart.evaluate(ranges)[2:] == other, "a double click returns to the range of what is shown"
     assert opened.faults == []
+
+
+def test_numbers_come_back_to_a_heat_map_that_was_blank(browser: Any, tmp_path: Path) -> None:
+    """One repeat has no deviation; plotly would keep hidden what has once been empty."""
+    storage, _ = small_study(tmp_path, repeats=1, depths=((0, 0),))
+    path = tmp_path / "dashboard.html"
+    path.write_text(render(storage, now=NOW), encoding="utf-8")
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    chart = opened.page.locator(f"#chart-{opened.first('heat-maps')}")
+    chart.scroll_into_view_if_needed()
+    words = "chart => [...chart.querySelectorAll('.textpoint text')].map(node => node.textContent.trim())"
+    before = chart.evaluate(words)
+    assert all(re.fullmatch(r"0\.\d{3}", word) for word in before)
+    opened.choose("of", "std")
+    assert chart.evaluate(words) == [""] * len(before)
+    opened.choose("of", "mean")
+    assert chart.evaluate(words) == before
+    assert len(before) == 4
