@@ -1,7 +1,7 @@
 """What the page's script answers a choice with: a picture at once, and the figure itself when the page is idle.
 
 Pictures of what choices nearby would show are drawn by plotly while the page is idle, but not while the reader moves:
-who reaches for a control shall not wait for it. Those of grids of curves are drawn when they are wanted.
+who reaches for a control shall not wait for it. Those of grids of curves and of heat maps are drawn when wanted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ async function answer(chart) {
   const wanted = wantedOf(chart);
   if (chart.dataset.drawn === wanted || enlarged(chart).length) return draw(chart);
   let picture = pictures.get(wanted);
-  if (!picture && chart.dataset.picks && chart.dataset.choice !== choiceOf(chart)) {
+  const quick = atOnce(chart);
+  if (!picture && quick && chart.dataset.choice !== choiceOf(chart)) {
     const chosen = await variant(chart), tall = height(chosen.spec, chart.clientWidth);
     if (chart.dataset.drawn === wanted || wantedOf(chart) !== wanted) return;
-    picture = pictured(chosen, tall, gridOfCurves(chosen.spec, chart.clientWidth, tall));
+    picture = pictured(chosen, tall, quick(chosen, chart.clientWidth, tall));
   }
   if (!picture) return draw(chart);
   takeDown(chart);
@@ -72,7 +73,7 @@ async function sketch({chart, choices, width}) {
   if (!chart.isConnected) return true;
   if (pictures.has(wanted)) { keep(wanted, pictures.get(wanted)); return true; }
   const chosen = await variant(chart, choices), tall = height(chosen.spec, width);
-  if (chart.dataset.picks) return true;  // its data are at hand, the rest is quick
+  if (atOnce(chart)) return true;  // its data are at hand, the rest is quick
   const easel = document.createElement("div");
   easel.className = "easel";
   easel.setAttribute("aria-hidden", "true");

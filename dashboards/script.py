@@ -5,7 +5,7 @@ Choices nearby are answered by pictures drawn beforehand: `picture_script`.
 
 from __future__ import annotations
 
-from dashboards.grid_script import GRID
+from dashboards.at_once_script import AT_ONCE
 from dashboards.payload_script import PAYLOADS
 from dashboards.picture_script import PICTURES
 
@@ -178,7 +178,7 @@ function settle(rest_ms) {
   setTimeout(() => idle(next), rest_ms);
 }
 """
-    + GRID
+    + AT_ONCE
     + PICTURES
     + r"""
 function themed() {

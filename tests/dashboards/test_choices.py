@@ -71,19 +71,19 @@ MARKS = """(frame, inside) => {
 
 def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
     opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("heat-maps")
+    page, number = opened.page, opened.first("depth")
     frame = page.locator(f".scroll:has(> #chart-{number})")
     frame.scroll_into_view_if_needed()
     page.wait_for_timeout(4000)
     before = opened.traces(number)
-    pictures, label = page.evaluate(CHOSEN, ["heat", "accuracy", number])
+    pictures, label = page.evaluate(CHOSEN, ["score", "accuracy", number])
     assert pictures == 1
-    assert "accuracy" in label
+    assert label.startswith("Accuracy")
     seen = frame.evaluate(MARKS, ".picture")
     page.wait_for_selector(".picture", state="detached")
     assert frame.evaluate(MARKS, ".chart") == seen
     assert opened.traces(number) != before
-    opened.choose("heat", "loss")
+    opened.choose("score", "loss")
     assert opened.traces(number) == before
     assert opened.faults == []
 
@@ -111,6 +111,30 @@ def test_a_grid_of_curves_is_drawn_at_once_as_plotly_draws_it(
     assert len([word for word, *_ in drawn if not word]) == 3 * panels
     assert bands == frame.locator(".chart .shapelayer path").count() == 2 * panels
     assert lines == frame.locator(".chart path.js-line").count() == 2 * panels
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize(("control", "value"), [("heat", "accuracy"), ("of", "n")])
+def test_a_heat_map_is_drawn_at_once_as_plotly_draws_it(
+    browser: Any, written: tuple[Path, Any], control: str, value: str
+) -> None:
+    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
+    page, number = opened.page, opened.first("heat-maps")
+    frame = page.locator(f".scroll:has(> #chart-{number})")
+    frame.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    pictures, _ = page.evaluate(CHOSEN, [control, value, number])
+    assert pictures == 1
+    drawn = frame.evaluate(MARKS, ".picture")
+    cells = frame.locator(".picture rect").evaluate_all("every => every.map(one => [one.style.fill, one.style.stroke])")
+    colours = {fill for fill, _ in cells if fill != "none"}
+    page.wait_for_selector(".picture", state="detached")
+    plotted = frame.evaluate(MARKS, ".chart")
+    assert [word for word, *_ in drawn] == [word for word, *_ in plotted if word.strip()]
+    for (_, *here), (word, *there) in zip(drawn, [one for one in plotted if one[0].strip()], strict=True):
+        assert here == pytest.approx(there, abs=1.5), word
+    assert len(colours) == len({word for word, *_ in drawn if re.fullmatch(r"0\.\d{3}|3", word)})
+    assert len(cells) == 4 + frame.locator(".chart .shapelayer path").count()
     assert opened.faults == []
 
 

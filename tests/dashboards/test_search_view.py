@@ -235,7 +235,7 @@ def test_the_study_s_own_partition_comes_first(divided: Source) -> None:
     page = render(divided.storage, now=NOW)
     options = re.search(r'<select data-sets="partition">(.*?)</select>', page)
     assert options is not None
-    assert re.findall(r">(\w+)</option>", options[1]) == [PARTITION, *OTHERS]
+    assert re.findall(r">([^<]+)</option>", options[1]) == [f"{PARTITION} (the study’s own)", *OTHERS]
     assert page.count(FIGURES["partition-spread"].title) >= 1
 
 

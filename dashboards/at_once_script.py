@@ -1,18 +1,18 @@
-"""What the page's script draws at once: a grid of curves as plain SVG, where each panel lies, and where its ticks are.
+"""What the page's script draws at once: grids of curves and heat maps as plain SVG, and where each panel lies.
 
 Plotly takes half a second for 25 panels, this a twentieth of that; plotly's figure, which can be pointed at and
-enlarged, takes its place when the page is idle. This knows what `curves.panels_figure` uses (linear axes, lines, dots,
-bands and notes) and puts everything where plotly puts it.
+enlarged, takes its place when the page is idle. This knows what `curves.panels_figure` and `heat_maps.points_figure`
+use and puts everything where plotly puts it.
 """
 
 from __future__ import annotations
 
-GRID = r"""
+AT_ONCE = r"""
 function axesIn(layout, width, tall) {
   const {l, r, t, b} = layout.margin, across = width - l - r, down = tall - t - b;
   const named = Object.entries(layout).filter(([name]) => /^[xy]axis/.test(name));
   return new Map(named.map(([name, own]) => {
-    const {domain: [from, to], range: [low, high]} = own, isX = name[0] === "x", whole = isX ? across : down;
+    const {domain: [from, to] = [0, 1], range: [low, high]} = own, isX = name[0] === "x", whole = isX ? across : down;
     const start = isX ? l + from * whole : t + (1 - to) * whole, length = (to - from) * whole;
     const at = value => (isX ? value - low : high - value) / (high - low) * length;
     return [name.replace("axis", ""), {...own, isX, start, length, end: start + length, at}];
@@ -51,16 +51,17 @@ function seriesIn(x, y, {mode, x: places, y: values, line, marker}) {
   const look = (line.dash === "dot" ? "stroke-dasharray:3,3;" : "") + "fill:none;stroke-width:" + line.width;
   return [svg("path", {d: path.join(""), style: inked("stroke", line.color) + look})];
 }
+const wordsIn = layout => (content, {size, color}, anchor, x, y, turned = "") => {
+  const style = inked("fill", color) + "font:" + size + "px " + layout.font.family;
+  return svg("text", {"text-anchor": anchor, transform: moved(x, y) + turned, style}, content);
+};
 function gridOfCurves({data, layout}, width, tall) {
   const axes = axesIn(layout, width, tall), panels = new Map();
   data.forEach(trace => {
     const name = trace.xaxis + trace.yaxis;
     panels.set(name, [...panels.get(name) || [], trace]);
   });
-  const words = (content, {size, color}, anchor, x, y, turned = "") => {
-    const style = inked("fill", color) + "font:" + size + "px " + layout.font.family;
-    return svg("text", {"text-anchor": anchor, transform: moved(x, y) + turned, style}, content);
-  };
+  const words = wordsIn(layout);
   const drawn = [...panels.values()].flatMap(traces => {
     const [{xaxis, yaxis}] = traces, x = axes.get(xaxis), y = axes.get(yaxis), {length: wide} = x, {length: high} = y;
     const rules = y.overlaying ? "" : [...ticksOf(x).map(value => "M" + x.at(value) + ",0v" + high),
@@ -93,4 +94,41 @@ function gridOfCurves({data, layout}, width, tall) {
   return svg("svg", {width, height: tall, style: inked("background-color", layout.paper_bgcolor)}, ...drawn, ...labels,
     ...notes);
 }
+function shaded(share, colorscale) {
+  const end = colorscale.length - 1, at = Math.min(1, Math.max(0, share)) * end;
+  const low = Math.min(Math.floor(at), end - 1);
+  const channels = ([, colour]) => [1, 3, 5].map(place => parseInt(colour.slice(place, place + 2), 16));
+  const [from, to] = [low, low + 1].map(place => channels(colorscale[place]));
+  return "fill:rgb(" + from.map((c, place) => Math.round(c + (to[place] - c) * (at - low))).join(", ") + ")";
+}
+function heatMap(chosen, width, tall) {
+  const [[heat, texts], layout] = figure(chosen, width, tall), axes = axesIn(layout, width, tall);
+  const x = axes.get("x"), y = axes.get("y"), words = wordsIn(layout), font = {...x.tickfont, color: x.color};
+  const rect = (left, right, top, bottom, gap, style) => svg("rect", {x: x.start + x.at(left) + gap,
+    y: y.start + y.at(top) + gap, width: x.at(right) - x.at(left) - 2 * gap,
+    height: y.at(bottom) - y.at(top) - 2 * gap, style});
+  const lines = (content, look, along, down) => content.split("<br>").map((line, place, {length}) => {
+    const base = y.start + y.at(down) + look.size * (.25 + 1.3 * (place - (length - 1) / 2));
+    const written = words(line.replace(/<.?b>/g, ""), look, "middle", x.start + x.at(along), base);
+    if (content.includes("<b>")) written.style.fontWeight = "bold";
+    return written;
+  });
+  const cells = heat.z.flatMap((row, down) => row.flatMap((value, along) => value === null ? [] :
+    rect(along - .5, along + .5, down - .5, down + .5, heat.xgap / 2,
+      shaded((value - heat.zmin) / (heat.zmax - heat.zmin), heat.colorscale))));
+  const frames = layout.shapes.map(({x0, x1, y0, y1, line}) =>
+    rect(x0, x1, y0, y1, 0, inked("stroke", line.color) + "fill:none;stroke-width:" + line.width));
+  const shown = texts.text.flatMap((content, place) => content.trim() ? lines(content,
+    {...texts.textfont, color: texts.textfont.color[place]}, texts.x[place], texts.y[place]) : []);
+  const notes = layout.annotations.flatMap(note =>
+    lines(note.text, {...layout.font, ...note.font}, note.x, note.y));
+  const ticks = [...x.ticktext.map((name, place) => words(name, font, "middle", x.start + x.at(place), y.end + 14)),
+    ...y.ticktext.map((name, place) => words(name, font, "end", x.start - 3, y.start + y.at(place) + 3.85))];
+  const [below, beside] = [x, y].map(({title, color}) => [title.text, {...title.font, color}, "middle"]);
+  return svg("svg", {width, height: tall, style: inked("background-color", layout.paper_bgcolor)}, ...cells, ...frames,
+    ...shown, ...notes, ...ticks, words(...below, x.start + x.length / 2, y.end + 31),
+    words(...beside, x.start - 35.3, y.start + y.length / 2, " rotate(-90)"));
+}
+const atOnce = chart => chart.dataset.picks ? ({spec}, width, tall) => gridOfCurves(spec, width, tall)
+  : chart.closest("#heat-maps") && heatMap;
 """
