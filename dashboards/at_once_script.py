@@ -94,13 +94,6 @@ function gridOfCurves({data, layout}, width, tall) {
   return svg("svg", {width, height: tall, style: inked("background-color", layout.paper_bgcolor)}, ...drawn, ...labels,
     ...notes);
 }
-function shaded(share, colorscale) {
-  const end = colorscale.length - 1, at = Math.min(1, Math.max(0, share)) * end;
-  const low = Math.min(Math.floor(at), end - 1);
-  const channels = ([, colour]) => [1, 3, 5].map(place => parseInt(colour.slice(place, place + 2), 16));
-  const [from, to] = [low, low + 1].map(place => channels(colorscale[place]));
-  return "fill:rgb(" + from.map((c, place) => Math.round(c + (to[place] - c) * (at - low))).join(", ") + ")";
-}
 function heatMap(chosen, width, tall) {
   const [[heat, texts], layout] = figure(chosen, width, tall), axes = axesIn(layout, width, tall);
   const x = axes.get("x"), y = axes.get("y"), words = wordsIn(layout), font = {...x.tickfont, color: x.color};
@@ -115,7 +108,7 @@ function heatMap(chosen, width, tall) {
   });
   const cells = heat.z.flatMap((row, down) => row.flatMap((value, along) => value === null ? [] :
     rect(along - .5, along + .5, down - .5, down + .5, heat.xgap / 2,
-      shaded((value - heat.zmin) / (heat.zmax - heat.zmin), heat.colorscale))));
+      "fill:rgb(" + mixed(value, heat).map(Math.round).join(", ") + ")")));
   const frames = layout.shapes.map(({x0, x1, y0, y1, line}) =>
     rect(x0, x1, y0, y1, 0, inked("stroke", line.color) + "fill:none;stroke-width:" + line.width));
   const shown = texts.text.flatMap((content, place) => content.trim() ? lines(content,

@@ -44,17 +44,19 @@ function spanColours(layout, dark) {
   const text = JSON.stringify(layout);
   return JSON.parse(text.replace(/color:(#[0-9a-f]{6})/g, (all, c) => "color:" + (DARK[c] || c)));
 }
+function mixed(value, {zmin, zmax, colorscale}) {  // red, green and blue, 0 to 255
+  const at = Math.min(1, Math.max(0, (value - zmin) / (zmax - zmin))) * (colorscale.length - 1);
+  const low = Math.min(Math.floor(at), colorscale.length - 2);
+  const channels = ([, colour]) => [1, 3, 5].map(place => parseInt(colour.slice(place, place + 2), 16));
+  const [from, to] = [low, low + 1].map(place => channels(colorscale[place]));
+  return from.map((c, place) => c + (to[place] - c) * (at - low));
+}
 function contrast(data) {
   const words = data.find(trace => trace.meta === "on heat map");
   if (!words) return;
-  const {z, zmin, zmax, colorscale} = data[0];
-  const channels = colour => [1, 3, 5].map(place => parseInt(colour.slice(place, place + 2), 16) / 255);
   const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  words.textfont.color = z.flat().map(value => {
-    const at = Math.min(1, Math.max(0, (value - zmin) / (zmax - zmin))) * (colorscale.length - 1);
-    const low = Math.min(Math.floor(at), colorscale.length - 2);
-    const [from, to] = [channels(colorscale[low][1]), channels(colorscale[low + 1][1])];
-    const [r, g, b] = from.map((c, place) => linear(c + (to[place] - c) * (at - low)));
+  words.textfont.color = data[0].z.flat().map(value => {
+    const [r, g, b] = mixed(value, data[0]).map(c => linear(c / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
   });
 }

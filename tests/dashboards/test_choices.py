@@ -69,12 +69,19 @@ MARKS = """(frame, inside) => {
 }"""
 
 
-def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("depth")
-    frame = page.locator(f".scroll:has(> #chart-{number})")
+def in_view(browser: Any, path: Path, section: str, rest_ms: int) -> tuple[Opened, int, Any]:
+    """The page with the first chart of a section in view, its number, and its frame."""
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    number = opened.first(section)
+    frame = opened.page.locator(f".scroll:has(> #chart-{number})")
     frame.scroll_into_view_if_needed()
-    page.wait_for_timeout(4000)
+    opened.page.wait_for_timeout(rest_ms)
+    return opened, number, frame
+
+
+def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written: tuple[Path, Any]) -> None:
+    opened, number, frame = in_view(browser, written[0], "depth", 4000)
+    page = opened.page
     before = opened.traces(number)
     pictures, label = page.evaluate(CHOSEN, ["score", "accuracy", number])
     assert pictures == 1
@@ -92,11 +99,8 @@ def test_a_choice_one_step_away_is_answered_by_its_picture(browser: Any, written
 def test_a_grid_of_curves_is_drawn_at_once_as_plotly_draws_it(
     browser: Any, written: tuple[Path, Any], scores: str
 ) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("curves")
-    frame = page.locator(f".scroll:has(> #chart-{number})")
-    frame.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
+    opened, number, frame = in_view(browser, written[0], "curves", 300)
+    page = opened.page
     pictures, label = page.evaluate(CHOSEN, ["curve", scores, number])
     assert pictures == 1
     assert "accuracy" in label
@@ -118,11 +122,8 @@ def test_a_grid_of_curves_is_drawn_at_once_as_plotly_draws_it(
 def test_a_heat_map_is_drawn_at_once_as_plotly_draws_it(
     browser: Any, written: tuple[Path, Any], control: str, value: str
 ) -> None:
-    opened = Opened(browser, written[0], viewport={"width": 1280, "height": 900})
-    page, number = opened.page, opened.first("heat-maps")
-    frame = page.locator(f".scroll:has(> #chart-{number})")
-    frame.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
+    opened, number, frame = in_view(browser, written[0], "heat-maps", 300)
+    page = opened.page
     pictures, _ = page.evaluate(CHOSEN, [control, value, number])
     assert pictures == 1
     drawn = frame.evaluate(MARKS, ".picture")
