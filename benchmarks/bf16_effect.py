@@ -12,8 +12,8 @@ from opened import Precision, configurations, partition, resolved, workbench
 from table import Table, progress
 
 from search_spaces.overrides import Overrides
-from trainables.group import Group
-from trainables.learners import HeadLearner, Lane
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner, Lane
 
 LR, BATCH_SIZES, REPEATS, EPOCHS = (1e-3, 1e-2, 1e-1), (16, 64), 10, 50
 QUICK = (1e-2,), (16,), 3, 5

@@ -10,7 +10,7 @@ import torch
 from task import Task, open_network
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.heads import layer_sizes
+from trainables.learning.heads import layer_sizes
 
 FORWARD_BATCH = {"cpu": 32, "cuda": 256}
 

@@ -20,12 +20,12 @@ from table import Table, alternately, arguments, median_ratio, progress
 from torch import nn
 
 from search_spaces.overrides import Overrides
-from trainables.arrays import ChunkedArrays
-from trainables.backbone import open_backbone
-from trainables.features import CPU_BATCH, CUDA_BATCH
-from trainables.pixels import ViewReader
-from trainables.weights import calibrate
-from trainables.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
+from trainables.features.pixels import ViewReader
+from trainables.network.backbone import open_backbone
+from trainables.network.weights import calibrate
 
 COLUMNS = (
     *("backbone", "device", "precision", "views", "decoding (images/s)", "feature pass (views/s)"),

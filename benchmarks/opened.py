@@ -16,8 +16,8 @@ from orchestrator.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.schema import Configuration
 from search_spaces.overrides import Overrides
+from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions
-from trainables.workbench import Workbench
 
 Precision = Literal["fp32", "bf16"]
 

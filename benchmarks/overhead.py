@@ -28,13 +28,13 @@ from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
-from trainables.group import Group
-from trainables.learners import HeadLearner, lanes_of
-from trainables.places import Places
-from trainables.recipe import decide
-from trainables.stacks import divide
-from trainables.work import Work
-from trainables.workbench import Workbench
+from trainables.bundles.recipe import decide
+from trainables.bundles.stacks import divide
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Workbench
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner, lanes_of
+from trainables.machine.places import Places
 
 COLUMNS = (
     "configurations",

@@ -19,12 +19,12 @@ from orchestrator.store.schema import BUNDLE_SIZE, Configuration
 from search_spaces.loader import load_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import resolve
-from trainables.arrays import ChunkedArrays
-from trainables.backbone import facts_of
-from trainables.features import feature_store
-from trainables.learners import Lane, lanes_of
-from trainables.recipe import most_bundles
-from trainables.samples import Samples
+from trainables.bundles.recipe import most_bundles
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.feature_store import feature_store
+from trainables.features.samples import Samples
+from trainables.learning.learners import Lane, lanes_of
+from trainables.network.backbone import facts_of
 
 Precision = Literal["fp32", "bf16"]
 Depth = tuple[int, int]

@@ -15,13 +15,13 @@ import torch
 from reference_grids import Grid, Precision, made_features, made_samples
 from torch import nn
 
-from trainables.backbone import open_backbone
-from trainables.features import StoredInputs
-from trainables.frontier import Cut, places_to_cut
-from trainables.group import Group
-from trainables.learners import DeepLearner, HeadLearner, Lane, Learner
-from trainables.recipe import decide
-from trainables.samples import Samples
+from trainables.bundles.recipe import decide
+from trainables.features.feature_store import StoredInputs
+from trainables.features.samples import Samples
+from trainables.learning.group import Group
+from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.network.backbone import open_backbone
+from trainables.network.frontier import Cut, places_to_cut
 
 LEAST_SCORED = 8
 PARTIAL_ROWS = 256

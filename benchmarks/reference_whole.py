@@ -13,8 +13,8 @@ from reference_grids import REPORT_EPOCHS, REPORT_REPEATS, Grid, Precision, back
 from reference_rates import Stack, Timing, opened, train
 from table import Table, progress
 
-from trainables.backbone import facts_of, open_backbone
-from trainables.features import CPU_BATCH, CUDA_BATCH
+from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
+from trainables.network.backbone import facts_of, open_backbone
 
 HEAD_STEPS, DEEP_STEPS = 50, 2
 EVERY = tuple(range(100))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainables.draws import dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.learning.draws import dropout_masks, epoch_order, initial_layer, mask_keys
 
 
 class MaskedDropout(nn.Module):

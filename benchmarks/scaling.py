@@ -42,9 +42,9 @@ from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord, History
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.overrides import Overrides
-from trainables.places import Places
+from trainables.bundles.work import Work
+from trainables.machine.places import Places
 from trainables.trial import BundleTrial
-from trainables.work import Work
 
 COLUMNS = (
     "what",

@@ -1,7 +1,8 @@
 """What stacking is worth: time of a lane's step and of its scoring, in turn, by repeats, and over configurations.
 
-This is what the constants of `trainables/recipe.py` were chosen by. Features are random; the class is what a search
-uses (`HeadLearner` in a `Group`), the sides alternate, times are processor time of one thread (wall time on a GPU).
+This is what the constants of `trainables/bundles/recipe.py` were chosen by. Features are random; the class is what a
+search uses (`HeadLearner` in a `Group`), the sides alternate, times are processor time of one thread (wall time on a
+GPU).
 Parity: every lane of the widest stack has the losses that it has alone, within 1e-4 after an epoch.
 """
 
@@ -17,11 +18,11 @@ import torch
 from table import Table, alternately, arguments, progress
 
 from orchestrator.store.schema import Configuration
-from trainables.group import Group
-from trainables.heads import head_parameters
-from trainables.learners import HeadLearner, Lane, lanes_of
-from trainables.recipe import decide, most_bundles
-from trainables.samples import Samples
+from trainables.bundles.recipe import decide, most_bundles
+from trainables.features.samples import Samples
+from trainables.learning.group import Group
+from trainables.learning.heads import head_parameters
+from trainables.learning.learners import HeadLearner, Lane, lanes_of
 
 STACKS = ((1, 1), (1, 10), (5, 10), (20, 10))
 """(configurations, repeats) that are compared."""
@@ -44,7 +45,7 @@ def main() -> None:
         ("features", "n", "classes", "parameters", "configurations × repeats", "a step", "scoring 1,000", "the rule"),
         notes=[
             f"{TRAINING} views trained on, {TRAINING + VALID} scored; medians of {options.rounds} rounds.",
-            "The rule: how many bundles of ten repeats `trainables/recipe.py` stacks; 0: repeats in turn.",
+            "The rule: how many bundles of ten repeats `trainables/bundles/recipe.py` stacks; 0: repeats in turn.",
             f"Parity: losses of lanes in the widest stack equal those of the lane alone within {TOLERANCE:g}.",
         ],
     )

@@ -23,11 +23,11 @@ from torch import nn
 
 from orchestrator.search import Search
 from search_spaces.overrides import Overrides
-from trainables.backbone import open_backbone
-from trainables.frontier import places_to_cut
-from trainables.learners import DeepLearner, Lane
-from trainables.pixels import ViewReader
-from trainables.workbench import Frozen, Material, Workbench
+from trainables.bundles.workbench import Frozen, Material, Workbench
+from trainables.features.pixels import ViewReader
+from trainables.learning.learners import DeepLearner, Lane
+from trainables.network.backbone import open_backbone
+from trainables.network.frontier import places_to_cut
 
 TOLERANCE = 2e-3
 """Largest difference of the loss after the first steps, relative to it."""

@@ -24,7 +24,7 @@ from table import Table, alternately, arguments, median_ratio, progress
 from task import Task
 
 from search_spaces.overrides import Overrides
-from trainables.backbone import open_backbone
+from trainables.network.backbone import open_backbone
 
 TOLERANCE = 1e-3
 """Largest difference of a loss, in nats per image, between two sides after any epoch that is compared."""

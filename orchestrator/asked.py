@@ -17,9 +17,9 @@ from search_spaces.overrides import Overrides
 from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Space
-from trainables.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
-from trainables.known_backbones import KnownBackbones
-from trainables.places import weights_choice
+from trainables.machine.places import weights_choice
+from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
+from trainables.network.known_backbones import KnownBackbones
 
 Triple = tuple[float, float, float]
 

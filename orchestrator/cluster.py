@@ -15,7 +15,7 @@ import ray
 from ray._private.authentication import authentication_token_setup
 
 from orchestrator.store.errors import InputError, OrchError
-from trainables import allocation
+from trainables.machine import allocation
 
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -17,7 +17,7 @@ from orchestrator.store.place import Where
 from orchestrator.store.schema import Metric, Strategy
 from orchestrator.studies import Study, find_study, open_study
 from orchestrator.summary import ConfigurationSummary, Statistic, Summary, summarise
-from trainables import metrics
+from trainables.learning import metrics
 
 LEAST_ID = 4
 """A configuration may be named by so many first digits of its id, or more."""

@@ -14,16 +14,16 @@ from orchestrator.rates import GroupRate, Stopwatch, between, decode_seconds, de
 from orchestrator.search import Search
 from orchestrator.store.schema import Configuration
 from search_spaces.resolve import BackboneFacts
-from trainables.backbone import open_backbone
-from trainables.features import room
-from trainables.frontier import FEATURES, PIXELS, Cut, places_to_cut
-from trainables.heads import head_parameters
-from trainables.optimisers import Rule
-from trainables.pixels import pixel_key
-from trainables.recipe import decide
-from trainables.samples import Samples
-from trainables.stacks import Stack
-from trainables.workbench import Frozen as Decided
+from trainables.bundles.recipe import decide
+from trainables.bundles.stacks import Stack
+from trainables.bundles.workbench import Frozen as Decided
+from trainables.features.feature_store import room
+from trainables.features.pixels import pixel_key
+from trainables.features.samples import Samples
+from trainables.learning.heads import head_parameters
+from trainables.learning.optimisers import Rule
+from trainables.network.backbone import open_backbone
+from trainables.network.frontier import FEATURES, PIXELS, Cut, places_to_cut
 
 DEPTHS = 3
 """Depths of one backbone (n of its heads, u of its unfrozen layers) that are timed; others lie on lines between."""

@@ -24,13 +24,13 @@ from orchestrator.owed import bundles
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
-from trainables import allocation
-from trainables.attempts import checkpoints
-from trainables.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
-from trainables.memory import share_for
-from trainables.recipe import decide
-from trainables.stacks import Stack, divide
-from trainables.work import Work, owed_repeats
+from trainables.bundles.attempts import checkpoints
+from trainables.bundles.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
+from trainables.bundles.memory import share_for
+from trainables.bundles.recipe import decide
+from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.work import Work, owed_repeats
+from trainables.machine import allocation
 
 TASKS_START_S = 6.0
 """Ray, and the first workers with torch and timm in them; measured on 2 cores with nothing else running."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.histories import Repeats
 from orchestrator.store.schema import History, Metric
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 METRICS: tuple[Metric, ...] = get_args(Metric)

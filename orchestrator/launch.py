@@ -34,15 +34,15 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.place import Place
 from orchestrator.store.storage import Storage
-from trainables.cache_use import CacheUse
-from trainables.failures import RULES, Kind, failures_of, note_failure
-from trainables.memory import share_for
-from trainables.places import Places
-from trainables.stacks import Stack, divide
-from trainables.stored_recipes import go_alone, stacked_with
+from trainables.bundles.failures import RULES, Kind, failures_of, note_failure
+from trainables.bundles.memory import share_for
+from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.stored_recipes import go_alone, stacked_with
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Workbench
+from trainables.features.cache_use import CacheUse
+from trainables.machine.places import Places
 from trainables.trial import Assignment, BundleTrial
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
 
 BUSY_RETRY_S = 2.0
 MOST_TRIALS = 10_000

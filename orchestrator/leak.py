@@ -26,11 +26,11 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Configuration, Request, parse_toml
 from orchestrator.studies import Study
 from search_spaces.resolve import deepest_extension
-from trainables.group import Group
-from trainables.learners import HeadLearner, Lane
-from trainables.places import Places
-from trainables.samples import Samples
-from trainables.workbench import Material, Workbench
+from trainables.bundles.workbench import Material, Workbench
+from trainables.features.samples import Samples
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner, Lane
+from trainables.machine.places import Places
 
 Progress = Callable[[int, int], None]
 SCORING_BATCH = 4096

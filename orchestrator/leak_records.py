@@ -17,7 +17,7 @@ from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History, Metric
 from orchestrator.store.storage import Storage
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 

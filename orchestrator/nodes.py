@@ -16,7 +16,7 @@ from orchestrator.store.errors import Faults, OrchError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
 from orchestrator.store.place import Place
 from orchestrator.store.storage import TEMPORARY_PREFIX
-from trainables.places import Places
+from trainables.machine.places import Places
 
 
 class Room:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import BUNDLE_SIZE
 from orchestrator.store.storage import Storage
-from trainables.work import Work, owed_repeats
+from trainables.bundles.work import Work, owed_repeats
 
 
 def bundles(asked: Mapping[tuple[str, str], Sequence[int]]) -> list[Work]:

@@ -28,15 +28,15 @@ from orchestrator.store.storage import LocalStorage, sweep_temporaries
 from orchestrator.studies import Study, check_writable, write_configurations, write_request, write_study
 from orchestrator.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
-from trainables.cache_use import CacheUse
+from trainables.bundles.failures import has_failed
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Workbench
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
-from trainables.failures import has_failed
-from trainables.known_backbones import KnownBackbones
-from trainables.places import Places, weights_choice
-from trainables.weights import file_of
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
+from trainables.features.cache_use import CacheUse
+from trainables.machine.places import Places, weights_choice
+from trainables.network.known_backbones import KnownBackbones
+from trainables.network.weights import file_of
 
 REWRITE_EVERY_S = 60.0
 """How often the dashboard is written while a search runs."""

@@ -11,10 +11,10 @@ import ray
 
 from orchestrator.store.errors import OrchError
 from orchestrator.store.schema import Configuration
-from trainables.cache_use import CacheUse
-from trainables.places import Places
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.cache_use import CacheUse
+from trainables.machine.places import Places
 from trainables.trial import feature_task, pixel_task
-from trainables.workbench import Frozen, Workbench
 
 _SHARED = (
     "backbone",

@@ -13,7 +13,7 @@ from orchestrator.store.layout import REQUESTS, BundleKey, parse_attempt, parse_
 from orchestrator.store.leases import LeaseView
 from orchestrator.store.schema import RepeatState, Request, parse_json, parse_toml
 from orchestrator.store.storage import Storage
-from trainables.failures import Failure, failures_of
+from trainables.bundles.failures import Failure, failures_of
 
 SILENT_AFTER_S = 600.0
 """A lease that was last renewed longer ago than this is not shown as running. Shown only: nothing is decided by it."""

@@ -7,7 +7,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from trainables.orphaned import end_with_parent
+from trainables.machine.orphaned import end_with_parent
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)

@@ -31,8 +31,8 @@ from orchestrator.store.schema import (
     parse_toml,
 )
 from orchestrator.store.storage import Storage
-from trainables import metrics
 from trainables.data.balance import views_per_image
+from trainables.learning import metrics
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.store.schema import RepeatState
-from trainables import metrics
+from trainables.learning import metrics
 
 if TYPE_CHECKING:
     from orchestrator.summary import ConfigurationSummary, Summary

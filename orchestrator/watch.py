@@ -19,7 +19,7 @@ from orchestrator.store.leases import STALE_AFTER_S, LeaseView, current_lease
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import BUNDLE_SIZE, Recipe, parse_toml
 from orchestrator.store.storage import Storage
-from trainables.attempts import checkpoints
+from trainables.bundles.attempts import checkpoints
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.watch import Running
-from trainables.attempts import checkpoints
+from trainables.bundles.attempts import checkpoints
 
 
 @dataclass(frozen=True)

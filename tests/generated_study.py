@@ -26,7 +26,7 @@ from orchestrator.store.schema import (
 )
 from orchestrator.store.storage import LocalStorage
 from trainables.data.partition import Partition
-from trainables.metrics import selected_epoch
+from trainables.learning.metrics import selected_epoch
 
 PARTITION = "p0a1b2c3"
 NOW = "2026-03-01T12:00:00+00:00"

@@ -21,8 +21,8 @@ from orchestrator.store.schema import Configuration, FinalRecord
 from orchestrator.summary import summarise
 from tests.tiny_study import TinyStudy
 from tests.trained_study import make_trained_study
-from trainables.bundle import BundleRun
-from trainables.work import Work
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.work import Work
 
 RECORDED = Path(__file__).parent / "golden" / "version_1.json"
 CLASSES = ("few", "many", "some")

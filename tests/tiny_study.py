@@ -16,12 +16,12 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord
 from orchestrator.store.storage import LocalStorage
-from trainables.bundle import BundleRun
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Workbench
 from trainables.data.dataset import DatasetOptions, fingerprint, load_dataset, manifest_bytes
 from trainables.data.partition import Partition
-from trainables.places import Places
-from trainables.work import Work
-from trainables.workbench import Workbench
+from trainables.machine.places import Places
 
 SIZE = 32
 BACKBONE = "timm:test_resnet.r160_in1k"

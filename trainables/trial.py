@@ -18,18 +18,18 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.open import open_storage
-from trainables.devices import device_name
-from trainables.failures import Kind, SupersededError, kind_of, note_failure
-from trainables.orphaned import end_with_parent
-from trainables.places import Places
-from trainables.watchdog import Watchdog
-from trainables.work import Work, owed_repeats
+from trainables.bundles.failures import Kind, SupersededError, kind_of, note_failure
+from trainables.bundles.work import Work, owed_repeats
+from trainables.machine.devices import device_name
+from trainables.machine.orphaned import end_with_parent
+from trainables.machine.places import Places
+from trainables.machine.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import torch
 
-    from trainables.bundle import BundleRun
-    from trainables.workbench import Workbench
+    from trainables.bundles.bundle import BundleRun
+    from trainables.bundles.workbench import Workbench
 
 REPORT_EVERY_S = 1.0
 
@@ -59,7 +59,7 @@ def workbench(study: str, places: Places) -> Workbench:
     global _bench
     import torch
 
-    from trainables.workbench import Workbench
+    from trainables.bundles.workbench import Workbench
 
     if _bench is None or _bench[0] != (study, places):
         torch.set_num_threads(1)
@@ -73,7 +73,7 @@ def workbench(study: str, places: Places) -> Workbench:
 
 
 def begin_run(bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str) -> BundleRun:
-    from trainables.bundle import BundleRun
+    from trainables.bundles.bundle import BundleRun
 
     return BundleRun(bench, works, leases, layer)
 

@@ -56,7 +56,7 @@ def leak(
     from orchestrator.leak import LeakOptions, leak_experiment
     from orchestrator.leak_records import answer_data, answer_lines
     from orchestrator.studies import open_study, studies_place
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     found = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)

@@ -114,7 +114,7 @@ def evaluate(
     from orchestrator.evaluation.run import evaluate as run
     from orchestrator.evaluation.text import as_text
     from trainables.data.options import DatasetOptions
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     if data is None and any([group_by, file_column, label_column, group_column]):
         raise click.UsageError("options about groups and columns go with --data DIR or --data TABLE")
@@ -178,7 +178,7 @@ def _nested(
     from orchestrator.evaluation.nested import evaluate_nested
     from orchestrator.evaluation.nested_plan import NestedOptions
     from orchestrator.evaluation.nested_text import nested_text
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     options = NestedOptions(folds, partition, data_root, weights)
     record = evaluate_nested(study, options, cache or default_cache(), say, Lines())

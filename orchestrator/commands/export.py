@@ -65,7 +65,7 @@ def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None
 
 def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
     from orchestrator.export.folder import ExportOptions, export_model
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     names = ("output", "configuration", "repeat", "partition", "with_names", "with_onnx", "data_root", "weights")
     options = ExportOptions(

@@ -183,7 +183,7 @@ def dashboard(
 
 def _on_disk(page: Place) -> Path:
     """The page, or a copy of it in the cache: a browser opens no address of a store."""
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     if page.path is not None:
         return page.path

@@ -216,7 +216,7 @@ def search_options(command: str, address: str | None = None, **given: Any) -> An
     from orchestrator.studies import studies_place
     from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     if not given["backbones"] and not given["every_backbone"]:
         raise click.UsageError("expected a BACKBONE or --all. Example: orch search neuroblastoma resnet18")

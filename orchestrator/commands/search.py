@@ -115,7 +115,7 @@ def resume(
     from orchestrator.progress import Display
     from orchestrator.search import reopen_search
     from orchestrator.studies import open_study, studies_place
-    from trainables.places import default_cache
+    from trainables.machine.places import default_cache
 
     display = Display()
     found = open_study(studies_place(studies), study)

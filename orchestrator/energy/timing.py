@@ -7,10 +7,10 @@ import torch
 from orchestrator.energy.passes import Passes, keep_rate
 from orchestrator.rates import prefix_seconds
 from orchestrator.store.storage import Storage
-from trainables.backbone import open_backbone
-from trainables.devices import device_name
-from trainables.features import Pooled
-from trainables.frontier import places_to_cut
+from trainables.features.feature_store import Pooled
+from trainables.machine.devices import device_name
+from trainables.network.backbone import open_backbone
+from trainables.network.frontier import places_to_cut
 
 
 def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:

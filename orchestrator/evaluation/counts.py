@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from orchestrator.names import describe_configuration
 from orchestrator.preparation import reopen
 from orchestrator.studies import Study
 from orchestrator.summary import ConfigurationSummary, summarise
-from trainables.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
-from trainables.places import Places
-from trainables.trained import keep_trained, results, trained
-from trainables.workbench import Workbench
+from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
+from trainables.bundles.trained import keep_trained, results, trained
+from trainables.bundles.workbench import Workbench
+from trainables.machine.places import Places
 
 Show = Callable[[str], None]
 Progress = Callable[[str, int, int], None]

@@ -37,9 +37,9 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
 from orchestrator.studies import Study, now, versions
-from trainables.metrics import accuracy, balanced_accuracy, is_loss
-from trainables.places import Places
-from trainables.workbench import Workbench
+from trainables.bundles.workbench import Workbench
+from trainables.learning.metrics import accuracy, balanced_accuracy, is_loss
+from trainables.machine.places import Places
 
 Show = Callable[[str], None]
 Progress = Callable[[str, int, int], None]

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 
 from orchestrator.store.schema import Configuration
-from trainables.features import StoredInputs, compute_chunk, feature_store
-from trainables.pixels import ViewReader, pixel_store, write_pixels
-from trainables.samples import Samples
-from trainables.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.feature_store import StoredInputs, compute_chunk, feature_store
+from trainables.features.pixels import ViewReader, pixel_store, write_pixels
+from trainables.features.samples import Samples
 
 View = tuple[str, int]
 """(file, view number)"""

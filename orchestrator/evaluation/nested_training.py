@@ -16,17 +16,17 @@ import torch
 from orchestrator.evaluation.nested_features import FeatureTable, View, frozen_part, views_of
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
-from trainables.bundle import begin_group
+from trainables.bundles.bundle import begin_group
+from trainables.bundles.prediction import head
+from trainables.bundles.recipe import decide
+from trainables.bundles.stacks import divide
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Material, Workbench
 from trainables.data.partition import Partition, splits
-from trainables.group import Group
-from trainables.learners import Lane, lanes_of
-from trainables.metrics import selection_scores
-from trainables.prediction import head
-from trainables.recipe import decide
-from trainables.samples import Samples, collect, samples_key
-from trainables.stacks import divide
-from trainables.work import Work
-from trainables.workbench import Material, Workbench
+from trainables.features.samples import Samples, collect, samples_key
+from trainables.learning.group import Group
+from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.metrics import selection_scores
 
 SLICE_S = 2.0
 """How long is trained between two words about it."""

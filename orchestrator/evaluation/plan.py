@@ -17,8 +17,8 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import FinalRecord
 from orchestrator.studies import Study
 from orchestrator.summary import Summary, summarise
-from trainables.kept_weights import DEFAULT_BUDGET_BYTES
-from trainables.trained import results
+from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES
+from trainables.bundles.trained import results
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,12 @@ from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
 from orchestrator.studies import Study, now, versions
+from trainables.bundles.kept_weights import retain
+from trainables.bundles.prediction import predict
+from trainables.bundles.trained import Trained, keep_trained, trained
+from trainables.bundles.workbench import Workbench
 from trainables.data.views import SYMMETRIES
-from trainables.kept_weights import retain
-from trainables.places import Places
-from trainables.prediction import predict
-from trainables.trained import Trained, keep_trained, trained
-from trainables.workbench import Workbench
+from trainables.machine.places import Places
 
 Show = Callable[[str], None]
 Progress = Callable[[str, int, int], None]

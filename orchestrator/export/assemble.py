@@ -14,9 +14,9 @@ from orchestrator.export.model import Model, Preprocessing, head_of
 from orchestrator.store.errors import OrchError
 from orchestrator.store.schema import Configuration, FinalRecord, StudyRecord
 from orchestrator.studies import versions
-from trainables.heads import layer_sizes
-from trainables.pixels import ViewReader
-from trainables.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.pixels import ViewReader
+from trainables.learning.heads import layer_sizes
 
 BATCH = 16
 COMPARED_IMAGES = 512

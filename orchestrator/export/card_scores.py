@@ -9,7 +9,7 @@ import numpy as np
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import table
 from orchestrator.store.schema import Metric
-from trainables import metrics
+from trainables.learning import metrics
 
 NAMES: dict[Metric, str] = {
     "loss": "loss (nats)",

@@ -37,9 +37,9 @@ from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.studies import Study
 from orchestrator.summary import Summary, summarise
-from trainables.places import Places
-from trainables.trained import Trained, results, trained
-from trainables.workbench import Workbench
+from trainables.bundles.trained import Trained, results, trained
+from trainables.bundles.workbench import Workbench
+from trainables.machine.places import Places
 
 CARD = "MODEL_CARD.md"
 SCRIPT = "predict.py"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orchestrator.flat_scores import METRICS
 from orchestrator.store.schema import Metric
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 

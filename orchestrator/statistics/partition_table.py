@@ -13,7 +13,7 @@ from orchestrator.statistics.resampled import Components, Resampled, components,
 from orchestrator.statistics.score_table import ScoreTable, ranked_table
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Summary
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 

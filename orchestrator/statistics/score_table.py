@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
 from orchestrator.store.schema import Metric
 from orchestrator.summary import ConfigurationSummary, Summary
-from trainables import metrics
+from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from tiny_study import TinyStudy, make_tiny_study
 
-from trainables.group import Group
-from trainables.learners import HeadLearner, Lane
-from trainables.workbench import Material
+from trainables.bundles.workbench import Material
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner, Lane
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -25,9 +25,9 @@ from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
-from trainables.arrays import ChunkedArrays
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
+from trainables.features.arrays import ChunkedArrays
 
 SMALL = 20_000
 """Files up to this many bytes are cut at every byte, larger ones near both ends and at some bytes between."""

@@ -24,12 +24,12 @@ from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage, Storage
-from trainables import bundle
-from trainables.bundle import BundleRun
-from trainables.failures import SupersededError
-from trainables.learners import DeepLearner, HeadLearner
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
+from trainables.bundles import bundle
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.failures import SupersededError
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Workbench
+from trainables.learning.learners import DeepLearner, HeadLearner
 
 EPOCHS = 4
 REPEATS = (0, 1, 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.store import leases, storage
 from orchestrator.store.storage import Storage
-from trainables import attempts, bundle
+from trainables.bundles import attempts, bundle
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from signals import SIGNALS
 from tally import Tally
 
 from orchestrator.store.layout import BundleKey
-from trainables.failures import Kind, failures_of
+from trainables.bundles.failures import Kind, failures_of
 
 ENDS_WITHIN_S = 120.0
 """A driver whose Ray is gone, or that was sent a signal, must have ended by then, also on a busy machine."""

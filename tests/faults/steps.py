@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
-from trainables.arrays import ChunkedArrays
+from trainables.features.arrays import ChunkedArrays
 
 KINDS = {
     "checkpoint": r".*\.checkpoint",

@@ -15,7 +15,7 @@ import torch
 from tiny_study import TinyStudy, assert_same_result, make_tiny_study
 
 from orchestrator.store import layout
-from trainables import attempts
+from trainables.bundles import attempts
 
 SCRIPT = Path(__file__).with_name("train_until_killed.py")
 EPOCHS = 5

@@ -25,8 +25,8 @@ import timm  # noqa: E402, F401
 import torch  # noqa: E402
 from tiny_study import TinyStudy  # noqa: E402
 
-from trainables import bundle  # noqa: E402
-from trainables.learners import DeepLearner, HeadLearner  # noqa: E402
+from trainables.bundles import bundle  # noqa: E402
+from trainables.learning.learners import DeepLearner, HeadLearner  # noqa: E402
 
 
 def main() -> None:

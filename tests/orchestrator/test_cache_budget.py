@@ -13,7 +13,7 @@ from tiny_study import TinyStudy, make_tiny_study
 from orchestrator.command_line import main
 from orchestrator.stages import FeatureStage, feature_options
 from orchestrator.store.errors import InputError
-from trainables.cache_use import MARK, CacheUse
+from trainables.features.cache_use import MARK, CacheUse
 
 MB = 1_000_000
 

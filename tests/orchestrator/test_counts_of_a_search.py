@@ -10,7 +10,7 @@ from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.progress import Display
 from orchestrator.search import Search, _Monitor
-from trainables.work import Work
+from trainables.bundles.work import Work
 
 
 def test_finished_bundles_count(tmp_path: Any) -> None:

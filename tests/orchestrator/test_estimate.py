@@ -20,9 +20,9 @@ from orchestrator.rates import between, head_rate
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.layout import BundleKey
 from search_spaces.overrides import Overrides
+from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions
-from trainables.frontier import FEATURES, PIXELS
-from trainables.workbench import Workbench
+from trainables.network.frontier import FEATURES, PIXELS
 
 BACKBONE = "timm:test_resnet.r160_in1k"
 REPEATS, EPOCHS = 3, 4

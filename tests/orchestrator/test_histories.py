@@ -19,7 +19,7 @@ from orchestrator.standing import Result, standings
 from orchestrator.store.layout import HISTORIES, BundleKey, damaged
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.storage import LocalStorage
-from trainables.work import Work, owed_repeats
+from trainables.bundles.work import Work, owed_repeats
 
 
 class CountingStorage(LocalStorage):

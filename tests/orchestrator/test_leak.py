@@ -24,9 +24,9 @@ from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import LocalStorage
 from orchestrator.summary import summarise
+from trainables.bundles.workbench import Material
 from trainables.data.manifest import read_manifest
-from trainables.samples import Samples
-from trainables.workbench import Material
+from trainables.features.samples import Samples
 
 SETTINGS = {"backbone": "timm:x", "epochs": 15, "group_meaning": "slide"}
 

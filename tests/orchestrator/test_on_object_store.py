@@ -28,8 +28,8 @@ from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage, Storage
-from trainables.bundle import BundleRun
-from trainables.workbench import Workbench
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.workbench import Workbench
 
 pytestmark = pytest.mark.usefixtures("to_server")
 

@@ -16,14 +16,14 @@ from orchestrator.interruption import Interruption
 from orchestrator.launch import OwedWork, Tally
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration
-from trainables.bundle import BundleRun
-from trainables.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
-from trainables.learners import HeadLearner
-from trainables.stacks import Stack
-from trainables.stored_recipes import stored_recipe
-from trainables.watchdog import HangError
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
+from trainables.bundles.stacks import Stack
+from trainables.bundles.stored_recipes import stored_recipe
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Workbench
+from trainables.learning.learners import HeadLearner
+from trainables.machine.watchdog import HangError
 
 REPEATS = (0, 1)
 BAD = 0.3

@@ -30,8 +30,8 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration, RepeatState, Request, RequestItem
 from orchestrator.summary import Statistic, Summary, summarise
-from trainables import metrics
-from trainables.work import owed_repeats
+from trainables.bundles.work import owed_repeats
+from trainables.learning import metrics
 
 
 def labels_of(confusion: np.ndarray) -> tuple[list[int], list[int]]:

@@ -14,12 +14,12 @@ import torch
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, kept_alive
 from orchestrator.store.storage import LocalStorage
-from trainables.bundle import BundleRun
-from trainables.learners import HeadLearner
-from trainables.places import Places
-from trainables.watchdog import Watchdog
-from trainables.work import Work
-from trainables.workbench import Workbench
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Workbench
+from trainables.learning.learners import HeadLearner
+from trainables.machine.places import Places
+from trainables.machine.watchdog import Watchdog
 
 study, data, cache, partition, configuration, pace, steps = sys.argv[1:]
 done = 0

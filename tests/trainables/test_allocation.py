@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from trainables.allocation import MEBIBYTE, cpus, memory_bytes
+from trainables.machine.allocation import MEBIBYTE, cpus, memory_bytes
 
 GIB = 2**30
 VERSION_2 = "0::/jobs/7/step\n"

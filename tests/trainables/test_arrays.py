@@ -16,8 +16,8 @@ import pytest
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.storage import LocalStorage
-from trainables import arrays
-from trainables.arrays import ArraySpec, ChunkedArrays
+from trainables.features.arrays import ArraySpec, ChunkedArrays
+from trainables.features.feature_store import arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = (ArraySpec("a", (3, 2), "float32"), ArraySpec("b", (), "uint8"))
@@ -246,7 +246,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from trainables.arrays import ArraySpec, ChunkedArrays
+from trainables.features.arrays import ArraySpec, ChunkedArrays
 store = ChunkedArrays(Path(sys.argv[1]), [ArraySpec("a", (50,), "int64")], 400, 4)
 store.prepare()
 for chunk in store.missing()[:: int(sys.argv[2])]:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.storage import LocalStorage
-from trainables.attempts import Attempt, checkpoints, drop_checkpoints, newest_valid
+from trainables.bundles.attempts import Attempt, checkpoints, drop_checkpoints, newest_valid
 
 KEY = BundleKey("p", "c", 1)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from orchestrator.store.errors import InputError
-from trainables.backbone import facts_of, open_backbone
-from trainables.backbone_names import resolve_name
-from trainables.weights import calibrate
+from trainables.network.backbone import facts_of, open_backbone
+from trainables.network.backbone_names import resolve_name
+from trainables.network.weights import calibrate
 
 WEIGHTS = Path(__file__).resolve().parents[2] / ".." / "shared" / "weights"
 

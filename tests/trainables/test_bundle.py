@@ -15,12 +15,12 @@ from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import LocalStorage
-from trainables import attempts, bundle
-from trainables.bundle import BundleRun
-from trainables.failures import SupersededError
-from trainables.learners import HeadLearner
-from trainables.metrics import selected_epoch
-from trainables.work import Work, owed_repeats
+from trainables.bundles import attempts, bundle
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.failures import SupersededError
+from trainables.bundles.work import Work, owed_repeats
+from trainables.learning.learners import HeadLearner
+from trainables.learning.metrics import selected_epoch
 
 REPEATS = (0, 1, 3)
 STACKED: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.3}

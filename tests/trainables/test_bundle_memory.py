@@ -13,9 +13,9 @@ import torch
 from tiny_study import TinyStudy
 
 from orchestrator.store.leases import current_lease
-from trainables.failures import Kind
-from trainables.group import Group
-from trainables.learners import HeadLearner
+from trainables.bundles.failures import Kind
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner
 
 REPEATS = (0, 1, 3)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.errors import InputError
-from trainables import cache_use
-from trainables.cache_use import MARK, CacheUse
+from trainables.features.cache_use import MARK, CacheUse
+from trainables.features.feature_store import cache_use
 
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000
 HOLD = """
 import sys, time
 from pathlib import Path
-from trainables.cache_use import CacheUse
+from trainables.features.cache_use import CacheUse
 use = CacheUse(Path(sys.argv[1]))
 use.hold(Path(sys.argv[2]))
 print("held", flush=True)

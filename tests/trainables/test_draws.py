@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.draws import dropout_masks, epoch_order, generator, initial_layer, mask_keys
+from trainables.learning.draws import dropout_masks, epoch_order, generator, initial_layer, mask_keys
 
 PINNED_ORDER = [5, 4, 3, 7, 6, 2, 1, 0]
 PINNED_WEIGHT = [-0.348432, -0.3793731, 0.13580853, -0.26041114]

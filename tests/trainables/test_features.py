@@ -16,10 +16,10 @@ from tiny_study import TinyStudy, make_tiny_study
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables import features
-from trainables.arrays import ChunkedArrays
-from trainables.features import StoredInputs, compute_chunk, feature_key, feature_store
-from trainables.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.feature_store import StoredInputs, compute_chunk, feature_key, feature_store
+from trainables.features.feature_store import feature_store as features
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,8 +102,8 @@ OTHER_PROCESS = """
 import sys, torch
 from pathlib import Path
 from orchestrator.store.storage import LocalStorage
-from trainables.places import Places
-from trainables.workbench import Workbench
+from trainables.machine.places import Places
+from trainables.bundles.workbench import Workbench
 torch.set_num_threads(1)
 folder, data, cache, partition, configuration_id = sys.argv[1:]
 bench = Workbench(LocalStorage(Path(folder)), Places(Path(data), Path(cache), "none"), torch.device("cpu"))
@@ -142,7 +142,9 @@ def test_only_missing_chunks_are_computed(study: TinyStudy, monkeypatch: pytest.
     store.discard(1)
     asked = []
     real = compute_chunk
-    monkeypatch.setattr("trainables.workbench.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest))
+    monkeypatch.setattr(
+        "trainables.bundles.workbench.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest)
+    )
     study.bench().material(configuration, study.partition)
     assert asked == [1]
     assert bytes_of(store) == before

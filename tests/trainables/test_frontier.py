@@ -13,10 +13,10 @@ import torchvision
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.backbone import open_backbone, skeleton
-from trainables.frontier import FEATURES, PIXELS, Cut, Division, cuts, divide, places_to_cut, whole
-from trainables.tracing import UntraceableError
-from trainables.weights import calibrate
+from trainables.network.backbone import open_backbone, skeleton
+from trainables.network.frontier import FEATURES, PIXELS, Cut, Division, cuts, divide, places_to_cut, whole
+from trainables.network.tracing import UntraceableError
+from trainables.network.weights import calibrate
 
 SIZES = {
     "inception_v3": 75,

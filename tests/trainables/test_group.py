@@ -12,11 +12,11 @@ from tiny_study import TinyStudy, make_tiny_study
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import Configuration, History
-from trainables.bundle import _learner
-from trainables.group import Group
-from trainables.learners import Lane
-from trainables.metrics import selected_epoch
-from trainables.workbench import Workbench
+from trainables.bundles.bundle import _learner
+from trainables.bundles.workbench import Workbench
+from trainables.learning.group import Group
+from trainables.learning.learners import Lane
+from trainables.learning.metrics import selected_epoch
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainables.draws import dropout_masks, initial_layer, mask_keys
-from trainables.heads import Heads, head_parameters, layer_sizes, loss_gradient, losses, predictions
-from trainables.products import Outer
+from trainables.learning.draws import dropout_masks, initial_layer, mask_keys
+from trainables.learning.heads import Heads, head_parameters, layer_sizes, loss_gradient, losses, predictions
+from trainables.learning.products import Outer
 
 CPU = torch.device("cpu")
 REPEATS, CONFIGURATIONS, BATCH, WIDTH, SLOPE = (0, 3, 4), 2, 6, 21, 0.2

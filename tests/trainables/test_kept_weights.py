@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.storage import LocalStorage
-from trainables.kept_weights import in_bundle, in_partition, keep, read_kept, retain
+from trainables.bundles.kept_weights import in_bundle, in_partition, keep, read_kept, retain
 
 
 def stored(storage: LocalStorage, configuration: str, repeats: tuple[int, ...], values: int = 100) -> int:

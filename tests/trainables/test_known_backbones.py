@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
-from trainables import known_backbones
-from trainables.backbone import Architecture, architecture_of, facts_of
-from trainables.known_backbones import KnownBackbones
+from trainables.network import known_backbones
+from trainables.network.backbone import Architecture, architecture_of, facts_of
+from trainables.network.known_backbones import KnownBackbones
 
 NAME = "test_resnet"
 FULL = "timm:test_resnet.r160_in1k"
@@ -100,7 +100,7 @@ def test_what_is_known_needs_no_library_of_networks(cache: LocalStorage, tmp_pat
     kept(cache)
     code = (
         "import sys; from pathlib import Path; from orchestrator.store.storage import LocalStorage; "
-        "from trainables.known_backbones import KnownBackbones; "
+        "from trainables.network.known_backbones import KnownBackbones; "
         f"print(KnownBackbones(LocalStorage(Path({str(tmp_path)!r}))).architecture({NAME!r}).facts.feature_width); "
         "assert not {'timm', 'torchvision'} & set(sys.modules)"
     )

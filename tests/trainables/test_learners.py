@@ -12,14 +12,14 @@ from tiny_study import TinyStudy, make_tiny_study
 from torch import nn
 from torch.nn import functional
 
-from trainables.draws import dropout_masks, epoch_order, initial_layer, mask_keys
-from trainables.group import Group
-from trainables.heads import layer_sizes
-from trainables.learners import HeadLearner, Lane
-from trainables.samples import Samples
-from trainables.tracing import trace
-from trainables.weight_layers import layers_of_trace
-from trainables.workbench import Workbench
+from trainables.bundles.workbench import Workbench
+from trainables.features.samples import Samples
+from trainables.learning.draws import dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.learning.group import Group
+from trainables.learning.heads import layer_sizes
+from trainables.learning.learners import HeadLearner, Lane
+from trainables.network.tracing import trace
+from trainables.network.weight_layers import layers_of_trace
 
 CPU = torch.device("cpu")
 EPOCHS = 3

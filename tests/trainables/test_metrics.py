@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from orchestrator.store.schema import History, Metric
-from trainables.metrics import (
+from trainables.learning.metrics import (
     accuracy,
     balanced_accuracy,
     f1,

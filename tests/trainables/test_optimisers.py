@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.optimisers import Optimiser, Parameter, Rule
-from trainables.products import Outer
+from trainables.learning.optimisers import Optimiser, Parameter, Rule
+from trainables.learning.products import Outer
 
 LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
 SHAPES = ((4, 5), (1, 5), (3, 2, 2))

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import os, sys, time
-from trainables.orphaned import end_with_parent
+from trainables.machine.orphaned import end_with_parent
 if sys.argv[1] == "watched":
     end_with_parent()
 print(os.getpid(), flush=True)

@@ -12,9 +12,9 @@ from tiny_study import SIZE, TinyStudy, make_tiny_study
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Configuration
-from trainables import pixels
-from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
-from trainables.samples import Samples
+from trainables.features.feature_store import pixels
+from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.features.samples import Samples
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_standardisation_reads_training_images_alone(study: TinyStudy, monkeypat
         read.extend(images)
         return real(store, images)
 
-    monkeypatch.setattr("trainables.workbench.channel_statistics", noted)
+    monkeypatch.setattr("trainables.bundles.workbench.channel_statistics", noted)
     frozen = bench.frozen_ready(configuration, study.partition)
     split = frozen.samples.images["group"].map(study.groups()).to_numpy()
     assert sorted(read) == np.flatnonzero(split == "train").tolist()

@@ -11,9 +11,9 @@ from PIL import Image
 
 from orchestrator.store.errors import InputError
 from tests.tiny_study import SIZE, TinyStudy, make_tiny_study
+from trainables.bundles.prediction import predict
+from trainables.bundles.trained import trained
 from trainables.data.views import apply_views
-from trainables.prediction import predict
-from trainables.trained import trained
 
 SETTINGS = [
     pytest.param({}, id="head"),
@@ -79,7 +79,7 @@ def test_many_images_go_through_in_parts_and_leave_nothing(study: TinyStudy, mon
     frozen = bench.frozen_ready(configuration, study.partition)
     whole = predict(bench, frozen, frozen.samples.images, study.data, weights)
     before = sorted(study.cache.rglob("*"))
-    monkeypatch.setattr("trainables.prediction.CHUNK_IMAGES", 7)
+    monkeypatch.setattr("trainables.bundles.prediction.CHUNK_IMAGES", 7)
     seen: list[tuple[int, int]] = []
     parts = predict(bench, frozen, frozen.samples.images, study.data, weights, progress=lambda *at: seen.append(at))
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)

@@ -9,8 +9,8 @@ import torch
 from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.schema import Recipe, parse_toml
-from trainables.devices import device_name
-from trainables.recipe import CPU_STACK_BYTES, WIDEST, decide, most_bundles
+from trainables.bundles.recipe import CPU_STACK_BYTES, WIDEST, decide, most_bundles
+from trainables.machine.devices import device_name
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from tiny_study import COUNTS, TinyStudy, make_tiny_study
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from trainables.data.manifest import read_manifest
-from trainables.samples import Samples, collect
+from trainables.features.samples import Samples, collect
 
 CLASSES = ("few", "many", "some")
 

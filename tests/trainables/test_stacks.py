@@ -12,14 +12,14 @@ from tiny_study import TinyStudy, another, assert_same_result
 
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
-from trainables import attempts, bundle
-from trainables.bundle import BundleRun
-from trainables.failures import SupersededError
-from trainables.group import Group
-from trainables.learners import HeadLearner
-from trainables.stacks import Stack, divide
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Workbench
+from trainables.bundles import attempts, bundle
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.failures import SupersededError
+from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Workbench
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner
 
 REPEATS = (0, 1, 2)
 RATES = (0.02, 0.05, 0.3)

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import fx, nn
 
-from trainables.tracing import IMAGES, UntraceableError, is_leaf, on_meta, trace
+from trainables.network.tracing import IMAGES, UntraceableError, is_leaf, on_meta, trace
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord
 from tests.tiny_study import TinyStudy, make_tiny_study
-from trainables import kept_weights
-from trainables.bundle import BundleRun, open_group
-from trainables.group import Group
-from trainables.trained import keep_trained, results, trained, trained_weights
-from trainables.work import Work
+from trainables.bundles import kept_weights
+from trainables.bundles.bundle import BundleRun, open_group
+from trainables.bundles.trained import keep_trained, results, trained, trained_weights
+from trainables.bundles.work import Work
+from trainables.learning.group import Group
 
 THREE = ("few", "many", "some")
 SETTINGS = [
@@ -117,7 +117,7 @@ def test_kept_weights_are_read_and_not_trained_again(study: TinyStudy, monkeypat
     bench = study.bench()
     before = trained(bench, study.partition, configuration.id, [0, 1])
     keep_trained(bench, study.partition, configuration.id, before.values(), 3)
-    monkeypatch.setattr("trainables.trained.open_group", lambda *_: pytest.fail("was trained again"))
+    monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("was trained again"))
     after = trained(bench, study.partition, configuration.id, [0, 1])
     for repeat in (0, 1):
         assert after[repeat].was_kept
@@ -178,7 +178,7 @@ def test_configurations_that_were_stacked_are_trained_again_as_a_stack(
         lanes.append(len(arguments[2]))
         return open_group(*arguments)
 
-    monkeypatch.setattr("trainables.trained.open_group", counted)
+    monkeypatch.setattr("trainables.bundles.trained.open_group", counted)
     for configuration in configurations:
         again = trained(study.bench(), study.partition, configuration.id, [0, 2])
         finals = study.finals(configuration, 4)

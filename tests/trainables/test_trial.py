@@ -12,10 +12,10 @@ from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.leases import current_lease
 from trainables import trial
-from trainables.failures import failures_of
-from trainables.learners import HeadLearner
+from trainables.bundles.failures import failures_of
+from trainables.bundles.work import Work, owed_repeats
+from trainables.learning.learners import HeadLearner
 from trainables.trial import Assignment, BundleTrial
-from trainables.work import Work, owed_repeats
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_failure_is_told_and_kept_with_its_kind(
     if where == "train":
         monkeypatch.setattr(HeadLearner, "train", fails)
     else:
-        monkeypatch.setattr("trainables.workbench.Workbench.material", fails)
+        monkeypatch.setattr("trainables.bundles.workbench.Workbench.material", fails)
     lr = 0.2 + 0.01 * len(kind) + 0.001 * len(where)
     work = Work(study.key(study.configuration(lr=lr)), (0, 1), 2)
     report = run(study, work)

@@ -13,10 +13,10 @@ from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.schema import parse_json
-from trainables import watchdog
-from trainables.failures import failures_of
-from trainables.watchdog import EXIT_STATUS, HangError, Watchdog, stacks_of_all_threads
-from trainables.work import Work, owed_repeats
+from trainables.bundles.failures import failures_of
+from trainables.bundles.work import Work, owed_repeats
+from trainables.machine import watchdog
+from trainables.machine.watchdog import EXIT_STATUS, HangError, Watchdog, stacks_of_all_threads
 
 ROOT = Path(__file__).resolve().parents[2]
 

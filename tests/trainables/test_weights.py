@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.weights import (
+from trainables.network.weights import (
     calibrate,
     file_of,
     from_address,
@@ -130,7 +130,7 @@ def test_a_file_without_tensors(tmp_path: Path) -> None:
 def silent_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """An address that accepts connections and never answers."""
     server = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr("trainables.weights.PROBE_S", 0.4)
+    monkeypatch.setattr("trainables.network.weights.PROBE_S", 0.4)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
     address = f"http://127.0.0.1:{server.getsockname()[1]}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)

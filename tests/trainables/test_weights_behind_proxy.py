@@ -20,7 +20,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 FILE = f"net-{DIGEST[:8]}.pth"
 FETCH = f"""
 from orchestrator.store.errors import InputError
-from trainables.weights import from_address, from_hub
+from trainables.network.weights import from_address, from_hub
 for fetch in (
     lambda: from_hub("timm:net", "somebody/net"),
     lambda: from_address("torchvision:net", "https://{LIBRARY}/models/{FILE}"),

@@ -13,13 +13,14 @@ from tiny_study import TinyStudy, assert_same_result, make_tiny_study
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import ENGINE
-from trainables import trial, workbench
-from trainables.arrays import ChunkedArrays
-from trainables.backbone import skeleton
-from trainables.frontier import FEATURES, PIXELS, places_to_cut
-from trainables.tracing import trace
-from trainables.weight_layers import layers_of_trace
-from trainables.workbench import Workbench, _calibration_rows
+from trainables import trial
+from trainables.bundles import workbench
+from trainables.bundles.workbench import Workbench, _calibration_rows
+from trainables.features.arrays import ChunkedArrays
+from trainables.network.backbone import skeleton
+from trainables.network.frontier import FEATURES, PIXELS, places_to_cut
+from trainables.network.tracing import trace
+from trainables.network.weight_layers import layers_of_trace
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.store.errors import InputError
-from trainables.allocation import cpus
 from trainables.data.decode import Decoded, RefusedImageError, content_hash, decode
 from trainables.data.groups import with_groups
 from trainables.data.labels import check_labels, normalised
@@ -31,6 +30,7 @@ from trainables.data.manifest import (
 from trainables.data.near_duplicates import small_picture
 from trainables.data.options import DatasetOptions
 from trainables.data.source import list_source
+from trainables.machine.allocation import cpus
 
 __all__ = [
     "Dataset",

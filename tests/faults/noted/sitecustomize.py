@@ -25,7 +25,7 @@ def write_every_epoch(bundle: ModuleType) -> None:
     bundle.WRITING_SHARE = 1.0  # type: ignore[attr-defined]
 
 
-WHEN_IMPORTED = {"trainables.learners": note_steps, "trainables.bundle": write_every_epoch}
+WHEN_IMPORTED = {"trainables.learning.learners": note_steps, "trainables.bundles.bundle": write_every_epoch}
 
 
 class _AfterImport(MetaPathFinder):

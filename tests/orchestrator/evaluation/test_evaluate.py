@@ -16,7 +16,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.summary import summarise
 from tests.evaluated_study import Desk
 from tests.trained_study import make_trained_study
-from trainables.kept_weights import in_partition
+from trainables.bundles.kept_weights import in_partition
 
 
 def test_the_best_configuration_is_evaluated_and_the_record_says_how(desk: Desk) -> None:
@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_predictions(desk: Desk) -> None:
 def test_views_that_are_asked_for_later_come_from_kept_weights(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     before = desk.evaluate(views=False)
     assert len(before.estimates) == 2
-    monkeypatch.setattr("trainables.trained.open_group", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("trained again"))
     after = desk.evaluate()
     assert len(after.estimates) == 4
     assert (after.number, after.looks, after.deviation) == (1, 1, 0.0)

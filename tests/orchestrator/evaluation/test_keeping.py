@@ -16,7 +16,7 @@ from orchestrator.studies import Study
 from orchestrator.summary import summarise
 from tests.tiny_study import TinyStudy
 from tests.trained_study import make_trained_study
-from trainables.kept_weights import in_partition
+from trainables.bundles.kept_weights import in_partition
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_best_are_kept_and_not_trained_again(
     )
     assert found.bytes == sum(k.bytes for k in kept)
     assert "weights of the 2 best configurations" in said[-1]
-    monkeypatch.setattr("trainables.trained.open_group", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("trained again"))
     assert keep(study, tiny, 2)[0] == found
     record = evaluate(study, EvaluationOptions(views=False), tiny.cache, said.append, lambda *_: None)
     assert (record.configuration, record.deviation) == (found.configurations[0], 0.0)

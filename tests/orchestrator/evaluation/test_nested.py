@@ -34,8 +34,8 @@ from orchestrator.studies import Study, open_study
 from orchestrator.summary import summarise
 from tests.tiny_study import TinyStudy
 from tests.trained_study import NAME, make_trained_study
+from trainables.bundles.trained import results
 from trainables.data.partition import Partition
-from trainables.trained import results
 
 SETTINGS: tuple[dict[str, object], ...] = (
     {},

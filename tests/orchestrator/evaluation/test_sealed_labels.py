@@ -20,7 +20,7 @@ from orchestrator.studies import write_study
 from orchestrator.summary import summarise
 from search_spaces.loader import default_space
 from tests.tiny_study import TinyStudy, make_tiny_study
-from trainables.attempts import checkpoints
+from trainables.bundles.attempts import checkpoints
 from trainables.data.options import DatasetOptions
 
 CLASSES = ("few", "many", "some")

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.statistics.bias_corrected import Predictions, bias_corrected
 from orchestrator.store.schema import Metric
-from trainables import metrics
+from trainables.learning import metrics
 
 
 def made(

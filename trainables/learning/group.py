@@ -12,11 +12,11 @@ import torch
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History
-from trainables.draws import epoch_order
-from trainables.heads import losses, predictions
-from trainables.learners import Lane, Learner
-from trainables.metrics import selection_scores
-from trainables.samples import Samples
+from trainables.features.samples import Samples
+from trainables.learning.draws import epoch_order
+from trainables.learning.heads import losses, predictions
+from trainables.learning.learners import Lane, Learner
+from trainables.learning.metrics import selection_scores
 
 _FLOAT16_MAX = 65504.0
 

@@ -21,18 +21,18 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import ENGINE, Configuration, parse_toml
 from orchestrator.store.storage import LocalStorage, Storage
 from search_spaces.resolve import BackboneFacts
-from trainables.arrays import ChunkedArrays
-from trainables.backbone import open_backbone, skeleton
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
-from trainables.features import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
-from trainables.frontier import FEATURES, Cut, Division, places_to_cut, together
-from trainables.known_backbones import KnownBackbones
-from trainables.learners import Inputs
-from trainables.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
-from trainables.places import Places
-from trainables.samples import Samples, collect, samples_key
-from trainables.weights import calibrate
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.feature_store import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
+from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.features.samples import Samples, collect, samples_key
+from trainables.learning.learners import Inputs
+from trainables.machine.places import Places
+from trainables.network.backbone import open_backbone, skeleton
+from trainables.network.frontier import FEATURES, Cut, Division, places_to_cut, together
+from trainables.network.known_backbones import KnownBackbones
+from trainables.network.weights import calibrate
 
 CALIBRATION_IMAGES = 64
 CALIBRATION_BATCH = 16

@@ -23,18 +23,18 @@ from orchestrator.store.errors import DamagedRecordError, OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord, Recipe
-from trainables import attempts
-from trainables.attempts import Attempt
-from trainables.devices import device_name
-from trainables.failures import Kind, SupersededError, is_out_of_memory, kind_of, note_failure
-from trainables.group import Group
-from trainables.heads import head_parameters
-from trainables.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
-from trainables.recipe import decide
-from trainables.stored_recipes import divide_stack, stored_recipe
-from trainables.watchdog import HangError
-from trainables.work import Work, owed_repeats
-from trainables.workbench import Material, Workbench
+from trainables.bundles import attempts
+from trainables.bundles.attempts import Attempt
+from trainables.bundles.failures import Kind, SupersededError, is_out_of_memory, kind_of, note_failure
+from trainables.bundles.recipe import decide
+from trainables.bundles.stored_recipes import divide_stack, stored_recipe
+from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.workbench import Material, Workbench
+from trainables.learning.group import Group
+from trainables.learning.heads import head_parameters
+from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
+from trainables.machine.devices import device_name
+from trainables.machine.watchdog import HangError
 
 WRITING_SHARE = 0.05
 """Checkpoints take at most this share of the time, unless an epoch is longer than the interval that follows."""
@@ -46,7 +46,7 @@ KEPT_CHECKPOINT_BYTES = 4_000_000
 class BundleRun:
     """Trains the owed repeats of one bundle, or of several that are stacked, under leases that the caller took.
 
-    Several bundles have one partition, one number of epochs, and configurations that `trainables.stacks` put together.
+    Several bundles have one partition, one number of epochs, and configurations that `trainables.bundles.stacks` put together.
     """
 
     def __init__(self, bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from trainables.draws import initial_layer
-from trainables.optimisers import Parameter
-from trainables.products import Outer, multiply
+from trainables.learning.draws import initial_layer
+from trainables.learning.optimisers import Parameter
+from trainables.learning.products import Outer, multiply
 
 
 def layer_sizes(feature_width: int, non_linearities: int, outputs: int) -> list[tuple[int, int]]:

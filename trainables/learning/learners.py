@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from orchestrator.store.schema import Configuration
-from trainables.draws import dropout_masks, mask_keys
-from trainables.heads import Heads, layer_sizes, loss_gradient
-from trainables.optimisers import Optimiser, Parameter, Rule
-from trainables.replay import Replay
+from trainables.learning.draws import dropout_masks, mask_keys
+from trainables.learning.heads import Heads, layer_sizes, loss_gradient
+from trainables.learning.optimisers import Optimiser, Parameter, Rule
+from trainables.learning.replay import Replay
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 from orchestrator.store.schema import Configuration
-from trainables.recipe import most_bundles
-from trainables.stored_recipes import stored_recipe
-from trainables.work import Work
-from trainables.workbench import Workbench
+from trainables.bundles.recipe import most_bundles
+from trainables.bundles.stored_recipes import stored_recipe
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Workbench
 
 Stack = tuple[Work, ...]
 

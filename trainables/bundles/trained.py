@@ -18,11 +18,11 @@ from orchestrator.store.layout import BundleKey, parse_final
 from orchestrator.store.record import canonical_json
 from orchestrator.store.schema import FinalRecord, Recipe
 from orchestrator.store.storage import Storage
-from trainables import kept_weights
-from trainables.bundle import open_group
-from trainables.group import Group
-from trainables.learners import lanes_of
-from trainables.workbench import Workbench
+from trainables.bundles import kept_weights
+from trainables.bundles.bundle import open_group
+from trainables.bundles.workbench import Workbench
+from trainables.learning.group import Group
+from trainables.learning.learners import lanes_of
 
 Progress = Callable[[int, int], None]
 

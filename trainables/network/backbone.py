@@ -19,10 +19,10 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from search_spaces.resolve import BackboneFacts
-from trainables.backbone_names import resolve_name, timm_config
-from trainables.tracing import UntraceableError, images_on_meta, on_meta, trace
-from trainables.weight_layers import layers_by_calls, layers_of_trace
-from trainables.weights import (
+from trainables.network.backbone_names import resolve_name, timm_config
+from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
+from trainables.network.weight_layers import layers_by_calls, layers_of_trace
+from trainables.network.weights import (
     Pretrained,
     WeightsChoice,
     WeightsFile,
@@ -50,7 +50,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the libraries say of a backbone, without any weights; `trainables.known_backbones` keeps it."""
+    """What the libraries say of a backbone, without any weights; `trainables.network.known_backbones` keeps it."""
 
     facts: BackboneFacts
     """As if it were initialised from seed 0."""

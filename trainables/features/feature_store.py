@@ -13,10 +13,10 @@ from torch import nn
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Configuration
-from trainables.allocation import memory_bytes
-from trainables.arrays import ArraySpec, ChunkedArrays
-from trainables.pixels import ViewReader
-from trainables.samples import Samples
+from trainables.features.arrays import ArraySpec, ChunkedArrays
+from trainables.features.pixels import ViewReader
+from trainables.features.samples import Samples
+from trainables.machine.allocation import memory_bytes
 
 FEATURES_VERSION = 2
 CPU_BATCH, CUDA_BATCH = 16, 256

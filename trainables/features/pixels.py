@@ -13,10 +13,10 @@ import torch
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Configuration
-from trainables.arrays import ArraySpec, ChunkedArrays
 from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
 from trainables.data.options import DatasetOptions
 from trainables.data.views import apply_views
+from trainables.features.arrays import ArraySpec, ChunkedArrays
 
 PIXELS_VERSION = 1
 CHUNK_IMAGES = 256

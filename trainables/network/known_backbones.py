@@ -16,8 +16,8 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from search_spaces.resolve import BackboneFacts
-from trainables.backbone import Architecture, architecture_of
-from trainables.weights import Pretrained
+from trainables.network.backbone import Architecture, architecture_of
+from trainables.network.weights import Pretrained
 
 _LIBRARIES = ("torch", "torchvision", "timm")
 

@@ -9,7 +9,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import Storage
-from trainables.work import Work
+from trainables.bundles.work import Work
 
 
 def stored_recipe(storage: Storage, key: BundleKey) -> Recipe | None:

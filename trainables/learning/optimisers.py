@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from orchestrator.store.schema import Configuration
-from trainables.products import Outer
+from trainables.learning.products import Outer
 
 ADAM_EPSILON = 1e-8
 

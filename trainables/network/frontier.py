@@ -20,8 +20,8 @@ from torch import fx, nn
 from torch.nn import functional
 
 from orchestrator.store.record import short_hash
-from trainables.tracing import IMAGES, Trace, UntraceableError, trace
-from trainables.weight_layers import Layers, layers_by_calls, layers_of_trace
+from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
+from trainables.network.weight_layers import Layers, layers_by_calls, layers_of_trace
 
 PIXELS = "the pixels"
 FEATURES = "the pooled features"

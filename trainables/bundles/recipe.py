@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
-from trainables.devices import device_name
-from trainables.heads import head_parameters
-from trainables.optimisers import Rule
+from trainables.learning.heads import head_parameters
+from trainables.learning.optimisers import Rule
+from trainables.machine.devices import device_name
 
 CPU_STACK_BYTES = 16_000_000
 """Weights and running buffers that a stack may hold on a CPU: about what stays in its caches."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration
-from trainables.heads import layer_sizes
-from trainables.optimisers import Rule
-from trainables.work import Work
-from trainables.workbench import Workbench
+from trainables.bundles.work import Work
+from trainables.bundles.workbench import Workbench
+from trainables.learning.heads import layer_sizes
+from trainables.learning.optimisers import Rule
 
 MOST_TRIALS_PER_GPU = 8
 CONTEXT_BYTES = 800_000_000

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.tracing import WEIGHT_LAYERS, Trace, images_on_meta, on_meta
+from trainables.network.tracing import WEIGHT_LAYERS, Trace, images_on_meta, on_meta
 
 
 @dataclass(frozen=True)

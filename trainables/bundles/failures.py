@@ -19,7 +19,7 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
-from trainables.attempts import last_attempt
+from trainables.bundles.attempts import last_attempt
 
 _NAME = re.compile(r"failure-(\d{1,9})\.json")
 

@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn import functional
 
 from orchestrator.store.schema import Configuration
-from trainables.allocation import cpus
-from trainables.features import CPU_BATCH, CUDA_BATCH
-from trainables.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
-from trainables.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
+from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
+from trainables.machine.allocation import cpus
 
 FRONTIER_BYTES = 1_000_000_000
 """Frontier values that are held at a time where the backbone is trained: each repeat reads them in its turn."""
