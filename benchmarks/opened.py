@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 from images import Backbone, Images
 
-from orchestrator.preparation import DataRequest
-from orchestrator.progress import Display
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.schema import Configuration
+from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
 from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions

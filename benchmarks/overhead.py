@@ -23,7 +23,7 @@ import torch
 from table import Table, arguments, progress
 from trivial import Run, grid, orch, search_arguments, write_images
 
-from orchestrator.histories import list_bundles
+from orchestrator.results.histories import list_bundles
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import StudyRecord, parse_toml

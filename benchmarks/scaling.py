@@ -32,15 +32,15 @@ import ray
 from table import Table, arguments, progress
 from trivial import BACKBONE, grid, orch, search_arguments, write_images
 
-from orchestrator import launch
-from orchestrator.histories import list_bundles
-from orchestrator.preparation import DataRequest
-from orchestrator.progress import Display
+from orchestrator.results.histories import list_bundles
+from orchestrator.running import launch
+from orchestrator.running.progress import Display
 from orchestrator.search import SearchOptions, resolve_search, run
 from orchestrator.store.leases import Lease
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord, History
 from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
 from trainables.bundles.work import Work
 from trainables.machine.places import Places

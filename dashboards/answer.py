@@ -22,10 +22,10 @@ from dashboards.markup import (
 )
 from dashboards.palette import INK, MUTED, Spec, axis, layout
 from dashboards.strips import dots, row_axis, strip, ticks
+from orchestrator.results.summary import ConfigurationSummary, Statistic, Summary
 from orchestrator.statistics.paired import difference_intervals
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
 SHOWN = 12
 """Configurations whose repeats are drawn."""

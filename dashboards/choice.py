@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dashboards.histories import Histories
 from dashboards.markup import METRIC_NAMES, depth_text
 from dashboards.palette import Spec
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.store.storage import Storage
-from orchestrator.summary import ConfigurationSummary, Summary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,10 +12,10 @@ from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import nothing, reading
 from dashboards.markup import study_title, table, text
 from dashboards.page import document
+from orchestrator.results.summary import ConfigurationSummary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-from orchestrator.summary import ConfigurationSummary, summarise
 
 _READINGS = {
     "families": "Each mark is the best-ranked configuration of a study’s backbone and strategy on its validation "
@@ -28,7 +28,7 @@ _READINGS = {
 def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
     """The page of several studies, in the order given; `now` as for `dashboards.page.render`.
 
-    Raises what `orchestrator.summary.summarise` raises for any of them.
+    Raises what `orchestrator.results.summary.summarise` raises for any of them.
     """
     sources = [Source(summarise(storage, now), storage) for storage in storages]
     titles = [study_title(source.summary.study) for source in sources]

@@ -14,8 +14,8 @@ from dashboards.choice import BOTH, Choice, Source
 from dashboards.folding import unfolded
 from dashboards.markup import METRIC_NAMES, deviations, lr_text
 from dashboards.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
+from orchestrator.results.summary import ConfigurationSummary, Curve
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Curve
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""

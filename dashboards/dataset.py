@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from dashboards.choice import Choice, Source
 from dashboards.markup import plot_text
 from dashboards.palette import INK, PAPER, SERIES, TRAIN, VALID, Spec, axis, layout, legend
+from orchestrator.results.summary import training_samples
 from orchestrator.store import layout as places
 from orchestrator.store.storage import Storage
-from orchestrator.summary import training_samples
 
 SPLITS = ("train", "valid", "test")
 _LOOKS = {"train": (TRAIN, ""), "train, balanced": (SERIES[2], "/"), "valid": (VALID, "\\"), "test": (SERIES[4], "x")}

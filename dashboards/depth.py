@@ -10,7 +10,7 @@ import pandas as pd
 from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, deviations, point_text
 from dashboards.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
-from orchestrator.summary import ConfigurationSummary
+from orchestrator.results.summary import ConfigurationSummary
 
 Setting = Literal["non_linearities", "unfrozen"]
 NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}

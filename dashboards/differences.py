@@ -8,8 +8,8 @@ import pandas as pd
 from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
+from orchestrator.results.summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
-from orchestrator.summary import ConfigurationSummary
 
 SHOWN = 24
 """Configurations drawn; the table of the data has them all."""

@@ -12,7 +12,7 @@ from dashboards.controls import nothing, reading
 from dashboards.dataset import group_splits
 from dashboards.markup import table, text
 from dashboards.sample_images import Album, image_list
-from orchestrator.near_duplicates import KINDS, SYMMETRIES, counts, read_pairs, with_kinds
+from orchestrator.results.near_duplicates import KINDS, SYMMETRIES, counts, read_pairs, with_kinds
 
 PAIRS_SHOWN = 24
 PAIRS_LISTED = 200

@@ -23,7 +23,7 @@ from dashboards.palette import (
     legend,
     series_style,
 )
-from orchestrator.summary import ConfigurationSummary
+from orchestrator.results.summary import ConfigurationSummary
 
 _FAMILY = re.compile(r"[A-Za-z]+?(?=v?\d|[_.\-]|$)")
 _SHIFT = 0.2

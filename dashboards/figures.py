@@ -28,16 +28,16 @@ from dashboards import (
 )
 from dashboards.choice import BOTH, QUANTITIES, SCORES, Choice, Figure, Quantity, Source, backbones, depths
 from dashboards.markup import METRIC_NAMES
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
-from orchestrator.summary import Summary, summarise
 
 CURVE_SCORES: tuple[str, ...] = (*METRIC_NAMES, BOTH)
 Choices = Callable[[Summary], list[Choice]]
 
 
 def open_source(storage: Storage, now: str | None = None) -> Source:
-    """A study ready for figures; raises what `orchestrator.summary.summarise` raises."""
+    """A study ready for figures; raises what `orchestrator.results.summary.summarise` raises."""
     return Source(summarise(storage, now), storage)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from dashboards.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
 from dashboards.markup import depth_text, lr_text, text
 from dashboards.palette import HEAT, MUTED, VALID, Spec, axis, layout
-from orchestrator.summary import ConfigurationSummary, Statistic
+from orchestrator.results.summary import ConfigurationSummary, Statistic
 
 DEPTH = ["strategy", "non_linearities", "unfrozen"]
 COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "low", "high"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.summary import ConfigurationSummary, Summary
+from orchestrator.results.summary import ConfigurationSummary, Summary
 
 Floats = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from orchestrator.results.summary import Statistic
 from orchestrator.store.schema import Configuration, Metric, StudyRecord
-from orchestrator.summary import Statistic
 
 METRIC_NAMES: dict[Metric, str] = {
     "loss": "Loss",

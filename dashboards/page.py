@@ -26,9 +26,9 @@ from dashboards.section_test import test_section
 from dashboards.sections import PER_BACKBONE, introductions
 from dashboards.sections_study import section_backbones, section_data, section_standing
 from dashboards.style import STYLE
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
-from orchestrator.summary import Summary, summarise
 
 SECTIONS = {
     "answer": "Answer",
@@ -49,7 +49,7 @@ def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
     """Summarise a study and return its page; `now` (UTC, ISO 8601) is shown and decides which leases look alive.
 
     shown: whether images and names of files and groups stand on the page; none do unless asked.
-    Raises what `orchestrator.summary.summarise` raises.
+    Raises what `orchestrator.results.summary.summarise` raises.
     """
     with ThreadPoolExecutor(1) as beside:
         beside.submit(_library)  # takes a quarter of a second, and no lock of Python's

@@ -12,7 +12,7 @@ from dashboards.choice import Choice, Source
 from dashboards.dataset import partition_details, read_table
 from dashboards.markup import plot_text
 from dashboards.palette import HEAT, INK, MUTED, PAPER, Spec, axis, layout
-from orchestrator.partition_maps import COLUMNS, candidate_data
+from orchestrator.results.partition_maps import COLUMNS, candidate_data
 from orchestrator.store import layout as places
 
 ACROSS = 2
@@ -23,7 +23,7 @@ _PANEL, _GAP = 190, 74
 
 
 def map_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """See `orchestrator.partition_maps.candidate_data`; no rows where the partition was not made by filling."""
+    """See `orchestrator.results.partition_maps.candidate_data`; no rows where the partition was not made by filling."""
     partition = choice.partition or source.summary.study.partition
     made = partition_details(source.storage, partition)
     manifest = read_table(source.storage, places.MANIFEST, None)

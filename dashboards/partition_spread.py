@@ -9,8 +9,8 @@ import pandas as pd
 from dashboards.choice import Choice, Source
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.palette import INK, RULE, SERIES, TRAIN, VALID, Spec, axis, layout, legend
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
-from orchestrator.summary import Summary
 
 SHOWN = 24
 """Configurations drawn, best mean over the partitions first."""

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from dashboards.markup import duration, lr_text, table, text
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import read_evaluations
+from orchestrator.results.summary import Summary
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import Storage
-from orchestrator.summary import Summary
 
 _SHOWN_APART = {"backbone", "lr", "batch_size", "non_linearities", "unfrozen", "classes", "data", "task"}
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dashboards.choice import Choice, Source, backbones
 from dashboards.markup import METRIC_NAMES, depth_text, point_text
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.statistics.partitions import partitions_of
-from orchestrator.summary import ConfigurationSummary, Summary
 
 Floats = NDArray[np.float64]
 

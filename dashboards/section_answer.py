@@ -11,9 +11,9 @@ from dashboards.choice import Choice, Source, best_of_each
 from dashboards.controls import SPLIT_KEY_WITH_MARKS, key, reading
 from dashboards.figures import FIGURES
 from dashboards.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
-from orchestrator.names import counted
+from orchestrator.results.names import counted
+from orchestrator.results.summary import ConfigurationSummary, EdgeNote, Summary
 from orchestrator.statistics.partition_table import over_partitions
-from orchestrator.summary import ConfigurationSummary, EdgeNote, Summary
 
 _EDGES = 4
 """Notes on edges shown before the rest is folded."""

@@ -20,7 +20,7 @@ from dashboards.progress import progress_key
 from dashboards.sample_images import Album
 from dashboards.section_images import opened_files, refused, samples
 from dashboards.workers import pace, worker_data
-from orchestrator.partition_maps import FILLED, why_no_map
+from orchestrator.results.partition_maps import FILLED, why_no_map
 
 
 def section_standing(source: Source, now: str, energy: str = "", with_names: bool = False) -> str:

@@ -13,7 +13,7 @@ from dashboards.choice import Choice, Source
 from dashboards.histories import Single
 from dashboards.markup import depth_text, plot_text, point_text
 from dashboards.palette import INK, PAPER, SPLIT_COLOURS, Spec, axis, layout, legend
-from orchestrator.summary import ConfigurationSummary
+from orchestrator.results.summary import ConfigurationSummary
 
 SPLITS = ("train", "valid")
 COLUMNS = [

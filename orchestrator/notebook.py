@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Place
-from orchestrator.studies import Study, open_study, studies_place
+from orchestrator.study.studies import Study, open_study, studies_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ class OpenStudy:
 
     epochs, repeats, configurations: one row per epoch, repeat or configuration, and split; scores are means, standard
     deviations (n − 1) and n of validation and training as in `orch table`; the columns are told in
-    `orchestrator.summary_table.build_table`.
+    `orchestrator.results.summary_table.build_table`.
     """
 
     def __init__(self, study: Study) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.choice_text import plus_minus
-from orchestrator.names import counted, describe_configuration, words
+from orchestrator.choosing.choice_text import plus_minus
+from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.summary import ConfigurationSummary, Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
-from orchestrator.studies import Study, now
-from orchestrator.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.study.studies import Study, now
 
 if TYPE_CHECKING:
     from orchestrator.search import Search

@@ -13,20 +13,28 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from orchestrator.asked import Asked, Triple, check_asked, find_weights, resolve_asked
-from orchestrator.histories import compact
-from orchestrator.interruption import GRACE_S, Interruption
-from orchestrator.names import describe_configuration
-from orchestrator.owed import bundles, owed
-from orchestrator.preparation import DataRequest, Precision, Prepared, describe_partition, find_space, prepare, reopen
-from orchestrator.progress import Display, Row, Snapshot
-from orchestrator.standing import epochs_asked, read_requests
+from orchestrator.results.histories import compact
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.running.interruption import GRACE_S, Interruption
+from orchestrator.running.progress import Display, Row, Snapshot
 from orchestrator.store import layout
 from orchestrator.store.leases import current_lease
 from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
-from orchestrator.studies import Study, check_writable, write_configurations, write_request, write_study
-from orchestrator.unwritten import UnwrittenStudy
+from orchestrator.study.asked import Asked, Triple, check_asked, find_weights, resolve_asked
+from orchestrator.study.owed import bundles, owed
+from orchestrator.study.preparation import (
+    DataRequest,
+    Precision,
+    Prepared,
+    describe_partition,
+    find_space,
+    prepare,
+    reopen,
+)
+from orchestrator.study.studies import Study, check_writable, write_configurations, write_request, write_study
+from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
 from trainables.bundles.failures import has_failed
 from trainables.bundles.work import Work, owed_repeats
@@ -196,11 +204,11 @@ def run(
     grace_s: within this time after SIGINT or SIGTERM the process ends, whatever it is doing. cache_bytes: what squares
     and features in the cache may take; raises InputError where this search needs more.
     """
-    from orchestrator.cluster import cluster
     from orchestrator.energy.meters import metered
-    from orchestrator.gpus import gpus_here, own_gpus
-    from orchestrator.launch import Outcome, Tally, launch
-    from orchestrator.nodes import check_nodes
+    from orchestrator.running.cluster import cluster
+    from orchestrator.running.gpus import gpus_here, own_gpus
+    from orchestrator.running.launch import Outcome, Tally, launch
+    from orchestrator.running.nodes import check_nodes
 
     study, work = search.study, search.work
     if study.place.path is not None:

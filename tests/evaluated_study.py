@@ -9,10 +9,10 @@ import pandas as pd
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.record import EvaluationRecord
 from orchestrator.evaluation.run import evaluate
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration
-from orchestrator.studies import Study
-from orchestrator.summary import summarise
+from orchestrator.study.studies import Study
 from tests.tiny_study import TinyStudy
 from trainables.data.manifest import read_manifest
 

@@ -11,7 +11,7 @@ from tiny_study import TinyStudy, make_tiny_study
 from orchestrator.export.folder import Exported, ExportOptions, export_model
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration, Request, RequestItem, StudyRecord
-from orchestrator.studies import Study, open_study
+from orchestrator.study.studies import Study, open_study
 from trainables.data.dataset import fingerprint
 from trainables.data.manifest import read_manifest
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from orchestrator.selection import Selection, select
+from orchestrator.choosing.selection import Selection, select
+from orchestrator.results.summary import summarise
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration, FinalRecord
-from orchestrator.summary import summarise
 from tests.tiny_study import TinyStudy
 from tests.trained_study import make_trained_study
 from trainables.bundles.bundle import BundleRun

@@ -21,11 +21,11 @@ MAY_SEE = {
     "dashboards": (
         GROUND,
         "search_spaces",
-        "orchestrator.names",
-        "orchestrator.summary",
+        "orchestrator.results.names",
+        "orchestrator.results.summary",
         "orchestrator.statistics",
-        "orchestrator.near_duplicates",
-        "orchestrator.partition_maps",
+        "orchestrator.results.near_duplicates",
+        "orchestrator.results.partition_maps",
         "orchestrator.evaluation.record",
         "orchestrator.evaluation.looks",
         "orchestrator.evaluation.nested_record",
@@ -42,11 +42,11 @@ MAY_SEE = {
 MAY_IMPORT = {
     "ray": (
         "trainables/trial.py",
-        "orchestrator/cluster.py",
-        "orchestrator/launch.py",
-        "orchestrator/nodes.py",
-        "orchestrator/stages.py",
-        "orchestrator/stop_flag.py",
+        "orchestrator/running/cluster.py",
+        "orchestrator/running/launch.py",
+        "orchestrator/running/nodes.py",
+        "orchestrator/running/stages.py",
+        "orchestrator/running/stop_flag.py",
     ),
     "optuna": ("orchestrator/sampler", "orchestrator/samplers"),
     "click": ("orchestrator/command_line.py", "orchestrator/commands/"),
@@ -203,6 +203,6 @@ def test_help_loads_nothing_heavy(arguments: list[str], banned: set[str]) -> Non
 
 
 def test_a_worker_loads_torch_with_its_first_bundle() -> None:
-    probe = "import sys, trainables.trial, orchestrator.cluster; print('torch' in sys.modules)"
+    probe = "import sys, trainables.trial, orchestrator.running.cluster; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert run.stdout == "False\n", run.stderr

@@ -11,7 +11,7 @@ import pandas as pd
 from orchestrator.store import layout
 from orchestrator.store.schema import Configuration, Request, RequestItem, StudyRecord
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import Study, open_study
+from orchestrator.study.studies import Study, open_study
 from tests.tiny_study import TinyStudy, make_tiny_study
 from trainables.data.manifest import fingerprint, manifest_bytes, read_manifest
 from trainables.data.partition import Partition, splits

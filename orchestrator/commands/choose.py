@@ -48,12 +48,12 @@ def best(
     Example:
       orch best neuroblastoma
     """
-    from orchestrator.partitions_report import partitions_report
-    from orchestrator.selection import chosen_partitions, select, selecting_metric
-    from orchestrator.selection_report import nothing_report, selection_report
+    from orchestrator.choosing.partitions_report import partitions_report
+    from orchestrator.choosing.selection import chosen_partitions, select, selecting_metric
+    from orchestrator.choosing.selection_report import nothing_report, selection_report
+    from orchestrator.results.summary import summarise
     from orchestrator.statistics.partition_table import over_partitions
-    from orchestrator.studies import open_study, studies_place
-    from orchestrator.summary import summarise
+    from orchestrator.study.studies import open_study, studies_place
 
     found = open_study(studies_place(studies), study)
     summary = summarise(found.storage)
@@ -97,9 +97,9 @@ def compare(
       orch compare slides:resnet18 slides:vgg16 --metric balanced_accuracy
       orch compare slides slides_balanced
     """
-    from orchestrator.comparison import compare as gather
-    from orchestrator.comparison_report import comparison_report
-    from orchestrator.studies import studies_place
+    from orchestrator.choosing.comparison import compare as gather
+    from orchestrator.choosing.comparison_report import comparison_report
+    from orchestrator.study.studies import studies_place
 
     folder = studies_place(studies)
     report = comparison_report(gather(names, folder, study, metric, partition))  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def cost(
     from orchestrator.energy.cost import cost_of
     from orchestrator.energy.cost_text import cost_text
     from orchestrator.energy.grid import intensity_of
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     intensity = intensity_of(country, kg_per_kwh)
     found = open_study(studies_place(studies), study)

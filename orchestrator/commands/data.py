@@ -53,9 +53,9 @@ def leak(
     Example:
       orch data leak slides --figure leak.html
     """
-    from orchestrator.leak import LeakOptions, leak_experiment
-    from orchestrator.leak_records import answer_data, answer_lines
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.leak.experiment import LeakOptions, leak_experiment
+    from orchestrator.leak.records import answer_data, answer_lines
+    from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
     found = open_study(studies_place(studies), study)
@@ -99,8 +99,8 @@ def duplicates(
     Example:
       orch data duplicates slides --every
     """
-    from orchestrator.duplicates_report import duplicates_report, look_now
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.duplicates_report import duplicates_report, look_now
+    from orchestrator.study.studies import open_study, studies_place
 
     if data_root is not None and not looks:
         raise click.UsageError("--data-root goes with --look")
@@ -124,8 +124,8 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     Example:
       orch data candidates neuroblastoma
     """
-    from orchestrator.candidates_report import candidates_report
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.candidates_report import candidates_report
+    from orchestrator.study.studies import open_study, studies_place
 
     report = candidates_report(open_study(studies_place(studies), study), partition, every)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())

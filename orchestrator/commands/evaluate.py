@@ -11,7 +11,7 @@ import click
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 
 if TYPE_CHECKING:
-    from orchestrator.studies import Study
+    from orchestrator.study.studies import Study
 
 LINE_EVERY_S = 10.0
 
@@ -101,7 +101,7 @@ def evaluate(
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
     """
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     found = open_study(studies_place(studies), study)
     if folds is not None:

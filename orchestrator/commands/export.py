@@ -15,8 +15,8 @@ from orchestrator.commands.options import complete_study, json_option, local_pat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.studies import Study
-    from orchestrator.summary import Summary
+    from orchestrator.results.summary import Summary
+    from orchestrator.study.studies import Study
 
 
 @click.command()
@@ -50,7 +50,7 @@ def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None
       orch export neuroblastoma --output model/
       orch export neuroblastoma --tables tables/ --optuna sqlite:///study.db
     """
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     elsewhere = [name for name in ("tables", "mlflow", "tensorboard", "optuna") if given[name] is not None]
     if given["output"] is None and not elsewhere:
@@ -84,7 +84,7 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
     """Tables and other tools' stores; says on stderr what went where."""
     from orchestrator.export import trackers
     from orchestrator.export.tables import study_tables, write_tables
-    from orchestrator.summary import summarise
+    from orchestrator.results.summary import summarise
 
     summary = summarise(study.storage)
     writers: dict[str, Callable[[Summary, Any], int]] = {
@@ -124,8 +124,8 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     import torch
 
     from orchestrator.export.model import load
-    from orchestrator.predict import image_files
-    from orchestrator.predict import predict as predictions
+    from orchestrator.export.predict import image_files
+    from orchestrator.export.predict import predict as predictions
 
     torch.set_num_threads(1)
     description, network = load(model)

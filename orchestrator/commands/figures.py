@@ -43,7 +43,7 @@ def figures(
     from dashboards.export import checked_figures, write_figures
     from dashboards.figures import open_source
     from orchestrator.store.place import Place
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     names = checked_figures(only)
     found = open_study(studies_place(studies), study)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dashboards.sample_images import Shown
-    from orchestrator.studies import Study
+    from orchestrator.study.studies import Study
 
 
 @click.command()
@@ -41,13 +41,13 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
       orch status neuroblastoma --watch
     """
     from orchestrator.report import status_report
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     if watches and as_json:
         raise click.UsageError("--watch and --json exclude each other: JSON is one answer")
     found = open_study(studies_place(studies), study)
     if watches:
-        from orchestrator.watch_screen import watch
+        from orchestrator.watch.screen import watch
 
         watch(found)
         return
@@ -93,9 +93,9 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
     Example:
       orch table neuroblastoma --per repeat --format csv > repeats.csv
     """
+    from orchestrator.results.summary import summarise
     from orchestrator.store.errors import InputError
-    from orchestrator.studies import open_study, studies_place
-    from orchestrator.summary import summarise
+    from orchestrator.study.studies import open_study, studies_place
 
     summary = summarise(open_study(studies_place(studies), study).storage)
     frame = summary.table(per)  # type: ignore[arg-type]  # click has checked the choice
@@ -153,7 +153,7 @@ def dashboard(
       orch dashboard neuroblastoma --live --open
       orch dashboard neuroblastoma hep2 --compare --output both.html
     """
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
 
     if len(names) > 1 and not compares:
         raise click.UsageError("several studies go on one page with --compare")
@@ -197,7 +197,7 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
     """Serve the page until Ctrl-C; its address goes to stdout."""
     from dashboards.live import LiveServer
     from orchestrator.store.errors import StorageError
-    from orchestrator.watch_now import StudyNow
+    from orchestrator.watch.now import StudyNow
 
     server = LiveServer(host, port, StudyNow(study.storage).look, lambda: live_page(study))
     try:
@@ -219,7 +219,7 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
 def live_page(study: Study) -> str:
     """The page as it is now; what can be compacted is, so that the next one is read faster."""
     from dashboards.page import render
-    from orchestrator.studies import now
+    from orchestrator.study.studies import now
 
     _compacted(study)
     return render(study.storage, now=now())
@@ -256,7 +256,7 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
     """
     from dashboards.page import render
     from dashboards.sample_images import Shown
-    from orchestrator.studies import now
+    from orchestrator.study.studies import now
 
     _compacted(study)
     content = render(study.storage, now=now(), shown=shown or Shown())
@@ -266,7 +266,7 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
 def write_comparison(studies: Sequence[Study], page: Place) -> Place:
     """One page for several studies; returns where it lies."""
     from dashboards.comparison import render_comparison
-    from orchestrator.studies import now
+    from orchestrator.study.studies import now
 
     for study in studies:
         _compacted(study)
@@ -276,7 +276,7 @@ def write_comparison(studies: Sequence[Study], page: Place) -> Place:
 
 def _compacted(study: Study) -> None:
     """Compact the histories; a study that one may only read is shown all the same."""
-    from orchestrator.histories import compact
+    from orchestrator.results.histories import compact
     from orchestrator.store.errors import StorageError
 
     with contextlib.suppress(StorageError):

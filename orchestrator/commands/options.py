@@ -112,7 +112,7 @@ def while_it_runs(command: Command) -> Command:
 
 def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of bundled studies and of those that are stored; of a store that does not answer there are none."""
-    from orchestrator.studies import studies_in, studies_place
+    from orchestrator.study.studies import studies_in, studies_place
     from search_spaces.loader import bundled
 
     names = {*bundled()} - {"default"}
@@ -211,9 +211,9 @@ def what_to_search(command: Command) -> Command:
 
 def search_options(command: str, address: str | None = None, **given: Any) -> Any:
     """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
-    from orchestrator.preparation import DataRequest
     from orchestrator.search import SearchOptions
-    from orchestrator.studies import studies_place
+    from orchestrator.study.preparation import DataRequest
+    from orchestrator.study.studies import studies_place
     from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
     from trainables.machine.places import default_cache

@@ -22,7 +22,7 @@ from orchestrator.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
     from orchestrator.search import Search
 
 
@@ -66,7 +66,7 @@ def search(
       orch search my_study resnet18 --data images/ --group-by parent
       orch search my_study resnet18 --lr 1e-4,1e-3 --repeats 20
     """
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
     from orchestrator.search import resolve_search
 
     options = search_options(_typed(), address, **given)
@@ -112,9 +112,9 @@ def resume(
       orch resume neuroblastoma
       orch resume neuroblastoma --failed
     """
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
     from orchestrator.search import reopen_search
-    from orchestrator.studies import open_study, studies_place
+    from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
     display = Display()
@@ -134,7 +134,7 @@ def plan(as_json: bool, **given: Any) -> None:
     Example:
       orch plan neuroblastoma inception_v3 --full
     """
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
 
     _plan(search_options(_typed(), **given), Display(), as_json)
 
@@ -142,7 +142,7 @@ def plan(as_json: bool, **given: Any) -> None:
 def _plan(options: Any, display: Display, as_json: bool) -> None:
     import psutil
 
-    from orchestrator.estimate import estimate
+    from orchestrator.planning.estimate import estimate
     from orchestrator.search import resolve_search
 
     search = resolve_search(options, display, writes=False)

@@ -12,7 +12,7 @@ from orchestrator.energy.hours import BundleHours, bundle_hours
 from orchestrator.energy.meters import Reading, readings
 from orchestrator.energy.passes import Passes, count_passes
 from orchestrator.energy.ratings import Rating, rating_of
-from orchestrator.histories import list_bundles, read_repeats
+from orchestrator.results.histories import list_bundles, read_repeats
 from orchestrator.store.storage import Storage
 
 JOULES_PER_KWH = 3.6e6

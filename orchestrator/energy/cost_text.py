@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.energy.cost import Cost
-from orchestrator.names import counted
+from orchestrator.results.names import counted
 
 
 def cost_text(name: str, cost: Cost) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.histories import Repeats, list_bundles, read_repeats
+from orchestrator.results.histories import Repeats, list_bundles, read_repeats
 from orchestrator.store.layout import BundleKey, parse_attempt, parse_lease
 from orchestrator.store.storage import Storage
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.histories import Repeats, list_bundles, read_repeats
+from orchestrator.results.histories import Repeats, list_bundles, read_repeats
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from orchestrator.energy.passes import Passes, keep_rate
-from orchestrator.rates import prefix_seconds
+from orchestrator.planning.rates import prefix_seconds
 from orchestrator.store.storage import Storage
 from trainables.features.feature_store import Pooled
 from trainables.machine.devices import device_name

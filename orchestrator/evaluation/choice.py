@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.names import counted, describe_configuration
-from orchestrator.selection import selecting_metric
+from orchestrator.choosing.selection import selecting_metric
+from orchestrator.results.names import counted, describe_configuration
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
-from orchestrator.summary import ConfigurationSummary, Summary
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from orchestrator.asked import find_weights
-from orchestrator.names import describe_configuration
-from orchestrator.preparation import reopen
-from orchestrator.studies import Study
-from orchestrator.summary import ConfigurationSummary, summarise
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import ConfigurationSummary, summarise
+from orchestrator.study.asked import find_weights
+from orchestrator.study.preparation import reopen
+from orchestrator.study.studies import Study
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
 from trainables.bundles.trained import keep_trained, results, trained
 from trainables.bundles.workbench import Workbench

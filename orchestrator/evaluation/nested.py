@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from orchestrator.asked import find_weights
 from orchestrator.evaluation.estimates import Scored, nested_estimates
 from orchestrator.evaluation.looks import count_looks, note_look, short_hashes
 from orchestrator.evaluation.nested_features import FeatureTable, View, feature_table, frozen_part, views_of
@@ -31,12 +30,13 @@ from orchestrator.evaluation.nested_record import (
 )
 from orchestrator.evaluation.nested_training import FoldTraining, outer_views, samples_of
 from orchestrator.evaluation.predictions import predictions_bytes
-from orchestrator.names import describe_configuration
-from orchestrator.preparation import reopen
+from orchestrator.results.names import describe_configuration
 from orchestrator.store.errors import InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
-from orchestrator.studies import Study, now, versions
+from orchestrator.study.asked import find_weights
+from orchestrator.study.preparation import reopen
+from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.workbench import Workbench
 from trainables.learning.metrics import accuracy, balanced_accuracy, is_loss
 from trainables.machine.places import Places

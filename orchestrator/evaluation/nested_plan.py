@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from orchestrator.choosing.selection import selecting_metric
 from orchestrator.evaluation.choice import on_partition
 from orchestrator.evaluation.looks import short_hashes, test_set_of
 from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
-from orchestrator.names import describe_configuration
-from orchestrator.selection import selecting_metric
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import ConfigurationSummary, Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Metric
-from orchestrator.studies import Study
-from orchestrator.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.study.studies import Study
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 

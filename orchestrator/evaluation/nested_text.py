@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.evaluation.nested_record import NestedRecord
 from orchestrator.evaluation.text import level_lines, secondary_lines, table_lines
-from orchestrator.names import counted
+from orchestrator.results.names import counted
 
 
 def nested_text(record: NestedRecord) -> str:

@@ -12,11 +12,11 @@ from orchestrator.evaluation.external import External, Tested, external_images
 from orchestrator.evaluation.looks import short_hashes, test_set_of
 from orchestrator.evaluation.operating import Wanted, parse_point
 from orchestrator.evaluation.record import Look
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import FinalRecord
-from orchestrator.studies import Study
-from orchestrator.summary import Summary, summarise
+from orchestrator.study.studies import Study
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES
 from trainables.bundles.trained import results
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from orchestrator.asked import find_weights
 from orchestrator.evaluation.choice import USER_PREFIX
 from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
 from orchestrator.evaluation.looks import looks_at, note_look
@@ -24,11 +23,12 @@ from orchestrator.evaluation.record import (
     read_evaluation,
     write_evaluation,
 )
-from orchestrator.preparation import reopen
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
-from orchestrator.studies import Study, now, versions
+from orchestrator.study.asked import find_weights
+from orchestrator.study.preparation import reopen
+from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.kept_weights import retain
 from trainables.bundles.prediction import predict
 from trainables.bundles.trained import Trained, keep_trained, trained

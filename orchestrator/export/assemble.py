@@ -13,7 +13,7 @@ from torch import nn
 from orchestrator.export.model import Model, Preprocessing, head_of
 from orchestrator.store.errors import OrchError
 from orchestrator.store.schema import Configuration, FinalRecord, StudyRecord
-from orchestrator.studies import versions
+from orchestrator.study.studies import versions
 from trainables.bundles.workbench import Frozen, Workbench
 from trainables.features.pixels import ViewReader
 from trainables.learning.heads import layer_sizes

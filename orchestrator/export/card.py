@@ -10,8 +10,8 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
-from orchestrator.studies import now
-from orchestrator.summary_table import SETTINGS
+from orchestrator.results.summary_table import SETTINGS
+from orchestrator.study.studies import now
 from trainables.data.partition import SPLITS
 
 NO_GROUPS = "images assumed independent"

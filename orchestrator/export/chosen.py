@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.partitions_report import partitions_report
-from orchestrator.selection import chosen_partitions, select, selecting_metric
-from orchestrator.selection_report import selection_report
+from orchestrator.choosing.partitions_report import partitions_report
+from orchestrator.choosing.selection import chosen_partitions, select, selecting_metric
+from orchestrator.choosing.selection_report import selection_report
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage
-from orchestrator.summary import ConfigurationSummary, Summary
 
 
 @dataclass(frozen=True)

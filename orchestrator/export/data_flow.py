@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.near_duplicates import KINDS, counts, read_pairs, with_kinds
+from orchestrator.results.near_duplicates import KINDS, counts, read_pairs, with_kinds
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import Storage

@@ -12,8 +12,8 @@ from orchestrator.export.chosen import Chosen
 from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.model import Model
 from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.results.summary import Summary
 from orchestrator.store.schema import FinalRecord, StudyRecord
-from orchestrator.summary import Summary
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from orchestrator.asked import find_weights
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
 from orchestrator.evaluation.nested_record import read_nested
@@ -29,14 +28,15 @@ from orchestrator.export.model import BACKBONE, DESCRIPTION, HEAD, ONNX, file_ha
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.script import predict_script
 from orchestrator.export.tables import study_tables, write_tables
-from orchestrator.leak_records import leak_sentence
-from orchestrator.names import describe_configuration
-from orchestrator.preparation import reopen
+from orchestrator.leak.records import leak_sentence
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError, StorageError
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
-from orchestrator.studies import Study
-from orchestrator.summary import Summary, summarise
+from orchestrator.study.asked import find_weights
+from orchestrator.study.preparation import reopen
+from orchestrator.study.studies import Study
 from trainables.bundles.trained import Trained, results, trained
 from trainables.bundles.workbench import Workbench
 from trainables.machine.places import Places

@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.export.pseudonyms import pseudonyms, without_names
+from orchestrator.results.summary import Summary
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import LocalStorage, Storage
-from orchestrator.summary import Summary
 
 
 def study_tables(storage: Storage, summary: Summary, with_names: bool) -> dict[str, pd.DataFrame]:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.flat_scores import METRICS, FlatScores
-from orchestrator.names import describe_configuration
+from orchestrator.results.flat_scores import METRICS, FlatScores
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.summary_table import SETTINGS
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Configuration
-from orchestrator.summary import ConfigurationSummary, Summary
-from orchestrator.summary_table import SETTINGS
 
 ID = "configuration"
 KEY, EPOCHS = "orch_key", "orch_epochs"

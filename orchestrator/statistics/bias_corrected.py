@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.flat_scores import METRICS
+from orchestrator.results.flat_scores import METRICS
 from orchestrator.store.schema import Metric
 from trainables.learning import metrics
 

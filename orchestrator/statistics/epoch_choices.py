@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.flat_scores import FlatScores
+from orchestrator.results.flat_scores import FlatScores
+from orchestrator.results.summary import ConfigurationSummary, Statistic, Summary
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Statistic, Summary
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from orchestrator.results.summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import LEAST_REPEATS
 from orchestrator.statistics.paired import Differences
-from orchestrator.summary import ConfigurationSummary
 
 MARGIN = 0.01
 """In the unit of the score: one point of accuracy out of a hundred, 0.01 nats of loss."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.resampled import Components, Resampled, components, corrected_test
 from orchestrator.statistics.score_table import ScoreTable, ranked_table
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Summary
 from trainables.learning import metrics
 
 Floats = NDArray[np.float64]

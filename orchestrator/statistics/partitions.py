@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.summary import Summary
+from orchestrator.results.summary import Summary
 
 
 def partitions_of(summary: Summary) -> tuple[str, ...]:

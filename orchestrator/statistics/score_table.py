@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.results.summary import ConfigurationSummary, Summary
 from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
 from orchestrator.store.schema import Metric
-from orchestrator.summary import ConfigurationSummary, Summary
 from trainables.learning import metrics
 
 Floats = NDArray[np.float64]

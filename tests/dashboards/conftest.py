@@ -13,7 +13,7 @@ from opened_page import CHROMIUM, FLAGS
 from dashboards.choice import Source
 from dashboards.figures import open_source
 from dashboards.page import render
-from orchestrator.summary import Summary, summarise
+from orchestrator.results.summary import Summary, summarise
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from orchestrator.evaluation.record import (
     write_evaluation,
 )
 from orchestrator.evaluation.samples import Units
+from orchestrator.results.summary import summarise
 from orchestrator.store.storage import LocalStorage
-from orchestrator.summary import summarise
 
 LOOK = "0123456789ab"
 

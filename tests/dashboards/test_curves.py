@@ -24,8 +24,8 @@ from dashboards.figures import FIGURES, open_source
 from dashboards.markup import point_text
 from dashboards.packing import decode, encode, packed_text
 from dashboards.page import write_page
+from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Configuration, History
-from orchestrator.summary import Summary
 
 
 def test_curves(source: Source) -> None:

@@ -28,7 +28,7 @@ from dashboards.figures import FIGURES, open_source
 from dashboards.markup import duration
 from dashboards.palette import TRAIN, VALID
 from dashboards.workers import pace, worker_data
-from orchestrator.summary import Statistic, Summary, summarise, training_samples
+from orchestrator.results.summary import Statistic, Summary, summarise, training_samples
 
 
 def test_every_figure_can_be_drawn_for_every_choice(source: Source) -> None:

@@ -21,7 +21,7 @@ from dashboards.live_parts import put_together, take_apart
 from dashboards.live_state import LiveState
 from dashboards.page import render
 from orchestrator.store.errors import InputError
-from orchestrator.studies import now
+from orchestrator.study.studies import now
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta http-equiv="Content-Security-Policy" content="default-src 'none'"><title>t</title></head>\

@@ -19,8 +19,8 @@ from dashboards.page import render
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.schema import Configuration, History
-from orchestrator.studies import now
-from orchestrator.watch_now import StudyNow
+from orchestrator.study.studies import now
+from orchestrator.watch.now import StudyNow
 
 DONE = 2
 """Repeats of each configuration that have a result when the page is opened."""

@@ -14,7 +14,7 @@ from generated_study import GeneratedStudy, UnsyncedStorage
 from opened_page import CHROMIUM
 
 from orchestrator.energy.meters import READINGS
-from orchestrator.histories import compact, list_bundles
+from orchestrator.results.histories import compact, list_bundles
 
 BACKBONES = (
     "inception_v3",

@@ -17,7 +17,7 @@ from rounds import World
 from steps import KillInWrite
 from tally import Tally
 
-from orchestrator.histories import compact, read_repeats
+from orchestrator.results.histories import compact, read_repeats
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey

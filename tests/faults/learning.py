@@ -17,8 +17,8 @@ import torch
 from noting import note_steps
 from tiny_study import TinyStudy
 
-from orchestrator.histories import compact
-from orchestrator.interruption import Interruption
+from orchestrator.results.histories import compact
+from orchestrator.running.interruption import Interruption
 from orchestrator.store import layout, leases
 from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, StaleWatch, current_lease

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from orchestrator.finals import KEY
-from orchestrator.histories import list_finals, read_repeats
+from orchestrator.results.finals import KEY
+from orchestrator.results.histories import list_finals, read_repeats
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import Storage

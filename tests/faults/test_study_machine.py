@@ -19,14 +19,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from orchestrator.histories import _read_parts, compact, list_finals, read_repeats
-from orchestrator.owed import owed
-from orchestrator.standing import epochs_asked, read_requests
+from orchestrator.results.histories import _read_parts, compact, list_finals, read_repeats
+from orchestrator.results.standing import epochs_asked, read_requests
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.schema import FinalRecord, History, Request, RequestItem
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
+from orchestrator.study.owed import owed
 
 PARTITION = "0" * 12
 CONFIGURATIONS = ("a" * 12, "b" * 12)

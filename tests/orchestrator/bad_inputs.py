@@ -211,9 +211,9 @@ def _(desk: Path) -> list[str]:
 
 def made_study(desk: Path) -> Path:
     """A study of the desk's images with one request, nothing of it trained."""
-    from orchestrator.preparation import DataRequest
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
     from orchestrator.search import SearchOptions, resolve_search
+    from orchestrator.study.preparation import DataRequest
     from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
 

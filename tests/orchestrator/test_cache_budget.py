@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.command_line import main
-from orchestrator.stages import FeatureStage, feature_options
+from orchestrator.running.stages import FeatureStage, feature_options
 from orchestrator.store.errors import InputError
 from trainables.features.cache_use import MARK, CacheUse
 

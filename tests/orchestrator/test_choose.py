@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 from predicted_study import PredictedStudy, predicted_study
 
+from orchestrator.choosing.selection import select
 from orchestrator.command_line import main
 from orchestrator.evaluation import choice
 from orchestrator.export import chosen
-from orchestrator.selection import select
+from orchestrator.results.summary import summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.storage import LocalStorage
-from orchestrator.summary import summarise
 
 
 def run(folder: Path, *arguments: str) -> Result:
@@ -97,7 +97,7 @@ def test_best_as_data(studies: Path) -> None:
 
 
 def test_without_rounds_no_prediction_is_read(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.selection.read_predictions", None)
+    monkeypatch.setattr("orchestrator.choosing.selection.read_predictions", None)
     assert "No bias-corrected figure: it was not asked for" in text(studies, "best", "slides", "--rounds", "0")
 
 

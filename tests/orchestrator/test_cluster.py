@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import ray
 
-from orchestrator import cluster
+from orchestrator.running import cluster
 from orchestrator.store.errors import InputError, OrchError
 
 

@@ -105,7 +105,7 @@ def test_bad_data_is_named_and_nothing_is_written(
 
 
 def test_half_a_jpeg_among_good_images_is_refused_and_listed(desk: Desk) -> None:
-    from orchestrator.studies import find_study
+    from orchestrator.study.studies import find_study
 
     broken = desk.data / "a" / "g0_9.jpg"
     Image.fromarray(np.random.default_rng(9).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(broken)

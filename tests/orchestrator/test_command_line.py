@@ -60,7 +60,7 @@ def test_ctrl_c_is_one_sentence_and_130(monkeypatch: pytest.MonkeyPatch, command
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestrator.studies.open_study", interrupted)
+    monkeypatch.setattr("orchestrator.study.studies.open_study", interrupted)
     monkeypatch.setattr("search_spaces.loader.bundled", interrupted)
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 130
@@ -72,7 +72,7 @@ def test_ctrl_c_is_one_sentence_and_130(monkeypatch: pytest.MonkeyPatch, command
 def test_real_signals_end_a_command_without_a_traceback(number: signal.Signals, status: int) -> None:
     """Shells show the end by SIGTERM as 143."""
     code = (
-        "import os, signal, time, orchestrator.studies as studies\n"
+        "import os, signal, time, orchestrator.study.studies as studies\n"
         "from orchestrator.command_line import main\n"
         # what a shell runs in the background begins with SIGINT ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -290,9 +290,9 @@ def test_a_given_partition_needs_no_test_split(desk: Desk) -> None:
 
 
 def test_other_data_under_a_known_name_is_refused(desk: Desk) -> None:
-    from orchestrator.preparation import DataRequest
-    from orchestrator.progress import Display
+    from orchestrator.running.progress import Display
     from orchestrator.search import SearchOptions, resolve_search
+    from orchestrator.study.preparation import DataRequest
     from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tiny_study import TinyStudy, make_tiny_study
 
-from orchestrator.progress import Display
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, _Monitor
 from trainables.bundles.work import Work
 

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orchestrator.command_line import main
-from orchestrator.near_duplicates import COLUMNS, counts, pairs_csv, read_pairs, warning, with_kinds
-from orchestrator.preparation import DataRequest, prepare
+from orchestrator.results.near_duplicates import COLUMNS, counts, pairs_csv, read_pairs, warning, with_kinds
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import write_study
+from orchestrator.study.preparation import DataRequest, prepare
+from orchestrator.study.studies import write_study
 from search_spaces.loader import default_space
 from trainables.data.options import DatasetOptions
 

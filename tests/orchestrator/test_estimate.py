@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from orchestrator import costs, estimate_text
-from orchestrator.estimate import Estimate, estimate
-from orchestrator.owed import owed
-from orchestrator.preparation import DataRequest
-from orchestrator.progress import Display
-from orchestrator.rates import between, head_rate
+from orchestrator.planning import costs, estimate_text
+from orchestrator.planning.estimate import Estimate, estimate
+from orchestrator.planning.rates import between, head_rate
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.layout import BundleKey
+from orchestrator.study.owed import owed
+from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
 from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions
@@ -215,7 +215,7 @@ def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkey
     import shutil
 
     full = shutil._ntuple_diskusage(100, 99, 1)  # type: ignore[attr-defined]
-    monkeypatch.setattr("orchestrator.estimate.shutil.disk_usage", lambda _: full)
+    monkeypatch.setattr("orchestrator.planning.estimate.shutil.disk_usage", lambda _: full)
     notes = " ".join(estimate(search).notes)
     assert "the study needs" in notes
     assert "elsewhere with --studies DIR" in notes

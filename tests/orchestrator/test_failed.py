@@ -11,13 +11,13 @@ from generated_study import NOW, small_study, write_failure
 
 from orchestrator.command_line import main
 from orchestrator.commands import search as commands
-from orchestrator.progress import Display
 from orchestrator.report import status_report
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, reopen_search
 from orchestrator.store import layout
 from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord, parse_toml
-from orchestrator.studies import Study
+from orchestrator.study.studies import Study
 
 
 def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_nothing_to_try_again_is_a_sentence(tmp_path: Path, monkeypatch: pytest.
         return 0
 
     monkeypatch.setattr(commands, "_run", nothing)
-    monkeypatch.setattr("orchestrator.studies.open_study", lambda *_: None)
+    monkeypatch.setattr("orchestrator.study.studies.open_study", lambda *_: None)
     monkeypatch.setattr("orchestrator.search.reopen_search", lambda *_, **__: None)
     for option in ([], ["--failed"]):
         result = CliRunner().invoke(main, ["resume", "slides", "--studies", str(tmp_path), *option])

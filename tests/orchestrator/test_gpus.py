@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import gpus
-from orchestrator.gpus import own_gpus, runtime_folder, visible_gpus
+from orchestrator.running import gpus
+from orchestrator.running.gpus import own_gpus, runtime_folder, visible_gpus
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = {"0": "GPU-aaaa-1", "1": "GPU-bbbb-2"}
 HOLD = """
 import sys, time
-from orchestrator.gpus import own_gpus
+from orchestrator.running.gpus import own_gpus
 with own_gpus(lambda said: None, lambda: False, lambda: {gpus!r}):
     print("held", flush=True)
     time.sleep(60)

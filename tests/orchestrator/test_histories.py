@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from generated_study import PARTITION, GeneratedStudy, small_study
 
-from orchestrator import histories
-from orchestrator.finals import FinalKey
-from orchestrator.histories import Repeats, compact, list_finals, read_repeats
-from orchestrator.standing import Result, standings
+from orchestrator.results import histories
+from orchestrator.results.finals import FinalKey
+from orchestrator.results.histories import Repeats, compact, list_finals, read_repeats
+from orchestrator.results.standing import Result, standings
 from orchestrator.store.layout import HISTORIES, BundleKey, damaged
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.storage import LocalStorage

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.interruption import Interruption
+from orchestrator.running.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
 BUSY = """
 import sys, time
-from orchestrator.interruption import Interruption
+from orchestrator.running.interruption import Interruption
 with Interruption(grace_s={grace}) as interruption:
     print("ready", flush=True)
     while not (interruption.is_raised and {leaves}):
@@ -81,7 +81,7 @@ def test_an_echo_of_sigterm_is_no_second_signal(monkeypatch: pytest.MonkeyPatch)
     """Batch systems send it to every process of a job, and the job's script passes it on."""
     ended: list[int] = []
     now = [100.0]
-    monkeypatch.setattr("orchestrator.interruption.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("orchestrator.running.interruption.time.monotonic", lambda: now[0])
     with Interruption(60.0, end=ended.append):
         os.kill(os.getpid(), signal.SIGTERM)
         now[0] += 0.9

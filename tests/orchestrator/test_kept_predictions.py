@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tiny_study import TinyStudy, make_tiny_study
 
-from orchestrator.kept_predictions import read_predictions, valid_images
+from orchestrator.choosing.kept_predictions import read_predictions, valid_images
+from orchestrator.results.summary import summarise
 from orchestrator.statistics.bias_corrected import bias_corrected
 from orchestrator.statistics.score_table import ranked_table
 from orchestrator.store import layout
 from orchestrator.store.schema import Request, RequestItem, StudyRecord
-from orchestrator.summary import summarise
 
 
 def made_study(folder: Path, classes: tuple[str, ...]) -> TinyStudy:

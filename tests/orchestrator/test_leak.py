@@ -13,17 +13,17 @@ from finished_study import FinishedStudy, finished_study
 
 from orchestrator.commands.data import data
 from orchestrator.export.chosen import choose
-from orchestrator.histories import list_bundles
-from orchestrator.leak import train
-from orchestrator.leak_partitions import HELD_BACK, TRAIN, VALID, check_groups, leak_partitions
-from orchestrator.leak_records import FOLDER, answer, answer_data, answer_lines, pack_run, read_runs, run_path
+from orchestrator.leak.experiment import train
+from orchestrator.leak.partitions import HELD_BACK, TRAIN, VALID, check_groups, leak_partitions
+from orchestrator.leak.records import FOLDER, answer, answer_data, answer_lines, pack_run, read_runs, run_path
+from orchestrator.results.histories import list_bundles
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BUNDLES, PARTITIONS
 from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import LocalStorage
-from orchestrator.summary import summarise
 from trainables.bundles.workbench import Material
 from trainables.data.manifest import read_manifest
 from trainables.features.samples import Samples
@@ -236,7 +236,9 @@ def test_test_images_take_no_part(study: FinishedStudy) -> None:
 def test_it_goes_on_where_it_stopped(study: FinishedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ask(study, "--repeats", "2")
     trained = []
-    monkeypatch.setattr("orchestrator.leak.train", lambda *arguments: trained.append(arguments) or train(*arguments))
+    monkeypatch.setattr(
+        "orchestrator.leak.experiment.train", lambda *arguments: trained.append(arguments) or train(*arguments)
+    )
     assert ask(study, "--repeats", "2") == first
     assert not trained
     ask(study, "--repeats", "3")

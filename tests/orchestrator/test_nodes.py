@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import ray
 
-from orchestrator import nodes
+from orchestrator.running import nodes
 
 
 def test_room_follows_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_a_notebook_and_the_shell(shelf: Shelf, monkeypatch: pytest.MonkeyPatch)
     assert orch.open("study").name == "study"
     assert "study" in _completed("status", "st")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setattr("orchestrator.studies.FIRST_ANSWER_S", 0.5)
+    monkeypatch.setattr("orchestrator.study.studies.FIRST_ANSWER_S", 0.5)
     assert _completed("status", "st") == []
 
 
@@ -268,7 +268,7 @@ def test_a_place_that_cannot_be_used_is_told_before_anything_is_done(
 
 def test_a_server_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setattr("orchestrator.studies.FIRST_ANSWER_S", 1.0)
+    monkeypatch.setattr("orchestrator.study.studies.FIRST_ANSWER_S", 1.0)
     for command in (["status", "x"], ["search", "neuroblastoma", "resnet18"], ["compare", "x", "y"]):
         started = time.monotonic()
         result = CliRunner().invoke(main, [*command, "--studies", "s3://bucket/studies"])

@@ -18,7 +18,7 @@ from dashboards.choice import Choice
 from dashboards.figures import FIGURES, open_source
 from dashboards.page import render
 from orchestrator.command_line import main
-from orchestrator.partition_maps import candidate_data, why_no_map
+from orchestrator.results.partition_maps import candidate_data, why_no_map
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
 from trainables.data.filling import candidates, distance_map

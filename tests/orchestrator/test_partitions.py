@@ -12,14 +12,14 @@ from PIL import Image
 from predicted_study import predicted_study
 
 from orchestrator.command_line import main
-from orchestrator.preparation import DataRequest
-from orchestrator.progress import Display
+from orchestrator.results.standing import read_requests
+from orchestrator.results.summary import summarise
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
-from orchestrator.standing import read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.studies import find_study
-from orchestrator.summary import summarise
+from orchestrator.study.preparation import DataRequest
+from orchestrator.study.studies import find_study
 from search_spaces.overrides import Overrides
 from trainables.data.options import DatasetOptions
 from trainables.data.partition import Partition

@@ -12,8 +12,8 @@ import pytest
 import torch
 from tiny_study import TinyStudy, make_tiny_study
 
-from orchestrator.interruption import Interruption
-from orchestrator.launch import OwedWork, Tally
+from orchestrator.running.interruption import Interruption
+from orchestrator.running.launch import OwedWork, Tally
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration
 from trainables.bundles.bundle import BundleRun

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.preparation import DataRequest, Prepared, find_space, prepare, reopen
-from orchestrator.progress import Display
+from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import Study, find_study, write_study
-from orchestrator.unwritten import UnwrittenStudy
+from orchestrator.study.preparation import DataRequest, Prepared, find_space, prepare, reopen
+from orchestrator.study.studies import Study, find_study, write_study
+from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
 from trainables.data.manifest import read_manifest
 from trainables.data.options import DatasetOptions

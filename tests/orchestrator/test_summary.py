@@ -22,14 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
 
-from orchestrator.edges import edge_notes
-from orchestrator.owed import owed
-from orchestrator.standing import epochs_asked
+from orchestrator.results.edges import edge_notes
+from orchestrator.results.standing import epochs_asked
+from orchestrator.results.summary import Statistic, Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration, RepeatState, Request, RequestItem
-from orchestrator.summary import Statistic, Summary, summarise
+from orchestrator.study.owed import owed
 from trainables.bundles.work import owed_repeats
 from trainables.learning import metrics
 
@@ -374,9 +374,8 @@ def test_a_summary_needs_neither_torch_nor_ray() -> None:
     import subprocess
     import sys
 
-    code = (
-        "import sys, json, orchestrator.summary; print(json.dumps([m for m in ('torch', 'ray') if m in sys.modules]))"
-    )
+    loaded = "[name for name in ('torch', 'ray') if name in sys.modules]"
+    code = f"import sys, json, orchestrator.results.summary; print(json.dumps({loaded}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
 

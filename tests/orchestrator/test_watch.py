@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_failure, write_lease
 
-from orchestrator import watch as watching
-from orchestrator.pace import Pace
+from orchestrator.running.pace import Pace
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.schema import Recipe, RequestItem
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import open_study
-from orchestrator.watch import StudyWatch
-from orchestrator.watch_now import StudyNow
-from orchestrator.watch_screen import StudyScreen, watch
+from orchestrator.study.studies import open_study
+from orchestrator.watch.now import StudyNow
+from orchestrator.watch.screen import StudyScreen, watch
+from orchestrator.watch.study_watch import StudyWatch
+from orchestrator.watch.study_watch import study_watch as watching
 
 
 class Counting(UnsyncedStorage):

@@ -46,7 +46,8 @@ KEPT_CHECKPOINT_BYTES = 4_000_000
 class BundleRun:
     """Trains the owed repeats of one bundle, or of several that are stacked, under leases that the caller took.
 
-    Several bundles have one partition, one number of epochs, and configurations that `trainables.bundles.stacks` put together.
+    Several bundles have one partition, one number of epochs, and configurations that `trainables.bundles.stacks` put
+    together.
     """
 
     def __init__(self, bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:

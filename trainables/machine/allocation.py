@@ -1,7 +1,8 @@
 """What this process may use of its machine: its processors and its memory, which are often not the whole machine's.
 
 Affinity and control groups (both versions) are what the kernel holds a process to. Where a batch system only trusts its
-jobs to keep to what they asked for, SLURM's variables say it. The least of them counts. GPUs: `orchestrator/gpus.py`.
+jobs to keep to what they asked for, SLURM's variables say it. The least of them counts. GPUs:
+`orchestrator/running/gpus.py`.
 """
 
 from __future__ import annotations

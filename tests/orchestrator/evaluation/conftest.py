@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orchestrator.studies import open_study
-from orchestrator.summary import summarise
+from orchestrator.results.summary import summarise
+from orchestrator.study.studies import open_study
 from tests.evaluated_study import Desk
 from tests.tiny_study import TinyStudy
 from tests.trained_study import NAME, make_trained_study

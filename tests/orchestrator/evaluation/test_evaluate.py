@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.evaluation.text import as_text
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.summary import summarise
 from tests.evaluated_study import Desk
 from tests.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition

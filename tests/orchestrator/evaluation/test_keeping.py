@@ -12,8 +12,8 @@ from orchestrator.command_line import main
 from orchestrator.evaluation.keeping import Kept, keep_best
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.run import evaluate
-from orchestrator.studies import Study
-from orchestrator.summary import summarise
+from orchestrator.results.summary import summarise
+from orchestrator.study.studies import Study
 from tests.tiny_study import TinyStudy
 from tests.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition

@@ -13,7 +13,7 @@ from orchestrator.evaluation.looks import REGISTRY, looks_at, short_hashes
 from orchestrator.evaluation.text import as_text
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import open_study
+from orchestrator.study.studies import open_study
 from tests.evaluated_study import Desk
 from tests.trained_study import NAME
 

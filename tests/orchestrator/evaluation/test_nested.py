@@ -26,12 +26,12 @@ from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.predictions import read_predictions
 from orchestrator.evaluation.record import predictions_of, read_evaluations
 from orchestrator.evaluation.run import evaluate
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import Study, open_study
-from orchestrator.summary import summarise
+from orchestrator.study.studies import Study, open_study
 from tests.tiny_study import TinyStudy
 from tests.trained_study import NAME, make_trained_study
 from trainables.bundles.trained import results

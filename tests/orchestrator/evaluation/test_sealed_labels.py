@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.histories import compact
-from orchestrator.preparation import DataRequest, prepare
+from orchestrator.results.histories import compact
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import unpack
 from orchestrator.store.schema import Request, RequestItem, StudyRecord
 from orchestrator.store.storage import LocalStorage
-from orchestrator.studies import write_study
-from orchestrator.summary import summarise
+from orchestrator.study.preparation import DataRequest, prepare
+from orchestrator.study.studies import write_study
 from search_spaces.loader import default_space
 from tests.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.attempts import checkpoints

@@ -19,7 +19,7 @@ from orchestrator.commands.export import export, predict
 from orchestrator.export.folder import ExportOptions, export_model
 from orchestrator.export.model import Model, Preprocessing, load
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
-from orchestrator.predict import prepared
+from orchestrator.export.predict import prepared
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import FinalRecord
 
@@ -174,7 +174,7 @@ def test_the_selected_configuration_is_taken_and_its_first_repeat(binary: Finish
     assert run.exit_code == 0, run.output
     data = json.loads(run.stdout)
     table = binary.study
-    from orchestrator.summary import summarise
+    from orchestrator.results.summary import summarise
 
     best = next(member for member in summarise(table.storage).configurations if member.rank == 1)
     assert (data["configuration"], data["repeat"]) == (best.id, 0)

@@ -28,9 +28,9 @@ from orchestrator.evaluation.record import (
 from orchestrator.export.checklists import CLAIM, TRIPOD
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
-from orchestrator.leak_partitions import SPLITS, LeakPartition
-from orchestrator.leak_records import LeakRun, pack_run, run_path
-from orchestrator.near_duplicates import pairs_csv
+from orchestrator.leak.partitions import SPLITS, LeakPartition
+from orchestrator.leak.records import LeakRun, pack_run, run_path
+from orchestrator.results.near_duplicates import pairs_csv
 from orchestrator.store import layout
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage

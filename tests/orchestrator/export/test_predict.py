@@ -14,7 +14,7 @@ from PIL import Image
 
 from orchestrator.commands.export import predict
 from orchestrator.export.model import Preprocessing
-from orchestrator.predict import image_files, prepared
+from orchestrator.export.predict import image_files, prepared
 from orchestrator.store.errors import InputError
 
 

@@ -13,9 +13,9 @@ from generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 from orchestrator.commands.export import export
 from orchestrator.export import trackers
-from orchestrator.names import describe_configuration
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError
-from orchestrator.summary import Summary, summarise
 
 
 @pytest.fixture

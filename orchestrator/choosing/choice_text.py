@@ -1,0 +1,96 @@
+"""Words and columns that the reports of `orch best` and `orch compare` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.results.summary import ConfigurationSummary, Statistic
+from orchestrator.statistics.resampled import Components
+from orchestrator.store.schema import Metric, StudyRecord
+
+LABEL = "validation scores, used for selection"
+SHOWN = 15
+"""Rows of a table on the screen unless all are asked for; JSON has all."""
+NAMES: dict[Metric, str] = {
+    "loss": "loss",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+}
+
+
+def heading(studies: Sequence[StudyRecord]) -> list[str]:
+    """What every page and table must say of the studies themselves."""
+    names = ", ".join(dict.fromkeys(study.name for study in studies))
+    meanings = "; ".join(dict.fromkeys(study.group_meaning for study in studies))
+    lines = [f"{names}: {LABEL}, hence optimistic. Groups: {meanings}."]
+    if any(study.synthetic for study in studies):
+        lines.append("Synthetic images: the scores say nothing about real ones.")
+    return lines
+
+
+def plus_minus(statistic: Statistic | None) -> str:
+    if statistic is None or not statistic.n:
+        return "–"
+    return f"{statistic.mean:.3f}" + (f" ± {statistic.std:.3f}" if statistic.n > 1 else "")
+
+
+def interval(low: float, high: float) -> str:
+    return f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(low) and math.isfinite(high) else "no interval"
+
+
+def p_text(p: float) -> str:
+    if not math.isfinite(p):
+        return "–"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def components_text(found: Components | None) -> str:
+    """Where the variance of one configuration's scores comes from."""
+    if found is None:
+        return "Variance: two partitions with two repeats each are needed to divide it."
+    return (
+        f"Standard deviations from {found.partitions} partitions × {found.seeds} repeats: partition "
+        f"{found.partition:.3f}, seed {found.seed:.3f}, rest {found.rest:.3f}."
+    )
+
+
+def components_data(found: Components | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    parts = {"partition_std": found.partition, "seed_std": found.seed, "rest_std": found.rest}
+    return {**parts, "partitions": found.partitions, "repeats": found.seeds}
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Lines with the cells under one another, two spaces before each; `right` says which columns are numbers."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(right))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return lines
+
+
+def settings_data(member: ConfigurationSummary) -> dict[str, Any]:
+    """Id and the settings that a reader tells configurations apart by."""
+    names = ("backbone", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "optimiser", "balance")
+    settings = {name: getattr(member.configuration, name) for name in names}
+    parameters = {"total_parameters": member.total_parameters, "trainable_parameters": member.trainable_parameters}
+    return {"id": member.id, **settings, **parameters}
+
+
+def statistic_data(statistic: Statistic | None) -> dict[str, Any] | None:
+    if statistic is None:
+        return None
+    return {"mean": finite(statistic.mean), "std": finite(statistic.std), "n": statistic.n}
+
+
+def finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,175 @@
+"""What `orch compare` says: each thing's score, which may be the best, and the differences of all pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from orchestrator.choosing.choice_text import (
+    LABEL,
+    NAMES,
+    columns,
+    components_data,
+    components_text,
+    finite,
+    heading,
+    interval,
+    p_text,
+    plus_minus,
+    settings_data,
+    statistic_data,
+)
+from orchestrator.choosing.comparison import Comparison, Item
+from orchestrator.report import Report
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import Statistic
+from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
+from orchestrator.statistics.paired import differences
+from orchestrator.statistics.resampled import components, corrected_test
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """How much the first is better than the second; p only over several partitions."""
+
+    first: Item
+    second: Item
+    mean: float
+    low: float
+    high: float
+    n: int
+    p: float | None
+
+
+def comparison_report(comparison: Comparison) -> Report:
+    """Over repeats where there is one partition, else over partitions with the corrected resampled t-test."""
+    found = _set(comparison)
+    pairs = _pairs(comparison)
+    lines = [*heading([item.study.study for item in comparison.items]), ""]
+    lines += _items(comparison, found)
+    lines += ["", *_pair_lines(comparison, pairs), ""]
+    lines += _closing(comparison, found)
+    return Report(tuple(lines), _data(comparison, found, pairs))
+
+
+def _set(comparison: Comparison) -> ConfidenceSet | None:
+    """The confidence set over repeats; none over several partitions, whose scores are not independent."""
+    if len(comparison.partitions) > 1:
+        return None
+    return confidence_set(comparison.scores[:, 0], comparison.higher_is_better)
+
+
+def _pairs(comparison: Comparison) -> list[_Pair]:
+    items, better = comparison.items, comparison.higher_is_better
+    found = []
+    for one, other in combinations(range(len(items)), 2):
+        if len(comparison.partitions) > 1:
+            means = np.nanmean(comparison.scores[[one, other]], axis=2)
+            test = corrected_test(means, 1, better, comparison.ratio)
+            mean, low, high = float(test.mean[0]), float(test.low[0]), float(test.high[0])
+            found.append(_Pair(items[one], items[other], mean, low, high, test.partitions, float(test.p[0])))
+        else:
+            away = differences(comparison.scores[[one, other], 0], 1, better)
+            mean, low, high = float(away.mean[0]), float(away.low[0]), float(away.high[0])
+            found.append(_Pair(items[one], items[other], mean, low, high, int(away.n[0]), None))
+    return found
+
+
+def _score(comparison: Comparison, row: int) -> Statistic:
+    """Over repeats, or over the means of the partitions."""
+    scores = comparison.scores[row]
+    values = scores[0] if len(scores) == 1 else np.nanmean(scores, axis=1)
+    return Statistic.of(values[np.isfinite(values)])
+
+
+def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
+    over = "partitions" if found is None else "n"
+    rows = [("", "", "configuration", "id", "of", f"valid {NAMES[comparison.metric]}", over, "crossed", "p")]
+    for row, item in enumerate(comparison.items):
+        score = _score(comparison, row)
+        inside = "" if found is None else "in" if row in found.members else "out"
+        p = "–" if found is None else p_text(found.p[row])
+        name = describe_configuration(item.members[0].configuration)
+        crossed = plus_minus(item.crossed) if item.among > 1 else "–"
+        rows.append((inside, item.label, name, item.id, str(item.among), plus_minus(score), str(score.n), crossed, p))
+    return columns(rows, (False, False, False, False, True, True, True, True, True))
+
+
+def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
+    rows = [("pair", "first better by", "p")]
+    for pair in pairs:
+        name = f"{pair.first.label} against {pair.second.label}"
+        p = "–" if pair.p is None else p_text(pair.p)
+        rows.append((name, f"{pair.mean:+z.3f} {interval(pair.low, pair.high)}", p))
+    if len(comparison.partitions) == 1:
+        rows = [(*row[:2], "") for row in rows]
+    return columns(rows, (False, True, True))
+
+
+def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
+    lines = []
+    if found is None:
+        for row, item in enumerate(comparison.items):
+            lines.append(f"{item.label}: {components_text(components(comparison.scores[row]))}")
+        lines.append(
+            f"Intervals and p: corrected resampled t-test over {len(comparison.partitions)} partitions that leave the "
+            "same test split closed; not corrected for the number of pairs."
+        )
+    else:
+        if not found.can_exclude:
+            lines.append(f"Too few repeats to exclude anything ({LEAST_REPEATS} are needed).")
+        lines.append(
+            '"in": may be the best of these (95 % confidence set, p). Pairs use common repeats; their 95 % intervals '
+            "describe retraining on this partition and are not corrected for the number of pairs."
+        )
+    if any(item.among > 1 for item in comparison.items):
+        others = "partitions" if found is None else "repeats"
+        lines.append(
+            'Each stands for the best mean "of" so many configurations: the more there were, the more luck is in it. '
+            f'"crossed": the same score when the configuration is chosen on the other {others}.'
+        )
+    return lines
+
+
+def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair]) -> dict[str, Any]:
+    items = []
+    for row, item in enumerate(comparison.items):
+        scores = comparison.scores[row]
+        items.append(
+            {
+                "label": item.label,
+                "study": item.study.study.name,
+                "synthetic": item.study.study.synthetic,
+                **settings_data(item.members[0]),
+                "chosen_among": item.among,
+                "score": statistic_data(_score(comparison, row)),
+                "crossed": statistic_data(item.crossed) if item.among > 1 else None,
+                "in_set": None if found is None else row in found.members,
+                "p": None if found is None else finite(found.p[row]),
+                "means": [finite(value) for value in np.nanmean(scores, axis=1)],
+                "variance": components_data(components(scores)),
+            }
+        )
+    return {
+        "label": LABEL,
+        "metric": comparison.metric,
+        "partitions": list(comparison.partitions),
+        "test": "corrected resampled t-test" if found is None else "paired over repeats",
+        "can_exclude": None if found is None else found.can_exclude,
+        "items": items,
+        "pairs": [
+            {
+                "first": pair.first.label,
+                "second": pair.second.label,
+                "difference": finite(pair.mean),
+                "low": finite(pair.low),
+                "high": finite(pair.high),
+                "n": pair.n,
+                "p": None if pair.p is None else finite(pair.p),
+            }
+            for pair in pairs
+        ],
+    }

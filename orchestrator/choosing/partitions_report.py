@@ -1,0 +1,92 @@
+"""What `orch best` says of a study with several partitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.choosing.choice_text import (
+    LABEL,
+    NAMES,
+    SHOWN,
+    columns,
+    components_data,
+    components_text,
+    finite,
+    heading,
+    interval,
+    p_text,
+    settings_data,
+)
+from orchestrator.report import Report
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.partition_table import PartitionTable
+from orchestrator.statistics.resampled import Resampled
+
+
+def partitions_report(summary: Summary, table: PartitionTable, every: bool = False) -> Report:
+    """Over several partitions: means of the repeats of each, the corrected test, and where the variance is."""
+    against = table.against(0)
+    study, k = summary.study, len(table.partitions)
+    best = table.members[0][0]
+    count = len(table.members)
+    lines = [*heading([study]), ""]
+    lines.append(
+        f"Selected by the best mean {NAMES[table.metric]} over {k} partitions (repeats averaged within each) of "
+        f"{count} configuration{'s' if count > 1 else ''}: {describe_configuration(best.configuration)}  [{best.id}]"
+    )
+    lines.append(f"  {components_text(table.components(0))}")
+    rows = [("configuration", "id", "selecting", "better than the selected by", "p")]
+    shown = count if every else min(count, SHOWN)
+    for row in range(shown):
+        member = table.members[row][0]
+        away, p = "–", "–"
+        if row:
+            away = f"{against.mean[row]:+z.3f} {interval(against.low[row], against.high[row])}"
+            p = p_text(against.p[row])
+        name = describe_configuration(member.configuration)
+        rows.append((name, member.id, f"{table.means[row].mean():.3f}", away, p))
+    lines += ["", *columns(rows, (False, False, True, True, True))]
+    if shown < count:
+        lines.append(f"  … and {count - shown} more (--every shows them, --json has them)")
+    lines.append("")
+    if table.incomplete:
+        are = "configuration is" if table.incomplete == 1 else "configurations are"
+        lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
+    lines.append(
+        "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
+        "p is not corrected for the number of configurations."
+    )
+    lines.append(f"orch evaluate and orch export take it as it was trained on partition {table.partitions[0]}.")
+    lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
+    return Report(tuple(lines), _partitions_data(summary, table, against))
+
+
+def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled) -> dict[str, Any]:
+    rows = [
+        {
+            **settings_data(members[0]),
+            "rank": row + 1,
+            "mean": finite(table.means[row].mean()),
+            "means": [finite(value) for value in table.means[row]],
+            "difference": finite(against.mean[row]),
+            "low": finite(against.low[row]),
+            "high": finite(against.high[row]),
+            "p": finite(against.p[row]) if row else None,
+            "variance": components_data(table.components(row)),
+        }
+        for row, members in enumerate(table.members)
+    ]
+    return {
+        "study": summary.study.name,
+        "synthetic": summary.study.synthetic,
+        "label": LABEL,
+        "metric": table.metric,
+        "partitions": list(table.partitions),
+        "groups": summary.study.group_meaning,
+        "selected": table.members[0][0].id,
+        "test": "corrected resampled t-test",
+        "scored_to_training_images": finite(table.ratio),
+        "configurations": rows,
+        "not_ranked": table.incomplete,
+    }

@@ -1,0 +1,149 @@
+"""The selection of a study: which configuration, how sure that is, and what its score is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.choosing.kept_predictions import read_predictions
+from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
+from orchestrator.statistics.confidence_set import ConfidenceSet
+from orchestrator.statistics.epoch_choices import EpochChoices, EpochScores
+from orchestrator.statistics.equivalence import MARGIN, cheapest_equal, cost_of
+from orchestrator.statistics.partitions import partitions_of
+from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import Metric
+from orchestrator.store.storage import Storage
+
+METRICS_SHOWN: tuple[Metric, ...] = ("loss", "balanced_accuracy", "accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """On one partition. `table` holds every ranked configuration, best mean first; row 0 is the selected one.
+
+    bias: none with the reason in `no_bias`. cheaper: row of a cheaper configuration within the margin of the best.
+    incomplete: configurations without all repeats asked. other_metric: those that select by another metric.
+    """
+
+    table: ScoreTable
+    found: ConfidenceSet
+    choices: dict[Metric, EpochChoices]
+    margin: float
+    cheaper: int | None
+    bias: BiasCorrected | None
+    no_bias: str = ""
+    notes: tuple[str, ...] = field(default=())
+    incomplete: int = 0
+    other_metric: int = 0
+
+    @property
+    def winner(self) -> ConfigurationSummary:
+        return self.table.members[self.found.best]
+
+
+def selecting_metric(summary: Summary, asked: Metric | None) -> Metric:
+    """As asked, else the only one there is, else the study's own. Raises InputError where none of them says it."""
+    there = selection_metrics(summary)
+    if asked is not None:
+        if there and asked not in there:
+            raise InputError(
+                f"study {summary.study.name!r} has no configuration that selects by {asked}: found {', '.join(there)}",
+                f"orch best {summary.study.name} --select {there[0]}",
+            )
+        return asked
+    if len(there) > 1 and summary.study.selection not in there:
+        name = summary.study.name
+        raise InputError(
+            f"configurations of study {name!r} select by {' and '.join(there)}: expected one to rank by",
+            f"orch best {name} --select {there[0]}   or name one: orch evaluate {name} --configuration ID",
+        )
+    return there[0] if there else summary.study.selection
+
+
+def chosen_partitions(summary: Summary, asked: str | None) -> tuple[str, ...]:
+    """Every partition of the study, or the one whose id begins with `asked`. Raises InputError."""
+    there = partitions_of(summary)
+    if asked is None:
+        return there
+    found = [partition for partition in there if partition.startswith(asked)]
+    if len(found) != 1:
+        raise InputError(
+            f"study {summary.study.name!r}, partition {asked!r}: expected the beginning of one of "
+            f"{', '.join(there) or 'none, nothing was asked for yet'}",
+            f"orch best {summary.study.name} --partition {there[0]}" if there else "",
+        )
+    return tuple(found)
+
+
+def select(
+    storage: Storage,
+    summary: Summary,
+    partition: str,
+    metric: Metric,
+    margin: float = MARGIN,
+    rounds: int = ROUNDS,
+) -> Selection | None:
+    """Select on one partition; None where no configuration has all its repeats yet.
+
+    margin: in the unit of the metric, ≥ 0. rounds: of resampling for the bias-corrected figure, 0 leaves it out (and
+    the kept predictions unread).
+    """
+    table = ranked_table(summary, partition, metric)
+    here = [member for member in summary.configurations if member.partition == partition]
+    if not table.members:
+        return None
+    found = table.confidence_set()
+    scores = EpochScores(summary)
+    winner = table.members[found.best]
+    choices = {name: c for name in METRICS_SHOWN if (c := scores.choices(winner, name)) is not None}
+    cheaper = cheapest_equal([cost_of(m) for m in table.members], found.best, found.differences, margin)
+    bias, reason, notes = _bias(storage, summary, table, found.best, rounds)
+    return Selection(
+        table,
+        found,
+        choices,
+        margin,
+        cheaper,
+        bias,
+        reason,
+        (*notes, *_not_finite(here, table)),
+        incomplete=sum(not member.is_whole for member in here),
+        other_metric=sum(member.configuration.selection != metric for member in here),
+    )
+
+
+def _bias(
+    storage: Storage, summary: Summary, table: ScoreTable, best: int, rounds: int
+) -> tuple[BiasCorrected | None, str, tuple[str, ...]]:
+    """The bias-corrected figure, or why there is none, and what a reader must know of it."""
+    if rounds < 1:
+        return None, "it was not asked for", ()
+    kept = read_predictions(storage, summary, table)
+    if kept is None or best not in kept.members:
+        return None, "its validation predictions cannot be read", ()
+    if kept.predictions.groups < 2:
+        return None, "validation has one group: expected at least two to resample", ()
+    bias = bias_corrected(kept.predictions, kept.members.index(best), table.metric, rounds)
+    notes = []
+    lost = len(table.members) - len(kept.members)
+    if lost:
+        notes.append(f"Predictions of {lost} configurations cannot be read; the bias-corrected figure is without them.")
+    if kept.other_epochs:
+        notes.append(
+            f"{kept.other_epochs} repeats were trained for more epochs than others of their configuration; their "
+            "predictions are of the epoch selected among all of theirs."
+        )
+    return bias, "", tuple(notes)
+
+
+def _not_finite(here: Sequence[ConfigurationSummary], table: ScoreTable) -> tuple[str, ...]:
+    shown = {member.id for member in table.members}
+    broken = [
+        member.id
+        for member in here
+        if member.is_whole and member.id not in shown and member.configuration.selection == table.metric
+    ]
+    return (f"Left out, their {table.metric} is not finite: {', '.join(broken)}.",) if broken else ()

@@ -1,0 +1,227 @@
+"""What `orch best` says: the selected configuration, those that may be as good, and what the score is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.choosing.choice_text import (
+    LABEL,
+    NAMES,
+    SHOWN,
+    columns,
+    finite,
+    heading,
+    interval,
+    p_text,
+    plus_minus,
+    settings_data,
+    statistic_data,
+)
+from orchestrator.choosing.selection import Selection
+from orchestrator.report import Report
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.confidence_set import ENOUGH_REPEATS, LEAST_REPEATS
+from orchestrator.statistics.equivalence import cost_of, within_margin
+from orchestrator.store.schema import Metric
+
+
+def nothing_report(summary: Summary, metric: Metric) -> Report:
+    """No configuration has all its repeats yet."""
+    totals, name = summary.totals, summary.study.name
+    lines = [
+        f"{name}: no configuration has all the repeats that were asked for, so none is ranked yet "
+        f"({totals.done} of {totals.asked} repeats done, {totals.running} running)."
+    ]
+    if totals.owed:
+        lines.append(f"Go on with: orch resume {name}")
+    data: dict[str, Any] = {"study": name, "label": LABEL, "metric": metric, "selected": None, "configurations": []}
+    return Report(tuple(lines), data)
+
+
+def selection_report(summary: Summary, selection: Selection, every: bool = False) -> Report:
+    """Text with at most SHOWN rows unless `every`, and data with all of them."""
+    return Report(tuple(_lines(summary, selection, every)), _data(summary, selection))
+
+
+def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
+    table, winner = selection.table, selection.winner
+    count = len(table.members)
+    lines = [*heading([summary.study]), ""]
+    lines.append(
+        f"Selected by the best mean {NAMES[table.metric]} of {count} configuration{'s' if count > 1 else ''} "
+        f"(n = {winner.n} repeats): {describe_configuration(winner.configuration)}  [{winner.id}]"
+    )
+    lines += _epochs(selection)
+    lines += [*_bias(selection), ""]
+    lines += _set(selection, every)
+    lines += ["", *_recommended(selection)]
+    if selection.incomplete:
+        lines.append(f"{selection.incomplete} configurations lack repeats that were asked for and are not ranked.")
+    if selection.other_metric:
+        lines.append(f"{selection.other_metric} configurations select by another metric (--select) and are not here.")
+    lines += selection.notes
+    looked_at = "valid" if winner.configuration.balance == "class_weights" else "the worse of train and valid"
+    lines.append(
+        f"Selecting values, differences, intervals and p: {looked_at} at the selected epochs, over repeats on "
+        f"partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
+    )
+    return lines
+
+
+def _epochs(selection: Selection) -> list[str]:
+    first = next(iter(selection.choices.values()), None)
+    if first is None:
+        return []
+    head = (
+        "validation",
+        "at the selected epochs",
+        f"at the last epoch ({first.last_epoch})",
+        f"at the mean curve's best epoch ({first.mean_best_epoch})",
+    )
+    rows = [
+        (NAMES[metric], plus_minus(c.by_rule), plus_minus(c.at_last), plus_minus(c.at_mean_best))
+        for metric, c in selection.choices.items()
+    ]
+    return columns([head, *rows], (False, True, True, True))
+
+
+def _bias(selection: Selection) -> list[str]:
+    bias, winner = selection.bias, selection.winner
+    if bias is None:
+        return [f"  No bias-corrected figure: {selection.no_bias}."]
+    metric = bias.metric
+    band = (
+        f"95 % over groups {bias.low:.3f} to {bias.high:.3f}"
+        if bias.low is not None and bias.high is not None
+        else f"no interval: {bias.no_interval}"
+    )
+    others = ", ".join(f"{NAMES[name]} {bias.corrected[name]:.3f}" for name in selection.choices if name != metric)
+    over = f", over the {bias.repeats} repeats of which all have predictions" if bias.repeats < winner.n else ""
+    return [
+        f"  Corrected for the choosing among configurations: {NAMES[metric]} {bias.corrected[metric]:.3f} instead of "
+        f"{bias.plain[metric]:.3f} ({band}); {others}",
+        f"  ({bias.rounds} rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of them chose it"
+        f"{over})",
+    ]
+
+
+def _chosen(selection: Selection) -> float:
+    bias = selection.bias
+    return float("nan") if bias is None else float(bias.chosen[bias.winner])
+
+
+def _set(selection: Selection, every: bool) -> list[str]:
+    found, table = selection.found, selection.table
+    total = len(table.members)
+    if not found.can_exclude:
+        lines = [
+            f"With {found.repeats} repeat{'s' if found.repeats > 1 else ''} there are too few repeats to exclude "
+            f"anything: all {total} may be the best ({LEAST_REPEATS} are needed, {ENOUGH_REPEATS} or more do better)."
+        ]
+    else:
+        lines = [f"May be the best: {len(found.members)} of {total} cannot be excluded (95 % confidence set)."]
+        if found.repeats < ENOUGH_REPEATS:
+            lines[0] += f" {found.repeats} repeats exclude little; {ENOUGH_REPEATS} or more do better."
+    order = [*found.members, *(row for row in range(total) if row not in set(found.members))]
+    shown = order if every else order[:SHOWN]
+    rows = [("", "configuration", "id", "selecting", "better than the selected by", "p")]
+    for row in shown:
+        member = table.members[row]
+        away = "–"
+        if row != found.best:
+            away = f"{found.difference[row]:+z.3f} {interval(found.low[row], found.high[row])}"
+        inside = "in" if row in found.members else "out"
+        name = describe_configuration(member.configuration)
+        rows.append((inside, name, member.id, f"{found.mean[row]:.3f}", away, p_text(found.p[row])))
+    lines += columns(rows, (False, False, False, True, True, True))
+    if len(shown) < total:
+        lines.append(f"  … and {total - len(shown)} more (--every shows them, --json has them)")
+    return lines
+
+
+def _recommended(selection: Selection) -> list[str]:
+    table, margin = selection.table, selection.margin
+    lines = [f"Recommended: {describe_configuration(selection.winner.configuration)}, the best mean."]
+    if selection.cheaper is None:
+        lines.append(f"No cheaper configuration is shown to be within {margin:g} of it.")
+        return lines
+    member = table.members[selection.cheaper]
+    bound = float(selection.found.differences.upper_deficit()[selection.cheaper])
+    total, trained = cost_of(member) or (0, 0)
+    lines.append(
+        f"Cheaper and within {margin:g} of it (95 % upper bound of its deficit {bound:.4f}): "
+        f"{describe_configuration(member.configuration)}  [{member.id}], {total:,} parameters, {trained:,} trained."
+    )
+    return lines
+
+
+def _new_groups(summary: Summary) -> str:
+    meaning = summary.study.group_meaning
+    return "patients or slides" if "assumed" in meaning else f"groups ({meaning})"
+
+
+def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
+    found, table, bias = selection.found, selection.table, selection.bias
+    equal = within_margin(found.differences, selection.margin)
+    deficit = found.differences.upper_deficit()
+    rows = [
+        {
+            **settings_data(member),
+            "rank": row + 1,
+            "n": member.n,
+            "diverged": member.diverged,
+            "mean": finite(found.mean[row]),
+            "in_set": row in found.members,
+            "p": finite(found.p[row]),
+            "difference": finite(found.difference[row]),
+            "low": finite(found.low[row]),
+            "high": finite(found.high[row]),
+            "pairs": int(found.n[row]),
+            "deficit_upper_bound": finite(deficit[row]),
+            "within_margin": bool(equal[row]),
+        }
+        for row, member in enumerate(table.members)
+    ]
+    return {
+        "study": summary.study.name,
+        "synthetic": summary.study.synthetic,
+        "label": LABEL,
+        "metric": table.metric,
+        "partition": table.partition,
+        "groups": summary.study.group_meaning,
+        "selected": selection.winner.id,
+        "scores": {
+            name: {
+                "selected_epochs": statistic_data(c.by_rule),
+                "last_epoch": {"epoch": c.last_epoch, **(statistic_data(c.at_last) or {})},
+                "mean_curve_best_epoch": {"epoch": c.mean_best_epoch, **(statistic_data(c.at_mean_best) or {})},
+            }
+            for name, c in selection.choices.items()
+        },
+        "bias_corrected": None
+        if bias is None
+        else {
+            "corrected": {name: finite(value) for name, value in bias.corrected.items()},
+            "plain": {name: finite(value) for name, value in bias.plain.items()},
+            "low": bias.low,
+            "high": bias.high,
+            "no_interval": bias.no_interval,
+            "rounds": bias.rounds,
+            "groups": bias.groups,
+            "share_that_chose_the_selected": _chosen(selection),
+        },
+        "no_bias_corrected": selection.no_bias,
+        "confidence_set": {
+            "level": 0.95,
+            "members": [table.members[row].id for row in found.members],
+            "repeats": found.repeats,
+            "can_exclude": found.can_exclude,
+        },
+        "margin": selection.margin,
+        "cheaper": None if selection.cheaper is None else table.members[selection.cheaper].id,
+        "configurations": rows,
+        "not_ranked": selection.incomplete,
+        "other_metric": selection.other_metric,
+        "notes": list(selection.notes),
+    }

@@ -1,0 +1,168 @@
+"""The leak experiment on a user's own images: what a split that divides groups would have shown.
+
+As in the neuroblastoma report, a network that can memorise is trained on independent, slightly mixed and shuffled train
+and valid images, and scored on groups that neither has. Here it is a head on frozen features that the study's cache may
+hold already. Records lie in results/leak, apart from everything that can be selected or evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from orchestrator.leak.partitions import EXPERIMENTS, SPLITS, TRAIN, LeakPartition, check_groups, leak_partitions
+from orchestrator.leak.records import LeakAnswer, LeakRun, answer, pack_run, read_runs, run_path, selected_epoch
+from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration, Request, parse_toml
+from orchestrator.study.asked import find_weights
+from orchestrator.study.preparation import reopen
+from orchestrator.study.studies import Study
+from search_spaces.resolve import deepest_extension
+from trainables.bundles.workbench import Material, Workbench
+from trainables.features.samples import Samples
+from trainables.learning.group import Group
+from trainables.learning.learners import HeadLearner, Lane
+from trainables.machine.places import Places
+
+Progress = Callable[[int, int], None]
+SCORING_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class LeakOptions:
+    """backbone: part of a name that the study has searched; None takes the first. epochs: enough to memorise."""
+
+    cache: Path
+    backbone: str | None = None
+    repeats: int = 10
+    epochs: int = 60
+    lr: float = 1e-3
+    data_root: Path | None = None
+    weights: str | None = None
+
+
+def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], None], progress: Progress) -> LeakAnswer:
+    """Train what is missing of the three experiments and say what they show; again, and nothing is trained.
+
+    progress(done, total) counts trainings. Raises InputError where the study has no groups to hold back.
+    """
+    requests, _ = read_requests(study.storage)
+    configuration = memoriser(_base(study, requests, options.backbone), options)
+    bench = _bench(study, configuration, requests, options, say)
+    configuration = _deep_enough(bench, configuration)
+    samples = bench.samples(configuration, study.record.partition)
+    labels, groups = samples.labels, np.unique(samples.images["group"].to_numpy(dtype=object), return_inverse=True)[1]
+    check_groups(labels, groups, study.record.classes, study.name)
+    settings = _settings(study, configuration, options)
+    key = short_hash([settings, configuration.id])
+    done = {(run.partition.experiment, run.partition.repeat) for run in read_runs(study.storage, key)}
+    wanted = [(e, r) for r in range(options.repeats) for e in EXPERIMENTS if (e, r) not in done]
+    material = bench.material(configuration, study.record.partition) if wanted else None
+    for count, (experiment, repeat) in enumerate(wanted):
+        progress(count, len(wanted))
+        assert material is not None
+        partition = leak_partitions(labels, groups, repeat, configuration.study_seed)[experiment]
+        run = train(configuration, material, partition, options.epochs, bench.device)
+        study.storage.create(run_path(key, experiment, repeat), pack_run(run, settings))
+    progress(len(wanted), len(wanted))
+    runs = [run for run in read_runs(study.storage, key) if run.partition.repeat < options.repeats]
+    return answer(runs, settings)
+
+
+def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
+    """The same frozen backbone and images with one added layer, no dropout, no weight decay, Adam."""
+    return base.model_copy(
+        update={
+            "non_linearities": 1,
+            "unfrozen": 0,
+            "negative_slope": 0.2,
+            "dropout": 0.0,
+            "lr": options.lr,
+            "batch_size": 16,
+            "optimiser": "adam",
+            "momentum": 0.0,
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "weight_decay": 0.0,
+            "balance": "none",
+            "views": 1,
+            "score_augmented": False,
+        }
+    )
+
+
+def train(
+    configuration: Configuration, material: Material, partition: LeakPartition, epochs: int, device: torch.device
+) -> LeakRun:
+    """One training on a leak partition of the images in `material`, whose rows are one view of each."""
+    assert material.features is not None
+    lanes = [Lane(configuration, partition.repeat)]
+    found = material.samples
+    scoring = {name: partition.rows(index) for index, name in enumerate(SPLITS)}
+    samples = Samples(found.images, found.views, found.labels, partition.rows(TRAIN), scoring, None)
+    learner = HeadLearner(lanes, material.features, material.labels, None)
+    group = Group(lanes, learner, samples, epochs, SCORING_BATCH, device)
+    while not group.is_done:
+        group.advance(3600.0)
+    history = group.history(0)
+    return LeakRun(partition, history, selected_epoch(configuration.selection, history))
+
+
+def _base(study: Study, requests: tuple[Request, ...], wanted: str | None) -> Configuration:
+    """The first configuration that was asked for, of the backbone that is wanted."""
+    found: list[Configuration] = []
+    for _, identity in epochs_asked(requests):
+        path = layout.configuration(identity)
+        found.append(parse_toml(Configuration, study.storage.read(path), path))
+    if not found:
+        raise InputError(
+            f"study {study.name!r}: no backbone was searched yet, so there are no features to train on",
+            f"orch search {study.name} resnet18",
+        )
+    fitting = [c for c in found if wanted is None or wanted.lower() in c.backbone.lower()]
+    if not fitting:
+        raise InputError(
+            f"--backbone {wanted!r}: study {study.name!r} has {', '.join(sorted({c.backbone for c in found}))}",
+            f"orch data leak {study.name}",
+        )
+    return fitting[0]
+
+
+def _deep_enough(bench: Workbench, configuration: Configuration) -> Configuration:
+    """Without the added layer where the features are too narrow for one."""
+    width = bench.facts(configuration).feature_width
+    if deepest_extension(width, configuration.outputs) >= 1:
+        return configuration
+    return configuration.model_copy(update={"non_linearities": 0, "negative_slope": 0.0})
+
+
+def _bench(
+    study: Study,
+    configuration: Configuration,
+    requests: tuple[Request, ...],
+    options: LeakOptions,
+    say: Callable[[str], None],
+) -> Workbench:
+    root = reopen(study, options.data_root, options.cache, say).data_root
+    weights = find_weights([configuration], requests, options.weights)
+    places = Places(root.resolve(), options.cache.resolve(), "hub", tuple(sorted(weights.items())))
+    torch.set_num_threads(1)
+    return Workbench(study.storage, places, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _settings(study: Study, configuration: Configuration, options: LeakOptions) -> dict[str, Any]:
+    return {
+        "backbone": configuration.backbone,
+        "partition": study.record.partition,
+        "epochs": options.epochs,
+        "lr": options.lr,
+        "group_meaning": study.record.group_meaning,
+    }

@@ -1,0 +1,214 @@
+"""What the leak experiment left in results/leak of a study, and what it says. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.leak.partitions import EXPERIMENTS, HELD_BACK, KIND, NAMES, SPLITS, TRAIN, VALID, LeakPartition
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import RESULTS
+from orchestrator.store.record import pack, unpack
+from orchestrator.store.schema import History, Metric
+from orchestrator.store.storage import Storage
+from trainables.learning import metrics
+
+Floats = NDArray[np.float64]
+
+FOLDER = f"{RESULTS}/{KIND}"
+LITTLE = 0.02
+"""A difference of balanced accuracy up to this is called little."""
+MEMORISED = 0.99
+_RECORD = re.compile(r"(\d)-(\d{1,6})\.record")
+
+
+@dataclass(frozen=True)
+class LeakRun:
+    """One training: an experiment, a repeat, its partition, its history over SPLITS and the epoch selected."""
+
+    partition: LeakPartition
+    history: History
+    selected: int
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """Of one experiment over n repeats.
+
+    loss: float64 [epochs + 1, splits], mean over repeats; spread: their standard deviation (n − 1). balanced: per
+    split the balanced accuracy at the selected epochs, from the counts of all repeats together, because a repeat need
+    not have every class in every split. each: float64 [n, splits], repeat by repeat over the classes that occur.
+    """
+
+    experiment: int
+    n: int
+    loss: Floats
+    spread: Floats
+    balanced: tuple[float, ...]
+    each: Floats
+    trained: float
+    """Mean accuracy on the training images after the last epoch."""
+
+    @property
+    def final_loss(self) -> tuple[float, ...]:
+        return tuple(float(value) for value in self.loss[-1])
+
+
+@dataclass(frozen=True)
+class LeakAnswer:
+    """All three experiments, and the sentence."""
+
+    results: tuple[ExperimentResult, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def shown(self) -> float:
+        """Balanced accuracy on valid images after a random split."""
+        return self.results[2].balanced[VALID]
+
+    @property
+    def real(self) -> float:
+        """Of the same models on groups that they never saw."""
+        return self.results[2].balanced[HELD_BACK]
+
+    def sentence(self) -> str:
+        if self.shown - self.real > LITTLE:
+            return f"A random split would have shown {self.shown:.2f} instead of {self.real:.2f} (balanced accuracy)."
+        return (
+            f"A random split would have shown {self.shown:.2f}, and groups that were never seen score {self.real:.2f} "
+            "(balanced accuracy): here groups hardly matter."
+        )
+
+
+def run_path(key: str, experiment: int, repeat: int) -> str:
+    return f"{FOLDER}/{key}/{experiment}-{repeat}.record"
+
+
+def pack_run(run: LeakRun, settings: Mapping[str, Any]) -> bytes:
+    """One training as bytes; the partition lies inside and nowhere else."""
+    meta = {
+        "kind": KIND,
+        "experiment": run.partition.experiment,
+        "repeat": run.partition.repeat,
+        "selected": run.selected,
+        "settings": dict(settings),
+    }
+    arrays = {
+        "split": run.partition.split.astype(np.int8),
+        "loss": run.history.loss,
+        "confusion": run.history.confusion,
+    }
+    return pack(meta, arrays)
+
+
+def read_runs(storage: Storage, key: str) -> tuple[LeakRun, ...]:
+    """Whole records under a key, by experiment and repeat; damaged ones are passed over."""
+    found = []
+    for name in storage.list(f"{FOLDER}/{key}"):
+        match = _RECORD.fullmatch(name)
+        if match is None:
+            continue
+        with contextlib.suppress(FileNotFoundError, DamagedRecordError, KeyError):
+            meta, arrays = unpack(storage.read(f"{FOLDER}/{key}/{name}"), name)
+            partition = LeakPartition(int(match[1]), int(match[2]), arrays["split"].astype(np.int64))
+            history = History(SPLITS, arrays["loss"], arrays["confusion"])
+            found.append(LeakRun(partition, history, int(meta["selected"])))
+    return tuple(sorted(found, key=lambda run: (run.partition.experiment, run.partition.repeat)))
+
+
+def answer(runs: Sequence[LeakRun], settings: Mapping[str, Any]) -> LeakAnswer:
+    """Runs of all three experiments, each with at least one repeat."""
+    results = [_result(e, [run for run in runs if run.partition.experiment == e]) for e in EXPERIMENTS]
+    return LeakAnswer(tuple(results), settings)
+
+
+def leak_sentence(storage: Storage) -> str:
+    """What the leak experiment with the most repeats says; "" where none is whole."""
+    found = [read_runs(storage, key) for key in storage.list(FOLDER)]
+    whole = [runs for runs in found if {run.partition.experiment for run in runs} == set(EXPERIMENTS)]
+    return answer(max(whole, key=len), {}).sentence() if whole else ""
+
+
+def selected_epoch(metric: Metric, history: History) -> int:
+    """By the rule of the study, from train and valid alone: a search would have taken this epoch."""
+    return metrics.selected_epoch(metric, history)
+
+
+def answer_lines(name: str, found: LeakAnswer) -> list[str]:
+    """Text for a reader: the sentence first, then a row per experiment."""
+    s, n = found.settings, found.results[0].n
+    lines = [
+        f"{name}: {found.sentence()}",
+        "",
+        f"{n} repeats of each experiment, {s['backbone']}, frozen, with a head that can memorise ({s['epochs']} "
+        f"epochs); "
+        f"groups ({s['group_meaning']}) held back from train and valid, the test split was not opened.",
+        f"{'train and valid':<36}{'loss after the last epoch':^30}{'balanced accuracy at the selected epoch':^42}",
+        f"{'':<36}{'train':>10}{'valid':>10}{'held back':>10}{'train':>14}{'valid':>14}{'held back':>14}",
+    ]
+    for result in found.results:
+        losses = "".join(f"{value:>10.3f}" for value in result.final_loss)
+        scores = "".join(
+            f"{value:>7.3f}{_std(result.each[:, column]):>7}" for column, value in enumerate(result.balanced)
+        )
+        lines.append(f"{result.experiment}  {NAMES[result.experiment]:<33}{losses}{scores}")
+    start = found.results[0].loss[0]
+    lines.append(f"Loss before training: {start[TRAIN]:.3f}, {start[VALID]:.3f}, {start[HELD_BACK]:.3f}.")
+    lines.append("Scores from the counts of all repeats together; ± is the standard deviation between repeats (n − 1).")
+    trained = min(result.trained for result in found.results)
+    if trained < MEMORISED:
+        lines.append(
+            f"The network did not memorise ({trained:.1%} of its training images are right): try more --epochs."
+        )
+    return lines
+
+
+def answer_data(found: LeakAnswer) -> dict[str, Any]:
+    """The same as JSON values, with the mean curves."""
+    return {
+        "sentence": found.sentence(),
+        "random_split_shows": found.shown,
+        "unseen_groups_score": found.real,
+        "settings": dict(found.settings),
+        "experiments": [
+            {
+                "experiment": result.experiment,
+                "name": NAMES[result.experiment],
+                "repeats": result.n,
+                "balanced_accuracy": dict(zip(SPLITS, result.balanced, strict=True)),
+                "mean_loss": {split: result.loss[:, c].tolist() for c, split in enumerate(SPLITS)},
+                "std_loss": {split: _finite(result.spread[:, c]) for c, split in enumerate(SPLITS)},
+            }
+            for result in found.results
+        ],
+    }
+
+
+def _result(experiment: int, runs: Sequence[LeakRun]) -> ExperimentResult:
+    losses = np.stack([run.history.loss for run in runs])
+    chosen = np.stack([run.history.confusion[run.selected] for run in runs])
+    last = np.stack([run.history.confusion[-1, TRAIN] for run in runs])
+    spread = losses.std(axis=0, ddof=1) if len(runs) > 1 else np.full(losses.shape[1:], np.nan)
+    return ExperimentResult(
+        experiment=experiment,
+        n=len(runs),
+        loss=losses.mean(axis=0),
+        spread=spread,
+        balanced=tuple(float(value) for value in metrics.balanced_accuracy(chosen.sum(axis=0))),
+        each=metrics.balanced_accuracy(chosen),
+        trained=float(metrics.accuracy(last).mean()),
+    )
+
+
+def _std(values: Floats) -> str:
+    return f" ±{values.std(ddof=1):.3f}" if len(values) > 1 else ""
+
+
+def _finite(values: Floats) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,276 @@
+"""What one backbone costs at each depth: where its frozen part ends, what that takes, how fast its trials learn."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from orchestrator.planning.rates import (
+    GroupRate,
+    Stopwatch,
+    between,
+    decode_seconds,
+    deep_rate,
+    head_rate,
+    prefix_seconds,
+)
+from orchestrator.search import Search
+from orchestrator.store.schema import Configuration
+from search_spaces.resolve import BackboneFacts
+from trainables.bundles.recipe import decide
+from trainables.bundles.stacks import Stack
+from trainables.bundles.workbench import Frozen as Decided
+from trainables.features.feature_store import room
+from trainables.features.pixels import pixel_key
+from trainables.features.samples import Samples
+from trainables.learning.heads import head_parameters
+from trainables.learning.optimisers import Rule
+from trainables.network.backbone import open_backbone
+from trainables.network.frontier import FEATURES, PIXELS, Cut, places_to_cut
+
+DEPTHS = 3
+"""Depths of one backbone (n of its heads, u of its unfrozen layers) that are timed; others lie on lines between."""
+FRONTIER_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen part of one depth. `missing` counts views that are not in the cache yet."""
+
+    key: str
+    layer: str
+    why: str
+    values: int
+    rows: int
+    size_bytes: int
+    missing: int
+    note: str = ""
+
+    @property
+    def is_cached(self) -> bool:
+        return self.layer != PIXELS
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Rates of the depths and batch sizes that were timed, of one backbone and one kind of trial."""
+
+    heads: dict[int, dict[int, GroupRate]]
+    """n → batch size → rate; step_s is per step."""
+    deep: dict[int, GroupRate]
+    """u → rate; step_s is per trained row."""
+    lanes: dict[int, int]
+    """n → lanes of the stack that was timed; 1 where repeats are trained in turn."""
+    prefix: dict[int, float]
+    """u → seconds of the frozen part per view, one worker."""
+
+    @property
+    def shapes(self) -> int:
+        return sum(len(found) for found in self.heads.values()) + len(self.deep)
+
+    def epoch_s(self, c: Configuration, training: int, scored: int) -> tuple[float, float]:
+        """(training, scoring) of one epoch of one group, in seconds of one worker."""
+        if c.unfrozen:
+            step = between(c.unfrozen, {u: rate.step_s for u, rate in self.deep.items()})
+            score = between(c.unfrozen, {u: rate.score_s for u, rate in self.deep.items()})
+            return step * training, score * scored
+        at_batch = {
+            n: between(c.batch_size, {size: rate.step_s for size, rate in found.items()})
+            for n, found in self.heads.items()
+        }
+        score = between(c.non_linearities, {n: next(iter(f.values())).score_s for n, f in self.heads.items()})
+        return between(c.non_linearities, at_batch) * math.ceil(training / c.batch_size), score * scored
+
+    def lanes_of(self, c: Configuration) -> float:
+        """Lanes that the times of `epoch_s` and `checkpoint` are of."""
+        return 1.0 if c.unfrozen else between(c.non_linearities, {n: float(count) for n, count in self.lanes.items()})
+
+    def prefix_s(self, unfrozen: int) -> float:
+        """Seconds of the frozen part per view, one worker."""
+        if unfrozen in self.prefix:
+            return self.prefix[unfrozen]
+        return between(unfrozen, {u: seconds for u, seconds in self.prefix.items() if seconds})
+
+    def checkpoint(self, c: Configuration) -> tuple[float, int]:
+        """(seconds, bytes) of one checkpoint of one group."""
+        known = self.deep if c.unfrozen else {n: next(iter(found.values())) for n, found in self.heads.items()}
+        depth = c.unfrozen or c.non_linearities
+        seconds = between(depth, {at: rate.checkpoint_s for at, rate in known.items()})
+        return seconds, int(between(depth, {at: float(rate.checkpoint_bytes) for at, rate in known.items()}))
+
+
+class BackboneCosts:
+    """One backbone with its weights, opened once; `configurations` are those of it that owe repeats, in `stacks`."""
+
+    def __init__(
+        self, search: Search, configurations: Sequence[Configuration], stacks: Sequence[Stack], device: torch.device
+    ) -> None:
+        first = configurations[0]
+        self.search = search
+        self.device = device
+        self.configurations = configurations
+        self.stacks = stacks
+        self.bench = search.bench()
+        self.partition = next(iter(search.epochs))[0]
+        watch = Stopwatch(torch.device("cpu"))
+        opened = open_backbone(
+            first.backbone,
+            search.places.weights_of(first.weights),
+            first.study_seed,
+            first.image_size,
+        )
+        self.facts: BackboneFacts = opened.facts
+        self.network: nn.Module = opened.module.to(device)
+        self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.opening_s = watch.seconds
+        """What every worker spends on opening it."""
+        self._cuts: dict[int, list[Cut]] = {}
+
+    def samples(self, c: Configuration) -> Samples:
+        return self.bench.samples(c, self.partition)
+
+    def frozen(self, c: Configuration) -> Frozen:
+        """Where the frozen part ends, as the workbench decides it, and why there."""
+        decided = self._decided(c)
+        rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
+        store, note = decided.features, ""
+        if not c.unfrozen:
+            why = "nothing of the backbone is trained"
+        else:
+            candidates = [cut for cut in self._candidates(c) if not cut.is_pixels]
+            why = "all before the first trained layer"
+            if store is None:
+                why, note = self._why_pixels(c, candidates, rows)
+            elif decided.layer != candidates[-1].layer:
+                why = "what follows does not fit"
+        if store is None:
+            return Frozen(PIXELS, decided.layer, why, values, rows, 0, 0, note)
+        missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
+        return Frozen(store.folder.name, decided.layer, why, values, rows, store.total_bytes, missing, note)
+
+    def cut(self, c: Configuration) -> Cut:
+        """Where the workbench cuts, in the network with its weights."""
+        layer = self._decided(c).layer
+        return next(cut for cut in self._candidates(c) if cut.layer == layer)
+
+    def images(self, c: Configuration) -> tuple[str, int, float | None]:
+        """(key, images not decoded yet, seconds per image where any are) of the stored squares."""
+        store = self.bench.pixels(c, self.partition)
+        missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
+        seconds = decode_seconds(self.samples(c).images, c, self.search.places.data_root) if missing else 0.0
+        return self._pixels_key(c), missing, seconds
+
+    def rates(self) -> Rates:
+        """Time a few depths and batch sizes; see `DEPTHS`. The longest part of an estimate."""
+        shallow = [c for c in self.configurations if not c.unfrozen]
+        deep = [c for c in self.configurations if c.unfrozen]
+        lanes: dict[int, int] = {}
+        heads: dict[int, dict[int, GroupRate]] = {}
+        for n in _spread({c.non_linearities for c in shallow}):
+            here = [c for c in shallow if c.non_linearities == n]
+            stack = self._usual({c.id for c in here})
+            lanes[n] = math.prod(stack)
+            for size in sorted({min(c.batch_size for c in here), max(c.batch_size for c in here)}):
+                heads.setdefault(n, {})[size] = self._head(next(c for c in here if c.batch_size == size), stack)
+        prefix: dict[int, float] = {}
+        slow: dict[int, GroupRate] = {}
+        for u in _spread({c.unfrozen for c in deep}):
+            here = sorted((c for c in deep if c.unfrozen == u), key=lambda c: c.batch_size)
+            prefix[u], slow[u] = self._deep(here[len(here) // 2])
+        missing = {c.unfrozen for c in shallow if self.frozen(c).missing}
+        if missing:
+            c = shallow[0]
+            prefix[0] = prefix_seconds(self.network, c.image_size, c.precision, self.device)
+        return Rates(heads, slow, lanes, prefix)
+
+    def memory_bytes(self, c: Configuration, frozen: Frozen, lanes: float) -> int:
+        """Of one trial beside its process: resident features, weights, gradients, optimiser, one checkpoint.
+
+        Mapped features (u > 0) are pages that the operating system shares and are not counted.
+        """
+        head = head_parameters(self.facts.feature_width, c.non_linearities, c.outputs) * lanes
+        buffers = Rule.of(c).buffers_per_parameter
+        live = self.live_parameters(c)
+        trained = 4 * (head + live) * (3 + 2 * buffers)
+        features = 4 * frozen.rows * frozen.values if not c.unfrozen else 0
+        body = 4 * self.facts.parameters * (2 if c.unfrozen else 0)
+        return int(features + trained + body)
+
+    def live_parameters(self, c: Configuration) -> int:
+        """Trained weights of the backbone itself."""
+        if not c.unfrozen:
+            return 0
+        live = set(self.cut(c).live)
+        return sum(parameter.numel() for name, parameter in self.network.named_parameters() if name in live)
+
+    def _head(self, c: Configuration, stack: tuple[int, int]) -> GroupRate:
+        samples = self.samples(c)
+        recipe = decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device)
+        scored = {name: len(rows) for name, rows in samples.scoring.items()}
+        rows = (len(samples.training), scored)
+        return head_rate(c, self.facts.feature_width, stack, rows, recipe.scoring_batch, self.device)
+
+    def _deep(self, c: Configuration) -> tuple[float, GroupRate]:
+        division = self.cut(c).build()
+        recipe = decide(c, self.facts.feature_width, division.layer, division.values_per_view, self.device)
+        prefix, frontier = 0.0, self._images(c)
+        if division.layer != PIXELS:
+            prefix = prefix_seconds(division.prefix, c.image_size, c.precision, self.device)
+            with torch.no_grad():
+                frontier = tuple(division.prefix(frontier[0]))
+            if c.precision == "bf16":
+                frontier = tuple(tensor.to(torch.bfloat16) for tensor in frontier)
+        stored = tuple(tensor.cpu() for tensor in frontier)
+        width = self.facts.feature_width
+        return prefix, deep_rate(c, stored, division.suffix, width, recipe.scoring_batch, self.device)
+
+    def _images(self, c: Configuration) -> tuple[torch.Tensor, ...]:
+        images = torch.randn(FRONTIER_ROWS, 3, c.image_size, c.image_size, device=self.device)
+        return (images.contiguous(memory_format=torch.channels_last),)
+
+    def _candidates(self, c: Configuration) -> list[Cut]:
+        if c.unfrozen not in self._cuts:
+            self._cuts[c.unfrozen] = places_to_cut(self.network, c.image_size, c.unfrozen)
+        return self._cuts[c.unfrozen]
+
+    def _decided(self, c: Configuration) -> Decided:
+        """Without decoded images their mean and std are not known; they change neither cut nor size."""
+        if c.standardisation != "weights" and self.bench.pixels(c, self.partition).missing():
+            c = c.model_copy(update={"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})
+        return self.bench.frozen(c, self.partition)
+
+    def _why_pixels(self, c: Configuration, candidates: list[Cut], rows: int) -> tuple[str, str]:
+        """Why nothing is cached, and the sentence that says what follows from it, where it is the machine's doing."""
+        if not candidates:
+            return "its first layers are trained, or it cannot be traced", ""
+        here = room(self.search.places.cache)
+        least = rows * min(cut.values_per_view for cut in candidates) * (2 if c.precision == "bf16" else 4)
+        return "no features fit", (
+            f"{c.backbone} u={c.unfrozen}: features need {least / 1e9:.1f} GB, of which {here / 1e9:.1f} GB "
+            "may be used (memory and free disk): the whole network is computed in every step instead, which is slow"
+        )
+
+    def _pixels_key(self, c: Configuration) -> str:
+        return pixel_key(self.samples(c).images, c)
+
+    def _usual(self, ids: set[str]) -> tuple[int, int]:
+        """(configurations, repeats) of most stacks of these configurations; (1, 1) where they are trained in turn."""
+        c = next(c for c in self.configurations if c.id in ids)
+        if not decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device).stacked:
+            return 1, 1
+        mine = [stack for stack in self.stacks if stack[0].key.configuration in ids]
+        counts = Counter((len(stack), len(stack[0].repeats)) for stack in mine)
+        return counts.most_common(1)[0][0]
+
+
+def _spread(values: set[int]) -> list[int]:
+    """At most `DEPTHS` of the values: the ends and the middle."""
+    ordered = sorted(values)
+    if len(ordered) <= DEPTHS:
+        return ordered
+    return [ordered[0], ordered[len(ordered) // 2], ordered[-1]]

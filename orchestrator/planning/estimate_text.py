@@ -1,0 +1,64 @@
+"""An estimate as a reader meets it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.results.names import counted
+from orchestrator.running.progress import duration, size
+
+if TYPE_CHECKING:
+    from orchestrator.planning.estimate import Depth, Estimate
+
+
+def as_text(e: Estimate) -> str:
+    """The whole estimate, a line for each depth of each backbone."""
+    lines = [
+        f"{e.study}: {e.configurations} configurations, {e.repeats_asked} repeats asked, {e.repeats_done} done, "
+        f"{e.repeats_owed} owed"
+    ]
+    if e.is_done:
+        return "\n".join([*lines, "Everything asked for is already trained; nothing is left to do."])
+    lines[0] += f" ({e.epochs_owed} epochs)"
+    for backbone in dict.fromkeys(depth.backbone for depth in e.depths):
+        lines += ["", backbone.partition(":")[2]]
+        for depth in e.depths:
+            if depth.backbone == backbone:
+                lines += [f"  {line}" for line in _depth(depth)]
+    lines += [
+        "",
+        f"This machine: {counted(e.cpus, 'core')}, {counted(e.gpus, 'GPU')}; "
+        f"{counted(e.concurrent_trials, 'trial')} at a time, {size(e.memory_bytes)} of memory for them together",
+        f"Disk: {size(e.study_bytes)} for the study, {size(e.cache_bytes)} for the cache",
+        f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
+        f"{e.images_to_decode} images, {duration(e.features_seconds)} for features, "
+        f"{duration(e.training_seconds)} for training",
+        f"In all about {duration(e.wall_seconds)}"
+        + (f", {e.gpu_hours:.2f} GPU hours" if e.gpu_hours is not None else "")
+        + f" (from {counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; the others lie "
+        "between them)",
+    ]
+    return "\n".join([*lines, *(f"Note: {note}" for note in e.notes)])
+
+
+def _depth(d: Depth) -> list[str]:
+    name = d.strategy
+    name += f" n={d.non_linearities}" if d.non_linearities else ""
+    name += f" u={d.unfrozen}" if d.unfrozen else ""
+    counts = f"{name}: {counted(d.configurations, 'configuration')}, {d.repeats_owed} of {d.repeats_asked} repeats owed"
+    if not d.repeats_owed:
+        return [counts]
+    features = f"{d.values_per_view} values for each of {d.views} views"
+    if d.feature_bytes:
+        features += f", {size(d.feature_bytes)}"
+        features += " (in the cache)" if not d.views_to_compute else f" ({d.views_to_compute} views to compute)"
+    return [
+        f"{counts} ({d.epochs_owed} epochs)",
+        f"  cached up to {d.cached_up_to} ({d.why}): {features}",
+        f"  {size(d.memory_per_trial_bytes)} per trial, {size(d.study_bytes)} in the study, "
+        f"{_per_epoch(d.seconds_per_epoch)} per epoch and repeat, {duration(d.training_seconds)} of one worker",
+    ]
+
+
+def _per_epoch(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"

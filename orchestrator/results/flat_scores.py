@@ -1,0 +1,65 @@
+"""Every metric of every epoch of every repeat, computed once over flat arrays."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.results.histories import Repeats
+from orchestrator.store.schema import History, Metric
+from trainables.learning import metrics
+
+Floats = NDArray[np.float64]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+_BLOCK = 2_000_000
+"""Confusion counts that a thread scores at a time: bounds the memory of the intermediate float64 copies."""
+_THREADS = 2
+
+
+class FlatScores:
+    """metrics: float64 [rows, splits] each, rows as in `repeats`; beside them the columns that selection needs."""
+
+    def __init__(self, repeats: Repeats) -> None:
+        self.repeats = repeats
+        self.seconds = repeats.table["seconds"].to_numpy(dtype=np.float64, na_value=0.0)
+        self.diverged = (repeats.table["state"] == "diverged").to_numpy()
+        self.epochs = repeats.table["epochs"].to_numpy(dtype=np.int64)
+        self.trained = repeats.table["history_epochs"].to_numpy(dtype=np.int64)
+        self.numbers = repeats.table["repeat"].to_numpy(dtype=np.int64)
+        self.total_parameters = repeats.table["total_parameters"].tolist()
+        self.trainable_parameters = repeats.table["trainable_parameters"].tolist()
+        missing = np.isnan(repeats.loss)
+        missing[missing] = repeats.confusion[missing].sum(axis=(1, 2)) == 0
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(partial(self._scored, missing), METRICS)
+            self.metrics: dict[Metric, Floats] = dict(zip(METRICS, found, strict=True))
+        self._selection: dict[tuple[Metric, bool], Floats] = {}
+
+    def selection(self, metric: Metric, valid_alone: bool) -> Floats:
+        """What selection looks at, [rows], larger is better."""
+        key = metric, valid_alone
+        if key not in self._selection:
+            loss, confusion = self.repeats.loss[:, :2], self.repeats.confusion[:, :2]
+            parts = [
+                metrics.selection_scores(
+                    metric, History(("train", "valid"), loss[block], confusion[block]), valid_alone
+                )
+                for block in self._blocks()
+            ]
+            self._selection[key] = np.concatenate(parts)
+        return self._selection[key]
+
+    def _scored(self, missing: NDArray[np.bool_], metric: Metric) -> Floats:
+        loss, confusion = self.repeats.loss, self.repeats.confusion
+        values = np.concatenate([metrics.scores(metric, loss[block], confusion[block]) for block in self._blocks()])
+        values[missing] = np.nan
+        return values
+
+    def _blocks(self) -> list[slice]:
+        rows = len(self.repeats.loss)
+        step = max(1, _BLOCK // max(1, int(np.prod(self.repeats.confusion.shape[1:]))))
+        return [slice(first, first + step) for first in range(0, max(rows, 1), step)]

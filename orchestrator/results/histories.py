@@ -1,0 +1,303 @@
+"""Histories of all repeats in one place: immutable parquet parts, derived from final records and from nothing else.
+
+A part is two files, `part-<hash>.epochs.parquet` and `part-<hash>.repeats.parquet`, written in this order; the hash is
+over the bytes of both, so a torn or changed part is always found, and two compactors that gather the same records write
+the same file. Parts may overlap after a crash or beside another compactor; rows are keyed by (partition, configuration,
+repeat, epochs, diverged), and readers keep one of each. What no part holds is read from its final record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.results.finals import KEY, REPEAT_COLUMNS, FinalKey, read_final, set_aside
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, parse_final
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.storage import Storage
+
+MERGE_ABOVE = 8
+"""More parts than this are merged into one."""
+SMALL_PART = 4000
+"""Parts of at least this many repeats are left as they are."""
+
+_PART = re.compile(r"(part-([0-9a-f]{16}))\.(repeats|epochs)\.parquet")
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file of the study that cannot be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """All repeats that have a result, the one with most epochs where there are several.
+
+    table: one row per repeat, sorted by partition, configuration and repeat; columns as in the parts.
+    splits: names of the second axis below, "train" and "valid" first.
+    loss: float64 [rows, splits], NaN where a repeat has no such split.
+    confusion: int32 [rows, splits, K, K], truth in rows.
+    start: int64 [repeats + 1]; repeat i of the table has rows start[i] (epoch 0) to start[i + 1] − 1.
+    damaged: final records and parts that could not be read.
+    """
+
+    table: pd.DataFrame
+    splits: tuple[str, ...]
+    loss: np.ndarray
+    confusion: np.ndarray
+    start: np.ndarray
+    damaged: tuple[Damaged, ...]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class _Part:
+    repeats: pa.Table
+    epochs: pa.Table
+
+    @cached_property
+    def keys(self) -> list[FinalKey]:
+        """Of its repeats, in their order."""
+        columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
+        return [FinalKey(p, c, repeat, n, s == "diverged") for p, c, repeat, n, s in zip(*columns, strict=True)]
+
+
+def list_bundles(storage: Storage) -> list[BundleKey]:
+    """Every bundle that has a folder, sorted."""
+    found = []
+    for partition in storage.list(BUNDLES):
+        for configuration in storage.list(f"{BUNDLES}/{partition}"):
+            for index in storage.list(f"{BUNDLES}/{partition}/{configuration}"):
+                if index.isdecimal():
+                    found.append(BundleKey(partition, configuration, int(index)))
+    return sorted(found)
+
+
+def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> list[FinalKey]:
+    """Every final record there is, by its file name alone."""
+    found = []
+    for bundle in list_bundles(storage) if bundles is None else bundles:
+        numbers = bundle.repeats
+        for name in storage.list(bundle.finals):
+            parsed = parse_final(name)
+            if parsed is not None and parsed[0] in numbers:
+                found.append(FinalKey(bundle.partition, bundle.configuration, *parsed))
+    return found
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """How many final records were gathered, and those that were set aside because they cannot be read."""
+
+    gathered: int
+    set_aside: tuple[Damaged, ...]
+
+
+def compact(storage: Storage) -> Compacted:
+    """Gather the final records that no whole part holds into a new part.
+
+    Safe at any time, beside readers, writers and other compactors; damaged parts are removed and made again. A damaged
+    final record is set aside under a name that is no final record's: its repeat is owed again and can be made again.
+    Only records that no part holds are read. Raises StorageError when the study cannot be written.
+    """
+    parts, damaged = _read_parts(storage)
+    for broken in damaged:
+        storage.delete(broken.path)
+    held = {key for part in parts.values() for key in part.keys}
+    loose = [key for key in list_finals(storage) if key not in held]
+    fresh, broken_finals = _gather(storage, loose)
+    paths = {broken.path for broken in broken_finals}
+    aside = {key.path for key in loose if key.path in paths and set_aside(storage, key)}
+    if fresh is not None:
+        parts[_write_part(storage, fresh)] = fresh
+    small = {name: part for name, part in parts.items() if part.repeats.num_rows < SMALL_PART}
+    if len(parts) > MERGE_ABOVE and len(small) > 1:
+        _merge(storage, small, set(parts))
+    gathered = fresh.repeats.num_rows if fresh is not None else 0
+    return Compacted(gathered, tuple(broken for broken in broken_finals if broken.path in aside))
+
+
+def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> Repeats:
+    """Read all results, from parts where they hold them and from final records where not; writes nothing.
+
+    A final record is the truth: a part's row without one is not returned. `bundles` saves listing them again.
+    """
+    finals = list_finals(storage, bundles)
+    parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "confusion"])
+    held = {key for part in parts.values() for key in part.keys}
+    loose, broken = _gather(storage, [key for key in finals if key not in held])
+    together = [*parts.values(), *([] if loose is None else [loose])]
+    return _join(together, set(finals), (*damaged, *broken))
+
+
+def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, list[Damaged]]:
+    """Read final records one by one into a part in memory; None when there is none that is whole."""
+    damaged: list[Damaged] = []
+    rows: list[dict[str, object]] = []
+    records: list[FinalRecord] = []
+    for key in sorted(keys):
+        try:
+            row, record = read_final(key, storage.read(key.path))
+            if records and record.history.confusion.shape[-1] != records[0].history.confusion.shape[-1]:
+                raise DamagedRecordError(
+                    f"{key.path} has another number of classes than {len(records)} records beside it"
+                )
+        except FileNotFoundError:
+            continue
+        except DamagedRecordError as error:
+            damaged.append(Damaged(key.path, error.message))
+            continue
+        rows.append(row)
+        records.append(record)
+    if not records:
+        return None, damaged
+    schema = pa.schema(list(REPEAT_COLUMNS.items()))
+    return _Part(pa.Table.from_pylist(rows, schema=schema), _epochs_table(rows, records)), damaged
+
+
+def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalRecord]) -> pa.Table:
+    """One row per repeat, epoch and split, in the order of the repeats."""
+    sizes = [record.history.loss.size for record in records]
+    classes = records[0].history.confusion.shape[-1]
+    counts = np.concatenate([record.history.confusion.reshape(-1, classes * classes) for record in records])
+    columns: dict[str, pa.Array] = {}
+    for name in KEY:
+        values = pa.array([row[name] for row in rows], type=REPEAT_COLUMNS[name])
+        columns[name] = values.take(pa.array(np.repeat(np.arange(len(rows)), sizes)))
+    epochs = [np.repeat(np.arange(len(r.history.loss)), len(r.history.splits)) for r in records]
+    columns["epoch"] = pa.array(np.concatenate(epochs).astype(np.int32))
+    columns["split"] = pa.array([name for r in records for name in r.history.splits * len(r.history.loss)])
+    columns["loss"] = pa.array(np.concatenate([record.history.loss.ravel() for record in records]), type=pa.float64())
+    flat = pa.array(counts.ravel().astype(np.int32))
+    columns["confusion"] = pa.FixedSizeListArray.from_arrays(flat, classes * classes)
+    return pa.table(columns)
+
+
+def _write_part(storage: Storage, part: _Part) -> str:
+    """Write the epochs first, then the repeats, which make the part count; return its name."""
+    repeats, epochs = _parquet(part.repeats), _parquet(part.epochs)
+    name = f"part-{_hash(repeats, epochs)}"
+    storage.create(f"{HISTORIES}/{name}.epochs.parquet", epochs)
+    storage.create(f"{HISTORIES}/{name}.repeats.parquet", repeats)
+    return name
+
+
+def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
+    """Replace small parts by one that holds each of their records once, and sweep epochs without repeats."""
+    seen: set[FinalKey] = set()
+    repeats, epochs = [], []
+    for part in small.values():
+        keys = part.keys
+        wanted = np.array([key not in seen for key in keys], dtype=bool)
+        seen.update(keys)
+        rows = np.repeat(wanted, _rows_per_repeat(part))
+        repeats.append(part.repeats.filter(pa.array(wanted)))
+        epochs.append(part.epochs.filter(pa.array(rows)))
+    merged = _write_part(storage, _Part(pa.concat_tables(repeats), pa.concat_tables(epochs)))
+    listed = [match for name in storage.list(HISTORIES) if (match := _PART.fullmatch(name))]
+    whole = {match[1] for match in listed if match[3] == "repeats"}
+    for match in listed:
+        if match[1] != merged and (match[1] in small or (match[1] not in known and match[1] not in whole)):
+            storage.delete(f"{HISTORIES}/{match[0]}")
+
+
+def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dict[str, _Part], list[Damaged]]:
+    """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole.
+
+    With `columns`, names of splits are read as a dictionary: for arithmetic, not to be written again.
+    """
+    parts: dict[str, _Part] = {}
+    damaged: list[Damaged] = []
+    for name in storage.list(HISTORIES):
+        match = _PART.fullmatch(name)
+        if match is None or match[3] != "repeats":
+            continue
+        files = f"{HISTORIES}/{match[1]}.repeats.parquet", f"{HISTORIES}/{match[1]}.epochs.parquet"
+        repeats = epochs = b""
+        with contextlib.suppress(FileNotFoundError):  # another process has just merged it
+            repeats, epochs = storage.read(files[0]), storage.read(files[1])
+        if _hash(repeats, epochs) == match[2]:
+            rows = pq.read_table(io.BytesIO(epochs), columns=columns, read_dictionary=["split"] if columns else None)
+            parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), rows)
+        elif repeats:
+            damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
+    return parts, damaged
+
+
+def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged, ...]) -> Repeats:
+    """Keep the longest of every repeat, once, and lay the epochs out in the order of the table."""
+    if not parts:
+        empty = pd.DataFrame({name: [] for name in REPEAT_COLUMNS})
+        shape = (0, 2, 1, 1)
+        return Repeats(
+            empty, ("train", "valid"), np.zeros(shape[:2]), np.zeros(shape, np.int32), np.zeros(1, int), damaged
+        )
+    table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
+    listed = np.array([key in finals for part in parts for key in part.keys], dtype=bool)
+    # of two records with the same epochs the one that did not diverge counts, as for what is owed
+    table = table[listed].sort_values([*KEY, "state"]).drop_duplicates(KEY[:3], keep="last")
+    place = np.full(len(listed), -1, dtype=np.int64)
+    place[table.index.to_numpy()] = np.arange(len(table))
+    start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])
+    encoded = [part.epochs.column("split").dictionary_encode().unify_dictionaries().combine_chunks() for part in parts]
+    found = {name for split in encoded for name in split.dictionary.to_pylist()}
+    splits = ("train", "valid", *sorted(found - {"train", "valid"}))
+    classes = max(round(part.epochs.schema.field("confusion").type.list_size ** 0.5) for part in parts)
+    loss = np.full(start[-1] * len(splits), np.nan)
+    confusion = np.zeros((len(loss), classes * classes), dtype=np.int32)
+    offset = 0
+    for part, split in zip(parts, encoded, strict=True):
+        rows = _rows_per_repeat(part)
+        target = np.repeat(place[offset : offset + len(rows)], rows)
+        offset += len(rows)
+        kept = _in_one_piece(np.flatnonzero(target >= 0))
+        row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
+        order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
+        cell = _in_one_piece(row * len(splits) + order[split.indices.to_numpy()[kept]])
+        counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
+        loss[cell] = part.epochs.column("loss").to_numpy()[kept]
+        confusion[cell] = counts.reshape(len(target), -1)[kept]
+    grid = int(start[-1]), len(splits)
+    shaped = confusion.reshape(*grid, classes, classes)
+    return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
+
+
+def _in_one_piece(places: np.ndarray) -> np.ndarray | slice:
+    """The same as a slice where each place follows the one before, as in a part alone: copied in one piece."""
+    follow = len(places) > 0 and bool((np.diff(places) == 1).all())
+    return slice(int(places[0]), int(places[-1]) + 1) if follow else places
+
+
+def _rows_per_repeat(part: _Part) -> np.ndarray:
+    """int64 [repeats]: rows that each repeat has in the part's epochs."""
+    epochs = part.repeats.column("history_epochs").to_numpy().astype(np.int64)
+    rows: np.ndarray = (epochs + 1) * part.repeats.column("history_splits").to_numpy()
+    return rows
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _hash(repeats: bytes, epochs: bytes) -> str:
+    digest = hashlib.sha256(repeats)
+    digest.update(epochs)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,356 @@
+"""Mean, standard deviation (n − 1) and n over the repeats of every configuration: what all figures and tables show."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.results.edges import EdgeNote as EdgeNote
+from orchestrator.results.edges import edge_notes
+from orchestrator.results.flat_scores import FlatScores
+from orchestrator.results.histories import Damaged, Repeats, list_bundles, read_repeats
+from orchestrator.results.mean_curves import Curve as Curve
+from orchestrator.results.mean_curves import MeanCurves
+from orchestrator.results.standing import Key, Result, Standing, epochs_asked, read_requests, standings
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import (
+    Configuration,
+    Metric,
+    RepeatState,
+    Request,
+    StudyRecord,
+    parse_toml,
+)
+from orchestrator.store.storage import Storage
+from trainables.data.balance import views_per_image
+from trainables.learning import metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Mean and standard deviation (n − 1; NaN where n < 2) of `values`, float64 [n], one per repeat with a result."""
+
+    mean: float
+    std: float
+    n: int
+    values: Floats
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Statistic:
+        return cls.of_all(np.asarray(values, dtype=np.float64)[None])[0]
+
+    @classmethod
+    def of_all(cls, values: Floats) -> list[Statistic]:
+        """Of each row of `values`, float64 [rows, n]."""
+        n = values.shape[1]
+        mean = np.add.reduce(values, axis=1) / n if n else np.full(len(values), np.nan)
+        with np.errstate(invalid="ignore"):  # a loss that is infinite
+            away = values - mean[:, None]
+        std = np.sqrt(np.add.reduce(away * away, axis=1) / (n - 1)) if n > 1 else np.full(len(values), np.nan)
+        each = zip(mean.tolist(), std.tolist(), values, strict=True)
+        return [cls(its_mean, its_std, n, row) for its_mean, its_std, row in each]
+
+
+@dataclass(frozen=True)
+class ConfigurationSummary:
+    """One configuration on one partition.
+
+    `standings` has every repeat asked; the statistics are over those that have a result, in the order of `with_result`,
+    at each one's selected epoch among the first `epochs`. A diverged repeat counts with its scores at epoch 0.
+    """
+
+    partition: str
+    id: str
+    configuration: Configuration
+    standings: tuple[Standing, ...]
+    with_result: tuple[int, ...] = ()
+    epochs: int = 0
+    """The largest number of epochs that all finished repeats have."""
+    diverged: int = 0
+    at_selected: Mapping[tuple[Metric, str], Statistic] | None = None
+    at_start: Mapping[tuple[Metric, str], Statistic] | None = None
+    curves: Mapping[tuple[Metric, str], Curve] | None = None
+    selection: Statistic | None = None
+    """What selection looks at (the worse of train and valid, or valid alone), of the selection metric."""
+    selected_epochs: Statistic | None = None
+    seconds: float = 0.0
+    """Training time of the repeats that have a result."""
+    total_parameters: int | None = None
+    trainable_parameters: int | None = None
+    rank: int | None = None
+    """From 1 within the partition; none until every repeat asked has a result. Configurations that select by another
+    metric than the study come last, metric by metric: their values cannot be compared."""
+
+    @property
+    def asked(self) -> int:
+        return len(self.standings)
+
+    @property
+    def n(self) -> int:
+        """Repeats that have a result."""
+        return len(self.with_result)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
+        return self.asked > 0 and self.n == self.asked
+
+    @property
+    def depth(self) -> tuple[str, int, int]:
+        """(strategy, non-linearities, unfrozen layers): what a heat map and a grid of curves hold fixed."""
+        return self.configuration.strategy, self.configuration.non_linearities, self.configuration.unfrozen
+
+    def score(self, metric: Metric, split: str) -> Statistic | None:
+        """The metric at the selected epoch; none where there is no result or no such split."""
+        return None if self.at_selected is None else self.at_selected.get((metric, split))
+
+    def untrained(self, metric: Metric, split: str) -> Statistic | None:
+        """The metric at epoch 0."""
+        return None if self.at_start is None else self.at_start.get((metric, split))
+
+    def curve(self, metric: Metric, split: str) -> Curve | None:
+        return None if self.curves is None else self.curves.get((metric, split))
+
+    def count(self, state: RepeatState) -> int:
+        return sum(standing.state is state for standing in self.standings)
+
+    def best_repeat(self) -> tuple[int, int] | None:
+        """(repeat number, place in `with_result`) of the repeat with the best selection value; never a ranking."""
+        if self.selection is None or not np.isfinite(self.selection.values).any():
+            return None
+        values = self.selection.values * (-1 if metrics.is_loss(self.configuration.selection) else 1)
+        place = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+        return self.with_result[place], place
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts of repeats. `done` have all the epochs asked (diverged ones included), `owed` are the others;
+    `running` and `failed` are owed ones, `diverged` are done ones."""
+
+    configurations: int
+    asked: int
+    done: int
+    owed: int
+    running: int
+    failed: int
+    diverged: int
+    epochs_done: int
+    epochs_asked: int
+    seconds: float
+    """Training time of all results, added up over whatever ran side by side."""
+
+    @property
+    def epochs_per_second(self) -> float:
+        """Epochs per second of training time; NaN before the first result."""
+        return self.epochs_done / self.seconds if self.seconds > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a page, a table or a ranking needs of a study."""
+
+    study: StudyRecord
+    configurations: tuple[ConfigurationSummary, ...]
+    """Sorted by partition, then rank, then id; those without a rank come last."""
+    totals: Totals
+    edges: tuple[EdgeNote, ...]
+    requests: tuple[Request, ...]
+    damaged: tuple[Damaged, ...]
+    repeats: Repeats
+    bundles: tuple[BundleKey, ...]
+    """Every bundle that has a folder, sorted."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self.repeats.splits
+
+    def table(self, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
+        """A tidy table; see `orchestrator.results.summary_table` for its columns."""
+        from orchestrator.results.summary_table import build_table
+
+        return build_table(self, level)
+
+
+def summarise(storage: Storage, now: str | None = None) -> Summary:
+    """Read a study and summarise it; writes nothing.
+
+    `now` (UTC, ISO 8601) decides only which leases look alive. Damaged files are listed in the result, not raised; a
+    missing or damaged study.toml raises FileNotFoundError or DamagedRecordError.
+    """
+    study = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY)
+    moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    requests, damaged = read_requests(storage)
+    asked = epochs_asked(requests)
+    bundles = list_bundles(storage)
+    repeats = read_repeats(storage, bundles)
+    found: list[ConfigurationSummary] = []
+    by_key = _bundles_by_key(bundles)
+    ranges = _ranges(repeats)
+    settings, broken = _configurations(storage, {key[1] for key in (*asked, *ranges)})
+    damaged += [*repeats.damaged, *broken]
+    flat, every = FlatScores(repeats), _results(repeats)
+    curves = MeanCurves(flat, ranges.values())
+    for key in sorted({*asked, *ranges}):
+        configuration = settings.get(key[1])
+        if configuration is None:
+            continue
+        rows = ranges.get(key, range(0))
+        results = dict(every[rows.start : rows.stop])
+        standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
+        damaged += faults
+        summary = ConfigurationSummary(key[0], key[1], configuration, standing)
+        found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
+    ranked = _ranked(found, study.selection)
+    edges = edge_notes(ranked, study.selection)
+    return Summary(study, ranked, _totals(ranked), edges, requests, tuple(damaged), repeats, tuple(bundles))
+
+
+def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
+    """Images times views of each class that a configuration trains on; `images` per class in the train split."""
+    if configuration.balance == "subsample":
+        return dict.fromkeys(images, min(images.values(), default=0))
+    if configuration.balance == "ngca" and images and min(images.values()) > 0:
+        views = views_per_image(images)
+        return {name: count * views[name] for name, count in images.items()}
+    return {name: count * configuration.views for name, count in images.items()}
+
+
+def _with_statistics(
+    summary: ConfigurationSummary, flat: FlatScores, means: MeanCurves, rows: range
+) -> ConfigurationSummary:
+    """Add everything that follows from the histories of the table's `rows`."""
+    at = slice(rows.start, rows.stop)
+    start, diverged = flat.repeats.start[at], flat.diverged[at]
+    epochs = int((flat.epochs[at] if diverged.all() else flat.trained[at][~diverged]).min())
+    settings = summary.configuration
+    selected = np.zeros(len(rows), dtype=np.int64)
+    index = start[~diverged][:, None] + np.arange(epochs + 1)
+    scores = flat.selection(settings.selection, settings.balance == "class_weights")
+    if len(index):
+        selected[~diverged] = np.argmax(scores[index], axis=1)
+    splits = flat.repeats.splits
+    chosen, first = (
+        np.concatenate([values[epoch].T for values in flat.metrics.values()]) for epoch in (start + selected, start)
+    )
+    known = np.flatnonzero(~np.isnan(first).all(axis=1))
+    every = [(metric, column) for metric in flat.metrics for column in range(len(splits))]
+    keys = [every[place] for place in known]
+    names: list[tuple[Metric, str]] = [(metric, splits[column]) for metric, column in keys]
+    sign = -1.0 if metrics.is_loss(settings.selection) else 1.0
+    return replace(
+        summary,
+        with_result=tuple(int(number) for number in flat.numbers[at]),
+        epochs=epochs,
+        diverged=int(diverged.sum()),
+        at_selected=dict(zip(names, Statistic.of_all(chosen[known]), strict=True)),
+        at_start=dict(zip(names, Statistic.of_all(first[known]), strict=True)),
+        curves={name: means.of(rows, *key) for name, key in zip(names, keys, strict=True)} if len(index) else {},
+        selection=Statistic.of(sign * scores[start + selected]),
+        selected_epochs=Statistic.of(selected),
+        seconds=float(flat.seconds[at].sum()),
+        total_parameters=_integer(flat.total_parameters[rows.start]),
+        trainable_parameters=_integer(flat.trainable_parameters[rows.start]),
+    )
+
+
+def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[ConfigurationSummary, ...]:
+    """Sort by the mean selection value over all repeats asked, within each partition; `first` before other metrics.
+
+    Where there is no such value yet, by the settings.
+    """
+
+    def order(summary: ConfigurationSummary) -> tuple[str, bool, bool, str, float, tuple[object, ...], str]:
+        c = summary.configuration
+        metric = c.selection
+        mean = summary.selection.mean if summary.selection is not None else float("nan")
+        value = mean if metrics.is_loss(metric) else -mean
+        is_known = bool(np.isfinite(value))
+        settings = () if is_known else (c.backbone, c.unfrozen, c.non_linearities, c.lr, c.batch_size)
+        worth = value if is_known else np.inf
+        return summary.partition, not summary.is_whole, metric != first, metric, worth, settings, summary.id
+
+    ranked: list[ConfigurationSummary] = []
+    ranks: dict[str, int] = defaultdict(int)
+    for summary in sorted(found, key=order):
+        if summary.is_whole:
+            ranks[summary.partition] += 1
+            summary = replace(summary, rank=ranks[summary.partition])
+        ranked.append(summary)
+    return tuple(ranked)
+
+
+def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
+    counts = {state: sum(summary.count(state) for summary in summaries) for state in RepeatState}
+    asked = sum(summary.asked for summary in summaries)
+    done = counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED]
+    every = [standing for summary in summaries for standing in summary.standings]
+    return Totals(
+        configurations=len({summary.id for summary in summaries}),
+        asked=asked,
+        done=done,
+        owed=asked - done,
+        running=counts[RepeatState.RUNNING],
+        failed=counts[RepeatState.FAILED],
+        diverged=counts[RepeatState.DIVERGED],
+        epochs_done=sum(standing.epochs_done for standing in every),
+        epochs_asked=sum(standing.epochs_asked for standing in every),
+        seconds=sum(summary.seconds for summary in summaries),
+    )
+
+
+def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configuration], list[Damaged]]:
+    found: dict[str, Configuration] = {}
+    damaged: list[Damaged] = []
+    for identity in sorted(ids):
+        path = layout.configuration(identity)
+        try:
+            found[identity] = parse_toml(Configuration, storage.read(path), path)
+        except FileNotFoundError:
+            damaged.append(Damaged(path, f"{path} is missing"))
+        except DamagedRecordError as error:
+            damaged.append(Damaged(path, error.message))
+    return found, damaged
+
+
+def _bundles_by_key(bundles: Sequence[BundleKey]) -> dict[Key, list[BundleKey]]:
+    found: dict[Key, list[BundleKey]] = defaultdict(list)
+    for bundle in bundles:
+        found[bundle.partition, bundle.configuration].append(bundle)
+    return found
+
+
+def _ranges(repeats: Repeats) -> dict[Key, range]:
+    """Rows of the table that belong to each configuration; the table is sorted, so they lie together."""
+    table = repeats.table
+    keys = list(zip(table["partition"].tolist(), table["configuration"].tolist(), strict=True))
+    edges = [0, *(place for place in range(1, len(keys)) if keys[place] != keys[place - 1]), len(keys)]
+    return {keys[first]: range(first, last) for first, last in pairwise(edges) if first < last}
+
+
+def _results(repeats: Repeats) -> list[tuple[int, Result]]:
+    """(repeat number, result) of every row of the table."""
+    columns = (repeats.table[name].tolist() for name in ("repeat", "epochs", "state", "last_attempt"))
+    return [
+        (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
+        for repeat, epochs, state, attempt in zip(*columns, strict=True)
+    ]
+
+
+def _integer(value: object) -> int | None:
+    number = float(value) if isinstance(value, (int, float, np.number)) else float("nan")
+    return int(number) if np.isfinite(number) else None

@@ -1,0 +1,87 @@
+"""What `orch data duplicates` says, and the comparison that it makes where a study has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.report import Report
+from orchestrator.results.near_duplicates import KINDS, counts, describe, look, pairs_csv, read_pairs, with_kinds
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.study.studies import Study
+from trainables.data.manifest import read_manifest
+from trainables.data.near_duplicates import ALIKE
+from trainables.data.partition import Partition
+
+SHOWN = 20
+_EVERY = 1000
+"""Images between two lines of progress."""
+
+
+def duplicates_report(study: Study, partition: str | None, every: bool) -> Report:
+    """Counts by kind and the pairs, worst first. Raises InputError: nothing was compared yet, no such partition."""
+    pairs = read_pairs(study.storage)
+    if pairs is None:
+        raise InputError(
+            f"study {study.name!r} holds no list of near-duplicates: expected {layout.NEAR_DUPLICATES}, which studies "
+            "of earlier versions lack",
+            f"Compare its images now: orch data duplicates {study.name} --look",
+        )
+    name = partition or study.record.partition
+    there = [file.removesuffix(".parquet") for file in study.storage.list(layout.PARTITIONS)]
+    if name not in there:
+        raise InputError(f"study {study.name!r} has no partition {name!r}", f"Partitions: {', '.join(sorted(there))}")
+    path = layout.partition(name)
+    images = read_manifest(study.storage.read(layout.MANIFEST))
+    told = with_kinds(pairs, images, Partition.from_bytes(study.storage.read(path), path).groups)
+    number = counts(told).to_dict("records")
+    lines = [
+        f"{study.name}, partition {name}: {len(told):,} pairs of near-duplicates among {len(images):,} images",
+        *(f"  {row['kind']}: {row['pairs']:,}, of them {row['differs']:,} under two labels" for row in number),
+    ]
+    if study.record.synthetic:
+        lines.insert(1, "Synthetic images.")
+    shown = told if every else told.head(SHOWN)
+    for kind, part in shown.groupby("kind", sort=False):
+        lines += ["", str(kind).capitalize(), *(f"  {describe(pair)}" for pair in part.to_dict("records"))]
+    if len(shown) < len(told):
+        lines.append(f"… and {len(told) - len(shown):,} more (--every shows them, --json has them)")
+    if (told["kind"] != KINDS[2]).any():
+        lines += ["", "What can be done: give such images one group, or leave one of each pair out, in another study."]
+    data = {
+        "study": study.name,
+        "synthetic": study.record.synthetic,
+        "partition": name,
+        "images": len(images),
+        "least_similarity": ALIKE,
+        "counts": number,
+        "pairs": told.to_dict("records"),
+    }
+    return Report(tuple(lines), data)
+
+
+def look_now(study: Study, data_root: Path | None, show: Callable[[str], None]) -> None:
+    """Compare the images of a study that holds no comparison and keep the result; one that holds it is left alone."""
+    if read_pairs(study.storage) is not None:
+        return
+    root = data_root or Path(study.record.data_source)
+    if (not study.record.data_source and data_root is None) or not root.is_dir():
+        raise InputError(
+            f"the images of study {study.name!r} are not here: expected a folder {root}",
+            f"Say where they lie: orch data duplicates {study.name} --look --data-root DIR",
+        )
+    images = read_manifest(study.storage.read(layout.MANIFEST))
+
+    def progress(done: int, total: int) -> None:
+        if done % _EVERY == 0 or done == total:
+            show(f"duplicates: {done:,}/{total:,} images read")
+
+    pairs, lost = look(root, images, progress)
+    if lost:
+        raise InputError(
+            f"{len(lost):,} of {len(images):,} images of study {study.name!r} are missing, unreadable or not those it "
+            f"was made from, for instance {lost[0]}",
+            "Put them back, or name the folder that holds them with --data-root DIR.",
+        )
+    study.storage.replace(layout.NEAR_DUPLICATES, pairs_csv(pairs))

@@ -1,0 +1,307 @@
+"""From what the user typed to a study on disk: its space, its dataset, its partition."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+
+from orchestrator.results.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
+from orchestrator.results.standing import read_requests
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.place import Where
+from orchestrator.store.schema import StudyRecord
+from orchestrator.study.studies import Study, find_study, new_study, now, versions
+from search_spaces.classes import settle_classes
+from search_spaces.loader import bundled, default_space, is_path, load_space
+from search_spaces.schema import Space
+from trainables.data.checks import SPLITS, check_classes, check_splits
+from trainables.data.dataset import (
+    Dataset,
+    DatasetOptions,
+    fingerprint,
+    load_dataset,
+    manifest_bytes,
+    refused_csv,
+    verify_unchanged,
+)
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition, make_partition, splits
+from trainables.data.rotation import rotate
+from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
+from trainables.data.synthetic import make_synthetic
+
+Precision = Literal["fp32", "bf16"]
+
+REFUSED_SHOWN = 5
+"""How many of the files that are not used are named on the screen."""
+MANY_IMAGES = 5000
+"""From here on comparing all with all takes some seconds, and is told."""
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What the user said about the images and their division; source None: those the study has, else synthetic ones."""
+
+    source: Path | None = None
+    options: DatasetOptions = field(default_factory=DatasetOptions)
+    partitions: int = 1
+    """On how many partitions is searched, the study's own among them."""
+
+    def typed(self) -> str:
+        """The options of the command line that say the same, for advice."""
+        given = {"--data": self.source, "--group-by": self.options.group_by}
+        given |= {
+            f"--{name.replace('_', '-')}": getattr(self.options, name)
+            for name in ("file_column", "label_column", "group_column", "split_column", "data_root")
+        }
+        return " ".join(f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study and where its images lie on this machine."""
+
+    study: Study
+    data_root: Path
+
+
+def prepare(
+    name: str,
+    space: Space,
+    studies: Where,
+    cache: Path,
+    data: DataRequest,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Open the study that `name` means, or make it in memory. `show` is told in words what was found.
+
+    name: a bundled study, the path of a TOML file, or the name of a study of the user's own. Raises InputError.
+    """
+    prepared = _prepared(name, space, studies, cache, data, seed, precision, show, progress)
+    return _divided(prepared, data.partitions, show)
+
+
+def _prepared(
+    name: str,
+    space: Space,
+    studies: Where,
+    cache: Path,
+    data: DataRequest,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+    progress: Callable[[int, int], None] | None,
+) -> Prepared:
+    study_name = layout.checked_name(space.name if is_path(name) else name)
+    if data.source is None:
+        found = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
+        if found is not None:
+            return reopen(found, None, cache, show)
+        return _new_demo(space, study_name, studies, cache, seed, precision, show)
+    found = find_study(studies, study_name)
+    dataset = load_dataset(data.source, data.options, progress)
+    _tell_refused(dataset, show)
+    if found is None:
+        return _made(space, study_name, studies, dataset, seed, precision, data, show)
+    _check_same_data(found, dataset, data.typed())
+    return Prepared(found, dataset.root)
+
+
+def best_precision() -> Precision:
+    """bfloat16 where the hardware multiplies it natively (tensor cores since Ampere, AMX), else float32."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
+    """One row per class: images and groups in all and per split, for the table that is printed first."""
+    frame = manifest.assign(split=split.to_numpy())
+    rows = []
+    for label, part in frame.groupby("label", sort=True):
+        row: dict[str, object] = {"class": label, "images": len(part), "groups": part["group"].nunique()}
+        for name in ("train", "valid", "test"):
+            inside = part[part["split"] == name]
+            row[name] = f"{len(inside)} in {inside['group'].nunique()}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def find_space(name: str, studies: Where, data: DataRequest) -> Space:
+    """The bundled space or the file's; the default one for a study of the user's own, with data now or on disk."""
+    if is_path(name) or name in bundled():
+        return load_space(name)
+    is_own = data.source is not None or find_study(studies, layout.checked_name(name)) is not None
+    return default_space(name) if is_own else load_space(name)
+
+
+def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[str], None] | None = None) -> Prepared:
+    """A study without --data: its own images, at `data_root` or wherever they lay when it was made.
+
+    A root that is not on this machine is no fault, other machines may see it or its features be stored already; `show`
+    is told how to name another. Raises InputError where images changed.
+    """
+    root = data_root or Path(study.record.data_source)
+    if study.record.synthetic:
+        root = make_synthetic(_synthetic_folder(cache, study.record.seed), study.record.seed)
+    if root.is_dir():
+        faults = verify_unchanged(root, read_manifest(study.storage.read(layout.MANIFEST)))
+        if faults:
+            raise InputError(
+                f"the images of study {study.name!r} changed since it was made: {'; '.join(faults[:3])}",
+                "Put them back, or make another study from the changed images: orch search NEW_NAME … --data DIR",
+            )
+    elif show is not None:
+        show(
+            f"Note: the images of study {study.name!r} are not here: expected a folder {root}, found none. "
+            f"If they lie elsewhere: orch resume {study.name} --data-root DIR"
+        )
+    return Prepared(study, root)
+
+
+def _synthetic_folder(cache: Path, seed: int) -> Path:
+    return cache / "synthetic" / f"neuroblastoma-{seed}"
+
+
+def _new_demo(
+    space: Space,
+    name: str,
+    studies: Where,
+    cache: Path,
+    seed: int,
+    precision: Precision | None,
+    show: Callable[[str], None],
+) -> Prepared:
+    if space.classes is not None and set(space.classes) != set(SYNTHETIC_CLASSES):
+        raise InputError(
+            f"study {name!r} needs images: expected --data DIR or --data labels.csv (synthetic images exist for the "
+            f"study neuroblastoma alone)",
+            f"orch search {name} BACKBONE --data DIR --group-by parent",
+        )
+    show("No --data given: making a small synthetic dataset. Its results say nothing about real images.")
+    root = make_synthetic(_synthetic_folder(cache, seed), seed)
+    dataset = load_dataset(root, DatasetOptions())
+    return _made(space, f"{name}-demo", studies, dataset, seed, precision, DataRequest(), show)
+
+
+def _made(
+    space: Space,
+    name: str,
+    studies: Where,
+    dataset: Dataset,
+    seed: int,
+    precision: Precision | None,
+    data: DataRequest,
+    show: Callable[[str], None],
+) -> Prepared:
+    advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
+    task, classes = settle_classes(space, dataset.manifest["label"], advice)
+    partition = _partition(space, dataset, seed)
+    split = splits(dataset.manifest, partition)
+    manifest = dataset.manifest.assign(split=split)
+    # a given partition may lack a test split, or classes in it: nothing but the final test needs them
+    check_splits(manifest, SPLITS if partition.policy != "given" else SPLITS[:2])
+    seen = manifest["split"].isin(["train", "valid"])
+    record = StudyRecord(
+        name=name,
+        task=task,
+        classes=classes,
+        seed=seed,
+        precision=precision or best_precision(),
+        selection=space.selection or "loss",
+        synthetic=dataset.synthetic,
+        group_meaning=dataset.group_meaning,
+        data_fingerprint=fingerprint(manifest[seen]),
+        test_fingerprint=fingerprint(manifest[~seen]),
+        partition=partition.id,
+        data_source=str(dataset.root.resolve()),
+        space=space.name,
+        created=now(),
+        versions=versions(),
+    )
+    if len(manifest) > MANY_IMAGES:
+        show(f"Looking for near-duplicates among {len(manifest):,} images.")
+    alike = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
+    told = warning(with_kinds(alike, manifest, partition.groups), name)
+    if told:
+        show(told)
+    files = {
+        layout.MANIFEST: manifest_bytes(dataset.manifest),
+        layout.REFUSED: refused_csv(dataset.refused),
+        layout.NEAR_DUPLICATES: pairs_csv(alike),
+        layout.partition(partition.id): partition.to_bytes(),
+    }
+    return Prepared(new_study(studies, record, files), dataset.root)
+
+
+def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Prepared:
+    """Add the partitions that are asked for beside the study's own: those of earlier searches first, then new ones."""
+    if count == 1:
+        return prepared
+    study = prepared.study
+    requests, _ = read_requests(study.storage)
+    known = max((r.partitions for r in requests if r.partitions[:1] == (study.record.partition,)), key=len, default=())
+    there = [
+        Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
+        for name in known or (study.record.partition,)
+    ]
+    made = rotate(read_manifest(study.storage.read(layout.MANIFEST)), there, count, study.record.seed)
+    changing = sum(split != "test" for split in made[0].groups.values())
+    show(f"{count} partitions: {changing} groups take turns in train and valid, the test split is the same in all.")
+    files = {partition.id: partition.to_bytes() for partition in made[1:]}
+    return replace(prepared, study=replace(study, partitions=files))
+
+
+def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
+    """The user's own split where the data has one, else the space's policy."""
+    if (dataset.manifest["split"] != "").all():
+        return make_partition(dataset.manifest, "given", seed=seed)
+    if (dataset.manifest["split"] != "").any():
+        unnamed = dataset.manifest.loc[dataset.manifest["split"] == "", "file"].tolist()
+        raise InputError(
+            f"{len(unnamed)} of {len(dataset.manifest)} images have no split, for instance {unnamed[0]}",
+            "Give every image a split, or none.",
+        )
+    check_classes(dataset.manifest)
+    chosen = space.partition
+    return make_partition(
+        dataset.manifest, chosen.policy, seed=seed if chosen.seed is None else chosen.seed, targets=chosen.targets
+    )
+
+
+def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:
+    """No file is dropped in silence."""
+    refused = dataset.refused
+    if len(refused):
+        count = f"{len(refused)} files are" if len(refused) > 1 else "1 file is"
+        shown = [f"  {row.file}: {row.reason}" for row in refused.head(REFUSED_SHOWN).itertuples()]
+        more = [f"  … and {len(refused) - REFUSED_SHOWN} more"] if len(refused) > REFUSED_SHOWN else []
+        show("\n".join([f"{count} not used ({layout.REFUSED} of the study lists all):", *shown, *more]))
+
+
+def _check_same_data(study: Study, dataset: Dataset, typed: str) -> None:
+    """The study's images and groups must be those of the data given now."""
+    stored = read_manifest(study.storage.read(layout.MANIFEST))
+    left = stored[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
+    right = dataset.manifest[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
+    if left.equals(right) and stored["file"].tolist() == dataset.manifest["file"].tolist():
+        return
+    missing = sorted(set(stored["file"]) - set(dataset.manifest["file"]))
+    added = sorted(set(dataset.manifest["file"]) - set(stored["file"]))
+    changed = "the pixels, labels, groups or names of some images differ"
+    if missing or added:
+        changed = f"{len(missing)} images are missing and {len(added)} are new"
+    raise InputError(
+        f"study {study.name!r} was made from other data: {changed}",
+        f"Go on without --data, or make another study: orch search {study.name}_2 BACKBONE {typed}",
+    )

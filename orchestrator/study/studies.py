@@ -1,0 +1,238 @@
+"""Opening, making and checking a study in its place: a folder, or a prefix of an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.store import layout
+from orchestrator.store.concurrently import concurrently
+from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
+from orchestrator.store.open import FIRST_ANSWER_S, open_storage
+from orchestrator.store.place import Place, Where
+from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
+from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
+from orchestrator.study.unwritten import UnwrittenStudy
+
+T = TypeVar("T")
+
+RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that is stored, or one whose files are still in memory (see `write_study`)."""
+
+    place: Place
+    storage: Storage
+    record: StudyRecord
+    partitions: Mapping[str, bytes] = field(default_factory=dict)
+    """Files of the partitions, by id, that a search asks for beside the study's own; written with its request."""
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+
+def studies_place(given: str | None) -> Place:
+    """`--studies`, else `$ORCH_STUDIES`, else `studies` here; raises InputError for what cannot be one."""
+    place = Place.of(given or os.environ.get("ORCH_STUDIES") or "studies")
+    if place.text.startswith("memory://"):
+        raise InputError(f"address {place}: its files end with the process", "Name a folder, or s3://BUCKET/PREFIX.")
+    return place
+
+
+def check_writable(studies: Place) -> None:
+    """Raise UnreachedError where an object store lets us write nothing: to be told before images are read."""
+    probe = f"{TEMPORARY_PREFIX}probe-{uuid.uuid4().hex}"
+
+    def write(storage: Storage) -> None:
+        storage.replace(probe, b"")
+        storage.delete(probe)
+
+    if studies.path is None:
+        _first_asked(studies, write)
+
+
+def find_study(studies: Where, name: str) -> Study | None:
+    """The study of that name, or None; raises InputError when it is of another version or damaged."""
+    place = Place.of(studies) / layout.checked_name(name)
+    try:
+        content = _first_asked(place, lambda storage: storage.read(layout.STUDY))
+    except FileNotFoundError:
+        return None
+    _check_version(content, place)
+    try:
+        record = parse_toml(StudyRecord, content, str(place / layout.STUDY))
+        return Study(place, open_storage(place), record)
+    except DamagedRecordError as error:
+        raise InputError(
+            f"study {name!r}: {error.message}",
+            f"Put back {place / layout.STUDY} from a copy, or name another folder with --studies DIR.",
+        ) from error
+
+
+def open_study(studies: Where, name: str) -> Study:
+    """The study of that name, or of its synthetic demo; InputError with those that exist when there is none."""
+    for candidate in (name, f"{name}-demo"):
+        study = find_study(studies, candidate)
+        if study is not None:
+            return study
+    from search_spaces.faults import nearest
+    from search_spaces.loader import bundled
+
+    there = studies_in(studies)
+    known = f"Studies here: {', '.join(there)}." if there else f"There is no study in {studies} yet."
+    near = nearest(name, there)
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    make = f"orch search {name} {'BACKBONE' if name in bundled() else 'BACKBONE --data DIR'}"
+    raise InputError(f"study {name!r} is not in {studies}", f"{meant}{known} Make one with: {make}")
+
+
+def studies_in(studies: Where) -> list[str]:
+    """Names of all studies of a place."""
+
+    def found(storage: Storage) -> list[str]:
+        names = [name for name in storage.list("") if layout.is_name(name)]
+        there = concurrently(lambda name: layout.STUDY in storage.list(name), names)
+        return [name for name, is_study in zip(names, there, strict=True) if is_study]
+
+    return _first_asked(Place.of(studies), found)
+
+
+def new_study(studies: Where, record: StudyRecord, files: dict[str, bytes]) -> Study:
+    """A study in memory, which `write_study` puts into its place once nothing speaks against it any more."""
+    return Study(Place.of(studies) / record.name, UnwrittenStudy({**files, layout.STUDY: record.to_toml()}), record)
+
+
+def write_study(study: Study) -> Study:
+    """Store a new study: its files first, `study.toml` last, so that a torn start leaves no study.
+
+    One that is stored is returned as it is. Raises InputError where its place cannot be written, and where somebody
+    else has just made another study of this name: never does one lie there with the images of two.
+    """
+    if not isinstance(study.storage, UnwrittenStudy):
+        return study
+    studies, storage = study.place.parent, open_storage(study.place)
+    files = study.storage.files
+    try:
+        if not storage.create(layout.MANIFEST, files[layout.MANIFEST]):
+            _check_same_images(study, storage)
+        for path, content in files.items():
+            if path not in (layout.STUDY, layout.MANIFEST):
+                storage.replace(path, content)
+        is_first = storage.create(layout.STUDY, files[layout.STUDY])
+    except StorageError as error:
+        advice = "Choose another place with --studies DIR." if study.place.path else error.advice
+        raise InputError(f"study {study.name!r}: {error.message}", advice) from error
+    found = find_study(studies, study.name)
+    if found is None:
+        raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
+    if not is_first:
+        _check_same_study(study.record, found.record)
+    return replace(found, partitions=study.partitions)
+
+
+def _check_same_images(study: Study, storage: Storage) -> None:
+    """A manifest that lies where the study is to be made must be its own; whoever wrote it first has the name."""
+    from trainables.data.manifest import read_manifest
+
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        there = read_manifest(storage.read(layout.MANIFEST))
+        if there.equals(read_manifest(study.storage.read(layout.MANIFEST))):
+            return
+    raise InputError(
+        f"study {study.name!r}: somebody else began to make it, from other data, in {study.place}",
+        f"Choose another name, or remove {study.place} if that search has ended and left no {layout.STUDY}.",
+    )
+
+
+def _check_same_study(mine: StudyRecord, found: StudyRecord) -> None:
+    """Two made at the same moment are one study where all is equal that their results depend on."""
+    differing = [
+        name
+        for name in StudyRecord.model_fields
+        if name not in ("created", "versions", "data_source") and getattr(mine, name) != getattr(found, name)
+    ]
+    if differing:
+        told = ", ".join(f"{name} {getattr(found, name)!s:.20}, not {getattr(mine, name)!s:.20}" for name in differing)
+        raise InputError(
+            f"study {mine.name!r} was made by somebody else at the same moment, with {told}",
+            "Run the same command again to go on with that one, or choose another name.",
+        )
+
+
+def write_configurations(study: Study, configurations: dict[str, Configuration]) -> None:
+    """Store the resolved settings behind every id, once."""
+    there = set(study.storage.list(layout.CONFIGURATIONS))
+    for identity, configuration in configurations.items():
+        if f"{identity}.toml" not in there:
+            study.storage.create(layout.configuration(identity), configuration.to_toml())
+
+
+def write_request(study: Study, request: Request) -> None:
+    """Store what is asked; the partitions first, so that no request names one that is not there."""
+    for name, content in study.partitions.items():
+        study.storage.create(layout.partition(name), content)
+    study.storage.create(layout.request(request.id), request.to_toml())
+
+
+def versions() -> dict[str, str]:
+    """Of this project and the packages that results may depend on."""
+    found = {"python": sys.version.split()[0]}
+    for package in ("orch", *RECORDED_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def revision() -> str:
+    """The git revision of this project's checkout, or "" outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _first_asked(place: Place, act: Callable[[Storage], T]) -> T:
+    """What a storage says to the first question of a command: a store is waited for less long than later on."""
+    if place.path is not None:
+        return act(open_storage(place))
+    try:
+        return act(open_storage(place, give_up_after_s=FIRST_ANSWER_S))
+    except StorageError as error:
+        raise UnreachedError(error.message, error.advice) from error
+
+
+def _check_version(content: bytes, place: Place) -> None:
+    import tomllib
+
+    try:
+        found = tomllib.loads(content.decode()).get("schema_version")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return
+    if found != SCHEMA_VERSION:
+        raise InputError(
+            f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
+            "Open the study with the version of orch that made it, or name another folder with --studies DIR.",
+        )

@@ -1,0 +1,75 @@
+"""Learning curves of repeats that are still being trained, from the histories in their newest checkpoint.
+
+A checkpoint can be large; only its history is read, by its place in the file, on file systems alone. What is read is
+shown and nothing else, so the file's checksum is not verified here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.watch.study_watch import Running
+from trainables.bundles.attempts import checkpoints
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """Mean loss over `n` repeats in nats, per split float64 [epochs + 1], epoch 0 first."""
+
+    loss: Mapping[str, NDArray[np.float64]]
+    n: int
+
+
+class CurvesSoFar:
+    """Reads each checkpoint once. Not shared between threads."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._kept: dict[BundleKey, tuple[str, SoFar | None]] = {}
+
+    def read(self, running: Running) -> SoFar | None:
+        """Curves of those of its repeats that the furthest checkpoint holds; None where there is none to be read."""
+        key, repeats = running.key, running.epochs
+        if not isinstance(self.storage, LocalStorage):
+            return None
+        newest = next(
+            (c for c in checkpoints(self.storage, running.home) if not repeats.keys().isdisjoint(c.repeats)), None
+        )
+        if newest is None:
+            return None
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != newest.path:
+            kept = newest.path, _history(self.storage.local(newest.path), key, repeats)
+            self._kept[key] = kept
+        return kept[1]
+
+    def forget_all_but(self, keys: set[BundleKey]) -> None:
+        """Drop what was kept of bundles that nobody works on any more."""
+        self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
+
+
+def _history(path: Path, key: BundleKey, repeats: Mapping[int, int]) -> SoFar | None:
+    try:
+        with safe_open(path, framework="np") as file:
+            lanes = json.loads(file.metadata()["record"])["group"]
+            loss = np.asarray(file.get_tensor("history.loss"), dtype=np.float64)
+        mine = [
+            place
+            for place, lane in enumerate(zip(lanes["configurations"], lanes["repeats"], strict=True))
+            if lane[0] == key.configuration and lane[1] in repeats
+        ]
+        if loss.ndim != 3 or not mine:
+            return None
+        mean = loss[:, :2, mine].mean(axis=2)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError):
+        return None  # gone by now, or of another version: the page goes without
+    return SoFar({"train": mean[:, 0], "valid": mean[:, 1]}, len(mine))

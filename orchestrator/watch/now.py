@@ -1,0 +1,96 @@
+"""What a study is doing right now as plain values: for the live page, the terminal and scripts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from orchestrator.results.names import describe_configuration
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.storage import Storage
+from orchestrator.watch.curves import CurvesSoFar
+from orchestrator.watch.study_watch import Look, Running, StudyWatch
+
+ROWS = 24
+"""Bundles at work that are told one by one; the others are counted."""
+QUIET_S = 15.0
+"""A heartbeat comes every few seconds; silence is told from here on, in steps of ten seconds."""
+
+
+class StudyNow:
+    """Looks again and again. Not shared between threads."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.watch = StudyWatch(storage)
+        self.curves = CurvesSoFar(storage)
+        self._names: dict[str, str] = {}
+
+    def look(self) -> tuple[str, dict[str, Any]]:
+        """The stamp of `Look` and, as JSON can hold it:
+
+        repeats, epochs: [done, asked]. per_second: epochs of all repeats, or null. seconds_left: or null.
+        running: [{name, repeats (numbers), epoch ([least, most] so far), asked, host, device, silent_s (0 while it
+        beats), loss ({train, valid: [per epoch]} or null), n}], at most ROWS of them. hidden: how many more there are.
+        idle: a sentence where nothing runs, else "".
+        """
+        look = self.watch.look()
+        self.curves.forget_all_but({running.key for running in look.running})
+        shown = look.running[:ROWS]
+        return look.stamp, {
+            "repeats": [look.repeats_done, look.repeats_asked],
+            "epochs": [look.epochs_done, look.epochs_asked],
+            "per_second": _rounded(look.epochs_per_second, 2),
+            "seconds_left": _left(look),
+            "running": [self._row(running) for running in shown],
+            "hidden": len(look.running) - len(shown),
+            "idle": "" if shown else _idle(look),
+        }
+
+    def _row(self, running: Running) -> dict[str, Any]:
+        so_far = self.curves.read(running)
+        reached = running.epochs.values()
+        return {
+            "name": self._name(running.key.configuration),
+            "repeats": sorted(running.epochs),
+            "epoch": [min(reached), max(reached)],
+            "asked": running.asked,
+            "host": running.host,
+            "device": running.device,
+            "silent_s": math.floor(running.silent_s / 10) * 10 if running.silent_s >= QUIET_S else 0,
+            "loss": {split: [_rounded(v, 4) for v in values] for split, values in so_far.loss.items()}
+            if so_far is not None
+            else None,
+            "n": so_far.n if so_far is not None else 0,
+        }
+
+    def _name(self, identity: str) -> str:
+        if identity not in self._names:
+            path = layout.configuration(identity)
+            try:
+                settings = parse_toml(Configuration, self.storage.read(path), path)
+                self._names[identity] = describe_configuration(settings)
+            except (FileNotFoundError, DamagedRecordError):
+                return identity
+        return self._names[identity]
+
+
+def _idle(look: Look) -> str:
+    if look.repeats_done >= look.repeats_asked:
+        return "All repeats are done."
+    return "No repeat is being trained now. A search that reads images or computes features is not seen here."
+
+
+def _left(look: Look) -> int | None:
+    """Seconds, in steps that grow with them: an estimate that changes with every look says nothing."""
+    seconds = look.seconds_left
+    if seconds is None:
+        return None
+    step = 10.0 ** max(0, math.floor(math.log10(max(seconds, 1.0))) - 1)
+    return max(1, int(round(seconds / step) * step))
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None
