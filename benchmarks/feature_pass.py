@@ -22,8 +22,8 @@ from torch import nn
 from search_spaces.overrides import Overrides
 from trainables.bundles.workbench import Frozen, Workbench
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
 from trainables.features.pixels import ViewReader
+from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.network.backbone import open_backbone
 from trainables.network.weights import calibrate
 

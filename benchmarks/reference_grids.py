@@ -21,8 +21,8 @@ from search_spaces.points import Point, points
 from search_spaces.resolve import resolve
 from trainables.bundles.recipe import most_bundles
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.feature_store import feature_store
 from trainables.features.samples import Samples
+from trainables.features.store import feature_store
 from trainables.learning.learners import Lane, lanes_of
 from trainables.network.backbone import facts_of
 

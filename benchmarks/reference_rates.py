@@ -16,8 +16,8 @@ from reference_grids import Grid, Precision, made_features, made_samples
 from torch import nn
 
 from trainables.bundles.recipe import decide
-from trainables.features.feature_store import StoredInputs
 from trainables.features.samples import Samples
+from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
 from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner
 from trainables.network.backbone import open_backbone

@@ -13,7 +13,7 @@ from reference_grids import REPORT_EPOCHS, REPORT_REPEATS, Grid, Precision, back
 from reference_rates import Stack, Timing, opened, train
 from table import Table, progress
 
-from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
+from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.network.backbone import facts_of, open_backbone
 
 HEAD_STEPS, DEEP_STEPS = 50, 2

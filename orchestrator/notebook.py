@@ -17,7 +17,7 @@ from orchestrator.study.studies import Study, open_study, studies_place
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dashboards.choice import Choice, Source
+    from dashboards.figures.choice import Choice, Source
 
 
 class OpenStudy:
@@ -63,7 +63,7 @@ class OpenStudy:
     @property
     def figures(self) -> dict[str, str]:
         """Name → what it shows and how to read it."""
-        from dashboards.figures import FIGURES
+        from dashboards.figures.registry import FIGURES
 
         return {name: f"{figure.title}. {figure.reading}" for name, figure in FIGURES.items()}
 
@@ -78,7 +78,7 @@ class OpenStudy:
         the most telling choice that agrees with what is given. Raises InputError for a name or a choice that there is
         not, and where there is nothing to draw yet.
         """
-        from dashboards.export_objects import plotly_object
+        from dashboards.export.objects import plotly_object
 
         figure, chosen = self._figure(name), self._choose(name, choice)
         data = figure.data(self._read(), chosen)
@@ -99,7 +99,7 @@ class OpenStudy:
 
     def _read(self) -> Source:
         if self._source is None:
-            from dashboards.figures import open_source
+            from dashboards.figures.registry import open_source
 
             self._source = open_source(self._study.storage)
         return self._source
@@ -110,14 +110,14 @@ class OpenStudy:
         return self._tables[level].copy()
 
     def _figure(self, name: str) -> Any:
-        from dashboards.figures import FIGURES
+        from dashboards.figures.registry import FIGURES
 
         if name not in FIGURES:
             raise InputError(f"there is no figure {name!r}", f"Figures: {', '.join(FIGURES)}")
         return FIGURES[name]
 
     def _choose(self, name: str, given: Mapping[str, Any]) -> Choice:
-        from dashboards.choice import Choice
+        from dashboards.figures.choice import Choice
 
         unknown = sorted(set(given) - set(_arguments(Choice())))
         if unknown:

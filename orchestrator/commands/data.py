@@ -132,7 +132,7 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
 
 
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:
-    from dashboards.leak_curves import leak_page
+    from dashboards.page.leak_curves import leak_page
     from orchestrator.store.storage import LocalStorage
 
     title = f"{name} (synthetic data)" if synthetic else name

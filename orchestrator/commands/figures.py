@@ -40,8 +40,8 @@ def figures(
     Example:
       orch figures neuroblastoma --format pdf --only curves,heat-map
     """
-    from dashboards.export import checked_figures, write_figures
-    from dashboards.figures import open_source
+    from dashboards.export.files import checked_figures, write_figures
+    from dashboards.figures.registry import open_source
     from orchestrator.store.place import Place
     from orchestrator.study.studies import open_study, studies_place
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dashboards.sample_images import Shown
+    from dashboards.page.sample_images import Shown
     from orchestrator.study.studies import Study
 
 
@@ -64,7 +64,7 @@ def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[st
     failed = [line for line in lines if line.startswith("Failed")]
     if not failed:
         return text, data
-    from dashboards.names import without_names_of
+    from dashboards.page.names import without_names_of
 
     replaced = without_names_of(study.storage, failed)
 
@@ -195,7 +195,7 @@ def _on_disk(page: Place) -> Path:
 
 def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
     """Serve the page until Ctrl-C; its address goes to stdout."""
-    from dashboards.live import LiveServer
+    from dashboards.live.server import LiveServer
     from orchestrator.store.errors import StorageError
     from orchestrator.watch.now import StudyNow
 
@@ -218,7 +218,7 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
 
 def live_page(study: Study) -> str:
     """The page as it is now; what can be compacted is, so that the next one is read faster."""
-    from dashboards.page import render
+    from dashboards.page.page import render
     from orchestrator.study.studies import now
 
     _compacted(study)
@@ -227,7 +227,7 @@ def live_page(study: Study) -> str:
 
 def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | None) -> Shown:
     """What the study's page may show. Raises InputError where `data_root` is no folder."""
-    from dashboards.sample_images import Shown
+    from dashboards.page.sample_images import Shown
     from orchestrator.export.pseudonyms import pseudonyms
     from orchestrator.store.errors import InputError
     from trainables.data.decode import content_hash, read_rgb
@@ -254,8 +254,8 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
 
     It has no images and names unless `shown` says so.
     """
-    from dashboards.page import render
-    from dashboards.sample_images import Shown
+    from dashboards.page.page import render
+    from dashboards.page.sample_images import Shown
     from orchestrator.study.studies import now
 
     _compacted(study)
@@ -265,7 +265,7 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
 
 def write_comparison(studies: Sequence[Study], page: Place) -> Place:
     """One page for several studies; returns where it lies."""
-    from dashboards.comparison import render_comparison
+    from dashboards.page.comparison import render_comparison
     from orchestrator.study.studies import now
 
     for study in studies:

@@ -7,7 +7,7 @@ import torch
 from orchestrator.energy.passes import Passes, keep_rate
 from orchestrator.planning.rates import prefix_seconds
 from orchestrator.store.storage import Storage
-from trainables.features.feature_store import Pooled
+from trainables.features.store import Pooled
 from trainables.machine.devices import device_name
 from trainables.network.backbone import open_backbone
 from trainables.network.frontier import places_to_cut

@@ -13,9 +13,9 @@ import torch
 
 from orchestrator.store.schema import Configuration
 from trainables.bundles.workbench import Frozen, Workbench
-from trainables.features.feature_store import StoredInputs, compute_chunk, feature_store
 from trainables.features.pixels import ViewReader, pixel_store, write_pixels
 from trainables.features.samples import Samples
+from trainables.features.store import StoredInputs, compute_chunk, feature_store
 
 View = tuple[str, int]
 """(file, view number)"""

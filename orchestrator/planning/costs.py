@@ -25,9 +25,9 @@ from search_spaces.resolve import BackboneFacts
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack
 from trainables.bundles.workbench import Frozen as Decided
-from trainables.features.feature_store import room
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
+from trainables.features.store import room
 from trainables.learning.heads import head_parameters
 from trainables.learning.optimisers import Rule
 from trainables.network.backbone import open_backbone

@@ -20,8 +20,8 @@ from torch import nn
 from orchestrator.store.schema import Configuration
 from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
 from trainables.data.options import DatasetOptions
-from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
 from trainables.features.samples import Samples
+from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.learning.group import Group
 from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
 

@@ -10,9 +10,9 @@ import pytest
 from generated_study import NOW, small_study, write_failure, write_lease
 from opened_page import CHROMIUM, FLAGS
 
-from dashboards.choice import Source
-from dashboards.figures import open_source
-from dashboards.page import render
+from dashboards.figures.choice import Source
+from dashboards.figures.registry import open_source
+from dashboards.page.page import render
 from orchestrator.results.summary import Summary, summarise
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from dashboards.choice import Choice, Depth, Source
-from dashboards.figures import FIGURES
+from dashboards.figures.choice import Choice, Depth, Source
+from dashboards.figures.registry import FIGURES
 
 
 def drawn(source: Source, name: str, choice: Choice) -> dict[str, object]:

@@ -10,7 +10,7 @@ from evaluated_study import add_evaluation
 from generated_study import NOW, small_study, write_lease
 from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
-from dashboards.page import render
+from dashboards.page.page import render
 
 HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script><b>%{x}'
 

@@ -10,7 +10,7 @@ import pytest
 from generated_study import NOW, small_study
 from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
-from dashboards.page import render
+from dashboards.page.page import render
 
 
 def test_another_theme_recolours_at_once_and_draws_when_idle(browser: Any, written: tuple[Path, Any]) -> None:

@@ -12,18 +12,13 @@ import pytest
 from drawn import at, drawn
 from generated_study import NOW, GeneratedStudy, small_study
 
-from dashboards import (
-    curves,
-    heat_maps,
-    provenance,
-    single_repeats,
-    spread,
-)
-from dashboards.choice import BOTH, Choice, Source
-from dashboards.figures import FIGURES, open_source
-from dashboards.markup import point_text
-from dashboards.packing import decode, encode, packed_text
-from dashboards.page import write_page
+from dashboards.figures import curves, heat_maps, single_repeats, spread
+from dashboards.figures.choice import BOTH, Choice, Source
+from dashboards.figures.markup import point_text
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page import provenance
+from dashboards.page.packing import decode, encode, packed_text
+from dashboards.page.page import write_page
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Configuration, History
 

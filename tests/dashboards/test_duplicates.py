@@ -8,10 +8,10 @@ import pytest
 from generated_study import NOW
 from test_images import HOSTILE, Tags, evaluated_with_files, shown, text_of, with_files
 
-from dashboards.duplicates import duplicate_data
-from dashboards.figures import open_source
-from dashboards.page import render
-from dashboards.sample_images import Shown, image_list
+from dashboards.figures.registry import open_source
+from dashboards.page.duplicates import duplicate_data
+from dashboards.page.page import render
+from dashboards.page.sample_images import Shown, image_list
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage

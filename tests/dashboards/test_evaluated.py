@@ -11,10 +11,10 @@ from evaluated_study import add_evaluation
 from generated_study import NOW, small_study
 from sklearn import metrics as reference
 
-from dashboards import evaluated
-from dashboards.choice import Choice, Source
-from dashboards.figures import FIGURES, open_source
-from dashboards.page import render
+from dashboards.figures import evaluated
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page.page import render
 from orchestrator.evaluation.record import EvaluationRecord
 from orchestrator.store.storage import LocalStorage
 

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 from generated_study import NOW, small_study
 
-from dashboards import export
-from dashboards.choice import Source
-from dashboards.export import checked_figures, telling_choices, write_figures
-from dashboards.export_images import why_not
-from dashboards.export_paper import KEY_LINE_PX, PX_PER_MM, SMALLEST_TYPE_PX, for_paper
-from dashboards.figures import FIGURES, open_source
-from dashboards.palette import PAPER, layout
+from dashboards.export import files as export
+from dashboards.export.files import checked_figures, telling_choices, write_figures
+from dashboards.export.images import why_not
+from dashboards.export.paper import KEY_LINE_PX, PX_PER_MM, SMALLEST_TYPE_PX, for_paper
+from dashboards.figures.choice import Source
+from dashboards.figures.palette import PAPER, layout
+from dashboards.figures.registry import FIGURES, open_source
 from orchestrator.command_line import main
 from orchestrator.store.errors import InputError
 

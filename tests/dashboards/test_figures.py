@@ -13,21 +13,13 @@ import pytest
 from drawn import at, drawn
 from generated_study import NOW, small_study
 
-from dashboards import (
-    answer,
-    dataset,
-    differences,
-    families,
-    heat_maps,
-    progress,
-    provenance,
-    spread,
-)
-from dashboards.choice import SCORES, Choice, Source, best_of_each
-from dashboards.figures import FIGURES, open_source
-from dashboards.markup import duration
-from dashboards.palette import TRAIN, VALID
-from dashboards.workers import pace, worker_data
+from dashboards.figures import answer, dataset, differences, families, heat_maps, progress, spread
+from dashboards.figures.choice import SCORES, Choice, Source, best_of_each
+from dashboards.figures.markup import duration
+from dashboards.figures.palette import TRAIN, VALID
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page import provenance
+from dashboards.page.workers import pace, worker_data
 from orchestrator.results.summary import Statistic, Summary, summarise, training_samples
 
 

@@ -21,11 +21,11 @@ from generated_study import NOW, GeneratedStudy, small_study, write_failure
 from numpy.typing import NDArray
 from PIL import Image
 
-from dashboards import mistakes
-from dashboards.figures import open_source
-from dashboards.names import without_names_of
-from dashboards.page import render
-from dashboards.sample_images import SIDE, Album, Shown, drawn, image_list, sample_data, thumbnail
+from dashboards.figures.registry import open_source
+from dashboards.page import mistakes
+from dashboards.page.names import without_names_of
+from dashboards.page.page import render
+from dashboards.page.sample_images import SIDE, Album, Shown, drawn, image_list, sample_data, thumbnail
 from orchestrator.command_line import main
 from orchestrator.evaluation.predictions import predictions_bytes
 from orchestrator.evaluation.record import predictions_of, read_evaluation

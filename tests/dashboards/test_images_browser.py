@@ -10,7 +10,7 @@ from generated_study import NOW
 from opened_page import pytestmark  # noqa: F401  # where it can run
 from test_images import HOSTILE, evaluated_with_files, shown, with_files
 
-from dashboards.page import render
+from dashboards.page.page import render
 
 WIDTHS = "[...document.querySelectorAll('.chart')].filter(c => c.clientWidth).map(c => [c.clientWidth, \
 +c.querySelector('.main-svg').getAttribute('width')])"

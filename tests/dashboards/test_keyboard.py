@@ -10,7 +10,7 @@ from evaluated_study import add_evaluation
 from generated_study import NOW, small_study
 from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
-from dashboards.page import render
+from dashboards.page.page import render
 
 WANTED = """() => [...document.querySelectorAll("a[href], select, button, summary, [tabindex='0']")]
   .filter(node => node.checkVisibility())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.leak_curves import leak_data, leak_figure, leak_page
+from dashboards.page.leak_curves import leak_data, leak_figure, leak_page
 
 SPLITS = ("train", "valid", "held_back")
 

@@ -16,10 +16,10 @@ import pytest
 from generated_study import small_study
 from plotly.offline import get_plotlyjs
 
-from dashboards.live import COOKIE, LiveServer
-from dashboards.live_parts import put_together, take_apart
-from dashboards.live_state import LiveState
-from dashboards.page import render
+from dashboards.live.server import COOKIE, LiveServer
+from dashboards.live.state import LiveState
+from dashboards.page.page import render
+from dashboards.page.parts import put_together, take_apart
 from orchestrator.store.errors import InputError
 from orchestrator.study.studies import now
 

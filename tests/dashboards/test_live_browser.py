@@ -14,8 +14,8 @@ import pytest
 from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
 from opened_page import pytestmark  # noqa: F401  # where it can run
 
-from dashboards.live import LiveServer
-from dashboards.page import render
+from dashboards.live.server import LiveServer
+from dashboards.page.page import render
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.schema import Configuration, History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dashboards.markup import backbone_text, lr_text, plot_text, plus_minus, table, text
+from dashboards.figures.markup import backbone_text, lr_text, plot_text, plus_minus, table, text
 from orchestrator.results.summary import Statistic
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.packing import decode, encode, packed_text, unpacked_text
+from dashboards.page.packing import decode, encode, packed_text, unpacked_text
 
 
 def test_data_travel_without_markup_and_without_nan() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
 
-from dashboards.comparison import render_comparison
-from dashboards.live_parts import LIBRARY
-from dashboards.page import SECTIONS, render
+from dashboards.page.comparison import render_comparison
+from dashboards.page.page import SECTIONS, render
+from dashboards.page.parts import LIBRARY
 from orchestrator.store.storage import LocalStorage
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"

@@ -16,12 +16,12 @@ import pytest
 from generated_study import NOW, PARTITION, small_study
 from search_study import OTHERS, off_grid_study, partitioned_study
 
-from dashboards import heat_maps, partition_spread, search_settings, search_view
-from dashboards.choice import Choice, Source
-from dashboards.energy import cost_so_far, energy_facts, energy_sentence
-from dashboards.figures import FIGURES, open_source
-from dashboards.page import render
-from dashboards.section_search import has_search_view
+from dashboards.figures import heat_maps, partition_spread, search_settings, search_view
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page.energy import cost_so_far, energy_facts, energy_sentence
+from dashboards.page.page import render
+from dashboards.page.section_search import has_search_view
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
 

@@ -9,7 +9,7 @@ import pytest
 from generated_study import NOW, small_study
 from opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
-from dashboards.page import render
+from dashboards.page.page import render
 
 LONG = ("invasive ductal carcinoma, grade 3 with necrosis", "n" * 70, "normal")
 OUTSIDE = """chart => {

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from generated_study import NOW, small_study
 
-from dashboards import partition_map
-from dashboards.choice import Choice
-from dashboards.figures import FIGURES, open_source
-from dashboards.page import render
+from dashboards.figures import partition_map
+from dashboards.figures.choice import Choice
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page.page import render
 from orchestrator.command_line import main
 from orchestrator.results.partition_maps import candidate_data, why_no_map
 from orchestrator.store import layout

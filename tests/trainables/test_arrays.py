@@ -16,8 +16,8 @@ import pytest
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.storage import LocalStorage
+from trainables.features import arrays
 from trainables.features.arrays import ArraySpec, ChunkedArrays
-from trainables.features.feature_store import arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = (ArraySpec("a", (3, 2), "float32"), ArraySpec("b", (), "uint8"))

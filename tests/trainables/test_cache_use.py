@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.errors import InputError
+from trainables.features import cache_use
 from trainables.features.cache_use import MARK, CacheUse
-from trainables.features.feature_store import cache_use
 
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000

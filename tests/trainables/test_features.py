@@ -17,9 +17,9 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features import store as features
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.feature_store import StoredInputs, compute_chunk, feature_key, feature_store
-from trainables.features.feature_store import feature_store as features
+from trainables.features.store import StoredInputs, compute_chunk, feature_key, feature_store
 
 ROOT = Path(__file__).resolve().parents[2]
 

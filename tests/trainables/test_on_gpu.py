@@ -13,7 +13,7 @@ from orchestrator.store.schema import Configuration
 from trainables.bundles.bundle import begin_group
 from trainables.bundles.recipe import decide
 from trainables.bundles.workbench import Workbench
-from trainables.features.feature_store import StoredInputs
+from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
 from trainables.learning.learners import _Base, lanes_of
 from trainables.learning.replay import Replay
@@ -104,7 +104,7 @@ def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch
     held = group.learner.inputs  # type: ignore[attr-defined]
     assert isinstance(held, StoredInputs)
     assert held.is_on_device
-    monkeypatch.setattr("trainables.features.feature_store.DEVICE_SHARE", 0.0)
+    monkeypatch.setattr("trainables.features.store.DEVICE_SHARE", 0.0)
     read = StoredInputs(held.store, configuration.precision, torch.device("cuda"))
     assert not read.is_on_device
     rows = torch.tensor([5, 0, 5, 3], device="cuda")

@@ -12,7 +12,7 @@ from tiny_study import SIZE, TinyStudy, make_tiny_study
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Configuration
-from trainables.features.feature_store import pixels
+from trainables.features import pixels
 from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.features.samples import Samples
 

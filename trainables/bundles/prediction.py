@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from orchestrator.store.schema import Configuration
 from trainables.bundles.workbench import Frozen, Workbench
-from trainables.features.feature_store import CPU_BATCH, CUDA_BATCH
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
+from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.machine.allocation import cpus
 
 FRONTIER_BYTES = 1_000_000_000

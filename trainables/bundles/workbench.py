@@ -24,9 +24,9 @@ from search_spaces.resolve import BackboneFacts
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.feature_store import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
 from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.features.samples import Samples, collect, samples_key
+from trainables.features.store import Pooled, StoredInputs, compute_chunk, feature_key, feature_store, room
 from trainables.learning.learners import Inputs
 from trainables.machine.places import Places
 from trainables.network.backbone import open_backbone, skeleton

@@ -1,0 +1,137 @@
+"""Every figure of a study as a file for a paper, its data beside it, and one text with all captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dashboards.export.images import Format, NoRendererError, render, why_not
+from dashboards.export.paper import for_paper
+from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Figure, Source
+from dashboards.figures.markup import backbone_text, depth_text
+from dashboards.figures.palette import Spec
+from dashboards.figures.registry import FIGURES
+from orchestrator.store.errors import Faults
+from orchestrator.store.open import open_storage
+from orchestrator.store.place import Place, Where
+
+CAPTIONS = "captions.md"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One figure: its name, what was chosen in words, and its files; `image` is none where it could not be drawn."""
+
+    figure: str
+    caption: str
+    data: Place
+    image: Place | None
+
+
+@dataclass(frozen=True)
+class Exported:
+    written: tuple[Written, ...]
+    problem: str
+    """One line that says why there are no image files; "" where there are."""
+
+
+def checked_figures(names: Sequence[str]) -> tuple[str, ...]:
+    """The names if all are figures, every figure for none; raises InputError with those that there are."""
+    faults = Faults("figures")
+    faults.extend(f"there is no {name!r}" for name in names if name not in FIGURES)
+    faults.raise_if_any(f"Figures: {', '.join(FIGURES)}")
+    return tuple(dict.fromkeys(names)) or tuple(FIGURES)
+
+
+def telling_choices(figure: Figure, source: Source, every: bool) -> list[Choice]:
+    """Choices of which files are written: all, or those of means of the score that the study selects by."""
+    choices = figure.choices(source.summary)
+    if every or not choices:
+        return choices
+    scores = {choice.score for choice in choices}
+    selection = source.summary.study.selection
+    score = selection if selection in scores else choices[0].score
+    return [choice for choice in choices if choice.score == score and choice.quantity == "mean"]
+
+
+def write_figures(
+    source: Source,
+    where: Where,
+    form: Format = "svg",
+    names: Sequence[str] = (),
+    every: bool = False,
+    width_mm: float | None = None,
+) -> Exported:
+    """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, to `where`.
+
+    Without kaleido or a browser the tables are written all the same. Raises InputError for an unknown name.
+    """
+    place = Place.of(where)
+    storage = open_storage(place)
+    written: dict[str, Written] = {}
+    drawn: set[str] = set()
+
+    def take(stem: str, image: bytes) -> None:
+        storage.replace(f"{stem}.{form}", image)
+        drawn.add(stem)
+
+    def tables() -> Iterator[tuple[str, Spec]]:
+        for name in checked_figures(names):
+            for choice in telling_choices(FIGURES[name], source, every):
+                data = FIGURES[name].data(source, choice)
+                if data.empty:
+                    continue
+                stem = _free(f"{name}-{choice.name(source.summary)}".rstrip("-"), written)
+                storage.replace(f"{stem}.csv", _csv(data))
+                written[stem] = Written(name, caption(name, choice, source), place / f"{stem}.csv", None)
+                yield stem, for_paper(FIGURES[name].draw(data, choice), width_mm)
+
+    figures = tables()
+    problem = why_not()
+    if not problem:
+        try:
+            render(figures, form, take)
+        except NoRendererError as error:
+            problem = error.message
+    for _ in figures:
+        pass  # the tables of what could not be drawn
+    if written:
+        storage.replace(CAPTIONS, _captions(written).encode())
+    files = (
+        Written(one.figure, one.caption, one.data, place / f"{stem}.{form}" if stem in drawn else None)
+        for stem, one in written.items()
+    )
+    return Exported(tuple(files), problem)
+
+
+def caption(name: str, choice: Choice, source: Source) -> str:
+    """What the figure shows, of what, and how to read it; never without saying that data are synthetic where so."""
+    figure = FIGURES[name]
+    of = [backbone_text(choice.backbone)] if choice.backbone else []
+    of += [depth_text(choice.depth)] if choice.depth else []
+    if {one.score for one in figure.choices(source.summary)} != {"loss"}:
+        of.append(SCORES.get(choice.score, "loss and accuracy").lower())
+    if choice.quantity != "mean":
+        of.append(QUANTITIES[choice.quantity])
+    mark = " Synthetic data." if source.summary.study.synthetic else ""
+    return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{mark}"
+
+
+def _free(stem: str, taken: dict[str, Written]) -> str:
+    """A name that no other figure has: names of backbones are shortened, so two may come out alike."""
+    number, free = 2, stem
+    while free in taken:
+        free, number = f"{stem}-{number}", number + 1
+    return free
+
+
+def _csv(data: pd.DataFrame) -> bytes:
+    """UTF-8, one line per row; columns of tuples are for drawing only and stay out."""
+    shown = [name for name in data.columns if not isinstance(data[name].iloc[0], tuple)]
+    return data[shown].to_csv(index=False).encode()
+
+
+def _captions(written: dict[str, Written]) -> str:
+    return "".join(f"**{stem}** {one.caption}\n\n" for stem, one in written.items())

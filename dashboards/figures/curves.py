@@ -1,0 +1,337 @@
+"""The grid of mean learning curves with bands, lr down and batch sizes across (as in figures B.1 to B.3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboards.figures.choice import BOTH, Choice, Source
+from dashboards.figures.folding import unfolded
+from dashboards.figures.markup import METRIC_NAMES, deviations, lr_text
+from dashboards.figures.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
+from orchestrator.results.summary import ConfigurationSummary, Curve
+from orchestrator.store.schema import Metric
+
+PANEL_HEIGHT, PANEL_WIDTH = 150, 168
+"""Pixels; with more columns than fit, the grid scrolls sideways."""
+ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
+COLUMNS = ["lr", "batch_size", "score", "series", "repeat", "epoch", "value", "std", "n"]
+_ALIKE = ("train", "valid", "selected")
+"""The traces of a panel and score."""
+_RIGHT = 500
+"""Number of the first axis on the right; plotly's axes are numbered, from 1."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One configuration and one score: its mean curves, and its repeats at their selected epochs (validation)."""
+
+    lr: float
+    batch_size: int
+    score: str
+    curves: dict[str, Curve]
+    """By split: "train" and "valid"."""
+    repeats: Floats
+    """Numbers of the repeats that have a result, float64 [repeats], as the next two."""
+    selected_epochs: Floats
+    selected: Floats
+    untrained: float
+    """Mean at epoch 0."""
+
+    @property
+    def diverged(self) -> int:
+        """Repeats that have a selected epoch but no curve."""
+        return len(self.selected) - int(self.curves["valid"].n[0])
+
+
+def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Mean curves of every configuration of one backbone and depth that has a finished repeat; COLUMNS.
+
+    series: "train" and "valid", one row per epoch with mean, std (n − 1) and n; "selected", one row per repeat with a
+    result, at its selected epoch with its validation value; "untrained", the mean at epoch 0. By lr, then batch size.
+    """
+    parts: list[pd.DataFrame] = []
+    for panel in curve_panels(source, choice):
+        place = {"lr": panel.lr, "batch_size": panel.batch_size, "score": panel.score}
+        rows: dict[str, Spec] = {
+            split: {
+                "epoch": np.arange(len(curve.mean), dtype=float),
+                "value": curve.mean,
+                "std": curve.std,
+                "n": curve.n,
+            }
+            for split, curve in panel.curves.items()
+        }
+        rows["selected"] = {"repeat": panel.repeats, "epoch": panel.selected_epochs, "value": panel.selected}
+        rows["untrained"] = {"epoch": [0.0], "value": [panel.untrained]}
+        parts += [pd.DataFrame({**place, "series": series, **row}) for series, row in rows.items()]
+    return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def curve_panels(source: Source, choice: Choice) -> list[Panel]:
+    """The same as panels, without a table in between; of configurations with one lr and batch size the best-ranked."""
+    scores = ON_TWO_AXES if choice.score == BOTH else (choice.score,)
+    members = sorted(source.members(choice), key=lambda m: (m.configuration.lr, m.configuration.batch_size))
+    found: dict[tuple[float, int, str], Panel] = {}
+    for member in members:
+        for score in scores:
+            if panel := _panel(member, score):
+                found.setdefault((panel.lr, panel.batch_size, panel.score), panel)
+    return list(found.values())
+
+
+def _panel(member: ConfigurationSummary, score: str) -> Panel | None:
+    metric: Metric = score  # type: ignore[assignment]  # a key of METRIC_NAMES
+    chosen, start = member.score(metric, "valid"), member.untrained(metric, "valid")
+    train, valid = (member.curve(metric, split) for split in ("train", "valid"))
+    if chosen is None or start is None or member.selected_epochs is None or train is None or valid is None:
+        return None
+    curves, repeats = {"train": train, "valid": valid}, np.array(member.with_result, dtype=float)
+    place = member.configuration.lr, member.configuration.batch_size
+    return Panel(*place, str(score), curves, repeats, member.selected_epochs.values, chosen.values, start.mean)
+
+
+def panels_of(data: pd.DataFrame) -> list[Panel]:
+    """The table's rows, panel by panel, in its order."""
+    panels: list[Panel] = []
+    numbers = ["epoch", "value", "std", "n", "repeat"]
+    for key, rows in data.groupby(["lr", "batch_size", "score"], sort=False):
+        lr, batch, score = cast("tuple[float, int, str]", key)
+        series = {name: part[numbers].to_numpy(dtype=float).T for name, part in rows.groupby("series")}
+        if not {"train", "valid", "selected", "untrained"} <= series.keys():
+            continue
+        curves = {
+            split: Curve(value, std, n.astype(np.int64))
+            for split in ("train", "valid")
+            for _, value, std, n, _ in [series[split]]
+        }
+        epoch, value, _, _, repeat = series["selected"]
+        panels.append(Panel(lr, int(batch), str(score), curves, repeat, epoch, value, float(series["untrained"][1, 0])))
+    return panels
+
+
+def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """All panels share both ranges; with BOTH the accuracy has an axis of its own on the right."""
+    return _with_bands(unfolded(panels_figure(panels_of(data))))
+
+
+def panels_figure(panels: list[Panel]) -> Spec:
+    """The drawing in short, see `folding`, and without its bands: they follow from means and deviations.
+
+    The panels of a column have one x axis, those of a row one y axis for each score: with axes of their own for each
+    panel plotly takes half as long again.
+    """
+    scores = list(dict.fromkeys(panel.score for panel in panels))
+    points = sorted({(panel.lr, panel.batch_size) for panel in panels})
+    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
+    top, bottom, right = 30, 48, 8 if len(scores) < 2 else 46
+    height = PANEL_HEIGHT * max(1, len(lrs)) + top + bottom
+    spec = layout(height, margin={"l": 92, "r": right, "t": top, "b": bottom}, dragmode="zoom")
+    limits = [_limits([panel for panel in panels if panel.score == score]) for score in scores]
+    spec |= _axes(points, limits)
+    traces: list[Spec] = []
+    notes: list[Spec] = []
+    same_n = len(points) > 1 and len({_count(panel) for panel in panels}) == 1
+    if same_n:
+        notes.append(_note(f"{_count(panels[0])} each", 0, 1, "right", "bottom", 10, 6))
+    for panel in sorted(panels, key=lambda panel: (panel.lr, panel.batch_size)):
+        place, row, column = scores.index(panel.score), lrs.index(panel.lr), batches.index(panel.batch_size)
+        x, y = _name("x", column), _name("y", row, place)
+        traces.extend(_panel_traces(panel, x, y, len(_ALIKE) * place))
+        if place == 0 and not same_n:
+            corner = spec[_name("xaxis", column)]["domain"][1], spec[_name("yaxis", row)]["domain"][1]
+            notes.append(_note(_count(panel), *corner, "right", "bottom", 10))
+    for column, batch in enumerate(batches):
+        notes.append(_note(f"batch {batch}", (column + 0.5) / len(batches), 1, "center", "bottom", 12, 6))
+    for row, lr in enumerate(lrs):
+        note = _note(f"lr {lr_text(lr)}", 0, 1 - (row + 0.5) / len(lrs), "right", "middle", 12)
+        notes.append({**note, "xshift": -44, "textangle": -90, "xanchor": "center"})
+    last = max((len(panel.curves["valid"].mean) - 1 for panel in panels), default=1)
+    quiet = {"automargin": False, "mirror": "all", "showline": True, "ticklabeloverflow": "allow"}
+    title = {"text": "epoch", "font": {"size": 11}, "standoff": 4}
+    axes = {
+        "x": axis(range=[-0.02 * last, 1.02 * last], nticks=5, title=title, **quiet),
+        "y": axis(nticks=4, **quiet),
+    }
+    alike = [trace for place, score in enumerate(scores) for trace in _alike(score, place)]
+    return {"data": traces, "layout": {**spec, "annotations": notes}, "alike": alike, "axes": axes}
+
+
+def _name(letter: str, number: int, place: int = 0) -> str:
+    """The axis of a column or row, in plotly's words; `place` 1 for the one on the right."""
+    number += _RIGHT if place else 1
+    return letter if number == 1 else f"{letter}{number}"
+
+
+def _axes(points: list[tuple[float, int]], limits: list[list[float]]) -> Spec:
+    """An axis below each column, one left of each row and, with two scores, one right of it; limits: range by score.
+
+    Where points are missing, they stand at the lowest, the first or the last panel that there is.
+    """
+    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
+    gap_x, gap_y = (0.12 if len(limits) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
+    spec: Spec = {}
+    for column, batch in enumerate(batches):
+        edges = column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2
+        lowest = max(lrs.index(lr) for lr, other in points if other == batch)
+        own: Spec = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("y", lowest)}
+        spec[_name("xaxis", column)] = own | ({"matches": "x"} if column else {})
+    for row, lr in enumerate(lrs):
+        edges = 1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2
+        beside = [batches.index(batch) for other, batch in points if other == lr]
+        for place, (limit, end) in enumerate(zip(limits, (min, max), strict=False)):
+            own = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("x", end(beside)), "range": limit}
+            if place:
+                own |= {"overlaying": _name("y", row), "side": "right", "showgrid": False, "tickmode": "auto"}
+            spec[_name("yaxis", row, place)] = own | ({"matches": _name("y", 0, place)} if row else {})
+    return spec
+
+
+def _count(panel: Panel) -> str:
+    n = panel.curves["valid"].n
+    most, fewest = int(n[0]), int(n[-1])
+    shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
+    return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
+
+
+def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
+    """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
+    point = [lr_text(panel.lr), panel.batch_size]
+    runs = _runs(panel.curves["valid"].n)
+    lines: list[Spec] = [
+        {
+            "y": curve.mean,
+            "customdata": curve.std,
+            "meta": {"point": point, "n": runs},
+            "xaxis": x,
+            "yaxis": y,
+            "like": first + _ALIKE.index(split),
+        }
+        | (_own_hover(panel, split) if len(runs) > 1 or runs[0][1] < 2 else {})
+        for split, curve in panel.curves.items()
+    ]
+    selected = first + _ALIKE.index("selected")
+    dots = {"x": panel.selected_epochs, "y": panel.selected, "xaxis": x, "yaxis": y, "like": selected}
+    return [*lines, dots]
+
+
+def _own_hover(panel: Panel, split: str) -> Spec:
+    """What a line says where n is not the same at every epoch, or 1."""
+    curve = panel.curves[split]
+    words = zip(deviations(curve.std.tolist()), curve.n.tolist(), strict=True)
+    return {
+        "text": [f"{std}, epoch {epoch}, n = {n}" for epoch, (std, n) in enumerate(words)],
+        "hovertemplate": _hover(split, panel.score, "%{text}"),
+    }
+
+
+def _hover(split: str, score: str, more: str) -> str:
+    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    return f"{split} {name} %{{y:.4f}}{more}<extra></extra>"
+
+
+def _alike(score: str, place: int) -> list[Spec]:
+    """What the traces of a score have in common, in the order of _ALIKE."""
+    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    lines: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": split,
+            "x0": 0,
+            "dx": 1,
+            "line": {"color": colour, "width": 1.7 if place == 0 else 1.1, "dash": dash},
+            "meta": {"split": split, "band": band, "score": score},
+            "hovertemplate": _hover(split, score, " ± %{customdata:.4f}, epoch %{x}, n = %{meta.n[0][1]}"),
+        }
+        for split, (colour, band, dash) in SPLIT_COLOURS.items()
+    ]
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "best of a repeat",
+        "marker": {
+            "size": 6,
+            "color": PAPER,
+            "line": {"color": INK, "width": 1.3},
+            "symbol": "circle" if place == 0 else "diamond",
+        },
+        "hovertemplate": f"best of a repeat: valid {name} %{{y:.4f}}, epoch %{{x}}<extra></extra>",
+    }
+    return [*lines, dots]
+
+
+def _with_bands(spec: Spec) -> Spec:
+    """The figure with mean ± std behind its lines, as far as a deviation is known; the page's script does the same.
+
+    Bands are shapes: plotly draws them in half the time that traces take.
+    """
+    bands = []
+    for line in spec["data"]:
+        known = int(np.isfinite(line["customdata"]).cumprod().sum()) if "meta" in line else 0
+        if known:
+            mean, std = line["y"][:known], line["customdata"][:known]
+            above = [f"{epoch},{value:.6g}" for epoch, value in enumerate(mean + std)]
+            below = [f"{epoch},{value:.6g}" for epoch, value in enumerate(mean - std)]
+            bands.append(
+                {
+                    "type": "path",
+                    "layer": "below",
+                    "path": f"M{'L'.join(above + below[::-1])}Z",
+                    "fillcolor": line["meta"]["band"],
+                    "line": {"width": 0},
+                    "xref": line["xaxis"],
+                    "yref": line["yaxis"],
+                }
+            )
+    return {**spec, "layout": {**spec["layout"], "shapes": bands}}
+
+
+def _runs(n: NDArray[np.int64]) -> list[list[int]]:
+    """[first epoch, n] wherever n changes; it never grows."""
+    if n[0] == n[-1]:
+        return [[0, int(n[0])]]
+    changed = np.flatnonzero(n[1:] != n[:-1]) + 1
+    return [[place, int(n[place])] for place in (0, *changed.tolist())]
+
+
+def _limits(panels: list[Panel]) -> list[float]:
+    """One range for all panels: bands (the mean itself where n < 2) and selected values fit in.
+
+    A loss is 0 or more, and one that runs away is cut at 2.5 times the untrained.
+    """
+    curves = [curve for panel in panels for curve in panel.curves.values()]
+    mean = np.concatenate([curve.mean for curve in curves])
+    std = np.nan_to_num(np.concatenate([curve.std for curve in curves]))
+    values = np.concatenate([mean - std, mean + std, *(panel.selected for panel in panels)])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    is_loss = panels[0].score == "loss"
+    untrained = [panel.untrained for panel in panels if math.isfinite(panel.untrained)]
+    if is_loss and untrained:
+        high = min(high, 2.5 * max(untrained))
+    margin = 0.06 * max(high - low, 1e-6)
+    # mean − std of a loss can lie below zero, where no loss is
+    return [max(0.0, low - margin) if is_loss else low - margin, high + margin]
+
+
+def _note(content: str, x: float, y: float, across: str, down: str, size: int, shift: int = 0) -> Spec:
+    return {
+        "text": content,
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": across,
+        "yanchor": down,
+        "yshift": shift,
+        "showarrow": False,
+        "font": {"size": size, "color": MUTED if size < 12 else INK},
+    }

@@ -1,0 +1,97 @@
+"""Scores against the number of non-linearities and of unfrozen layers, with the untrained band (figures 4.5, 4.7)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.markup import METRIC_NAMES, deviations, point_text
+from dashboards.figures.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
+from orchestrator.results.summary import ConfigurationSummary
+
+Setting = Literal["non_linearities", "unfrozen"]
+NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}
+
+
+def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame:
+    """One row per value of `setting` (the other at 0): its best-ranked configuration's scores and its untrained ones.
+
+    Columns: value, point, n, and mean and std of train, valid and untrained (valid at epoch 0).
+    """
+    members, metric = source.members(choice), choice.score
+    other = "unfrozen" if setting == "non_linearities" else "non_linearities"
+    best: dict[int, ConfigurationSummary] = {}
+    for member in sorted((m for m in members if m.rank is not None), key=lambda m: m.rank or 0):
+        if getattr(member.configuration, other) == 0:
+            best.setdefault(getattr(member.configuration, setting), member)
+    rows = []
+    for value, member in sorted(best.items()):
+        row: dict[str, object] = {"value": value, "point": point_text(member.configuration), "n": member.n}
+        for name, statistic in (
+            ("train", member.score(metric, "train")),  # type: ignore[arg-type]
+            ("valid", member.score(metric, "valid")),  # type: ignore[arg-type]
+            ("untrained", member.untrained(metric, "valid")),  # type: ignore[arg-type]
+        ):
+            row[f"{name}_mean"] = statistic.mean if statistic else np.nan
+            row[f"{name}_std"] = statistic.std if statistic else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def depth_label(data: pd.DataFrame, choice: Choice, setting: Setting) -> str:
+    """What a screen reader says."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    return f"{name} against {NAMES[setting]}, {len(data)} values, with the band of the untrained network."
+
+
+def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
+    """Mean ± standard deviation of train and valid, and the band of the untrained network in grey."""
+    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    values = data["value"].to_numpy(dtype=float)
+    mean, std = (data[f"untrained_{name}"].to_numpy(dtype=float) for name in ("mean", "std"))
+    low, high = mean - np.nan_to_num(std), mean + np.nan_to_num(std)
+    traces: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": np.concatenate([values, values[::-1]]),
+            "y": np.concatenate([high, low[::-1]]),
+            "fill": "toself",
+            "fillcolor": UNTRAINED_BAND,
+            "line": {"width": 0, "color": UNTRAINED_BAND},
+            "hoverinfo": "skip",
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "untrained",
+            "x": values,
+            "y": mean,
+            "line": {"color": UNTRAINED, "width": 1.2, "dash": "dash"},
+            "customdata": deviations(std),
+            "hovertemplate": "untrained %{y:.4f}%{customdata}<extra></extra>",
+        },
+    ]
+    points = [f"{p}<br>n = {n}" for p, n in zip(data["point"].tolist(), data["n"].tolist(), strict=True)]
+    for split, shift in (("train", -0.03), ("valid", 0.03)):
+        colour, _, dash = SPLIT_COLOURS[split]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": split,
+                "x": values + shift,
+                "y": data[f"{split}_mean"].to_numpy(),
+                "error_y": {"type": "data", "array": data[f"{split}_std"].to_numpy(), "thickness": 1.3, "width": 4},
+                "line": {"color": colour, "width": 1.7, "dash": dash},
+                "marker": {"size": 8, "color": colour, "symbol": "circle" if split == "valid" else "square-open"},
+                "text": points,
+                "customdata": deviations(data[f"{split}_std"]),
+                "hovertemplate": f"{split} %{{y:.4f}}%{{customdata}}<br>%{{text}}<extra></extra>",
+            }
+        )
+    across = axis(title={"text": NAMES[setting]}, tickvals=values, ticktext=[f"{v:g}" for v in values], showgrid=False)
+    return {"data": traces, "layout": layout(330, xaxis=across, yaxis=axis(title={"text": name}, nticks=6))}

@@ -1,0 +1,141 @@
+"""Which configurations may be the best, and how far the others are from it: paired over repeat numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
+from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
+from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
+
+SHOWN = 24
+"""Configurations drawn; the table of the data has them all."""
+COLUMNS = [
+    "rank", "strategy", "non_linearities", "unfrozen", "backbone", "lr", "batch_size", "score", "mean",
+    "difference", "low", "high", "n", "p", "in_set", "can_exclude",
+]  # fmt: skip
+
+
+def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per ranked configuration of a partition, best first; COLUMNS.
+
+    score: the metric that ranks, its mean at the selected epochs (the worse of train and valid, or valid alone, as the
+    selection has it). difference: mean over common repeats to the best, negative is worse whatever the metric; low and
+    high bound it at 95 % (Student's t). in_set: p > 0.05, by `orchestrator.statistics.confidence_set`.
+    """
+    ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
+    ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
+    ranked = [m for m in ranked if m.configuration.selection == ranked[0].configuration.selection]
+    if not ranked:
+        return pd.DataFrame(columns=COLUMNS)
+    numbers = sorted({number for member in ranked for number in member.with_result})
+    column = {number: place for place, number in enumerate(numbers)}
+    scores = np.full((len(ranked), len(numbers)), np.nan)
+    for row, member in enumerate(ranked):
+        scores[row, [column[number] for number in member.with_result]] = _values(member)
+    metric = ranked[0].configuration.selection
+    found = confidence_set(scores, higher_is_better=metric != "loss")
+    rows = []
+    for place, member in enumerate(ranked):
+        settings = member.configuration
+        inside = place in found.members or not found.can_exclude
+        rows.append(
+            (member.rank, *member.depth, settings.backbone, settings.lr, settings.batch_size, metric, found.mean[place],
+             found.difference[place], found.low[place], found.high[place], int(found.n[place]), found.p[place],
+             inside, found.can_exclude)
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _values(member: ConfigurationSummary) -> np.ndarray:
+    """What selection looks at, per repeat; NaN where it is not finite, and where there is no result."""
+    values = member.selection.values if member.selection else np.zeros(0)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def difference_names(data: pd.DataFrame) -> list[str]:
+    """What each row is called in the drawing, escaped for it."""
+    several = data["backbone"].nunique() > 1
+    names = []
+    for row in data.to_dict("records"):
+        depth = depth_text((row["strategy"], row["non_linearities"], row["unfrozen"]))
+        name = plot_text(f"{depth}, lr {lr_text(row['lr'])}, batch {row['batch_size']}")
+        backbone = f"<br><span style='color:{MUTED}'>{plot_text(backbone_text(row['backbone']))}</span>"
+        names.append(name + backbone if several else name)
+    return names
+
+
+def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Dots with intervals; filled where the configuration may be the best, open where it is excluded."""
+    part = data.head(SHOWN)
+    place = np.arange(len(part))
+    names = difference_names(data)[: len(part)]
+    traces: list[Spec] = []
+    for inside, colour, symbol, label in (
+        (True, TRAIN, "circle", "may be the best"),
+        (False, VALID, "circle-open", "excluded"),
+    ):
+        rows = part["in_set"].to_numpy(dtype=bool) == inside
+        if not rows.any():
+            continue
+        kept = part[rows]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label,
+                "x": kept["difference"].to_numpy(),
+                "y": place[rows],
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": (kept["high"] - kept["difference"]).fillna(0).to_numpy(),
+                    "arrayminus": (kept["difference"] - kept["low"]).fillna(0).to_numpy(),
+                    "thickness": 1.4,
+                    "width": 4,
+                    "color": colour,
+                },
+                "marker": {"size": 9, "color": colour, "symbol": symbol, "line": {"width": 1.6, "color": colour}},
+                "customdata": kept[["mean", "n", "p"]].to_numpy(),
+                "text": [name for name, is_in in zip(names, rows, strict=True) if is_in],
+                "hovertemplate": "%{text}<br>difference %{x:.4f}, mean %{customdata[0]:.4f}<br>"
+                "n = %{customdata[1]} pairs, p = %{customdata[2]:.3f}<extra></extra>",
+            }
+        )
+    metric = METRIC_NAMES[data["score"].iloc[0]]
+    y = axis(tickvals=place, ticktext=names, range=[len(part) - 0.5, -0.5], showgrid=False)
+    y["color"] = INK
+    zero = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": MUTED, "width": 1}}
+    title = {"text": f"{metric} against the best<br>(left is worse)"}
+    x = axis(title=title, tickangle=0, gridcolor=RULE)
+    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}}
+    return {
+        "data": traces,
+        "layout": layout(
+            118 + (34 if part["backbone"].nunique() > 1 else 25) * len(part),
+            xaxis=x,
+            yaxis=y,
+            shapes=[{**zero, "layer": "below"}],
+            showlegend=True,
+            legend=legend,
+            margin={"l": 56, "r": 14, "t": 34, "b": 58},
+        ),
+    }
+
+
+def set_sentence(data: pd.DataFrame) -> str:
+    """What the confidence set says, in one plain sentence."""
+    if data.empty:
+        return ""
+    inside, total = int(data["in_set"].sum()), len(data)
+    if total == 1:
+        return "Only one configuration is ranked, so there is nothing to compare."
+    if not data["can_exclude"].iloc[0]:
+        return f"Too few repeats to exclude anything: with fewer than {LEAST_REPEATS}, chance alone can order them."
+    if inside == 1:
+        return f"Of {total:,} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
+    others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside:,} are excluded"
+    return f"{inside:,} of {total:,} ranked configurations may be the best (95 % confidence set); {others}."

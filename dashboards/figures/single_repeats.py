@@ -1,0 +1,164 @@
+"""Single repeats of one configuration, and the best one (figure 4.8): loss and accuracy by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.histories import Single
+from dashboards.figures.markup import depth_text, plot_text, point_text
+from dashboards.figures.palette import INK, PAPER, SPLIT_COLOURS, Spec, axis, layout, legend
+from orchestrator.results.summary import ConfigurationSummary
+
+SPLITS = ("train", "valid")
+COLUMNS = [
+    "configuration",
+    "repeat",
+    "epoch",
+    "is_selected",
+    "train_loss",
+    "valid_loss",
+    "train_accuracy",
+    "valid_accuracy",
+]
+
+
+def singles_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Every epoch of every repeat of the first-ranked configuration chosen; COLUMNS."""
+    member = _first(source, choice)
+    return _table(member, source.histories.of(member)) if member else pd.DataFrame(columns=COLUMNS)
+
+
+def best_repeat_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Every epoch of the best single repeat of the first-ranked configuration chosen; COLUMNS."""
+    member = _first(source, choice)
+    best = member.best_repeat() if member else None
+    if member is None or best is None:
+        return pd.DataFrame(columns=COLUMNS)
+    return _table(member, [single for single in source.histories.of(member) if single.repeat == best[0]])
+
+
+def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> dict[str, Any]:
+    """What the page draws single repeats from: the empty figure, and per configuration that has a result its repeats.
+
+    Repeats lie end to end, panel by panel, `lengths` epochs of each (epoch 0 included): losses with four digits, and
+    for accuracies how many of the split's images were predicted right, which is exact; train, then valid.
+    """
+    panels: list[dict[str, Any]] = []
+    found: list[Single] = []
+    names: set[str] = set()
+    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size)):
+        singles = source.histories.of(member)
+        if singles:
+            found += singles
+            name = point_text(member.configuration)
+            if name in names:  # the best-ranked one there has the name alone: a click on its curves picks it
+                name += f", rank {member.rank}" if member.rank else f", {member.id}"
+            names.add(name)
+            panels.append(
+                {
+                    "name": name,
+                    "repeats": [single.repeat for single in singles],
+                    "selected": [single.selected for single in singles],
+                    "lengths": [len(single.loss) for single in singles],
+                    "images": singles[0].images.tolist(),
+                }
+            )
+    loss = np.concatenate([single.loss for single in found] or [np.zeros((0, 2))]).T.copy()
+    hits = np.concatenate([single.hits.astype(float) for single in found] or [np.zeros((0, 2))]).T.copy()
+    return {"template": _template(), "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
+
+
+@cache
+def _template() -> Spec:
+    """The figure without repeats."""
+    return singles_figure(pd.DataFrame({name: [] for name in COLUMNS}), Choice())
+
+
+def _first(source: Source, choice: Choice) -> ConfigurationSummary | None:
+    return next((member for member in source.members(choice) if member.rank is not None), None)
+
+
+def _table(member: ConfigurationSummary, singles: Sequence[Single]) -> pd.DataFrame:
+    where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+    blocks = []
+    for single in singles:
+        epoch = np.arange(len(single.loss))
+        columns: dict[str, Any] = {"repeat": single.repeat, "epoch": epoch, "is_selected": epoch == single.selected}
+        for place, split in enumerate(SPLITS):
+            columns |= {f"{split}_loss": single.loss[:, place], f"{split}_accuracy": single.accuracy[:, place]}
+        blocks.append(pd.DataFrame(columns))
+    table = pd.concat(blocks, ignore_index=True)
+    table.insert(0, "configuration", where)
+    return table[COLUMNS]
+
+
+def singles_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Loss on the left, accuracy on the right; a thin line per repeat, a ring at its selected epoch."""
+    traces: list[Spec] = []
+    several = data["repeat"].nunique() != 1
+    for side, score in enumerate(("loss", "accuracy")):
+        axes = {"xaxis": "x" if side == 0 else "x2", "yaxis": "y" if side == 0 else "y2"}
+        for split in ("train", "valid"):
+            colour, _, dash = SPLIT_COLOURS[split]
+            x, y, names = _broken(data, f"{split}_{score}")
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": split,
+                    "legendgroup": split,
+                    "showlegend": side == 0,
+                    "x": x,
+                    "y": y,
+                    "text": names,
+                    "line": {"color": colour, "width": 0.9 if several else 1.8, "dash": dash},
+                    "hovertemplate": f"{split}, repeat %{{text}}<br>{score} %{{y:.4f}}, epoch %{{x}}<extra></extra>",
+                    **axes,
+                }
+            )
+        chosen = data[data["is_selected"].astype(bool)]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "selected epoch (valid)",
+                "legendgroup": "selected",
+                "showlegend": side == 0,
+                "x": chosen["epoch"].to_numpy(dtype=float),
+                "y": chosen[f"valid_{score}"].to_numpy(dtype=float),
+                "text": chosen["repeat"].tolist(),
+                "marker": {"size": 8, "color": PAPER, "line": {"color": INK, "width": 1.5}},
+                "hovertemplate": f"selected, repeat %{{text}}<br>{score} %{{y:.4f}}, epoch %{{x}}<extra></extra>",
+                **axes,
+            }
+        )
+    spec = layout(
+        320,
+        xaxis=axis(domain=[0, 0.46], title={"text": "epoch"}, nticks=6),
+        yaxis=axis(title={"text": "loss"}, nticks=6),
+        xaxis2=axis(domain=[0.54, 1], title={"text": "epoch"}, nticks=6, anchor="y2"),
+        yaxis2=axis(title={"text": "accuracy"}, nticks=6, anchor="x2"),
+        showlegend=True,
+        legend=legend(),
+        dragmode="zoom",
+    )
+    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
+
+
+def _broken(data: pd.DataFrame, column: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """All repeats as one line with gaps between them: many short traces draw slowly."""
+    x: list[Any] = []
+    y: list[Any] = []
+    names: list[Any] = []
+    for repeat, part in data.groupby("repeat", sort=False):
+        gap = [None] if x else []
+        x += [*gap, *part["epoch"].tolist()]
+        y += [*gap, *part[column].astype(float).tolist()]
+        names += [*gap, *[plot_text(repeat)] * len(part)]
+    return x, y, names

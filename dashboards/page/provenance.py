@@ -1,0 +1,182 @@
+"""Where the numbers come from: settings, data, versions, hardware and the command, without names of files or groups."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dashboards.figures.markup import duration, lr_text, table, text
+from orchestrator.evaluation.nested_record import read_nested
+from orchestrator.evaluation.record import read_evaluations
+from orchestrator.results.summary import Summary
+from orchestrator.store import layout
+from orchestrator.store.schema import Configuration
+from orchestrator.store.storage import Storage
+
+_SHOWN_APART = {"backbone", "lr", "batch_size", "non_linearities", "unfrozen", "classes", "data", "task"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Tables as plain rows; no row names a file or a group."""
+
+    images: pd.DataFrame
+    """Images per class (rows) and split (columns)."""
+    groups: dict[str, int]
+    """Groups per split."""
+    partitions: tuple[tuple[str, str, str], ...]
+    """(id, policy, seed)"""
+    settings: tuple[tuple[str, str], ...]
+    """Setting and its values over all configurations."""
+    hardware: tuple[tuple[str, int, int, str], ...]
+    """(device, machines, repeats, time of training in words)"""
+    looks: int = 0
+    """How often the test set was looked at."""
+
+
+def provenance_data(storage: Storage, summary: Summary) -> Provenance:
+    """Read what the summary does not hold; whatever is missing or damaged stays empty."""
+    partitions = []
+    split_of: dict[str, str] = {}
+    for name in storage.list(layout.PARTITIONS):
+        read = _read(storage, f"{layout.PARTITIONS}/{name}", None)
+        text = b"{}" if read is None else (read.schema.metadata or {}).get(b"partition", b"{}")
+        identity, found = name.removesuffix(".parquet"), json.loads(text)
+        partitions.append((identity, str(found.get("policy", "–")), str(found.get("seed", "–"))))
+        if read is not None and summary.study.partition in ("", identity):
+            split_of = dict(zip(read["group"].to_pylist(), read["split"].to_pylist(), strict=True))
+    manifest = _read(storage, layout.MANIFEST, ["label", "group"])
+    images, groups = pd.DataFrame(), {}
+    if manifest is not None:
+        frame = manifest.to_pandas()
+        frame["split"] = frame["group"].map(split_of)
+        images = pd.crosstab(frame["label"], frame["split"])
+        images = images[[name for name in ("train", "valid", "test") if name in images]]
+        groups = {name: int(frame.loc[frame["split"] == name, "group"].nunique()) for name in images.columns}
+    settings = settings_data([member.configuration for member in summary.configurations])
+    opened = [record.looks for record in read_evaluations(storage)]
+    looks = max([*opened, *(record.test_looks for record in read_nested(storage))], default=0)
+    return Provenance(images, groups, tuple(partitions), settings, _hardware(summary), looks)
+
+
+def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, str], ...]:
+    """Every setting with all values it takes; those of the grids come first."""
+    rows = []
+    for name in sorted(Configuration.model_fields, key=lambda name: (name not in _SHOWN_APART, name)):
+        if name in ("classes", "data"):
+            continue
+        values = {getattr(configuration, name) for configuration in configurations} - {None}
+        ordered = sorted(values, key=lambda value: (isinstance(value, str), value))
+        if ordered:
+            show = lr_text if name == "lr" else _short
+            rows.append((name, ", ".join(show(value) for value in ordered)))
+    return tuple(rows)
+
+
+def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = ()) -> str:
+    """The section's tables. energy: (name, value) of what was spent, see `dashboards.page.energy.energy_facts`."""
+    study = summary.study
+    request = summary.requests[-1] if summary.requests else None
+    facts = [
+        ("Study", study.name),
+        ("Made", study.created),
+        ("Task", f"{study.task}: {', '.join(study.classes)}"),
+        ("Data", "synthetic, made from a seed" if study.synthetic else "given by the user"),
+        ("A group is", study.group_meaning),
+        ("Train and valid fingerprint", study.data_fingerprint),
+        ("Test fingerprint", study.test_fingerprint),
+        ("Seed", str(study.seed)),
+        ("Precision", study.precision),
+        ("Selection metric", study.selection),
+        ("Search space", study.space or "–"),
+        *((f"Partition {name}", f"{policy}, seed {seed}") for name, policy, seed in provenance.partitions),
+        ("Looks at the test set", str(provenance.looks) if provenance.looks else "none: it is closed"),
+        ("Training", f"{duration(summary.totals.seconds)}, added up over whatever ran side by side"),
+        ("Revision", request.revision if request and request.revision else "–"),
+        *sorted(({**study.versions, **(request.versions if request else {})}).items()),
+    ]
+    parts = [_facts("Study and versions", facts)]
+    if weights := weights_data(summary):
+        parts.append(_fact(table(["Backbone", "Weights", "From"], weights, "Weights", "cards")))
+    if not provenance.images.empty:
+        rows: list[list[object]] = [[label, *counts] for label, *counts in provenance.images.itertuples()]
+        rows.append(["Groups", *provenance.groups.values()])
+        parts.append(_fact(table(["Class", *provenance.images.columns], rows, "Images and groups per split")))
+    if energy:
+        parts.append(_facts("Energy so far", energy))
+    if provenance.hardware:
+        parts.append(_fact(table(["Device", "Machines", "Repeats", "Training"], provenance.hardware, "Hardware")))
+    parts.append(_facts("Settings of all configurations", provenance.settings))
+    commands = "".join(
+        f'<p class="note">{text(", ".join(filter(None, (r.created[:16].replace("T", " "), r.who))))}</p>'
+        f"<pre><code>{text(r.command)}</code></pre>"
+        for r in summary.requests
+        if r.command
+    )
+    title = "<h3>Command</h3>" if len(summary.requests) < 2 else "<h3>Commands, oldest first</h3>"
+    return (title + commands if commands else "") + f'<div class="facts">{"".join(parts)}</div>'
+
+
+def weights_data(summary: Summary) -> list[list[object]]:
+    """(backbone, identity of its weights, where they came from) of every backbone and weights."""
+    origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
+    pairs = {(m.configuration.backbone, m.configuration.weights) for m in summary.configurations}
+    return [[backbone, weights, origins.get(backbone, "–")] for backbone, weights in sorted(pairs)]
+
+
+def _facts(caption: str, rows: Sequence[tuple[str, str]]) -> str:
+    return _fact(table(["Name", "Value"], rows, caption, "plain"))
+
+
+def _fact(content: str) -> str:
+    return f'<div class="fact">{content}</div>'
+
+
+def _hardware(summary: Summary) -> tuple[tuple[str, int, int, str], ...]:
+    frame = summary.repeats.table
+    if frame.empty:
+        return ()
+    columns = (frame[name].tolist() for name in ("device", "recipe"))
+    named = cache(_device_name)
+    names = [named(device, recipe) for device, recipe in zip(*columns, strict=True)]
+    grouped = (
+        frame.assign(named=names)
+        .groupby("named")
+        .agg(machines=("host", "nunique"), repeats=("host", "size"), seconds=("seconds", "sum"))
+    )
+    return tuple(
+        (str(name), int(machines), int(repeats), duration(seconds))
+        for name, machines, repeats, seconds in grouped.itertuples()
+    )
+
+
+def _device_name(device: Hashable, recipe: Hashable) -> str:
+    try:
+        name = json.loads(str(recipe)).get("device_name", "")
+    except (ValueError, AttributeError):
+        name = ""
+    return str(name or device)
+
+
+def _read(storage: Storage, path: str, columns: list[str] | None) -> pa.Table | None:
+    try:
+        return pq.read_table(io.BytesIO(storage.read(path)), columns=columns)
+    except (FileNotFoundError, pa.ArrowException, OSError):
+        return None
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_short(item) for item in value) + ")"
+    return str(value)

@@ -1,0 +1,231 @@
+"""The section of the sealed test split: what evaluations found, and how often anybody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dashboards.figures import evaluated
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.markup import number, table, text
+from dashboards.figures.registry import FIGURES
+from dashboards.page.chart import Charts, Variant
+from dashboards.page.controls import nothing, reading
+from dashboards.page.sample_images import Album
+from dashboards.page.section_images import test_images
+from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score
+
+_NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "mcc": "Matthews",
+    "kappa": "Cohen’s kappa",
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibration error",
+    "recall": "Sensitivity (recall)",
+    "specificity": "Specificity",
+    "precision": "PPV (precision)",
+    "npv": "NPV",
+    "f1": "F1",
+    "sensitivity": "Sensitivity",
+    "ppv": "PPV",
+}
+_FIGURES = {
+    "confusion": "Confusion matrix with images as the unit.",
+    "confusion-groups": "Confusion matrix with groups as the unit.",
+    "roc": "ROC curves, one class against the rest.",
+    "precision-recall": "Precision-recall curves, one class against the rest.",
+    "reliability": "Reliability diagram of the test predictions.",
+    "against-validation": "Validation against test.",
+}
+
+_REASONS = 4
+"""Why scores have no interval stands in a sentence up to so many reasons, else in a list on demand."""
+
+
+def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
+    """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
+    found = evaluated.evaluations(source, Choice(partition))
+    if not found:
+        return nothing(
+            "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "
+            "configuration chosen on validation."
+        )
+    parts = [_looks(found)]
+    parts += [_record(record, album) for record in found[::-1][:3]]
+    panels = []
+    for name, label in _FIGURES.items():
+        figure, choice = FIGURES[name], Choice(partition)
+        data = figure.data(source, choice)
+        if not data.empty:
+            variant = Variant.of(figure.draw(data, choice), label, data)
+            chart = charts.add({"only": variant}, min_width=300, title=f"Test: {figure.title.lower()}")
+            panels.append(f'<div class="panel"><h4>{figure.title}</h4>{reading(figure.reading)}{chart}</div>')
+    figures = f'<div class="panels two">{"".join(panels)}</div>'
+    drawn = evaluated.newest(source, Choice(partition)) if len(found) > 1 else None
+    which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
+    return "".join(parts) + which + figures + test_images(source, album, found)
+
+
+def _looks(found: list[EvaluationRecord]) -> str:
+    """One sentence per set of test images, then all looks as a table."""
+    newest = {record.test_set: record for record in sorted(found, key=lambda record: record.looks)}
+    lines = []
+    for last in newest.values():
+        what = f"external images ({last.external})" if last.external else "test images"
+        sentence = (
+            f"These {last.images:,} {what} of {last.groups:,} groups ({last.group_meaning}) were {last.looked_at}."
+        )
+        note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
+        lines.append(f"<p><strong>{text(sentence)}</strong>{text(note)}</p>")
+    rows = [
+        [
+            r.number,
+            r.created[:16].replace("T", " "),
+            _title(r),
+            r.chosen,
+            len(r.repeats),
+            f"{r.images:,}",
+            f"{r.groups:,}",
+        ]
+        for r in found
+    ]
+    columns = ["Look", "When", "Configuration", "Chosen", "Repeats", "Images", "Groups"]
+    return "".join(lines) + table(columns, rows, "Looks at the test set", "cards")
+
+
+def _title(record: EvaluationRecord) -> str:
+    return f"{record.name}, external images" if record.external else record.name
+
+
+def _record(record: EvaluationRecord, album: Album) -> str:
+    parts = [f"<h3>Look {record.number}: {text(_title(record))}</h3>"]
+    parts.append(
+        reading(
+            f"Mean ± standard deviation over {len(record.repeats)} repeats, single models, one prediction per image; "
+            "intervals in brackets are 95 % over groups and describe other groups of the same kind."
+        )
+    )
+    primary, cells = record.primary, _Cells()
+    levels = [level for level in (primary.image, primary.group) if level is not None]
+    names = list(dict.fromkeys(name for level in levels for name in level.overall if name in _NAMES))
+    rows = [[_NAMES[name], *(cells.of(level.overall.get(name)) for level in levels)] for name in names]
+    heads = [f"{level.count:,} {'images' if level.unit == 'image' else 'groups'}" for level in levels]
+    parts.append(table(["Primary estimate", *heads], rows, "Test scores", "cards"))
+    if primary.group is None and primary.no_group:
+        parts.append(nothing(f"No scores with groups as the unit: {primary.no_group.rstrip('.')}."))
+    parts.append(_classes(primary.image, cells))
+    parts.append(_secondary(record.estimates, cells))
+    parts.append(_points(record, cells))
+    parts.append(_subgroups(record, cells, album))
+    parts.append(cells.notes())
+    if record.notes:
+        notes = [note if album.shown.names else _without_example(note) for note in record.notes]
+        parts.append('<ul class="notes">' + "".join(f"<li>{text(note)}</li>" for note in notes) + "</ul>")
+    return "".join(parts)
+
+
+def _without_example(note: str) -> str:
+    """A note without the file that it gives as an example."""
+    kept, example, _ = note.partition(", for instance ")
+    return f"{kept}." if example else note
+
+
+def _classes(level: Level, cells: _Cells) -> str:
+    names = ("recall", "specificity", "precision", "npv", "f1", "roc_auc")
+    rows = [
+        [one.name, f"{one.images:,}", f"{one.groups:,}", *(cells.of(one.scores.get(name)) for name in names)]
+        for one in level.classes
+    ]
+    columns = ["Class", "Images", "Groups", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Each class against the rest, images", "cards")
+
+
+def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+    rows = [
+        [
+            one.name,
+            "yes" if one.ensemble else "no",
+            str(one.views),
+            *(cells.of(one.image.overall.get(n)) for n in names),
+        ]
+        for one in estimates
+        if not one.is_primary
+    ]
+    columns = ["Estimate", "Ensemble", "Views", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Secondary estimates, images", "cards") if rows else ""
+
+
+def _points(record: EvaluationRecord, cells: _Cells) -> str:
+    names = ("sensitivity", "specificity", "ppv", "npv")
+    rows = [
+        [
+            f"{point.name}: {point.asked}",
+            ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items()),
+            *(cells.of(point.scores.get(name)) for name in names),
+        ]
+        for point in record.operating_points
+    ]
+    columns = ["Operating point", "On validation, where it was chosen", *(_NAMES[name] for name in names)]
+    return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
+
+
+def _subgroups(record: EvaluationRecord, cells: _Cells, album: Album) -> str:
+    rows = [
+        [
+            f"{one.column}: {album.unless_group(one.value)}",
+            f"{one.images:,}",
+            f"{one.groups:,}",
+            *_overall(one.overall, cells),
+            _worst(one.classes),
+        ]
+        for one in record.subgroups
+    ]
+    columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest sensitivity"]
+    return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""
+
+
+def _overall(scores: Mapping[str, Score], cells: _Cells) -> list[str]:
+    return [cells.of(scores.get(name)) for name in ("accuracy", "balanced_accuracy")]
+
+
+def _worst(classes: Iterable[ClassScores]) -> str:
+    recalls = [(one.scores["recall"].value, one.name) for one in classes if "recall" in one.scores]
+    known = [(value, name) for value, name in recalls if value is not None]
+    return f"{min(known)[0]:.3f} ({min(known)[1]})" if known else "–"
+
+
+class _Cells:
+    """Scores as text; why one has no value or no interval goes into numbered notes, each reason once."""
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+
+    def of(self, score: Score | None) -> str:
+        """0.846 ± 0.012 [0.790, 0.900], or 0.846 ± 0.012 (1)."""
+        if score is None or (score.value is None and not score.reason):
+            return "–"
+        spread = f" ± {number(score.std)}" if score.std is not None else ""
+        shown = "–" if score.value is None else f"{score.value:.3f}{spread}"
+        if score.interval is not None:
+            return f"{shown} [{score.interval.low:.3f}, {score.interval.high:.3f}]"
+        return f"{shown} ({self._number(score.reason)})" if score.reason else shown
+
+    def notes(self) -> str:
+        if not self._reasons:
+            return ""
+        if len(self._reasons) > _REASONS:
+            listed = "".join(f"<li>{text(reason)}</li>" for reason in self._reasons)
+            why = "Why scores with a number in brackets have no value or no interval"
+            return f'<details class="fold"><summary>{why}</summary><ol>{listed}</ol></details>'
+        lines = [f"({place}) {reason}" for place, reason in enumerate(self._reasons, 1)]
+        return nothing(f"No value or no interval: {'; '.join(lines)}.")
+
+    def _number(self, reason: str) -> int:
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+        return self._reasons.index(reason) + 1
