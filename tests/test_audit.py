@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "audit.py"
+from tests.support.checkout import ROOT
+
+SCRIPT = ROOT / ".ci" / "audit.py"
 PINS = """\
 alpha==1.0 \\
     --hash=sha256:aa \\

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.command_line import main
+from tests.support.checkout import ROOT
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(EXAMPLES.rglob("*.sh"))
 ORCH = """#!/bin/bash
 # answers as a search does: 143 after SIGTERM, once it has written its checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.golden_study import RECORDED, record
+from tests.support.golden_study import RECORDED, record
 
 NEAR = 1e-4
 """Nats. On other kernels last bits differ, and three epochs do not carry them further than this."""

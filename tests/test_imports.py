@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.checkout import ROOT
+
 ROOMS = ("search_spaces", "trainables", "orchestrator", "dashboards")
 GROUND = "orchestrator.store"
 MAY_SEE = {

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from orchestrator.command_line import main
 from search_spaces.loader import parse_space
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 SET_UP = "python3 .ci/bootstrap.py"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import ROOT
+
 WITHOUT_RAY = """
 import runpy, sys
 sys.modules["ray"] = None

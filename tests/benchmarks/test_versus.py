@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_study import TinyStudy, make_tiny_study
 
+from tests.support.checkout import ROOT
+from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Material
 from trainables.learning.group import Group
 from trainables.learning.learners import HeadLearner, Lane
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import images  # noqa: E402
-from by_hand import Search  # noqa: E402
-from counted import count  # noqa: E402
-from race import extrapolated, sampled  # noqa: E402
-from table import Table, alternately, median_ratio  # noqa: E402
-from task import Task, spread  # noqa: E402
+import images
+from by_hand import Search
+from counted import count
+from race import extrapolated, sampled
+from table import Table, alternately, median_ratio
+from task import Task, spread
 
 EPOCHS = 3
 

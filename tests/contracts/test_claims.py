@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from drive_folder import DriveCloud, DriveView, Killed, VirtualTime
 
 from orchestrator.store.claims import SettledStorage, is_contended
+from tests.support.drive_folder import DriveCloud, DriveView, Killed, VirtualTime
 
 LATE_S = 10.0
 LATENCY_S = 0.2

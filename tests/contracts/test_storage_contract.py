@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from drive_folder import DriveCloud
-from object_server import bucket_storage, new_bucket, object_server
 
 from orchestrator.store import exclusive
 from orchestrator.store.claims import SettledStorage
 from orchestrator.store.storage import LocalStorage, Storage
+from tests.support.drive_folder import DriveCloud
+from tests.support.object_server import bucket_storage, new_bucket, object_server
 
 KINDS = (
     "a local folder",

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated_study import NOW, small_study, write_failure, write_lease
-from opened_page import CHROMIUM, FLAGS
 
 from dashboards.figures.choice import Source
 from dashboards.figures.registry import open_source
 from dashboards.page.page import render
 from orchestrator.results.summary import Summary, summarise
+from tests.support.generated_study import NOW, small_study, write_failure, write_lease
+from tests.support.opened_page import CHROMIUM, FLAGS
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from searches import ORCH, ROOT
-
 from orchestrator.store.schema import FinalRecord
+from tests.faults.searches import ORCH, ROOT
 
 
 def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -12,11 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noting import lane_steps
-from rounds import World
-from steps import KillInWrite
-from tally import Tally
-
 from orchestrator.results.histories import compact, read_repeats
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
@@ -25,6 +20,10 @@ from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
+from tests.faults.noting import lane_steps
+from tests.faults.rounds import World
+from tests.faults.steps import KillInWrite
+from tests.faults.tally import Tally
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
 from trainables.features.arrays import ChunkedArrays

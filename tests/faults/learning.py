@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from noting import note_steps
-from tiny_study import TinyStudy
 
 from orchestrator.results.histories import compact
 from orchestrator.running.interruption import Interruption
@@ -24,6 +22,8 @@ from orchestrator.store.errors import StorageError
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage, Storage
+from tests.faults.noting import note_steps
+from tests.support.tiny_study import TinyStudy
 from trainables.bundles import bundle
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError

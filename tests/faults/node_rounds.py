@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nodes import PORT, Nodes, nodes, why_not
-from noting import PAUSE
-from searches import NAME, PATIENCE_S, Running, Searches
-from tally import Tally
+from tests.faults.nodes import PORT, Nodes, nodes, why_not
+from tests.faults.noting import PAUSE
+from tests.faults.searches import NAME, PATIENCE_S, Running, Searches
+from tests.faults.tally import Tally
 
 SLOW_S, FAST_S = 8.0, 0.12
 """Seconds of a step before and after the new node has begun to train: until then the others must be busy."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import ROOT
 
 
 @dataclass
@@ -96,7 +96,8 @@ def nursery(folder: Path) -> Iterator[Nursery]:
     errors = folder / "complaints"
     with errors.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve())],
+            [sys.executable, "-m", "tests.faults.nursery"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -192,8 +193,8 @@ def _forked(job: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")]
-    import learning  # noqa: F401  # what takes long to import
     import timm  # noqa: F401
+
+    import tests.faults.learning  # noqa: F401  # what takes long to import
 
     _serve()

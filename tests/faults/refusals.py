@@ -13,14 +13,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bad_line import FAULTS, bad_line
-from learning import STORAGE_REFUSED
-from object_server import CREDENTIALS, bucket_storage, new_bucket, object_server
-from rounds import World
-from tally import Tally
-
 from orchestrator.store import layout, objects
 from orchestrator.store.storage import Storage
+from tests.faults.learning import STORAGE_REFUSED
+from tests.faults.rounds import World
+from tests.faults.tally import Tally
+from tests.support.bad_line import FAULTS, bad_line
+from tests.support.object_server import CREDENTIALS, bucket_storage, new_bucket, object_server
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs rounds of faults and prints the table: `python tests/faults/report.py [--full] [--seed N] [--only NAME]`.
+"""Runs rounds of faults and prints the table: `python -m tests.faults.report [--full] [--seed N] [--only NAME]`.
 
 The short form takes a minute and is part of the tests; the full form, with Ray, is what docs/reliability.md holds.
 --only takes a part of a name ("ray: the raylet", "write", "refused: EIO") and may be given several times. Ctrl-C prints
@@ -17,15 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    path for path in (str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")) if path not in sys.path
-]
-
-from damage import cut_short, damaged_and_finished, flipped, subjects  # noqa: E402
-from node_rounds import node_lost  # noqa: E402
-from refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files  # noqa: E402
-from rounds import (  # noqa: E402
+from tests.faults.damage import cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.node_rounds import node_lost
+from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
+from tests.faults.rounds import (
     World,
     drivers_hurt,
     drivers_with_odd_views,
@@ -34,11 +29,11 @@ from rounds import (  # noqa: E402
     refused_writes,
     world,
 )
-from search_rounds import VICTIMS, head_gone, interrupted_with_ray, killed, worker_killed  # noqa: E402
-from searches import Searches, searches  # noqa: E402
-from signals import interrupted  # noqa: E402
-from steps import ERRORS, STEPS  # noqa: E402
-from tally import Tally, as_markdown  # noqa: E402
+from tests.faults.search_rounds import VICTIMS, head_gone, interrupted_with_ray, killed, worker_killed
+from tests.faults.searches import Searches, searches
+from tests.faults.signals import interrupted
+from tests.faults.steps import ERRORS, STEPS
+from tests.faults.tally import Tally, as_markdown
 
 WITH_RAY = "ray: "
 """Names of the rounds with Ray begin so."""

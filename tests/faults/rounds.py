@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from learning import STORAGE_REFUSED, HarmedStudy, Job
-from noting import first_step, lane_steps
-from nursery import Child, Nursery, nursery
-from odd_views import ClockOff, SeenLate
-from steps import BEFORE, ERRORS, STEPS, FailInWrite, KillInWrite
-from tally import Tally, compare
-from tiny_study import make_tiny_study
-
 from orchestrator.store import layout
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import Storage, sweep_temporaries
+from tests.faults.learning import STORAGE_REFUSED, HarmedStudy, Job
+from tests.faults.noting import first_step, lane_steps
+from tests.faults.nursery import Child, Nursery, nursery
+from tests.faults.odd_views import ClockOff, SeenLate
+from tests.faults.steps import BEFORE, ERRORS, STEPS, FailInWrite, KillInWrite
+from tests.faults.tally import Tally, compare
+from tests.support.tiny_study import make_tiny_study
 
 
 @dataclass

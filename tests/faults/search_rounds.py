@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from searches import AT_ONCE, NAME, ORCH, PATIENCE_S, Place, Running, Searches
-from signals import SIGNALS
-from tally import Tally
 
 from orchestrator.store.layout import BundleKey
+from tests.faults.searches import AT_ONCE, NAME, ORCH, PATIENCE_S, Place, Running, Searches
+from tests.faults.signals import SIGNALS
+from tests.faults.tally import Tally
 from trainables.bundles.failures import Kind, failures_of
 
 ENDS_WITHIN_S = 120.0

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from noting import lane_steps, trainers
-from tally import Tally, compare
-from tiny_study import make_tiny_study
 
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage
+from tests.faults.noting import lane_steps, trainers
+from tests.faults.tally import Tally, compare
+from tests.support.checkout import ROOT
+from tests.support.tiny_study import make_tiny_study
 
-ROOT = Path(__file__).resolve().parents[2]
 ORCH = (sys.executable, "-c", "from orchestrator.command_line import main; main()")
 NAME = "tiny"
 ASKED = f"{NAME} timm:test_resnet.r160_in1k --weights none --strategy straightforward,unfreezing --unfrozen 1"

@@ -7,8 +7,8 @@ import random
 import signal
 import time
 
-from rounds import World, wait_for_training
-from tally import Tally
+from tests.faults.rounds import World, wait_for_training
+from tests.faults.tally import Tally
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

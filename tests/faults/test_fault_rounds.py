@@ -1,13 +1,14 @@
-"""The short form of the harness: every kind of fault a few times. `python tests/faults/report.py --full` does all."""
+"""The short form of the harness: every kind of fault a few times. `python -m tests.faults.report --full` does all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from damage import cut_short, damaged_and_finished, flipped, subjects
-from refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
-from rounds import (
+
+from tests.faults.damage import cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
+from tests.faults.rounds import (
     World,
     drivers_hurt,
     drivers_with_odd_views,
@@ -16,9 +17,9 @@ from rounds import (
     refused_writes,
     world,
 )
-from signals import interrupted
-from steps import STEPS
-from tally import Compared, Tally, as_markdown
+from tests.faults.signals import interrupted
+from tests.faults.steps import STEPS
+from tests.faults.tally import Compared, Tally, as_markdown
 
 SEED = 7
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_study import TinyStudy, assert_same_result, make_tiny_study
 
 from orchestrator.store import layout
+from tests.support.checkout import ROOT
+from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables.bundles import attempts
 
-SCRIPT = Path(__file__).with_name("train_until_killed.py")
+SCRIPT = "tests.faults.train_until_killed"
 EPOCHS = 5
 STACKED: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.4, "momentum": 0.9}
 UNFROZEN: dict[str, Any] = {"unfrozen": 1, "lr": 0.02, "momentum": 0.9}
@@ -38,7 +39,12 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
     complaints = tmp_path_factory.mktemp("trainer") / "stderr"
     with complaints.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [sys.executable, "-m", SCRIPT],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
         )
     assert process.stdin is not None
     assert process.stdout is not None

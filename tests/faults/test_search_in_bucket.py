@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import run
-from object_server import new_bucket, object_server
-from searches import ASKED
-from tiny_study import assert_same_result, make_tiny_study
 
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage, Storage
+from tests.faults.commands import run
+from tests.faults.searches import ASKED
+from tests.support.object_server import new_bucket, object_server
+from tests.support.tiny_study import assert_same_result, make_tiny_study
 
 GRID = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]

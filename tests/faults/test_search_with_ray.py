@@ -1,6 +1,6 @@
 """The whole command with Ray: interrupted, killed with all its processes, short of a worker, a raylet and a node.
 
-`python tests/faults/report.py --full --with-ray` does it many times.
+`python -m tests.faults.report --full --with-ray` does it many times.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from node_rounds import node_lost
-from nodes import why_not
-from search_rounds import workers_lost
-from searches import PATIENCE_S, Searches, searches
-from tally import compare
+
+from tests.faults.node_rounds import node_lost
+from tests.faults.nodes import why_not
+from tests.faults.search_rounds import workers_lost
+from tests.faults.searches import PATIENCE_S, Searches, searches
+from tests.faults.tally import compare
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import finals, run
-from tiny_study import assert_same_result, make_tiny_study
+
+from tests.faults.commands import finals, run
+from tests.support.tiny_study import assert_same_result, make_tiny_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 DRIVERS = 2

@@ -18,15 +18,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import timm  # noqa: F401
+import torch
 
-import timm  # noqa: E402, F401
-import torch  # noqa: E402
-from tiny_study import TinyStudy  # noqa: E402
-
-from trainables.bundles import bundle  # noqa: E402
-from trainables.learning.learners import DeepLearner, HeadLearner  # noqa: E402
+from tests.support.tiny_study import TinyStudy
+from trainables.bundles import bundle
+from trainables.learning.learners import DeepLearner, HeadLearner
 
 
 def main() -> None:

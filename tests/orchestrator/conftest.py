@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from desk import Desk, write_images
+
+from tests.support.desk import Desk, write_images
 
 
 @pytest.fixture

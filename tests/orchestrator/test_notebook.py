@@ -9,10 +9,10 @@ from pathlib import Path
 
 import plotly.graph_objects
 import pytest
-from generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 import orchestrator as orch
 from orchestrator.store.errors import InputError
+from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 
 @pytest.fixture

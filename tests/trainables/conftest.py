@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_study import TinyStudy, another, make_tiny_study
+
+from tests.support.tiny_study import TinyStudy, another, make_tiny_study
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_study import TinyStudy, make_tiny_study
 
 from orchestrator.store.leases import current_lease
+from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables import trial
 from trainables.bundles.failures import failures_of
 from trainables.bundles.work import Work, owed_repeats

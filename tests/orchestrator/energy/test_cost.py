@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 
 from orchestrator.commands.cost import cost as cost_command
 from orchestrator.energy.cost import cost_of, energy_kwh
@@ -22,6 +21,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import Configuration, Recipe
 from orchestrator.store.storage import LocalStorage
+from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 
 WORLD = intensity_of(None, None)
 

@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.results.summary import summarise
 from orchestrator.study.studies import open_study
-from tests.evaluated_study import Desk
-from tests.tiny_study import TinyStudy
-from tests.trained_study import NAME, make_trained_study
+from tests.support.evaluated_study import Desk
+from tests.support.tiny_study import TinyStudy
+from tests.support.trained_study import NAME, make_trained_study
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from orchestrator.evaluation.text import as_text
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from tests.evaluated_study import Desk
-from tests.trained_study import make_trained_study
+from tests.support.evaluated_study import Desk
+from tests.support.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
@@ -15,10 +14,9 @@ from orchestrator.evaluation.levels import BOOTSTRAP_GROUPS, LEAST_GROUPS, Asked
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
 from orchestrator.evaluation.samples import Units
 from orchestrator.evaluation.text import as_text
-from tests.evaluated_study import Desk
-from tests.trained_study import NAME
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.checkout import ROOT
+from tests.support.evaluated_study import Desk
+from tests.support.trained_study import NAME
 
 
 def many_groups(groups: int, classes: int, per_group: int = 4) -> Units:

@@ -14,7 +14,7 @@ from orchestrator.evaluation.external import External
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.evaluation.text import as_text
 from orchestrator.store.errors import InputError
-from tests.evaluated_study import Desk
+from tests.support.evaluated_study import Desk
 from trainables.data.options import DatasetOptions
 
 

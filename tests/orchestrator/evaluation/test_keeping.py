@@ -14,8 +14,8 @@ from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.run import evaluate
 from orchestrator.results.summary import summarise
 from orchestrator.study.studies import Study
-from tests.tiny_study import TinyStudy
-from tests.trained_study import make_trained_study
+from tests.support.tiny_study import TinyStudy
+from tests.support.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition
 
 

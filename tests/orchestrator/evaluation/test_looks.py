@@ -14,8 +14,8 @@ from orchestrator.evaluation.text import as_text
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import open_study
-from tests.evaluated_study import Desk
-from tests.trained_study import NAME
+from tests.support.evaluated_study import Desk
+from tests.support.trained_study import NAME
 
 
 def test_the_same_model_again_is_no_further_look_and_opens_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

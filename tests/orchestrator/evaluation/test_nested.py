@@ -32,8 +32,8 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
-from tests.tiny_study import TinyStudy
-from tests.trained_study import NAME, make_trained_study
+from tests.support.tiny_study import TinyStudy
+from tests.support.trained_study import NAME, make_trained_study
 from trainables.bundles.trained import results
 from trainables.data.partition import Partition
 

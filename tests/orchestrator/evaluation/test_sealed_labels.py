@@ -19,7 +19,7 @@ from orchestrator.store.storage import LocalStorage
 from orchestrator.study.preparation import DataRequest, prepare
 from orchestrator.study.studies import write_study
 from search_spaces.loader import default_space
-from tests.tiny_study import TinyStudy, make_tiny_study
+from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.attempts import checkpoints
 from trainables.data.options import DatasetOptions
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from finished_study import FinishedStudy, finished_study
+
+from tests.support.finished_study import FinishedStudy, finished_study
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from finished_study import EPOCHS, FinishedStudy, exported, valid_files
 from safetensors.torch import load_file
 from torch import nn
 
@@ -22,6 +21,7 @@ from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.predict import prepared
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import FinalRecord
+from tests.support.finished_study import EPOCHS, FinishedStudy, exported, valid_files
 
 
 def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:

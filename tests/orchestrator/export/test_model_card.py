@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from finished_study import EPOCHS, FinishedStudy, exported
 
 from orchestrator.evaluation.nested_record import FoldResult, NestedRecord, write_nested
 from orchestrator.evaluation.record import (
@@ -34,6 +33,7 @@ from orchestrator.results.near_duplicates import pairs_csv
 from orchestrator.store import layout
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
+from tests.support.finished_study import EPOCHS, FinishedStudy, exported
 from trainables.data.manifest import read_manifest
 
 

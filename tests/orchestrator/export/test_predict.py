@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from finished_study import FinishedStudy, exported, valid_files
 from PIL import Image
 
 from orchestrator.commands.export import predict
 from orchestrator.export.model import Preprocessing
 from orchestrator.export.predict import image_files, prepared
 from orchestrator.store.errors import InputError
+from tests.support.finished_study import FinishedStudy, exported, valid_files
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 from orchestrator.commands.export import export
 from orchestrator.export import trackers
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError
+from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 
 from orchestrator.store import exclusive
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 DECIDED = f"{TEMPORARY_PREFIX}of-new"
 
 

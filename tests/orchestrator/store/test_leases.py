@@ -18,8 +18,8 @@ from orchestrator.store import leases
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease, kept_alive
 from orchestrator.store.storage import LocalStorage
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 KEY = BundleKey("p", "c", 0)
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bad_line import DELAY_S, FAULTS, bad_line
-from object_server import SECRET, bucket_storage, new_bucket, object_server
 
 from orchestrator.store.claims import SettledStorage
 from orchestrator.store.errors import InputError, StorageError
 from orchestrator.store.objects import ObjectStorage
 from orchestrator.store.open import ProbedStorage, open_storage
 from orchestrator.store.redact import has_secrets, without_secrets
+from tests.support.bad_line import DELAY_S, FAULTS, bad_line
+from tests.support.object_server import SECRET, bucket_storage, new_bucket, object_server
 
 
 @pytest.fixture(scope="module")

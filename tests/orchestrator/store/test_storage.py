@@ -16,8 +16,7 @@ import pytest
 
 from orchestrator.store.errors import StorageError
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.checkout import ROOT
 
 
 @pytest.fixture

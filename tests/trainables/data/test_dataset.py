@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.store.errors import DamagedRecordError, InputError
+from tests.support.checkout import SHARED
 from trainables.data.dataset import (
     Dataset,
     DatasetOptions,
@@ -20,7 +21,7 @@ from trainables.data.dataset import (
     verify_unchanged,
 )
 
-SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
+DATA = SHARED / "data"
 
 
 def save(path: Path, value: int, size: tuple[int, int] = (6, 4)) -> None:
@@ -156,8 +157,8 @@ def test_groups_are_asked_before_anything_is_decoded(tmp_path: Path) -> None:
         load_dataset(tmp_path, DatasetOptions(), lambda *_: pytest.fail("an image was decoded"))
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not here")
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared images are not here")
 def test_real_tiles() -> None:
-    dataset = load_dataset(SHARED / "ana_iif_fields", DatasetOptions())
+    dataset = load_dataset(DATA / "ana_iif_fields", DatasetOptions())
     assert (len(dataset.manifest), dataset.manifest["group"].nunique(), len(dataset.refused)) == (31, 31, 0)
     assert dataset.group_meaning == "column group of labels.csv"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.support.checkout import SHARED
 from trainables.data import near_duplicates as module
 from trainables.data.decode import read_rgb
 from trainables.data.near_duplicates import ALIKE, SIDE, near_duplicates, small_picture
 from trainables.data.views import apply_views
 
-BCCD = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "bccd_cells"
+BCCD = SHARED / "data" / "bccd_cells"
 Pixels = NDArray[np.uint8]
 
 

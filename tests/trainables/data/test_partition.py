@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.store.errors import DamagedRecordError, InputError
+from tests.support.checkout import SHARED
 from trainables.data.partition import SPLITS, Partition, Policy, describe, make_partition, splits
 
-SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
+DATA = SHARED / "data"
 FAMILIES = [162, 151, 98, 60, 39, 29, 7, 7, 6, 5, 5, 3, 3, 3, 3, 1]
 
 
@@ -279,7 +280,7 @@ def test_a_group_is_never_divided_and_every_image_has_a_split(
 @pytest.mark.parametrize(("name", "most"), [("bccd_cells", 0.01), ("ana_iif_tiles", 0.37)])
 def test_real_data_come_as_near_as_their_groups_allow(name: str, most: float) -> None:
     """Some patterns of the ANA tiles come from three fields, which leaves a third for each split."""
-    file = SHARED / name / "labels.csv"
+    file = DATA / name / "labels.csv"
     if not file.is_file():
         pytest.skip(f"{file} is not here")
     labels = pd.read_csv(file, dtype=str).rename(columns={"class": "label"})

@@ -1,0 +1,258 @@
+"""The live page in a real browser: numbers change without a reload, zoom and choices stay, no script is refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dashboards.live.server import LiveServer
+from dashboards.page.page import render
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.record import pack
+from orchestrator.store.schema import Configuration, History
+from orchestrator.study.studies import now
+from orchestrator.watch.now import StudyNow
+from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
+from tests.support.opened_page import pytestmark  # noqa: F401  # where it can run
+
+DONE = 2
+"""Repeats of each configuration that have a result when the page is opened."""
+
+
+class Served:
+    """A study of which some repeats are finished, its server, and a browser that shows it."""
+
+    def __init__(
+        self, folder: Path, browser: Any, study: type[GeneratedStudy] = GeneratedStudy, **changes: Any
+    ) -> None:
+        settings: dict[str, Any] = {"depths": ((0, 0), (1, 0)), "lrs": (1e-3, 1e-2), "repeats": 3, "epochs": 6}
+        settings["skip"] = lambda _configuration, repeat: repeat >= DONE
+        self.study = study(**{**settings, **changes})
+        self.storage = UnsyncedStorage(folder)
+        self.study.write(self.storage)
+        self.server = LiveServer("127.0.0.1", 0, StudyNow(self.storage).look, lambda: render(self.storage, now=now()))
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+        self.faults: list[str] = []
+        self.loads = 0
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.on("load", lambda _page: self._loaded())
+        self.page.goto(self.server.url)
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.server.url, "blob:", "data:")):
+            self.faults.append(f"asked for {url}")
+
+    def _loaded(self) -> None:
+        self.loads += 1
+
+    def revision(self) -> str:
+        return str(self.page.evaluate("document.documentElement.dataset.revision"))
+
+    def until(self, expression: str, seconds: float = 10.0) -> None:
+        """Until a script's value is true; Playwright's own way of waiting is eval, which the page's policy refuses."""
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {expression}"
+            self.page.wait_for_timeout(50)
+
+    def until_changed(self, element: Any, expression: str, before: object) -> None:
+        deadline = time.monotonic() + 10
+        while element.evaluate(expression) == before:
+            assert time.monotonic() < deadline, f"not changed: {expression}"
+            self.page.wait_for_timeout(50)
+
+    def finish(self, repeat: int) -> None:
+        """Write this repeat of every configuration, and wait until the page has brought it in."""
+        before = self.revision()
+        for configuration in self.study.configurations():
+            self.study.write_final(self.storage, configuration, repeat, self.study.epochs)
+        self.until(f"document.documentElement.dataset.revision !== '{before}'")
+
+    def close(self) -> None:
+        self.context.close()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def served(browser: Any, tmp_path: Path) -> Iterator[Served]:
+    opened = Served(tmp_path, browser)
+    opened.page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    yield opened
+    opened.close()
+
+
+def test_numbers_change_without_a_reload(served: Served) -> None:
+    page = served.page
+    assert "16 of 24 repeats" in page.inner_text("#now .lede")
+    assert page.inner_text("#answer").count("±") == 0, "nothing is ranked while repeats are owed"
+    page.evaluate("window.mark = 1")
+    served.finish(2)
+    assert "24 of 24 repeats" in page.inner_text("#now .lede")
+    assert "24 of 24 repeats done" in page.inner_text(".masthead")
+    assert page.inner_text("#answer").count("±") > 2
+    assert page.evaluate("window.mark") == 1
+    assert served.loads == 1
+    assert served.faults == []
+
+
+def test_zoom_choices_and_opened_tables_stay(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, repeats=4)
+    page = served.page
+    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    page.locator("#heat-maps").scroll_into_view_if_needed()
+    page.select_option('#heat-maps select[data-sets="heat"]', "accuracy")
+    page.locator("#curves").scroll_into_view_if_needed()
+    frame = page.query_selector("#curves .frame:visible")
+    chart = frame.query_selector(".chart")
+    chart.wait_for_selector(".nsewdrag", state="attached")
+    frame.query_selector("summary").click()
+    frame.wait_for_selector("table")
+    box = chart.query_selector(".nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.8, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    limits = "chart => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
+    zoomed = chart.evaluate(limits)
+    assert zoomed[0] > 0, "a part of the panel is enlarged"
+    drawn = chart.evaluate("chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))")
+    rows = frame.inner_text()
+    served.finish(2)
+    served.until_changed(chart, "chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))", drawn)
+    assert chart.evaluate(limits) == pytest.approx(zoomed)
+    served.finish(3)
+    page.wait_for_timeout(600)
+    assert chart.evaluate(limits) == pytest.approx(zoomed)
+    chart.query_selector(".nsewdrag").dblclick()
+    page.wait_for_timeout(600)
+    assert chart.evaluate("chart => chart._fullLayout.xaxis.range") == pytest.approx([-0.12, 6.12])
+    assert frame.query_selector("details").get_attribute("open") is not None
+    served.until_changed(frame, "frame => frame.innerText", rows)
+    assert page.input_value('#heat-maps select[data-sets="heat"]') == "accuracy"
+    page.locator("#heat-maps").scroll_into_view_if_needed()
+    page.select_option('#heat-maps select[data-sets="heat"]', "loss")
+    page.wait_for_timeout(300)
+    assert "loss" in page.get_attribute("#heat-maps .chart", "aria-label").lower()
+    assert served.faults == []
+    served.close()
+
+
+class Overtaking(GeneratedStudy):
+    """Whose second backbone becomes the best with its third repeat."""
+
+    def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: bool) -> History:
+        made = super().history(configuration, repeat, epochs, diverged)
+        if configuration.backbone != self.backbones[1]:
+            return made
+        return History(made.splits, made.loss * (0.5 if repeat >= DONE else 1.2), made.confusion)
+
+
+def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, study=Overtaking, backbones=("timm:one", "timm:two"))
+    page = served.page
+    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    names = (
+        """[...document.querySelectorAll('select[data-sets="backbone"] option')].map(option => option.textContent)"""
+    )
+    assert page.evaluate(names) == ["one", "two"]
+    shown = (
+        "[...document.querySelectorAll('#curves h3')].filter(head => head.offsetParent).map(head => head.textContent)"
+    )
+    before = page.evaluate(shown)
+    assert before[0] == "one"
+    served.finish(2)
+    page.wait_for_timeout(500)
+    assert page.evaluate(names) == ["two", "one"]
+    assert page.evaluate(shown)[0] == "one"
+    assert served.faults == []
+    served.close()
+
+
+def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, skip=lambda configuration, _repeat: configuration.non_linearities == 0)
+    page = served.page
+    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    curves = "[...document.querySelectorAll('#curves select[data-sets^=depth] option')].map(o => o.textContent)"
+    assert page.evaluate(curves) == ["extension, n = 1"]
+    for configuration in served.study.configurations():
+        if configuration.non_linearities == 0:
+            for repeat in range(3):
+                served.study.write_final(served.storage, configuration, repeat, served.study.epochs)
+    served.until(f"{curves}.length === 2")
+    chosen = "#curves select[data-sets^=depth]"
+    assert page.evaluate(f"document.querySelector('{chosen}').selectedOptions[0].textContent") == "extension, n = 1"
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.select_option(chosen, label="straightforward")
+    shown = "[...document.querySelectorAll('#curves .chart')].filter(chart => chart.offsetParent)"
+    served.until(f"{shown}.some(chart => chart.dataset.title.includes('straightforward') && chart.data?.length)")
+    assert not page.evaluate(f"{shown}.some(chart => chart.dataset.title.includes('extension'))")
+    clicks = page.evaluate(
+        "() => { const was = document.documentElement.dataset.theme;"
+        " document.getElementById('theme').click(); return [was, document.documentElement.dataset.theme]; }"
+    )
+    assert clicks[0] != clicks[1], "one listener, not two that undo each other"
+    assert served.loads == 1
+    assert served.faults == []
+    served.close()
+
+
+def test_running_repeats_show_how_far_they_are(served: Served) -> None:
+    page = served.page
+    assert "No repeat is being trained" in page.inner_text("#now")
+    first = served.study.configurations()[0]
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    write_lease(served.storage, first, {2: 3}, 6, updated=moment, number=1)
+    page.wait_for_selector("#now table", timeout=5000)
+    assert "3 of 6" in page.inner_text("#now tbody tr")
+    key = BundleKey.of_repeat(PARTITION, first.id, 2)
+    loss = np.linspace([[0.7], [0.8]], [[0.3], [0.4]], 5)
+    content = pack(
+        {"group": {"repeats": [2], "configurations": [first.id]}},
+        {"history.loss": loss, "history.confusion": np.zeros((5, 2, 1, 2, 2), np.int32)},
+    )
+    served.storage.create(f"{key.attempt(1)}/r2.e4.p0.checkpoint", content)
+    page.wait_for_selector("#now polyline.valid", timeout=5000)
+    row = page.inner_text("#now tbody tr")
+    assert "4 of 6" in row
+    assert "0.400" in row
+    assert page.locator("#now polyline.valid").get_attribute("points").count(",") == 5
+    write_lease(served.storage, first, {2: 4}, 6, updated=moment, number=1, released=True)
+    served.until("document.querySelector('#now').innerText.includes('No repeat is being trained')")
+    assert served.faults == []
+
+
+def test_a_study_without_results_begins_to_show_them(browser: Any, tmp_path: Path) -> None:
+    hostile = '<img src=x onerror="window.hacked=1">'
+    served = Served(tmp_path, browser, skip=lambda *_: True, backbones=(f"timm:{hostile}",), depths=((0, 0),))
+    page = served.page
+    page.wait_for_selector("html[data-reached=yes]", timeout=30_000)
+    assert "0 of 12 repeats" in page.inner_text("#now .lede")
+    write_lease(served.storage, served.study.configurations()[0], {0: 1}, 6, updated=now(), number=1)
+    page.wait_for_selector("#now tbody", timeout=5000)
+    assert hostile in page.inner_text("#now tbody")
+    served.finish(0)
+    page.wait_for_selector("#heat-maps .chart", timeout=10_000)
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("document.querySelectorAll('img').length") == 0
+    assert served.faults == []
+    served.close()
+
+
+def test_a_server_that_is_gone_is_told(served: Served) -> None:
+    served.context.set_offline(True)
+    served.until("document.querySelector('#now').innerText.includes('Not updated since')", 40)
+    assert served.loads == 1

@@ -1,0 +1,156 @@
+"""The page as text: what it says, and that nothing from a file gets out of its place."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from dashboards.page.comparison import render_comparison
+from dashboards.page.page import SECTIONS, render
+from dashboards.page.parts import LIBRARY
+from orchestrator.store.storage import LocalStorage
+from tests.support.generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
+
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def tags_of(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Elements()
+    parser.feed(page)
+    return parser.tags
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    storage, _ = small_study(tmp_path_factory.mktemp("study"))
+    return render(storage, now=NOW)
+
+
+def test_the_answer_comes_first_and_is_honest(page: str) -> None:
+    sections = re.findall(r'<section id="([a-z-]+)">', page)
+    assert sections == [name for name in SECTIONS if name != "search"]
+    assert sections[0] == "answer"
+    assert "Validation scores were used for selection and are optimistic" in page
+    assert "never by the best repeat" in page
+    assert page.count("synthetic data") >= 10
+    assert "source image" in page
+
+
+def test_a_study_of_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, synthetic=False)
+    page = render(storage, now=NOW)
+    body = page[page.index("<body>") : page.index('<script type="application/json"')]
+    assert "ynthetic" not in body
+
+
+def test_every_chart_has_a_role_a_label_and_its_data(page: str) -> None:
+    tags = tags_of(page)
+    charts = [attributes for _, attributes in tags if attributes.get("class") == "chart"]
+    # answer 2, heat maps 2, curves and single repeats 4, best repeat 1, depth 1, spread 4, data 1
+    assert len(charts) == 2 + 2 + 4 + 1 + 1 + 4 + 1
+    for chart in charts:
+        assert chart["role"] == "img"
+        assert len(chart["aria-label"] or "") > 20
+        assert any(tag == "details" and attributes.get("data-chart") == chart["id"] for tag, attributes in tags)
+        saved = {a["data-save"] for tag, a in tags if tag == "button" and a.get("data-of") == chart["id"]}
+        assert saved == {"svg", "png", "csv"}
+    assert page.count('<p class="reading">') >= 12
+
+
+def test_the_page_asks_no_network(page: str) -> None:
+    policy = next(a["content"] for _, a in tags_of(page) if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+    assert "unsafe-eval" not in policy
+    assert not [tag for tag, a in tags_of(page) if tag in ("link", "img", "iframe") or a.get("src")]
+    assert page.count(f'id="{LIBRARY}"') == 1, "plotly lies in the page once"
+
+
+def test_equal_studies_give_equal_pages(tmp_path: Path, page: str) -> None:
+    storage, _ = small_study(tmp_path)
+    assert render(storage, now=NOW) == page
+
+
+def test_hostile_names_stay_text(tmp_path: Path, page: str) -> None:
+    storage, _ = small_study(
+        tmp_path,
+        name=HOSTILE,
+        classes=(HOSTILE, '"><b>'),
+        backbones=(f"timm:{HOSTILE}",),
+        group_meaning=HOSTILE,
+        command=f"orch search '{HOSTILE}'",
+    )
+    hostile = tags_of(render(storage, now=NOW))
+    assert [tag for tag, _ in hostile] == [tag for tag, _ in tags_of(page)]
+    assert not [name for _, attributes in hostile for name in attributes if name.startswith("on")]
+
+
+def test_a_study_without_results_says_so(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path / "asked", skip=lambda _configuration, _repeat: True)
+    page = render(storage, now=NOW)
+    assert "nothing to rank" in page
+    assert "0 of 24 repeats done" in page
+    assert "No results here yet" in page
+    GeneratedStudy(name="new").write_frame(empty := LocalStorage(tmp_path / "empty"))
+    page = render(empty, now=NOW)
+    assert "nothing has been searched" in page
+    assert len(page) < 100_000
+    assert "script-src 'none'" in page.replace("&#x27;", "'")
+
+
+def test_several_backbones_have_a_chooser(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, backbones=("timm:one", "timm:two"))
+    page = render(storage, now=NOW)
+    assert re.search(r'<label>Backbone <select data-sets="backbone">', page)
+    assert re.search(r'<label hidden>Partition <select data-sets="partition">', page)
+
+
+def test_one_repeat_only(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, repeats=1, epochs=1)
+    assert "n&nbsp;=&nbsp;1" in render(storage, now=NOW)
+
+
+def test_all_diverged(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, diverges=lambda _configuration, _repeat: True)
+    assert "24 repeats diverged" in render(storage, now=NOW)
+
+
+def test_a_study_that_is_running(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda c, repeat: c.lr == 1e-2)
+    write_lease(storage, study.configurations()[-1], {0: 2, 1: 3}, 6, NOW)
+    write_failure(storage, study.configurations()[2], [0], "MemoryError: <b>no</b>")
+    page = render(storage, now=NOW)
+    assert "2 running, 9 waiting, 1 failed" in page
+    assert "worker-0" in page
+    assert "5 of 12" in page
+    assert "MemoryError: &lt;b&gt;no&lt;/b&gt;" in page
+    assert "about" in page
+
+
+def test_several_studies_on_one_page(tmp_path: Path) -> None:
+    one, _ = small_study(tmp_path / "one", name="one")
+    two, _ = small_study(tmp_path / "two", name=HOSTILE, seed=5)
+    page = render_comparison([one, two], now=NOW)
+    assert "Same images, classes, partition and selection" in page
+    assert "one, resnet18.tv_in1k" not in page[: page.index("<body>")]
+    assert HOSTILE not in page
+    assert len(re.findall(r'class="chart"', page)) == 2
+    other, _ = small_study(tmp_path / "other", name="other", classes=("x", "y", "z"))
+    assert "differ in classes" in render_comparison([one, other], now=NOW)
+    GeneratedStudy(name="new").write_frame(empty := LocalStorage(tmp_path / "empty"))
+    assert "has a ranked configuration yet" in render_comparison([empty], now=NOW)

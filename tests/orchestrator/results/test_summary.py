@@ -1,0 +1,401 @@
+"""The summary against numbers worked out one record at a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
+
+from orchestrator.results.edges import edge_notes
+from orchestrator.results.standing import epochs_asked
+from orchestrator.results.summary import Statistic, Summary, summarise
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.leases import Lease
+from orchestrator.store.schema import Configuration, RepeatState, Request, RequestItem
+from orchestrator.study.owed import owed
+from tests.support.generated_study import (
+    NOW,
+    PARTITION,
+    GeneratedStudy,
+    UnsyncedStorage,
+    small_study,
+    write_failure,
+    write_lease,
+)
+from trainables.bundles.work import owed_repeats
+from trainables.learning import metrics
+
+
+def labels_of(confusion: np.ndarray) -> tuple[list[int], list[int]]:
+    """Images behind confusion counts, for scikit-learn."""
+    truth, predicted = np.indices(confusion.shape)
+    times = confusion.ravel()
+    return np.repeat(truth.ravel(), times).tolist(), np.repeat(predicted.ravel(), times).tolist()
+
+
+@pytest.mark.parametrize("selection", ["loss", "accuracy", "balanced_accuracy", "macro_f1"])
+@pytest.mark.parametrize("balance", ["none", "class_weights"])
+def test_statistics_equal_those_of_single_records(tmp_path: Path, selection: str, balance: str) -> None:
+    storage, study = small_study(tmp_path, selection=selection, balance=balance, classes=("a", "b", "c"))
+    summary = summarise(storage)
+    for member in summary.configurations:
+        records = [study.final(member.configuration, repeat, study.epochs) for repeat in range(3)]
+        chosen = [
+            metrics.selected_epoch(selection, record.history, balance == "class_weights")  # type: ignore[arg-type]
+            for record in records
+        ]
+        assert member.selected_epochs is not None
+        assert member.selected_epochs.values.tolist() == chosen
+        assert chosen == [record.meta["selected_epoch"] for record in records]
+        valid = [record.history.confusion[epoch, 1] for record, epoch in zip(records, chosen, strict=True)]
+        losses = [record.history.loss[epoch, 1] for record, epoch in zip(records, chosen, strict=True)]
+        score = member.score("loss", "valid")
+        assert score is not None
+        assert (score.mean, score.std, score.n) == pytest.approx((np.mean(losses), np.std(losses, ddof=1), 3))
+        for metric, reference in (
+            ("accuracy", accuracy_score),
+            ("balanced_accuracy", balanced_accuracy_score),
+            ("macro_f1", lambda truth, predicted: f1_score(truth, predicted, average="macro")),
+        ):
+            score = member.score(metric, "valid")  # type: ignore[arg-type]
+            assert score is not None
+            np.testing.assert_allclose(score.values, [reference(*labels_of(counts)) for counts in valid])
+        curve, start = member.curve("loss", "train"), member.untrained("loss", "train")
+        assert curve is not None
+        assert start is not None
+        table = np.array([record.history.loss[:, 0] for record in records])
+        np.testing.assert_allclose(curve.mean, table.mean(axis=0))
+        np.testing.assert_allclose(curve.std, table.std(axis=0, ddof=1))
+        assert start.mean == pytest.approx(table[:, 0].mean())
+
+
+def test_ranking_is_by_the_mean_of_all_repeats_asked(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, skip=lambda configuration, repeat: configuration.lr == 1e-2 and repeat == 2)
+    summary = summarise(storage)
+    ranked = [member for member in summary.configurations if member.rank is not None]
+    assert [member.rank for member in ranked] == [1, 2, 3, 4]
+    means = [member.selection.mean for member in ranked if member.selection]
+    assert means == sorted(means)
+    unranked = [member for member in summary.configurations if member.rank is None]
+    assert {member.configuration.lr for member in unranked} == {1e-2}
+    assert [member.n for member in unranked] == [2] * 4
+    assert summary.configurations[-4:] == tuple(unranked)
+
+
+def test_configurations_without_a_result_stand_in_the_order_of_their_settings(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0), (1, 0), (0, 2)), skip=lambda *_: True)
+    kept = [member.configuration for member in summarise(storage).configurations]
+    settings = [(c.unfrozen, c.non_linearities, c.lr, c.batch_size) for c in kept]
+    assert len(settings) == len(study.configurations()) > 8
+    assert settings == sorted(settings)
+
+
+def test_the_best_repeat_does_not_rank(tmp_path: Path) -> None:
+    """A configuration with one lucky repeat stays behind one that is better on average."""
+    study = GeneratedStudy(depths=((0, 0),), lrs=(1e-3, 1e-2), batch_sizes=(16,), repeats=3, epochs=2)
+    storage = UnsyncedStorage(tmp_path)
+    steady, lucky = study.configurations()
+    values = {steady.id: (0.40, 0.41, 0.42), lucky.id: (0.10, 0.60, 0.61)}
+
+    def final(configuration, repeat, epochs):  # type: ignore[no-untyped-def]
+        record = GeneratedStudy.final(study, configuration, repeat, epochs)
+        record.history.loss[:] = values[configuration.id][repeat]
+        return record
+
+    study.final = final  # type: ignore[method-assign]
+    study.write(storage)
+    summary = summarise(storage)
+    assert [member.id for member in summary.configurations] == [steady.id, lucky.id]
+    assert summary.configurations[1].best_repeat() == (0, 0)
+
+
+def test_a_diverged_repeat_counts_with_its_epoch_0(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 1)
+    summary = summarise(storage)
+    member = summary.configurations[0]
+    score, start, curve = (
+        member.score("loss", "valid"),
+        member.untrained("loss", "valid"),
+        member.curve("loss", "valid"),
+    )
+    assert score is not None
+    assert start is not None
+    assert curve is not None
+    assert score.values[1] == start.values[1]
+    assert np.isfinite(score.mean)
+    assert (member.diverged, member.n, member.rank, set(curve.n.tolist())) == (1, 3, 1, {2})
+    assert member.epochs == study.epochs
+    assert summary.totals.diverged == 8
+    assert summary.totals.owed == 0
+
+
+def test_curves_thin_out_where_some_repeats_have_more_epochs(tmp_path: Path) -> None:
+    """While a search goes on from 6 to 9 epochs: selection keeps to the six that all have, the curve shows all."""
+    storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 2, repeats=4)
+    configuration = study.configurations()[0]
+    longer = study.write_final(storage, configuration, 1, 9)
+    records = [study.final(configuration, repeat, 6) for repeat in (0, 3)]
+    member = next(m for m in summarise(storage).configurations if m.id == configuration.id)
+    curve, score = member.curve("loss", "valid"), member.score("loss", "valid")
+    assert curve is not None
+    assert score is not None
+    assert member.epochs == 6
+    assert curve.n.tolist() == [3] * 7 + [1] * 3
+    table = np.array([record.history.loss[:7, 1] for record in (longer, *records)])
+    np.testing.assert_allclose(curve.mean, [*table.mean(axis=0), *longer.history.loss[7:, 1]])
+    np.testing.assert_allclose(curve.std, [*table.std(axis=0, ddof=1), *[np.nan] * 3])
+    assert member.selected_epochs is not None
+    assert member.selected_epochs.values.max() <= 6
+
+
+def test_all_repeats_diverged(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, diverges=lambda _configuration, _repeat: True)
+    member = summarise(storage).configurations[0]
+    assert member.curve("loss", "valid") is None
+    assert member.rank == 1
+
+
+def test_during_an_extension_the_common_epochs_are_used(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    configurations = study.configurations()
+    study.write_request(storage, [RequestItem(configuration=c.id, repeats=3, epochs=12) for c in configurations])
+    for repeat in range(3):
+        study.write_final(storage, configurations[0], repeat, 12)
+    study.write_final(storage, configurations[1], 0, 12)
+    by_id = {member.id: member for member in summarise(storage).configurations}
+    whole, part = by_id[configurations[0].id], by_id[configurations[1].id]
+    assert (whole.epochs, part.epochs) == (12, 6)
+    assert part.selected_epochs is not None
+    assert part.selected_epochs.values.max() <= 6
+    assert [standing.state for standing in part.standings] == [RepeatState.FINISHED] + [RepeatState.WAITING] * 2
+    assert [standing.epochs_done for standing in part.standings] == [12, 6, 6]
+    assert part.rank is not None
+    assert summarise(storage).totals.owed == 2 + 3 * 6
+
+
+def test_standings(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0)
+    running, failed, silent, again = study.configurations()[:4]
+    write_lease(storage, running, {1: 4}, 6, "2026-03-01T11:59:30+00:00", number=12)
+    write_lease(storage, running, {1: 2}, 6, NOW, released=True, number=3)
+    write_failure(storage, failed, [1], "ValueError: no\nsecond line")
+    write_lease(storage, silent, {1: 5, 2: 1}, 6, "2026-03-01T09:00:00+00:00")
+    write_failure(storage, again, [1, 2], "out of memory")
+    study.write_final(storage, again, 1, study.epochs)
+    summary = summarise(storage, NOW)
+    states = {m.id: [(s.state.value, s.epochs_done) for s in m.standings] for m in summary.configurations}
+    assert states[running.id] == [("finished", 6), ("running", 4), ("waiting", 0)]
+    assert states[failed.id] == [("finished", 6), ("failed", 0), ("waiting", 0)]
+    assert states[silent.id] == [("finished", 6), ("waiting", 5), ("waiting", 1)]
+    assert states[again.id] == [("finished", 6), ("finished", 6), ("failed", 0)]
+    causes = [s.cause for m in summary.configurations if m.id == failed.id for s in m.standings]
+    assert causes == ["", "ValueError: no", ""]
+    totals = summary.totals
+    assert (totals.asked, totals.done, totals.owed, totals.running, totals.failed) == (24, 9, 15, 1, 2)
+    assert totals.epochs_per_second == pytest.approx((9 * 6 + 4 + 5 + 1) / (9 * 0.4 * 6))
+
+
+def test_a_failure_counts_until_somebody_tries_again(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    configuration = study.configurations()[0]
+    key = layout.BundleKey(PARTITION, configuration.id, 0)
+
+    def states() -> list[str]:
+        member = next(m for m in summarise(storage, NOW).configurations if m.id == configuration.id)
+        return [standing.state.value for standing in member.standings]
+
+    storage.create(f"{key.attempt(2)}/started.json", b"{}")
+    write_failure(storage, configuration, [0, 1], "ValueError: no", attempt=2)
+    assert states() == ["failed", "failed", "waiting"]
+    write_lease(storage, configuration, {0: 2}, 6, NOW)
+    assert states() == ["running", "waiting", "waiting"], "somebody tries again, repeat 1 later"
+    write_lease(storage, configuration, {0: 2}, 6, NOW, released=True)
+    assert states() == ["failed", "failed", "waiting"]
+    storage.create(f"{key.attempt(3)}/started.json", b"{}")
+    assert states() == ["waiting"] * 3, "attempt 3 was interrupted, it did not fail"
+    write_failure(storage, configuration, [1], "ValueError: again", attempt=3)
+    assert states() == ["waiting", "failed", "waiting"]
+
+
+def test_the_lease_of_a_process_that_died_here_is_not_running(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    configuration = study.configurations()[0]
+    key = layout.BundleKey(PARTITION, configuration.id, 0)
+    lease = Lease.take(storage, key, 0, "cpu")
+    assert lease is not None
+    now = datetime.now(UTC).isoformat()
+
+    def states() -> list[str]:
+        member = next(m for m in summarise(storage, now).configurations if m.id == configuration.id)
+        return [standing.state.value for standing in member.standings]
+
+    write_failure(storage, configuration, [0, 1, 2], "the worker process died")
+    assert states() == ["running"] * 3
+    content = json.loads(storage.read(key.lease(1)))
+    if not content["process"]["machine"]:
+        pytest.skip("this system does not tell which machine it is")
+    content["process"] |= {"pid": 2**22 + 1}
+    storage.replace(key.lease(1), json.dumps(content).encode())
+    assert states() == ["failed"] * 3
+
+
+def test_a_diverged_repeat_is_done_when_more_epochs_are_asked(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 1)
+    configurations = study.configurations()
+    study.write_request(storage, [RequestItem(configuration=c.id, repeats=3, epochs=12) for c in configurations])
+    summary = summarise(storage)
+    work = owed(storage, epochs_asked(summary.requests))
+    assert sum(len(owed_repeats(storage, item)) for item in work) == summary.totals.owed == 2 * 8
+
+
+def test_damaged_leases_and_requests_are_reported(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0)
+    configuration = study.configurations()[0]
+    write_lease(storage, configuration, {1: 4}, 6, NOW)
+    lease = tmp_path / layout.BundleKey(PARTITION, configuration.id, 0).lease(0)
+    lease.write_text('{"owner": ')
+    (tmp_path / "requests" / "torn.toml").write_text("partitions = [")
+    (tmp_path / layout.configuration(study.configurations()[1].id)).write_text("nonsense = 1")
+    summary = summarise(storage)
+    assert len(summary.damaged) == 3
+    assert len(summary.configurations) == 7
+
+
+def test_a_study_of_another_kind_is_an_error(tmp_path: Path) -> None:
+    storage = UnsyncedStorage(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"study\.toml"):
+        summarise(storage)
+    storage.create(layout.STUDY, b"name = 3")
+    with pytest.raises(DamagedRecordError, match="StudyRecord"):
+        summarise(storage)
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 100)), min_size=1, max_size=5))
+def test_what_is_asked_is_the_union_of_requests(asked: list[tuple[int, int]]) -> None:
+    requests = [
+        Request(partitions=("p",), items=(RequestItem(configuration="c", repeats=repeats, epochs=epochs),))
+        for repeats, epochs in asked
+    ]
+    union = epochs_asked(requests)["p", "c"]
+    assert len(union) == max(repeats for repeats, _ in asked)
+    for repeat, epochs in enumerate(union):
+        assert epochs == max(e for repeats, e in asked if repeats > repeat)
+
+
+def test_statistic_of_one_and_of_none() -> None:
+    assert np.isnan(Statistic.of(np.array([0.5])).std)
+    assert Statistic.of(np.array([])).n == 0
+    assert np.isnan(Statistic.of(np.array([])).mean)
+
+
+def with_best_at(summary: Summary, lr: float, batch_size: int) -> Summary:
+    """The summary with its ranks turned so that one grid point is the best."""
+    ordered = sorted(
+        summary.configurations,
+        key=lambda m: (m.configuration.lr != lr or m.configuration.batch_size != batch_size, m.id),
+    )
+    return replace(summary, configurations=tuple(replace(m, rank=r) for r, m in enumerate(ordered, 1)))
+
+
+@pytest.mark.parametrize(
+    ("lr", "batch", "options"),
+    [
+        (5e-5, 64, ["--lr 1e-4,5e-4"]),
+        (5e-7, 16, ["--lr 5e-8,1e-7", "--batch-size 4,8"]),
+        (1e-6, 128, ["--batch-size 256,512"]),
+        (1e-6, 32, []),
+    ],
+)
+def test_values_at_the_edge_of_their_grid(tmp_path: Path, lr: float, batch: int, options: list[str]) -> None:
+    storage, _ = small_study(
+        tmp_path,
+        depths=((0, 0),),
+        lrs=(5e-7, 1e-6, 5e-6, 1e-5, 5e-5),
+        batch_sizes=(16, 32, 64, 128),
+        repeats=1,
+        epochs=1,
+    )
+    notes = edge_notes(with_best_at(summarise(storage), lr, batch).configurations, "loss")
+    assert [note.option for note in notes] == options
+
+
+def test_a_grid_of_one_value_has_no_edge(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, lrs=(1e-3,), batch_sizes=(16,))
+    assert summarise(storage).edges == ()
+
+
+def test_tables(tmp_path: Path) -> None:
+    storage, study = small_study(
+        tmp_path,
+        score_augmented=True,
+        skip=lambda configuration, repeat: configuration.lr == 1e-2 and repeat == 2,
+        diverges=lambda configuration, repeat: configuration.lr == 1e-3 and repeat == 0,
+    )
+    summary = summarise(storage)
+    epochs, repeats, configs = (summary.table(level) for level in ("epoch", "repeat", "config"))  # type: ignore[arg-type]
+    assert len(epochs) == (4 * 2 * 7 + 4 * 3 + 4 * 2 * 7) * 3
+    assert set(epochs["split"]) == {"train", "valid", "valid_views"}
+    assert epochs.groupby(["configuration", "repeat", "split"])["is_selected"].sum().eq(1).all()
+    chosen = epochs[epochs["is_selected"]].set_index(["configuration", "repeat", "split"])["loss"]
+    shown = repeats.dropna(subset="loss").set_index(["configuration", "repeat", "split"])["loss"]
+    assert chosen.to_dict() == shown.to_dict()
+    assert (repeats["state"] == "waiting").sum() == 4 * 2
+    member = summary.configurations[0]
+    row = configs.query("configuration == @member.id and split == 'valid'").iloc[0]
+    score = member.score("balanced_accuracy", "valid")
+    assert score is not None
+    assert row["balanced_accuracy_mean"] == pytest.approx(score.mean)
+    assert row["balanced_accuracy_std"] == pytest.approx(score.std)
+    assert row["rank"] == member.rank
+    record = study.final(member.configuration, 1, study.epochs)
+    truth, predicted = labels_of(record.history.confusion[record.meta["selected_epoch"], 1])
+    named = repeats.query("configuration == @member.id and repeat == 1 and split == 'valid'").iloc[0]
+    reference = precision_score(truth, predicted, average=None)
+    assert [named[f"precision_{name}"] for name in study.classes] == pytest.approx(reference)
+
+
+def test_tables_of_a_study_without_results(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
+    summary = summarise(storage)
+    assert len(summary.table("epoch")) == 0
+    assert len(summary.table("repeat")) == 8 * 3 * 2
+    assert summary.table("config")["n"].eq(0).all()
+
+
+def test_a_summary_needs_neither_torch_nor_ray() -> None:
+    import subprocess
+    import sys
+
+    loaded = "[name for name in ('torch', 'ray') if name in sys.modules]"
+    code = f"import sys, json, orchestrator.results.summary; print(json.dumps({loaded}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+class TwoMetrics(GeneratedStudy):
+    """Every configuration once for each of two metrics that select."""
+
+    def configurations(self) -> list[Configuration]:
+        every = super().configurations()
+        return [one.model_copy(update={"selection": metric}) for one in every for metric in ("accuracy", "loss")]
+
+
+def test_the_metric_of_the_study_ranks_before_others(tmp_path: Path) -> None:
+    """A loss cannot be ranked among accuracies."""
+    storage, _ = small_study(tmp_path, study=TwoMetrics)
+    members = summarise(storage, NOW).configurations
+    selecting = [member.configuration.selection for member in members]
+    half = len(members) // 2
+    assert selecting == ["loss"] * half + ["accuracy"] * half
+    assert [member.rank for member in members] == list(range(1, len(members) + 1))
+    means = [member.selection.mean for member in members if member.selection]
+    assert means[:half] == sorted(means[:half])
+    assert means[half:] == sorted(means[half:], reverse=True)

@@ -1,0 +1,137 @@
+"""A search over several partitions: what is asked, what is written, what is owed, what is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from orchestrator.command_line import main
+from orchestrator.results.standing import read_requests
+from orchestrator.results.summary import summarise
+from orchestrator.running.progress import Display
+from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.study.preparation import DataRequest
+from orchestrator.study.studies import find_study
+from search_spaces.overrides import Overrides
+from tests.support.predicted_study import predicted_study
+from trainables.data.options import DatasetOptions
+from trainables.data.partition import Partition
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for index, label in enumerate("ab"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for group in range(7):
+            pixels = np.random.default_rng([index, group]).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / label / f"g{group}_{index}.png")
+    return tmp_path
+
+
+def resolve(folder: Path, partitions: int, *, given: bool = True, writes: bool = True) -> Search:
+    source = folder / "images" if given else None
+    options = DatasetOptions(group_by=r"(g\d)") if given else DatasetOptions()
+    overrides = Overrides(strategies=("straightforward",), lr=(0.1, 0.2), batch_size=(4,), repeats=2, epochs=1)
+    asked = SearchOptions(
+        *("mine", ("squeezenet1_1",), folder / "studies", folder / "cache"),
+        data=DataRequest(source, options, partitions),
+        overrides=overrides,
+        weights="none",
+    )
+    return resolve_search(asked, Display(), writes=writes)
+
+
+def stored(folder: Path) -> list[Partition]:
+    study = find_study(folder / "studies", "mine")
+    assert study is not None
+    names = study.storage.list(layout.PARTITIONS)
+    return [Partition.from_bytes(study.storage.read(f"{layout.PARTITIONS}/{name}"), name) for name in names]
+
+
+def test_every_configuration_is_owed_on_every_partition(folder: Path) -> None:
+    search = resolve(folder, 3)
+    own = search.study.record.partition
+    assert len(search.epochs) == 2 * 3
+    assert next(iter(search.epochs))[0] == own
+    partitions = {partition for partition, _ in search.epochs}
+    assert {work.key.partition for work in search.work} == partitions
+    assert len(search.work) == 6
+    found = stored(folder)
+    assert {partition.id for partition in found} == partitions
+    tests = {frozenset(g for g, s in partition.groups.items() if s == "test") for partition in found}
+    assert len(tests) == 1
+
+
+def test_later_searches_go_on_with_the_same_partitions(folder: Path) -> None:
+    two, four = resolve(folder, 2), resolve(folder, 4, given=False)
+    (first, second), _ = read_requests(two.study.storage)
+    requests = sorted((first, second), key=lambda request: len(request.partitions))
+    assert [len(request.partitions) for request in requests] == [2, 4]
+    assert requests[1].partitions[:2] == requests[0].partitions
+    assert set(two.epochs) < set(four.epochs)
+    assert {c for _, c in two.epochs} == {c for _, c in four.epochs}
+    assert len(resolve(folder, 1, given=False).epochs) == 2
+    assert len(resolve(folder, 3, given=False).epochs) == 6
+    assert len(stored(folder)) == 4
+
+
+def test_what_exists_is_gone_on_with_even_if_it_would_be_made_otherwise_today(folder: Path) -> None:
+    two = resolve(folder, 2)
+    study = two.study
+    own, other = study.record.partition, next(iter(study.partitions))
+    made = Partition.from_bytes(study.partitions[other]).groups
+    test = {group: split for group, split in made.items() if split == "test"}
+    free = sorted(set(made) - set(test))
+    groups = test | {group: "valid" if place < 3 else "train" for place, group in enumerate(free)}
+    stranger = Partition(groups, "of another version")
+    study.storage.create(layout.partition(stranger.id), stranger.to_bytes())
+    (request,), _ = read_requests(study.storage)
+    older = request.model_copy(update={"partitions": (own, stranger.id)})
+    study.storage.delete(layout.request(request.id))
+    study.storage.create(layout.request(older.id), older.to_toml())
+    assert next(iter(resolve(folder, 3, given=False).study.partitions)) == stranger.id
+
+
+def test_a_plan_writes_nothing(folder: Path) -> None:
+    search = resolve(folder, 3, writes=False)
+    assert len(search.work) == 6
+    assert not (folder / "studies").exists()
+    resolve(folder, 1)
+    resolve(folder, 3, given=False, writes=False)
+    assert len(stored(folder)) == 1
+
+
+def test_more_than_there_can_be_is_refused_before_anything_is_written(folder: Path) -> None:
+    with pytest.raises(InputError, match="--partitions 100: only"):
+        resolve(folder, 100)
+    assert not (folder / "studies").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "101"])
+def test_numbers_that_are_none_are_refused(value: str) -> None:
+    result = CliRunner().invoke(main, ["search", "neuroblastoma", "resnet18", "--partitions", value])
+    assert result.exit_code == 2
+    assert "--partitions" in result.output
+
+
+def test_status_tells_partitions_apart_and_counts_configurations_once(tmp_path: Path) -> None:
+    storage, study = predicted_study(tmp_path, partitions=3)
+    result = CliRunner().invoke(main, ["status", "slides", "--studies", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "slides: 3 configurations, 54 of 54 repeats done" in result.output
+    assert f"3 partitions; {study.ids()[0]} is the study's own" in result.output
+    for partition in study.ids():
+        assert sum(line.startswith(partition) for line in result.output.splitlines()) == 3
+    summary = summarise(storage)
+    assert sorted((member.partition, member.rank) for member in summary.configurations) == sorted(
+        (partition, rank) for partition in study.ids() for rank in (1, 2, 3)
+    )
+    shown = CliRunner().invoke(main, ["status", "slides", "--studies", str(tmp_path), "--json"])
+    assert {row["partition"] for row in json.loads(shown.stdout)["configurations"]} == set(study.ids())

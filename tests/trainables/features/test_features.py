@@ -1,0 +1,205 @@
+"""Features are computed once, chunk by chunk, to the same bytes whoever computes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orchestrator.store.errors import InputError
+from tests.support.checkout import ROOT
+from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.workbench import Frozen, Workbench
+from trainables.features import store as features
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.store import StoredInputs, compute_chunk, feature_key, feature_store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    return make_tiny_study(tmp_path)
+
+
+def bytes_of(store: ChunkedArrays) -> dict[str, bytes]:
+    return {spec.name: (store.folder / f"{spec.name}.bin").read_bytes() for spec in store.specs}
+
+
+def computed(bench: Workbench, frozen: Frozen) -> ChunkedArrays:
+    assert frozen.features is not None
+    frozen.features.prepare()
+    for chunk in frozen.features.missing():
+        bench.compute([frozen], chunk)
+    return frozen.features
+
+
+@pytest.mark.parametrize("unfrozen", [0, 1])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_bytes_do_not_depend_on_chunks_or_their_order(study: TinyStudy, unfrozen: int, precision: str) -> None:
+    bench = study.bench()
+    configuration = study.configuration(unfrozen=unfrozen, precision=precision, views=2)
+    frozen = bench.frozen_ready(configuration, study.partition)
+    expected = computed(bench, frozen)
+    assert expected.rows == frozen.samples.rows == 2 * 25 + 12
+    reader, prefix = bench._reader(frozen), bench._prefix([frozen])
+    for chunk_rows in (16, 48):
+        other = ChunkedArrays(study.cache / f"by-{chunk_rows}", expected.specs, expected.rows, chunk_rows)
+        other.prepare()
+        for chunk in reversed(other.missing()):
+            compute_chunk([other], chunk, prefix, reader, precision)
+        assert bytes_of(other) == bytes_of(expected)
+
+
+@pytest.mark.parametrize("backbone", ["timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"])
+def test_bytes_do_not_depend_on_the_cuts_computed_beside(study: TinyStudy, tmp_path: Path, backbone: str) -> None:
+    def frozen_of(bench: Workbench) -> list[Frozen]:
+        configurations = [study.configuration(backbone=backbone, unfrozen=u) for u in (0, 1, 3)]
+        return [bench.frozen_ready(c, study.partition) for c in configurations]
+
+    bench = study.bench()
+    alone = [bytes_of(computed(bench, frozen)) for frozen in frozen_of(bench)]
+    other = Workbench(study.storage, dataclasses.replace(study.places, cache=tmp_path / "other"), torch.device("cpu"))
+    several = frozen_of(other)
+    other.compute(several, 0)
+    for frozen, expected in zip(several, alone, strict=True):
+        assert frozen.features is not None
+        assert frozen.features.missing() == []
+        assert bytes_of(frozen.features) == expected
+
+
+def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
+    bench = study.bench()
+    frozen = bench.frozen_ready(study.configuration(), study.partition)
+    sizes = []
+
+    class Noting(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+            sizes.append(len(images))
+            return (images.mean(dim=(2, 3)),)
+
+    store = feature_store("t", study.cache, frozen.samples.rows, ((3,),), "fp32", "cpu")
+    store.prepare()
+    compute_chunk([store], 0, Noting(), bench._reader(frozen), "fp32")
+    assert sizes == [16, 16, 16]
+    assert store.open()["frontier0"].shape == (37, 3)
+    assert np.abs(store.open()["frontier0"]).min(axis=1).all(), "every row is written"
+
+
+OTHER_PROCESS = """
+import sys, torch
+from pathlib import Path
+from orchestrator.store.storage import LocalStorage
+from trainables.machine.places import Places
+from trainables.bundles.workbench import Workbench
+torch.set_num_threads(1)
+folder, data, cache, partition, configuration_id = sys.argv[1:]
+bench = Workbench(LocalStorage(Path(folder)), Places(Path(data), Path(cache), "none"), torch.device("cpu"))
+frozen = bench.frozen_ready(bench.configuration(configuration_id), partition)
+for chunk in frozen.features.missing():
+    bench.compute([frozen], chunk)
+print(frozen.features.folder)
+"""
+
+
+def test_another_process_computes_the_same_bytes(study: TinyStudy, tmp_path: Path) -> None:
+    bench, configuration = study.bench(), study.configuration(unfrozen=1)
+    mine = computed(bench, bench.frozen_ready(configuration, study.partition))
+    arguments = [study.folder, study.data, tmp_path / "other cache", study.partition, configuration.id]
+    run = subprocess.run(
+        [sys.executable, "-c", OTHER_PROCESS, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert run.returncode == 0, run.stderr
+    theirs = ChunkedArrays.load(Path(run.stdout.strip()))
+    assert theirs.folder != mine.folder
+    assert theirs.folder.name == mine.folder.name
+    assert bytes_of(theirs) == bytes_of(mine)
+
+
+def test_only_missing_chunks_are_computed(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "CPU_CHUNK", 16)
+    bench, configuration = study.bench(), study.configuration()
+    frozen = bench.frozen_ready(configuration, study.partition)
+    store = computed(bench, frozen)
+    assert store.chunks == 3
+    before = bytes_of(store)
+    store.discard(1)
+    asked = []
+    real = compute_chunk
+    monkeypatch.setattr(
+        "trainables.bundles.workbench.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest)
+    )
+    study.bench().material(configuration, study.partition)
+    assert asked == [1]
+    assert bytes_of(store) == before
+
+
+def test_an_image_changed_before_decoding_stops_the_stage(study: TinyStudy) -> None:
+    bench, configuration = study.bench(), study.configuration()
+    file = bench.samples(configuration, study.partition).images["file"][0]
+    other = bench.samples(configuration, study.partition).images["file"][1]
+    (study.data / file).write_bytes((study.data / other).read_bytes())
+    with pytest.raises(InputError, match="is not the image that the study was made from"):
+        bench.material(configuration, study.partition)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_is_gathered_is_what_was_computed(study: TinyStudy, precision: Any) -> None:
+    bench = study.bench()
+    frozen = bench.frozen_ready(study.configuration(unfrozen=1, precision=precision), study.partition)
+    store = computed(bench, frozen)
+    inputs = StoredInputs(store, precision, torch.device("cpu"))
+    rows = np.arange(16)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+        expected = bench._prefix([frozen])(bench._reader(frozen).batch(rows))
+    order = torch.tensor([5, 0, 15, 5])
+    for got, value in zip(inputs.gather(order), expected, strict=True):
+        assert got.dtype == torch.float32
+        stored = value.to(torch.bfloat16) if precision == "bf16" else value
+        assert torch.equal(got, stored.to(torch.float32)[order])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        everything = inputs.everything()
+    assert torch.equal(everything[order], inputs.gather(order)[0])
+
+
+def test_the_key_covers_what_changes_a_feature(study: TinyStudy) -> None:
+    bench = study.bench()
+
+    def key(layer: str = "l", mean: float = 0.5, pixels: str = "p", width: int = 8, **changes: Any) -> str:
+        configuration = study.configuration(**changes)
+        samples = bench.samples(configuration, study.partition)
+        return feature_key(samples, configuration, pixels, (mean,) * 3, (0.2,) * 3, layer, ((width,),))
+
+    base = key()
+    assert key(lr=0.3, batch_size=3, optimiser="adam", dropout=0.1, non_linearities=2) == base
+    assert key(score_augmented=True) == base, "without balance the valid views are the same"
+    assert key(score_augmented=True, views=2) != key(views=2)
+    others = [
+        key("m"),
+        key(mean=0.4),
+        key(pixels="q"),
+        key(width=9),
+        key(views=2),
+        key(backbone="timm:test_vit.r160_in1k"),
+        key(weights="init:6"),
+        key(precision="bf16"),
+        key(image_size=24),
+        key(crops=2, store_size=40),
+    ]
+    assert len({base, *others}) == len(others) + 1

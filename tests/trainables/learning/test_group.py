@@ -1,0 +1,247 @@
+"""The loop: every image counted, the right epoch kept, a diverged lane alone in it, checkpoints anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.record import pack, unpack
+from orchestrator.store.schema import Configuration, History
+from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.bundle import _learner
+from trainables.bundles.workbench import Workbench
+from trainables.learning.group import Group
+from trainables.learning.learners import Lane
+from trainables.learning.metrics import selected_epoch
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    return make_tiny_study(tmp_path_factory.mktemp("group"), ("few", "many", "some"))
+
+
+@pytest.fixture(scope="module")
+def bench(study: TinyStudy) -> Workbench:
+    return study.bench()
+
+
+def group_of(
+    study: TinyStudy, bench: Workbench, lanes: list[tuple[Configuration, int]], epochs: int = 4, scoring: int = 64
+) -> Group:
+    made = [Lane(configuration, repeat) for configuration, repeat in lanes]
+    material = bench.material(lanes[0][0], study.partition)
+    return Group(made, _learner(made, material), material.samples, epochs, scoring, CPU)
+
+
+def run(group: Group) -> Group:
+    group.advance(float("inf"))
+    assert group.is_done
+    return group
+
+
+def test_histories_count_every_image_from_epoch_0_on(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(score_augmented=True, balance="ngca")
+    group = run(group_of(study, bench, [(c, 0), (c, 1)]))
+    for lane in range(2):
+        history = group.history(lane)
+        assert history.splits == ("train", "valid", "valid_views")
+        assert history.epochs == 4
+        assert history.loss.shape == (5, 3)
+        assert history.loss.dtype == np.float64
+        assert history.confusion.shape == (5, 3, 3, 3)
+        assert history.confusion.dtype == np.int32
+        truth = history.confusion.sum(axis=3)
+        assert (truth == [[7, 18, 12], [4, 8, 6], [32, 32, 24]]).all()
+    assert group.history(0).loss[0, 0] != group.history(1).loss[0, 0], "repeats start from different weights"
+
+
+def test_without_any_epoch_there_is_the_untrained_score(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration()
+    group = run(group_of(study, bench, [(c, 0)], epochs=0))
+    longer = run(group_of(study, bench, [(c, 0)]))
+    assert group.history(0).loss.tolist() == longer.history(0).loss[:1].tolist()
+    assert group.selected(0)[0] == 0
+
+
+@pytest.mark.parametrize("selection", ["loss", "accuracy", "balanced_accuracy", "macro_f1"])
+@pytest.mark.parametrize("balance", ["none", "class_weights"])
+def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, selection: Any, balance: str) -> None:
+    """The logits kept are those of that epoch: their loss is the history's."""
+    c = study.configuration(selection=selection, balance=balance, lr=0.4, momentum=0.9, batch_size=5)
+    group = run(group_of(study, bench, [(c, repeat) for repeat in range(6)], epochs=6))
+    chosen = set()
+    for lane in range(6):
+        history = group.history(lane)
+        epoch, logits = group.selected(lane)
+        assert epoch == selected_epoch(selection, history, valid_alone=balance == "class_weights")
+        truth = group.samples.labels[group.samples.scoring["valid"]]
+        values = torch.from_numpy(logits.astype(np.float64))
+        loss = torch.nn.functional.cross_entropy(values, torch.from_numpy(truth))
+        assert float(loss) == pytest.approx(history.loss[epoch, 1], abs=2e-3)
+        hits = np.trace(history.confusion[epoch, 1])
+        assert (logits.argmax(axis=1) == truth).sum() == hits
+        chosen.add(epoch)
+    assert len(chosen) > 1, "else a fixed epoch would pass this test"
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench, n: int) -> None:
+    good, other, wild = (study.configuration(lr=lr, non_linearities=n) for lr in (0.05, 0.06, 1e37))
+    calm = run(group_of(study, bench, [(good, 0), (other, 0), (good, 1), (other, 1)]))
+    mixed = run(group_of(study, bench, [(good, 0), (wild, 0), (good, 1), (wild, 1)]))
+    for lane in (0, 2):
+        assert mixed.diverged[lane] == -1
+        assert np.array_equal(mixed.history(lane).loss, calm.history(lane).loss)
+        assert np.array_equal(mixed.history(lane).confusion, calm.history(lane).confusion)
+        assert mixed.selected(lane)[0] == calm.selected(lane)[0]
+        assert np.array_equal(mixed.selected(lane)[1], calm.selected(lane)[1])
+    assert (mixed.diverged[[1, 3]] >= 1).all()
+    for lane in (1, 3):
+        rows = len(mixed.history(lane).loss)
+        assert mixed.history(lane).loss[0].tolist() == calm.history(lane).loss[0].tolist()
+        assert rows == mixed.diverged[lane], "no epoch from the one on in which it diverged"
+        assert mixed.selected(lane)[0] == 0
+        assert np.isfinite(mixed.selected(lane)[1]).all()
+    untrained = run(group_of(study, bench, [(good, 1)], epochs=0)).selected(0)[1]
+    assert np.allclose(mixed.selected(3)[1], untrained, atol=1e-3)
+
+
+@pytest.mark.parametrize("selection", ["loss", "accuracy"])
+def test_when_all_have_diverged_the_group_is_done(study: TinyStudy, bench: Workbench, selection: Any) -> None:
+    wild = study.configuration(lr=1e37, selection=selection)
+    group = run(group_of(study, bench, [(wild, 0), (wild, 1)], epochs=1000))
+    assert group.epoch == 1
+    assert group.diverged.tolist() == [1, 1]
+    assert [group.selected(lane)[0] for lane in range(2)] == [0, 0]
+
+
+def test_selected_logits_stay_finite_in_half_precision(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(lr=1e7, momentum=0.0, selection="accuracy")
+    group = run(group_of(study, bench, [(c, 0)]))
+    assert group.diverged[0] == -1, "enormous, but not infinite"
+    assert group.selected(0)[0] > 0
+    valid = torch.from_numpy(group.samples.scoring["valid"])
+    assert float(group.learner.score(valid).abs().max()) > 65504, "more than a half can hold"
+    assert np.isfinite(group.selected(0)[1]).all()
+
+
+def test_the_last_smaller_batch_is_used(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(batch_size=8, views=1)
+    group = group_of(study, bench, [(c, 0)], epochs=2)
+    seen: list[tuple[int, int, int]] = []
+    rows: list[list[int]] = [[], []]
+    train = group.learner.train
+
+    def noted(batch: torch.Tensor, epoch: int, first: int) -> None:
+        seen.append((epoch, first, batch.shape[1]))
+        rows[epoch - 1] += batch[0].tolist()
+        train(batch, epoch, first)
+
+    group.learner.train = noted  # type: ignore[method-assign]
+    run(group)
+    assert seen == [(e, f, min(8, 37 - f)) for e in (1, 2) for f in (0, 8, 16, 24, 32)]
+    for epoch in rows:
+        assert sorted(epoch) == sorted(group.samples.training.tolist()), "each row once per epoch"
+    assert rows[0] != rows[1]
+
+
+def test_scoring_batches_change_no_count(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration()
+    one, other = (run(group_of(study, bench, [(c, 0)], scoring=size)) for size in (64, 5))
+    assert other.history(0).loss == pytest.approx(one.history(0).loss, abs=1e-5)
+    assert np.array_equal(other.history(0).confusion, one.history(0).confusion)
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {
+        "non_linearities": 1,
+        "dropout": 0.4,
+        "optimiser": "adam",
+        "momentum": 0.0,
+        "beta1": 0.9,
+        "beta2": 0.99,
+        "lr": 0.01,
+    },
+    {"unfrozen": 1, "lr": 0.02, "weight_decay": 0.01},
+    {"lr": 3.0, "selection": "macro_f1", "score_augmented": True},
+    {"lr": 1e37, "batch_size": 2},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["adam", "unfrozen", "wild", "diverging"])
+def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbench, settings: dict[str, Any]) -> None:
+    c = study.configuration(**settings)
+    lanes = [(c, 0)] if c.unfrozen else [(c, 0), (c, 1), (c, 4)]
+    unbroken = run(group_of(study, bench, lanes, epochs=3))
+    steps = np.random.default_rng(0)
+    group, loads, moments = group_of(study, bench, lanes, epochs=3), 0, set()
+    while not group.is_done:
+        for _ in range(int(steps.integers(1, 4))):
+            group.advance(0.0)
+        moments.add((group.epoch, group.position, len(group._loss)))
+        content = group.to_bytes({"extra": [1]})
+        group = group_of(study, bench, lanes, epochs=3)
+        assert group.load(content, "checkpoint")["extra"] == [1]
+        loads += 1
+    assert loads > 4
+    assert any(position for _, position, _ in moments)
+    for lane in range(len(lanes)):
+        one, other = unbroken.history(lane), group.history(lane)
+        assert np.array_equal(one.loss, other.loss)
+        assert np.array_equal(one.confusion, other.confusion)
+        assert unbroken.selected(lane)[0] == group.selected(lane)[0]
+        assert np.array_equal(unbroken.selected(lane)[1], group.selected(lane)[1])
+    state = group.learner.state()
+    for name, values in unbroken.learner.state().items():
+        assert np.array_equal(values, state[name], equal_nan=True), name
+
+
+def test_a_checkpoint_before_the_first_score(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration()
+    content = group_of(study, bench, [(c, 0)]).to_bytes({})
+    group = group_of(study, bench, [(c, 0)])
+    group.load(content, "x")
+    assert np.array_equal(run(group).history(0).loss, run(group_of(study, bench, [(c, 0)])).history(0).loss)
+
+
+def test_more_epochs_go_on_from_fewer(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(lr=0.2)
+    short = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=2))
+    group = group_of(study, bench, [(c, 0), (c, 1)], epochs=5)
+    group.load(short.to_bytes({}), "x")
+    assert not group.is_done
+    expected = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=5))
+    assert np.array_equal(run(group).history(1).loss, expected.history(1).loss)
+
+
+def test_foreign_checkpoints_are_refused(study: TinyStudy, bench: Workbench) -> None:
+    c, other = study.configuration(), study.configuration(lr=0.3)
+    content = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=1)).to_bytes({})
+    for lanes in ([(c, 0)], [(c, 1), (c, 0)], [(other, 0), (other, 1)], [(c, 0), (c, 2)]):
+        with pytest.raises(DamagedRecordError, match=r"holds other repeats|does not fit"):
+            group_of(study, bench, lanes).load(content, "r0_1.checkpoint")
+    meta, arrays = unpack(content)
+    for name in ("parameter.0", "buffer.1", "steps", "history.loss", "selected.logits", "diverged"):
+        less = {key: value for key, value in arrays.items() if key != name}
+        with pytest.raises(DamagedRecordError, match=r"r0_1\.checkpoint does not fit"):
+            group_of(study, bench, [(c, 0), (c, 1)]).load(pack(meta, less), "r0_1.checkpoint")
+    wrong = {**arrays, "parameter.0": np.zeros((2, 9, 9), np.float32)}
+    with pytest.raises(DamagedRecordError, match="does not fit"):
+        group_of(study, bench, [(c, 0), (c, 1)]).load(pack(meta, wrong), "x")
+
+
+def test_a_history_is_what_the_metrics_take(study: TinyStudy, bench: Workbench) -> None:
+    history = run(group_of(study, bench, [(study.configuration(), 0)])).history(0)
+    assert isinstance(history, History)
+    assert 0 <= selected_epoch("accuracy", history) <= 4

@@ -1,0 +1,51 @@
+"""A process whose parent is killed ends too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.checkout import ROOT
+
+CHILD = """
+import os, sys, time
+from trainables.machine.orphaned import end_with_parent
+if sys.argv[1] == "watched":
+    end_with_parent()
+print(os.getpid(), flush=True)
+time.sleep(30)
+"""
+PARENT = """
+import subprocess, sys, time
+for kind in ("watched", "left alone"):
+    subprocess.Popen([sys.executable, "-c", sys.argv[1], kind])
+time.sleep(30)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_it_ends_soon_after_its_parent() -> None:
+    command = [sys.executable, "-c", PARENT, CHILD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(map(is_alive, children))
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 20
+        while all(map(is_alive, children)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        alive = [pid for pid in children if is_alive(pid)]
+        for pid in alive:
+            os.kill(pid, signal.SIGKILL)
+    assert len(alive) == 1

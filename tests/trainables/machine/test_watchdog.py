@@ -1,0 +1,126 @@
+"""A process whose training does not get on ends, and says in the study where it stood."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from orchestrator.store.leases import StaleWatch, current_lease
+from orchestrator.store.schema import parse_json
+from tests.support.checkout import ROOT
+from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.failures import failures_of
+from trainables.bundles.work import Work, owed_repeats
+from trainables.machine import watchdog
+from trainables.machine.watchdog import EXIT_STATUS, HangError, Watchdog, stacks_of_all_threads
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    return make_tiny_study(tmp_path_factory.mktemp("hang"))
+
+
+def trial(study: TinyStudy, lr: float, pace_s: float, steps: int) -> tuple[int, str, Work]:
+    """Exit status and stderr of a process of its own."""
+    c = study.configuration(lr=lr)
+    key = study.key(c)
+    given = [study.folder, study.data, study.cache, study.partition, c.id, pace_s, steps]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.support.hanging_trial", *map(str, given)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        timeout=50,
+    )
+    return run.returncode, run.stderr, Work(key, (0, 1), 2)
+
+
+def test_a_hang_ends_the_process_and_is_kept_with_the_stacks_of_its_threads(study: TinyStudy) -> None:
+    status, err, work = trial(study, 0.1, 0.0, 3)
+    assert status == EXIT_STATUS, err
+    (failure,) = failures_of(study.storage, work.key)
+    assert (failure.kind, failure.repeats, failure.attempt, failure.lease) == ("hang", (0, 1), 1, 1)
+    assert failure.cause.startswith("HangError: no step was finished within")
+    stacks = parse_json(study.storage.read(failure.path), failure.path)["traceback"]
+    assert "waits_for_ever" in stacks
+    assert "Thread MainThread" in stacks
+    assert owed_repeats(study.storage, work) == [0, 1]
+    assert StaleWatch().is_free(work.key, current_lease(study.storage, work.key)), "its process is gone"
+
+
+def test_slow_steps_are_no_hang(study: TinyStudy) -> None:
+    status, err, work = trial(study, 0.2, 0.15, 10**6)
+    assert status == 0, err
+    assert owed_repeats(study.storage, work) == []
+    assert failures_of(study.storage, work.key) == []
+
+
+class Bench:
+    """A watchdog over a count that the test moves."""
+
+    def __init__(self, **limits: float) -> None:
+        self.steps = 0
+        self.told: list[tuple[HangError, str]] = []
+        self.ended = threading.Event()
+        self.watchdog = Watchdog(
+            lambda: self.steps, lambda error, stacks: self.told.append((error, stacks)), end=self._end, **limits
+        )
+
+    def _end(self, status: int) -> None:
+        assert status == EXIT_STATUS
+        self.ended.set()
+
+
+def test_the_limit_grows_with_the_longest_step() -> None:
+    bench = Bench(least_s=0.2, times=50.0, tick_s=0.01)
+    assert bench.watchdog.limit_s == 0.2
+    with bench.watchdog.watching():
+        for _ in range(3):
+            time.sleep(0.1)
+            bench.steps += 1
+        time.sleep(0.05)
+    assert 3 < bench.watchdog.limit_s < 50
+    with bench.watchdog.watching():
+        assert not bench.ended.wait(0.5), "what was a long step before is none now"
+
+
+def test_time_in_which_the_watchdog_itself_was_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after SIGSTOP and SIGCONT: the clock has leapt, nobody had a chance to work."""
+    leaps = iter([0.0, 1e6, 2e6, 3e6])
+    real = time.monotonic
+    bench = Bench(least_s=1.0, times=1.0, tick_s=0.01)
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: next(leaps, None) or real())
+    with bench.watchdog.watching():
+        assert not bench.ended.wait(0.2)
+
+
+def test_a_storage_that_hangs_too_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "NOTE_S", 0.1)
+    bench = Bench(least_s=0.1, times=1.0, tick_s=0.01)
+    release = threading.Event()
+    bench.watchdog._on_hang = lambda error, stacks: [release.wait(20), None][1]  # type: ignore[func-returns-value]
+    with bench.watchdog.watching():
+        assert bench.ended.wait(5)
+    release.set()
+
+
+def test_stacks_name_threads_and_functions() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def sits_here() -> None:
+        entered.set()
+        leave.wait()
+
+    thread = threading.Thread(target=sits_here, name="the-idle-one")
+    thread.start()
+    entered.wait()
+    stacks = stacks_of_all_threads()
+    leave.set()
+    thread.join()
+    assert "Thread the-idle-one" in stacks
+    assert "sits_here" in stacks
