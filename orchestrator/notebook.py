@@ -105,8 +105,10 @@ class OpenStudy:
         return self._source
 
     def _table(self, level: Any) -> pd.DataFrame:
+        from orchestrator.results.summary_table import build_table
+
         if level not in self._tables:
-            self._tables[level] = self._read().summary.table(level)
+            self._tables[level] = build_table(self._read().summary, level)
         return self._tables[level].copy()
 
     def _figure(self, name: str) -> Any:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.choosing.choice_text import plus_minus
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration, words
-from orchestrator.results.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
@@ -67,7 +68,7 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
     """The end of a search: the best of its configurations, advice on edges, the page, the next command."""
     study = search.study
     summary = summarise(study.storage, now())
-    here = {key[1] for key in search.epochs}
+    here = {key.configuration for key in search.epochs}
     partitions = partitions_of(summary)
     mine = [entry for entry in summary.configurations if entry.id in here]
     ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]

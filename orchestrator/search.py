@@ -19,6 +19,7 @@ from orchestrator.results.standing import epochs_asked, read_requests
 from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.progress import Display, Row, Snapshot
 from orchestrator.store import layout
+from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import current_lease
 from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
@@ -78,8 +79,8 @@ class Search:
 
     prepared: Prepared
     asked: Asked
-    epochs: Mapping[tuple[str, str], Sequence[int]]
-    """Per (partition, configuration) of this search: epochs asked of each repeat, by any request so far."""
+    epochs: Mapping[ConfigurationKey, Sequence[int]]
+    """Per configuration and partition of this search: epochs asked of each repeat, by any request so far."""
     work: list[Work]
     places: Places
 
@@ -151,7 +152,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     before, _ = read_requests(study.storage)
     union = epochs_asked([*before, request])
     epochs = {
-        (partition, item.configuration): union[partition, item.configuration]
+        (key := ConfigurationKey(partition, item.configuration)): union[key]
         for partition in request.partitions
         for item in request.items
     }
@@ -175,7 +176,7 @@ def reopen_search(
     requests, _ = read_requests(study.storage)
     epochs = epochs_asked(requests)
     bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
-    configurations = {key[1]: bench.configuration(key[1]) for key in epochs}
+    configurations = {key.configuration: bench.configuration(key.configuration) for key in epochs}
     prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)
     set_damaged_aside(study, display)

@@ -22,7 +22,9 @@ from dashboards.figures.markup import (
 )
 from dashboards.figures.palette import INK, MUTED, Spec, axis, layout
 from dashboards.figures.strips import dots, row_axis, strip, ticks
-from orchestrator.results.summary import ConfigurationSummary, Statistic, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.statistic import Statistic
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.paired import difference_intervals
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.store.schema import Metric

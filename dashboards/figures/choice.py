@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dashboards.figures.histories import Histories
 from dashboards.figures.markup import METRIC_NAMES, depth_text
 from dashboards.figures.palette import Spec
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.store.storage import Storage
 
 if TYPE_CHECKING:

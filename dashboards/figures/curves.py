@@ -14,7 +14,8 @@ from dashboards.figures.choice import BOTH, Choice, Source
 from dashboards.figures.folding import unfolded
 from dashboards.figures.markup import METRIC_NAMES, deviations, lr_text
 from dashboards.figures.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
-from orchestrator.results.summary import ConfigurationSummary, Curve
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.mean_curves import Curve
 from orchestrator.store.schema import Metric
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168

@@ -10,7 +10,7 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.markup import METRIC_NAMES, deviations, point_text
 from dashboards.figures.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
-from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.results.configuration_summary import ConfigurationSummary
 
 Setting = Literal["non_linearities", "unfrozen"]
 NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}

@@ -8,7 +8,7 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
-from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
 
 SHOWN = 24

@@ -32,7 +32,7 @@ from dashboards.figures.palette import (
     legend,
     series_style,
 )
-from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.results.configuration_summary import ConfigurationSummary
 
 _FAMILY = re.compile(r"[A-Za-z]+?(?=v?\d|[_.\-]|$)")
 _SHIFT = 0.2

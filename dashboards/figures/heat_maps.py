@@ -14,7 +14,8 @@ import pandas as pd
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
 from dashboards.figures.markup import depth_text, lr_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
-from orchestrator.results.summary import ConfigurationSummary, Statistic
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.statistic import Statistic
 
 DEPTH = ["strategy", "non_linearities", "unfrozen"]
 COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "low", "high"]

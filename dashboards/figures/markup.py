@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from orchestrator.results.summary import Statistic
+from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Configuration, Metric, StudyRecord
 
 METRIC_NAMES: dict[Metric, str] = {

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from dashboards.figures.choice import Choice, Source, backbones
 from dashboards.figures.markup import METRIC_NAMES, depth_text, point_text
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
 
 Floats = NDArray[np.float64]

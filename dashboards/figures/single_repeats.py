@@ -13,7 +13,7 @@ from dashboards.figures.choice import Choice, Source
 from dashboards.figures.histories import Single
 from dashboards.figures.markup import depth_text, plot_text, point_text
 from dashboards.figures.palette import INK, PAPER, SPLIT_COLOURS, Spec, axis, layout, legend
-from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.results.configuration_summary import ConfigurationSummary
 
 SPLITS = ("train", "valid")
 COLUMNS = [

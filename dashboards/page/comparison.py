@@ -12,7 +12,8 @@ from dashboards.figures.markup import study_title, table, text
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import nothing, reading
 from dashboards.page.page import document
-from orchestrator.results.summary import ConfigurationSummary, summarise
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage

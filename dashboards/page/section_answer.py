@@ -11,8 +11,10 @@ from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, l
 from dashboards.figures.registry import FIGURES
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import SPLIT_KEY_WITH_MARKS, key, reading
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.edges import EdgeNote
 from orchestrator.results.names import counted
-from orchestrator.results.summary import ConfigurationSummary, EdgeNote, Summary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 
 _EDGES = 4

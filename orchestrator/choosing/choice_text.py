@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.results.summary import ConfigurationSummary, Statistic
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.resampled import Components
 from orchestrator.store.schema import Metric, StudyRecord
 

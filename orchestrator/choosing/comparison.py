@@ -8,7 +8,9 @@ from typing import get_args
 
 import numpy as np
 
-from orchestrator.results.summary import ConfigurationSummary, Statistic, Summary, summarise
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.statistic import Statistic
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.cross_chosen import cross_chosen
 from orchestrator.statistics.partition_table import PartitionTable, image_ratio, partition_table
 from orchestrator.statistics.partitions import partitions_of

@@ -25,7 +25,7 @@ from orchestrator.choosing.choice_text import (
 from orchestrator.choosing.comparison import Comparison, Item
 from orchestrator.report import Report
 from orchestrator.results.names import describe_configuration
-from orchestrator.results.summary import Statistic
+from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
 from orchestrator.statistics.paired import differences
 from orchestrator.statistics.resampled import components, corrected_test

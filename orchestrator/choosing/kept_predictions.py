@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.finals import FinalKey, read_final
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import Predictions
 from orchestrator.statistics.score_table import ScoreTable
 from orchestrator.store import layout

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.choosing.kept_predictions import read_predictions
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
 from orchestrator.statistics.confidence_set import ConfidenceSet
 from orchestrator.statistics.epoch_choices import EpochChoices, EpochScores

@@ -94,11 +94,12 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
       orch table neuroblastoma --per repeat --format csv > repeats.csv
     """
     from orchestrator.results.summary import summarise
+    from orchestrator.results.summary_table import build_table
     from orchestrator.store.errors import InputError
     from orchestrator.study.studies import open_study, studies_place
 
     summary = summarise(open_study(studies_place(studies), study).storage)
-    frame = summary.table(per)  # type: ignore[arg-type]  # click has checked the choice
+    frame = build_table(summary, per)  # type: ignore[arg-type]  # click has checked the choice
     if form == "csv":
         frame.to_csv(sys.stdout, index=False)
     elif form == "json":
@@ -146,7 +147,7 @@ def dashboard(
 
     The page holds no images, and numbers in place of the names of files and groups, unless they are asked for.
 
-    
+    \b
     Examples:
       orch dashboard neuroblastoma --open
       orch dashboard neuroblastoma --with-images

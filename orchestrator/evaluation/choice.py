@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from orchestrator.choosing.selection import selecting_metric
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError

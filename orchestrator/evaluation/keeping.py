@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
-from orchestrator.results.summary import ConfigurationSummary, summarise
+from orchestrator.results.summary import summarise
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study

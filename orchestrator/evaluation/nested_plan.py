@@ -14,8 +14,9 @@ from orchestrator.evaluation.looks import short_hashes, test_set_of
 from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
-from orchestrator.results.summary import ConfigurationSummary, Summary, summarise
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash

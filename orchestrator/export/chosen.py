@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from orchestrator.choosing.partitions_report import partitions_report
 from orchestrator.choosing.selection import chosen_partitions, select, selecting_metric
 from orchestrator.choosing.selection_report import selection_report
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import Storage

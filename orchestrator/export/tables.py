@@ -10,6 +10,7 @@ import pandas as pd
 
 from orchestrator.export.pseudonyms import pseudonyms, without_names
 from orchestrator.results.summary import Summary
+from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import LocalStorage, Storage
@@ -18,9 +19,9 @@ from orchestrator.store.storage import LocalStorage, Storage
 def study_tables(storage: Storage, summary: Summary, with_names: bool) -> dict[str, pd.DataFrame]:
     """configurations, repeats and epochs as `orch table` gives them; images: file, label, group, split, size."""
     tables = {
-        "configurations": summary.table("config"),
-        "repeats": summary.table("repeat"),
-        "epochs": summary.table("epoch"),
+        "configurations": build_table(summary, "config"),
+        "repeats": build_table(summary, "repeat"),
+        "epochs": build_table(summary, "epoch"),
     }
     images = images_table(storage, summary, with_names)
     if images is not None:

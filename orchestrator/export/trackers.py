@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.flat_scores import METRICS, FlatScores
 from orchestrator.results.names import describe_configuration
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.summary import Summary
 from orchestrator.results.summary_table import SETTINGS
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Configuration

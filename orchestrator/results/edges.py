@@ -6,12 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.store.schema import Metric
-
-if TYPE_CHECKING:
-    from orchestrator.results.summary import ConfigurationSummary
 
 _STEPS = 2
 """How many values beyond the edge are proposed."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.results.histories import Damaged
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import REQUESTS, BundleKey, parse_attempt, parse_lease
+from orchestrator.store.layout import REQUESTS, BundleKey, ConfigurationKey, parse_attempt, parse_lease
 from orchestrator.store.leases import LeaseView
 from orchestrator.store.schema import RepeatState, Request, parse_json, parse_toml
 from orchestrator.store.storage import Storage
@@ -17,9 +17,6 @@ from trainables.bundles.failures import Failure, failures_of
 
 SILENT_AFTER_S = 600.0
 """A lease that was last renewed longer ago than this is not shown as running. Shown only: nothing is decided by it."""
-
-Key = tuple[str, str]
-"""(partition, configuration)"""
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,13 @@ def read_requests(storage: Storage) -> tuple[tuple[Request, ...], list[Damaged]]
     return tuple(sorted(requests, key=lambda request: (request.created, request.id))), damaged
 
 
-def epochs_asked(requests: Iterable[Request]) -> dict[Key, list[int]]:
+def epochs_asked(requests: Iterable[Request]) -> dict[ConfigurationKey, list[int]]:
     """Per configuration the epochs asked of each repeat, by repeat number: the union of all requests."""
-    asked: dict[Key, list[int]] = {}
+    asked: dict[ConfigurationKey, list[int]] = {}
     for request in requests:
         for item in request.items:
             for partition in request.partitions:
-                epochs = asked.setdefault((partition, item.configuration), [])
+                epochs = asked.setdefault(ConfigurationKey(partition, item.configuration), [])
                 epochs.extend([0] * (item.repeats - len(epochs)))
                 epochs[: item.repeats] = [max(item.epochs, before) for before in epochs[: item.repeats]]
     return asked

@@ -7,21 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.results.edges import EdgeNote as EdgeNote
-from orchestrator.results.edges import edge_notes
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.edges import EdgeNote, edge_notes
 from orchestrator.results.flat_scores import FlatScores
 from orchestrator.results.histories import Damaged, Repeats, list_bundles, read_repeats
-from orchestrator.results.mean_curves import Curve as Curve
 from orchestrator.results.mean_curves import MeanCurves
-from orchestrator.results.standing import Key, Result, Standing, epochs_asked, read_requests, standings
+from orchestrator.results.standing import Result, epochs_asked, read_requests, standings
+from orchestrator.results.statistic import Statistic
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import BundleKey
+from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.schema import (
     Configuration,
     Metric,
@@ -33,108 +31,6 @@ from orchestrator.store.schema import (
 from orchestrator.store.storage import Storage
 from trainables.data.balance import views_per_image
 from trainables.learning import metrics
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Mean and standard deviation (n − 1; NaN where n < 2) of `values`, float64 [n], one per repeat with a result."""
-
-    mean: float
-    std: float
-    n: int
-    values: Floats
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> Statistic:
-        return cls.of_all(np.asarray(values, dtype=np.float64)[None])[0]
-
-    @classmethod
-    def of_all(cls, values: Floats) -> list[Statistic]:
-        """Of each row of `values`, float64 [rows, n]."""
-        n = values.shape[1]
-        mean = np.add.reduce(values, axis=1) / n if n else np.full(len(values), np.nan)
-        with np.errstate(invalid="ignore"):  # a loss that is infinite
-            away = values - mean[:, None]
-        std = np.sqrt(np.add.reduce(away * away, axis=1) / (n - 1)) if n > 1 else np.full(len(values), np.nan)
-        each = zip(mean.tolist(), std.tolist(), values, strict=True)
-        return [cls(its_mean, its_std, n, row) for its_mean, its_std, row in each]
-
-
-@dataclass(frozen=True)
-class ConfigurationSummary:
-    """One configuration on one partition.
-
-    `standings` has every repeat asked; the statistics are over those that have a result, in the order of `with_result`,
-    at each one's selected epoch among the first `epochs`. A diverged repeat counts with its scores at epoch 0.
-    """
-
-    partition: str
-    id: str
-    configuration: Configuration
-    standings: tuple[Standing, ...]
-    with_result: tuple[int, ...] = ()
-    epochs: int = 0
-    """The largest number of epochs that all finished repeats have."""
-    diverged: int = 0
-    at_selected: Mapping[tuple[Metric, str], Statistic] | None = None
-    at_start: Mapping[tuple[Metric, str], Statistic] | None = None
-    curves: Mapping[tuple[Metric, str], Curve] | None = None
-    selection: Statistic | None = None
-    """What selection looks at (the worse of train and valid, or valid alone), of the selection metric."""
-    selected_epochs: Statistic | None = None
-    seconds: float = 0.0
-    """Training time of the repeats that have a result."""
-    total_parameters: int | None = None
-    trainable_parameters: int | None = None
-    rank: int | None = None
-    """From 1 within the partition; none until every repeat asked has a result. Configurations that select by another
-    metric than the study come last, metric by metric: their values cannot be compared."""
-
-    @property
-    def asked(self) -> int:
-        return len(self.standings)
-
-    @property
-    def n(self) -> int:
-        """Repeats that have a result."""
-        return len(self.with_result)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
-        return self.asked > 0 and self.n == self.asked
-
-    @property
-    def depth(self) -> tuple[str, int, int]:
-        """(strategy, non-linearities, unfrozen layers): what a heat map and a grid of curves hold fixed."""
-        return self.configuration.strategy, self.configuration.non_linearities, self.configuration.unfrozen
-
-    def score(self, metric: Metric, split: str) -> Statistic | None:
-        """The metric at the selected epoch; none where there is no result or no such split."""
-        return None if self.at_selected is None else self.at_selected.get((metric, split))
-
-    def untrained(self, metric: Metric, split: str) -> Statistic | None:
-        """The metric at epoch 0."""
-        return None if self.at_start is None else self.at_start.get((metric, split))
-
-    def curve(self, metric: Metric, split: str) -> Curve | None:
-        return None if self.curves is None else self.curves.get((metric, split))
-
-    def count(self, state: RepeatState) -> int:
-        return sum(standing.state is state for standing in self.standings)
-
-    def best_repeat(self) -> tuple[int, int] | None:
-        """(repeat number, place in `with_result`) of the repeat with the best selection value; never a ranking."""
-        if self.selection is None or not np.isfinite(self.selection.values).any():
-            return None
-        values = self.selection.values * (-1 if metrics.is_loss(self.configuration.selection) else 1)
-        place = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
-        return self.with_result[place], place
 
 
 @dataclass(frozen=True)
@@ -179,12 +75,6 @@ class Summary:
     def splits(self) -> tuple[str, ...]:
         return self.repeats.splits
 
-    def table(self, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
-        """A tidy table; see `orchestrator.results.summary_table` for its columns."""
-        from orchestrator.results.summary_table import build_table
-
-        return build_table(self, level)
-
 
 def summarise(storage: Storage, now: str | None = None) -> Summary:
     """Read a study and summarise it; writes nothing.
@@ -201,19 +91,19 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     found: list[ConfigurationSummary] = []
     by_key = _bundles_by_key(bundles)
     ranges = _ranges(repeats)
-    settings, broken = _configurations(storage, {key[1] for key in (*asked, *ranges)})
+    settings, broken = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
     damaged += [*repeats.damaged, *broken]
     flat, every = FlatScores(repeats), _results(repeats)
     curves = MeanCurves(flat, ranges.values())
     for key in sorted({*asked, *ranges}):
-        configuration = settings.get(key[1])
+        configuration = settings.get(key.configuration)
         if configuration is None:
             continue
         rows = ranges.get(key, range(0))
         results = dict(every[rows.start : rows.stop])
         standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
         damaged += faults
-        summary = ConfigurationSummary(key[0], key[1], configuration, standing)
+        summary = ConfigurationSummary(key.partition, key.configuration, configuration, standing)
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
     edges = edge_notes(ranked, study.selection)
@@ -327,17 +217,18 @@ def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configur
     return found, damaged
 
 
-def _bundles_by_key(bundles: Sequence[BundleKey]) -> dict[Key, list[BundleKey]]:
-    found: dict[Key, list[BundleKey]] = defaultdict(list)
+def _bundles_by_key(bundles: Sequence[BundleKey]) -> dict[ConfigurationKey, list[BundleKey]]:
+    found: dict[ConfigurationKey, list[BundleKey]] = defaultdict(list)
     for bundle in bundles:
-        found[bundle.partition, bundle.configuration].append(bundle)
+        found[ConfigurationKey(bundle.partition, bundle.configuration)].append(bundle)
     return found
 
 
-def _ranges(repeats: Repeats) -> dict[Key, range]:
+def _ranges(repeats: Repeats) -> dict[ConfigurationKey, range]:
     """Rows of the table that belong to each configuration; the table is sorted, so they lie together."""
     table = repeats.table
-    keys = list(zip(table["partition"].tolist(), table["configuration"].tolist(), strict=True))
+    names = zip(table["partition"].tolist(), table["configuration"].tolist(), strict=True)
+    keys = [ConfigurationKey(*name) for name in names]
     edges = [0, *(place for place in range(1, len(keys)) if keys[place] != keys[place - 1]), len(keys)]
     return {keys[first]: range(first, last) for first, last in pairwise(edges) if first < last}
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.store.schema import RepeatState
 from trainables.learning import metrics
-
-if TYPE_CHECKING:
-    from orchestrator.results.summary import ConfigurationSummary, Summary
 
 SETTINGS = (
     "backbone",

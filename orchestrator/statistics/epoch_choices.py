@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.flat_scores import FlatScores
-from orchestrator.results.summary import ConfigurationSummary, Statistic, Summary
+from orchestrator.results.statistic import Statistic
+from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
 
 

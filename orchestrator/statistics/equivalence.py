@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.results.summary import ConfigurationSummary
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import LEAST_REPEATS
 from orchestrator.statistics.paired import Differences
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.resampled import Components, Resampled, components, corrected_test
 from orchestrator.statistics.score_table import ScoreTable, ranked_table

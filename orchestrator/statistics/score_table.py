@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.results.summary import ConfigurationSummary, Summary
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
 from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
 from orchestrator.store.schema import Metric
 from trainables.learning import metrics

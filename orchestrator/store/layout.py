@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import BUNDLE_SIZE
 
 STUDY = "study.toml"
-SPACE = "space.toml"
 MANIFEST = "dataset/manifest.parquet"
 REFUSED = "dataset/refused.csv"
 NEAR_DUPLICATES = "dataset/near_duplicates.csv"
@@ -52,6 +52,13 @@ def partition(partition_id: str) -> str:
 
 def configuration(configuration_id: str) -> str:
     return f"{CONFIGURATIONS}/{configuration_id}.toml"
+
+
+class ConfigurationKey(NamedTuple):
+    """One configuration on one partition: what a summary, a request and a ranking speak of."""
+
+    partition: str
+    configuration: str
 
 
 @dataclass(frozen=True, order=True)

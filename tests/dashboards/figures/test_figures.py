@@ -18,7 +18,8 @@ from dashboards.figures.palette import TRAIN, VALID
 from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page import provenance
 from dashboards.page.workers import pace, worker_data
-from orchestrator.results.summary import Statistic, Summary, summarise, training_samples
+from orchestrator.results.statistic import Statistic
+from orchestrator.results.summary import Summary, summarise, training_samples
 from tests.support.drawn import at, drawn
 from tests.support.generated_study import NOW, small_study
 

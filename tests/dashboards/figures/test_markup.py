@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dashboards.figures.markup import backbone_text, lr_text, plot_text, plus_minus, table, text
-from orchestrator.results.summary import Statistic
+from orchestrator.results.statistic import Statistic
 
 
 def test_numbers_for_reading() -> None:

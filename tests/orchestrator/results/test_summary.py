@@ -15,7 +15,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, p
 
 from orchestrator.results.edges import edge_notes
 from orchestrator.results.standing import epochs_asked
-from orchestrator.results.summary import Statistic, Summary, summarise
+from orchestrator.results.statistic import Statistic
+from orchestrator.results.summary import Summary, summarise
+from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
@@ -340,7 +342,7 @@ def test_tables(tmp_path: Path) -> None:
         diverges=lambda configuration, repeat: configuration.lr == 1e-3 and repeat == 0,
     )
     summary = summarise(storage)
-    epochs, repeats, configs = (summary.table(level) for level in ("epoch", "repeat", "config"))  # type: ignore[arg-type]
+    epochs, repeats, configs = (build_table(summary, level) for level in ("epoch", "repeat", "config"))  # type: ignore[arg-type]
     assert len(epochs) == (4 * 2 * 7 + 4 * 3 + 4 * 2 * 7) * 3
     assert set(epochs["split"]) == {"train", "valid", "valid_views"}
     assert epochs.groupby(["configuration", "repeat", "split"])["is_selected"].sum().eq(1).all()
@@ -365,9 +367,9 @@ def test_tables(tmp_path: Path) -> None:
 def test_tables_of_a_study_without_results(tmp_path: Path) -> None:
     storage, _ = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
     summary = summarise(storage)
-    assert len(summary.table("epoch")) == 0
-    assert len(summary.table("repeat")) == 8 * 3 * 2
-    assert summary.table("config")["n"].eq(0).all()
+    assert len(build_table(summary, "epoch")) == 0
+    assert len(build_table(summary, "repeat")) == 8 * 3 * 2
+    assert build_table(summary, "config")["n"].eq(0).all()
 
 
 def test_a_summary_needs_neither_torch_nor_ray() -> None:

@@ -1,0 +1,86 @@
+"""One configuration over its repeats: where they stand, and what those with a result say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.results.mean_curves import Curve
+from orchestrator.results.standing import Standing
+from orchestrator.results.statistic import Statistic
+from orchestrator.store.schema import Configuration, Metric, RepeatState
+from trainables.learning import metrics
+
+
+@dataclass(frozen=True)
+class ConfigurationSummary:
+    """One configuration on one partition.
+
+    `standings` has every repeat asked; the statistics are over those that have a result, in the order of `with_result`,
+    at each one's selected epoch among the first `epochs`. A diverged repeat counts with its scores at epoch 0.
+    """
+
+    partition: str
+    id: str
+    configuration: Configuration
+    standings: tuple[Standing, ...]
+    with_result: tuple[int, ...] = ()
+    epochs: int = 0
+    """The largest number of epochs that all finished repeats have."""
+    diverged: int = 0
+    at_selected: Mapping[tuple[Metric, str], Statistic] | None = None
+    at_start: Mapping[tuple[Metric, str], Statistic] | None = None
+    curves: Mapping[tuple[Metric, str], Curve] | None = None
+    selection: Statistic | None = None
+    """What selection looks at (the worse of train and valid, or valid alone), of the selection metric."""
+    selected_epochs: Statistic | None = None
+    seconds: float = 0.0
+    """Training time of the repeats that have a result."""
+    total_parameters: int | None = None
+    trainable_parameters: int | None = None
+    rank: int | None = None
+    """From 1 within the partition; none until every repeat asked has a result. Configurations that select by another
+    metric than the study come last, metric by metric: their values cannot be compared."""
+
+    @property
+    def asked(self) -> int:
+        return len(self.standings)
+
+    @property
+    def n(self) -> int:
+        """Repeats that have a result."""
+        return len(self.with_result)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
+        return self.asked > 0 and self.n == self.asked
+
+    @property
+    def depth(self) -> tuple[str, int, int]:
+        """(strategy, non-linearities, unfrozen layers): what a heat map and a grid of curves hold fixed."""
+        return self.configuration.strategy, self.configuration.non_linearities, self.configuration.unfrozen
+
+    def score(self, metric: Metric, split: str) -> Statistic | None:
+        """The metric at the selected epoch; none where there is no result or no such split."""
+        return None if self.at_selected is None else self.at_selected.get((metric, split))
+
+    def untrained(self, metric: Metric, split: str) -> Statistic | None:
+        """The metric at epoch 0."""
+        return None if self.at_start is None else self.at_start.get((metric, split))
+
+    def curve(self, metric: Metric, split: str) -> Curve | None:
+        return None if self.curves is None else self.curves.get((metric, split))
+
+    def count(self, state: RepeatState) -> int:
+        return sum(standing.state is state for standing in self.standings)
+
+    def best_repeat(self) -> tuple[int, int] | None:
+        """(repeat number, place in `with_result`) of the repeat with the best selection value; never a ranking."""
+        if self.selection is None or not np.isfinite(self.selection.values).any():
+            return None
+        values = self.selection.values * (-1 if metrics.is_loss(self.configuration.selection) else 1)
+        place = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+        return self.with_result[place], place
