@@ -35,7 +35,7 @@ from trivial import BACKBONE, grid, orch, search_arguments, write_images
 from orchestrator.results.histories import list_bundles
 from orchestrator.running import launch
 from orchestrator.running.progress import Display
-from orchestrator.search import SearchOptions, resolve_search, run
+from orchestrator.search import RunOptions, SearchOptions, resolve_search, run
 from orchestrator.store.leases import Lease
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord, History
@@ -198,7 +198,7 @@ def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, worke
     resolved = resolve_search(options, display)
     started, clock = time.time(), time.monotonic()
     with cpus(workers):
-        status = run(resolved, display, None, lambda: None)
+        status = run(resolved, display, lambda: None, RunOptions())
     seconds = time.monotonic() - clock
     if status:
         raise RuntimeError(f"{name} ended with {status}")

@@ -5,22 +5,21 @@ study → what is asked → what is owed → Ray: features, then bundles → fin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from rich.table import Table
 
 from orchestrator.results.histories import compact
-from orchestrator.results.names import describe_configuration
 from orchestrator.results.standing import epochs_asked, read_requests
 from orchestrator.running.interruption import GRACE_S, Interruption
-from orchestrator.running.progress import Display, Row, Snapshot
+from orchestrator.running.monitor import Monitor, Training
+from orchestrator.running.progress import Display
 from orchestrator.store import layout
 from orchestrator.store.layout import ConfigurationKey
-from orchestrator.store.leases import current_lease
 from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
 from orchestrator.study.asked import Asked, Triple, check_asked, find_weights, resolve_asked
@@ -47,8 +46,8 @@ from trainables.machine.places import Places, weights_choice
 from trainables.network.known_backbones import KnownBackbones
 from trainables.network.weights import file_of
 
-REWRITE_EVERY_S = 60.0
-"""How often the dashboard is written while a search runs."""
+if TYPE_CHECKING:
+    from orchestrator.running.stages import FeatureStage
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,6 @@ class SearchOptions:
     mean: Triple | None = None
     std: Triple | None = None
     precision: Precision | None = None
-    address: str | None = None
     command: str = ""
 
 
@@ -192,55 +190,56 @@ def _places(prepared: Prepared, cache: Path, weights: Mapping[str, str]) -> Plac
     return Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(weights.items())))
 
 
-def run(
-    search: Search,
-    display: Display,
-    address: str | None,
-    rewrite: Callable[[], object],
-    grace_s: float = GRACE_S,
-    cache_bytes: float | None = None,
-) -> int:
+@dataclass(frozen=True)
+class RunOptions:
+    """How a search runs here, which changes none of its numbers."""
+
+    address: str | None = None
+    """Of a running Ray cluster."""
+    grace_s: float = GRACE_S
+    """Within this time after SIGINT or SIGTERM the process ends, whatever it is doing."""
+    cache_bytes: float | None = None
+    """What squares and features in the cache may take."""
+
+
+def run(search: Search, display: Display, rewrite: Callable[[], object], options: RunOptions) -> int:
     """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable.
 
-    grace_s: within this time after SIGINT or SIGTERM the process ends, whatever it is doing. cache_bytes: what squares
-    and features in the cache may take; raises InputError where this search needs more.
+    rewrite: writes the page; called about every minute. Raises InputError where the search needs more of the cache than
+    it may take.
     """
     from orchestrator.energy.meters import metered
     from orchestrator.running.cluster import cluster
     from orchestrator.running.gpus import gpus_here, own_gpus
-    from orchestrator.running.launch import Outcome, Tally, launch
+    from orchestrator.running.launch import Job, Outcome, launch
     from orchestrator.running.nodes import check_nodes
+    from orchestrator.running.tally import Tally
 
     study, work = search.study, search.work
     if study.place.path is not None:
         sweep_temporaries(study.place.path)
     tally = Tally(len(work))
-    monitor = _Monitor(search, display, rewrite)
+    training = Training(study.name, study.storage, search.asked.configurations, search.epochs, work)
+    monitor = Monitor(training, display, rewrite)
     outcome = Outcome(0, interrupted=True)
-    use = CacheUse(search.places.cache, cache_bytes)
+    use = CacheUse(search.places.cache, options.cache_bytes)
     try:
         with (
-            Interruption(grace_s) as interruption,
+            Interruption(options.grace_s) as interruption,
             # The GPUs of a cluster are given out by its own Ray
-            own_gpus(display.say, lambda: interruption.is_raised, dict if address else gpus_here),
+            own_gpus(display.say, lambda: interruption.is_raised, dict if options.address else gpus_here),
         ):
             if not interruption.is_raised:
-                with cluster(address), metered(study.storage):
+                with cluster(options.address), metered(study.storage):
                     interruption.trap()
-                    if address:
+                    if options.address:
                         check_nodes(study.place.absolute(), search.places)
-                    outcome = launch(
-                        study.place.absolute(),
-                        study.storage,
-                        search.places,
-                        bundles(search.epochs),
-                        work,
-                        search.bench(),
-                        tally,
-                        interruption,
-                        lambda stage: monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line()),
-                        use,
-                    )
+                    job = Job(study.place.absolute(), search.bench(), bundles(search.epochs), work)
+
+                    def beat(stage: FeatureStage) -> None:
+                        monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line())
+
+                    outcome = launch(job, use, tally, interruption, beat)
     finally:
         use.release()
         display.close()
@@ -278,71 +277,3 @@ def show_partition(study: Study, display: Display) -> None:
     for row in described.itertuples(index=False):
         table.add_row(*[str(value) for value in row])
     display.table(table)
-
-
-class _Monitor:
-    """Makes snapshots for the display and has the dashboard rewritten now and then."""
-
-    def __init__(self, search: Search, display: Display, rewrite: Callable[[], object]) -> None:
-        self.search = search
-        self.display = display
-        self.rewrite = rewrite
-        self._rewritten = time.monotonic()
-        self._told = False
-        self._finished: set[Work] = set()
-        asked = [epochs for every in search.epochs.values() for epochs in every]
-        self._repeats_before = len(asked) - sum(len(work.repeats) for work in search.work)
-        self._epochs_before = sum(asked) - sum(len(work.repeats) * work.epochs for work in search.work)
-
-    def beat(self, rate: float, failed: int, preparing: str) -> None:
-        if self.display.is_due():
-            self.display.show(self._snapshot(rate, failed, preparing))
-        if time.monotonic() - self._rewritten >= REWRITE_EVERY_S:
-            self._rewritten = time.monotonic()
-            self._rewrite()
-
-    def _rewrite(self) -> None:
-        """A page that cannot be drawn or written must not end the training; its own command will say why."""
-        try:
-            self.rewrite()
-        except Exception as error:
-            if not self._told:
-                self.display.say(f"The dashboard could not be written ({error}); the search goes on.")
-            self._told = True
-
-    def _snapshot(self, rate: float, failed: int, preparing: str) -> Snapshot:
-        storage = self.search.study.storage
-        rows: list[Row] = []
-        epochs_done = repeats_done = 0
-        for work in self.search.work:
-            left = [] if work in self._finished else owed_repeats(storage, work)
-            if not left:
-                self._finished.add(work)
-            done = len(work.repeats) - len(left)
-            trained, is_under_way = self._trained(work, left)
-            repeats_done += done
-            epochs_done += done * work.epochs + sum(trained.values())
-            if trained and is_under_way:
-                configuration = self.search.asked.configurations[work.key.configuration]
-                epoch = f"{min(trained.values())}/{work.epochs}"
-                rows.append(Row(describe_configuration(configuration), done, len(work.repeats), epoch))
-        return Snapshot(
-            act=self.search.study.name,
-            epochs_done=self._epochs_before + epochs_done,
-            epochs_asked=self._epochs_before + sum(len(work.repeats) * work.epochs for work in self.search.work),
-            repeats_done=self._repeats_before + repeats_done,
-            repeats_asked=self._repeats_before + sum(len(work.repeats) for work in self.search.work),
-            epochs_per_second=rate,
-            failed=failed,
-            preparing=preparing,
-            rows=rows,
-        )
-
-    def _trained(self, work: Work, left: Sequence[int]) -> tuple[dict[int, int], bool]:
-        """Epochs so far of the repeats that are left, from the newest lease, and whether they are under way."""
-        lease = current_lease(self.search.study.storage, work.key) if left else None
-        if lease is None:
-            return {}, False
-        done = lease.content.get("done") or {}
-        reached = {repeat: min(int(done[str(repeat)]), work.epochs) for repeat in left if str(repeat) in done}
-        return reached, not lease.is_released

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.evaluate import Lines, say
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import Lines, say
 
 
 @click.group()

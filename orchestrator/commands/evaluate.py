@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import Command, complete_study, how_to_read, json_option, local_path, studies_option
+from orchestrator.commands.said import Lines, say
 
 if TYPE_CHECKING:
-    from orchestrator.study.studies import Study
+    from orchestrator.evaluation.plan import EvaluationOptions
 
-LINE_EVERY_S = 10.0
+COLUMNS = ("group_by", "file_column", "label_column", "group_column")
+WITH_NESTED = {"study", "folds", "partition", "data_root", "weights", "cache", "studies", "as_json"}
+"""Parameters that go with --nested."""
+
+
+def what_is_tested(command: Command) -> Command:
+    """Options that say which model, on which images, and how it is scored."""
+    decorators: list[Callable[[Command], Command]] = [
+        click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id."),
+        click.option("--partition", metavar="ID", help="Another than the study's own."),
+        click.option(
+            "--at",
+            "points",
+            metavar="specificity=SHARE",
+            multiple=True,
+            help="Operating point chosen on the valid split; sensitivity=SHARE too.",
+        ),
+        click.option(
+            "--class", "at_class", metavar="NAME", help="Class of the operating point (binary: the positive one)."
+        ),
+        click.option(
+            "--by", "columns", metavar="COLUMN", multiple=True, help="Scores per value of another column (site …)."
+        ),
+        click.option(
+            "--views/--no-views", default=True, help="Also predict the 8 flips and rotations (secondary estimates)."
+        ),
+        click.option(
+            "--nested",
+            "folds",
+            metavar="K",
+            type=click.IntRange(min=2),
+            help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated.",
+        ),
+        click.option(
+            "--keep",
+            metavar="GB",
+            type=click.FloatRange(min=0),
+            default=1.0,
+            show_default=True,
+            help="How much of trained weights the study may hold, the best configurations first.",
+        ),
+        click.option(
+            "--data",
+            metavar="DIR|TABLE",
+            type=local_path(),
+            help="Other images of the same classes (another hospital's) in place of the study's test split.",
+        ),
+        *how_to_read("Where the images lie here; with --data the root of its table's paths.", of="Of --data: "),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
 
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id.")
-@click.option("--partition", metavar="ID", help="Another than the study's own.")
-@click.option(
-    "--at",
-    "points",
-    metavar="specificity=SHARE",
-    multiple=True,
-    help="Operating point chosen on the valid split; sensitivity=SHARE too.",
-)
-@click.option("--class", "at_class", metavar="NAME", help="Class of the operating point (binary: the positive one).")
-@click.option("--by", "columns", metavar="COLUMN", multiple=True, help="Scores per value of another column (site …).")
-@click.option("--views/--no-views", default=True, help="Also predict the 8 flips and rotations (secondary estimates).")
-@click.option(
-    "--nested",
-    "folds",
-    metavar="K",
-    type=click.IntRange(min=2),
-    help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated.",
-)
-@click.option(
-    "--keep",
-    metavar="GB",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="How much of trained weights the study may hold, the best configurations first.",
-)
-@click.option(
-    "--data",
-    metavar="DIR|TABLE",
-    type=local_path(),
-    help="Other images of the same classes (another hospital's) in place of the study's test split.",
-)
-@click.option("--group-by", metavar="RULE", help="Of --data, what a group is: parent, none, or a REGEX on the path.")
-@click.option("--file-column", metavar="NAME", help="Of --data: column of the table with the files.")
-@click.option("--label-column", metavar="NAME", help="Of --data: column with the labels.")
-@click.option("--group-column", metavar="NAME", help="Of --data: column with the groups (patients, slides).")
-@click.option(
-    "--data-root",
-    metavar="DIR",
-    type=local_path(),
-    help="Where the images lie here; with --data the root of its table's paths.",
-)
+@what_is_tested
 @click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
 @click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @studies_option
@@ -70,24 +80,11 @@ def evaluate(
     ctx: click.Context,
     /,
     study: str,
-    configuration: str | None,
-    partition: str | None,
-    points: tuple[str, ...],
-    at_class: str | None,
-    columns: tuple[str, ...],
-    views: bool,
     folds: int | None,
-    keep: float,
-    data: Path | None,
-    group_by: str | None,
-    file_column: str | None,
-    label_column: str | None,
-    group_column: str | None,
-    data_root: Path | None,
-    weights: str | None,
     cache: Path | None,
     studies: str | None,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Test the best configuration of STUDY once, on images that nothing else has opened.
 
@@ -102,101 +99,57 @@ def evaluate(
       orch evaluate neuroblastoma --nested 5
     """
     from orchestrator.study.studies import open_study, studies_place
-
-    found = open_study(studies_place(studies), study)
-    if folds is not None:
-        _check_nested(ctx)
-        _nested(found, folds, partition, data_root, weights, cache, as_json)
-        return
-
-    from orchestrator.evaluation.external import External
-    from orchestrator.evaluation.plan import EvaluationOptions
-    from orchestrator.evaluation.run import evaluate as run
-    from orchestrator.evaluation.text import as_text
-    from trainables.data.options import DatasetOptions
     from trainables.machine.places import default_cache
 
-    if data is None and any([group_by, file_column, label_column, group_column]):
-        raise click.UsageError("options about groups and columns go with --data DIR or --data TABLE")
-    read = DatasetOptions(
-        group_by=group_by,
-        file_column=file_column,
-        label_column=label_column,
-        group_column=group_column,
-        data_root=data_root,
-    )
-    options = EvaluationOptions(
-        configuration=configuration,
-        partition=partition,
-        at=points,
-        at_class=at_class,
-        by=columns,
-        views=views,
-        keep_bytes=int(keep * 1e9),
-        data_root=None if data else data_root,
-        weights=weights,
-        external=External(data, read) if data else None,
-    )
-    record = run(found, options, cache or default_cache(), say, Lines())
+    found, place = open_study(studies_place(studies), study), cache or default_cache()
+    if folds is not None:
+        _check_nested(ctx)
+        from orchestrator.evaluation.nested import evaluate_nested
+        from orchestrator.evaluation.nested_plan import NestedOptions
+        from orchestrator.evaluation.nested_text import nested_text
+
+        options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
+        nested = evaluate_nested(found, options, place, say, Lines())
+        click.echo(nested.model_dump_json(indent=2) if as_json else nested_text(nested))
+        return
+
+    from orchestrator.evaluation.run import evaluate as run
+    from orchestrator.evaluation.text import as_text
+
+    record = run(found, _options(**asked), place, say, Lines())
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     else:
         click.echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
 
 
-_NOT_NESTED = {
-    "configuration": "--configuration",
-    "points": "--at",
-    "at_class": "--class",
-    "columns": "--by",
-    "views": "--views",
-    "keep": "--keep",
-    "data": "--data",
-    "group_by": "--group-by",
-    "file_column": "--file-column",
-    "label_column": "--label-column",
-    "group_column": "--group-column",
-}
+def _options(**asked: Any) -> EvaluationOptions:
+    """`EvaluationOptions` from what `what_is_tested` parsed; raises click.UsageError where options contradict."""
+    from orchestrator.evaluation.external import External
+    from orchestrator.evaluation.plan import EvaluationOptions
+    from trainables.data.options import DatasetOptions
+
+    data, root = asked["data"], asked["data_root"]
+    columns = {name: asked[name] for name in COLUMNS}
+    if data is None and any(columns.values()):
+        raise click.UsageError("options about groups and columns go with --data DIR or --data TABLE")
+    return EvaluationOptions(
+        configuration=asked["configuration"],
+        partition=asked["partition"],
+        at=asked["points"],
+        at_class=asked["at_class"],
+        by=asked["columns"],
+        views=asked["views"],
+        keep_bytes=int(asked["keep"] * 1e9),
+        data_root=None if data else root,
+        weights=asked["weights"],
+        external=External(data, DatasetOptions(**columns, data_root=root)) if data else None,
+    )
 
 
 def _check_nested(ctx: click.Context) -> None:
     typed = click.core.ParameterSource.COMMANDLINE
-    given = [name for key, name in _NOT_NESTED.items() if ctx.get_parameter_source(key) is typed]
+    others = [one for one in ctx.command.params if one.name and one.name not in WITH_NESTED]
+    given = [one.opts[0] for one in others if ctx.get_parameter_source(str(one.name)) is typed]
     if given:
         raise click.UsageError(f"{', '.join(given)}: not with --nested, whose folds select and test by themselves")
-
-
-def _nested(
-    study: Study,
-    folds: int,
-    partition: str | None,
-    data_root: Path | None,
-    weights: str | None,
-    cache: Path | None,
-    as_json: bool,
-) -> None:
-    from orchestrator.evaluation.nested import evaluate_nested
-    from orchestrator.evaluation.nested_plan import NestedOptions
-    from orchestrator.evaluation.nested_text import nested_text
-    from trainables.machine.places import default_cache
-
-    options = NestedOptions(folds, partition, data_root, weights)
-    record = evaluate_nested(study, options, cache or default_cache(), say, Lines())
-    click.echo(record.model_dump_json(indent=2) if as_json else nested_text(record))
-
-
-def say(text: str) -> None:
-    """To stderr: stdout is for data."""
-    click.echo(text, err=True)
-
-
-class Lines:
-    """How far something is, at most every few seconds."""
-
-    def __init__(self) -> None:
-        self.told_at = time.monotonic()
-
-    def __call__(self, act: str, done: int, total: int) -> None:
-        if time.monotonic() - self.told_at >= LINE_EVERY_S:
-            self.told_at = time.monotonic()
-            say(f"{done}/{total} {act}")

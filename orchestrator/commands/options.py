@@ -6,12 +6,15 @@ import contextlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from orchestrator.store.errors import OrchError
 from orchestrator.store.place import is_address
+
+if TYPE_CHECKING:
+    from orchestrator.search import RunOptions, SearchOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -132,6 +135,20 @@ def complete_backbone(ctx: click.Context, _param: click.Parameter, incomplete: s
     return [name for name in names if name.startswith(incomplete)]
 
 
+def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Command]]:
+    """Options that say how the images of --data are read.
+
+    data_root: what is said of --data-root. of: stands before what is said of the others.
+    """
+    return [
+        click.option("--group-by", metavar="RULE", help=f"{of}What a group is: parent, none, or a REGEX on the path."),
+        click.option("--file-column", metavar="NAME", help=f"{of}Column of the table with the files."),
+        click.option("--label-column", metavar="NAME", help=f"{of}Column with the labels."),
+        click.option("--group-column", metavar="NAME", help=f"{of}Column with the groups (patients, slides)."),
+        click.option("--data-root", metavar="DIR", type=local_path(), help=data_root),
+    ]
+
+
 def what_to_search(command: Command) -> Command:
     """Arguments and options that say what is asked; `search` and `plan` share them."""
     decorators = [
@@ -144,12 +161,8 @@ def what_to_search(command: Command) -> Command:
             type=local_path(),
             help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
         ),
-        click.option("--group-by", metavar="RULE", help="What a group is: parent, none, or a REGEX on the path."),
-        click.option("--file-column", metavar="NAME", help="Column of the table with the files."),
-        click.option("--label-column", metavar="NAME", help="Column with the labels."),
-        click.option("--group-column", metavar="NAME", help="Column with the groups (patients, slides)."),
+        *how_to_read("Root of the table's paths."),
         click.option("--split-column", metavar="NAME", help="Column with a given partition."),
-        click.option("--data-root", metavar="DIR", type=local_path(), help="Root of the table's paths."),
         click.option(
             "--max-refused",
             metavar="SHARE",
@@ -209,7 +222,14 @@ def what_to_search(command: Command) -> Command:
     return command
 
 
-def search_options(command: str, address: str | None = None, **given: Any) -> Any:
+def run_options(address: str | None, grace: float, cache_gb: float | None) -> RunOptions:
+    """What `while_it_runs` parsed."""
+    from orchestrator.search import RunOptions
+
+    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9)
+
+
+def search_options(command: str, **given: Any) -> SearchOptions:
     """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
     from orchestrator.search import SearchOptions
     from orchestrator.study.preparation import DataRequest
@@ -260,6 +280,5 @@ def search_options(command: str, address: str | None = None, **given: Any) -> An
         mean=given["mean"],
         std=given["std"],
         precision=given["precision"],
-        address=address,
         command=command,
     )

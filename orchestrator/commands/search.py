@@ -15,6 +15,7 @@ from orchestrator.commands.options import (
     complete_study,
     json_option,
     local_path,
+    run_options,
     search_options,
     studies_option,
     what_to_search,
@@ -23,7 +24,7 @@ from orchestrator.commands.options import (
 
 if TYPE_CHECKING:
     from orchestrator.running.progress import Display
-    from orchestrator.search import Search
+    from orchestrator.search import RunOptions, Search, SearchOptions
 
 
 ALL_DONE = "Everything asked for is already trained; nothing is left to do."
@@ -53,7 +54,7 @@ def search(
     only_plan: bool,
     keep: int,
     as_json: bool,
-    **given: Any,
+    **asked: Any,
 ) -> None:
     """Train every configuration of STUDY's grid for each BACKBONE, every one with several repeats.
 
@@ -69,13 +70,13 @@ def search(
     from orchestrator.running.progress import Display
     from orchestrator.search import resolve_search
 
-    options = search_options(_typed(), address, **given)
+    options = search_options(_typed(), **asked)
     display = Display()
     if only_plan:
         _plan(options, display, as_json)
         return
     found = resolve_search(options, display)
-    status = _run(found, display, as_json, address, grace, cache_gb)
+    status = _run(found, display, run_options(address, grace, cache_gb), as_json)
     if keep and status in (0, 1):
         _keep(found, keep)
     ctx.exit(status)
@@ -121,13 +122,13 @@ def resume(
     found = open_study(studies_place(studies), study)
     reopened = reopen_search(found, data_root, weights, cache or default_cache(), display, only_failed=failed)
     done = NONE_FAILED if failed else ALL_DONE
-    ctx.exit(_run(reopened, display, as_json, address, grace, cache_gb, done))
+    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb), as_json, done))
 
 
 @click.command()
 @what_to_search
 @json_option
-def plan(as_json: bool, **given: Any) -> None:
+def plan(as_json: bool, **asked: Any) -> None:
     """Say what a search would take: configurations, repeats, work left, time, memory and disk. Trains nothing.
 
     \b
@@ -136,29 +137,22 @@ def plan(as_json: bool, **given: Any) -> None:
     """
     from orchestrator.running.progress import Display
 
-    _plan(search_options(_typed(), **given), Display(), as_json)
+    _plan(search_options(_typed(), **asked), Display(), as_json)
 
 
-def _plan(options: Any, display: Display, as_json: bool) -> None:
+def _plan(options: SearchOptions, display: Display, as_json: bool) -> None:
     import psutil
 
     from orchestrator.planning.estimate import estimate
+    from orchestrator.planning.estimate_text import estimate_text
     from orchestrator.search import resolve_search
 
     search = resolve_search(options, display, writes=False)
     found = estimate(search, time.time() - psutil.Process().create_time())
-    click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else estimate_text(found))
 
 
-def _run(
-    search: Search,
-    display: Display,
-    as_json: bool,
-    address: str | None,
-    grace_s: float,
-    cache_gb: float | None,
-    done: str = ALL_DONE,
-) -> int:
+def _run(search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE) -> int:
     """Train what is owed, write the page, say what was found and what to do next."""
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
@@ -166,14 +160,7 @@ def _run(
 
     status = 0
     if search.work:
-        status = run(
-            search,
-            display,
-            address,
-            lambda: write_dashboard(search.study),
-            grace_s,
-            None if cache_gb is None else cache_gb * 1e9,
-        )
+        status = run(search, display, lambda: write_dashboard(search.study), options)
     else:
         display.say(done)
     report = closing_report(search, write_dashboard(search.study), status)
@@ -183,7 +170,7 @@ def _run(
 
 def _keep(search: Search, count: int) -> None:
     """Keep the weights of the best configurations; what it says is no data."""
-    from orchestrator.commands.evaluate import Lines, say
+    from orchestrator.commands.said import Lines, say
     from orchestrator.evaluation.keeping import keep_best
 
     places = search.places

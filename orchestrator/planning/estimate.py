@@ -19,7 +19,6 @@ import psutil
 import torch
 
 from orchestrator.planning.costs import BackboneCosts, Frozen, Rates
-from orchestrator.planning.estimate_text import as_text
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
@@ -75,7 +74,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class Estimate:
-    """See `as_text`. `gpu_hours` is None where there is no GPU. Sizes are bytes that are still to be written."""
+    """See `estimate_text`. `gpu_hours` is None where there is no GPU. Sizes are bytes that are still to be written."""
 
     study: str
     configurations: int
@@ -109,9 +108,6 @@ class Estimate:
 
     def as_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "done": self.is_done}
-
-    def as_text(self) -> str:
-        return as_text(self)
 
 
 def estimate(search: Search, reading_s: float = 0.0) -> Estimate:

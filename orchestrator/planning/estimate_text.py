@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from orchestrator.planning.estimate import Depth, Estimate
 from orchestrator.results.names import counted
 from orchestrator.running.progress import duration, size
 
-if TYPE_CHECKING:
-    from orchestrator.planning.estimate import Depth, Estimate
 
-
-def as_text(e: Estimate) -> str:
+def estimate_text(e: Estimate) -> str:
     """The whole estimate, a line for each depth of each backbone."""
     lines = [
         f"{e.study}: {e.configurations} configurations, {e.repeats_asked} repeats asked, {e.repeats_done} done, "

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 
 from orchestrator.store.errors import OrchError
+from orchestrator.store.layout import ConfigurationKey
+from orchestrator.store.place import Place
 from orchestrator.store.schema import Configuration
 from trainables.bundles.workbench import Frozen, Workbench
 from trainables.features.cache_use import CacheUse
-from trainables.machine.places import Places
 from trainables.trial import feature_task, pixel_task
 
 _SHARED = (
@@ -66,40 +67,47 @@ class Pass:
         return depth in self.ready or (self.is_done and self.error is None)
 
 
+class _Depth(NamedTuple):
+    """Where the features of one configuration come from: a pass, and the number of unfrozen layers in it."""
+
+    one: Pass
+    unfrozen: int
+
+
 class FeatureStage:
     """Keeps as many tasks in flight as there are devices; `poll` never waits."""
 
     def __init__(
         self,
-        study: str,
-        places: Places,
+        study: Place,
         bench: Workbench,
         devices: Callable[[], int],
         options: dict[str, Any],
         use: CacheUse,
     ) -> None:
-        self.study = study
+        self.study = str(study)
         self.use = use
-        self.places = places
+        self.places = bench.places
         self.bench = bench
         self._devices = devices
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
         self._passes: dict[tuple[object, ...], Pass] = {}
-        self._pass_of: dict[tuple[str, str], Pass] = {}
+        self._depth_of: dict[ConfigurationKey, _Depth] = {}
         self._in_flight: dict[Any, tuple[Pass, int]] = {}
         self._total = 0
         self._done = 0
         self._rows = 0
         self._started = time.monotonic()
 
-    def add(self, wanted: Iterable[tuple[str, Configuration]]) -> None:
-        """Note what (partition, configuration) pairs will need; cheap, nothing is read yet."""
-        for partition, configuration in wanted:
-            key = (partition, *(getattr(configuration, name) for name in _SHARED))
-            found = self._passes.setdefault(key, Pass(partition))
+    def add(self, wanted: Iterable[ConfigurationKey]) -> None:
+        """Note what configurations will need; cheap, nothing of their images is read yet."""
+        for key in wanted:
+            configuration = self.bench.configuration(key.configuration)
+            shared = (key.partition, *(getattr(configuration, name) for name in _SHARED))
+            found = self._passes.setdefault(shared, Pass(key.partition))
             found.depths.setdefault(configuration.unfrozen, configuration)
-            self._pass_of[partition, configuration.id] = found
+            self._depth_of[key] = _Depth(found, configuration.unfrozen)
 
     def reserve(self) -> None:
         """Hold what is in the cache already, and make room for the rest; nothing happens without a budget.
@@ -123,17 +131,19 @@ class FeatureStage:
                         self.use.hold(frozen.features.folder)
         self.use.make_room()
 
-    def is_ready(self, partition: str, configuration: Configuration) -> bool:
-        return self._pass_of[partition, configuration.id].is_ready(configuration.unfrozen)
+    def is_ready(self, of: ConfigurationKey) -> bool:
+        one, unfrozen = self._depth_of[of]
+        return one.is_ready(unfrozen)
 
-    def error(self, partition: str, configuration: Configuration) -> Exception | None:
+    def error(self, of: ConfigurationKey) -> Exception | None:
         """Why this configuration's features cannot be had, if they cannot."""
-        one = self._pass_of[partition, configuration.id]
-        return None if one.is_ready(configuration.unfrozen) else one.error
+        one, unfrozen = self._depth_of[of]
+        return None if one.is_ready(unfrozen) else one.error
 
-    def layer(self, partition: str, configuration: Configuration) -> str:
+    def layer(self, of: ConfigurationKey) -> str:
         """Name of the layer up to which the ready features are cached."""
-        return self._pass_of[partition, configuration.id].frozen[configuration.unfrozen].layer
+        one, unfrozen = self._depth_of[of]
+        return one.frozen[unfrozen].layer
 
     def poll(self) -> None:
         """Collect finished tasks, submit further ones. An error ends its own pass only."""

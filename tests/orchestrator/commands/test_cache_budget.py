@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from orchestrator.command_line import main
 from orchestrator.running.stages import FeatureStage, feature_options
 from orchestrator.store.errors import InputError
+from orchestrator.store.layout import ConfigurationKey
+from orchestrator.store.place import Place
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.features.cache_use import MARK, CacheUse
 
@@ -32,8 +34,8 @@ def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
 
 def stage(study: TinyStudy, most: float | None, *wanted: dict[str, Any]) -> FeatureStage:
     use = CacheUse(study.cache, most)
-    found = FeatureStage(str(study.folder), study.places, study.bench(), lambda: 1, feature_options(0), use)
-    found.add((study.partition, study.configuration(**settings)) for settings in wanted)
+    found = FeatureStage(Place.of(study.folder), study.bench(), lambda: 1, feature_options(0), use)
+    found.add(ConfigurationKey(study.partition, study.configuration(**settings).id) for settings in wanted)
     return found
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from orchestrator.planning import costs, estimate_text
+from orchestrator.planning import costs
 from orchestrator.planning.estimate import Estimate, estimate
+from orchestrator.planning.estimate_text import estimate_text
 from orchestrator.planning.rates import between, head_rate
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
@@ -129,7 +130,7 @@ def test_what_is_cached_is_not_computed_again(images: Path) -> None:
     assert again.cache_bytes == 0
     assert again.images_seconds == again.features_seconds == 0
     assert all(depth.views_to_compute == 0 for depth in again.depths)
-    assert "(in the cache)" in again.as_text()
+    assert "(in the cache)" in estimate_text(again)
 
 
 def test_pooled_features_are_the_frontier_of_a_head(found: Estimate) -> None:
@@ -151,7 +152,7 @@ def test_without_room_it_says_that_the_whole_network_is_trained(
     assert deep.cached_up_to == PIXELS
     assert deep.why == "no features fit"
     assert deep.feature_bytes == 0
-    assert "the whole network is computed in every step instead, which is slow" in told.as_text()
+    assert "the whole network is computed in every step instead, which is slow" in estimate_text(told)
 
 
 def test_everything_done(images: Path) -> None:
@@ -166,7 +167,7 @@ def test_everything_done(images: Path) -> None:
     assert told.repeats_done == told.repeats_asked == 36
     assert told.wall_seconds == pytest.approx(1.0)
     assert told.shapes_measured == 0
-    assert told.as_text().endswith("Everything asked for is already trained; nothing is left to do.")
+    assert estimate_text(told).endswith("Everything asked for is already trained; nothing is left to do.")
     assert told.as_json()["done"] is True
 
 
@@ -202,13 +203,13 @@ def test_json_holds_the_same_and_is_plain(found: Estimate) -> None:
 
 
 def test_text_says_all_of_it(found: Estimate) -> None:
-    text = found.as_text()
+    text = estimate_text(found)
     assert "12 configurations, 36 repeats asked, 0 done, 36 owed (144 epochs)" in text
     for depth in ("straightforward:", "extension n=1:", "unfreezing u=2:"):
         assert depth in text
     for part in ("cached up to the pooled features", "Disk:", "Time:", "In all about", "trials at a time"):
         assert part in text
-    assert estimate_text.as_text(dataclasses.replace(found, gpu_hours=1.5)).count("1.50 GPU hours") == 1
+    assert estimate_text(dataclasses.replace(found, gpu_hours=1.5)).count("1.50 GPU hours") == 1
 
 
 def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

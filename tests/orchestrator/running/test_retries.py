@@ -1,9 +1,10 @@
-"""What is tried again after a failure, how often and in which company: the launcher's searcher, without a cluster."""
+"""What is tried again after a failure, how often and in which company: queue and searcher, without a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,16 +13,18 @@ import pytest
 import torch
 
 from orchestrator.running.interruption import Interruption
-from orchestrator.running.launch import OwedWork, Tally
+from orchestrator.running.tally import Tally
+from orchestrator.running.tune_search import OwedWork
+from orchestrator.running.work_queue import WorkQueue
+from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease
 from orchestrator.store.schema import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
-from trainables.bundles.stacks import Stack
+from trainables.bundles.stacks import Stack, divide
 from trainables.bundles.stored_recipes import stored_recipe
 from trainables.bundles.work import Work, owed_repeats
-from trainables.bundles.workbench import Workbench
 from trainables.learning.learners import HeadLearner
 from trainables.machine.watchdog import HangError
 
@@ -29,21 +32,13 @@ REPEATS = (0, 1)
 BAD = 0.3
 
 
-@dataclass
 class Ready:
     """A feature stage where everything is there."""
 
-    bench: Workbench
+    def error(self, of: ConfigurationKey) -> None: ...
 
-    def poll(self) -> None: ...
-
-    def error(self, *_: Any) -> None: ...
-
-    def is_ready(self, *_: Any) -> bool:
+    def is_ready(self, of: ConfigurationKey) -> bool:
         return True
-
-    def layer(self, *_: Any) -> str:
-        return ""
 
 
 @dataclass
@@ -59,15 +54,14 @@ class Search:
     def __post_init__(self) -> None:
         self.bench = self.study.bench()
         self.tally = Tally(len(self.works))
+        together = partial(divide, self.bench, self.works, workers=self.room)
+        self.queue = WorkQueue(self.study.storage, self.works, together, Ready(), self.tally)
         self.searcher = OwedWork(
-            self.study.storage,
-            self.works,
-            self.works,
-            Ready(self.bench),  # type: ignore[arg-type]
+            self.queue,
             Interruption(),
-            self.tally,
             lambda: self.room,
-            lambda stack, over, layer: {"stack": stack, "over": over},
+            lambda: None,
+            lambda taken: {"stack": taken.stack, "over": taken.over},
         )
 
     def run(self, train: Callable[[Stack, list[Lease]], dict[str, Any] | None]) -> None:
@@ -86,7 +80,7 @@ class Search:
                 for lease in leases:
                     lease.release({}, 0)
             self.searcher.on_trial_complete(str(number), result, error=result is None)
-        assert not self.searcher.waiting
+        assert self.searcher.is_done
 
     def learn(self, stack: Stack, leases: list[Lease]) -> dict[str, Any]:
         run = BundleRun(self.bench, stack, leases)
@@ -267,5 +261,5 @@ def test_what_stopped_although_no_signal_came_goes_out_again(study: TinyStudy) -
     search = Search(study, works)
     assert isinstance(search.searcher.suggest("first"), dict)
     search.searcher.on_trial_complete("first", {"outcome": "stopped"})
-    assert search.searcher.waiting == [(works[0],)]
+    assert search.queue.waiting == ((works[0],),)
     assert (search.tally.finished, search.tally.failed) == (0, 0)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
 
+from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, _Monitor
+from orchestrator.store.layout import ConfigurationKey
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.work import Work
 
 
-def test_finished_bundles_count(tmp_path: Any) -> None:
+def test_finished_bundles_count(tmp_path: Path) -> None:
     study: TinyStudy = make_tiny_study(tmp_path)
     finished, begun = study.configuration(), study.configuration(lr=0.01)
     study.train(finished, (0, 1, 2), 2)
     study.train(begun, (0,), 2)
-    epochs = {(study.partition, finished.id): [2, 2, 2], (study.partition, begun.id): [2, 2]}
-    search = SimpleNamespace(
-        study=SimpleNamespace(storage=study.storage, name="slides"),
+    asked = {finished: [2, 2, 2], begun: [2, 2]}
+    epochs = {ConfigurationKey(study.partition, c.id): each for c, each in asked.items()}
+    training = Training(
+        name="slides",
+        storage=study.storage,
+        configurations={finished.id: finished, begun.id: begun},
         epochs=epochs,
         work=[Work(study.key(begun), (0, 1), 2)],
-        asked=SimpleNamespace(configurations={finished.id: finished, begun.id: begun}),
     )
-    snapshot = _Monitor(cast(Search, search), Display(), lambda: None)._snapshot(1.0, 0, "")
+    snapshot = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "")
     assert (snapshot.repeats_done, snapshot.repeats_asked) == (4, 5)
     assert (snapshot.epochs_done, snapshot.epochs_asked) == (8, 10)
     study.storage.replace(study.key(begun).lease(3), json.dumps({"released": True, "done": {"1": 1}}).encode())
-    snapshot = _Monitor(cast(Search, search), Display(), lambda: None)._snapshot(1.0, 0, "")
+    snapshot = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "")
     assert snapshot.epochs_done == 9, "what was interrupted counts before anybody goes on with it"
     assert snapshot.rows == [], "but nobody is at it"

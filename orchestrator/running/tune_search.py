@@ -1,0 +1,117 @@
+"""The queue as Ray Tune meets it: a searcher that hands stacks out, and a callback that tells how far they are.
+
+Nothing of Tune's own experiment state is used: both pickle as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.search import Searcher
+
+from orchestrator.running.interruption import Interruption
+from orchestrator.running.tally import Tally
+from orchestrator.running.work_queue import Taken, WorkQueue
+from trainables.bundles.failures import Kind
+
+
+class OwedWork(Searcher):
+    """Gives each free worker the next stack of the queue."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        interruption: Interruption,
+        workers: Callable[[], int],
+        poll: Callable[[], None],
+        assign: Callable[[Taken], dict[str, Any]],
+    ) -> None:
+        """workers: how many trials there is room for; nodes of a cluster come and go while it runs.
+
+        poll: called before each look at the queue. assign: what a trial is told of the stack that it gets.
+        """
+        super().__init__()
+        self.queue = queue
+        self.interruption = interruption
+        self._workers = workers
+        self._poll = poll
+        self._assign = assign
+        self._next: Taken | None = None
+        self._in_hand: dict[str, Taken] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if self.interruption.is_raised:
+            return Searcher.FINISHED
+        self._poll()
+        if len(self._in_hand) >= self._workers():
+            return None
+        if not self.has_work():
+            # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
+            return None if self._in_hand else Searcher.FINISHED
+        taken, self._next = self._next, None
+        assert taken is not None
+        self._in_hand[trial_id] = taken
+        return self._assign(taken)
+
+    def has_work(self) -> bool:
+        """Whether a stack can be handed out now: it is taken, and the next trial gets it."""
+        self._next = self._next or self.queue.take()
+        return self._next is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be handed out."""
+        return self._next is None and not self.queue.waiting
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """True: the limit is the searcher's own, what Tune is told only bounds it."""
+        return True
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        taken = self._in_hand.pop(trial_id, None)
+        if taken is None:
+            return
+        told = {"outcome": "died"} if error or result is None else result
+        outcome = str(told.get("outcome") or "stopped")
+        self.queue.tally.ended(str(taken.stack[0].key))
+        if outcome == "stopped" and self.interruption.is_raised:
+            return
+        self.queue.ended(taken, outcome, Kind(told["failure"]) if outcome == "failed" else None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its parts for a restore that is never used here."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+
+class Watcher(Callback):
+    """Feeds the tally and the display, and raises the trials' flag when a signal came."""
+
+    def __init__(self, tally: Tally, interruption: Interruption, flag: Any, on_beat: Callable[[], None]) -> None:
+        self.tally = tally
+        self.interruption = interruption
+        self.flag = flag
+        self.on_beat = on_beat
+        self.told = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As above."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.interruption.is_raised and not self.told:
+            self.told = True
+            self.flag.raise_it.remote()
+        self.on_beat()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self.tally.running[result["bundle"]] = int(result["epochs_total"])
