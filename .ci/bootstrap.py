@@ -31,13 +31,18 @@ STAMP = VENV / "bootstrap.stamp"
 OLDEST = (3, 11)
 NEEDED_GB = 6.0
 """Of the packages unpacked: torch's Linux wheels bring the CUDA libraries."""
-BENCHMARKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("benchmarks/*.py"))
+SCRIPTS = sorted(
+    str(path.relative_to(ROOT)) for folder in (".ci", "docs", "benchmarks") for path in ROOT.glob(f"{folder}/*.py")
+)
 CHECKS = (
     ("audit of packages", (".ci/audit.py",)),
     ("ruff check", ("-m", "ruff", "check")),
     ("ruff format", ("-m", "ruff", "format", "--check")),
     ("mypy", ("-m", "mypy")),
-    ("mypy of scripts", ("-m", "mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", *BENCHMARKS)),
+    (
+        "mypy of scripts",
+        ("-m", "mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", "docs/rooms.py", *BENCHMARKS),
+    ),
     # Two processes take file after file in order: the longest, with Ray, comes before the middle
     ("pytest", ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")),
 )

@@ -1,3 +1,5 @@
+"""Who runs what, when, and where results go. `import orchestrator as orch; orch.open(…)` in notebooks."""
+
 from typing import Any
 
 

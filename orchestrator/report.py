@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.choosing.choice_text import plus_minus
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
@@ -20,20 +18,6 @@ if TYPE_CHECKING:
     from orchestrator.search import Search
 
 BEST_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Report:
-    """Text for a reader and the same as data."""
-
-    lines: tuple[str, ...]
-    data: dict[str, Any]
-
-    def as_text(self) -> str:
-        return "\n".join(self.lines)
-
-    def as_json(self) -> dict[str, Any]:
-        return self.data
 
 
 def status_report(study: Study) -> Report:
@@ -173,7 +157,7 @@ def _data(summary: Summary) -> dict[str, Any]:
 def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
     c = entry.configuration
     scores = {
-        f"valid_{metric}": {"mean": _finite(score.mean), "std": _finite(score.std), "n": score.n}
+        f"valid_{metric}": {"mean": finite(score.mean), "std": finite(score.std), "n": score.n}
         for metric in ("loss", "accuracy", "balanced_accuracy", "macro_f1")
         if (score := entry.score(metric, "valid")) is not None
     }
@@ -196,7 +180,3 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         "rank": entry.rank,
         **scores,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

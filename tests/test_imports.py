@@ -6,89 +6,50 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from docs.rooms import FLOORS, PAGE, circles, file_arrows, files, imports_of, module_of, page, room_of
 from tests.support.checkout import ROOT
 
-ROOMS = ("search_spaces", "trainables", "orchestrator", "dashboards")
-GROUND = "orchestrator.store"
-MAY_SEE = {
-    GROUND: (),
-    "search_spaces": (GROUND,),
-    "trainables": ("search_spaces", GROUND),
-    "dashboards": (
-        GROUND,
-        "search_spaces",
-        "orchestrator.results.names",
-        "orchestrator.results.summary",
-        "orchestrator.statistics",
-        "orchestrator.results.near_duplicates",
-        "orchestrator.results.partition_maps",
-        "orchestrator.evaluation.record",
-        "orchestrator.evaluation.looks",
-        "orchestrator.evaluation.nested_record",
-        "orchestrator.energy.cost",
-        "orchestrator.energy.grid",
-        "orchestrator.energy.hours",
-        "orchestrator.energy.meters",
-        "orchestrator.energy.ratings",
-    ),
-    "orchestrator": ("search_spaces", "trainables", GROUND),
-}
-"""What a room may import beside itself. The command line and notebooks alone import the dashboards."""
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+FOR_DASHBOARDS = (
+    "orchestrator.store",
+    "search_spaces",
+    "orchestrator.results",
+    "orchestrator.statistics",
+    "orchestrator.evaluation.record",
+    "orchestrator.evaluation.looks",
+    "orchestrator.evaluation.nested_record",
+    "orchestrator.energy.cost",
+    "orchestrator.energy.grid",
+    "orchestrator.energy.hours",
+    "orchestrator.energy.meters",
+    "orchestrator.energy.ratings",
+)
+"""All that the dashboards may see of the floors below: what can be read without torch."""
+SEES_DASHBOARDS = ("orchestrator/command_line.py", "orchestrator/commands/", "orchestrator/notebook.py")
+LOOSE_FILES = 10
+"""Most files that lie directly in a top folder, so that the flow can be read from the folders."""
 
 MAY_IMPORT = {
-    "ray": (
-        "trainables/trial.py",
-        "orchestrator/running/cluster.py",
-        "orchestrator/running/launch.py",
-        "orchestrator/running/nodes.py",
-        "orchestrator/running/stages.py",
-        "orchestrator/running/stop_flag.py",
-    ),
-    "optuna": ("orchestrator/sampler", "orchestrator/samplers"),
+    "ray": ("trainables/trial.py", "orchestrator/running/"),
+    "optuna": ("orchestrator/proposing/",),
     "click": ("orchestrator/command_line.py", "orchestrator/commands/"),
     "plotly": ("dashboards/",),
+    "pytest": (),
 }
-NOT_ON_THE_GROUND = ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision")
-NOT_IN_THE_SPACES = ("torch", "ray", "timm", "torchvision")
-SEES_DASHBOARDS = ("orchestrator/command_line.py", "orchestrator/commands/", "orchestrator/notebook.py")
-
-
-def files() -> list[Path]:
-    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-
-
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def room_of(module: str) -> str:
-    return GROUND if module == GROUND or module.startswith(f"{GROUND}.") else module.partition(".")[0]
-
-
-def imported(path: Path, *, at_load: bool = False) -> Iterator[tuple[str, int]]:
-    """Names of the modules that a file imports, with the line; at_load leaves out functions and TYPE_CHECKING."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text(), str(path))]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: imports name the whole path"
-            module = node.module or ""
-            for alias in node.names:
-                yield f"{module}.{alias.name}", node.lineno
-        elif at_load and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        elif at_load and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting.extend(node.orelse)
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
+WITHOUT_RAY = ("gpus", "interruption", "monitor", "pace", "progress", "retries", "tally", "work_queue")
+"""Files of orchestrator/running/ that know no Ray."""
+NEVER_IN = {
+    "orchestrator/store/": ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision"),
+    "search_spaces/": ("torch", "ray", "timm", "torchvision"),
+    "orchestrator/results/": ("torch", "ray", "timm", "torchvision"),
+    "orchestrator/statistics/": ("torch", "ray", "timm", "torchvision"),
+    "orchestrator/energy/": ("torch", "ray", "timm", "torchvision"),
+    **{f"orchestrator/running/{name}.py": ("ray",) for name in WITHOUT_RAY},
+}
 
 
 def is_in(path: Path, places: tuple[str, ...]) -> bool:
@@ -101,46 +62,90 @@ def within(module: str, places: tuple[str, ...]) -> bool:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(files()) > 60
-    assert {room_of(module_of(path)) for path in files()} == {*ROOMS, GROUND}
+    assert set(FLOOR_OF) == {room for path in files() if (room := room_of(module_of(path)))}
 
 
-@pytest.mark.parametrize("room", sorted(MAY_SEE))
-def test_rooms_see_what_is_below_them(room: str) -> None:
-    faults = []
-    for path in files():
-        if room_of(module_of(path)) != room:
-            continue
-        for module, line in imported(path):
-            if module.partition(".")[0] not in ROOMS or room_of(module) == room or within(module, MAY_SEE[room]):
-                continue
-            if within(module, ("dashboards",)) and is_in(path, SEES_DASHBOARDS):
-                continue
-            faults.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
+@pytest.mark.parametrize("room", sorted(FLOOR_OF))
+def test_a_room_sees_only_floors_below_its_own(room: str) -> None:
+    faults = [
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
+        for path in files()
+        if room_of(module_of(path)) == room
+        for one in imports_of(path)
+        if (other := room_of(one.module)) not in (None, room) and FLOOR_OF[other] >= FLOOR_OF[room]
+    ]
     assert not faults, "\n".join(faults)
+
+
+def test_dashboards_see_what_can_be_read_without_torch() -> None:
+    faults = [
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
+        for path in files()
+        if is_in(path, ("dashboards/",))
+        for one in imports_of(path)
+        if within(one.module, ("trainables", "search_spaces", "orchestrator"))
+        and not within(one.module, FOR_DASHBOARDS)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_commands_and_notebooks_alone_see_dashboards() -> None:
+    faults = [
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
+        for path in files()
+        if not is_in(path, ("dashboards/", *SEES_DASHBOARDS))
+        for one in imports_of(path)
+        if within(one.module, ("dashboards",))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_there_are_no_circles() -> None:
+    assert circles(file_arrows()) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c", "a"]], "it would find one"
+
+
+def test_imports_name_the_whole_path() -> None:
+    faults = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("top", ["orchestrator", "trainables", "dashboards"])
+def test_few_files_lie_beside_the_rooms(top: str) -> None:
+    assert len(list((ROOT / top).glob("*.py"))) <= LOOSE_FILES
+
+
+def test_the_picture_of_the_rooms_is_true() -> None:
+    """docs/architecture.md shows the arrows that there are: `python docs/rooms.py` writes it."""
+    assert PAGE.read_text() == page()
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_packages_are_kept_to_their_places(package: str) -> None:
     faults = [
-        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
         for path in files()
         if not is_in(path, MAY_IMPORT[package])
-        for module, line in imported(path)
-        if within(module, (package,))
+        for one in imports_of(path)
+        if within(one.module, (package,))
     ]
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize(
-    ("rooms", "packages"), [((GROUND,), NOT_ON_THE_GROUND), (("search_spaces",), NOT_IN_THE_SPACES)]
-)
-def test_light_rooms_import_nothing_heavy(rooms: tuple[str, ...], packages: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("place", sorted(NEVER_IN))
+def test_light_places_import_nothing_heavy(place: str) -> None:
+    there = [path for path in files() if is_in(path, (place,))]
+    assert there, "there is such a place"
     faults = [
-        f"{path.relative_to(ROOT)}:{line} imports {module}"
-        for path in files()
-        if room_of(module_of(path)) in rooms
-        for module, line in imported(path)
-        if within(module, packages)
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
+        for path in there
+        for one in imports_of(path)
+        if within(one.module, NEVER_IN[place])
     ]
     assert not faults, "\n".join(faults)
 
@@ -148,10 +153,10 @@ def test_light_rooms_import_nothing_heavy(rooms: tuple[str, ...], packages: tupl
 def test_nothing_is_unpickled_anywhere() -> None:
     banned = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
     faults = [
-        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        f"{one.file.relative_to(ROOT)}:{one.line} imports {one.module}"
         for path in files()
-        for module, line in imported(path)
-        if within(module, banned)
+        for one in imports_of(path)
+        if within(one.module, banned)
     ]
     for path in files():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -162,10 +167,11 @@ def test_nothing_is_unpickled_anywhere() -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_package_markers_are_empty() -> None:
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("__init__.py"):
-            assert len(path.read_text().splitlines()) <= 12, path
+def test_package_markers_say_what_a_room_is_for() -> None:
+    for path in files():
+        if path.name == "__init__.py":
+            assert ast.get_docstring(ast.parse(path.read_text())), path
+            assert len(path.read_text().splitlines()) <= 14, path
 
 
 PROBE = """

@@ -1,0 +1,1 @@
+"""How one bundle learns. Runs without a cluster; Ray in `trial.py` alone."""

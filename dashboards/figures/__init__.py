@@ -1,0 +1,1 @@
+"""One file per figure: its data, its drawing and its declaration."""

@@ -1,0 +1,1 @@
+"""The page served while a search runs: loopback, read-only."""

@@ -1,0 +1,1 @@
+"""`orch best` and `orch compare`: selection, comparison, and what they say."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.resampled import Components
 from orchestrator.store.schema import Metric, StudyRecord
@@ -30,12 +31,6 @@ def heading(studies: Sequence[StudyRecord]) -> list[str]:
     if any(study.synthetic for study in studies):
         lines.append("Synthetic images: the scores say nothing about real ones.")
     return lines
-
-
-def plus_minus(statistic: Statistic | None) -> str:
-    if statistic is None or not statistic.n:
-        return "–"
-    return f"{statistic.mean:.3f}" + (f" ± {statistic.std:.3f}" if statistic.n > 1 else "")
 
 
 def interval(low: float, high: float) -> str:
@@ -65,19 +60,6 @@ def components_data(found: Components | None) -> dict[str, Any] | None:
     return {**parts, "partitions": found.partitions, "repeats": found.seeds}
 
 
-def columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Lines with the cells under one another, two spaces before each; `right` says which columns are numbers."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(right))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if is_right else cell.ljust(width)
-            for cell, width, is_right in zip(row, widths, right, strict=True)
-        ]
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return lines
-
-
 def settings_data(member: ConfigurationSummary) -> dict[str, Any]:
     """Id and the settings that a reader tells configurations apart by."""
     names = ("backbone", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "optimiser", "balance")
@@ -90,8 +72,3 @@ def statistic_data(statistic: Statistic | None) -> dict[str, Any] | None:
     if statistic is None:
         return None
     return {"mean": finite(statistic.mean), "std": finite(statistic.std), "n": statistic.n}
-
-
-def finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return float(value) if math.isfinite(value) else None

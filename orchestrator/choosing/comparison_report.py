@@ -11,20 +11,17 @@ import numpy as np
 from orchestrator.choosing.choice_text import (
     LABEL,
     NAMES,
-    columns,
     components_data,
     components_text,
-    finite,
     heading,
     interval,
     p_text,
-    plus_minus,
     settings_data,
     statistic_data,
 )
 from orchestrator.choosing.comparison import Comparison, Item
-from orchestrator.report import Report
 from orchestrator.results.names import describe_configuration
+from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
 from orchestrator.statistics.paired import differences

@@ -8,17 +8,15 @@ from orchestrator.choosing.choice_text import (
     LABEL,
     NAMES,
     SHOWN,
-    columns,
     components_data,
     components_text,
-    finite,
     heading,
     interval,
     p_text,
     settings_data,
 )
-from orchestrator.report import Report
 from orchestrator.results.names import describe_configuration
+from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.statistics.resampled import Resampled

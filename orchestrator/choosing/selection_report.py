@@ -8,18 +8,15 @@ from orchestrator.choosing.choice_text import (
     LABEL,
     NAMES,
     SHOWN,
-    columns,
-    finite,
     heading,
     interval,
     p_text,
-    plus_minus,
     settings_data,
     statistic_data,
 )
 from orchestrator.choosing.selection import Selection
-from orchestrator.report import Report
 from orchestrator.results.names import describe_configuration
+from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.confidence_set import ENOUGH_REPEATS, LEAST_REPEATS
 from orchestrator.statistics.equivalence import cost_of, within_margin

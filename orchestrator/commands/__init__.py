@@ -1,0 +1,1 @@
+"""The command line, a thin skin: options, and which room does the work."""

@@ -52,7 +52,7 @@ def cost(
     found = open_study(studies_place(studies), study)
     if measure:
         from orchestrator.energy.passes import count_passes
-        from orchestrator.energy.timing import measure_passes
+        from orchestrator.planning.pass_times import measure_passes
 
         measure_passes(found.storage, count_passes(found.storage), found.record.seed)
     spent = cost_of(found.storage, intensity, gpu_watts, core_watts, gpus_per_host)

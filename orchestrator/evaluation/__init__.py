@@ -1,0 +1,1 @@
+"""`orch evaluate`: the test split, opened once and counted; nested evaluation."""

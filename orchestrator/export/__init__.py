@@ -1,0 +1,1 @@
+"""What leaves a study: model, ONNX, card, tables, other tools; prediction without a study."""

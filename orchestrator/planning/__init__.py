@@ -1,0 +1,1 @@
+"""`orch plan`: what a search would take, from a few steps measured on this machine."""

@@ -1,0 +1,1 @@
+"""What pages, rankings and proposers may read: final records, histories, where repeats stand, the summary, tables."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from orchestrator.choosing.choice_text import columns
-from orchestrator.report import Report
 from orchestrator.results.partition_maps import FILLED, candidate_data, why_no_map
+from orchestrator.results.report import Report, columns
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.study.studies import Study

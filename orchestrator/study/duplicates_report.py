@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.report import Report
 from orchestrator.results.near_duplicates import KINDS, counts, describe, look, pairs_csv, read_pairs, with_kinds
+from orchestrator.results.report import Report
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.study.studies import Study

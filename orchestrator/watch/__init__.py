@@ -1,0 +1,1 @@
+"""Looking at a study while others write to it."""

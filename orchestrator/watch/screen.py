@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.choosing.choice_text import plus_minus
 from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.running.progress import LINE_EVERY_S, duration
 from orchestrator.store.schema import RepeatState

@@ -1,0 +1,1 @@
+"""Images, labels, groups, partitions, views, balance."""

@@ -1,0 +1,1 @@
+"""What the frozen part gives, computed once: stored squares, samples, features, and use of the cache."""

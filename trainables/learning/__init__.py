@@ -1,0 +1,1 @@
+"""Lanes that learn: draws, heads, optimisers, the loop over epochs, metrics."""

@@ -1,0 +1,1 @@
+"""What this machine has: devices, processors, memory, folders; and processes that hang or lose their parent."""

@@ -1,4 +1,4 @@
-"""Times one pass of a frozen part on this machine; needs torch, unlike the rest of this folder."""
+"""Times one pass of a frozen part on this machine, for what caching saved."""
 
 from __future__ import annotations
 
