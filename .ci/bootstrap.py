@@ -39,10 +39,7 @@ CHECKS = (
     ("ruff check", ("-m", "ruff", "check")),
     ("ruff format", ("-m", "ruff", "format", "--check")),
     ("mypy", ("-m", "mypy")),
-    (
-        "mypy of scripts",
-        ("-m", "mypy", ".ci/bootstrap.py", ".ci/audit.py", "docs/picture.py", "docs/rooms.py", *BENCHMARKS),
-    ),
+    ("mypy of scripts", ("-m", "mypy", *SCRIPTS)),
     # Two processes take file after file in order: the longest, with Ray, comes before the middle
     ("pytest", ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")),
 )

@@ -55,7 +55,7 @@ def configuration(configuration_id: str) -> str:
 
 
 class ConfigurationKey(NamedTuple):
-    """One configuration on one partition: what a summary, a request and a ranking speak of."""
+    """One configuration on one partition: what is asked for, summarised and ranked."""
 
     partition: str
     configuration: str
@@ -111,10 +111,19 @@ class BundleKey:
         return f"{self.folder}/failure-{number}.json"
 
 
-def parse_final(name: str) -> tuple[int, int, bool] | None:
-    """(repeat, epochs, diverged) of a final record's file name, or None for any other file."""
+class FinalName(NamedTuple):
+    """What a final record's file name says."""
+
+    repeat: int
+    epochs: int
+    """As many as were asked for."""
+    diverged: bool
+
+
+def parse_final(name: str) -> FinalName | None:
+    """None for any other file."""
     match = _FINAL.fullmatch(name)
-    return (int(match[1]), int(match[2]), match[3] is not None) if match else None
+    return FinalName(int(match[1]), int(match[2]), match[3] is not None) if match else None
 
 
 def damaged(final: str) -> str:
