@@ -25,7 +25,7 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord, Recipe
 from trainables.bundles import attempts
 from trainables.bundles.attempts import Attempt
-from trainables.bundles.failures import Kind, SupersededError, is_out_of_memory, kind_of, note_failure
+from trainables.bundles.failures import Kind, SupersededError, kind_of, note_failure
 from trainables.bundles.recipe import decide
 from trainables.bundles.stored_recipes import divide_stack, stored_recipe
 from trainables.bundles.work import Work, owed_repeats
@@ -34,6 +34,7 @@ from trainables.learning.group import Group
 from trainables.learning.heads import head_parameters
 from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
 from trainables.machine.devices import device_name
+from trainables.machine.out_of_memory import is_out_of_memory
 from trainables.machine.watchdog import HangError
 
 WRITING_SHARE = 0.05

@@ -20,6 +20,7 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from trainables.bundles.attempts import last_attempt
+from trainables.machine.out_of_memory import is_out_of_memory
 
 _NAME = re.compile(r"failure-(\d{1,9})\.json")
 
@@ -130,16 +131,6 @@ def failures_of(storage: Storage, key: BundleKey, names: Sequence[str] | None = 
 def has_failed(storage: Storage, key: BundleKey) -> bool:
     """Whether a failure of the bundle is kept, whatever came of it later."""
     return any(_NAME.fullmatch(name) for name in storage.list(key.folder))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Also what torch says of the CPU's memory and of the libraries of a GPU, which has no type of its own."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    told = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)
 
 
 def kind_of(error: BaseException) -> Kind:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 import torch
 
-from trainables.bundles.failures import is_out_of_memory
+from trainables.machine.out_of_memory import is_out_of_memory
 
 Step = Callable[..., None]
 
