@@ -25,7 +25,7 @@ from trainables.features.arrays import ChunkedArrays
 from trainables.features.pixels import ViewReader
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.network.backbone import open_backbone
-from trainables.network.weights import calibrate
+from trainables.network.calibration import calibrate
 
 COLUMNS = (
     *("backbone", "device", "precision", "views", "decoding (images/s)", "feature pass (views/s)"),

@@ -21,7 +21,8 @@ from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
 from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner
 from trainables.network.backbone import open_backbone
-from trainables.network.frontier import Cut, places_to_cut
+from trainables.network.division import Cut
+from trainables.network.frontier import places_to_cut
 
 LEAST_SCORED = 8
 PARTIAL_ROWS = 256

@@ -31,7 +31,8 @@ from trainables.features.store import room
 from trainables.learning.heads import head_parameters
 from trainables.learning.optimisers import Rule
 from trainables.network.backbone import open_backbone
-from trainables.network.frontier import FEATURES, PIXELS, Cut, places_to_cut
+from trainables.network.division import FEATURES, PIXELS, Cut
+from trainables.network.frontier import places_to_cut
 
 DEPTHS = 3
 """Depths of one backbone (n of its heads, u of its unfrozen layers) that are timed; others lie on lines between."""

@@ -79,3 +79,8 @@ class Faults:
             raise InputError(f"{self.subject}: {self.found[0]}", advice)
         lines = "\n".join(f"  - {fault}" for fault in self.found)
         raise InputError(f"{self.subject}: {len(self.found)} faults\n{lines}", advice)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's code says, in one line of at most 200 characters; its type where it is mute."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

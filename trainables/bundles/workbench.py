@@ -30,9 +30,10 @@ from trainables.features.store import Pooled, StoredInputs, compute_chunk, featu
 from trainables.learning.learners import Inputs
 from trainables.machine.places import Places
 from trainables.network.backbone import open_backbone, skeleton
-from trainables.network.frontier import FEATURES, Cut, Division, places_to_cut, together
+from trainables.network.calibration import calibrate
+from trainables.network.division import FEATURES, Cut, Division, together
+from trainables.network.frontier import places_to_cut
 from trainables.network.known_backbones import KnownBackbones
-from trainables.network.weights import calibrate
 
 CALIBRATION_IMAGES = 64
 CALIBRATION_BATCH = 16

@@ -17,20 +17,13 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import InputError, first_line
 from search_spaces.resolve import BackboneFacts
 from trainables.network.backbone_names import resolve_name, timm_config
+from trainables.network.tensors import load_into, read_tensors, standardisation_in
 from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
 from trainables.network.weight_layers import layers_by_calls, layers_of_trace
-from trainables.network.weights import (
-    Pretrained,
-    WeightsChoice,
-    WeightsFile,
-    file_of,
-    load_into,
-    read_tensors,
-    standardisation_in,
-)
+from trainables.network.weights import Pretrained, WeightsChoice, WeightsFile, file_of
 
 Triple = tuple[float, float, float]
 _IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
@@ -80,7 +73,7 @@ def open_backbone(
     `image_size` is the side of the input in pixels, the library's own by default. `mean` and `std` (0–1 scale) are
     those of the weights; by default what a safetensors file's metadata say, else the library's for the architecture.
     With `weights` "none" the network is initialised from `seed`, equally in every process, and then wants
-    `weights.calibrate`. The global random state is not touched. Raises InputError for an unknown name, missing or
+    `calibration.calibrate`. The global random state is not touched. Raises InputError for an unknown name, missing or
     foreign weights, a size that the network cannot take.
     """
     resolved = resolve_name(name)
@@ -172,9 +165,8 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
         with torch.no_grad(), torch.device("meta"):
             features = on_meta(network)(images_on_meta(size)[:2])
     except Exception as error:  # the network's own code raises what it likes for a size that it cannot take
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{resolved}: expected an image size that it takes, found {size} pixels ({reason[:200]})",
+            f"{resolved}: expected an image size that it takes, found {size} pixels ({first_line(error)})",
             f"Its own size is {_defaults(resolved).image_size} pixels.",
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:

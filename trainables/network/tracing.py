@@ -19,7 +19,7 @@ import torch
 from torch import fx, nn
 from torch.fx.node import map_arg
 
-from orchestrator.store.errors import OrchError
+from orchestrator.store.errors import OrchError, first_line
 
 IMAGES = 10007
 """Images in the traced batch: a prime larger than any width, so that a size divisible by it holds the batch."""
@@ -48,6 +48,10 @@ class Trace:
     constants: dict[str, torch.Tensor]
     """Tensors that the code makes itself, by the names under which the graph knows them."""
 
+    def attribute(self, network: nn.Module, name: str) -> Any:
+        """The part of the network, or the tensor, that a node's target names."""
+        return self.constants[name] if name in self.constants else operator.attrgetter(name)(network)
+
 
 def trace(network: nn.Module, image_size: int) -> Trace:
     """Trace `network` in eval mode for float32 images [N, 3, image_size, image_size] to features [N, D].
@@ -59,9 +63,8 @@ def trace(network: nn.Module, image_size: int) -> Trace:
     except UntraceableError:
         raise
     except Exception as error:  # the network's own code may raise anything when it meets a proxy
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UntraceableError(
-            f"{type(network).__name__} cannot be traced at {image_size} pixels: {reason}",
+            f"{type(network).__name__} cannot be traced at {image_size} pixels: {first_line(error)}",
             "Nothing to do: it is trained through the whole network, without cached features.",
         ) from error
 

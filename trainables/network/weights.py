@@ -1,29 +1,24 @@
-"""Where a backbone's weights come from, what they are called for ever after, and how they get into the network.
+"""Where a backbone's weights come from, and what they are called for ever after.
 
-Nothing is unpickled: safetensors, or torch files with `weights_only=True`. The identity of weights is the SHA-256 of
-the file's bytes, wherever it lies; freshly initialised weights are named by their seed.
+The identity of weights is the SHA-256 of the file's bytes, wherever it lies; freshly initialised weights are named by
+their seed.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import re
-import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlparse
 
-import safetensors.torch
 import torch
-from safetensors import safe_open
-from torch import nn
 
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import InputError, first_line
 
 WeightsChoice = Literal["hub", "none"] | Path
 """The hub or its cache; none, that is freshly initialised; or a file."""
@@ -31,9 +26,6 @@ WeightsChoice = Literal["hub", "none"] | Path
 PROBE_S = 4.0
 """How long the hub may take for its first answer; asked once, so that a machine without a network knows at once."""
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
-_NESTS = ("state_dict", "model_state_dict", "model", "network", "net")
-_PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "backbone.", "encoder.", "net.")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _Answer = TypeVar("_Answer")
 
@@ -105,7 +97,7 @@ def from_hub(backbone: str, repository: str, filename: str | None = None) -> Wei
         except huggingface_hub.errors.EntryNotFoundError:
             continue
         except Exception as error:  # whatever the network does, the answer to the user is the same
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             break
     raise _not_found(
         backbone,
@@ -131,7 +123,7 @@ def from_address(backbone: str, address: str) -> WeightsFile:
             target.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(target), _hash_prefix(name), progress=False)
         except Exception as error:  # whatever the network does, the answer to the user is the same
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             raise _not_found(backbone, f"not at {target}, and {address} gave no file ({reason})", address) from error
     found = WeightsFile(target, address)
     prefix = _hash_prefix(name)
@@ -149,166 +141,6 @@ def no_weights(backbone: str) -> InputError:
         f"{backbone}: expected pretrained weights, its library has none",
         "Give a file with --weights FILE, or start from fresh weights with --weights none",
     )
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file on the CPU, by name; nesting as in `{"state_dict": …}` is undone.
-
-    Raises InputError for a file that is damaged, of another format, or holds anything but plain data.
-    """
-    if path.suffix == ".safetensors":
-        try:
-            return safetensors.torch.load_file(path)
-        except Exception as error:  # the parser's errors have no common base
-            raise InputError(
-                f"weights {str(path)!r}: expected a safetensors file, found {_first_line(error)}", _FETCH_AGAIN
-            ) from error
-    if path.suffix not in _TORCH_SUFFIXES:
-        raise InputError(
-            f"weights {str(path)!r}: expected .safetensors or {', '.join(_TORCH_SUFFIXES)}, found {path.suffix!r}",
-            "Save the weights with safetensors.torch.save_file or torch.save(network.state_dict(), FILE)",
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a poisoned, a torn and a foreign file raise different errors
-        raise InputError(
-            f"weights {str(path)!r}: expected tensors only; it was not loaded, because {_torch_reason(error)}",
-            _FETCH_AGAIN,
-        ) from error
-    while isinstance(content, Mapping):
-        inner = next((content[nest] for nest in _NESTS if isinstance(content.get(nest), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    tensors = content.items() if isinstance(content, Mapping) else ()
-    found = {str(name): value for name, value in tensors if isinstance(value, torch.Tensor)}
-    if not found:
-        raise InputError(
-            f"weights {str(path)!r}: expected tensors by name, found {type(content).__name__} without any",
-            "Save the weights with torch.save(network.state_dict(), FILE)",
-        )
-    return found
-
-
-def standardisation_in(path: Path) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """(mean, std) per channel as a safetensors file's metadata may state them in JSON; none where it does not."""
-    if path.suffix != ".safetensors":
-        return None, None
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        mean, std = (json.loads(metadata[key]) if key in metadata else None for key in ("mean", "std"))
-    except Exception as error:
-        raise InputError(
-            f"weights {str(path)!r}: expected a safetensors file, found {_first_line(error)}", _FETCH_AGAIN
-        ) from error
-    return (tuple(map(float, mean)) if mean else None), (tuple(map(float, std)) if std else None)
-
-
-def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], backbone: str, source: str) -> None:
-    """Load every parameter and buffer of `network`, which has no classifier, from a file's tensors.
-
-    Prefixes of wrappers and older spellings of names are undone; a classifier or auxiliary outputs in the file are
-    ignored. Raises InputError that counts and shows what does not fit; the network is then unchanged.
-    """
-    wanted = {name: value.shape for name, value in network.state_dict().items()}
-    best: dict[str, torch.Tensor] = {}
-    for candidate in _spellings(network, tensors, wanted.keys()):
-        if not best or len(_fitting(candidate, wanted)) > len(_fitting(best, wanted)):
-            best = candidate
-    fitting = _fitting(best, wanted)
-    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    missing = [name for name in needed if name not in best]
-    misshapen = [
-        f"{name} {list(best[name].shape)} instead of {list(wanted[name])}"
-        for name in needed
-        if name in best and name not in fitting
-    ]
-    if missing or misshapen:
-        faults = [f"{sum(name in fitting for name in needed)} of {len(needed)} tensors match"]
-        faults += [f"{len(missing)} are missing ({_few(missing)})"] if missing else []
-        faults += [f"{len(misshapen)} have another shape ({_few(misshapen)})"] if misshapen else []
-        raise InputError(
-            f"weights {source}: expected those of {backbone}, found another network's: {'; '.join(faults)}",
-            "Name the backbone that the file was saved from, or give another --weights FILE",
-        )
-    network.load_state_dict({name: best[name] for name in fitting}, strict=False)
-
-
-def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Give the norm layers of a freshly initialised network statistics, in place, in one pass over some images.
-
-    Frozen layers run on stored statistics, and those of a fresh network (mean 0, variance 1) let its features vanish
-    or explode. Call it once after `open_backbone(…, "none", seed)` and before the network is divided, with standardised
-    float32 batches [N ≥ 2, 3, S, S] of view 0 of training images, always the same images in the same order (a hundred
-    or so are enough); the statistics are the plain average over the batches, each computed behind layers that normalise
-    by that same batch. Dropout stays off. A network without batch norm is left as it is, and no batch is taken.
-    """
-    norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    network.eval()
-    try:
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-            norm.train()
-        with torch.no_grad():
-            for batch in batches:
-                network(batch)
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        network.eval()
-
-
-_FETCH_AGAIN = "Fetch the file again, or save its tensors with safetensors.torch.save_file"
-
-
-def _spellings(
-    network: nn.Module, tensors: Mapping[str, torch.Tensor], wanted: Iterable[str]
-) -> Iterable[dict[str, torch.Tensor]]:
-    """The file's tensors under the names that they may have in the network."""
-    plain = dict(tensors)
-    yield plain
-    for _ in range(3):
-        prefix = next((p for p in _PREFIXES if 2 * sum(name.startswith(p) for name in plain) > len(plain)), None)
-        if prefix is None or any(name.startswith(prefix) for name in wanted):
-            break
-        plain = {name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
-        yield plain
-    # older torchvision files of DenseNet write `norm.1` for what has long been `norm1`
-    yield {re.sub(r"\b(norm|conv)\.([12])\.", r"\1\2.", name): value for name, value in plain.items()}
-    module = sys.modules.get(type(network).__module__)
-    convert = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
-    if convert is not None:
-        try:
-            converted = convert(dict(plain), network)
-        except Exception:  # timm's converters assume their own network; another's tensors may break them
-            return
-        yield {name: value for name, value in converted.items() if isinstance(value, torch.Tensor)}
-
-
-def _fitting(tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Size]) -> set[str]:
-    return {name for name, shape in wanted.items() if name in tensors and tensors[name].shape == shape}
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _torch_reason(error: Exception) -> str:
-    unsafe = re.search(r"Unsupported (?:global|class).{0,80}|GLOBAL [\w.]+", str(error))
-    if unsafe:
-        return f"it asks to run code ({unsafe[0].strip()})"
-    if type(error).__name__ in ("EOFError", "UnpicklingError"):
-        return "it is empty, cut short or no file of torch"
-    return f"{type(error).__name__}: {_first_line(error)}"
 
 
 def _not_found(backbone: str, where: str, fetch: str) -> InputError:

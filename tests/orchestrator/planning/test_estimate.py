@@ -23,7 +23,7 @@ from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
 from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions
-from trainables.network.frontier import FEATURES, PIXELS
+from trainables.network.division import FEATURES, PIXELS
 
 BACKBONE = "timm:test_resnet.r160_in1k"
 REPEATS, EPOCHS = 3, 4

@@ -18,7 +18,8 @@ from trainables.bundles import workbench
 from trainables.bundles.workbench import Workbench, _calibration_rows
 from trainables.features.arrays import ChunkedArrays
 from trainables.network.backbone import skeleton
-from trainables.network.frontier import FEATURES, PIXELS, places_to_cut
+from trainables.network.division import FEATURES, PIXELS
+from trainables.network.frontier import places_to_cut
 from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
 

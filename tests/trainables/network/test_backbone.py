@@ -9,7 +9,7 @@ from orchestrator.store.errors import InputError
 from tests.support.checkout import SHARED
 from trainables.network.backbone import facts_of, open_backbone
 from trainables.network.backbone_names import resolve_name
-from trainables.network.weights import calibrate
+from trainables.network.calibration import calibrate
 
 WEIGHTS = SHARED / "weights"
 

@@ -14,9 +14,10 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from trainables.network.backbone import open_backbone, skeleton
-from trainables.network.frontier import FEATURES, PIXELS, Cut, Division, cuts, divide, places_to_cut, whole
+from trainables.network.calibration import calibrate
+from trainables.network.division import FEATURES, PIXELS, Cut, Division
+from trainables.network.frontier import cuts, places_to_cut, whole
 from trainables.network.tracing import UntraceableError
-from trainables.network.weights import calibrate
 
 SIZES = {
     "inception_v3": 75,
@@ -57,6 +58,11 @@ def _network(name: str, size: int) -> nn.Module:
         network = open_backbone(name, "none", 0, size).module
     calibrate(network, [_images(size, 4)])
     return network
+
+
+def _divided(network: nn.Module, size: int, unfrozen: int) -> Division:
+    """At the cut with the fewest values per view."""
+    return cuts(network, size, unfrozen)[0].build()
 
 
 @functools.lru_cache(maxsize=64)
@@ -128,7 +134,7 @@ def test_all_layers_live_is_the_whole_network_from_the_pixels(name: str) -> None
 
 
 def test_no_layer_live_is_the_pooled_features_and_an_identity() -> None:
-    division = divide(_network("resnet18", 48), 48, 0)
+    division = _divided(_network("resnet18", 48), 48, 0)
     assert (division.layer, division.shapes, division.live) == (FEATURES, ((512,),), ())
     assert division.trainable_parameters == 0
     features = torch.randn(3, 512)
@@ -264,10 +270,10 @@ def test_among_equal_sizes_the_latest_is_taken() -> None:
 
 def test_an_in_place_activation_does_not_write_into_what_is_cached() -> None:
     network = _Cheap().eval()
-    division = divide(network, 8, 2)
+    division = _divided(network, 8, 2)
     assert division.layer == "act"
     network.narrow.bias.data.fill_(-5.0)
-    division = divide(network, 8, 3)
+    division = _divided(network, 8, 3)
     frontier = tuple(torch.randn(2, *shape) for shape in division.shapes)
     kept = [tensor.clone() for tensor in frontier]
     division.suffix(frontier)
@@ -277,7 +283,7 @@ def test_an_in_place_activation_does_not_write_into_what_is_cached() -> None:
 def test_copies_of_a_suffix_train_on_their_own() -> None:
     network = _network("resnet18", 48)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    division = divide(network, 48, 3)
+    division = _divided(network, 48, 3)
     first, second = copy.deepcopy(division.suffix), copy.deepcopy(division.suffix)
     with torch.no_grad():
         frontier = division.prefix(_images(48))
@@ -292,7 +298,7 @@ def test_copies_of_a_suffix_train_on_their_own() -> None:
 
 
 def test_batch_norm_in_live_layers_keeps_its_stored_statistics() -> None:
-    division = divide(_network("resnet18", 48), 48, 3)
+    division = _divided(_network("resnet18", 48), 48, 3)
     before = {name: value.clone() for name, value in division.suffix.named_buffers()}
     assert before
     with torch.no_grad():

@@ -17,15 +17,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.network.weights import (
-    calibrate,
-    file_of,
-    from_address,
-    from_hub,
-    load_into,
-    read_tensors,
-    standardisation_in,
-)
+from trainables.network.calibration import calibrate
+from trainables.network.tensors import load_into, read_tensors, standardisation_in
+from trainables.network.weights import file_of, from_address, from_hub
 
 
 def _network() -> nn.Module:
