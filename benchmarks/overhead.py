@@ -29,7 +29,7 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
 from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import divide
+from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
@@ -106,7 +106,7 @@ def learning_alone(place: Place, name: str, epochs: int, repeats: int, most: int
     partition = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).partition
     names = [file.removesuffix(".toml") for file in storage.list(layout.CONFIGURATIONS)]
     works = [Work(BundleKey(partition, identity, 0), tuple(range(repeats)), epochs) for identity in names]
-    every = divide(bench, works, works, CORES)
+    every = form_stacks(bench, works, works, CORES)
     chosen = every[:: max(1, -(-len(works) // most))]
     material = bench.material(bench.configuration(names[0]), partition)
     if material.features is None:

@@ -19,7 +19,7 @@ from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
 from trainables.bundles.bundle import begin_group
 from trainables.bundles.prediction import head
 from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import divide
+from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Material, Workbench
 from trainables.data.partition import Partition, splits
@@ -102,7 +102,7 @@ class FoldTraining:
         works = [work for candidate in self.candidates for work in _works(candidate)]
         found: dict[tuple[str, int], tuple[int, float]] = {}
         begun: dict[tuple[str, int], tuple[Lane, ...]] = {}
-        for stack in divide(bench, works, works, workers=1):
+        for stack in form_stacks(bench, works, works, workers=1):
             configurations = [bench.configuration(work.key.configuration) for work in stack]
             for lanes in self._groups(configurations, stack[0].repeats):
                 group = self._begin(lanes, stack[0].epochs)

@@ -24,7 +24,7 @@ from orchestrator.store.schema import Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack
-from trainables.bundles.workbench import Frozen as Decided
+from trainables.bundles.workbench import Frozen
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
 from trainables.features.store import room
@@ -40,8 +40,8 @@ FRONTIER_ROWS = 16
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """The frozen part of one depth. `missing` counts views that are not in the cache yet."""
+class FrozenCost:
+    """What the frozen part of one depth takes. `missing` counts views that are not in the cache yet."""
 
     key: str
     layer: str
@@ -135,7 +135,7 @@ class BackboneCosts:
     def samples(self, c: Configuration) -> Samples:
         return self.bench.samples(c, self.partition)
 
-    def frozen(self, c: Configuration) -> Frozen:
+    def frozen(self, c: Configuration) -> FrozenCost:
         """Where the frozen part ends, as the workbench decides it, and why there."""
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
@@ -150,9 +150,9 @@ class BackboneCosts:
             elif decided.layer != candidates[-1].layer:
                 why = "what follows does not fit"
         if store is None:
-            return Frozen(PIXELS, decided.layer, why, values, rows, 0, 0, note)
+            return FrozenCost(PIXELS, decided.layer, why, values, rows, 0, 0, note)
         missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
-        return Frozen(store.folder.name, decided.layer, why, values, rows, store.total_bytes, missing, note)
+        return FrozenCost(store.folder.name, decided.layer, why, values, rows, store.total_bytes, missing, note)
 
     def cut(self, c: Configuration) -> Cut:
         """Where the workbench cuts, in the network with its weights."""
@@ -189,7 +189,7 @@ class BackboneCosts:
             prefix[0] = prefix_seconds(self.network, c.image_size, c.precision, self.device)
         return Rates(heads, slow, lanes, prefix)
 
-    def memory_bytes(self, c: Configuration, frozen: Frozen, lanes: float) -> int:
+    def memory_bytes(self, c: Configuration, frozen: FrozenCost, lanes: float) -> int:
         """Of one trial beside its process: resident features, weights, gradients, optimiser, one checkpoint.
 
         Mapped features (u > 0) are pages that the operating system shares and are not counted.
@@ -239,7 +239,7 @@ class BackboneCosts:
             self._cuts[c.unfrozen] = places_to_cut(self.network, c.image_size, c.unfrozen)
         return self._cuts[c.unfrozen]
 
-    def _decided(self, c: Configuration) -> Decided:
+    def _decided(self, c: Configuration) -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
         if c.standardisation != "weights" and self.bench.pixels(c, self.partition).missing():
             c = c.model_copy(update={"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import torch
 
-from orchestrator.planning.costs import BackboneCosts, Frozen, Rates
+from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
@@ -27,7 +27,7 @@ from trainables.bundles.attempts import checkpoints
 from trainables.bundles.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
 from trainables.bundles.memory import share_for
 from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work, owed_repeats
 from trainables.machine import allocation
 
@@ -121,7 +121,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
     threads = torch.get_num_threads()
     bench = search.bench()
     slots = round(gpus / share_for(bench, search.work)) if gpus else cpus
-    stacks = divide(bench, bundles(search.epochs), search.work, slots)
+    stacks = form_stacks(bench, bundles(search.epochs), search.work, slots)
     try:
         tally = _Tally(search, stacks, bench.device)
         for mine in _by_backbone(search):
@@ -255,7 +255,7 @@ class _Tally:
             seconds_per_epoch=seconds / max(1, depth.epochs_owed),
         )
 
-    def _prepare(self, c: Configuration, frozen: Frozen, costs: BackboneCosts, rates: Rates) -> None:
+    def _prepare(self, c: Configuration, frozen: FrozenCost, costs: BackboneCosts, rates: Rates) -> None:
         """Count squares and features once, however many depths share them."""
         squares, missing, seconds = costs.images(c)
         if squares not in self.images:

@@ -33,7 +33,7 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from trainables.bundles.memory import share_for
-from trainables.bundles.stacks import divide
+from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
@@ -81,7 +81,7 @@ def launch(
         told = Assignment(str(job.study), bench.places, taken.stack, taken.over, stage.layer(taken.key))
         return {"assignment": told, "flag": flag}
 
-    queue = WorkQueue(bench.storage, job.owed, partial(divide, bench, job.asked, workers=workers()), stage, tally)
+    queue = WorkQueue(bench.storage, job.owed, partial(form_stacks, bench, job.asked, workers=workers()), stage, tally)
     searcher = OwedWork(queue, interruption, workers, stage.poll, assign)
     watcher = Watcher(tally, interruption, flag, lambda: on_beat(stage))
     per_trial = {"cpu": 1.0, "gpu": share} if room.gpus else {"cpu": 1.0}

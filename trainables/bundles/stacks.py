@@ -19,11 +19,11 @@ from trainables.bundles.workbench import Workbench
 Stack = tuple[Work, ...]
 
 
-def divide(bench: Workbench, asked: Sequence[Work], owed: Sequence[Work], workers: int) -> list[Stack]:
+def form_stacks(bench: Workbench, asked: Sequence[Work], owed: Sequence[Work], workers: int) -> list[Stack]:
     """The works of `owed` as trials, the first repeats first and, among them, the longest first.
 
-    asked: all that the search asked for, finished or not. Fresh bundles are divided as if none of it had been begun, so
-    that a search that was interrupted divides as an unbroken one.
+    asked: all that the search asked for, finished or not. Fresh bundles are stacked as if none of it had been begun, so
+    that a search that was interrupted forms the stacks of an unbroken one.
     """
     recipes = {work: stored_recipe(bench.storage, work.key) for work in owed}
     begun = {

@@ -13,7 +13,7 @@ from orchestrator.store.errors import DamagedRecordError, Faults, InputError
 from orchestrator.store.record import canonical_json, short_hash
 from trainables.data import filling
 from trainables.data.filling import DIVERSITY, TARGETS, WEIGHTS, Triple
-from trainables.data.stratified import JointTask, divide
+from trainables.data.stratified import JointTask, stratify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +208,7 @@ def _stratified(
     none = np.zeros_like(wanted)
     wear = np.array([float(worn.get(group, 0)) for group in table.groups])
     task = JointTask(table.groups, table.amounts.astype(float), wanted, none, (1.0, 0.0), fixed, open_to, wear)
-    split, _, missing = divide(task, seed)
+    split, _, missing = stratify(task, seed)
     _check_found(table, missing)
     return split
 
@@ -233,7 +233,7 @@ def _filled(
     wanted, spread = (np.repeat(np.array(share)[:, None], len(table.labels), axis=1) for share in (targets, diversity))
     free = np.full(len(table.groups), -1)
     task = JointTask(table.groups, table.amounts.astype(float), wanted, spread, weights, free)
-    split, _, missing = divide(task, seed, start=split.tolist())
+    split, _, missing = stratify(task, seed, start=split.tolist())
     _check_found(table, missing)
     return split, {}
 

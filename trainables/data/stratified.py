@@ -53,7 +53,7 @@ class JointTask:
     wear: np.ndarray | None = None
 
 
-def divide(task: JointTask, seed: int, start: Sequence[int] | None = None) -> tuple[np.ndarray, float, list[int]]:
+def stratify(task: JointTask, seed: int, start: Sequence[int] | None = None) -> tuple[np.ndarray, float, list[int]]:
     """Return (split int64 [G] in 0..2, cost, classes that miss a split).
 
     The cost is the objective; the list holds column numbers of classes for which no group could be had in each split of

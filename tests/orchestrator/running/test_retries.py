@@ -22,7 +22,7 @@ from orchestrator.store.schema import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
-from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.stored_recipes import stored_recipe
 from trainables.bundles.work import Work, owed_repeats
 from trainables.learning.learners import HeadLearner
@@ -54,7 +54,7 @@ class Search:
     def __post_init__(self) -> None:
         self.bench = self.study.bench()
         self.tally = Tally(len(self.works))
-        together = partial(divide, self.bench, self.works, workers=self.room)
+        together = partial(form_stacks, self.bench, self.works, workers=self.room)
         self.queue = WorkQueue(self.study.storage, self.works, together, Ready(), self.tally)
         self.searcher = OwedWork(
             self.queue,

@@ -15,7 +15,7 @@ from tests.support.tiny_study import TinyStudy, another, assert_same_result
 from trainables.bundles import attempts, bundle
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
-from trainables.bundles.stacks import Stack, divide
+from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work, owed_repeats
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
@@ -50,7 +50,7 @@ def train(study: TinyStudy, works: Sequence[Work], workers: int = 1) -> dict[str
     """As the launcher does: divide, train each, divide what is left."""
     bench = study.bench()
     while left := [work for work in works if owed_repeats(study.storage, work)]:
-        for stack in divide(bench, works, left, workers):
+        for stack in form_stacks(bench, works, left, workers):
             run = start(study, bench, stack)
             try:
                 while not run.advance(60.0):
@@ -87,7 +87,7 @@ def test_only_what_differs_in_rates_alone_is_stacked(study: TinyStudy) -> None:
     ]
     fresh = works_of(study, [*alike, *others])
     longer, fewer = Work(study.key(alike[0]), REPEATS, 9), Work(study.key(alike[0]), (0,), 3)
-    stacks = divide(study.bench(), [*fresh, longer, fewer], [*fresh, longer, fewer], 1)
+    stacks = form_stacks(study.bench(), [*fresh, longer, fewer], [*fresh, longer, fewer], 1)
     assert sorted(map(len, stacks)) == [1, 1, 1, 1, 1, 1, 3]
     assert set(max(stacks, key=len)) == set(fresh[:3])
     assert {work for stack in stacks for work in stack} == {*fresh, longer, fewer}
@@ -99,18 +99,18 @@ def test_only_what_differs_in_rates_alone_is_stacked(study: TinyStudy) -> None:
 )
 def test_every_worker_gets_one(study: TinyStudy, bundles: int, workers: int, widths: list[int]) -> None:
     works = works_of(study, grid(study, [0.01 * (i + 1) for i in range(bundles)]))
-    assert sorted(map(len, divide(study.bench(), works, works, workers))) == widths
+    assert sorted(map(len, form_stacks(study.bench(), works, works, workers))) == widths
 
 
 def test_what_is_finished_does_not_change_how_the_rest_is_divided(study: TinyStudy) -> None:
     """Else a search that was interrupted would have other last bits than an unbroken one."""
     works = works_of(study, [*grid(study), *grid(study, batch_size=16)])
-    whole = divide(study.bench(), works, works, 2)
+    whole = form_stacks(study.bench(), works, works, 2)
     assert [len(stack) for stack in whole] == [3, 3]
     train(study, whole[0], workers=2)
     left = [work for work in works if owed_repeats(study.storage, work)]
-    assert divide(study.bench(), works, left, 2) == whole[1:]
-    assert divide(study.bench(), works, whole[1][1:], 2) == [whole[1][1:]]
+    assert form_stacks(study.bench(), works, left, 2) == whole[1:]
+    assert form_stacks(study.bench(), works, whole[1][1:], 2) == [whole[1][1:]]
 
 
 def test_the_longest_come_first(study: TinyStudy) -> None:
@@ -118,7 +118,7 @@ def test_the_longest_come_first(study: TinyStudy) -> None:
     deep, headed = study.configuration(unfrozen=1), study.configuration(non_linearities=1, batch_size=64)
     later = Work(study.key(small).__class__(study.partition, deep.id, 1), (10,), 3)
     works = [later, *works_of(study, [large, small, headed, deep])]
-    stacks = divide(study.bench(), works, works, 1)
+    stacks = form_stacks(study.bench(), works, works, 1)
     assert [stack[0].key.configuration for stack in stacks] == [deep.id, headed.id, small.id, large.id, deep.id]
 
 
@@ -154,7 +154,7 @@ def test_lost_anywhere_a_stack_ends_in_the_same_bits(
     grid(other, **settings)
     generator, bench, lost = np.random.default_rng(1), other.bench(), 0
     while left := [work for work in works if owed_repeats(other.storage, work)]:
-        (stack,) = divide(bench, works, left, 1)
+        (stack,) = form_stacks(bench, works, left, 1)
         leases = []
         for work in stack:
             lease = current_lease(other.storage, work.key)
@@ -175,12 +175,12 @@ def test_lost_among_recipes_or_records_it_goes_on_with_all_lanes(study: TinyStud
     other = another(study, tmp_path / "other")
     grid(other)
     bench = other.bench()
-    (stack,) = divide(bench, works, works, 1)
+    (stack,) = form_stacks(bench, works, works, 1)
     run = start(other, bench, stack)
     run.advance(0.0)
     run.stop()
     other.storage.delete(works[2].key.recipe)
-    assert divide(bench, works, works, 1) == [tuple(works)]
+    assert form_stacks(bench, works, works, 1) == [tuple(works)]
     train(other, works)
     for repeat in REPEATS:
         other.storage.delete(works[1].key.final(repeat, 3))
@@ -198,7 +198,7 @@ def test_one_of_a_stack_alone_goes_on_with_all_lanes_and_writes_its_own_records(
         run.advance(0.0)
     run.stop()
     widths = []
-    (stack,) = divide(bench, works[1:2], works[1:2], 1)
+    (stack,) = form_stacks(bench, works[1:2], works[1:2], 1)
     run = start(study, bench, stack)
     while not run.advance(0.0):
         widths.append(len(run.group.lanes) if run.group else 0)
@@ -211,7 +211,7 @@ def test_more_repeats_and_more_epochs_keep_the_stack(study: TinyStudy) -> None:
     configurations = grid(study)
     train(study, works_of(study, configurations, repeats=(0, 1)))
     more = works_of(study, configurations, repeats=(0, 1, 2, 3))
-    assert [len(stack) for stack in divide(study.bench(), more, more, 1)] == [3]
+    assert [len(stack) for stack in form_stacks(study.bench(), more, more, 1)] == [3]
     finals = train(study, more)[configurations[0].id]
     assert finals[3].meta["with_repeats"] == [2, 3]
     longer = train(study, works_of(study, configurations, epochs=5, repeats=(0, 1, 2, 3)))
@@ -244,7 +244,7 @@ def test_of_two_that_divide_otherwise_the_later_gives_way(study: TinyStudy) -> N
     with pytest.raises(SupersededError, match="another stack"):
         start(study, bench, (works[2], works[1]))
     assert all((lease := current_lease(study.storage, w.key)) is None or lease.is_released for w in works)
-    assert [len(stack) for stack in divide(bench, works, works, 1)] == [2, 1]
+    assert [len(stack) for stack in form_stacks(bench, works, works, 1)] == [2, 1]
 
 
 def test_a_diverged_configuration_is_alone_in_its_stack(study: TinyStudy) -> None:

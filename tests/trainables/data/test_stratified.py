@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.data.stratified import JointTask, divide
+from trainables.data.stratified import JointTask, stratify
 
 
 def _task(amounts: np.ndarray, weights: tuple[float, float] = (1.0, 0.0), fixed: np.ndarray | None = None) -> JointTask:
@@ -48,7 +48,7 @@ def test_small_tasks_come_near_the_best_of_all_divisions(weights: tuple[float, f
             for split in itertools.product(range(3), repeat=8)
             if all(member[np.array(split) == s].any(axis=0).all() for s in range(3))
         )
-        split, cost, missing = divide(task, seed=0)
+        split, cost, missing = stratify(task, seed=0)
         assert not missing
         assert cost == pytest.approx(_objective(task, split))
         assert cost <= best + 0.02
@@ -57,7 +57,7 @@ def test_small_tasks_come_near_the_best_of_all_divisions(weights: tuple[float, f
 def test_many_groups_reach_the_targets() -> None:
     rng = np.random.default_rng(0)
     amounts = rng.poisson(3, (120, 3)) + 1
-    split, cost, _ = divide(_task(amounts), seed=1)
+    split, cost, _ = stratify(_task(amounts), seed=1)
     assert cost < 0.01
     shares = np.stack([amounts[split == s].sum(axis=0) for s in range(3)]) / amounts.sum(axis=0)
     np.testing.assert_allclose(shares, np.repeat([[0.70], [0.15], [0.15]], 3, axis=1), atol=0.005)
@@ -65,7 +65,7 @@ def test_many_groups_reach_the_targets() -> None:
 
 def test_seeds_differ_and_each_repeats_itself() -> None:
     amounts = np.random.default_rng(2).poisson(3, (60, 2)) + 1
-    first, again, other = (divide(_task(amounts), seed)[0] for seed in (0, 0, 1))
+    first, again, other = (stratify(_task(amounts), seed)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -75,7 +75,7 @@ def test_fixed_groups_stay_and_closed_splits_are_not_entered() -> None:
     fixed = np.where(np.arange(30) < 5, 2, -1)
     task = _task(amounts, fixed=fixed)
     closed = JointTask(**{**task.__dict__, "open_to": (0, 1)})
-    split, _, missing = divide(closed, seed=0)
+    split, _, missing = stratify(closed, seed=0)
     assert not missing
     np.testing.assert_array_equal(np.flatnonzero(split == 2), np.arange(5))
 
@@ -83,7 +83,7 @@ def test_fixed_groups_stay_and_closed_splits_are_not_entered() -> None:
 def test_groups_that_cannot_give_every_class_a_group_in_each_split_are_told() -> None:
     # Any two of the four groups share a class, so all four would need splits of their own.
     amounts = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]])
-    _, cost, missing = divide(_task(amounts), seed=0)
+    _, cost, missing = stratify(_task(amounts), seed=0)
     assert missing
     assert cost > 100
 
@@ -92,7 +92,7 @@ def test_the_start_given_is_never_made_worse() -> None:
     amounts = np.random.default_rng(5).integers(1, 50, (12, 2))
     start = [0] * 6 + [1] * 3 + [2] * 3
     task = _task(amounts, (1.0, 1.0))
-    _, cost, _ = divide(task, seed=0, start=start)
+    _, cost, _ = stratify(task, seed=0, start=start)
     assert cost <= _objective(task, np.array(start)) + 1e-9
 
 
@@ -104,7 +104,7 @@ def test_each_class_with_three_groups_of_its_own_is_in_each_split(groups: int, c
     for k in range(classes):
         amounts[3 * k : 3 * k + 3, k] = rng.integers(1, 100, 3)
     amounts[3 * classes :] = rng.integers(0, 50, (groups, classes)) + 1
-    split, _, missing = divide(_task(amounts), seed)
+    split, _, missing = stratify(_task(amounts), seed)
     assert not missing
     assert len(split) == len(amounts)
     for s in range(3):
@@ -113,8 +113,8 @@ def test_each_class_with_three_groups_of_its_own_is_in_each_split(groups: int, c
 
 def test_more_groups_than_are_searched_exhaustively_reach_both_targets() -> None:
     amounts = np.random.default_rng(6).poisson(3, (520, 2)) + 1
-    split, _, _ = divide(_task(amounts, (1.0, 0.0)), seed=0)
+    split, _, _ = stratify(_task(amounts, (1.0, 0.0)), seed=0)
     shares = np.stack([amounts[split == s].sum(axis=0) for s in range(3)]) / amounts.sum(axis=0)
     np.testing.assert_allclose(shares, np.repeat([[0.70], [0.15], [0.15]], 2, axis=1), atol=0.005)
-    spread, _, _ = divide(_task(amounts, (0.0, 1.0)), seed=0)
+    spread, _, _ = stratify(_task(amounts, (0.0, 1.0)), seed=0)
     np.testing.assert_allclose(np.bincount(spread) / 520, [1 / 3] * 3, atol=0.005)
