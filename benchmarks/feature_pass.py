@@ -20,9 +20,9 @@ from table import Table, alternately, arguments, median_ratio, progress
 from torch import nn
 
 from search_spaces.overrides import Overrides
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.pixels import ViewReader
+from trainables.features.frozen import Frozen
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.network.backbone import open_backbone
 from trainables.network.calibration import calibrate
@@ -103,7 +103,7 @@ def measure(
     assert store is not None, "pooled features are always stored"
     store.prepare()
     bench.compute([frozen], 0)  # opens the network
-    reader = ViewReader(frozen.pixels, frozen.samples.views, configuration, frozen.mean, frozen.std, device)
+    reader = frozen.reader(device)
     size = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
     rows = np.array_split(np.arange(store.rows), range(size, store.rows, size))
     batches = [reader.batch(batch) for batch in rows]

@@ -16,7 +16,7 @@ from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.schema import Configuration
 from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.options import DatasetOptions
 
 Precision = Literal["fp32", "bf16"]
@@ -45,12 +45,8 @@ def resolved(
 
 
 def workbench(search: Search, device: torch.device) -> Workbench:
-    """As a worker opens it; deterministic IEEE float32, so that both sides compute in the same precision."""
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    return Workbench(search.study.storage, search.places, device)
+    """As a worker opens it, with as many threads as before; both sides then compute in the same precision."""
+    return open_bench(search.study.storage, search.places, device, torch.get_num_threads())
 
 
 def configurations(search: Search) -> list[Configuration]:
@@ -59,7 +55,7 @@ def configurations(search: Search) -> list[Configuration]:
 
 
 def partition(search: Search) -> str:
-    return next(iter(search.epochs))[0]
+    return next(iter(search.epochs)).partition
 
 
 def synchronised(device: torch.device) -> None:

@@ -31,7 +31,7 @@ from orchestrator.store.storage import LocalStorage
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import open_bench
 from trainables.learning.group import Group
 from trainables.learning.learners import HeadLearner, lanes_of
 from trainables.machine.places import Places
@@ -100,9 +100,8 @@ def learning_alone(place: Place, name: str, epochs: int, repeats: int, most: int
 
     At most `most` configurations are trained, spread over the grid; their time is scaled up to all of them.
     """
-    torch.set_num_threads(1)
     storage = LocalStorage(place.studies / name)
-    bench = Workbench(storage, Places(place.labels.parent, place.cache, "none"), torch.device("cpu"))
+    bench = open_bench(storage, Places(place.labels.parent, place.cache, "none"), torch.device("cpu"))
     partition = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).partition
     names = [file.removesuffix(".toml") for file in storage.list(layout.CONFIGURATIONS)]
     works = [Work(BundleKey(partition, identity, 0), tuple(range(repeats)), epochs) for identity in names]

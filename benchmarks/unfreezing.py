@@ -23,9 +23,10 @@ from torch import nn
 
 from orchestrator.search import Search
 from search_spaces.overrides import Overrides
-from trainables.bundles.workbench import Frozen, Material, Workbench
-from trainables.features.pixels import ViewReader
+from trainables.bundles.workbench import Workbench
+from trainables.features.frozen import Frozen
 from trainables.learning.learners import DeepLearner, Lane
+from trainables.learning.material import Material
 from trainables.network.backbone import open_backbone
 from trainables.network.frontier import places_to_cut
 
@@ -55,7 +56,7 @@ class Whole:
         self.head = prepared(nn.Sequential(nn.Linear(material.width, c.outputs)), c.study_seed, 0).to(device)
         self.optimiser = torch.optim.SGD([*trained, *self.head.parameters()], lr=c.lr, momentum=c.momentum)
         self.parameters = sum(p.numel() for p in [*trained, *self.head.parameters()])
-        self.reader = ViewReader(frozen.pixels, frozen.samples.views, c, frozen.mean, frozen.std, device)
+        self.reader = frozen.reader(device)
         self.labels = material.labels
 
     def train(self, rows: torch.Tensor) -> None:

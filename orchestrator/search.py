@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from rich.table import Table
 
 from orchestrator.results.histories import compact
@@ -37,8 +36,9 @@ from orchestrator.study.studies import Study, check_writable, write_configuratio
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.overrides import Overrides
 from trainables.bundles.failures import has_failed
+from trainables.bundles.study_files import StudyFiles
 from trainables.bundles.work import Work, owed_repeats
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features.cache_use import CacheUse
@@ -87,10 +87,8 @@ class Search:
         return self.prepared.study
 
     def bench(self) -> Workbench:
-        """A workbench of the driver, on the CPU: it decides, it does not train."""
-        torch.set_num_threads(1)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        bench = Workbench(self.study.storage, self.places, device)
+        """A workbench of the driver, for the device that trials will have: it decides, it does not train."""
+        bench = open_bench(self.study.storage, self.places)
         bench.remember(self.asked.configurations.values())
         return bench
 
@@ -149,12 +147,9 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         set_damaged_aside(study, display)
     before, _ = read_requests(study.storage)
     union = epochs_asked([*before, request])
-    epochs = {
-        (key := ConfigurationKey(partition, item.configuration)): union[key]
-        for partition in request.partitions
-        for item in request.items
-    }
-    places = _places(prepared, options.cache, asked.weights)
+    wanted = [ConfigurationKey(p, item.configuration) for p in request.partitions for item in request.items]
+    epochs = {key: union[key] for key in wanted}
+    places = Places.here(prepared.data_root, options.cache, asked.weights)
     return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
 
 
@@ -173,8 +168,8 @@ def reopen_search(
     """
     requests, _ = read_requests(study.storage)
     epochs = epochs_asked(requests)
-    bench = Workbench(study.storage, Places(Path(), cache, "none"), torch.device("cpu"))
-    configurations = {key.configuration: bench.configuration(key.configuration) for key in epochs}
+    files = StudyFiles(study.storage)
+    configurations = {key.configuration: files.configuration(key.configuration) for key in epochs}
     prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)
     set_damaged_aside(study, display)
@@ -183,11 +178,7 @@ def reopen_search(
         work = [item for item in work if has_failed(study.storage, item.key)]
     needed = [configurations[item.key.configuration] for item in work]
     asked = Asked(configurations, (), find_weights(needed, requests, weights))
-    return Search(prepared, asked, epochs, work, _places(prepared, cache, asked.weights))
-
-
-def _places(prepared: Prepared, cache: Path, weights: Mapping[str, str]) -> Places:
-    return Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(weights.items())))
+    return Search(prepared, asked, epochs, work, Places.here(prepared.data_root, cache, asked.weights))
 
 
 @dataclass(frozen=True)

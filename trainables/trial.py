@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 from ray.tune import Trainable
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 REPORT_EVERY_S = 1.0
 
-_bench: tuple[tuple[str, Places], Workbench] | None = None
+
+class _Kept(NamedTuple):
+    """This process's workbench, and what it was opened for."""
+
+    study: str
+    places: Places
+    bench: Workbench
+
+
+_kept: _Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -56,20 +65,12 @@ def device_here() -> torch.device:
 
 def workbench(study: str, places: Places) -> Workbench:
     """This process's workbench; kept between trials and tasks of the same study."""
-    global _bench
-    import torch
+    global _kept
+    from trainables.bundles.workbench import open_bench
 
-    from trainables.bundles.workbench import Workbench
-
-    if _bench is None or _bench[0] != (study, places):
-        torch.set_num_threads(1)
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
-        # fp32 is IEEE float32: the ten mantissa bits of TF32 would be another precision under the same name
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-        _bench = ((study, places), Workbench(open_storage(study), places, device_here()))
-    return _bench[1]
+    if _kept is None or (_kept.study, _kept.places) != (study, places):
+        _kept = _Kept(study, places, open_bench(open_storage(study), places, device_here()))
+    return _kept.bench
 
 
 def begin_run(bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str) -> BundleRun:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import summarise
@@ -16,7 +14,7 @@ from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
 from trainables.bundles.trained import keep_trained, results, trained
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.machine.places import Places
 
 Show = Callable[[str], None]
@@ -56,11 +54,8 @@ def keep_best(
         show("No configuration has all its repeats yet: no weights are kept.")
         return Kept((), 0)
     root = reopen(study, data_root, cache).data_root
-    places = find_weights([entry.configuration for entry in wanted], summary.requests, weights)
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    known = tuple(sorted(places.items()))
-    bench = Workbench(study.storage, Places(root.resolve(), cache.resolve(), "hub", known), device)
+    known = find_weights([entry.configuration for entry in wanted], summary.requests, weights)
+    bench = open_bench(study.storage, Places.here(root, cache, known))
     order = [entry.id for entry in ranked]
     for entry in wanted:
         _keep(bench, entry, progress)

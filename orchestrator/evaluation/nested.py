@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from orchestrator.evaluation.estimates import Scored, nested_estimates
 from orchestrator.evaluation.looks import count_looks, note_look, short_hashes
@@ -37,7 +36,7 @@ from orchestrator.store.storage import Storage
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study, now, versions
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.learning.metrics import accuracy, balanced_accuracy, is_loss
 from trainables.machine.places import Places
 
@@ -81,10 +80,7 @@ def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path) 
         )
     configurations = [candidate.configuration for candidate in plan.candidates]
     weights = find_weights(configurations, plan.summary.requests, options.weights)
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    places = Places(root.resolve(), cache.resolve(), "hub", tuple(sorted(weights.items())))
-    return Workbench(study.storage, places, device)
+    return open_bench(study.storage, Places.here(root, cache, weights))
 
 
 def _looking(study: Study, beside: Storage, plan: NestedPlan, count: int) -> str:

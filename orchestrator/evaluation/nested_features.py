@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 
 from orchestrator.store.schema import Configuration
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
+from trainables.features.frozen import Frozen
 from trainables.features.pixels import ViewReader, pixel_store, write_pixels
 from trainables.features.samples import Samples
 from trainables.features.store import StoredInputs, compute_chunk, feature_store
@@ -95,7 +96,7 @@ def _computed(bench: Workbench, frozen: Frozen, manifest: pd.DataFrame, views: l
         precision = configuration.precision
         store = feature_store("views", folder, len(rows), frozen.shapes, precision, bench.device.type)
         store.prepare()
-        prefix, _ = bench.whole(frozen)
+        prefix = bench.prefix([frozen])
         for chunk in store.missing():
             compute_chunk([store], chunk, prefix, reader, precision)
         return StoredInputs(store, precision, bench.device).everything().clone()

@@ -16,16 +16,16 @@ import torch
 from orchestrator.evaluation.nested_features import FeatureTable, View, frozen_part, views_of
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
-from trainables.bundles.bundle import begin_group
 from trainables.bundles.prediction import head
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
-from trainables.bundles.workbench import Material, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key
 from trainables.learning.group import Group
 from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.material import Material, begin_group
 from trainables.learning.metrics import selection_scores
 
 SLICE_S = 2.0

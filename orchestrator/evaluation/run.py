@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from orchestrator.evaluation.choice import USER_PREFIX
 from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
@@ -32,7 +31,7 @@ from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.kept_weights import retain
 from trainables.bundles.prediction import predict
 from trainables.bundles.trained import Trained, keep_trained, trained
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.views import SYMMETRIES
 from trainables.machine.places import Places
 
@@ -106,14 +105,8 @@ def _models(
             f"the images of study {study.name!r} are not here: expected a folder {prepared.data_root}",
             f"orch evaluate {study.name} --data-root DIR",
         )
-    places = find_weights([entry.configuration], plan.summary.requests, options.weights)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(1)
-    bench = Workbench(
-        study.storage,
-        Places(prepared.data_root.resolve(), cache.resolve(), "hub", tuple(sorted(places.items()))),
-        device,
-    )
+    weights = find_weights([entry.configuration], plan.summary.requests, options.weights)
+    bench = open_bench(study.storage, Places.here(prepared.data_root, cache, weights))
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {len(plan.repeats)} repeats.")
     found = trained(
         bench,

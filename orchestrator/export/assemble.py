@@ -14,7 +14,7 @@ from orchestrator.export.model import Model, Preprocessing, head_of
 from orchestrator.store.errors import OrchError
 from orchestrator.store.schema import Configuration, FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.features.pixels import ViewReader
 from trainables.learning.heads import layer_sizes
 
@@ -63,7 +63,7 @@ def assemble(
     Everything is float32 on the CPU, whatever the study computed with. Valid images are read, test images never.
     """
     frozen = bench.frozen_ready(configuration, partition, str(record.meta["recipe"].get("frontier", "")))
-    backbone = copy.deepcopy(bench.network(configuration, frozen)).to("cpu")
+    backbone = copy.deepcopy(bench.network(frozen)).to("cpu")
     backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _put(backbone, {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")})
     sizes = tuple(
@@ -110,7 +110,7 @@ def assemble(
         part.eval().requires_grad_(False)
     rows = frozen.samples.scoring["valid"]
     places = np.unique(np.linspace(0, len(rows) - 1, min(COMPARED_IMAGES, len(rows))).round().astype(np.int64))
-    reader = _reader(frozen, configuration)
+    reader = frozen.reader(torch.device("cpu"))
     network = nn.Sequential(backbone, head)
     logits = _logits(network, reader, rows[places])
     squares = reader.pixels[reader.views[rows[places[:BATCH]], 0]].transpose(0, 2, 3, 1)
@@ -124,11 +124,6 @@ def _put(module: nn.Module, values: Mapping[str, np.ndarray]) -> None:
             if name not in own or tuple(own[name].shape) != value.shape:
                 raise OrchError(f"the weights of this repeat do not fit its network: {name} {list(value.shape)}")
             own[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
-
-
-def _reader(frozen: Frozen, configuration: Configuration) -> ViewReader:
-    views, device = frozen.samples.views, torch.device("cpu")
-    return ViewReader(frozen.pixels, views, configuration, frozen.mean, frozen.std, device)
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 
 from orchestrator.energy.cost import cost_of
@@ -38,7 +37,7 @@ from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from trainables.bundles.trained import Trained, results, trained
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.machine.places import Places
 
 CARD = "MODEL_CARD.md"
@@ -196,9 +195,7 @@ def _bench(study: Study, summary: Summary, chosen: Chosen, options: ExportOption
     """On the kind of device that the repeat was trained on, where there is one."""
     root = reopen(study, options.data_root, options.cache, say).data_root
     weights = find_weights([chosen.member.configuration], summary.requests, options.weights)
-    places = Places(root.resolve(), options.cache.resolve(), "hub", tuple(sorted(weights.items())))
-    torch.set_num_threads(1)
-    return Workbench(study.storage, places, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return open_bench(study.storage, Places.here(root, options.cache, weights))
 
 
 def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Summary, with_names: bool) -> Assembled:

@@ -26,10 +26,11 @@ from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from search_spaces.resolve import deepest_extension
-from trainables.bundles.workbench import Material, Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.samples import Samples
 from trainables.learning.group import Group
 from trainables.learning.learners import HeadLearner, Lane
+from trainables.learning.material import Material
 from trainables.machine.places import Places
 
 Progress = Callable[[int, int], None]
@@ -153,9 +154,7 @@ def _bench(
 ) -> Workbench:
     root = reopen(study, options.data_root, options.cache, say).data_root
     weights = find_weights([configuration], requests, options.weights)
-    places = Places(root.resolve(), options.cache.resolve(), "hub", tuple(sorted(weights.items())))
-    torch.set_num_threads(1)
-    return Workbench(study.storage, places, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return open_bench(study.storage, Places.here(root, options.cache, weights))
 
 
 def _settings(study: Study, configuration: Configuration, options: LeakOptions) -> dict[str, Any]:

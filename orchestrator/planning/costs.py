@@ -24,7 +24,7 @@ from orchestrator.store.schema import Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack
-from trainables.bundles.workbench import Frozen
+from trainables.features.frozen import Frozen
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
 from trainables.features.store import room
@@ -117,7 +117,7 @@ class BackboneCosts:
         self.configurations = configurations
         self.stacks = stacks
         self.bench = search.bench()
-        self.partition = next(iter(search.epochs))[0]
+        self.partition = next(iter(search.epochs)).partition
         watch = Stopwatch(torch.device("cpu"))
         opened = open_backbone(
             first.backbone,

@@ -7,10 +7,10 @@ import torch
 from orchestrator.energy.passes import Passes, keep_rate
 from orchestrator.planning.rates import prefix_seconds
 from orchestrator.store.storage import Storage
-from trainables.features.store import Pooled
 from trainables.machine.devices import device_name
 from trainables.network.backbone import open_backbone
 from trainables.network.frontier import places_to_cut
+from trainables.network.opened import Pooled
 
 
 def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:

@@ -13,8 +13,9 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from orchestrator.store.schema import Configuration
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
+from trainables.features.frozen import Frozen
 from trainables.trial import feature_task, pixel_task
 
 _SHARED = (

@@ -14,9 +14,9 @@ import torch
 
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.workbench import Material
 from trainables.learning.group import Group
 from trainables.learning.learners import HeadLearner, Lane
+from trainables.learning.material import Material
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 

@@ -29,10 +29,11 @@ from trainables.bundles.failures import Kind, SupersededError, kind_of, note_fai
 from trainables.bundles.recipe import decide
 from trainables.bundles.stored_recipes import divide_stack, stored_recipe
 from trainables.bundles.work import Work, owed_repeats
-from trainables.bundles.workbench import Material, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.heads import head_parameters
-from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
+from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.material import begin_group
 from trainables.machine.devices import device_name
 from trainables.machine.out_of_memory import is_out_of_memory
 from trainables.machine.watchdog import HangError
@@ -305,15 +306,3 @@ def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Reci
     """The group of lanes that a recipe describes, before its first epoch."""
     material = bench.material(lanes[0].configuration, partition, recipe.frontier)
     return begin_group(material, lanes, recipe, epochs, bench.device)
-
-
-def begin_group(material: Material, lanes: list[Lane], recipe: Recipe, epochs: int, device: torch.device) -> Group:
-    return Group(lanes, _learner(lanes, material), material.samples, epochs, recipe.scoring_batch, device)
-
-
-def _learner(lanes: list[Lane], material: Material) -> Learner:
-    if material.features is not None:
-        return HeadLearner(lanes, material.features, material.labels, material.weights)
-    if material.suffix is None or material.inputs is None:
-        raise ValueError("neither pooled features nor a suffix to train")
-    return DeepLearner(lanes[0], material.inputs, material.suffix, material.width, material.labels, material.weights)

@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 from orchestrator.store.schema import Configuration
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
+from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.machine.allocation import cpus

@@ -110,17 +110,6 @@ def compute_chunk(
         store.write(chunk, {spec.name: next(whole) for spec in store.specs})
 
 
-class Pooled(nn.Module):
-    """The whole backbone as a prefix: a tuple of its one output."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.network(images),)
-
-
 class StoredInputs:
     """Frontier tensors read from the memory-mapped store, one gather per batch; a GPU holds all that fit on it."""
 

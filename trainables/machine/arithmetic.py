@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 
-def settle_arithmetic() -> None:
-    """One thread, deterministic algorithms of cuDNN, IEEE float32; for the whole process."""
-    torch.set_num_threads(1)
+def settle_arithmetic(threads: int = 1) -> None:
+    """So many threads, deterministic algorithms of cuDNN, IEEE float32; for the whole process."""
+    torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     # fp32 is IEEE float32: the ten mantissa bits of TF32 would be another precision under the same name

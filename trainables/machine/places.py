@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,11 @@ class Places:
     cache: Path
     weights: str
     known: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def here(cls, data_root: Path, cache: Path, known: Mapping[str, str]) -> Places:
+        """Weights lie where `known` says for their identity, else on the hub."""
+        return cls(data_root.resolve(), cache.resolve(), "hub", tuple(sorted(known.items())))
 
     def weights_of(self, identity: str) -> Path | Literal["hub", "none"]:
         """Where the weights of this identity (`Configuration.weights`) lie, for `open_backbone`."""

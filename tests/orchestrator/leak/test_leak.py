@@ -24,9 +24,9 @@ from orchestrator.store.record import unpack
 from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import LocalStorage
 from tests.support.finished_study import FinishedStudy, finished_study
-from trainables.bundles.workbench import Material
 from trainables.data.manifest import read_manifest
 from trainables.features.samples import Samples
+from trainables.learning.material import Material
 
 SETTINGS = {"backbone": "timm:x", "epochs": 15, "group_meaning": "slide"}
 

@@ -21,8 +21,8 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
 from search_spaces.overrides import Overrides
-from trainables.bundles.workbench import Workbench
 from trainables.data.options import DatasetOptions
+from trainables.features.frozen import FrozenParts
 from trainables.network.division import FEATURES, PIXELS
 
 BACKBONE = "timm:test_resnet.r160_in1k"
@@ -146,7 +146,7 @@ def test_pooled_features_are_the_frontier_of_a_head(found: Estimate) -> None:
 def test_without_room_it_says_that_the_whole_network_is_trained(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Workbench, "_fits", lambda *_: False)
+    monkeypatch.setattr(FrozenParts, "_fits", lambda *_: False)
     told = estimate(search)
     deep = next(depth for depth in told.depths if depth.unfrozen)
     assert deep.cached_up_to == PIXELS

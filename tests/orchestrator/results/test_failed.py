@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -46,10 +47,9 @@ def test_only_what_has_failed_and_is_owed_is_tried_again(tmp_path: Path, monkeyp
     write_failure(storage, failed, [2], "MemoryError")
     write_failure(storage, recovered, [0, 1], "OSError")
     generated.write_final(storage, recovered, 2, generated.epochs)
-    monkeypatch.setattr("orchestrator.search.reopen", lambda *_: None)
+    monkeypatch.setattr("orchestrator.search.reopen", lambda *_: SimpleNamespace(data_root=tmp_path))
     monkeypatch.setattr("orchestrator.search.show_partition", lambda *_: None)
     monkeypatch.setattr("orchestrator.search.find_weights", lambda *_: {})
-    monkeypatch.setattr("orchestrator.search._places", lambda *_: None)
 
     def work(*, only_failed: bool) -> list[str]:
         found = reopen_search(study, None, None, tmp_path, Display(), only_failed=only_failed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,12 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.schema import ENGINE
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables import trial
-from trainables.bundles import workbench
-from trainables.bundles.workbench import Workbench, _calibration_rows
+from trainables.bundles.workbench import Workbench
 from trainables.features.arrays import ChunkedArrays
+from trainables.features.frozen import calibration_rows
 from trainables.network.backbone import skeleton
 from trainables.network.division import FEATURES, PIXELS
 from trainables.network.frontier import places_to_cut
-from trainables.network.tracing import trace
-from trainables.network.weight_layers import layers_of_trace
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,8 +85,7 @@ def test_one_image_standardised_in_two_ways(study: TinyStudy) -> None:
 
 
 def whole_network(study: TinyStudy, backbone: str) -> int:
-    network = study.bench().network(study.configuration(backbone=backbone), None)
-    return len(layers_of_trace(network, trace(network, 32)).names)
+    return study.bench().facts(study.configuration(backbone=backbone)).weight_layers
 
 
 def test_networks_trained_from_the_pixels_are_told_apart(study: TinyStudy) -> None:
@@ -138,7 +137,7 @@ def test_results_do_not_depend_on_what_the_process_did_before(study: TinyStudy, 
 
 def test_fresh_networks_are_calibrated_on_training_images_of_all_classes(study: TinyStudy) -> None:
     samples = study.bench().samples(study.configuration(views=2), study.partition)
-    rows = _calibration_rows(samples)
+    rows = calibration_rows(samples)
     assert len(set(rows.tolist())) == len(rows) == 25
     assert (samples.views[rows, 1] == 0).all()
     assert set(rows.tolist()) <= set(samples.training.tolist())
@@ -199,7 +198,7 @@ def test_features_that_are_there_fit_whatever_is_free(study: TinyStudy, monkeypa
     c = study.configuration(unfrozen=1)
     first = study.bench().material(c, study.partition)
     assert first.layer != PIXELS
-    monkeypatch.setattr(workbench, "room", lambda _: 0.0)
+    monkeypatch.setattr("trainables.features.frozen.room", lambda _: 0.0)
     assert study.bench().frozen(c, study.partition).layer == first.layer
     other = study.configuration(unfrozen=1, precision="bf16")
     assert study.bench().frozen(other, study.partition).layer == PIXELS
@@ -239,9 +238,9 @@ def process() -> Iterator[None]:
     """A process without a workbench; its settings are put back."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
-    trial._bench = None
+    trial._kept = None
     yield
-    trial._bench = None
+    trial._kept = None
     cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
 
 
@@ -265,9 +264,15 @@ def test_an_idle_feature_worker_holds_no_memory_of_the_gpu(
     assert acts == expected
 
 
-def test_closing_lets_everything_go(study: TinyStudy) -> None:
+def test_one_network_is_held_at_a_time(study: TinyStudy) -> None:
+    """Of the one before nothing stays: neither what it was cut into nor what was learned from."""
     bench = study.bench()
-    bench.material(study.configuration(unfrozen=1), study.partition)
-    bench.close()
-    kept = [value for value in vars(bench).values() if isinstance(value, dict)]
-    assert sum(isinstance(item, torch.nn.Module) for value in kept for item in value.values()) == 0
+    deep = study.configuration(unfrozen=1)
+    frozen = bench.frozen_ready(deep, study.partition)
+    first = [bench.network(frozen), bench.material(deep, study.partition).suffix, *bench.whole(frozen)]
+    held = [weakref.ref(part) for part in first if part is not None]
+    del first
+    assert all(part() is not None for part in held)
+    bench.material(study.configuration(backbone="timm:test_vit.r160_in1k"), study.partition)
+    gc.collect()
+    assert [part() for part in held] == [None] * len(held)

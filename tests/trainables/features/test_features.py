@@ -17,9 +17,10 @@ from torch import nn
 from orchestrator.store.errors import InputError
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.workbench import Frozen, Workbench
+from trainables.bundles.workbench import Workbench
 from trainables.features import store as features
 from trainables.features.arrays import ChunkedArrays
+from trainables.features.frozen import Frozen
 from trainables.features.store import StoredInputs, compute_chunk, feature_key, feature_store
 
 
@@ -53,7 +54,7 @@ def test_bytes_do_not_depend_on_chunks_or_their_order(study: TinyStudy, unfrozen
     frozen = bench.frozen_ready(configuration, study.partition)
     expected = computed(bench, frozen)
     assert expected.rows == frozen.samples.rows == 2 * 25 + 12
-    reader, prefix = bench._reader(frozen), bench._prefix([frozen])
+    reader, prefix = frozen.reader(bench.device), bench.prefix([frozen])
     for chunk_rows in (16, 48):
         other = ChunkedArrays(study.cache / f"by-{chunk_rows}", expected.specs, expected.rows, chunk_rows)
         other.prepare()
@@ -91,7 +92,7 @@ def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
 
     store = feature_store("t", study.cache, frozen.samples.rows, ((3,),), "fp32", "cpu")
     store.prepare()
-    compute_chunk([store], 0, Noting(), bench._reader(frozen), "fp32")
+    compute_chunk([store], 0, Noting(), frozen.reader(bench.device), "fp32")
     assert sizes == [16, 16, 16]
     assert store.open()["frontier0"].shape == (37, 3)
     assert np.abs(store.open()["frontier0"]).min(axis=1).all(), "every row is written"
@@ -142,7 +143,7 @@ def test_only_missing_chunks_are_computed(study: TinyStudy, monkeypatch: pytest.
     asked = []
     real = compute_chunk
     monkeypatch.setattr(
-        "trainables.bundles.workbench.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest)
+        "trainables.features.frozen.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest)
     )
     study.bench().material(configuration, study.partition)
     assert asked == [1]
@@ -166,7 +167,7 @@ def test_what_is_gathered_is_what_was_computed(study: TinyStudy, precision: Any)
     inputs = StoredInputs(store, precision, torch.device("cpu"))
     rows = np.arange(16)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-        expected = bench._prefix([frozen])(bench._reader(frozen).batch(rows))
+        expected = bench.prefix([frozen])(frozen.reader(bench.device).batch(rows))
     order = torch.tensor([5, 0, 15, 5])
     for got, value in zip(inputs.gather(order), expected, strict=True):
         assert got.dtype == torch.float32

@@ -134,7 +134,7 @@ def test_standardisation_reads_training_images_alone(study: TinyStudy, monkeypat
         read.extend(images)
         return real(store, images)
 
-    monkeypatch.setattr("trainables.bundles.workbench.channel_statistics", noted)
+    monkeypatch.setattr("trainables.features.frozen.channel_statistics", noted)
     frozen = bench.frozen_ready(configuration, study.partition)
     split = frozen.samples.images["group"].map(study.groups()).to_numpy()
     assert sorted(read) == np.flatnonzero(split == "train").tolist()

@@ -12,10 +12,10 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import Configuration, History
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.bundle import _learner
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.learners import Lane
+from trainables.learning.material import learner_of
 from trainables.learning.metrics import selected_epoch
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def group_of(
 ) -> Group:
     made = [Lane(configuration, repeat) for configuration, repeat in lanes]
     material = bench.material(lanes[0][0], study.partition)
-    return Group(made, _learner(made, material), material.samples, epochs, scoring, CPU)
+    return Group(made, learner_of(made, material), material.samples, epochs, scoring, CPU)
 
 
 def run(group: Group) -> Group:

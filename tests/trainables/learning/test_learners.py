@@ -91,8 +91,8 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
     c = study.configuration(**settings)
     frozen = bench.frozen_ready(c, study.partition)
     samples: Samples = frozen.samples
-    reader = bench._reader(frozen)
-    body = copy.deepcopy(bench.network(c, frozen)).eval()
+    reader = frozen.reader(bench.device)
+    body = copy.deepcopy(bench.network(frozen)).eval()
     live = layers_of_trace(body, trace(body, c.image_size)).last(c.unfrozen) if c.unfrozen else ()
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)

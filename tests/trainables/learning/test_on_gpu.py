@@ -10,12 +10,12 @@ import torch
 
 from orchestrator.store.schema import Configuration
 from tests.support.tiny_study import TinyStudy
-from trainables.bundles.bundle import begin_group
 from trainables.bundles.recipe import decide
 from trainables.bundles.workbench import Workbench
 from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
 from trainables.learning.learners import _Base, lanes_of
+from trainables.learning.material import begin_group
 from trainables.learning.replay import Replay
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]

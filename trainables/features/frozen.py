@@ -1,0 +1,177 @@
+"""The frozen part of a configuration: where it ends, and where its values lie in this machine's cache.
+
+The flow: samples → stored squares → standardisation → the cut → features, chunk by chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import Configuration
+from trainables.features.arrays import ChunkedArrays
+from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.features.samples import Samples
+from trainables.features.store import compute_chunk, feature_key, feature_store, room
+from trainables.machine.places import Places
+from trainables.network.division import FEATURES, Cut, Division
+from trainables.network.opened import Calibration, CutName, Networks, OpenNetwork
+
+CALIBRATION_IMAGES = 64
+CALIBRATION_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen part of one configuration on one partition: where it ends and where its values lie."""
+
+    configuration: Configuration
+    samples: Samples
+    pixels: ChunkedArrays
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    layer: str
+    """`Cut.layer`: known to no other cut of the network."""
+    shapes: tuple[tuple[int, ...], ...]
+    features: ChunkedArrays | None
+    """None where the pixels themselves are the frontier."""
+    calibration: str
+    """What the norm statistics of a freshly initialised network follow from; "" with real weights."""
+
+    @property
+    def cut(self) -> CutName:
+        return CutName(self.configuration.unfrozen, self.layer)
+
+    def reader(self, device: torch.device) -> ViewReader:
+        """Standardised views of the samples' rows."""
+        return ViewReader(self.pixels, self.samples.views, self.configuration, self.mean, self.std, device)
+
+
+class FrozenParts:
+    """Decides where frozen parts end, and computes what of them is missing; remembers which stores it has verified."""
+
+    def __init__(self, places: Places, networks: Networks, device: torch.device) -> None:
+        self.places = places
+        self.networks = networks
+        self.device = device
+        self._verified: set[Path] = set()
+
+    def pixels(self, configuration: Configuration, samples: Samples) -> ChunkedArrays:
+        """The stored squares; some may be missing."""
+        return self._verified_once(pixel_store(samples.images, configuration, self.places.cache))
+
+    def write_pixels(self, configuration: Configuration, samples: Samples, chunk: int, threads: int) -> None:
+        """Decode one chunk of images into the store, if it is still missing."""
+        store = self.pixels(configuration, samples)
+        store.prepare()
+        if chunk in store.missing():
+            write_pixels(store, chunk, samples.images, configuration, self.places.data_root, threads)
+
+    def decide(self, configuration: Configuration, samples: Samples, layer: str = "") -> Frozen:
+        """Decide where the frozen part ends (or take `layer`, from a recipe). The stored squares must be complete."""
+        pixels = self.pixels(configuration, samples)
+        mean, std = _standardisation(configuration, samples, pixels)
+        calibration = ""
+        if configuration.weights.startswith("init:"):
+            rows = calibration_rows(samples)
+            calibration = short_hash([pixels.folder.name, samples.views[rows].tolist(), mean, std])
+
+        def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> ChunkedArrays:
+            squares = pixel_key(samples.images, configuration) + calibration
+            key = feature_key(samples, configuration, squares, mean, std, layer, shapes)
+            precision, device = configuration.precision, self.device.type
+            return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
+
+        if configuration.unfrozen == 0:
+            shapes: tuple[tuple[int, ...], ...] = ((self.networks.facts(configuration).feature_width,),)
+            features: ChunkedArrays | None = stored(FEATURES, shapes)
+            chosen = FEATURES
+        else:
+            cut = self._cut(configuration, samples.rows, layer, lambda cut: stored(cut.layer, cut.shapes))
+            shapes, chosen = cut.shapes, cut.layer
+            features = None if cut.is_pixels else stored(chosen, shapes)
+        if features is not None:
+            self._verified_once(features)
+        return Frozen(configuration, samples, pixels, mean, std, chosen, shapes, features, calibration)
+
+    def compute(self, several: Sequence[Frozen], chunk: int) -> None:
+        """Run the frozen part over one chunk of views for all cuts that still miss it, every layer once.
+
+        The cuts are of one network, on the same samples, stored in the same chunks.
+        """
+        stores = [frozen.features for frozen in several if frozen.features is not None]
+        for store in stores:
+            store.prepare()
+        missing = [frozen for frozen in several if frozen.features is not None and chunk in frozen.features.missing()]
+        if missing:
+            wanted = [frozen.features for frozen in missing if frozen.features is not None]
+            reader, precision = missing[0].reader(self.device), missing[0].configuration.precision
+            compute_chunk(wanted, chunk, self.prefix(missing), reader, precision)
+
+    def network(self, frozen: Frozen) -> OpenNetwork:
+        """The one whose part it is, with its weights."""
+        calibration = None
+        if frozen.calibration:
+            calibration = Calibration(frozen.calibration, lambda: _calibration_batches(frozen, self.device))
+        return self.networks.open(frozen.configuration, calibration)
+
+    def prefix(self, several: Sequence[Frozen]) -> nn.Module:
+        """Images → frontier tensors of all, in order; they are of one network."""
+        return self.network(several[0]).prefix([frozen.cut for frozen in several])
+
+    def division(self, frozen: Frozen) -> Division:
+        return self.network(frozen).division(frozen.cut)
+
+    def _verified_once(self, store: ChunkedArrays) -> ChunkedArrays:
+        """What a disk lost or changed since it was written is missing from now on, hence computed again."""
+        if store.folder not in self._verified:
+            store.discard_damaged()
+            self._verified.add(store.folder)
+        return store
+
+    def _cut(self, configuration: Configuration, rows: int, layer: str, stored: Callable[[Cut], ChunkedArrays]) -> Cut:
+        candidates = self.networks.cuts(configuration)
+        for cut in candidates:
+            if cut.layer == layer:
+                return cut
+        # The latest cut first: an earlier one may hold fewer values but is computed from again in every step
+        for cut in reversed(candidates):
+            if cut.is_pixels:
+                continue
+            # Space that features lie in already is no longer free, and they need no more of it
+            if self._fits(cut, rows, configuration) or stored(cut).is_prepared:
+                return cut
+        return candidates[-1]
+
+    def _fits(self, cut: Cut, rows: int, configuration: Configuration) -> bool:
+        return rows * cut.values_per_view * (2 if configuration.precision == "bf16" else 4) <= room(self.places.cache)
+
+
+def calibration_rows(samples: Samples) -> np.ndarray:
+    """View 0 of training images, spread evenly over the manifest: its order goes by file, hence often by class."""
+    rows = samples.scoring["train"]
+    return rows[np.linspace(0, len(rows) - 1, min(CALIBRATION_IMAGES, len(rows))).round().astype(np.int64)]
+
+
+def _calibration_batches(frozen: Frozen, device: torch.device) -> Iterator[torch.Tensor]:
+    rows, reader = calibration_rows(frozen.samples), frozen.reader(device)
+    for batch in np.array_split(rows, -(-len(rows) // CALIBRATION_BATCH)):
+        yield reader.batch(batch)
+
+
+def _standardisation(
+    configuration: Configuration, samples: Samples, store: ChunkedArrays
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """(mean, std) per channel on a 0–1 scale."""
+    if configuration.standardisation == "weights":
+        if configuration.mean is None or configuration.std is None:
+            raise InputError(f"configuration {configuration.id} has no mean and std of its weights")
+        return configuration.mean, configuration.std
+    return channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())
