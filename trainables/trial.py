@@ -76,7 +76,7 @@ def workbench(study: str, places: Places) -> Workbench:
 def begin_run(bench: Workbench, works: Sequence[Work], leases: Sequence[Lease], layer: str) -> BundleRun:
     from trainables.bundles.bundle import BundleRun
 
-    return BundleRun(bench, works, leases, layer)
+    return BundleRun.begin(bench, works, leases, layer)
 
 
 class BundleTrial(Trainable):

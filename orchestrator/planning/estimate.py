@@ -24,7 +24,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Configuration
 from orchestrator.study.owed import bundles
 from trainables.bundles.attempts import checkpoints
-from trainables.bundles.bundle import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
+from trainables.bundles.checkpoints import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
 from trainables.bundles.memory import share_for
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack, form_stacks

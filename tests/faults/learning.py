@@ -24,7 +24,7 @@ from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage, Storage
 from tests.faults.noting import note_steps
 from tests.support.tiny_study import TinyStudy
-from trainables.bundles import bundle
+from trainables.bundles import checkpoints
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.work import Work, owed_repeats
@@ -83,7 +83,7 @@ class Job:
     def run(self) -> int:
         """Ask, then lease and train until nothing is owed, then compact; the exit status."""
         torch.set_num_threads(1)
-        bundle.WRITING_SHARE = 1.0
+        checkpoints.WRITING_SHARE = 1.0
         leases.RENEW_EVERY_S = self.renew_every_s
         note_steps([HeadLearner, DeepLearner], self.log, self.pause)
         if self.fault:
@@ -128,7 +128,7 @@ class Job:
         if taken is None:
             return False
         with contextlib.suppress(SupersededError):
-            run = BundleRun(bench, [work], [taken])
+            run = BundleRun.begin(bench, [work], [taken])
             while not run.advance(0.0):
                 if interruption.is_raised:
                     run.stop()

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.store import leases, storage
 from orchestrator.store.storage import Storage
-from trainables.bundles import attempts, bundle
+from trainables.bundles import attempts, final_records
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ClockOff:
             def now(cls, tz: tzinfo | None = None) -> Any:
                 return datetime.now(tz) + timedelta(seconds=seconds)
 
-        for module in (leases, attempts, bundle):
+        for module in (leases, attempts, final_records):
             module.datetime = Shifted  # type: ignore[attr-defined]
         storage.time.time = lambda: right() + seconds
 

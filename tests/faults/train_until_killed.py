@@ -22,7 +22,7 @@ import timm  # noqa: F401
 import torch
 
 from tests.support.tiny_study import TinyStudy
-from trainables.bundles import bundle
+from trainables.bundles import checkpoints
 from trainables.learning.learners import DeepLearner, HeadLearner
 
 
@@ -76,7 +76,7 @@ def _train(order: dict[str, Any], writer: int) -> None:
         given["fingerprint"],
     )
     torch.set_num_threads(1)
-    bundle.WRITING_SHARE = 1.0
+    checkpoints.WRITING_SHARE = 1.0
     _slow_down(order["pause"])
     bench = study.bench()
     run = study.start(bench.configuration(order["configuration"]), tuple(order["repeats"]), order["epochs"], bench)

@@ -94,7 +94,7 @@ def arithmetic() -> str:
 def _train_stacked(tiny: TinyStudy, configurations: list[Configuration]) -> None:
     works = [Work(tiny.key(configuration), tuple(range(REPEATS)), EPOCHS) for configuration in configurations]
     leases = [Lease.take(tiny.storage, work.key, 0, "cpu") for work in works]
-    run = BundleRun(tiny.bench(), works, [lease for lease in leases if lease is not None])
+    run = BundleRun.begin(tiny.bench(), works, [lease for lease in leases if lease is not None])
     while not run.advance(60.0):
         pass
 

@@ -38,7 +38,7 @@ storage = LocalStorage(Path(study))
 work = Work(BundleKey(partition, configuration, 0), (0, 1), 2)
 lease = Lease.take(storage, work.key, 0, "cpu")
 assert lease is not None
-run = BundleRun(Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu")), [work], [lease])
+run = BundleRun.begin(Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu")), [work], [lease])
 watchdog = Watchdog(lambda: run.steps, run.hang, least_s=0.4, times=4.0, tick_s=0.05)
 finished = False
 while not finished:

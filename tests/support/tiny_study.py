@@ -92,7 +92,7 @@ class TinyStudy:
         assert StaleWatch().is_free(key, lease), "the bundle is leased"
         taken = Lease.take(self.storage, key, lease.number if lease else 0, "cpu")
         assert taken is not None
-        return BundleRun(bench or self.bench(), [Work(key, repeats, epochs)], [taken])
+        return BundleRun.begin(bench or self.bench(), [Work(key, repeats, epochs)], [taken])
 
     def train(
         self, configuration: Configuration, repeats: tuple[int, ...], epochs: int, bench: Workbench | None = None

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, parse_attempt
@@ -26,6 +27,13 @@ class CheckpointName:
     repeats: tuple[int, ...]
     epoch: int
     position: int
+
+
+class StoredCheckpoint(NamedTuple):
+    """A whole checkpoint as it lies in the study."""
+
+    path: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,8 @@ def checkpoints(storage: Storage, key: BundleKey) -> list[CheckpointName]:
     return sorted(found, key=lambda c: (c.epoch, c.position), reverse=True)
 
 
-def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int], epochs: int) -> tuple[str, bytes] | None:
-    """Path and content of the furthest whole checkpoint of exactly these repeats that is not beyond `epochs`.
+def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int], epochs: int) -> StoredCheckpoint | None:
+    """The furthest whole checkpoint of exactly these repeats that is not beyond `epochs`.
 
     Damaged ones are passed over; so are those of a longer search, whose histories say more than was asked.
     """
@@ -90,7 +98,7 @@ def newest_valid(storage: Storage, key: BundleKey, repeats: Sequence[int], epoch
             unpack(content, checkpoint.path)
         except (FileNotFoundError, DamagedRecordError):
             continue
-        return checkpoint.path, content
+        return StoredCheckpoint(checkpoint.path, content)
     return None
 
 

@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,13 @@ class KeptWeights:
         return f"{_folder(self.key)}/{self.repeat}.e{self.epochs}.b{self.bytes}"
 
 
+class StoredWeights(NamedTuple):
+    """What a kept file holds; see `keep`."""
+
+    meta: dict[str, object]
+    weights: dict[str, np.ndarray]
+
+
 def keep(
     storage: Storage,
     key: BundleKey,
@@ -51,15 +59,13 @@ def keep(
     return kept
 
 
-def read_kept(
-    storage: Storage, key: BundleKey, repeat: int, epochs: int
-) -> tuple[dict[str, object], dict[str, np.ndarray]] | None:
-    """(meta, weights) of a repeat, or None where they are not kept or damaged; a damaged file is removed."""
+def read_kept(storage: Storage, key: BundleKey, repeat: int, epochs: int) -> StoredWeights | None:
+    """Of a repeat, or None where nothing is kept or it is damaged; a damaged file is removed."""
     for kept in in_bundle(storage, key):
         if (kept.repeat, kept.epochs) == (repeat, epochs):
             with contextlib.suppress(FileNotFoundError):
                 try:
-                    return unpack(storage.read(kept.path), kept.path)
+                    return StoredWeights(*unpack(storage.read(kept.path), kept.path))
                 except DamagedRecordError:
                     storage.delete(kept.path)
     return None

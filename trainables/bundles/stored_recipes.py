@@ -19,11 +19,18 @@ def stored_recipe(storage: Storage, key: BundleKey) -> Recipe | None:
     return None
 
 
+def members(recipe: Recipe, key: BundleKey) -> list[BundleKey]:
+    """All bundles of the stack that a bundle with this recipe is trained in, in the order of lanes; else itself."""
+    return [BundleKey.parse(name) for name in recipe.with_bundles] or [key]
+
+
 def stacked_with(storage: Storage, works: Sequence[Work]) -> list[BundleKey]:
     """All bundles of the stack that these works were trained in, as its recipe says; else the works' own."""
-    recipes = (stored_recipe(storage, work.key) for work in works)
-    names: tuple[str, ...] = next((found.with_bundles for found in recipes if found and found.with_bundles), ())
-    return [BundleKey.parse(name) for name in names] or [work.key for work in works]
+    for work in works:
+        recipe = stored_recipe(storage, work.key)
+        if recipe is not None and recipe.with_bundles:
+            return members(recipe, work.key)
+    return [work.key for work in works]
 
 
 def go_alone(storage: Storage, keys: Iterable[BundleKey]) -> None:
@@ -41,3 +48,10 @@ def divide_stack(storage: Storage, recipe: Recipe, parts: Iterable[Sequence[Bund
         smaller = recipe.model_copy(update={"with_bundles": names})
         for key in part:
             storage.replace(key.recipe, smaller.to_toml())
+
+
+def train_in_turn(storage: Storage, recipe: Recipe, key: BundleKey) -> Recipe:
+    """Have a bundle that trains by itself go on one repeat at a time; returns what its recipe says from now on."""
+    narrow = recipe.model_copy(update={"stacked": False})
+    storage.replace(key.recipe, narrow.to_toml())
+    return narrow

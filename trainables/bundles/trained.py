@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ from orchestrator.store.record import canonical_json
 from orchestrator.store.schema import FinalRecord, Recipe
 from orchestrator.store.storage import Storage
 from trainables.bundles import kept_weights
-from trainables.bundles.bundle import open_group
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learners import lanes_of
+from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.material import begin_group
 
 Progress = Callable[[int, int], None]
 
@@ -41,14 +42,6 @@ class Trained:
     weights: dict[str, np.ndarray]
     deviation: float
     was_kept: bool
-
-
-def trained_weights(bench: Workbench, key: BundleKey, repeat: int, epochs: int | None = None) -> dict[str, np.ndarray]:
-    """Weights of one repeat of a bundle at its selected epoch; see `Trained.weights`.
-
-    epochs: of which final record, the longest by default. Raises InputError where the repeat has no result.
-    """
-    return trained(bench, key.partition, key.configuration, [repeat], epochs)[repeat].weights
 
 
 def trained(
@@ -110,6 +103,12 @@ def results(
     return found
 
 
+def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Recipe, epochs: int) -> Group:
+    """The group of lanes that a recipe describes, before its first epoch."""
+    material = bench.material(lanes[0].configuration, partition, recipe.frontier)
+    return begin_group(material, lanes, recipe, epochs, bench.device)
+
+
 def keep_trained(bench: Workbench, partition: str, configuration: str, several: Iterable[Trained], epochs: int) -> None:
     """Store weights that were trained again beside the final records; those that are kept already stay as they are."""
     for one in several:
@@ -125,8 +124,8 @@ def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -
     found: dict[int, str] = {}
     for name in storage.list(key.finals):
         parsed = parse_final(name)
-        if parsed is not None and parsed[0] == repeat:
-            found.setdefault(parsed[1], key.final(*parsed))
+        if parsed is not None and parsed.repeat == repeat:
+            found.setdefault(parsed.epochs, key.final(*parsed))
     return found
 
 
@@ -141,23 +140,29 @@ def _selected(record: FinalRecord) -> int:
 def _kept(storage: Storage, partition: str, configuration: str, repeat: int, record: FinalRecord) -> Trained | None:
     key = BundleKey.of_repeat(partition, configuration, repeat)
     found = kept_weights.read_kept(storage, key, repeat, int(record.meta["epochs"]))
-    if found is None or found[0].get("epoch") != _selected(record):
+    if found is None or found.meta.get("epoch") != _selected(record):
         return None
-    return Trained(repeat, _selected(record), found[1], float(str(found[0]["deviation"])), was_kept=True)
+    return Trained(repeat, _selected(record), found.weights, float(str(found.meta["deviation"])), was_kept=True)
 
 
-def _stack_of(record: FinalRecord) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """(configurations, repeats) of everything that was trained in one product with this repeat."""
+class _Together(NamedTuple):
+    """Everything that was trained in one product with a repeat: each configuration with each repeat."""
+
+    configurations: tuple[str, ...]
+    repeats: tuple[int, ...]
+
+
+def _stack_of(record: FinalRecord) -> _Together:
     meta = record.meta
     configuration, repeat = str(meta["configuration"]), int(meta["repeat"])
     recipe = Recipe.model_validate(meta["recipe"])
     if not recipe.stacked:
-        return (configuration,), (repeat,)
+        return _Together((configuration,), (repeat,))
     members = tuple(BundleKey.parse(text).configuration for text in recipe.with_bundles) or (configuration,)
     repeats = tuple(int(number) for number in meta.get("with_repeats") or [repeat])
     if configuration not in members or repeat not in repeats:
         raise DamagedRecordError(f"repeat {repeat} of {configuration} is not in the stack that its final record names")
-    return members, repeats
+    return _Together(members, repeats)
 
 
 def _train_again(
@@ -167,8 +172,8 @@ def _train_again(
     first = records[0]
     recipe = Recipe.model_validate(first.meta["recipe"])
     torch.set_num_threads(recipe.threads)
-    members, repeats = _stack_of(first)
-    lanes = lanes_of([bench.configuration(name) for name in members], repeats)
+    stack = _stack_of(first)
+    lanes = lanes_of([bench.configuration(name) for name in stack.configurations], stack.repeats)
     group = open_group(bench, str(first.meta["partition"]), lanes, recipe, int(first.meta["epochs"]))
     found = []
     for epoch in sorted({_selected(record) for record in records}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.store.layout import BundleKey, parse_final
+from orchestrator.store.layout import BundleKey, FinalName, parse_final
 from orchestrator.store.storage import Storage
 
 
@@ -23,11 +23,10 @@ def owed_repeats(storage: Storage, work: Work) -> list[int]:
     Of several records of a repeat the one with most epochs counts, as in the histories; of two with the same number,
     which only processes that computed differently can leave, the first in the listing: the one that did not diverge.
     """
-    counts: dict[int, tuple[int, bool]] = {}
+    longest: dict[int, FinalName] = {}
     for name in storage.list(work.key.finals):
-        if (found := parse_final(name)) is not None:
-            repeat, epochs, diverged = found
-            if repeat not in counts or epochs > counts[repeat][0]:
-                counts[repeat] = epochs, diverged
-    done = {repeat for repeat, (epochs, diverged) in counts.items() if diverged or epochs >= work.epochs}
+        found = parse_final(name)
+        if found is not None and (found.repeat not in longest or found.epochs > longest[found.repeat].epochs):
+            longest[found.repeat] = found
+    done = {repeat for repeat, final in longest.items() if final.diverged or final.epochs >= work.epochs}
     return [repeat for repeat in work.repeats if repeat not in done]

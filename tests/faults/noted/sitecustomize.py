@@ -20,12 +20,12 @@ def note_steps(learners: ModuleType) -> None:
     _noting().note_steps(classes, Path(os.environ["NOTED_LOG"]), float(os.environ["NOTED_PAUSE"]))
 
 
-def write_every_epoch(bundle: ModuleType) -> None:
+def write_every_epoch(checkpoints: ModuleType) -> None:
     """A checkpoint after every epoch, as in the rounds without Ray, so that what was lost is known in epochs."""
-    bundle.WRITING_SHARE = 1.0  # type: ignore[attr-defined]
+    checkpoints.WRITING_SHARE = 1.0  # type: ignore[attr-defined]
 
 
-WHEN_IMPORTED = {"trainables.learning.learners": note_steps, "trainables.bundles.bundle": write_every_epoch}
+WHEN_IMPORTED = {"trainables.learning.learners": note_steps, "trainables.bundles.checkpoints": write_every_epoch}
 
 
 class _AfterImport(MetaPathFinder):

@@ -185,7 +185,7 @@ def trained_here(search: Search, *_: object) -> int:
         lease = current_lease(bench.storage, work.key)
         taken = Lease.take(bench.storage, work.key, lease.number if lease else 0, "cpu")
         assert taken is not None
-        run = BundleRun(bench, [work], [taken])
+        run = BundleRun.begin(bench, [work], [taken])
         while not run.advance(60.0):
             pass
     return 0

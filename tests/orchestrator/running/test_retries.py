@@ -83,7 +83,7 @@ class Search:
         assert self.searcher.is_done
 
     def learn(self, stack: Stack, leases: list[Lease]) -> dict[str, Any]:
-        run = BundleRun(self.bench, stack, leases)
+        run = BundleRun.begin(self.bench, stack, leases)
         try:
             while not run.advance(60.0):
                 pass

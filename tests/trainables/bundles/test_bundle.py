@@ -15,7 +15,7 @@ from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.schema import Recipe, parse_toml
 from orchestrator.store.storage import LocalStorage
 from tests.support.tiny_study import TinyStudy, another, assert_same_result
-from trainables.bundles import attempts, bundle
+from trainables.bundles import attempts, checkpoints
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.work import Work, owed_repeats
@@ -83,7 +83,7 @@ def test_lost_at_once_it_ends_in_the_same_bits(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     """Processes that vanish without a word, checkpoints after every epoch."""
-    monkeypatch.setattr(bundle, "WRITING_SHARE", float("inf"))
+    monkeypatch.setattr(checkpoints, "WRITING_SHARE", float("inf"))
     c = study.configuration(**settings)
     unbroken = study.train(c, REPEATS, 4)
     other = another(study, tmp_path / "other")
@@ -93,7 +93,7 @@ def test_lost_at_once_it_ends_in_the_same_bits(
         lease = Lease.take(other.storage, other.key(c), over, "cpu")
         assert lease is not None
         over = lease.number
-        if steps(BundleRun(bench, [Work(other.key(c), REPEATS, 4)], [lease]), int(generator.integers(4, 14))):
+        if steps(BundleRun.begin(bench, [Work(other.key(c), REPEATS, 4)], [lease]), int(generator.integers(4, 14))):
             break
     finals = other.finals(c, 4)
     assert over > 2
@@ -243,7 +243,7 @@ def test_the_first_record_of_a_repeat_wins(study: TinyStudy) -> None:
     over = late.leases[0].number
     lease = Lease.take(study.storage, study.key(c), over, "cpu")
     assert lease is not None
-    run = BundleRun(study.bench(), [Work(study.key(c), REPEATS, 3)], [lease])
+    run = BundleRun.begin(study.bench(), [Work(study.key(c), REPEATS, 3)], [lease])
     while not run.advance(60.0):
         pass
     names = study.storage.list(study.key(c).finals)

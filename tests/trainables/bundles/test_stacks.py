@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
 from tests.support.tiny_study import TinyStudy, another, assert_same_result
-from trainables.bundles import attempts, bundle
+from trainables.bundles import attempts, checkpoints
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.stacks import Stack, form_stacks
@@ -43,7 +44,7 @@ def start(study: TinyStudy, bench: Workbench, stack: Stack) -> BundleRun:
         taken = Lease.take(study.storage, work.key, lease.number if lease else 0, "cpu")
         assert taken is not None
         leases.append(taken)
-    return BundleRun(bench, stack, leases)
+    return BundleRun.begin(bench, stack, leases)
 
 
 def train(study: TinyStudy, works: Sequence[Work], workers: int = 1) -> dict[str, dict[int, FinalRecord]]:
@@ -146,7 +147,7 @@ def test_lost_anywhere_a_stack_ends_in_the_same_bits(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes that vanish without a word, at first before they wrote anything."""
-    monkeypatch.setattr(bundle, "WRITING_SHARE", float("inf"))
+    monkeypatch.setattr(checkpoints, "WRITING_SHARE", float("inf"))
     settings = {"non_linearities": 1, "dropout": 0.3}
     works = works_of(study, grid(study, **settings), epochs=4)
     unbroken = train(study, works)
@@ -161,7 +162,7 @@ def test_lost_anywhere_a_stack_ends_in_the_same_bits(
             taken = Lease.take(other.storage, work.key, lease.number if lease else 0, "cpu")
             assert taken is not None
             leases.append(taken)
-        run = BundleRun(bench, stack, leases)
+        run = BundleRun.begin(bench, stack, leases)
         lost += not any(run.advance(0.0) for _ in range(int(generator.integers(1, 14))))
     assert lost > 2
     assert_same(
@@ -227,7 +228,7 @@ def test_out_of_memory_halves_the_stack(study: TinyStudy, monkeypatch: pytest.Mo
     def step(self: HeadLearner, *arguments: Any) -> None:
         widths.append(self.heads.configurations)
         if self.heads.configurations > 2:
-            raise bundle.torch.OutOfMemoryError("too much")
+            raise torch.OutOfMemoryError("too much")
         real(self, *arguments)
 
     monkeypatch.setattr(HeadLearner, "train", step)
@@ -269,5 +270,5 @@ def test_weights_of_a_lane(study: TinyStudy) -> None:
         hidden = np.where(hidden > 0, hidden, configuration.negative_slope * hidden)
         logits = hidden @ weights["head.1.weight"] + weights["head.1.bias"]
         rows = group.samples.scoring["valid"]
-        scored = group.learner.score(bundle.torch.from_numpy(rows))[lane].numpy()
+        scored = group.learner.score(torch.from_numpy(rows))[lane].numpy()
         assert np.allclose(logits[rows], scored, atol=1e-4)

@@ -14,8 +14,8 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles import kept_weights
-from trainables.bundles.bundle import BundleRun, open_group
-from trainables.bundles.trained import keep_trained, results, trained, trained_weights
+from trainables.bundles.bundle import BundleRun
+from trainables.bundles.trained import keep_trained, open_group, results, trained
 from trainables.bundles.work import Work
 from trainables.learning.group import Group
 
@@ -80,10 +80,10 @@ def test_weights_trained_again_are_those_of_the_final_record(study: TinyStudy, s
     assert any(not np.array_equal(again[0].weights[name], again[2].weights[name]) for name in again[0].weights)
 
 
-def test_one_repeat_of_a_bundle_by_its_key(study: TinyStudy) -> None:
+def test_a_repeat_asked_for_alone_has_the_same_weights(study: TinyStudy) -> None:
     configuration = study.configuration()
     study.train(configuration, (0, 1), 3)
-    weights = trained_weights(study.bench(), study.key(configuration), 1)
+    weights = trained(study.bench(), study.partition, configuration.id, [1])[1].weights
     both = trained(study.bench(), study.partition, configuration.id, [0, 1])
     assert set(weights) == {"head.0.weight", "head.0.bias"}
     assert weights["head.0.weight"].shape[1] == weights["head.0.bias"].shape[0] == 3
@@ -169,7 +169,8 @@ def test_configurations_that_were_stacked_are_trained_again_as_a_stack(
     configurations = [study.configuration(lr=lr) for lr in (0.01, 0.1, 0.4)]
     bench = study.bench()
     leases = [Lease.take(study.storage, study.key(c), 0, "cpu") for c in configurations]
-    run = BundleRun(bench, [Work(study.key(c), (0, 1, 2), 4) for c in configurations], [one for one in leases if one])
+    works = [Work(study.key(c), (0, 1, 2), 4) for c in configurations]
+    run = BundleRun.begin(bench, works, [one for one in leases if one])
     while not run.advance(60.0):
         pass
     lanes: list[int] = []
