@@ -199,37 +199,6 @@ def candidates(
     return found
 
 
-def distance_map(
-    sizes: Sequence[int],
-    mus: Sequence[float],
-    epsilons: Sequence[float],
-    targets: Triple = TARGETS,
-    diversity: Triple = DIVERSITY,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both parts of the distance over a grid: (proportion, diversity), each float64 [len(mus), len(epsilons)].
-
-    `mus` lie in ]0, 1], `epsilons` are shares ≥ 0, in any order. Equal regions of the grid are computed once.
-    """
-    families = _Families(sizes, targets, diversity, WEIGHTS)
-    order = np.argsort(np.asarray(epsilons, dtype=float), kind="stable")
-    rows: dict[int, np.ndarray] = {}
-    result = np.empty((2, len(mus), len(epsilons)))
-    for row, mu in enumerate(mus):
-        start = families.first(mu)
-        if start not in rows:
-            values, following, parts = np.empty((2, len(epsilons))), -math.inf, (0.0, 0.0)
-            for column in order:
-                epsilon = float(epsilons[column])
-                if epsilon >= following - _TOLERANCE:
-                    split, following = families.fill(start, epsilon)
-                    found = families.filling(split, mu, epsilon).distance
-                    parts = (found.proportion, found.diversity)
-                values[:, column] = parts
-            rows[start] = values
-        result[:, row] = rows[start]
-    return result[0], result[1]
-
-
 def _rank(filling: Filling) -> tuple[bool, float, float, float]:
     """Sort key: a family in each split, then distance, then the smallest ε, then the largest train share."""
     return (

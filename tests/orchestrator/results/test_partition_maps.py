@@ -20,8 +20,9 @@ from orchestrator.command_line import main
 from orchestrator.results.partition_maps import candidate_data, why_no_map
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
+from tests.support.distance_map import distance_map
 from tests.support.generated_study import NOW, small_study
-from trainables.data.filling import candidates, distance_map
+from trainables.data.filling import candidates
 from trainables.data.manifest import made_manifest, manifest_bytes
 from trainables.data.partition import Partition, Policy, make_partition
 

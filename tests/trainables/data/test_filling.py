@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.data.filling import Filling, distance, distance_map, ifp, ifpo, psp
+from tests.support.distance_map import distance_map
+from trainables.data.filling import Filling, distance, ifp, ifpo, psp
 
 EXAMPLE = [162, 151, 98, 60, 39, 29, 7, 7, 6, 5, 5, 3, 3, 3, 3, 1]
 SIZES = st.lists(st.integers(1, 500), min_size=1, max_size=24)
