@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.record import short_hash
-from trainables.data.partition import Partition, make_partition
+from trainables.data.partition import Partition
+from trainables.data.partitioning import make_partition
 
 LEAST_FOLDS = 2
 LEAST_GROUPS = 3

@@ -32,7 +32,8 @@ from trainables.data.dataset import (
     verify_unchanged,
 )
 from trainables.data.manifest import read_manifest
-from trainables.data.partition import Partition, make_partition, splits
+from trainables.data.partition import Partition, splits
+from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
 from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
 from trainables.data.synthetic import make_synthetic

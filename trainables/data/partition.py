@@ -1,27 +1,42 @@
-"""A partition: the mapping of groups to splits, how one is made by each policy, and the file it is kept in."""
+"""A partition: the mapping of groups to splits, the file it is kept in, and what lies in its splits."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from orchestrator.store.errors import DamagedRecordError, Faults, InputError
+from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.record import canonical_json, short_hash
-from trainables.data import filling
-from trainables.data.filling import DIVERSITY, TARGETS, WEIGHTS, Triple
-from trainables.data.stratified import JointTask, stratify
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Policy = Literal["stratified", "psp", "ifp", "ifpo", "given"]
 SPLITS = ("train", "valid", "test")
 _SHOWN = 10
-_METHODS = {"psp": filling.psp, "ifp": filling.ifp, "ifpo": filling.ifpo}
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Amounts, int64 [G, K] in images or pixels, of each class in each group; groups and labels sorted."""
+
+    groups: tuple[str, ...]
+    labels: tuple[str, ...]
+    amounts: np.ndarray
+
+    @classmethod
+    def of(cls, manifest: pd.DataFrame, unit: Literal["images", "pixels"]) -> GroupTable:
+        groups, rows = np.unique(manifest["group"].to_numpy(dtype=object), return_inverse=True)
+        labels, columns = np.unique(manifest["label"].to_numpy(dtype=object), return_inverse=True)
+        amounts = np.zeros((len(groups), len(labels)), dtype=np.int64)
+        added: Any = 1
+        if unit == "pixels":
+            added = manifest["width"].to_numpy(dtype=np.int64) * manifest["height"].to_numpy(dtype=np.int64)
+        np.add.at(amounts, (rows, columns), added)
+        return cls(tuple(groups.tolist()), tuple(labels.tolist()), amounts)
 
 
 @dataclass(frozen=True)
@@ -77,73 +92,13 @@ class Partition:
         return result
 
 
-def make_partition(
-    manifest: pd.DataFrame,
-    policy: Policy,
-    *,
-    seed: int = 0,
-    targets: Triple = TARGETS,
-    diversity: Triple = DIVERSITY,
-    weights: tuple[float, float] = WEIGHTS,
-    fixed_test: frozenset[str] | None = None,
-    worn: Mapping[str, int] | None = None,
-) -> Partition:
-    """Divide the manifest's groups into train, valid and test.
-
-    manifest: columns group and label, split for "given", width and height (pixels) for "psp", "ifp" and "ifpo".
-    policy: "stratified" brings the images of every class near `targets`; "psp", "ifp" and "ifpo" divide the pixels of
-    each class as in `trainables.data.filling`; "given" takes the manifest's split column.
-    seed: of "stratified"; the others draw nothing, families of equal size go by name.
-    targets: shares of train, valid, test; diversity: wanted shares of the number of groups; weights: of the proportion
-    part and of the diversity part of the distance ("ifp" and "ifpo").
-    fixed_test: groups that are the test split, perhaps none; the others go to train and valid only ("stratified").
-    worn: how often each group was in valid in other partitions; those that were not are preferred ("stratified").
-
-    A group of several classes is assigned whole. Then no class can be filled by itself: "psp", "ifp" and "ifpo" fill
-    class by class with every group counted to its largest class, and that is the start of a search by moves and
-    exchanges for the least sum over all classes of the same distance. There is then no μ and no ε.
-
-    A given partition needs train and valid, each with every class; it may have no test split, which leaves nothing to
-    evaluate on at the end. Everywhere else every class has a group in each split.
-
-    Raises InputError: a class with too few groups (all such classes at once), a class that the policy leaves out of a
-    split, a group in two splits of a given partition, impossible targets.
-    """
-    if policy not in get_args(Policy):
-        raise InputError(f"partition policy {policy!r}: expected one of {', '.join(get_args(Policy))}")
-    if fixed_test is not None and policy != "stratified":
-        raise InputError(f"policy {policy}: a fixed test split goes with the policy stratified only")
-    if not len(manifest):
-        raise InputError("the manifest has no images: nothing can be divided", "Check --data.")
-    _check_shares(targets, "targets")
-    _check_shares(diversity, "diversity")
-    if min(weights) < 0 or sum(weights) <= 0:
-        raise InputError(f"partition weights {tuple(weights)}: expected two numbers ≥ 0, not both 0")
-    table = _Table.of(manifest, "images" if policy in ("stratified", "given") else "pixels")
-    if policy == "given":
-        split = _given(manifest, table)
-        return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
-    if policy == "stratified":
-        split = _stratified(table, seed, targets, fixed_test, worn or {})
-        return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
-    _check_groups(table, 3, "one for each of train, valid and test")
-    split, found = _filled(table, policy, seed, targets, diversity, weights)
-    missing = {label: _missing(table, split, k) for k, label in enumerate(table.labels)}
-    faults = Faults(f"partition policy {policy}")
-    faults.extend(
-        f"class {label!r} gets no group in {' and '.join(names)}" for label, names in missing.items() if names
-    )
-    faults.raise_if_any("Choose the policy ifpo, which may exceed the targets, or stratified.")
-    return _partition(table, split, policy, seed, targets, diversity, weights, found)
-
-
 def splits(manifest: pd.DataFrame, partition: Partition) -> pd.Series[str]:
     """The split of every image, aligned with the manifest; InputError for groups that the partition does not know."""
     groups = manifest["group"]
     unknown = sorted(set(groups) - partition.groups.keys())
     if unknown:
         raise InputError(
-            f"partition {partition.id} does not know {_named(unknown, 'group')}",
+            f"partition {partition.id} does not know {counted(unknown, 'group')}",
             "The images changed since it was made: start another study for them, or give the data it was made from.",
         )
     return groups.map(partition.groups).rename("split")
@@ -156,7 +111,7 @@ def describe(manifest: pd.DataFrame, partition: Partition) -> pd.DataFrame:
     """
     import pandas as pd
 
-    images, pixels = _Table.of(manifest, "images"), _Table.of(manifest, "pixels")
+    images, pixels = GroupTable.of(manifest, "images"), GroupTable.of(manifest, "pixels")
     splits(manifest, partition)  # refuses groups that are not in the partition
     split = np.array([SPLITS.index(partition.groups[group]) for group in images.groups])
     rows = []
@@ -168,163 +123,8 @@ def describe(manifest: pd.DataFrame, partition: Partition) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "split", "groups", "images", "pixels"])
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Amounts, int64 [G, K] in images or pixels, of each class in each group; groups and labels sorted."""
-
-    groups: tuple[str, ...]
-    labels: tuple[str, ...]
-    amounts: np.ndarray
-
-    @classmethod
-    def of(cls, manifest: pd.DataFrame, unit: Literal["images", "pixels"]) -> _Table:
-        groups, rows = np.unique(manifest["group"].to_numpy(dtype=object), return_inverse=True)
-        labels, columns = np.unique(manifest["label"].to_numpy(dtype=object), return_inverse=True)
-        amounts = np.zeros((len(groups), len(labels)), dtype=np.int64)
-        added: Any = 1
-        if unit == "pixels":
-            added = manifest["width"].to_numpy(dtype=np.int64) * manifest["height"].to_numpy(dtype=np.int64)
-        np.add.at(amounts, (rows, columns), added)
-        return cls(tuple(groups.tolist()), tuple(labels.tolist()), amounts)
-
-
-def _stratified(
-    table: _Table, seed: int, targets: Triple, fixed_test: frozenset[str] | None, worn: Mapping[str, int]
-) -> np.ndarray:
-    unknown = sorted((fixed_test or frozenset()) - set(table.groups))
-    if unknown:
-        raise InputError(f"the fixed test split names {_named(unknown, 'group')} not in the data")
-    fixed = np.array([2 if group in (fixed_test or ()) else -1 for group in table.groups])
-    wanted = np.repeat(np.array(targets)[:, None], len(table.labels), axis=1)
-    open_to: tuple[int, ...] = (0, 1, 2)
-    if fixed_test is not None:
-        open_to = (0, 1)
-        held = table.amounts[fixed == 2].sum(axis=0) / table.amounts.sum(axis=0)
-        wanted = np.stack([(1 - held) * targets[s] / (targets[0] + targets[1]) for s in open_to] + [held])
-        free = _Table(table.groups, table.labels, np.where(fixed[:, None] < 0, table.amounts, 0))
-        _check_groups(free, 2, "one for each of train and valid, beside the fixed test split")
-    else:
-        _check_groups(table, 3, "one for each of train, valid and test")
-    none = np.zeros_like(wanted)
-    wear = np.array([float(worn.get(group, 0)) for group in table.groups])
-    task = JointTask(table.groups, table.amounts.astype(float), wanted, none, (1.0, 0.0), fixed, open_to, wear)
-    split, _, missing = stratify(task, seed)
-    _check_found(table, missing)
-    return split
-
-
-def _filled(
-    table: _Table, policy: str, seed: int, targets: Triple, diversity: Triple, weights: tuple[float, float]
-) -> tuple[np.ndarray, dict[str, dict[str, float | None]]]:
-    """Split per group by PSP, IFP or IFPO, and μ and ε per class where every group has one class."""
-    mixed = bool(((table.amounts > 0).sum(axis=1) > 1).any())
-    main = table.amounts.argmax(axis=1)
-    split = np.zeros(len(table.groups), dtype=np.int64)
-    found: dict[str, dict[str, float | None]] = {}
-    for k, label in enumerate(table.labels):
-        members = np.flatnonzero(main == k)
-        if len(members):
-            sizes = table.amounts[members].sum(axis=1)
-            result = _METHODS[policy](sizes.tolist(), targets, diversity, weights)
-            split[members] = result.split
-            found[label] = {"mu": result.mu, "epsilon": result.epsilon}
-    if not mixed:
-        return split, found
-    wanted, spread = (np.repeat(np.array(share)[:, None], len(table.labels), axis=1) for share in (targets, diversity))
-    free = np.full(len(table.groups), -1)
-    task = JointTask(table.groups, table.amounts.astype(float), wanted, spread, weights, free)
-    split, _, missing = stratify(task, seed, start=split.tolist())
-    _check_found(table, missing)
-    return split, {}
-
-
-def _given(manifest: pd.DataFrame, table: _Table) -> np.ndarray:
-    faults = Faults("the given partition")
-    names = manifest["split"].to_numpy(dtype=object)
-    empty = manifest["file"][names == ""].tolist()
-    if empty:
-        faults.add(f"{_named(empty, 'image')} without a split")
-    wrong = sorted({str(name) for name in names} - {"", *SPLITS})
-    if wrong:
-        faults.add(f"expected the splits train, valid and test, found {_named(wrong, 'other name')}")
-    found: dict[str, set[str]] = {}
-    for group, name in zip(manifest["group"], names, strict=True):
-        found.setdefault(group, set()).add(name)
-    torn = [f"{group} ({', '.join(sorted(found[group]))})" for group in table.groups if len(found[group] - {""}) > 1]
-    if torn:
-        faults.add(f"{_named(torn, 'group', quote=False)} in more than one split")
-    faults.raise_if_any("Correct the split column so that each group is in one split, or leave it out.")
-    split = np.array([SPLITS.index(next(iter(found[group]))) for group in table.groups])
-    for k, label in enumerate(table.labels):
-        absent = [name for name in _missing(table, split, k) if name != "test"]
-        if absent:
-            faults.add(f"class {label!r} has no image in {' and '.join(absent)}")
-    faults.raise_if_any("Correct the split column so that train and valid have every class, or leave it out.")
-    return split
-
-
-def _missing(table: _Table, split: np.ndarray, column: int) -> list[str]:
-    held = set(split[table.amounts[:, column] > 0].tolist())
-    return [name for s, name in enumerate(SPLITS) if s not in held]
-
-
-def _check_groups(table: _Table, least: int, why: str) -> None:
-    faults = Faults("the classes cannot be divided by groups")
-    for k, label in enumerate(table.labels):
-        members = [table.groups[g] for g in np.flatnonzero(table.amounts[:, k])]
-        if len(members) < least:
-            has = _named(members, "group") if members else "no group"
-            faults.add(f"class {label!r} has {has}, expected at least {least}: {why}")
-    faults.raise_if_any(
-        "Merge such a class with another or leave it out, add images of further groups, give a split column, "
-        "or, if the groups are wrong, say what a group is with --group-by parent|REGEX|none."
-    )
-
-
-def _check_found(table: _Table, missing: Sequence[int]) -> None:
-    faults = Faults("no partition found")
-    faults.extend(f"class {table.labels[k]!r} cannot have a whole group in each split" for k in missing)
-    faults.raise_if_any("Its groups hold several classes each: add groups, give a split column or use --group-by.")
-
-
-def _check_shares(shares: Triple, what: str) -> None:
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise InputError(f"partition {what} {tuple(shares)}: expected three numbers above 0 that sum to 1")
-
-
-def _named(names: Sequence[str], what: str, quote: bool = True) -> str:
+def counted(names: Sequence[str], what: str, quote: bool = True) -> str:
     """ "2 groups ('a', 'b')", with at most ten of them shown."""
     shown = ", ".join(repr(name) if quote else name for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{len(names)} {what}{'' if len(names) == 1 else 's'} ({shown}{more})"
-
-
-def _partition(
-    table: _Table,
-    split: np.ndarray,
-    policy: str,
-    seed: int,
-    targets: Triple,
-    diversity: Triple,
-    weights: tuple[float, float],
-    found: dict[str, dict[str, float | None]],
-) -> Partition:
-    classes = {}
-    for k, label in enumerate(table.labels):
-        amounts = [int(table.amounts[split == s, k].sum()) for s in range(3)]
-        groups = [int((table.amounts[split == s, k] > 0).sum()) for s in range(3)]
-        shares = [amount / sum(amounts) for amount in amounts]
-        away = filling.distance(shares, [number / sum(groups) for number in groups], targets, diversity, weights)
-        classes[label] = {
-            "shares": shares,
-            "groups": groups,
-            "proportion": away.proportion,
-            "diversity": away.diversity,
-            "distance": away.total,
-            **found.get(label, {}),
-        }
-    unit = "images" if policy in ("stratified", "given") else "pixels"
-    wanted = {"targets": list(targets), "diversity_targets": list(diversity), "weights": list(weights)}
-    details = {"unit": unit, "classes": classes} if policy == "given" else {"unit": unit, **wanted, "classes": classes}
-    groups_of = {group: SPLITS[s] for group, s in zip(table.groups, split.tolist(), strict=True)}
-    return Partition(groups_of, policy, seed, details)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.store.errors import InputError
 from trainables.data.filling import TARGETS, Triple
-from trainables.data.partition import Partition, make_partition
+from trainables.data.partition import Partition
+from trainables.data.partitioning import make_partition
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,8 @@ from tests.support.distance_map import distance_map
 from tests.support.generated_study import NOW, small_study
 from trainables.data.filling import candidates
 from trainables.data.manifest import made_manifest, manifest_bytes
-from trainables.data.partition import Partition, Policy, make_partition
+from trainables.data.partition import Partition
+from trainables.data.partitioning import Policy, make_partition
 
 REPORT = [162, 151, 98, 60, 39, 29, 7, 7, 6, 5, 5, 3, 3, 3, 3, 1]
 """Family sizes that give what the report says of its class D."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from orchestrator.store.errors import DamagedRecordError, InputError
 from tests.support.checkout import SHARED
-from trainables.data.partition import SPLITS, Partition, Policy, describe, make_partition, splits
+from trainables.data.partition import SPLITS, Partition, describe, splits
+from trainables.data.partitioning import Policy, make_partition
 
 DATA = SHARED / "data"
 FAMILIES = [162, 151, 98, 60, 39, 29, 7, 7, 6, 5, 5, 3, 3, 3, 3, 1]

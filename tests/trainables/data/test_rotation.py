@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from orchestrator.store.errors import InputError
-from trainables.data.partition import Partition, make_partition
+from trainables.data.partition import Partition
+from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
 
 
