@@ -54,6 +54,19 @@ def test_every_repeat_asked_gets_one_final_record(study: TinyStudy, settings: di
     assert ended["outcome"] == "finished"
 
 
+def test_a_run_that_is_put_together_writes_nothing(study: TinyStudy) -> None:
+    """Only its beginning does: the recipe first, then the attempt."""
+    run = study.start(study.configuration(**STACKED), REPEATS, 3)
+    before = sorted(path for path in study.folder.rglob("*") if path.is_file())
+    assert [path.name for path in before if path.parent.name in ("0", "attempt-1")] == [
+        "started.json",
+        "lease-1.json",
+        "recipe.toml",
+    ]
+    BundleRun(run.bench, run.held, run.recipe, run.configurations, run.material, run.attempt)
+    assert sorted(path for path in study.folder.rglob("*") if path.is_file()) == before
+
+
 @both
 def test_stopped_anywhere_it_ends_in_the_same_bits(study: TinyStudy, tmp_path: Path, settings: dict[str, Any]) -> None:
     c = study.configuration(**settings)

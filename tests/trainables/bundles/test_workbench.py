@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import torch
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import ENGINE
+from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables import trial
-from trainables.bundles.workbench import Workbench
+from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import calibration_rows
 from trainables.network.backbone import skeleton
@@ -245,11 +247,23 @@ def process() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("process")
-def test_fp32_is_not_tf32(study: TinyStudy) -> None:
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    trial.workbench(str(study.folder), study.places)
-    assert torch.backends.cudnn.allow_tf32 is False
-    assert torch.backends.cuda.matmul.allow_tf32 is False
+@pytest.mark.parametrize("who", ["a worker", "a command"])
+def test_whoever_opens_a_bench_computes_alike(study: TinyStudy, who: str) -> None:
+    """fp32 is not TF32, and the bits are the same each time."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = True
+    cudnn.deterministic = False
+    if who == "a worker":
+        trial.workbench(str(study.folder), study.places)
+    else:
+        open_bench(study.storage, study.places)
+    assert (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic) == (False, False, False, True)
+
+
+def test_there_is_one_way_to_open_a_bench() -> None:
+    files = [path for room in ("trainables", "orchestrator", "benchmarks") for path in (ROOT / room).rglob("*.py")]
+    makers = [path.relative_to(ROOT).as_posix() for path in files if re.search(r"\bWorkbench\(", path.read_text())]
+    assert makers == ["trainables/bundles/workbench.py"]
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cuda", ["computed", "emptied"]), ("cpu", ["computed"])])
