@@ -39,7 +39,7 @@ _SHARED = (
 _ANY_STANDARDISATION = {"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
-@dataclass
+@dataclass(eq=False)
 class Pass:
     """One pass of a network over a set of views, which gives the features of every depth that is asked for."""
 
@@ -127,7 +127,7 @@ class FeatureStage:
                 is_known = c.standardisation == "weights" or not store.missing()
                 frozen = self.bench.frozen(c if is_known else c.model_copy(update=_ANY_STANDARDISATION), one.partition)
                 if frozen.features is not None:
-                    self.use.need((id(one), depth), frozen.features.total_bytes)
+                    self.use.need(_Depth(one, depth), frozen.features.total_bytes)
                     if is_known and frozen.features.is_prepared:
                         self.use.hold(frozen.features.folder)
         self.use.make_room()
@@ -226,7 +226,7 @@ class FeatureStage:
         alike: dict[int, dict[int, set[int]]] = {}
         for depth, frozen in one.frozen.items():
             if frozen.features is not None:
-                self.use.need((id(one), depth), frozen.features.total_bytes)
+                self.use.need(_Depth(one, depth), frozen.features.total_bytes)
                 self.use.hold(frozen.features.folder)
         if any(frozen.features is not None and not frozen.features.is_prepared for frozen in one.frozen.values()):
             self.use.make_room()
