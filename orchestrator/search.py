@@ -221,7 +221,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
             own_gpus(display.say, lambda: interruption.is_raised, dict if options.address else gpus_here),
         ):
             if not interruption.is_raised:
-                with cluster(options.address), metered(study.storage):
+                with cluster(options.address, display.say), metered(study.storage):
                     interruption.trap()
                     if options.address:
                         check_nodes(study.place.absolute(), search.places)

@@ -14,30 +14,37 @@ import psutil
 import ray
 from ray._private.authentication import authentication_token_setup
 
-from orchestrator.store.errors import InputError, OrchError
+from orchestrator.running.ray_start import join, start
+from orchestrator.store.errors import OrchError
 from trainables.machine import allocation
 
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_worker_register_timeout_seconds": "300",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
 }
-"""Ray's settings where the user has none: quiet, and nothing of Tune's own kept. Its token stays on by default."""
+"""Ray's settings where the user has none: quiet, patient with helpers and workers that begin on a busy machine, and
+nothing of Tune's own kept. Its token stays on by default."""
 
 LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
 """Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
 OBJECT_STORE_SHARE = 0.1
-STARTS = 3
 WATCH_EVERY_S = 0.5
 HOW_TO_GO_ON = "Kept: all that was finished and the last checkpoints; the same command goes on from there."
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards."""
+def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
+    """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards.
+
+    tell: called with a message for the user when the start takes long.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for logger in ("ray", "ray.tune"):
@@ -47,6 +54,7 @@ def cluster(address: str | None) -> Iterator[None]:
         options["address"] = address
         # as `ray start` does: a cluster that was begun where a token lies asks for it
         authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        join(options)
     else:
         # Ray puts the machine's own address in the place of loopback, and listens to all, where clusters are possible
         ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
@@ -56,7 +64,7 @@ def cluster(address: str | None) -> Iterator[None]:
         options["num_cpus"] = allocation.cpus()
         if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
             options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
-    _start(options, tries=1 if address else STARTS)
+        start(options, tell)
     try:
         with _ends_with_ray():
             yield
@@ -90,29 +98,3 @@ def _ends_with_ray(end: Callable[[int], None] = os._exit) -> Iterator[None]:
     finally:
         left.set()
         thread.join()  # what follows stops Ray on purpose
-
-
-def _start(options: dict[str, Any], tries: int) -> None:
-    """Ray's own limits on its start (15 s for a helper process) are too short for a machine that is busy: try again."""
-    for left in reversed(range(tries)):
-        before = set(psutil.Process().children(recursive=True))
-        try:
-            ray.init(**options)
-        except Exception as error:  # whatever Ray raises, the user needs one message
-            ray.shutdown()
-            for process in set(psutil.Process().children(recursive=True)) - before:  # Ray forgets those
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            if left:
-                continue
-            if options["address"] == "local":
-                raise OrchError(
-                    f"Ray could not be started, {tries} times: {error}",
-                    "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
-                    "The same command goes on later.",
-                ) from error
-            raise InputError(
-                f"Ray could not join {options['address']}: {error}",
-                "Check the address and RAY_AUTH_MODE=token, or leave --address out to run on this machine alone.",
-            ) from error
-        return
