@@ -8,21 +8,21 @@ import re
 import signal
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator.command_line import main
 from tests.support.checkout import ROOT
+from tests.support.waiting import wait_until
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(EXAMPLES.rglob("*.sh"))
 ORCH = """#!/bin/bash
 # answers as a search does: 143 after SIGTERM, once it has written its checkpoint
-echo "$RAY_TMPDIR|$*" >> "$DESK/calls"
 trap 'sleep 0.2; echo checkpoint >> "$DESK/calls"; exit 143' TERM
-[ -f "$DESK/wait" ] && for _ in $(seq 400); do sleep 0.05; done
+echo "$RAY_TMPDIR|$*" >> "$DESK/calls"
+[ -f "$DESK/wait" ] && while :; do sleep 0.05; done
 exit "$(cat "$DESK/status")"
 """
 SCONTROL = '#!/bin/bash\necho "scontrol $*" >> "$DESK/calls"\n'
@@ -53,14 +53,6 @@ def calls(desk: Path) -> list[str]:
     return (desk / "calls").read_text().splitlines() if (desk / "calls").exists() else []
 
 
-def wait_for_a_call(desk: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not calls(desk):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.1)
-
-
 SLURM = {"SLURM_JOB_ID": "70", "SLURM_ARRAY_JOB_ID": "64", "SLURM_ARRAY_TASK_ID": "3"}
 STUDY = {"STUDY": "slides", "STUDIES": "/shared/studies", "CACHE": "/tmp/cache"}
 
@@ -68,9 +60,9 @@ STUDY = {"STUDY": "slides", "STUDIES": "/shared/studies", "CACHE": "/tmp/cache"}
 def test_a_task_that_is_told_to_end_writes_its_checkpoint_and_is_put_back(desk: Path) -> None:
     (desk / "wait").touch()
     task = start(desk, "slurm/array.sh", **SLURM, **STUDY)
-    wait_for_a_call(desk)
+    wait_until(lambda: calls(desk))
     task.send_signal(signal.SIGTERM)
-    _, err = task.communicate(timeout=30)
+    _, err = task.communicate()
     assert task.returncode == 143, err
     begun, checkpoint, back = calls(desk)
     folder, _, command = begun.partition("|")
@@ -85,9 +77,9 @@ def test_a_task_that_is_cancelled_or_preempted_is_not_put_back_by_itself(desk: P
     (desk / "wait").touch()
     (desk / "state").write_text("COMPLETING")
     task = start(desk, "slurm/array.sh", **SLURM, **STUDY)
-    wait_for_a_call(desk)
+    wait_until(lambda: calls(desk))
     task.send_signal(signal.SIGTERM)
-    task.communicate(timeout=30)
+    task.communicate()
     assert task.returncode == 143
     assert calls(desk)[1:] == ["checkpoint"]
 
@@ -96,19 +88,19 @@ def test_a_task_that_is_cancelled_or_preempted_is_not_put_back_by_itself(desk: P
 def test_a_task_that_ends_by_itself_is_not_put_back(desk: Path, status: int) -> None:
     (desk / "status").write_text(str(status))
     task = start(desk, "slurm/array.sh", **SLURM, **STUDY)
-    task.communicate(timeout=30)
+    task.communicate()
     assert task.returncode == status
     assert len(calls(desk)) == 1
 
 
 def test_two_tasks_on_one_machine_have_folders_of_their_own(desk: Path) -> None:
     for _ in range(2):
-        start(desk, "slurm/array.sh", **SLURM, **STUDY).communicate(timeout=30)
+        start(desk, "slurm/array.sh", **SLURM, **STUDY).communicate()
     assert len({call.partition("|")[0] for call in calls(desk)}) == 2
 
 
 def test_a_task_without_a_study_says_what_it_needs(desk: Path) -> None:
-    _, err = start(desk, "slurm/array.sh", **SLURM).communicate(timeout=30)
+    _, err = start(desk, "slurm/array.sh", **SLURM).communicate()
     assert "give the name of the study" in err
     assert calls(desk) == []
 
@@ -116,13 +108,10 @@ def test_a_task_without_a_study_says_what_it_needs(desk: Path) -> None:
 def test_a_spot_machine_tries_again_until_nothing_is_owed(desk: Path) -> None:
     (desk / "status").write_text("1")
     script = start(desk, "spot/until_done.sh", "slides", "/shared", PAUSE_S="0.05")
-    deadline = time.monotonic() + 20
-    while len(calls(desk)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: len(calls(desk)) >= 3)
     (desk / "next").write_text("0")
     (desk / "next").replace(desk / "status")  # in one piece: the script may be reading it
-    script.communicate(timeout=30)
+    script.communicate()
     assert script.returncode == 0
     assert set(calls(desk)) == {"|resume slides --studies /shared"} or len(calls(desk)) > 3
 
@@ -130,9 +119,9 @@ def test_a_spot_machine_tries_again_until_nothing_is_owed(desk: Path) -> None:
 def test_a_spot_machine_that_is_taken_away_ends_with_a_checkpoint(desk: Path) -> None:
     (desk / "wait").touch()
     script = start(desk, "spot/until_done.sh", "slides", "/shared")
-    wait_for_a_call(desk)
+    wait_until(lambda: calls(desk))
     script.send_signal(signal.SIGTERM)
-    script.communicate(timeout=30)
+    script.communicate()
     assert script.returncode == 143
     assert calls(desk)[-1] == "checkpoint"
 

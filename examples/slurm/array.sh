@@ -28,10 +28,13 @@ RAY_TMPDIR=$(mktemp -d /tmp/ray.XXXXXX)
 export RAY_TMPDIR
 trap 'rm -rf "$RAY_TMPDIR"' EXIT
 
+stopped=no
+search=
+trap 'stopped=yes; [ -n "$search" ] && kill -TERM "$search" 2>/dev/null' TERM INT
+
 orch resume "$study" --studies "$studies" --cache "$cache" ${ORCH_OPTIONS:-} &
 search=$!
-stopped=no
-trap 'stopped=yes; kill -TERM "$search" 2>/dev/null' TERM INT
+[ "$stopped" = no ] || kill -TERM "$search"
 
 # A signal ends `wait` early: wait on until the search itself has ended.
 while :; do

@@ -19,6 +19,7 @@ trap 'stopped=yes; [ -n "$search" ] && kill -TERM "$search" 2>/dev/null' TERM IN
 while :; do
   orch resume "$study" --studies "$studies" ${ORCH_OPTIONS:-} &
   search=$!
+  [ "$stopped" = no ] || kill -TERM "$search"
   while :; do
     wait "$search"
     status=$?

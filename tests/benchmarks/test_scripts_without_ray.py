@@ -22,7 +22,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("script", "options", "rows", "column", "least"),
     [
@@ -37,9 +37,7 @@ def test_a_quick_run_prints_its_table(
     target = tmp_path / "table.json"
     command = [sys.executable, "-c", WITHOUT_RAY, f"benchmarks/{script}", "--quick", "--synthetic", "--json", target]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [*map(str, command), *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=390
-    )
+    done = subprocess.run([*map(str, command), *options], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("### ")
     found = json.loads(target.read_text())

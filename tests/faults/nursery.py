@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.support.checkout import ROOT
+from tests.support.waiting import PATIENCE_S
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Child:
         if self.status is None:
             self.nursery.order({"send": [self.pid, int(number)]})
 
-    def wait(self, timeout_s: float = 60.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Its exit status; it is killed, and TimeoutError raised, when it takes longer."""
         deadline = time.monotonic() + timeout_s
         while self.status is None:
@@ -115,7 +116,7 @@ def nursery(folder: Path) -> Iterator[Nursery]:
             child.send(signal.SIGKILL)
         to.close()
         process.stdin.close()
-        process.wait(timeout=30)
+        process.wait()
         process.stdout.close()
 
 

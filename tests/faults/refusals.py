@@ -99,7 +99,7 @@ def bad_lines(world: World, count: int, seed: int) -> Tally:
                 bucket = new_bucket(endpoint)
                 job = world.fresh(harm=InBucket(line, bucket))
                 job = dataclasses.replace(job, fault=_Impatient())
-                status = world.processes.start(job).wait(120)
+                status = world.processes.start(job).wait()
                 if status not in (0, STORAGE_REFUSED):
                     tally.remarks.append(f"{fault}: ended with status {status}: {world.processes.complaints()}")
                 world.end(job, tally, happened=bool(met), harm=InBucket(endpoint, bucket), allowed=1.01)
@@ -116,10 +116,10 @@ def drivers_in_a_bucket(world: World, count: int, seed: int) -> Tally:
             alive = [world.processes.start(job) for _ in range(2)]
             time.sleep(draws.uniform(0.5, 2.0))
             alive[0].send(signal.SIGKILL)
-            met = alive[0].wait(120) == -signal.SIGKILL
+            met = alive[0].wait() == -signal.SIGKILL
             alive[0] = world.processes.start(job)
             for driver in alive:
-                if status := driver.wait(120):
+                if status := driver.wait():
                     tally.remarks.append(f"a driver ended with status {status}: {world.processes.complaints()}")
             world.end(job, tally, happened=met, harm=bucket)
     return tally

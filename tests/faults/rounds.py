@@ -183,7 +183,7 @@ def drivers_with_odd_views(world: World, count: int, *, clocks: bool) -> Tally:
             views = [SeenLate(0.3, seed) for seed in range(3 * number, 3 * number + 3)]
             jobs = [dataclasses.replace(job, study=dataclasses.replace(job.study, harm=view)) for view in views]
         alive = [world.processes.start(each) for each in jobs]
-        time.sleep(0.4)
+        wait_for_training(job, alive[0])
         alive[0].send(signal.SIGKILL)
         alive[0].wait()
         _all_end(alive, tally)

@@ -56,7 +56,7 @@ def test_killed_inside_a_write(hurt: World, kind: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", STEPS)
 def test_killed_at_every_step_of_a_write(hurt: World, kind: str) -> None:
     check(killed_in_writes(hurt, kind, [1]))
@@ -76,7 +76,7 @@ def test_a_refused_write_stops_the_run_and_says_so(hurt: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("fault", ["short write, then no space", "EACCES", "read-only", "quota"])
 def test_every_kind_of_refused_write(hurt: World, fault: str) -> None:
     check(refused_writes(hurt, fault, 5, 200))

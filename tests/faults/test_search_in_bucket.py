@@ -16,9 +16,10 @@ from tests.faults.commands import run
 from tests.faults.searches import ASKED
 from tests.support.object_server import new_bucket, object_server
 from tests.support.tiny_study import assert_same_result, make_tiny_study
+from tests.support.waiting import wait_until
 
 GRID = "--lr 0.01,0.02 --batch-size 4 --repeats 2 --epochs 60"
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def asked(data: Path, studies: Path | str, cache: Path) -> list[str]:
@@ -49,11 +50,8 @@ def test_killed_and_run_again_by_two_it_ends_in_the_same_bits(tmp_path: Path, mo
         storage = open_storage(f"{place}/tiny")
         arguments = asked(images.data, place, tmp_path / "cache")
         first = run(*arguments)
-        deadline = time.monotonic() + 600
-        while not attempts(storage):
-            assert first.poll() is None, first.communicate()
-            assert time.monotonic() < deadline, "nothing was trained"
-            time.sleep(0.2)
+        wait_until(lambda: attempts(storage) or first.poll() is not None)
+        assert first.poll() is None, first.communicate()
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()
         assert len(finals(storage)) < 8, "it had finished before it was killed"

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,8 +17,9 @@ from tests.faults.nodes import why_not
 from tests.faults.search_rounds import workers_lost
 from tests.faults.searches import PATIENCE_S, Searches, searches
 from tests.faults.tally import compare
+from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,3 @@ def test_a_node_is_lost_and_another_one_joins(found: Searches) -> None:
     assert tally is not None
     assert tally.happened == 1
     assert tally.passed, (tally.cells(), tally.remarks)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

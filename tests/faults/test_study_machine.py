@@ -201,7 +201,6 @@ class StudyMachine(RuleBasedStateMachine):
             assert table.confusion[found].tobytes() == expected.confusion.tobytes()
 
 
-@pytest.mark.timeout(300)
 def test_the_files_of_a_study_agree_with_the_model() -> None:
     run_state_machine_as_test(
         StudyMachine,
@@ -213,7 +212,7 @@ def test_the_files_of_a_study_agree_with_the_model() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_they_agree_over_many_more_steps() -> None:
     run_state_machine_as_test(
         StudyMachine,

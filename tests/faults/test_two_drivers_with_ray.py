@@ -16,7 +16,7 @@ import pytest
 from tests.faults.commands import finals, run
 from tests.support.tiny_study import assert_same_result, make_tiny_study
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(3600)]
 DRIVERS = 2
 RATES = "0.01,0.011,0.012,0.013,0.014,0.015,0.016,0.017"
 ASKED = f"""search tiny timm:test_resnet.r160_in1k --weights none --strategy unfreezing --unfrozen 1 --lr {RATES}

@@ -60,7 +60,7 @@ def bad_line(endpoint: str, plan: Plan) -> Iterator[tuple[str, list[str]]]:
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
 
         def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-            server = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=30)
+            server = http.client.HTTPConnection(upstream.hostname or "", upstream.port)
             try:
                 server.request(self.command, self.path, body, dict(self.headers))
                 answer = server.getresponse()

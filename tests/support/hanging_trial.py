@@ -1,6 +1,6 @@
-"""Trains a bundle under a watchdog with small limits; after some steps one of them never comes back.
+"""Trains a bundle under a watchdog with a small limit; after some steps one of them never comes back.
 
-usage: hanging_trial.py STUDY DATA CACHE PARTITION CONFIGURATION PACE_S STEPS
+usage: python -m tests.support.hanging_trial STUDY DATA CACHE PARTITION CONFIGURATION LEAST_S PACE_S STEPS
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainables.learning.learners import HeadLearner
 from trainables.machine.places import Places
 from trainables.machine.watchdog import Watchdog
 
-study, data, cache, partition, configuration, pace, steps = sys.argv[1:]
+study, data, cache, partition, configuration, least, pace, steps = sys.argv[1:]
 done = 0
 
 
@@ -29,7 +29,7 @@ def waits_for_ever(learner: HeadLearner, rows: torch.Tensor, epoch: int, first: 
     global done
     done += 1
     if done > int(steps):
-        time.sleep(60)
+        time.sleep(3600)
     time.sleep(float(pace))
 
 
@@ -39,7 +39,7 @@ work = Work(BundleKey(partition, configuration, 0), (0, 1), 2)
 lease = Lease.take(storage, work.key, 0, "cpu")
 assert lease is not None
 run = BundleRun.begin(Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu")), [work], [lease])
-watchdog = Watchdog(lambda: run.steps, run.hang, least_s=0.4, times=4.0, tick_s=0.05)
+watchdog = Watchdog(lambda: run.steps, run.hang, least_s=float(least), times=4.0, tick_s=0.05)
 finished = False
 while not finished:
     with kept_alive([lease]), watchdog.watching():

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.energy import meters
 from orchestrator.energy.meters import Meter, metered, rapl_zones, readings
 from orchestrator.store.storage import LocalStorage
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -85,15 +86,10 @@ def test_a_search_leaves_a_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_killed_search_leaves_what_was_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     monkeypatch.setattr(meters, "counters", lambda: [Scripted([0.0, 2.0, 4.0])])
     storage = LocalStorage(tmp_path)
     with metered(storage, every_s=0.01):
-        deadline = time.monotonic() + 10
-        while not readings(storage) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert readings(storage)
+        wait_until(lambda: readings(storage))
 
 
 def test_a_machine_without_counters_leaves_the_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,10 @@ import sys, time
 from orchestrator.running.interruption import Interruption
 with Interruption(grace_s={grace}) as interruption:
     print("ready", flush=True)
-    while not (interruption.is_raised and {leaves}):
+    while not interruption.is_raised:
+        time.sleep(0.01)
+    print("raised", flush=True)
+    while not {leaves}:
         time.sleep(0.01)
 print("left", flush=True)
 time.sleep({after})
@@ -41,39 +44,39 @@ def busy(grace: float, leaves: bool, after: float = 0.0) -> subprocess.Popen[str
 def test_who_does_not_end_is_ended_and_says_what_is_kept(number: signal.Signals, status: int) -> None:
     process, started = busy(0.3, leaves=False), time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate()
     assert process.returncode == status
-    assert 0.3 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 0.3
     assert err.startswith("Ended 0.3 s after the signal")
     assert "Kept: all that was finished and the checkpoints until then" in err
 
 
 def test_the_grace_covers_what_follows_too() -> None:
     """A page that takes a minute to write must not outlive it."""
-    process = busy(0.3, leaves=True, after=60.0)
+    process = busy(0.3, leaves=True, after=3600.0)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate()
     assert process.returncode == 143
-    assert out == "left\n"
+    assert out == "raised\nleft\n"
     assert "Kept:" in err
 
 
 def test_who_ends_in_time_hears_nothing() -> None:
-    process = busy(30.0, leaves=True)
+    process = busy(600.0, leaves=True)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate()
     assert process.returncode == 143
     assert err == ""
 
 
 def test_the_second_signal_ends_at_once() -> None:
-    process, started = busy(60.0, leaves=False), time.monotonic()
+    process = busy(3600.0, leaves=False)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "raised\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate()
     assert process.returncode == 130
-    assert time.monotonic() - started < 10
 
 
 def test_an_echo_of_sigterm_is_no_second_signal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_of_creators_that_are_killed_and_suspended_one_wins_each_name(tmp_path: 
             target.send_signal(signal.SIGCONT)
         processes[3].kill()
         for process in processes[:3]:
-            assert process.wait(60) == 0
+            assert process.wait() == 0
     finally:
         for process in processes:
             process.kill()

@@ -19,6 +19,7 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease, kept_alive
 from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import ROOT
+from tests.support.waiting import wait_until
 
 KEY = BundleKey("p", "c", 0)
 
@@ -216,27 +217,27 @@ def test_a_killed_owner_is_free_at_once(storage: LocalStorage, owner: subprocess
     watch = StaleWatch(stale_after_s=1e9)
     assert not watch.is_free(KEY, current_lease(storage, KEY))
     owner.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while not watch.is_free(KEY, current_lease(storage, KEY)):  # it is a zombie here: nobody has waited for it
-        assert time.monotonic() < deadline
+    # it is a zombie here: nobody has waited for it
+    wait_until(lambda: watch.is_free(KEY, current_lease(storage, KEY)))
     owner.wait()
     assert watch.is_free(KEY, current_lease(storage, KEY))
     assert taken(storage, over=1).number == 2
 
 
 def test_a_stopped_owner_is_stale_and_learns_of_it_when_it_wakes(
-    storage: LocalStorage, owner: subprocess.Popen[str]
+    storage: LocalStorage, owner: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = StaleWatch(stale_after_s=0.3)
     os.kill(owner.pid, signal.SIGSTOP)
+    clock, watch = Clock(monkeypatch), StaleWatch(stale_after_s=60.0)
     view = current_lease(storage, KEY)
     assert view is not None
     assert not view.owner_is_dead()
     assert not watch.is_free(KEY, view)
-    time.sleep(0.1)
+    clock.now += 50.0
     assert not watch.is_free(KEY, current_lease(storage, KEY))
-    time.sleep(0.3)
+    clock.now += 11.0
     assert watch.is_free(KEY, current_lease(storage, KEY))
+    monkeypatch.undo()
     taken(storage, over=1)
     os.kill(owner.pid, signal.SIGCONT)
     assert owner.stdout is not None
@@ -277,10 +278,7 @@ def test_a_lease_beats_while_something_long_is_done(tmp_path: Path, monkeypatch:
     lease = Lease.take(storage, KEY, 0, "cpu")
     assert lease is not None
     with kept_alive([lease]):
-        deadline = time.monotonic() + 5
-        while lease.beat < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: lease.beat >= 3)
     beat = lease.beat
-    assert beat >= 3
     time.sleep(0.05)
     assert lease.beat == beat

@@ -22,7 +22,7 @@ from trainables.features.cache_use import CacheUse
 use = CacheUse(Path(sys.argv[1]))
 use.hold(Path(sys.argv[2]))
 print("held", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 
 

@@ -123,7 +123,6 @@ def test_another_process_computes_the_same_bytes(study: TinyStudy, tmp_path: Pat
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=90,
     )
     assert run.returncode == 0, run.stderr
     theirs = ChunkedArrays.load(Path(run.stdout.strip()))

@@ -45,7 +45,6 @@ def fetched(folder: Path, hub: FakeHub, **environment: str) -> list[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
         check=True,
     )
     return done.stdout.splitlines()
