@@ -40,8 +40,8 @@ CHECKS = (
     ("ruff format", ("-m", "ruff", "format", "--check")),
     ("mypy", ("-m", "mypy")),
     ("mypy of scripts", ("-m", "mypy", *SCRIPTS)),
-    # Two processes take file after file in order: the longest, with Ray, comes before the middle
-    ("pytest", ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")),
+    # Two processes take file after file in order: tests/conftest.py puts the longest, with Ray, first
+    ("pytest", ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25")),
 )
 
 

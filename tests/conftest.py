@@ -10,6 +10,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # First the files that take longest: of two processes none works on one while the other has nothing left
+    items.sort(key=lambda item: "ray" not in item.keywords)
     if config.getoption("--slow"):
         return
     for item in items:

@@ -1,25 +1,21 @@
-"""Processes that may be hurt: forked from one that has imported torch already, so that each begins at once.
-
-Run as a script it is that process: it reads jobs from stdin, forks for each, and tells number and exit status.
-"""
+"""Processes that may be hurt: forked from one that has imported torch already, so that each begins at once."""
 
 from __future__ import annotations
 
 import base64
-import os
 import pickle
 import select
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from tests.faults.lines import Lines
 from tests.support.checkout import ROOT
 from tests.support.waiting import PATIENCE_S
 
@@ -97,7 +93,7 @@ def nursery(folder: Path) -> Iterator[Nursery]:
     errors = folder / "complaints"
     with errors.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
+            [sys.executable, "-m", "tests.faults.forking"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -107,7 +103,7 @@ def nursery(folder: Path) -> Iterator[Nursery]:
     assert process.stdin is not None
     assert process.stdout is not None
     to = open(process.stdin.fileno(), "w", closefd=False)  # noqa: SIM115
-    answers = _Lines(process.stdout.fileno())
+    answers = Lines(process.stdout.fileno())
     made = Nursery(to, answers, errors)  # type: ignore[arg-type]
     try:
         yield made
@@ -118,84 +114,3 @@ def nursery(folder: Path) -> Iterator[Nursery]:
         process.stdin.close()
         process.wait()
         process.stdout.close()
-
-
-class _Lines:
-    """Lines of a pipe for `select`: what was read and not yet given out counts as readable."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def readline(self) -> str:
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = os.read(self._descriptor, 1)
-            if not byte:
-                break
-            line += byte
-        return line.decode()
-
-
-def _serve() -> None:
-    """The nursery's end: orders on stdin; its children's ends through a pipe that SIGCHLD writes to."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    orders = _Lines(sys.stdin.fileno())
-    alive: set[int] = set()
-    while True:
-        ready = select.select([sys.stdin.fileno(), reader], [], [])[0]
-        if reader in ready:
-            os.read(reader, 4096)
-        while alive:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            alive.discard(pid)
-            print("ended", pid, os.waitstatus_to_exitcode(status), flush=True)
-        if sys.stdin.fileno() in ready:
-            line = orders.readline()
-            if not line:
-                break
-            order = pickle.loads(base64.b64decode(line))  # noqa: S301  # its parent alone writes to this pipe
-            if "send" in order:
-                pid, number = order["send"]
-                if pid in alive:
-                    os.kill(pid, number)
-            else:
-                alive.add(_forked(order["job"]))
-    for pid in alive:
-        os.kill(pid, signal.SIGKILL)
-    os._exit(0)  # taking torch down in an orderly way takes seconds
-
-
-def _forked(job: str) -> int:
-    pid = os.fork()
-    if pid:
-        print("started", pid, 0, flush=True)
-        return pid
-    status = 70
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(2, 1)
-        status = pickle.loads(base64.b64decode(job)).run()  # noqa: S301
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-    raise AssertionError("not reached")
-
-
-if __name__ == "__main__":
-    import timm  # noqa: F401
-
-    import tests.faults.learning  # noqa: F401  # what takes long to import
-
-    _serve()

@@ -256,7 +256,7 @@ def searches() -> Iterator[Searches]:
     made = make_tiny_study(folder / "images")
     found = Searches(folder, made.data, folder / "cache")
     try:
-        place = found.fresh()
+        place = found.fresh(pause=0.0)
         unbroken = found.start(place)
         status = unbroken.wait(PATIENCE_S)
         assert status == 0, unbroken.said()

@@ -14,8 +14,9 @@ import pytest
 
 from tests.faults.node_rounds import node_lost
 from tests.faults.nodes import why_not
+from tests.faults.noting import PAUSE
 from tests.faults.search_rounds import workers_lost
-from tests.faults.searches import PATIENCE_S, Searches, searches
+from tests.faults.searches import PATIENCE_S, Running, Searches, searches
 from tests.faults.tally import compare
 from tests.support.waiting import wait_until
 
@@ -28,26 +29,18 @@ def found() -> Iterator[Searches]:
         yield made
 
 
-def test_interrupted_and_killed_it_ends_in_the_same_bits(found: Searches) -> None:
+def test_whatever_it_loses_it_ends_in_the_same_bits(found: Searches) -> None:
+    """One study meets one fault after the other, for every start of Ray and its workers takes half a minute."""
     unbroken = found.alive[0]
     assert "Dashboard:" in unbroken.said()
     assert (unbroken.place.studies / "tiny" / "dashboard.html").stat().st_size > 1_000_000
 
-    place = found.fresh()
-    first = found.start(place)
-    first.wait_for_training()
-    heard = [line.laddr.ip for one in first.family() for line in one.net_connections("inet") if line.status == "LISTEN"]
-    assert heard, "Ray's processes talk over sockets"
-    assert all(ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback for ip in heard), heard
-    first.process.send_signal(signal.SIGTERM)
-    assert first.wait(PATIENCE_S) == 143, first.said()
-    assert "the same command goes on" in " ".join(first.said().split())
+    place = found.fresh(pause=0.3)
+    interrupted(found.start(place))
+    killed_with_everything(found.start(place))
+    robbed_of_a_worker_and_its_raylet(found.start(place))
 
-    second = found.start(place)
-    second.wait_for_training()
-    os.killpg(second.process.pid, signal.SIGKILL)
-    second.wait(PATIENCE_S)
-
+    (place.log / PAUSE).write_text("0.0")
     last = found.start(place)
     assert last.wait(PATIENCE_S) == 0, last.said()
     assert compare(place.storage, found.expected).is_equal
@@ -57,21 +50,34 @@ def test_interrupted_and_killed_it_ends_in_the_same_bits(found: Searches) -> Non
     assert "nothing is left to do" in " ".join(again.said().split())
 
 
-def test_a_lost_worker_is_survived_and_a_lost_raylet_ends_it_with_a_word(found: Searches) -> None:
-    place = found.fresh(pause=0.3)
-    running = found.start(place)
+def interrupted(running: Running) -> None:
+    """By SIGTERM; before that all its processes listen on loopback alone."""
+    running.wait_for_training()
+    family = running.family()
+    heard = [line.laddr.ip for one in family for line in one.net_connections("inet") if line.status == "LISTEN"]
+    assert heard, "Ray's processes talk over sockets"
+    assert all(ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback for ip in heard), heard
+    running.process.send_signal(signal.SIGTERM)
+    assert running.wait(PATIENCE_S) == 143, running.said()
+    assert "the same command goes on" in " ".join(running.said().split())
+
+
+def killed_with_everything(running: Running) -> None:
+    running.wait_for_training()
+    os.killpg(running.process.pid, signal.SIGKILL)
+    assert running.wait(PATIENCE_S) == -signal.SIGKILL
+
+
+def robbed_of_a_worker_and_its_raylet(running: Running) -> None:
+    """The first is survived, the second ends it with a word."""
     running.wait_for_training()
     running.trainers()[0].kill()
-    wait_until(lambda: workers_lost(place) > 0 or running.process.poll() is not None)
+    wait_until(lambda: workers_lost(running.place) > 0 or running.process.poll() is not None)
     assert running.process.poll() is None, running.said()
     running.named("raylet")[0].kill()
     assert running.wait(PATIENCE_S) == 1, running.said()
     assert "Ray's raylet has died" in running.said()
     assert "Traceback" not in running.said()
-
-    last = found.start(place)
-    assert last.wait(PATIENCE_S) == 0, last.said()
-    assert compare(place.storage, found.expected).is_equal
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ class StudyMachine(RuleBasedStateMachine):
 
     def _held(self) -> set[Key]:
         parts, _ = _read_parts(self.storage)
-        return {(held.configuration, held.repeat, held.epochs) for part in parts.values() for held in part.held()}
+        return {(key.configuration, key.repeat, key.epochs) for part in parts.values() for key in part.keys}
 
     @invariant()
     def what_is_owed_is_asked_minus_done(self) -> None:

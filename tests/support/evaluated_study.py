@@ -1,4 +1,4 @@
-"""A trained study and its evaluation, as a test asks for one."""
+"""A trained study and its evaluations, as a test asks for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from trainables.data.manifest import read_manifest
 
 
 @dataclass
-class Desk:
+class EvaluatedStudy:
+    """`said` holds what the evaluation asked for last told its user."""
+
     study: Study
     tiny: TinyStudy
     configurations: list[Configuration]

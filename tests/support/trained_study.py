@@ -63,3 +63,12 @@ def make_trained_study(
     for configuration in configurations:
         moved.train(configuration, tuple(range(repeats)), epochs)
     return open_study(root / "studies", NAME), moved, configurations
+
+
+def copy_trained_study(root: Path, folder: Path) -> tuple[Study, TinyStudy]:
+    """The study that was made in `root`, with its results, in folder/studies; images and their features are shared."""
+    shutil.copytree(root / "studies", folder / "studies")
+    study, made = open_study(folder / "studies", NAME), root / "made"
+    classes, partition, fingerprint = study.record.classes, study.record.partition, study.record.data_fingerprint
+    where = folder / "studies" / NAME
+    return study, TinyStudy(where, made / "images", made / "cache", classes, partition, fingerprint)

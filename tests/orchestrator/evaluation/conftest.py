@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from orchestrator.results.summary import summarise
-from orchestrator.study.studies import open_study
-from tests.support.evaluated_study import Desk
-from tests.support.tiny_study import TinyStudy
-from tests.support.trained_study import NAME, make_trained_study
+from tests.support.evaluated_study import EvaluatedStudy
+from tests.support.trained_study import copy_trained_study, make_trained_study
 
 
 @pytest.fixture(scope="session")
@@ -27,19 +24,8 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(trained_once: Path, tmp_path: Path) -> Desk:
+def evaluated(trained_once: Path, tmp_path: Path) -> EvaluatedStudy:
     """A copy to evaluate, so that every test begins before the first look."""
-    folder = tmp_path / "studies"
-    shutil.copytree(trained_once / "studies", folder)
-    study = open_study(folder, NAME)
-    made = trained_once / "made"
-    tiny = TinyStudy(
-        folder / NAME,
-        made / "images",
-        made / "cache",
-        study.record.classes,
-        study.record.partition,
-        study.record.data_fingerprint,
-    )
+    study, tiny = copy_trained_study(trained_once, tmp_path)
     ids = [entry.configuration for entry in summarise(study.storage).configurations]
-    return Desk(study, tiny, ids)
+    return EvaluatedStudy(study, tiny, ids)

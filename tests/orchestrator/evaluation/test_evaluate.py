@@ -14,17 +14,17 @@ from orchestrator.evaluation.text import as_text
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from tests.support.evaluated_study import Desk
+from tests.support.evaluated_study import EvaluatedStudy
 from tests.support.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition
 
 
-def test_the_best_configuration_is_evaluated_and_the_record_says_how(desk: Desk) -> None:
-    record = desk.evaluate()
-    assert record.configuration == desk.ranked[0]
+def test_the_best_configuration_is_evaluated_and_the_record_says_how(evaluated: EvaluatedStudy) -> None:
+    record = evaluated.evaluate()
+    assert record.configuration == evaluated.ranked[0]
     assert record.repeats == (0, 1, 2)
     assert record.images == 10
-    assert record.groups == desk.manifest[desk.manifest["file"].str.contains("test")]["group"].nunique()
+    assert record.groups == evaluated.manifest[evaluated.manifest["file"].str.contains("test")]["group"].nunique()
     assert (record.number, record.looks, record.first) == (1, 1, "")
     assert record.deviation == 0.0
     primary = record.primary
@@ -34,13 +34,13 @@ def test_the_best_configuration_is_evaluated_and_the_record_says_how(desk: Desk)
         "single models, mean over 8 views",
         "ensemble of the repeats, mean over 8 views",
     ]
-    assert read_evaluations(desk.study.storage) == [record]
-    assert "First look at 10 test images" in " ".join(desk.said)
+    assert read_evaluations(evaluated.study.storage) == [record]
+    assert "First look at 10 test images" in " ".join(evaluated.said)
 
 
-def test_scores_are_those_of_the_predictions(desk: Desk) -> None:
-    record = desk.evaluate()
-    table = pd.read_parquet(io.BytesIO(desk.study.storage.read(record.predictions)))
+def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:
+    record = evaluated.evaluate()
+    table = pd.read_parquet(io.BytesIO(evaluated.study.storage.read(record.predictions)))
     assert len(table) == 3 * 10 * 8
     upright = table[table["view"] == 0]
     right = upright["predicted"] == upright["label"]
@@ -64,31 +64,33 @@ def test_scores_are_those_of_the_predictions(desk: Desk) -> None:
     assert record.primary.group.count == by_group.index.get_level_values("group").nunique()
 
 
-def test_views_that_are_asked_for_later_come_from_kept_weights(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = desk.evaluate(views=False)
+def test_views_that_are_asked_for_later_come_from_kept_weights(
+    evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = evaluated.evaluate(views=False)
     assert len(before.estimates) == 2
     monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("trained again"))
-    after = desk.evaluate()
+    after = evaluated.evaluate()
     assert len(after.estimates) == 4
     assert (after.number, after.looks, after.deviation) == (1, 1, 0.0)
     assert after.primary == before.primary
-    assert len(desk.evaluate(views=False).estimates) == 4, "what was predicted stays"
+    assert len(evaluated.evaluate(views=False).estimates) == 4, "what was predicted stays"
 
 
-def test_weights_are_kept_within_the_budget(desk: Desk) -> None:
-    desk.evaluate(views=False)
-    kept = in_partition(desk.study.storage, desk.tiny.partition)
-    assert {k.key.configuration for k in kept} == {desk.ranked[0]}
+def test_weights_are_kept_within_the_budget(evaluated: EvaluatedStudy) -> None:
+    evaluated.evaluate(views=False)
+    kept = in_partition(evaluated.study.storage, evaluated.tiny.partition)
+    assert {k.key.configuration for k in kept} == {evaluated.ranked[0]}
     assert [k.repeat for k in kept] == [0, 1, 2]
     size = sum(k.bytes for k in kept)
-    desk.evaluate(configuration=desk.ranked[1], views=False, keep_bytes=size + 10)
-    kept = in_partition(desk.study.storage, desk.tiny.partition)
-    assert {k.key.configuration for k in kept} == {desk.ranked[1]}
+    evaluated.evaluate(configuration=evaluated.ranked[1], views=False, keep_bytes=size + 10)
+    kept = in_partition(evaluated.study.storage, evaluated.tiny.partition)
+    assert {k.key.configuration for k in kept} == {evaluated.ranked[1]}
 
 
-def test_without_a_budget_no_weights_are_kept(desk: Desk) -> None:
-    desk.evaluate(views=False, keep_bytes=0)
-    assert in_partition(desk.study.storage, desk.tiny.partition) == []
+def test_without_a_budget_no_weights_are_kept(evaluated: EvaluatedStudy) -> None:
+    evaluated.evaluate(views=False, keep_bytes=0)
+    assert in_partition(evaluated.study.storage, evaluated.tiny.partition) == []
 
 
 def test_training_needs_no_test_image(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_training_needs_no_test_image(tmp_path: Path) -> None:
     study, tiny, configurations = make_trained_study(tmp_path, repeats=2, change=without_test_files)
     assert [entry.n for entry in summarise(study.storage).configurations] == [2, 2]
     with pytest.raises(InputError, match="missing"):
-        Desk(study, tiny, configurations).evaluate()
+        EvaluatedStudy(study, tiny, configurations).evaluate()
     assert not (study.place.path / "results").exists()
 
 
@@ -121,28 +123,30 @@ def test_training_needs_no_test_image(tmp_path: Path) -> None:
         ({"data_root": Path("/nowhere")}, "expected a folder /nowhere"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_opened(desk: Desk, options: dict[str, object], told: str) -> None:
+def test_bad_input_is_told_before_anything_is_opened(
+    evaluated: EvaluatedStudy, options: dict[str, object], told: str
+) -> None:
     with pytest.raises(InputError, match=told):
-        desk.evaluate(**options)
-    assert not (desk.study.place.path / "results").exists()
+        evaluated.evaluate(**options)
+    assert not (evaluated.study.place.path / "results").exists()
 
 
-def test_nothing_finished_and_no_test_split_are_plain_sentences(desk: Desk) -> None:
-    groups = {group: "valid" if split == "test" else split for group, split in desk.tiny.groups().items()}
-    partition = desk.tiny.add_partition(groups)
-    (desk.study.place.path / layout.BUNDLES / desk.tiny.partition).rename(
-        desk.study.place.path / layout.BUNDLES / partition
+def test_nothing_finished_and_no_test_split_are_plain_sentences(evaluated: EvaluatedStudy) -> None:
+    groups = {group: "valid" if split == "test" else split for group, split in evaluated.tiny.groups().items()}
+    partition = evaluated.tiny.add_partition(groups)
+    (evaluated.study.place.path / layout.BUNDLES / evaluated.tiny.partition).rename(
+        evaluated.study.place.path / layout.BUNDLES / partition
     )
     with pytest.raises(InputError, match="no configuration with all its repeats yet"):
-        desk.evaluate(partition=desk.tiny.partition)
+        evaluated.evaluate(partition=evaluated.tiny.partition)
     with pytest.raises(InputError, match="has no test images"):
-        desk.evaluate(partition=partition, configuration=desk.ranked[0])
+        evaluated.evaluate(partition=partition, configuration=evaluated.ranked[0])
 
 
 def test_a_diverged_repeat_counts_untrained_and_is_named(tmp_path: Path) -> None:
     settings: tuple[dict[str, object], ...] = ({"lr": 1e30, "non_linearities": 1},)
     study, tiny, configurations = make_trained_study(tmp_path, repeats=2, settings=settings)
-    record = Desk(study, tiny, configurations).evaluate(views=False)
+    record = EvaluatedStudy(study, tiny, configurations).evaluate(views=False)
     assert record.diverged == (0, 1)
     assert record.selected_epochs == (0, 0)
     assert "2 of 2 repeats diverged" in as_text(record)

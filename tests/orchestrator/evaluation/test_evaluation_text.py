@@ -15,7 +15,7 @@ from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
 from orchestrator.evaluation.samples import Units
 from orchestrator.evaluation.text import as_text
 from tests.support.checkout import ROOT
-from tests.support.evaluated_study import Desk
+from tests.support.evaluated_study import EvaluatedStudy
 from tests.support.trained_study import NAME
 
 
@@ -53,14 +53,14 @@ def test_groups_of_several_classes_have_no_group_level() -> None:
     assert mixed.mixed_groups() == 3
 
 
-def test_the_record_is_read_without_anything_heavy(desk: Desk) -> None:
-    desk.evaluate(views=False)
+def test_the_record_is_read_without_anything_heavy(evaluated: EvaluatedStudy) -> None:
+    evaluated.evaluate(views=False)
     code = f"""
 import sys
 from pathlib import Path
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.store.storage import LocalStorage
-(record,) = read_evaluations(LocalStorage(Path({str(desk.study.place.path)!r})))
+(record,) = read_evaluations(LocalStorage(Path({str(evaluated.study.place.path)!r})))
 print(record.primary.image.overall["accuracy"].value, record.looked_at)
 print([name for name in ("torch", "ray", "pandas", "scipy", "sklearn") if name in sys.modules])
 """
@@ -69,17 +69,24 @@ print([name for name in ("torch", "ray", "pandas", "scipy", "sklearn") if name i
     assert "looked at once" in run.stdout
 
 
-def test_damaged_evaluations_are_passed_over(desk: Desk) -> None:
-    record = desk.evaluate(views=False)
-    desk.study.storage.replace("results/evaluation-0123456789ab.json", b"{torn")
-    desk.study.storage.replace("results/looks/0123456789ab.json", b"{torn")
-    assert read_evaluations(desk.study.storage) == [record]
-    desk.study.storage.replace(record.predictions, b"torn")
-    assert desk.evaluate(views=False).estimates == record.estimates
+def test_damaged_evaluations_are_passed_over(evaluated: EvaluatedStudy) -> None:
+    record = evaluated.evaluate(views=False)
+    evaluated.study.storage.replace("results/evaluation-0123456789ab.json", b"{torn")
+    evaluated.study.storage.replace("results/looks/0123456789ab.json", b"{torn")
+    assert read_evaluations(evaluated.study.storage) == [record]
+    evaluated.study.storage.replace(record.predictions, b"torn")
+    assert evaluated.evaluate(views=False).estimates == record.estimates
 
 
-def test_the_command_prints_a_table_or_json(desk: Desk) -> None:
-    arguments = [NAME, "--studies", str(desk.study.place.parent.path), "--cache", str(desk.tiny.cache), "--no-views"]
+def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
+    arguments = [
+        NAME,
+        "--studies",
+        str(evaluated.study.place.parent.path),
+        "--cache",
+        str(evaluated.tiny.cache),
+        "--no-views",
+    ]
     told = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "Site"])
     assert told.exit_code == 0, told.output
     for part in ("Primary estimate: mean over the repeats", "looked at once", "site = north", "few: 2 test groups"):
@@ -88,7 +95,7 @@ def test_the_command_prints_a_table_or_json(desk: Desk) -> None:
     data = CliRunner().invoke(main, ["evaluate", *arguments, "--json"])
     assert data.exit_code == 0
     record = EvaluationRecord.model_validate(json.loads(data.stdout))
-    assert record == read_evaluations(desk.study.storage)[0]
+    assert record == read_evaluations(evaluated.study.storage)[0]
     assert "no further look" in data.stderr
     wrong = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "scanner"])
     assert wrong.exit_code == 2
@@ -96,7 +103,7 @@ def test_the_command_prints_a_table_or_json(desk: Desk) -> None:
     assert "Columns: site." in wrong.stderr
 
 
-def test_reasons_stand_once_below_their_table(desk: Desk) -> None:
-    text = as_text(desk.evaluate(views=False))
+def test_reasons_stand_once_below_their_table(evaluated: EvaluatedStudy) -> None:
+    text = as_text(evaluated.evaluate(views=False))
     assert text.count("few: 2 test groups, many: 2 test groups, some: 2 test groups") == 2
     assert text.count(f"a class that is counted has fewer than {LEAST_GROUPS} test groups") == 3

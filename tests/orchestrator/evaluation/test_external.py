@@ -14,7 +14,7 @@ from orchestrator.evaluation.external import External
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.evaluation.text import as_text
 from orchestrator.store.errors import InputError
-from tests.support.evaluated_study import Desk
+from tests.support.evaluated_study import EvaluatedStudy
 from trainables.data.options import DatasetOptions
 
 
@@ -33,10 +33,10 @@ def external(folder: Path, classes: tuple[str, ...], groups: int = 6) -> Path:
     return folder / "labels.csv"
 
 
-def test_images_of_another_hospital(desk: Desk, tmp_path: Path) -> None:
-    table = external(tmp_path / "other", desk.study.record.classes)
-    own = desk.evaluate(views=False)
-    record = desk.evaluate(views=False, external=External(table, DatasetOptions()), by=("scanner",))
+def test_images_of_another_hospital(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    table = external(tmp_path / "other", evaluated.study.record.classes)
+    own = evaluated.evaluate(views=False)
+    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()), by=("scanner",))
     assert (record.external, record.images, record.groups) == ("labels.csv", 36, 18)
     assert record.group_meaning == "column slide of labels.csv"
     assert (record.number, record.looks) == (1, 1), "other images, another count"
@@ -46,14 +46,14 @@ def test_images_of_another_hospital(desk: Desk, tmp_path: Path) -> None:
     assert own.primary.temperature == record.primary.temperature, "fitted on the same valid images"
     assert "External images: labels.csv" in as_text(record)
     assert record.notes == own.notes, "nothing to remark"
-    assert {found.external for found in read_evaluations(desk.study.storage)} == {"", "labels.csv"}
+    assert {found.external for found in read_evaluations(evaluated.study.storage)} == {"", "labels.csv"}
 
 
-def test_groups_that_may_be_those_of_the_study_are_told(desk: Desk, tmp_path: Path) -> None:
+def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
     """Other images of a patient that was trained on are no test on other patients; names alone cannot tell."""
-    table = external(tmp_path / "other", desk.study.record.classes)
+    table = external(tmp_path / "other", evaluated.study.record.classes)
     rows = pd.read_csv(table)
-    splits = desk.tiny.groups()
+    splits = evaluated.tiny.groups()
     trained = next(group for group, split in splits.items() if split == "train")
     tested = next(group for group, split in splits.items() if split == "test")
     first, second = rows["slide"].unique()[:2]
@@ -61,20 +61,20 @@ def test_groups_that_may_be_those_of_the_study_are_told(desk: Desk, tmp_path: Pa
     (tmp_path / "other" / "Doe_John.png").write_bytes(b"")
     with table.open("a") as file:
         file.write(f"Doe_John.png,{rows['label'].iloc[0]},{trained},new\n")
-    record = desk.evaluate(views=False, external=External(table, DatasetOptions()))
+    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()))
     (named,) = [note for note in record.notes if "have names" in note]
     assert named.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
     (refused,) = [note for note in record.notes if "not used" in note]
     assert refused == "1 external files are not used: empty file.", "the file's name would be in the model card"
 
 
-def test_external_images_must_be_unseen_and_of_the_same_classes(desk: Desk, tmp_path: Path) -> None:
-    table = external(tmp_path / "other", desk.study.record.classes)
-    trained = desk.manifest[desk.manifest["file"].str.contains("train")]["file"].iloc[0]
-    shutil.copy(desk.tiny.data / trained, tmp_path / "other" / "few_0.png")
+def test_external_images_must_be_unseen_and_of_the_same_classes(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    table = external(tmp_path / "other", evaluated.study.record.classes)
+    trained = evaluated.manifest[evaluated.manifest["file"].str.contains("train")]["file"].iloc[0]
+    shutil.copy(evaluated.tiny.data / trained, tmp_path / "other" / "few_0.png")
     with pytest.raises(InputError, match="1 images are also among those that the study trained or selected on"):
-        desk.evaluate(external=External(table, DatasetOptions()))
-    fewer = external(tmp_path / "fewer", desk.study.record.classes[:2])
+        evaluated.evaluate(external=External(table, DatasetOptions()))
+    fewer = external(tmp_path / "fewer", evaluated.study.record.classes[:2])
     with pytest.raises(InputError, match="without images: 'some'"):
-        desk.evaluate(external=External(fewer, DatasetOptions()))
-    assert not (desk.study.place.path / "results").exists()
+        evaluated.evaluate(external=External(fewer, DatasetOptions()))
+    assert not (evaluated.study.place.path / "results").exists()

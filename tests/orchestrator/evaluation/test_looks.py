@@ -14,74 +14,78 @@ from orchestrator.evaluation.text import as_text
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import open_study
-from tests.support.evaluated_study import Desk
+from tests.support.evaluated_study import EvaluatedStudy
 from tests.support.trained_study import NAME
 
 
-def test_the_same_model_again_is_no_further_look_and_opens_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = desk.evaluate()
+def test_the_same_model_again_is_no_further_look_and_opens_nothing(
+    evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = evaluated.evaluate()
     monkeypatch.setattr("orchestrator.evaluation.run.predict", lambda *_: pytest.fail("opened the test images"))
     monkeypatch.setattr("orchestrator.evaluation.run.trained", lambda *_: pytest.fail("trained again"))
-    after = desk.evaluate(at=("specificity=0.8",), at_class="few", by=("site",))
+    after = evaluated.evaluate(at=("specificity=0.8",), at_class="few", by=("site",))
     assert after.estimates == before.estimates
     assert (after.number, after.looks) == (1, 1)
     assert [point.asked for point in after.operating_points] == ["specificity=0.8"]
     assert [part.value for part in after.subgroups] == ["north", "south"]
-    again = desk.evaluate(at=("sensitivity=1",), at_class="many")
+    again = evaluated.evaluate(at=("sensitivity=1",), at_class="many")
     assert [point.asked for point in again.operating_points] == ["specificity=0.8", "sensitivity=1"]
     assert len(again.subgroups) == 2
 
 
-def test_another_configuration_is_another_look_and_says_so(desk: Desk) -> None:
-    first = desk.evaluate(views=False)
-    second = desk.evaluate(configuration=desk.ranked[1], views=False)
+def test_another_configuration_is_another_look_and_says_so(evaluated: EvaluatedStudy) -> None:
+    first = evaluated.evaluate(views=False)
+    second = evaluated.evaluate(configuration=evaluated.ranked[1], views=False)
     assert (second.number, second.looks) == (2, 2)
     assert first.name in second.first
     assert "looked at 2 times" in as_text(second)
-    assert "Look 2 at 10 test images" in " ".join(desk.said)
+    assert "Look 2 at 10 test images" in " ".join(evaluated.said)
     assert second.chosen == "named by the user, place 2 of 2"
-    assert desk.evaluate(views=False).looks == 2, "the first record is brought up to date"
+    assert evaluated.evaluate(views=False).looks == 2, "the first record is brought up to date"
 
 
-def test_looks_are_found_by_image_in_other_studies_and_in_copies(desk: Desk, tmp_path: Path) -> None:
-    desk.evaluate(views=False)
-    other = desk.study.place.parent.path / "other"
-    shutil.copytree(desk.study.place.path, other)
+def test_looks_are_found_by_image_in_other_studies_and_in_copies(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    evaluated.evaluate(views=False)
+    other = evaluated.study.place.parent.path / "other"
+    shutil.copytree(evaluated.study.place.path, other)
     shutil.rmtree(other / "results")
-    renamed = desk.study.record.model_copy(update={"name": "other"})
+    renamed = evaluated.study.record.model_copy(update={"name": "other"})
     LocalStorage(other).replace(layout.STUDY, renamed.to_toml())
-    study = Desk(open_study(other.parent, "other"), desk.tiny, desk.configurations)
-    found = study.evaluate(configuration=desk.ranked[1], views=False)
+    study = EvaluatedStudy(open_study(other.parent, "other"), evaluated.tiny, evaluated.configurations)
+    found = study.evaluate(configuration=evaluated.ranked[1], views=False)
     assert found.number == 2
     assert "of study tiny" in found.first
     alone = tmp_path / "elsewhere" / NAME
-    shutil.copytree(desk.study.place.path, alone)
-    copy = Desk(open_study(alone.parent, NAME), desk.tiny, desk.configurations)
-    assert copy.evaluate(configuration=desk.ranked[1], views=False).number == 2
+    shutil.copytree(evaluated.study.place.path, alone)
+    copy = EvaluatedStudy(open_study(alone.parent, NAME), evaluated.tiny, evaluated.configurations)
+    assert copy.evaluate(configuration=evaluated.ranked[1], views=False).number == 2
 
 
-def test_any_shared_image_makes_it_a_look(desk: Desk) -> None:
-    desk.evaluate(views=False)
-    manifest = desk.manifest
+def test_any_shared_image_makes_it_a_look(evaluated: EvaluatedStudy) -> None:
+    evaluated.evaluate(views=False)
+    manifest = evaluated.manifest
     test = manifest[manifest["file"].str.contains("test")]["content"]
     other = manifest[manifest["file"].str.contains("train")]["content"]
-    beside = LocalStorage(desk.study.place.parent.path)
-    assert len(looks_at(desk.study.storage, beside, short_hashes([*other, test.iloc[0]]))) == 1
-    assert looks_at(desk.study.storage, beside, short_hashes(other)) == []
+    beside = LocalStorage(evaluated.study.place.parent.path)
+    assert len(looks_at(evaluated.study.storage, beside, short_hashes([*other, test.iloc[0]]))) == 1
+    assert looks_at(evaluated.study.storage, beside, short_hashes(other)) == []
 
 
-def test_a_look_is_written_before_the_images_are_opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_is_written_before_the_images_are_opened(
+    evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def power_cut(*_: object) -> np.ndarray:
-        looks = desk.study.storage.list("results/looks")
+        looks = evaluated.study.storage.list("results/looks")
         assert len(looks) == 1
-        noted = json.loads(desk.study.storage.read(f"results/looks/{looks[0]}"))
-        assert noted["configuration"] == desk.ranked[0]
+        noted = json.loads(evaluated.study.storage.read(f"results/looks/{looks[0]}"))
+        assert noted["configuration"] == evaluated.ranked[0]
         assert noted["primary"] == "mean over the repeats, single models, no test-time views"
-        assert LocalStorage(desk.study.place.parent.path).list(REGISTRY) == looks
+        assert LocalStorage(evaluated.study.place.parent.path).list(REGISTRY) == looks
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr("orchestrator.evaluation.run.predict", power_cut)
         with pytest.raises(KeyboardInterrupt):
-            desk.evaluate()
-    assert desk.evaluate().looks == 1, "the same look goes on"
+            evaluated.evaluate()
+    assert evaluated.evaluate().looks == 1, "the same look goes on"

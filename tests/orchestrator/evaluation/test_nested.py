@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
 from tests.support.tiny_study import TinyStudy
-from tests.support.trained_study import NAME, make_trained_study
+from tests.support.trained_study import NAME, copy_trained_study, make_trained_study
 from trainables.bundles.trained import results
 from trainables.data.partition import Partition
 
@@ -45,34 +45,53 @@ SETTINGS: tuple[dict[str, object], ...] = (
 
 
 @dataclass
-class Desk:
+class NestedStudy:
+    """A trained study and what its nested evaluation, asked for last, told its user."""
+
     study: Study
     tiny: TinyStudy
+    said: list[str] = field(default_factory=list)
+    told: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def nested(self, folds: int = 3, **options: object) -> NestedRecord:
-        self.said: list[str] = []
-        self.told: list[tuple[str, int, int]] = []
+    def evaluate(self, folds: int = 3, **options: object) -> NestedRecord:
+        self.said.clear()
+        self.told.clear()
         asked = NestedOptions(folds, **options)  # type: ignore[arg-type]
         return evaluate_nested(self.study, asked, self.tiny.cache, self.said.append, lambda *one: self.told.append(one))
 
 
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("nested")
     make_trained_study(root, ("few", "many", "some"), repeats=2, epochs=2, settings=SETTINGS)
     return root
 
 
 @pytest.fixture
-def desk(trained_once: Path, tmp_path: Path) -> Desk:
-    shutil.copytree(trained_once / "studies", tmp_path / "studies")
-    study = open_study(tmp_path / "studies", NAME)
-    made = trained_once / "made"
-    record = study.record
-    tiny = TinyStudy(
-        study.place.path, made / "images", made / "cache", record.classes, record.partition, record.data_fingerprint
-    )
-    return Desk(study, tiny)
+def nested(trained_once: Path, tmp_path: Path) -> NestedStudy:
+    """Before its nested evaluation."""
+    return NestedStudy(*copy_trained_study(trained_once, tmp_path))
+
+
+@pytest.fixture(scope="module")
+def evaluated_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[NestedStudy, NestedRecord]:
+    one = NestedStudy(*copy_trained_study(trained_once, tmp_path_factory.mktemp("evaluated")))
+    return one, one.evaluate()
+
+
+@pytest.fixture
+def evaluated(evaluated_once: tuple[NestedStudy, NestedRecord], tmp_path: Path) -> NestedStudy:
+    """After its evaluation, with its record."""
+    one, _ = evaluated_once
+    shutil.copytree(one.study.place.parent.path, tmp_path / "evaluated" / "studies")
+    study = open_study(tmp_path / "evaluated" / "studies", NAME)
+    return NestedStudy(study, replace(one.tiny, folder=study.place.path), list(one.said), list(one.told))
+
+
+@pytest.fixture
+def record(evaluated_once: tuple[NestedStudy, NestedRecord]) -> NestedRecord:
+    return evaluated_once[1]
 
 
 def manifest_of(groups: dict[str, tuple[str, int]]) -> pd.DataFrame:
@@ -115,62 +134,64 @@ def test_what_cannot_be_folded_is_refused() -> None:
     assert len(outer_folds(manifest, partition, 3, 0)) == 3
 
 
-def test_a_fold_that_is_the_studys_own_partition_gives_the_studys_own_result(desk: Desk) -> None:
+def test_a_fold_that_is_the_studys_own_partition_gives_the_studys_own_result(nested: NestedStudy) -> None:
     """The search, its selection and its evaluation, bit for bit on this machine."""
     torch.set_num_threads(1)
-    plan = make_nested_plan(desk.study, NestedOptions(3))
-    bench, fold = desk.tiny.bench(), plan.partition
+    plan = make_nested_plan(nested.study, NestedOptions(3))
+    bench, fold = nested.tiny.bench(), plan.partition
     tables = {}
     for candidate in plan.candidates:
         configuration = candidate.configuration
         needed = [*outer_views(plan.manifest, fold), *views_of(samples_of(plan.manifest, fold, configuration))]
         tables[frozen_part(configuration)] = feature_table(bench, configuration, fold.id, plan.manifest, needed)
     outcome = FoldTraining(bench, plan.manifest, fold, plan.candidates, tables, lambda _: None).run()
-    ranked = summarise(desk.study.storage).configurations
+    ranked = summarise(nested.study.storage).configurations
     assert [c.configuration.id for c in plan.candidates] == [entry.id for entry in ranked]
     means = [entry.selection.mean for entry in ranked if entry.selection is not None]
     assert outcome.scores == pytest.approx(-np.array(means), abs=1e-5)
     assert outcome.selected == 0
-    finals = results(desk.study.storage, fold.id, ranked[0].id, ranked[0].with_result)
+    finals = results(nested.study.storage, fold.id, ranked[0].id, ranked[0].with_result)
     assert outcome.epochs == tuple(record.meta["selected_epoch"] for record in finals.values())
-    record = evaluate(desk.study, EvaluationOptions(views=False), desk.tiny.cache, lambda _: None, lambda *_: None)
+    record = evaluate(nested.study, EvaluationOptions(views=False), nested.tiny.cache, lambda _: None, lambda *_: None)
     images = plan.sealed.reset_index(drop=True)
-    content = desk.study.storage.read(predictions_of(record.look))
+    content = nested.study.storage.read(predictions_of(record.look))
     logits, _ = read_predictions(content, record.look, images, record.repeats, record.classes, "multiclass")
     assert np.allclose(outcome.logits, logits[:, :, 0], atol=1e-5)
 
 
-def test_the_record_pools_every_image_once_and_is_no_evaluation(desk: Desk) -> None:
-    before = desk.study.storage.list(layout.PARTITIONS), desk.study.storage.list(layout.BUNDLES)
-    record = desk.nested()
-    plan = make_nested_plan(desk.study, NestedOptions(3))
+def test_the_record_pools_every_image_once_and_is_no_evaluation(
+    nested: NestedStudy, evaluated: NestedStudy, record: NestedRecord
+) -> None:
+    before = nested.study.storage.list(layout.PARTITIONS), nested.study.storage.list(layout.BUNDLES)
+    plan = make_nested_plan(evaluated.study, NestedOptions(3))
     assert record.images == len(plan.manifest) == sum(fold.images for fold in record.folds)
     assert record.groups == plan.manifest["group"].nunique()
     assert not any(estimate.is_primary for estimate in record.estimates)
     pooled = record.estimates[0].image.overall["accuracy"].value
     assert pooled == pytest.approx(sum(fold.accuracy * fold.images for fold in record.folds) / record.images)
-    table = pd.read_parquet(desk.study.place.path / record.predictions)
+    table = pd.read_parquet(evaluated.study.place.path / record.predictions)
     assert len(table) == 2 * record.images
     assert (table["predicted"] == table["label"]).mean() == pytest.approx(pooled)
     assert sorted(table.loc[table["repeat"] == 0, "file"]) == sorted(plan.manifest["file"])
-    assert read_nested(desk.study.storage) == [record]
-    assert read_evaluations(desk.study.storage) == []
-    assert (desk.study.storage.list(layout.PARTITIONS), desk.study.storage.list(layout.BUNDLES)) == before
+    assert read_nested(evaluated.study.storage) == [record]
+    assert read_evaluations(evaluated.study.storage) == []
+    assert (evaluated.study.storage.list(layout.PARTITIONS), evaluated.study.storage.list(layout.BUNDLES)) == before
     text = nested_text(record)
     assert "(not the primary test estimate)" in text
     assert "The primary test estimate is that of orch evaluate without --nested" in text
     assert "among 3 configurations" in text
-    done = [one[1] for one in desk.told]
+    done = [one[1] for one in evaluated.told]
     assert done == sorted(done)
-    assert desk.told[-1][1:] == (3 * 3 * 2 * 2, 3 * 3 * 2 * 2)
+    assert evaluated.told[-1][1:] == (3 * 3 * 2 * 2, 3 * 3 * 2 * 2)
 
 
-def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outer_images_reach_neither_training_nor_selection(
+    evaluated: NestedStudy, record: NestedRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other outer labels and other outer features change the tested logits at most."""
-    first = desk.nested()
-    plan = make_nested_plan(desk.study, NestedOptions(3))
-    plain = [read_fold(desk.study.storage, plan.key, n + 1, fold.id) for n, fold in enumerate(plan.folds)]
-    shutil.rmtree(desk.study.place.path / FOLDER)
+    plan = make_nested_plan(evaluated.study, NestedOptions(3))
+    plain = [read_fold(evaluated.study.storage, plan.key, n + 1, fold.id) for n, fold in enumerate(plan.folds)]
+    shutil.rmtree(evaluated.study.place.path / FOLDER)
     own = FoldTraining._material
 
     def noisy(self: FoldTraining, configuration: object) -> object:
@@ -189,42 +210,43 @@ def test_the_outer_images_reach_neither_training_nor_selection(desk: Desk, monke
     run = FoldTraining.run
     monkeypatch.setattr(FoldTraining, "_material", noisy)
     monkeypatch.setattr(FoldTraining, "run", alone)
-    second = desk.nested()
-    assert [fold.configuration for fold in second.folds] == [fold.configuration for fold in first.folds]
+    second = evaluated.evaluate()
+    assert [fold.configuration for fold in second.folds] == [fold.configuration for fold in record.folds]
     for n, (fold, before) in enumerate(zip(plan.folds, plain, strict=True)):
-        after = read_fold(desk.study.storage, plan.key, n + 1, fold.id)
+        after = read_fold(evaluated.study.storage, plan.key, n + 1, fold.id)
         assert after is not None
         assert before is not None
         assert (after.epochs, after.scores) == (before.epochs, before.scores)
         assert not np.allclose(after.logits, before.logits)
 
 
-def test_every_fold_is_a_look_written_before_it_is_opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_nested_plan(desk.study, NestedOptions(3))
-    beside = LocalStorage(desk.study.place.parent.path)
+def test_every_fold_is_a_look_written_before_it_is_opened(nested: NestedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_nested_plan(nested.study, NestedOptions(3))
+    beside = LocalStorage(nested.study.place.parent.path)
     sealed = short_hashes(plan.sealed["content"])
 
     def power_cut(*_: object) -> None:
-        assert len(desk.study.storage.list("results/looks")) == 3
+        assert len(nested.study.storage.list("results/looks")) == 3
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr("orchestrator.evaluation.nested.feature_table", power_cut)
         with pytest.raises(KeyboardInterrupt):
-            desk.nested()
-    record = desk.nested()
+            nested.evaluate()
+    record = nested.evaluate()
     holding = sum(bool(set(plan.outer(n)["content"]) & set(plan.sealed["content"])) for n in range(3))
-    assert count_looks(desk.study.storage, beside, sealed) == record.test_looks == holding > 0
-    desk.nested()
-    assert count_looks(desk.study.storage, beside, sealed) == holding, "the same folds again are no further looks"
-    primary = evaluate(desk.study, EvaluationOptions(views=False), desk.tiny.cache, lambda _: None, lambda *_: None)
+    assert count_looks(nested.study.storage, beside, sealed) == record.test_looks == holding > 0
+    nested.evaluate()
+    assert count_looks(nested.study.storage, beside, sealed) == holding, "the same folds again are no further looks"
+    primary = evaluate(nested.study, EvaluationOptions(views=False), nested.tiny.cache, lambda _: None, lambda *_: None)
     assert primary.number == holding + 1
     assert "nested evaluation, outer fold" in primary.first
 
 
-def test_a_finished_fold_is_not_trained_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = desk.nested()
-    folder = desk.study.place.path / FOLDER / whole.key
+def test_a_finished_fold_is_not_trained_again(
+    evaluated: NestedStudy, record: NestedRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = evaluated.study.place.path / FOLDER / record.key
     (folder / "fold-2.record").unlink()
     (folder / "fold-3.record").write_bytes(b"torn")
     ran: list[str] = []
@@ -236,20 +258,20 @@ def test_a_finished_fold_is_not_trained_again(desk: Desk, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr(FoldTraining, "run", noted)
-        again = desk.nested()
-    assert ran == [whole.folds[1].partition, whole.folds[2].partition]
-    assert again.estimates == whole.estimates
-    assert again.folds == whole.folds
+        again = evaluated.evaluate()
+    assert ran == [record.folds[1].partition, record.folds[2].partition]
+    assert again.estimates == record.estimates
+    assert again.folds == record.folds
     monkeypatch.setattr(FoldTraining, "run", lambda _: pytest.fail("trained again"))
     monkeypatch.setattr("orchestrator.evaluation.nested._bench", lambda *_: pytest.fail("opened"))
-    assert desk.nested().estimates == whole.estimates
-    assert "no further look" in desk.said[-1]
+    assert evaluated.evaluate().estimates == record.estimates
+    assert "no further look" in evaluated.said[-1]
 
 
 def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> None:
     study, tiny, _ = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({"unfrozen": 1, "lr": 0.01}, {}))
-    desk = Desk(study, tiny)
-    record = desk.nested()
+    nested = NestedStudy(study, tiny)
+    record = nested.evaluate()
     assert record.candidates == 1
     assert any("1 of 2 configurations unfreeze layers and are left out" in note for note in record.notes)
     assert len(record.estimates) == 1, "one repeat has no ensemble"
@@ -258,12 +280,12 @@ def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> 
 def test_without_heads_it_is_refused(tmp_path: Path) -> None:
     study, tiny, _ = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({"unfrozen": 1, "lr": 0.01},))
     with pytest.raises(InputError, match="every configuration unfreezes layers"):
-        Desk(study, tiny).nested()
+        NestedStudy(study, tiny).evaluate()
     assert study.storage.list("results/looks") == []
 
 
-def test_the_command(desk: Desk) -> None:
-    where = ["--studies", str(desk.study.place.parent), "--cache", str(desk.tiny.cache)]
+def test_the_command(nested: NestedStudy) -> None:
+    where = ["--studies", str(nested.study.place.parent), "--cache", str(nested.tiny.cache)]
     wrong = CliRunner().invoke(
         main, ["evaluate", NAME, "--nested", "3", "--at", "specificity=0.9", "--keep", "2", *where]
     )
@@ -281,7 +303,7 @@ def test_the_command(desk: Desk) -> None:
 
 def test_a_configuration_that_diverges_counts_untrained(tmp_path: Path) -> None:
     study, tiny, configurations = make_trained_study(tmp_path, repeats=2, epochs=2, settings=({}, {"lr": 1e38}))
-    record = Desk(study, tiny).nested()
+    record = NestedStudy(study, tiny).evaluate()
     assert (record.candidates, record.repeats) == (2, 2)
     assert {fold.configuration for fold in record.folds} == {configurations[0].id}
     plan = make_nested_plan(study, NestedOptions(3))
@@ -290,10 +312,10 @@ def test_a_configuration_that_diverges_counts_untrained(tmp_path: Path) -> None:
     assert fold.scores[configurations[1].id] < fold.scores[configurations[0].id]
 
 
-def test_more_repeats_than_a_bundle_holds(desk: Desk) -> None:
+def test_more_repeats_than_a_bundle_holds(nested: NestedStudy) -> None:
     torch.set_num_threads(1)
-    plan = make_nested_plan(desk.study, NestedOptions(3))
-    fold, bench = plan.folds[0], desk.tiny.bench()
+    plan = make_nested_plan(nested.study, NestedOptions(3))
+    fold, bench = plan.folds[0], nested.tiny.bench()
     configuration = plan.candidates[0].configuration
     needed = [*outer_views(plan.manifest, fold), *views_of(samples_of(plan.manifest, fold, configuration))]
     table = feature_table(bench, configuration, plan.partition.id, plan.manifest, needed)
@@ -315,9 +337,9 @@ def test_a_partition_without_a_test_split_can_be_nested(tmp_path: Path) -> None:
     asked = Request(partitions=(whole,), items=(RequestItem(configuration=configurations[0].id, repeats=1, epochs=1),))
     study.storage.create(layout.request(asked.id), asked.to_toml())
     replace(tiny, partition=whole).train(configurations[0], (0,), 1)
-    desk = Desk(study, tiny)
-    record = desk.nested(partition=whole)
+    nested = NestedStudy(study, tiny)
+    record = nested.evaluate(partition=whole)
     assert (record.partition, record.test_looks) == (whole, 0)
     assert record.images == 44
-    assert not any("test split" in text for text in [*record.notes, *desk.said])
+    assert not any("test split" in text for text in [*record.notes, *nested.said])
     assert "test images" not in nested_text(record)
