@@ -34,8 +34,8 @@ def main(source: Path) -> None:
         page.evaluate("orchPage.drawAll()")
         page.locator("#curves .chart:visible").first.scroll_into_view_if_needed()
         page.select_option('#curves select[data-sets="curve"]', "accuracy")
+        page.wait_for_selector("html[data-ready]")
         page.evaluate("window.scrollTo(0, 0)")
-        page.wait_for_timeout(1000)
         parts = [part(page, first, last) for first, last in PARTS]
         browser.close()
     picture = Image.new("RGB", (WIDTH, sum(image.height for image in parts)))

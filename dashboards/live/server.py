@@ -19,7 +19,7 @@ from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from dashboards.live.live_script import AROUND, BEFORE, STYLE
+from dashboards.live.script import AROUND, STYLE, script
 from dashboards.live.state import LiveState, Look
 from dashboards.page.parts import put_together
 from orchestrator.store.errors import InputError
@@ -134,8 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        before = f"const REVISION = {json.dumps(revision)};\n{BEFORE}"
-        html = put_together(parts, nonce, before, AROUND, STYLE)
+        html = put_together(parts, nonce, script(revision), AROUND, STYLE)
         return self._send(HTTPStatus.OK, html, {"Content-Security-Policy": policy}, "text/html")
 
     def _update(self, since: str) -> None:

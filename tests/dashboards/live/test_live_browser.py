@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from orchestrator.store.schema import Configuration, History
 from orchestrator.study.studies import now
 from orchestrator.watch.now import StudyNow
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
-from tests.support.opened_page import pytestmark  # noqa: F401  # where it can run
+from tests.support.opened_page import pytestmark, until  # noqa: F401  # where it can run
 
 DONE = 2
 """Repeats of each configuration that have a result when the page is opened."""
@@ -57,28 +56,21 @@ class Served:
     def _loaded(self) -> None:
         self.loads += 1
 
-    def revision(self) -> str:
-        return str(self.page.evaluate("document.documentElement.dataset.revision"))
+    def ready(self) -> None:
+        """Until the page shows what was chosen and the server has answered."""
+        self.page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=60_000)
 
-    def until(self, expression: str, seconds: float = 10.0) -> None:
-        """Until a script's value is true; Playwright's own way of waiting is eval, which the page's policy refuses."""
-        deadline = time.monotonic() + seconds
-        while not self.page.evaluate(expression):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {expression}"
-            self.page.wait_for_timeout(50)
-
-    def until_changed(self, element: Any, expression: str, before: object) -> None:
-        deadline = time.monotonic() + 10
-        while element.evaluate(expression) == before:
-            assert time.monotonic() < deadline, f"not changed: {expression}"
-            self.page.wait_for_timeout(50)
+    def until(self, expression: str) -> None:
+        until(self.page, f"() => {expression}")
 
     def finish(self, repeat: int) -> None:
-        """Write this repeat of every configuration, and wait until the page has brought it in."""
-        before = self.revision()
-        for configuration in self.study.configurations():
+        """Write this repeat of every configuration, the earlier ones are there, and wait until the page shows it."""
+        configurations = self.study.configurations()
+        for configuration in configurations:
             self.study.write_final(self.storage, configuration, repeat, self.study.epochs)
-        self.until(f"document.documentElement.dataset.revision !== '{before}'")
+        done = f"{(repeat + 1) * len(configurations)} of "
+        self.until(f"document.querySelector('.masthead .note').innerText.startsWith('{done}')")
+        self.ready()
 
     def close(self) -> None:
         self.context.close()
@@ -89,7 +81,7 @@ class Served:
 @pytest.fixture
 def served(browser: Any, tmp_path: Path) -> Iterator[Served]:
     opened = Served(tmp_path, browser)
-    opened.page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    opened.ready()
     yield opened
     opened.close()
 
@@ -111,10 +103,9 @@ def test_numbers_change_without_a_reload(served: Served) -> None:
 def test_zoom_choices_and_opened_tables_stay(browser: Any, tmp_path: Path) -> None:
     served = Served(tmp_path, browser, repeats=4)
     page = served.page
-    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
-    page.locator("#heat-maps").scroll_into_view_if_needed()
+    served.ready()
     page.select_option('#heat-maps select[data-sets="heat"]', "accuracy")
-    page.locator("#curves").scroll_into_view_if_needed()
+    page.locator("#curves .chart:visible").first.scroll_into_view_if_needed()
     frame = page.query_selector("#curves .frame:visible")
     chart = frame.query_selector(".chart")
     chart.wait_for_selector(".nsewdrag", state="attached")
@@ -125,28 +116,25 @@ def test_zoom_choices_and_opened_tables_stay(browser: Any, tmp_path: Path) -> No
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.8, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(300)
+    until(page, "chart => chart._fullLayout.xaxis.range[0] > 0", chart)  # a part of the panel is enlarged
     limits = "chart => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
     zoomed = chart.evaluate(limits)
-    assert zoomed[0] > 0, "a part of the panel is enlarged"
-    drawn = chart.evaluate("chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))")
+    drawn = "chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))"
     rows = frame.inner_text()
-    served.finish(2)
-    served.until_changed(chart, "chart => JSON.stringify(chart.data.map(trace => [...trace.y || []]))", drawn)
-    assert chart.evaluate(limits) == pytest.approx(zoomed)
-    served.finish(3)
-    page.wait_for_timeout(600)
-    assert chart.evaluate(limits) == pytest.approx(zoomed)
+    for repeat in (2, 3):
+        before = chart.evaluate(drawn)
+        served.finish(repeat)
+        until(page, f"([chart, before]) => ({drawn})(chart) !== before", [chart, before])
+        served.ready()
+        assert chart.evaluate(limits) == pytest.approx(zoomed)
     chart.query_selector(".nsewdrag").dblclick()
-    page.wait_for_timeout(600)
+    until(page, "chart => chart._fullLayout.xaxis.range[0] < 0", chart)
     assert chart.evaluate("chart => chart._fullLayout.xaxis.range") == pytest.approx([-0.12, 6.12])
     assert frame.query_selector("details").get_attribute("open") is not None
-    served.until_changed(frame, "frame => frame.innerText", rows)
+    until(page, "([frame, rows]) => frame.innerText !== rows", [frame, rows])
     assert page.input_value('#heat-maps select[data-sets="heat"]') == "accuracy"
-    page.locator("#heat-maps").scroll_into_view_if_needed()
     page.select_option('#heat-maps select[data-sets="heat"]', "loss")
-    page.wait_for_timeout(300)
-    assert "loss" in page.get_attribute("#heat-maps .chart", "aria-label").lower()
+    served.until("document.querySelector('#heat-maps .chart').getAttribute('aria-label').includes('loss')")
     assert served.faults == []
     served.close()
 
@@ -164,7 +152,7 @@ class Overtaking(GeneratedStudy):
 def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_path: Path) -> None:
     served = Served(tmp_path, browser, study=Overtaking, backbones=("timm:one", "timm:two"))
     page = served.page
-    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    served.ready()
     names = (
         """[...document.querySelectorAll('select[data-sets="backbone"] option')].map(option => option.textContent)"""
     )
@@ -175,7 +163,6 @@ def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_p
     before = page.evaluate(shown)
     assert before[0] == "one"
     served.finish(2)
-    page.wait_for_timeout(500)
     assert page.evaluate(names) == ["two", "one"]
     assert page.evaluate(shown)[0] == "one"
     assert served.faults == []
@@ -185,7 +172,7 @@ def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_p
 def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
     served = Served(tmp_path, browser, skip=lambda configuration, _repeat: configuration.non_linearities == 0)
     page = served.page
-    page.wait_for_selector("html[data-ready][data-reached=yes]", timeout=30_000)
+    served.ready()
     curves = "[...document.querySelectorAll('#curves select[data-sets^=depth] option')].map(o => o.textContent)"
     assert page.evaluate(curves) == ["extension, n = 1"]
     for configuration in served.study.configurations():
@@ -216,7 +203,7 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
     first = served.study.configurations()[0]
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     write_lease(served.storage, first, {2: 3}, 6, updated=moment, number=1)
-    page.wait_for_selector("#now table", timeout=5000)
+    page.wait_for_selector("#now table")
     assert "3 of 6" in page.inner_text("#now tbody tr")
     key = BundleKey.of_repeat(PARTITION, first.id, 2)
     loss = np.linspace([[0.7], [0.8]], [[0.3], [0.4]], 5)
@@ -225,7 +212,7 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
         {"history.loss": loss, "history.confusion": np.zeros((5, 2, 1, 2, 2), np.int32)},
     )
     served.storage.create(f"{key.attempt(1)}/r2.e4.p0.checkpoint", content)
-    page.wait_for_selector("#now polyline.valid", timeout=5000)
+    page.wait_for_selector("#now polyline.valid")
     row = page.inner_text("#now tbody tr")
     assert "4 of 6" in row
     assert "0.400" in row
@@ -239,13 +226,13 @@ def test_a_study_without_results_begins_to_show_them(browser: Any, tmp_path: Pat
     hostile = '<img src=x onerror="window.hacked=1">'
     served = Served(tmp_path, browser, skip=lambda *_: True, backbones=(f"timm:{hostile}",), depths=((0, 0),))
     page = served.page
-    page.wait_for_selector("html[data-reached=yes]", timeout=30_000)
+    served.ready()
     assert "0 of 12 repeats" in page.inner_text("#now .lede")
     write_lease(served.storage, served.study.configurations()[0], {0: 1}, 6, updated=now(), number=1)
-    page.wait_for_selector("#now tbody", timeout=5000)
+    page.wait_for_selector("#now tbody")
     assert hostile in page.inner_text("#now tbody")
     served.finish(0)
-    page.wait_for_selector("#heat-maps .chart", timeout=10_000)
+    page.wait_for_selector("#heat-maps .chart")
     assert page.evaluate("window.hacked") is None
     assert page.evaluate("document.querySelectorAll('img').length") == 0
     assert served.faults == []
@@ -254,5 +241,5 @@ def test_a_study_without_results_begins_to_show_them(browser: Any, tmp_path: Pat
 
 def test_a_server_that_is_gone_is_told(served: Served) -> None:
     served.context.set_offline(True)
-    served.until("document.querySelector('#now').innerText.includes('Not updated since')", 40)
+    served.until("document.querySelector('#now').innerText.includes('Not updated since')")
     assert served.loads == 1

@@ -10,10 +10,11 @@ import pytest
 from dashboards.page.page import render
 from tests.dashboards.page.test_images import HOSTILE, evaluated_with_files, shown, with_files
 from tests.support.generated_study import NOW
-from tests.support.opened_page import pytestmark  # noqa: F401  # where it can run
+from tests.support.opened_page import pytestmark, until  # noqa: F401  # where it can run
 
 WIDTHS = "[...document.querySelectorAll('.chart')].filter(c => c.clientWidth).map(c => [c.clientWidth, \
 +c.querySelector('.main-svg').getAttribute('width')])"
+FITS = "() => document.documentElement.scrollWidth <= innerWidth"
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +40,15 @@ def test_images_are_shown_and_nothing_else_happens(page: Any) -> None:
     assert all(width == 96 and words > 10 for width, words in sizes)
     assert page.faults == []
     page.set_viewport_size({"width": 390, "height": 900})
-    page.wait_for_timeout(400)
+    until(page, FITS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_charts_follow_the_window_and_the_paper(page: Any) -> None:
     page.set_viewport_size({"width": 900, "height": 900})
-    page.wait_for_timeout(400)
+    until(page, FITS)
     page.evaluate("orchPage.drawAll()")
-    page.wait_for_timeout(400)
     assert all(drawn == width <= 900 for width, drawn in page.evaluate(WIDTHS))
     page.evaluate(f"addEventListener('beforeprint', () => {{ window.onPaper = {WIDTHS}; }})")
     assert page.pdf(format="A4").startswith(b"%PDF")

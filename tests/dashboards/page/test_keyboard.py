@@ -69,7 +69,7 @@ def test_controls_answer_to_keys(browser: Any, path: Path) -> None:
     metric = page.locator('#heat-maps select[data-sets="heat"]')
     metric.focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(500)
+    opened.ready()
     maps = page.locator("#heat-maps .chart:visible").first
     assert metric.input_value() in maps.get_attribute("aria-label").replace(" ", "_")
     data = page.locator("#heat-maps .actions:visible").first
@@ -85,10 +85,9 @@ def test_controls_answer_to_keys(browser: Any, path: Path) -> None:
     assert Path(saved.value.path()).read_text().startswith('"lr","batch size"')
     grid = page.locator("#curves .scroll:visible").first
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(800)
+    opened.until("() => document.querySelector('#curves .scroll.more')?.checkVisibility()")
     grid.focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(400)
-    assert grid.evaluate("box => box.scrollLeft") > 0
+    opened.until("() => document.activeElement.scrollLeft > 0")
     assert opened.faults == []

@@ -9,7 +9,7 @@ import pytest
 
 from dashboards.page.page import render
 from tests.support.generated_study import NOW, small_study
-from tests.support.opened_page import Opened, pytestmark  # noqa: F401  # where it can run
+from tests.support.opened_page import Opened, pytestmark, until  # noqa: F401  # where it can run
 
 LONG = ("invasive ductal carcinoma, grade 3 with necrosis", "n" * 70, "normal")
 OUTSIDE = """chart => {
@@ -21,6 +21,8 @@ OUTSIDE = """chart => {
 
 ROOM = """chart => [chart._fullLayout._size.l,
   Math.max(...[...chart.querySelectorAll(".ytick text")].map(node => node.getBBox().width))]"""
+
+BOX = "[...document.querySelectorAll('#curves .scroll')].find(box => box.checkVisibility())"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened_at(width: int, browser: Any, path: Path) -> Any:
     page = Opened(browser, path, viewport={"width": width, "height": 844}).page
     page.evaluate("orchPage.drawAll()")
-    page.wait_for_timeout(300)
     return page
 
 
@@ -59,10 +60,9 @@ def test_what_goes_on_beyond_the_edge_fades_until_it_is_reached(browser: Any, pa
     page = opened_at(390, browser, path)
     box = page.locator("#curves .scroll:visible").first
     fades = "box => getComputedStyle(box).maskImage !== 'none'"
-    assert box.evaluate(fades)
+    until(page, f"() => ({fades})({BOX})")
     box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
-    page.wait_for_timeout(200)
-    assert not box.evaluate(fades)
+    until(page, f"() => !({fades})({BOX})")
     assert not page.locator("#data .scroll:visible").first.evaluate(fades)
 
 

@@ -1,0 +1,36 @@
+// What the controls are set to, and what a chart shows because of it.
+
+import { expanded } from "./curves.js";
+import { payload } from "./payload.js";
+import { singles } from "./singles.js";
+
+const state = {};
+const whole = new WeakMap();
+
+export function set(name, value) {
+  state[name] = value;
+}
+
+/** Whether a block is shown: its `data-when` says which controls must have which values, "!" any but the empty one. */
+export function holds(block) {
+  return block.dataset.when.split(" ").every((part) => {
+    const [name, value] = part.split("=");
+    return value === "!" ? Boolean(state[name]) : state[name] === value;
+  });
+}
+
+export function choiceOf(chart) {
+  const names = chart.dataset.control.split(" ");
+  return names.map((name) => state[name]).join("|");
+}
+
+/** What the controls choose of a chart: {spec, label, columns, values} or, in the place of values, rows(). */
+export async function variant(chart) {
+  const all = await payload(chart);
+  const choice = choiceOf(chart);
+  if (chart.dataset.singles) return singles(all, Number(choice) || 0);
+  const chosen = all[choice] || all[Object.keys(all)[0]];
+  if (!chosen.spec.alike) return chosen;
+  if (!whole.has(chosen)) whole.set(chosen, expanded(chosen));
+  return whole.get(chosen);
+}

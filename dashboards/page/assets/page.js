@@ -1,0 +1,46 @@
+// Everything brought together: the controls, and what happens when one of them, the theme or the window changes.
+
+import { drawAll, redraw, retheme, watch } from "./charts.js";
+import { holds, set } from "./choices.js";
+import { saveOnClick } from "./download.js";
+import { fadeEdges, fadeOnScroll } from "./edges.js";
+import { drawForPaper } from "./paper.js";
+import { pickOnClick } from "./picking.js";
+import { fillWhenOpened } from "./table.js";
+import { onTheme } from "./theme.js";
+
+const RESIZED_MS = 150;
+
+function hideOthers() {
+  for (const block of document.querySelectorAll("[data-when]")) block.hidden = !holds(block);
+}
+
+function show() {
+  redraw().then(fadeEdges);
+}
+
+for (const select of document.querySelectorAll("select[data-sets]")) {
+  set(select.dataset.sets, select.value);
+  select.addEventListener("change", () => {
+    set(select.dataset.sets, select.value);
+    hideOthers();
+    show();
+  });
+}
+
+let resized = 0;
+addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(show, RESIZED_MS);
+});
+
+onTheme(retheme);
+fillWhenOpened();
+saveOnClick();
+pickOnClick();
+fadeOnScroll();
+drawForPaper();
+hideOthers();
+watch();
+show();
+window.orchPage = { drawAll };
