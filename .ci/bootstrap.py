@@ -2,7 +2,7 @@
 
     python3 .ci/bootstrap.py                        set up, nothing else
     python3 .ci/bootstrap.py orch ARGUMENTS…        set up, then orch
-    python3 .ci/bootstrap.py test [ARGUMENTS…]      set up, then audit, ruff, mypy, pytest (which takes these)
+    python3 .ci/bootstrap.py test [ARGUMENTS…]      set up, then audit, ruff, biome, mypy, pytest (which takes these)
     python3 .ci/bootstrap.py pin [--upgrade]        write requirements.txt anew from pyproject.toml
 
 What is already there is left as it is. Nothing outside the checkout is changed but uv's cache of packages.
@@ -35,14 +35,19 @@ SCRIPTS = sorted(
     str(path.relative_to(ROOT)) for folder in (".ci", "docs", "benchmarks") for path in ROOT.glob(f"{folder}/*.py")
 )
 CHECKS = (
-    ("audit of packages", (".ci/audit.py",)),
-    ("ruff check", ("-m", "ruff", "check")),
-    ("ruff format", ("-m", "ruff", "format", "--check")),
-    ("mypy", ("-m", "mypy")),
-    ("mypy of scripts", ("-m", "mypy", *SCRIPTS)),
+    ("audit of packages", ("python", ".ci/audit.py")),
+    ("ruff check", ("python", "-m", "ruff", "check")),
+    ("ruff format", ("python", "-m", "ruff", "format", "--check")),
+    ("biome", ("biome", "ci", "--error-on-warnings", "--colors=off")),
+    ("mypy", ("python", "-m", "mypy")),
+    ("mypy of scripts", ("python", "-m", "mypy", *SCRIPTS)),
     # Two processes take file after file in order: tests/conftest.py puts the longest, with Ray, first
-    ("pytest", ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25")),
+    (
+        "pytest",
+        ("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"),
+    ),
 )
+"""Each as a program of the environment, and what it is given."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -199,7 +204,10 @@ def _test(arguments: Sequence[str]) -> int:
     for name, command in CHECKS:
         _say(f"{name} …")
         last = name == CHECKS[-1][0]
-        if _status([str(PYTHON), *command, *(arguments if last else ())]):
+        program = VENV / "bin" / command[0]
+        if not program.exists():
+            _say(f"{command[0]} is left out: no package of it for this kind of machine.")
+        elif _status([str(program), *command[1:], *(arguments if last else ())]):
             failed.append(name)
     if failed:
         return _fail(f"Failed: {', '.join(failed)}.")
