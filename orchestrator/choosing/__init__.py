@@ -1,1 +1,1 @@
-"""`orch best` and `orch compare`: selection, comparison, and what they say."""
+"""`orch best STUDY` and `orch compare STUDY STUDY`: selection, comparison, and what they say."""

@@ -1,1 +1,1 @@
-"""`orch data leak`: what a split that divides groups would have shown."""
+"""`orch data leak STUDY`: what a split that divides groups would have shown."""
