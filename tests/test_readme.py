@@ -97,6 +97,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in inside if not (page.parent / target).is_file()] == []
 
 
+def test_files_of_the_project_that_pages_name_exist() -> None:
+    """`trainables/trial.py` in words is a promise too, above all in the walks of docs/architecture.md."""
+    named = re.compile(r"`((?:orchestrator|search_spaces|trainables|dashboards|tests|benchmarks|docs)/[\w./-]+\.py)`")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = {(page.name, file) for page in pages for file in named.findall(page.read_text(encoding="utf-8"))}
+    assert len(found) > 40
+    assert sorted(one for one in found if not (ROOT / one[1]).is_file()) == []
+
+
 def test_the_complete_study_file_is_valid() -> None:
     text = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
     (example,) = [block for kind, block in BLOCK.findall(text) if kind == "toml"]
