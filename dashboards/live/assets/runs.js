@@ -24,6 +24,7 @@ function drawing(mine) {
 }
 
 export function start() {
+  window.orchPage?.stop();
   withdraw.abort();
   for (const observer of observers) observer.disconnect();
   withdraw = new AbortController();

@@ -46,10 +46,11 @@ async function describe(chart) {
 
 async function draw(chart) {
   const wanted = wantedOf(chart);
-  if (chart.dataset.drawn === wanted) return;
+  if (chart.dataset.drawn === wanted || !isVisible(chart)) return;
   delete chart.dataset.settled;
   await library;
   const { spec } = await variant(chart);
+  if (wantedOf(chart) !== wanted) return draw(chart); // something else was chosen meanwhile
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
   const height = heightOf(spec, chart.clientWidth);
@@ -107,6 +108,11 @@ async function readAhead(mine) {
 /** All charts that the choices show, wherever they are; folded ones are only read. */
 export function drawAll() {
   return Promise.all(charts.filter(isPrinted).map((chart) => (isVisible(chart) ? draw(chart) : describe(chart))));
+}
+
+/** Leave what is not drawn yet to another run of this script, in a live page. */
+export function stop() {
+  turn++;
 }
 
 /** Draw whatever comes near the view from now on. */

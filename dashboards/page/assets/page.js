@@ -1,6 +1,6 @@
 // Everything brought together: the controls, and what happens when one of them, the theme or the window changes.
 
-import { drawAll, redraw, retheme, watch } from "./charts.js";
+import { drawAll, redraw, retheme, stop, watch } from "./charts.js";
 import { holds, set } from "./choices.js";
 import { saveOnClick } from "./download.js";
 import { fadeEdges, fadeOnScroll } from "./edges.js";
@@ -43,4 +43,4 @@ drawForPaper();
 hideOthers();
 watch();
 show();
-window.orchPage = { drawAll };
+window.orchPage = { drawAll, stop };
