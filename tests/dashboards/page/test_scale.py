@@ -68,7 +68,7 @@ def test_little_of_it_is_drawn(browser: Any, page: tuple[Path, int]) -> None:
     charts = opened.page.locator(".chart").count()
     at_first = opened.page.evaluate(DRAWN)
     assert charts > 150
-    assert 0 < len(at_first) < 10
+    assert len(at_first) < 10
     opened.show("curves")
     opened.choose("curve", "loss_and_accuracy")
     (grid,) = [chart for chart in opened.page.evaluate(DRAWN) if chart["section"] == "curves" and chart["traces"] > 9]
