@@ -9,7 +9,8 @@ import pandas as pd
 
 from dashboards.export.images import Format, NoRendererError, render, why_not
 from dashboards.export.paper import for_paper
-from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Figure, Source
+from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Source
+from dashboards.figures.declaration import Figure
 from dashboards.figures.markup import backbone_text, depth_text
 from dashboards.figures.palette import Spec
 from dashboards.figures.registry import FIGURES

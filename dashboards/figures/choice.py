@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from dashboards.figures.histories import Histories
 from dashboards.figures.markup import METRIC_NAMES, depth_text
-from dashboards.figures.palette import Spec
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
+from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Depth = tuple[str, int, int]
 """(strategy, non-linearities, unfrozen layers)"""
@@ -92,20 +89,11 @@ class Choice:
         return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(parts)).strip("-")[:100]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure is two functions: its data as a table, and the drawing of that table as a plain plotly figure.
-
-    data(source, choice): a DataFrame, empty where there is nothing to show. draw(data, choice): "data" and "layout" for
-    plotly.graph_objects.Figure. title: a few words. reading: one sentence on how to read it: band, n, selection rule.
-    choices(summary): every choice that gives a figure of its own, the most telling first.
-    """
-
-    data: Callable[[Source, Choice], pd.DataFrame]
-    draw: Callable[[pd.DataFrame, Choice], Spec]
-    title: str
-    reading: str
-    choices: Callable[[Summary], list[Choice]] = field(default=lambda summary: [Choice()])
+def selection_of(summary: Summary, choice: Choice) -> Metric:
+    """The metric that the best-ranked configuration of a partition selects by; else the one of the study."""
+    ranked = (member for member in choice.members(summary) if choice.partition and member.rank is not None)
+    best = next(ranked, None)
+    return best.configuration.selection if best else summary.study.selection
 
 
 def partitions(members: Iterable[ConfigurationSummary]) -> list[str]:

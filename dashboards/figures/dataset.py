@@ -7,99 +7,16 @@ import io
 import json
 from collections import Counter
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dashboards.figures.choice import Choice, Source
-from dashboards.figures.markup import plot_text
-from dashboards.figures.palette import INK, PAPER, SERIES, TRAIN, VALID, Spec, axis, layout, legend
-from orchestrator.results.summary import training_samples
+from dashboards.figures.choice import Source
 from orchestrator.store import layout as places
 from orchestrator.store.storage import Storage
 
 SPLITS = ("train", "valid", "test")
-_LOOKS = {"train": (TRAIN, ""), "train, balanced": (SERIES[2], "/"), "valid": (VALID, "\\"), "test": (SERIES[4], "x")}
-"""Colour and pattern of a bar; each split has the colour that it has in every figure."""
-_LETTERS = 22
-"""Of a class's name on one line beside the bars, which a telephone leaves room for."""
-
-
-def class_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """Images and groups by class and split of one partition; empty where the study holds no manifest.
-
-    Columns: class, split, groups, images, and trained: images times views of the train split after balancing (NaN in
-    the other splits, and where configurations of the study balance differently).
-    """
-    columns = ["class", "split", "groups", "images", "trained"]
-    manifest = read_table(source.storage, places.MANIFEST, ["label", "group"])
-    split_of = group_splits(source.storage, choice.partition or source.summary.study.partition)
-    if manifest is None or not split_of:
-        return pd.DataFrame(columns=columns)
-    frame = manifest.to_pandas()
-    frame["split"] = frame["group"].map(split_of)
-    counted = frame.groupby(["label", "split"])["group"].agg(["nunique", "size"])
-    classes = [name for name in source.summary.study.classes if (frame["label"] == name).any()]
-    rules = {(m.configuration.balance, m.configuration.views): m.configuration for m in source.summary.configurations}
-    rows: list[tuple[Any, ...]] = []
-    for split in SPLITS:
-        images = {name: int(counted["size"].get((name, split), 0)) for name in classes}
-        trained: dict[str, Any] = dict.fromkeys(images, np.nan)
-        if split == "train" and len(rules) == 1:
-            trained |= training_samples(images, next(iter(rules.values())))
-        for name in classes:
-            rows.append((name, split, int(counted["nunique"].get((name, split), 0)), images[name], trained[name]))
-    return pd.DataFrame(rows, columns=columns)
-
-
-def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """A bar per class and split: images, and for train what is trained on after balancing."""
-    names = list(dict.fromkeys(data["class"]))
-    bars = [(split, "images", split) for split in SPLITS if (data["split"] == split).any()]
-    if (data["trained"].notna() & (data["trained"] != data["images"])).any():
-        bars.insert(1, ("train", "trained", "train, balanced"))
-    traces: list[Spec] = []
-    for split, column, label in bars:
-        part = data[data["split"] == split].set_index("class").reindex(names)
-        colour, shape = _LOOKS[label]
-        marker = {"color": colour, "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": PAPER, "size": 6}}
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": label,
-                "x": part[column].fillna(0).to_numpy(dtype=float),
-                "y": list(range(len(names))),
-                "marker": marker,
-                "text": [f"{value:,.0f}" for value in part[column].fillna(0)],
-                "textposition": "outside",
-                "cliponaxis": False,
-                "customdata": part["groups"].to_numpy(),
-                "hovertemplate": f"{label}: %{{x}} images of %{{customdata}} groups<extra></extra>",
-            }
-        )
-    y = axis(tickvals=list(range(len(names))), ticktext=[_in_lines(name) for name in names], showgrid=False)
-    y |= {"color": INK, "autorange": "reversed"}
-    spec = layout(
-        90 + len(names) * (14 + 18 * len(bars)),
-        xaxis=axis(title={"text": "images"}, rangemode="tozero", tickangle=0),
-        yaxis=y,
-        barmode="group",
-        bargap=0.24,
-        showlegend=True,
-        legend=legend(traceorder="normal"),
-    )
-    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 58, "t": 34, "b": 44}}}
-
-
-def _in_lines(name: str) -> str:
-    """A class's name in up to three lines."""
-    lines = wrap(name, _LETTERS, max_lines=3, placeholder=" …") or [name]
-    return "<br>".join(plot_text(line) for line in lines)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import TRAIN_AND_VALID_MARKS, Control, Figure, Form, Key, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, deviations, point_text
 from dashboards.figures.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -95,3 +97,43 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
         )
     across = axis(title={"text": NAMES[setting]}, tickvals=values, ticktext=[f"{v:g}" for v in values], showgrid=False)
     return {"data": traces, "layout": layout(330, xaxis=across, yaxis=axis(title={"text": name}, nticks=6))}
+
+
+_READING = (
+    "For each number of {} the best-ranked configuration: mean ± standard deviation (n − 1) over its n repeats at "
+    "their selected epochs; grey is the untrained network, the validation score at epoch 0 of the same repeats."
+)
+
+
+def _declared(name: str, setting: Setting, title: str, of: str, on_top: str) -> Figure:
+    reading = _READING.format(of)
+    return Figure(
+        name=name,
+        section="depth",
+        title=f"Scores against the number of {title}",
+        reading=reading,
+        data=partial(depth_data, setting=setting),
+        draw=partial(depth_figure, setting=setting),
+        label=partial(depth_label, setting=setting),
+        per=Per.BACKBONE,
+        scores=tuple(METRIC_NAMES),
+        page=OnPage(
+            form=Form.PANEL,
+            controls=(Control("score", "Show", {str(key): name for key, name in METRIC_NAMES.items()}),),
+            keys=(Key((*TRAIN_AND_VALID_MARKS.marks, ("none", "untrained"))),),
+            least_rows=2,
+            heading=lambda data, choice: f"Number of {NAMES[setting]}",
+            saved=lambda data, choice: NAMES[setting],
+            reading_on_top=on_top and f"{reading} {on_top}",
+        ),
+    )
+
+
+NON_LINEARITIES = _declared(
+    "non-linearities",
+    "non_linearities",
+    "non-linearities",
+    "non-linearities (nothing unfrozen)",
+    "The same for unfrozen layers.",
+)
+UNFROZEN = _declared("unfrozen", "unfrozen", "unfrozen layers", "unfrozen weight layers (no non-linearity)", "")

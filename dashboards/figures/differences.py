@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -139,3 +140,30 @@ def set_sentence(data: pd.DataFrame) -> str:
         return f"Of {total:,} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
     others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside:,} are excluded"
     return f"{inside:,} of {total:,} ranked configurations may be the best (95 % confidence set); {others}."
+
+
+def _sentence(data: pd.DataFrame, choice: Choice) -> str:
+    more = f" The figure shows the first {SHOWN}; its data have all." if len(data) > SHOWN else ""
+    return set_sentence(data) + more
+
+
+FIGURE = Figure(
+    name="differences",
+    section="answer",
+    title="Differences to the best configuration",
+    reading="Each mark is the mean paired difference to the best over common repeat numbers, the line its 95 % "
+    "interval (Student’s t over n pairs); left is worse. Filled marks may be the best (95 % confidence set, signs of "
+    "whole repeats flipped), open ones are excluded. Intervals describe retraining on this partition, not new "
+    "patients.",
+    data=difference_data,
+    draw=difference_figure,
+    label=lambda data, choice: f"Forest plot. {set_sentence(data)}",
+    per=Per.PARTITION,
+    scores=(),
+    page=OnPage(
+        min_width=340,
+        least_rows=2,
+        heading=lambda data, choice: "Which may be the best",
+        sentence=_sentence,
+    ),
+)

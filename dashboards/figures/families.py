@@ -1,25 +1,21 @@
-"""Backbones side by side: best loss and accuracy by family (as figure 4.3), the losses of all, and a table of all."""
+"""Backbones side by side: best loss and accuracy by family (as in figure 4.3)."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dashboards.figures.backbone_names import backbone_names, family_of, several_backbones
 from dashboards.figures.choice import Choice, Source, best_of_each
+from dashboards.figures.declaration import Compared, Figure, OnPage, Per
 from dashboards.figures.markup import (
-    backbone_text,
     depth_text,
     deviations,
     lr_text,
-    number,
     plot_text,
-    plus_minus,
-    point_text,
 )
 from dashboards.figures.palette import (
     INK,
@@ -30,19 +26,9 @@ from dashboards.figures.palette import (
     axis,
     layout,
     legend,
-    series_style,
 )
-from orchestrator.results.configuration_summary import ConfigurationSummary
 
-_FAMILY = re.compile(r"[A-Za-z]+?(?=v?\d|[_.\-]|$)")
 _SHIFT = 0.2
-
-
-def family_of(backbone: str) -> str:
-    """The letters that a backbone's name begins with: "resnet" of `timm:resnet18.tv_in1k`; for grouping rows only."""
-    name = backbone_text(backbone)
-    match = _FAMILY.match(name)
-    return match[0].lower() if match else name
 
 
 def family_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -52,7 +38,7 @@ def family_data(source: Source, choice: Choice) -> pd.DataFrame:
     (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its repeats).
     """
     members = best_of_each(source.members(choice), "backbone", "strategy")
-    names = _names(members)
+    names = backbone_names(members)
     rows = []
     for member in members:
         settings = member.configuration
@@ -146,109 +132,21 @@ def _point(row: dict[Hashable, Any]) -> str:
     return f"{plot_text(where)}<br>lr {lr_text(row['lr'])}, batch {row['batch_size']}, n = {row['n']}"
 
 
-def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """One row per backbone as shown: its best configuration, parameters, best epoch, hours; text columns."""
-    members = source.members(choice)
-    seconds: dict[str, float] = {}
-    repeats: dict[str, int] = {}
-    for member in members:
-        name = member.configuration.backbone
-        seconds[name] = seconds.get(name, 0.0) + member.seconds
-        repeats[name] = repeats.get(name, 0) + member.n
-    rows = []
-    for member in best_of_each(members, "backbone"):
-        name = member.configuration.backbone
-        rows.append(
-            {
-                "Backbone": backbone_text(name),
-                "Family": family_of(name),
-                "Parameters": _millions(member.total_parameters),
-                "Trained of them": _millions(member.trainable_parameters),
-                "Best configuration": f"{depth_text(member.depth)}, {point_text(member.configuration)}",
-                "Valid loss": plus_minus(member.score("loss", "valid")),
-                "Valid accuracy": plus_minus(member.score("accuracy", "valid")),
-                "Best epoch": plus_minus(member.selected_epochs, 1),
-                "n": str(member.n),
-                "Hours": number(seconds[name] / 3600, 2),
-                "Repeats": str(repeats[name]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def losses_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """Mean validation loss by epoch of every backbone's best-ranked configuration.
-
-    Columns: name (of the backbone, as shown), configuration, epoch, train, valid (means), valid_std, n.
-    """
-    blocks = []
-    members = best_of_each(source.members(choice), "backbone")
-    names = _names(members)
-    for member in members:
-        train, valid = member.curve("loss", "train"), member.curve("loss", "valid")
-        if train is None or valid is None:
-            continue
-        blocks.append(
-            pd.DataFrame(
-                {
-                    "name": names[member.configuration.backbone],
-                    "configuration": _words(member),
-                    "epoch": np.arange(len(valid.mean)),
-                    "train": train.mean,
-                    "valid": valid.mean,
-                    "valid_std": valid.std,
-                    "n": valid.n,
-                }
-            )
-        )
-    columns = ["name", "configuration", "epoch", "train", "valid", "valid_std", "n"]
-    return pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=columns)
-
-
-def losses_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """A line per backbone, told apart by colour and dash."""
-    traces: list[Spec] = []
-    for place, (name, part) in enumerate(data.groupby("name", sort=False)):
-        where = plot_text(f"{name}, {part['configuration'].iloc[0]}")
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": plot_text(name),
-                "x": part["epoch"].to_numpy(),
-                "y": part["valid"].to_numpy(),
-                "line": {"width": 1.9, **series_style(place)},
-                "customdata": deviations(part["valid_std"]),
-                "hovertemplate": f"{where}<br>valid loss %{{y:.4f}}%{{customdata}}, epoch %{{x}}<extra></extra>",
-            }
-        )
-    rows = -(-len(traces) // 5)
-    return {
-        "data": traces,
-        "layout": layout(
-            380 + 20 * rows,
-            xaxis=axis(title={"text": "epoch"}, nticks=8),
-            yaxis=axis(title={"text": "valid loss"}, nticks=7),
-            showlegend=True,
-            legend=legend(y=1.02),
-            dragmode="zoom",
-            margin={"l": 56, "r": 14, "t": 20 + 20 * rows, "b": 44},
-        ),
-    }
-
-
-def _names(members: Sequence[ConfigurationSummary]) -> dict[str, str]:
-    """What backbones are called: whole names where two would look the same, as of two libraries."""
-    every = {member.configuration.backbone for member in members}
-    short = Counter(backbone_text(name) for name in every)
-    return {name: backbone_text(name) if short[backbone_text(name)] == 1 else name for name in every}
-
-
-def _words(member: ConfigurationSummary) -> str:
-    return f"{depth_text(member.depth)}, {point_text(member.configuration)}, n = {member.n}"
-
-
-def _millions(count: int | None) -> str:
-    if count is None:
-        return "–"
-    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
+FIGURE = Figure(
+    name="families",
+    section="backbones",
+    title="Best loss and accuracy by family",
+    reading="Each mark is the best-ranked configuration of a backbone and strategy on the validation split: mean ± "
+    "standard deviation (n − 1) over its n repeats at their selected epochs; lines part families, the best family "
+    "first.",
+    data=family_data,
+    draw=family_figure,
+    label=lambda data, choice: "Best validation loss and accuracy of every backbone, by family and strategy.",
+    per=Per.PARTITION,
+    page=OnPage(min_width=560, is_shown=several_backbones),
+    compared=Compared(
+        "Best loss and accuracy",
+        "Each mark is the best-ranked configuration of a study’s backbone and strategy on its validation split: mean ± "
+        "standard deviation (n − 1) over its n repeats at their selected epochs; lines part studies.",
+    ),
+)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
+from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.markup import depth_text, lr_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -240,3 +241,32 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
     if choice.score == EPOCH or choice.quantity != "mean" or not whole:
         return None
     return min(whole, key=lambda point: point.mean if choice.score == "loss" else -point.mean)
+
+
+_READING = (
+    "Each cell is one configuration on the validation split, at each repeat’s selected epoch; point at it for "
+    "mean, standard deviation (n − 1) and n. Where several configurations share a cell, it shows the best-ranked. "
+    "The frame marks the best mean among configurations whose repeats are all done; points outside the grid are "
+    "blank; all maps of a backbone share one scale."
+)
+
+FIGURE = Figure(
+    name="heat-map",
+    section="heat-maps",
+    title="Heat maps of learning rate and batch size",
+    reading=_READING,
+    data=heat_data,
+    draw=heat_figure,
+    label=lambda data, choice: heat_label(_points(data), choice),
+    per=Per.DEPTH,
+    scores=tuple(SCORES),
+    quantities=tuple(QUANTITIES),
+    page=OnPage(
+        form=Form.MAPS,
+        controls=(
+            Control("heat", "Show", SCORES),
+            Control("of", "as", {str(key): name for key, name in QUANTITIES.items()}, sets="quantity"),
+        ),
+        reading_on_top=_READING,
+    ),
+)

@@ -10,9 +10,10 @@ import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.dataset import partition_details, read_table
+from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, Spec, axis, layout
-from orchestrator.results.partition_maps import COLUMNS, candidate_data
+from orchestrator.results.partition_maps import COLUMNS, FILLED, candidate_data, why_no_map
 from orchestrator.store import layout as places
 
 ACROSS = 2
@@ -106,7 +107,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     return {"data": traces, "layout": {**spec, "annotations": notes}}
 
 
-def map_label(data: pd.DataFrame) -> str:
+def map_label(data: pd.DataFrame, choice: Choice) -> str:
     """What a screen reader says."""
     chosen = data[data["is_chosen"].astype(bool)].to_dict("records")
     points = "; ".join(f"{one['class']}: {_words(one, ', ')}" for one in chosen)
@@ -144,3 +145,29 @@ def _words(one: Mapping[Any, Any], apart: str = "<br>") -> str:
 
 def _title(name: str) -> Spec:
     return {"text": name, "font": {"size": 11}, "standoff": 4}
+
+
+def _absent(source: Source, choice: Choice) -> str:
+    """Why there is no map, and what would tell more."""
+    partition = choice.partition or source.summary.study.partition
+    made = partition_details(source.storage, partition)
+    if made.get("policy") in FILLED:
+        return why_no_map(made)
+    more = f"What it would have found: orch data candidates {source.summary.study.name} --partition {partition}"
+    return f"{why_no_map(made)} {more}"
+
+
+FIGURE = Figure(
+    name="partition-map",
+    section="partition",
+    title="Partitions over μ and ε",
+    reading="Each map is one class: D, how far from the targets iterative filling would have brought its groups with "
+    "every μ (how full train is filled first) and ε (by how much valid and test may exceed their share); the stronger "
+    "the colour, the nearer. The ring is the partition that was taken: the least D with a group in each split, of "
+    "equal ones the smallest ε; IFP has ε = 0.",
+    data=map_data,
+    draw=map_figure,
+    label=map_label,
+    per=Per.PARTITION,
+    page=OnPage(min_width=520, absent=_absent),
+)

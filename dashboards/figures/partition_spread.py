@@ -7,10 +7,11 @@ import math
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, plot_text
 from dashboards.figures.palette import INK, RULE, SERIES, TRAIN, VALID, Spec, axis, layout, legend
-from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
+from orchestrator.statistics.partitions import partitions_of
 
 SHOWN = 24
 """Configurations drawn, best mean over the partitions first."""
@@ -20,11 +21,6 @@ PARTS = {
     "rest": ("rest", "x-thin-open", SERIES[2]),
 }
 COLUMNS = ["place", "configuration", "mean", *PARTS, "partitions", "repeats"]
-
-
-def partition_choices(summary: Summary) -> list[Choice]:
-    """One choice: the figure is of all partitions together, by the score that selects."""
-    return [Choice(score=summary.study.selection)]
 
 
 def partition_spread_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -89,3 +85,27 @@ def partition_spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     across = axis(title={"text": f"standard deviation of the {score}"}, nticks=7, range=[-0.03 * top, 1.05 * top])
     spec = layout(100 + 27 * len(rows), xaxis=across, yaxis={**down, "color": INK}, showlegend=True, legend=legend())
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
+
+
+def _absent(source: Source, choice: Choice) -> str:
+    if len(partitions_of(source.summary)) < 2:
+        return ""
+    return "Variance by partition needs a configuration with two repeats done on every partition."
+
+
+FIGURE = Figure(
+    name="partition-spread",
+    section="spread",
+    title="Variance by partition and repeat",
+    reading="Marks are standard deviations of one configuration’s selecting value, from a two-way analysis with random "
+    "effects over k partitions × n repeats: between partitions, between repeat numbers, and what neither explains; "
+    "a negative estimate stands at 0. Best mean over the partitions first, at most 24.",
+    data=partition_spread_data,
+    draw=partition_spread_figure,
+    label=lambda data, choice: (
+        "Standard deviations between partitions, between repeats and of the rest, for the best configurations."
+    ),
+    per=Per.STUDY,
+    scores=(),
+    page=OnPage(min_width=520, absent=_absent),
+)

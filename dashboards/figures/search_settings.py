@@ -1,28 +1,21 @@
-"""The settings of a search that does not fill a grid: which of them vary, the table behind its figures, importance."""
+"""The settings of a search that does not fill a grid: which of them vary, and the table behind its figures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dashboards.figures.choice import Choice, Source, backbones
-from dashboards.figures.markup import METRIC_NAMES, depth_text, point_text
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Control
+from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
+from dashboards.figures.scales import number_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.summary import Summary
-from orchestrator.statistics.partitions import partitions_of
-
-Floats = NDArray[np.float64]
 
 LEAST_SETTINGS = 3
-LEAST_CONFIGURATIONS = 12
-"""With a result, before shares of variance are given."""
-MOST_BINS = 6
-SHUFFLES = 200
 RESULT = ("mean", "std", "n", "rank")
 
 NAMES: dict[str, str] = {
@@ -88,16 +81,6 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
     return found
 
 
-def search_choices(summary: Summary) -> list[Choice]:
-    """A choice per partition, backbone and score, whether or not its search is off a grid."""
-    return [
-        Choice(partition, backbone, score=str(score))
-        for partition in partitions_of(summary)
-        for backbone in backbones(m for m in summary.configurations if m.partition == partition)
-        for score in METRIC_NAMES
-    ]
-
-
 def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration off a grid that has a result; empty where the search fills its grids.
 
@@ -125,50 +108,18 @@ def settings_of(data: pd.DataFrame) -> list[str]:
     return [name for name in data.columns if name in NAMES]
 
 
-def importance_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """Share of the variance between configurations that each setting explains by itself, largest first.
-
-    The scores are replaced by their ranks, so that a few configurations that never learn do not decide. Columns:
-    setting, share (0 to 1), by_chance (the share that shuffled scores exceed once in 20 times), bins, configurations.
-    Empty below LEAST_CONFIGURATIONS.
-    """
-    data = search_data(source, choice)
-    columns = ["setting", "share", "by_chance", "bins", "configurations"]
-    if len(data) < LEAST_CONFIGURATIONS:
-        return pd.DataFrame(columns=columns)
-    scores = np.asarray(data["mean"].rank(), dtype=np.float64)
-    draw = np.random.default_rng(0)
-    shuffled = [draw.permutation(scores) for _ in range(SHUFFLES)]
-    rows = []
-    for name in settings_of(data):
-        bins = binned(data[name])
-        by_chance = float(np.quantile([explained(mixed, bins) for mixed in shuffled], 0.95))
-        rows.append((NAMES[name], explained(scores, bins), by_chance, int(bins.max()) + 1, len(data)))
-    rows.sort(key=lambda row: -row[1])
-    return pd.DataFrame(rows, columns=columns)
+def row_words(data: pd.DataFrame, score: str) -> list[str]:
+    names = settings_of(data)
+    found = []
+    for row in data.to_dict("records"):
+        settings = "<br>".join(f"{NAMES[name]} {plot_text(_shown(row[name]))}" for name in names)
+        std = f" ± {row['std']:.4f}" if math.isfinite(row["std"]) else ""
+        found.append(f"{settings}<br>valid {score.lower()} {row['mean']:.4f}{std}, n = {row['n']}")
+    return found
 
 
-def binned(values: pd.Series) -> NDArray[np.int64]:
-    """Number of each value's bin: its own up to MOST_BINS different values, of a number else a bin of equal counts."""
-    codes = np.unique(values.to_numpy(dtype=object if values.dtype == object else None), return_inverse=True)[1]
-    if codes.max() < MOST_BINS or not pd.api.types.is_numeric_dtype(values):
-        return np.asarray(codes, dtype=np.int64)
-    order = pd.Series(values).rank(method="average", pct=True).to_numpy()
-    cut = np.minimum((order * MOST_BINS - 1e-9).astype(int), MOST_BINS - 1)
-    return np.asarray(np.unique(cut, return_inverse=True)[1], dtype=np.int64)
+def _shown(value: Any) -> str:
+    return number_text(float(value)) if isinstance(value, (int, float)) else str(value)
 
 
-def explained(scores: Floats, bins: NDArray[np.int64]) -> float:
-    """ε² of a one-way analysis of variance (Kelley 1935): the share of variance between bins, less what chance gives.
-
-    ε² = (SS(between) − (bins − 1) · MS(within)) / SS(total), a negative one as 0. It is the main effect of a functional
-    analysis of variance (Hutter and others 2014) with bins in place of a forest; interactions are not in it.
-    """
-    count, k = len(scores), int(bins.max()) + 1
-    total = float(((scores - scores.mean()) ** 2).sum())
-    if count <= k or k < 2 or total <= 0:
-        return 0.0
-    sizes = np.bincount(bins, minlength=k)
-    means = np.bincount(bins, scores, minlength=k) / np.maximum(sizes, 1)
-    between = float((sizes * (means - scores.mean()) ** 2).sum())
-    return max(0.0, (between - (k - 1) * (total - between) / (count - k)) / total)
+CONTROL = Control("search", "Show", {str(key): name for key, name in METRIC_NAMES.items()})

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Figure, Form, OnPage, Per
 from dashboards.figures.histories import Single
 from dashboards.figures.markup import depth_text, plot_text, point_text
 from dashboards.figures.palette import INK, PAPER, SPLIT_COLOURS, Spec, axis, layout, legend
@@ -162,3 +163,41 @@ def _broken(data: pd.DataFrame, column: str) -> tuple[list[Any], list[Any], list
         y += [*gap, *part[column].astype(float).tolist()]
         names += [*gap, *[plot_text(repeat)] * len(part)]
     return x, y, names
+
+
+def _where(data: pd.DataFrame) -> str:
+    return f"{data['configuration'].iloc[0]}, repeat {data['repeat'].iloc[0]}"
+
+
+def _has_curves(source: Source, choice: Choice) -> bool:
+    return any(member.curves for member in source.members(choice))
+
+
+BEST = Figure(
+    name="best-repeat",
+    section="curves",
+    title="The best single repeat",
+    reading="The repeat with the best selection value of the first-ranked configuration: one repeat, so no band; the "
+    "ring is its selected epoch. It shows what was seen once, and is no result.",
+    data=best_repeat_data,
+    draw=singles_figure,
+    label=lambda data, choice: f"Loss and accuracy of the best single repeat: {_where(data)}.",
+    per=Per.BACKBONE,
+    page=OnPage(
+        min_width=560,
+        heading=lambda data, choice: f"The best single repeat: {_where(data)}",
+        saved=lambda data, choice: "best single repeat",
+        is_shown=_has_curves,
+    ),
+)
+EVERY = Figure(
+    name="single-repeats",
+    section="curves",
+    title="Single repeats of the best configuration",
+    reading="Every repeat as a thin line, n of them; rings are selected epochs with the validation value.",
+    data=singles_data,
+    draw=singles_figure,
+    label=lambda data, choice: f"Loss and accuracy by epoch of {data['repeat'].nunique()} single repeats.",
+    per=Per.BACKBONE,
+    page=OnPage(form=Form.BEHIND),
+)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from dashboards.figures import answer, families
 from dashboards.figures.choice import Choice, Source, best_of_each
+from dashboards.figures.declaration import Compared, Figure
 from dashboards.figures.markup import study_title, table, text
+from dashboards.figures.registry import FIGURES
+from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import nothing, reading
 from dashboards.page.page import document
@@ -17,13 +19,6 @@ from orchestrator.results.summary import summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-
-_READINGS = {
-    "families": "Each mark is the best-ranked configuration of a study’s backbone and strategy on its validation "
-    "split: mean ± standard deviation (n − 1) over its n repeats at their selected epochs; lines part studies.",
-    "losses": "Each line is the mean validation loss of the best-ranked configuration of a study’s backbone over its n "
-    "finished repeats; point at it for the standard deviation and n.",
-}
 
 
 def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
@@ -62,7 +57,7 @@ def _best(sources: Sequence[Source]) -> str:
     selections: set[Metric] = {member.configuration.selection for _, members in best for member in members}
     frames = []
     for where, members in best:
-        frame = answer.best_table_data(members, selections)
+        frame = best_table_data(members, selections)
         if len(frame):
             frame.insert(0, "Study", where)
             frames.append(frame)
@@ -72,21 +67,23 @@ def _best(sources: Sequence[Source]) -> str:
         "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch, ranked within each study. "
         "Validation scores were used for selection and are optimistic."
     )
-    return answer.best_table(pd.concat(frames, ignore_index=True), selections, "several") + reading(note)
+    return best_table(pd.concat(frames, ignore_index=True), selections, "several") + reading(note)
 
 
 def _figures(sources: Sequence[Source], charts: Charts) -> str:
-    parts = []
-    for name, title, data_of, draw in (
-        ("families", "Best loss and accuracy", families.family_data, families.family_figure),
-        ("losses", "Validation losses", families.losses_data, families.losses_figure),
-    ):
-        data = _together(sources, data_of)
-        if not data.empty:
-            variant = Variant.of(draw(data, Choice()), f"{title} of {len(sources)} studies.", data)
-            chart = charts.add({"only": variant}, min_width=560, title=title)
-            parts.append(f"<h3>{title}</h3>{reading(_READINGS[name])}{chart}")
-    return "".join(parts)
+    return "".join(_figure(figure, figure.compared, sources, charts) for figure in FIGURES.values() if figure.compared)
+
+
+def _figure(figure: Figure, compared: Compared, sources: Sequence[Source], charts: Charts) -> str:
+    data = _together(sources, figure.data)
+    if data.empty:
+        return ""
+    label = f"{compared.title} of {len(sources)} studies."
+    width = figure.page.min_width if isinstance(figure.page.min_width, int) else figure.page.min_width(data)
+    chart = charts.add(
+        {"only": Variant.of(figure.draw(data, Choice()), label, data)}, min_width=width, title=compared.title
+    )
+    return f"<h3>{compared.title}</h3>{reading(compared.reading)}{chart}"
 
 
 def _together(sources: Sequence[Source], data_of: Callable[[Source, Choice], pd.DataFrame]) -> pd.DataFrame:

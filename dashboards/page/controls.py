@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dashboards.figures.declaration import Key
 from dashboards.figures.markup import text
 
 ANY = "!"
-SPLIT_KEY = '<li><i class="train"></i> train</li><li><i class="valid"></i> valid</li>'
-SPLIT_KEY_WITH_MARKS = (
-    '<li><i class="train"></i> train (open marks)</li><li><i class="valid"></i> valid (filled marks)</li>'
-)
 
 
 def select(label: str, sets: str, options: Mapping[str, str] | Sequence[str], hidden: bool = False) -> str:
@@ -38,9 +35,10 @@ def reading(sentence: str) -> str:
     return f'<p class="reading">{unbroken}</p>'
 
 
-def key(*items: str) -> str:
+def key(one: Key) -> str:
     """A legend in a row above figures."""
-    return f'<ul class="key">{"".join(items)}</ul>'
+    items = "".join(f'<li><i class="{mark}"></i> {text(words)}</li>' for mark, words in one.marks)
+    return f'<ul class="key">{items}</ul>'
 
 
 def nothing(sentence: str) -> str:

@@ -5,44 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from dashboards.figures.choice import Choice, Source, backbones
-from dashboards.figures.markup import backbone_text, study_title, text
+from dashboards.figures.choice import Source
+from dashboards.figures.markup import study_title, text
 from dashboards.figures.palette import DARK
 from dashboards.page import provenance
+from dashboards.page.body import body
 from dashboards.page.chart import Charts
-from dashboards.page.controls import nothing, select, when
-from dashboards.page.energy import cost_so_far, energy_facts, energy_sentence
 from dashboards.page.packing import packed_text
 from dashboards.page.parts import LIBRARY
-from dashboards.page.sample_images import BUDGET, NOTHING_SHOWN, SAMPLES, Album, Shown
+from dashboards.page.sample_images import NOTHING_SHOWN, Shown
 from dashboards.page.script import SCRIPT
-from dashboards.page.section_answer import answer_introduction, answer_section
-from dashboards.page.section_search import has_search_view, partition_block, search_introduction, section_search
-from dashboards.page.section_test import test_section
-from dashboards.page.sections import PER_BACKBONE, introductions
-from dashboards.page.sections_study import section_backbones, section_data, section_standing
+from dashboards.page.sheet import Sheet
 from dashboards.page.style import STYLE
 from orchestrator.results.summary import Summary, summarise
-from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.storage import Storage
-
-SECTIONS = {
-    "answer": "Answer",
-    "progress": "Progress",
-    "heat-maps": "Heat maps",
-    "curves": "Curves",
-    "depth": "Depth",
-    "backbones": "Backbones",
-    "spread": "Spread",
-    "search": "Search",
-    "data": "Data",
-    "test": "Test",
-    "provenance": "Provenance",
-}
 
 
 def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
@@ -61,10 +40,10 @@ def write_page(source: Source, origin: provenance.Provenance, now: str, shown: S
     """The page's HTML, about 1.8 MB of plotly and the figures' data; equal arguments give equal pages."""
     summary = source.summary
     charts = Charts(study_title(summary.study))
-    body = _body(source, origin, charts, now, shown) if summary.configurations else _empty(summary, origin)
+    content = body(Sheet(source, origin, charts, now, shown)) if summary.configurations else _empty(summary, origin)
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
     masthead = _masthead(summary, now, mark)
-    return document(study_title(summary.study), masthead + body + _footer(summary, now, shown), charts)
+    return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts)
 
 
 def document(title: str, body: str, charts: Charts) -> str:
@@ -116,60 +95,6 @@ def _empty(summary: Summary, origin: provenance.Provenance) -> str:
         '<main id="main"><section><p class="empty">This study has no configurations yet: nothing has been searched. '
         "Run <code>orch search</code>, then write this page again.</p></section>"
         f'<section id="provenance"><h2>Provenance</h2>{provenance.provenance_html(origin, summary)}</section></main>'
-    )
-
-
-def _body(source: Source, origin: provenance.Provenance, charts: Charts, now: str, shown: Shown) -> str:
-    summary = source.summary
-    names = partitions_of(summary)
-    networks = backbones(summary.configurations)
-    content = dict.fromkeys(SECTIONS, "")
-    for name, head in introductions(source).items():
-        content[name] += head
-    content["answer"] = answer_introduction(summary)
-    content["spread"] = partition_block(source, charts) + content["spread"]
-    sections = dict(PER_BACKBONE)
-    if has_search_view(source):
-        content["search"] = search_introduction()
-        sections["search"] = section_search
-    else:
-        del content["search"]
-    cost = cost_so_far(source)
-    content["progress"] = section_standing(source, now, energy_sentence(cost), shown.names)
-    budget, most = BUDGET // len(names), max(1, SAMPLES // len(names))
-    for place, partition in enumerate(names):
-        album = Album(source.storage, shown, summary.study.seed, budget)
-        for name, block in (
-            ("answer", answer_section(source, partition, charts)),
-            ("backbones", section_backbones(source, partition, charts)),
-            ("data", section_data(source, partition, charts, album, most)),
-            ("test", test_section(source, partition, charts, album)),
-        ):
-            content[name] += when(block, partition=place)
-        for number, backbone in enumerate(networks):
-            for name, section in sections.items():
-                block = section(source, Choice(partition, backbone), charts, f"{place}-{number}")
-                is_named = len(networks) > 1 or "<h4" in block
-                title = f"<h3>{text(backbone_text(backbone))}</h3>" if is_named else ""
-                content_here = title + (block or nothing("No results here yet."))
-                content[name] += when(content_here, partition=place, backbone=number)
-    facts = energy_facts(cost, summary.study.name)
-    content["provenance"] = provenance.provenance_html(origin, summary, facts)
-    mark = ' <small class="synthetic">synthetic data</small>' if summary.study.synthetic else ""
-    html = "".join(
-        f'<section id="{name}"><h2>{SECTIONS[name]}{mark}</h2>{block}</section>' for name, block in content.items()
-    )
-    return f'{_bar(content, names, networks)}<main id="main">{html}</main>'
-
-
-def _bar(sections: Iterable[str], names: Sequence[str], networks: Sequence[str]) -> str:
-    links = "".join(f'<a href="#{name}">{SECTIONS[name]}</a>' for name in sections)
-    choices = select("Backbone", "backbone", [backbone_text(name) for name in networks], len(networks) < 2)
-    partitions = [f"{name}{'' if place else ' (the study’s own)'}" for place, name in enumerate(names)]
-    choices += select("Partition", "partition", partitions, len(names) < 2)
-    return (
-        f'<div class="bar"><div><nav aria-label="Sections">{links}</nav>{choices}'
-        '<button type="button" id="theme">Light or dark</button></div></div>'
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dashboards.figures import answer, differences
 from dashboards.figures.choice import Choice, Source, best_of_each
+from dashboards.figures.declaration import Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
-from dashboards.figures.registry import FIGURES
-from dashboards.page.chart import Charts, Variant
-from dashboards.page.controls import SPLIT_KEY_WITH_MARKS, key, reading
+from dashboards.page.answer_sentence import answer_sentence, over_partitions_sentence
+from dashboards.page.best_table import best_table, best_table_data
+from dashboards.page.chart import Charts
+from dashboards.page.controls import reading
+from dashboards.page.section_figures import section_figures
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
 from orchestrator.results.names import counted
@@ -24,7 +26,7 @@ _EDGES = 4
 def answer_introduction(summary: Summary) -> str:
     """Stands once, before the answers of single partitions: what is selected over all; "" with one partition."""
     table = over_partitions(summary, summary.study.selection)
-    return f'<p class="lede">{answer.over_partitions_sentence(table)}</p>' if table is not None else ""
+    return f'<p class="lede">{over_partitions_sentence(table)}</p>' if table is not None else ""
 
 
 def answer_section(source: Source, partition: str, charts: Charts) -> str:
@@ -32,7 +34,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     summary = source.summary
     choice = Choice(partition)
     members = best_of_each(choice.members(summary), "strategy", "backbone")
-    parts = [f'<p class="lede">{answer.sentence(summary, members)}</p>']
+    parts = [f'<p class="lede">{answer_sentence(summary, members)}</p>']
     parts.append(
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "
@@ -42,7 +44,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     if members:
         selections = {member.configuration.selection for member in members}
         parts.append("<h3>The best configuration of each strategy and backbone</h3>")
-        parts.append(answer.best_table(answer.best_table_data(members, selections), selections))
+        parts.append(best_table(best_table_data(members, selections), selections))
         parts.append(
             reading(
                 "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch; below it the 95 % "
@@ -51,37 +53,10 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
                 "validation loss and accuracy of the single best repeat and its number; one repeat is no result."
             )
         )
-        parts.append(_differences(source, choice, charts))
-        parts.append(_repeats(source, partition, members, charts))
+        parts.append(section_figures("answer", source, choice, charts, Per.PARTITION))
     parts.append(_edges([note for note in summary.edges if note.partition == partition], members))
     parts.append(_missing(summary))
     return "".join(parts)
-
-
-def _differences(source: Source, choice: Choice, charts: Charts) -> str:
-    figure = FIGURES["differences"]
-    data = figure.data(source, choice)
-    if data.empty:
-        return ""
-    sentence = differences.set_sentence(data)
-    shown = min(len(data), differences.SHOWN)
-    more = f" The figure shows the first {shown}; its data have all." if shown < len(data) else ""
-    parts = [f"<h3>Which may be the best</h3><p>{text(sentence + more)}</p>"]
-    if len(data) > 1:
-        variant = Variant.of(figure.draw(data, choice), f"Forest plot. {sentence}", data)
-        parts += [reading(figure.reading), charts.add({"only": variant}, min_width=340, title=figure.title)]
-    return "".join(parts)
-
-
-def _repeats(source: Source, partition: str, members: Sequence[ConfigurationSummary], charts: Charts) -> str:
-    figure = FIGURES["best-repeats"]
-    choice = Choice(partition, score=members[0].configuration.selection)
-    data = figure.data(source, choice)
-    variant = Variant.of(figure.draw(data, choice), answer.repeats_label(data, choice), data)
-    name = METRIC_NAMES[members[0].configuration.selection]
-    chart = charts.add({"only": variant}, min_width=340, title=f"{name} of the best configurations")
-    more = f" The first {answer.SHOWN} of the table’s {len(members)} rows." if len(members) > answer.SHOWN else ""
-    return f"<h3>{name} of their repeats</h3>{reading(figure.reading + more)}{key(SPLIT_KEY_WITH_MARKS)}{chart}"
 
 
 def _edges(notes: Sequence[EdgeNote], members: Sequence[ConfigurationSummary]) -> str:

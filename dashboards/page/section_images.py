@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from dashboards.figures import evaluated
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.dataset import refused_kind
+from dashboards.figures.evaluations import evaluations
 from dashboards.figures.markup import table, text
 from dashboards.page import mistakes
 from dashboards.page.controls import nothing, reading
@@ -66,7 +66,7 @@ def samples(source: Source, partition: str, album: Album, most: int) -> str:
 
 def opened_files(source: Source, partition: str) -> set[str]:
     """Test images that an evaluation has opened; other ones are on no page."""
-    own = [record for record in evaluated.evaluations(source, Choice(partition)) if not record.external]
+    own = [record for record in evaluations(source, Choice(partition)) if not record.external]
     return {str(file) for record in own for file in mistakes.prediction_data(source, record)["file"]}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dashboards.figures import evaluated
 from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Per
+from dashboards.figures.evaluations import evaluations, newest
 from dashboards.figures.markup import number, table, text
-from dashboards.figures.registry import FIGURES
-from dashboards.page.chart import Charts, Variant
+from dashboards.page.chart import Charts
 from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album
+from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
 from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score
 
@@ -33,14 +34,6 @@ _NAMES = {
     "sensitivity": "Sensitivity",
     "ppv": "PPV",
 }
-_FIGURES = {
-    "confusion": "Confusion matrix with images as the unit.",
-    "confusion-groups": "Confusion matrix with groups as the unit.",
-    "roc": "ROC curves, one class against the rest.",
-    "precision-recall": "Precision-recall curves, one class against the rest.",
-    "reliability": "Reliability diagram of the test predictions.",
-    "against-validation": "Validation against test.",
-}
 
 _REASONS = 4
 """Why scores have no interval stands in a sentence up to so many reasons, else in a list on demand."""
@@ -48,7 +41,7 @@ _REASONS = 4
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
     """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
-    found = evaluated.evaluations(source, Choice(partition))
+    found = evaluations(source, Choice(partition))
     if not found:
         return nothing(
             "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "
@@ -56,16 +49,8 @@ def test_section(source: Source, partition: str, charts: Charts, album: Album) -
         )
     parts = [_looks(found)]
     parts += [_record(record, album) for record in found[::-1][:3]]
-    panels = []
-    for name, label in _FIGURES.items():
-        figure, choice = FIGURES[name], Choice(partition)
-        data = figure.data(source, choice)
-        if not data.empty:
-            variant = Variant.of(figure.draw(data, choice), label, data)
-            chart = charts.add({"only": variant}, min_width=300, title=f"Test: {figure.title.lower()}")
-            panels.append(f'<div class="panel"><h4>{figure.title}</h4>{reading(figure.reading)}{chart}</div>')
-    figures = f'<div class="panels two">{"".join(panels)}</div>'
-    drawn = evaluated.newest(source, Choice(partition)) if len(found) > 1 else None
+    figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)
+    drawn = newest(source, Choice(partition)) if len(found) > 1 else None
     which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
     return "".join(parts) + which + figures + test_images(source, album, found)
 

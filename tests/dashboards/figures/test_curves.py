@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.figures import curves, heat_maps, single_repeats, spread
+from dashboards.figures import curve_panels, curves, gap, heat_maps, single_repeats
 from dashboards.figures.choice import BOTH, Choice, Source
 from dashboards.figures.markup import point_text
 from dashboards.figures.registry import FIGURES, open_source
@@ -25,7 +25,7 @@ from tests.support.generated_study import NOW, GeneratedStudy, small_study
 
 def test_curves(source: Source) -> None:
     choice = at(("extension", 2, 0), "accuracy")
-    panels = curves.curve_panels(source, choice)
+    panels = curve_panels.curve_panels(source, choice)
     assert [(panel.lr, panel.batch_size) for panel in panels] == [(1e-3, 16), (1e-3, 32), (1e-2, 16), (1e-2, 32)]
     diverged = panels[2]
     assert (diverged.curves["valid"].n[0], diverged.diverged, len(diverged.selected)) == (2, 1, 3)
@@ -58,7 +58,7 @@ def outline(band: Any) -> Any:
 
 def test_axes_of_a_grid_with_gaps(source: Source) -> None:
     """They stand at the lowest panel of a column and at the outermost of a row, so that their numbers can be read."""
-    panels = curves.curve_panels(source, at(("extension", 2, 0), BOTH))
+    panels = curve_panels.curve_panels(source, at(("extension", 2, 0), BOTH))
     first, last = (1e-3, 16), (1e-2, 32)
     layout = curves.panels_figure([p for p in panels if (p.lr, p.batch_size) not in (first, last)])["layout"]
     assert [layout[name]["anchor"] for name in ("xaxis", "xaxis2")] == ["y2", "y"]
@@ -79,7 +79,7 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     assert "%{y:.4f}%{text}<" in line["hovertemplate"]
     assert "n = 3 → 1" in [note["text"] for note in spec["layout"]["annotations"]]
     assert [len(outline(band)) for band in spec["layout"]["shapes"]] == [2 * 9] * 2
-    data = curves.curve_data(source, Choice())
+    data = curve_panels.curve_data(source, Choice())
     assert data[data["series"] == "valid"]["n"].tolist() == [3] * 7 + [2] * 2 + [1]
     even = open_source(small_study(tmp_path / "even")[0], NOW)
     whole: Any = drawn(even, "curves", Choice(depth=("straightforward", 0, 0)))
@@ -111,7 +111,7 @@ def test_configurations_that_share_a_point_show_the_best_ranked(tmp_path: Path) 
     for point in points:
         assert point.mean == best[point.lr, point.batch_size].score("loss", "valid").mean
     assert "best of 2 configurations here" in drawn(source, "heat-map", choice)["data"][0]["text"][0][0]
-    for panel in curves.curve_panels(source, choice):
+    for panel in curve_panels.curve_panels(source, choice):
         expected = best[panel.lr, panel.batch_size].curve("loss", "valid")
         np.testing.assert_array_equal(panel.curves["valid"].mean, expected.mean)
     names = [panel["name"] for panel in single_repeats.singles_payload(source, members)["panels"]]
@@ -131,7 +131,7 @@ class TwoDecays(GeneratedStudy):
 
 def test_a_loss_that_is_infinite_at_the_start_leaves_a_page(tmp_path: Path) -> None:
     source = open_source(small_study(tmp_path, study=InfiniteStart)[0], NOW)
-    assert spread.gap_data(source, at(("straightforward", 0, 0))).empty
+    assert gap.gap_data(source, at(("straightforward", 0, 0))).empty
     assert "Provenance" in write_page(source, provenance.provenance_data(source.storage, source.summary), NOW)
 
 
@@ -145,8 +145,8 @@ class InfiniteStart(GeneratedStudy):
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
     choice = at(("extension", 2, 0))
-    again = curves.panels_of(curves.curve_data(source, choice))
-    for one, other in zip(curves.curve_panels(source, choice), again, strict=True):
+    again = curve_panels.panels_of(curve_panels.curve_data(source, choice))
+    for one, other in zip(curve_panels.curve_panels(source, choice), again, strict=True):
         assert (one.lr, one.batch_size, one.score) == (other.lr, other.batch_size, other.score)
         for split, curve in one.curves.items():
             np.testing.assert_array_equal(curve.mean, other.curves[split].mean)
@@ -167,7 +167,7 @@ def test_loss_and_accuracy_on_two_axes(source: Source) -> None:
 
 
 def test_a_runaway_loss_does_not_flatten_the_others(source: Source) -> None:
-    panels = curves.curve_panels(source, at(("straightforward", 0, 0)))
+    panels = curve_panels.curve_panels(source, at(("straightforward", 0, 0)))
     valid = panels[0].curves["valid"]
     wild = replace(panels[0], curves={**panels[0].curves, "valid": replace(valid, mean=valid.mean * 1e6)})
     assert curves.panels_figure([wild, *panels[1:]])["layout"]["yaxis"]["range"][1] < 3

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 from sklearn import metrics as reference
 
-from dashboards.figures import evaluated
+from dashboards.figures import confusion, reliability, thresholds
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page.page import render
@@ -47,16 +47,16 @@ def test_scores_come_with_intervals_reasons_and_the_number_of_looks(
 
 def test_confusion(opened: tuple[LocalStorage, Source, EvaluationRecord]) -> None:
     _, source, record = opened
-    data = evaluated.confusion_data(source, Choice(), "image")
+    data = confusion.confusion_data(source, Choice(), "image")
     counts = np.array(record.primary.image.confusion, dtype=float).mean(axis=0)
     np.testing.assert_allclose(data["count"], counts.ravel())
     np.testing.assert_allclose(data.groupby("truth")["share"].sum(), 1)
-    assert evaluated.confusion_data(source, Choice(), "group").empty
+    assert confusion.confusion_data(source, Choice(), "group").empty
 
 
 def test_curves_over_thresholds_agree_with_the_areas(opened: tuple[LocalStorage, Source, EvaluationRecord]) -> None:
     _, source, record = opened
-    data = evaluated.threshold_data(source, Choice(), "roc")
+    data = thresholds.threshold_data(source, Choice(), "roc")
     for one in record.primary.image.classes:
         part = data[(data["class"] == one.name) & (data["kind"] == "curve")]
         area = float(np.trapezoid(part["y"], part["x"]))
@@ -71,17 +71,17 @@ def test_one_curve_against_scikit_learn() -> None:
     positive = draw.random(200) < 0.3
     score = np.round(draw.normal(size=200) + positive, 1)
     false, true, _ = reference.roc_curve(positive, score)
-    line = evaluated._line(score, positive, "roc")
-    np.testing.assert_allclose(line, np.interp(evaluated.GRID, false, true), atol=1e-9)
+    line = thresholds._line(score, positive, "roc")
+    np.testing.assert_allclose(line, np.interp(thresholds.GRID, false, true), atol=1e-9)
     precision, recall, _ = reference.precision_recall_curve(positive, score)
-    best = [precision[:-1][recall[:-1] >= at - 1e-12].max() for at in evaluated.GRID]
-    np.testing.assert_allclose(evaluated._line(score, positive, "pr"), best, atol=1e-9)
-    assert evaluated._line(score, np.ones(200, dtype=bool), "roc") is None
+    best = [precision[:-1][recall[:-1] >= at - 1e-12].max() for at in thresholds.GRID]
+    np.testing.assert_allclose(thresholds._line(score, positive, "pr"), best, atol=1e-9)
+    assert thresholds._line(score, np.ones(200, dtype=bool), "roc") is None
 
 
 def test_reliability_counts_every_prediction(opened: tuple[LocalStorage, Source, EvaluationRecord]) -> None:
     _, source, record = opened
-    data = evaluated.reliability_data(source, Choice())
+    data = reliability.reliability_data(source, Choice())
     assert data["predictions"].sum() == record.images * len(record.repeats)
     assert ((data["confidence"] >= data["low"]) & (data["confidence"] <= data["high"])).all()
 
@@ -98,6 +98,6 @@ def test_without_predictions_there_are_tables_and_no_curves(tmp_path: Path) -> N
     record = add_evaluation(storage)
     storage.delete(record.predictions)
     source = open_source(storage, NOW)
-    assert evaluated.threshold_data(source, Choice(), "roc").empty
-    assert evaluated.reliability_data(source, Choice()).empty
+    assert thresholds.threshold_data(source, Choice(), "roc").empty
+    assert reliability.reliability_data(source, Choice()).empty
     assert "Precision and recall" not in render(storage, now=NOW)

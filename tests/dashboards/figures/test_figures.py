@@ -11,12 +11,27 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.figures import answer, dataset, differences, families, heat_maps, progress, spread
+from dashboards.figures import (
+    best_repeats,
+    classes,
+    dataset,
+    density,
+    differences,
+    families,
+    gap,
+    heat_maps,
+    progress,
+    spread,
+    untrained,
+)
+from dashboards.figures.backbone_names import family_of
 from dashboards.figures.choice import SCORES, Choice, Source, best_of_each
 from dashboards.figures.markup import duration
 from dashboards.figures.palette import TRAIN, VALID
 from dashboards.figures.registry import FIGURES, open_source
-from dashboards.page import provenance
+from dashboards.page import best_table, progress_tables, provenance
+from dashboards.page.answer_sentence import answer_sentence
+from dashboards.page.backbone_table import backbone_table_data
 from dashboards.page.workers import pace, worker_data
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
@@ -41,7 +56,7 @@ def test_best_of_each_strategy_and_backbone(source: Source, summary: Summary) ->
     assert [member.configuration.strategy for member in members] == list(
         dict.fromkeys(m.configuration.strategy for m in summary.configurations if m.rank)
     )
-    shown = answer.best_table_data(members, {"loss"})
+    shown = best_table.best_table_data(members, {"loss"})
     score = members[0].score("loss", "valid")
     assert score is not None
     assert shown.loc[0, "Valid loss"] == f"{score.mean:.3f} ± {score.std:.3f}"
@@ -51,12 +66,12 @@ def test_best_of_each_strategy_and_backbone(source: Source, summary: Summary) ->
     assert shown.loc[0, "n"] == "3"
     width = 4.302652729911275 * score.std / 3**0.5
     assert shown.loc[0, "95 % interval"] == f"{score.mean - width:.3f} to {score.mean + width:.3f}"
-    table = answer.best_table(shown, {"loss"})
+    table = best_table.best_table(shown, {"loss"})
     assert f"{shown.loc[0, 'Valid loss']}<small>{shown.loc[0, '95 % interval']}</small>" in table
-    assert '<th scope="col">95 % interval</th>' in answer.best_table(shown, {"loss", "accuracy"})
-    assert answer.interval(Statistic.of(np.array([0.5]))) == "–"
-    assert "best repeat" not in answer.sentence(summary, members).lower()
-    assert len(answer.repeats_data(source, Choice())) == len(members) * 2 * 3
+    assert '<th scope="col">95 % interval</th>' in best_table.best_table(shown, {"loss", "accuracy"})
+    assert best_table.interval(Statistic.of(np.array([0.5]))) == "–"
+    assert "best repeat" not in answer_sentence(summary, members).lower()
+    assert len(best_repeats.repeats_data(source, Choice())) == len(members) * 2 * 3
 
 
 def test_differences_are_paired(source: Source, summary: Summary) -> None:
@@ -86,13 +101,13 @@ def test_progress_counts_every_state(source: Source) -> None:
     assert cells[unfreezing, 1e-2, 16][["done", "asked", "running"]].tolist() == [2, 3, 1]
     assert cells[unfreezing, 1e-2, 32][["done", "asked", "failed", "waiting"]].tolist() == [0, 3, 1, 2]
     assert cells[("extension", 2, 0), 1e-2, 16]["diverged"] == 1
-    html = progress.progress_grid(data)
+    html = progress_tables.progress_grid(data)
     assert "2 of 3 repeats done, 1 running" in html
     assert html.count("<table") == 4
 
 
 def test_marks_differ_in_shape() -> None:
-    shapes = {state: progress._mark(state, 0, 0) for state in progress.STATES}
+    shapes = {state: progress_tables._mark(state, 0, 0) for state in progress.STATES}
     assert len(set(shapes.values())) == 4
     assert shapes[progress.RepeatState.FINISHED] == shapes[progress.RepeatState.WAITING]  # filled against outlined
 
@@ -144,9 +159,9 @@ def test_families(source: Source) -> None:
     assert data["strategy"].is_unique
     assert (data["family"] == "resnet").all()
     names = ["timm:inception_v3.tv_in1k", "torchvision:squeezenet1_1", "timm:mobilenetv2_035", "timm:vgg19", "x.pth"]
-    found = [families.family_of(name) for name in names]
+    found = [family_of(name) for name in names]
     assert found == ["inception", "squeezenet", "mobilenet", "vgg", "x"]
-    shown = families.backbone_table_data(source, Choice())
+    shown = backbone_table_data(source, Choice())
     assert shown.loc[0, "Parameters"] == "11.2 M"
 
 
@@ -165,15 +180,15 @@ def test_spread(source: Source, summary: Summary) -> None:
     assert medians["x"][0] == pytest.approx(values.median())
     without = spread.spread_figure(data[data["split"] == "valid"], Choice())["data"]
     assert [len(trace["x"]) for trace in without[:3]] == [0, 0, 0]
-    counts = spread.untrained_data(source, Choice())
+    counts = untrained.untrained_data(source, Choice())
     assert counts[(counts["score"] == "loss") & (counts["split"] == "valid")]["repeats"].sum() == len(summary.repeats)
-    assert spread.density_data(source, Choice())["repeats"].sum() == len(summary.repeats)
-    gap = spread.gap_data(source, Choice())
-    np.testing.assert_allclose(gap["gap"], gap["valid"] - gap["train"])
+    assert density.density_data(source, Choice())["repeats"].sum() == len(summary.repeats)
+    gaps = gap.gap_data(source, Choice())
+    np.testing.assert_allclose(gaps["gap"], gaps["valid"] - gaps["train"])
 
 
 def test_data_of_the_dataset(source: Source) -> None:
-    data = dataset.class_data(source, Choice())
+    data = classes.class_data(source, Choice())
     assert data[data["split"] == "train"]["images"].sum() == 420
     assert data[data["split"] == "train"]["trained"].tolist() == [210, 210]
     assert data[data["split"] == "valid"]["trained"].isna().all()

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.figures import heat_maps, partition_spread, search_settings, search_view
+from dashboards.figures import heat_maps, importance, parallel, partition_spread, scales, search_settings, slices
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page.energy import cost_so_far, energy_facts, energy_sentence
@@ -101,7 +101,7 @@ def test_the_table_holds_every_configuration_best_first(drawn: Source) -> None:
 def test_parallel_coordinates_are_plain_lines_through_the_values(drawn: Source) -> None:
     choice = choice_of(drawn)
     data = search_settings.search_data(drawn, choice)
-    spec: Any = search_view.parallel_figure(data, choice)
+    spec: Any = parallel.parallel_figure(data, choice)
     go.Figure(spec)
     assert {trace["type"] for trace in spec["data"]} == {"scatter"}
     lines = [trace for trace in spec["data"] if trace["mode"] == "lines" and not trace.get("name")]
@@ -110,26 +110,26 @@ def test_parallel_coordinates_are_plain_lines_through_the_values(drawn: Source) 
     lrs = np.log10(data["lr"].to_numpy())
     assert best["y"][1] == pytest.approx((lrs[0] - lrs.min()) / (lrs.max() - lrs.min()))
     assert best["y"][5] == 1
-    assert search_view.parallel_width(data) == 6 * search_view.AXIS_WIDTH
+    assert parallel.parallel_width(data) == 6 * parallel.AXIS_WIDTH
 
 
 def test_scales_of_numbers_words_and_outliers() -> None:
-    small = search_view.scale_of([1e-4, 1e-3, 1e-2])
+    small = scales.scale_of([1e-4, 1e-3, 1e-2])
     assert small.places.tolist() == pytest.approx([0, 0.5, 1])
     assert small.names == ["1e-4", "1e-3", "1e-2"]
-    near = search_view.scale_of([0.1, 0.2, 0.5])
+    near = scales.scale_of([0.1, 0.2, 0.5])
     assert near.places.tolist() == pytest.approx([0, 0.25, 1])
-    words = search_view.scale_of(["sgd", "<b>%{x}", "sgd"])
+    words = scales.scale_of(["sgd", "<b>%{x}", "sgd"])
     assert words.places.tolist() == [1, 0, 1]
     assert words.names == ["&lt;b&gt;% {x}", "sgd"]
     losses = np.array([0.3, 0.31, 0.32, 0.33, 50.0])
-    scale = search_view.score_scale(losses, is_loss=True)
+    scale = scales.score_scale(losses, is_loss=True)
     assert scale.places[0] == 1
     assert scale.places[-1] == 0
     assert scale.places[3] > 0.3
     assert scale.names[0].endswith("or worse")
-    assert "worse" not in "".join(search_view.score_scale(losses[:-1], is_loss=True).names)
-    upward = search_view.score_scale(np.array([0.5, 0.7, 0.9]), is_loss=False)
+    assert "worse" not in "".join(scales.score_scale(losses[:-1], is_loss=True).names)
+    upward = scales.score_scale(np.array([0.5, 0.7, 0.9]), is_loss=False)
     assert upward.places.tolist() == pytest.approx([0, 0.5, 1])
 
 
@@ -144,7 +144,7 @@ def test_scales_of_numbers_words_and_outliers() -> None:
     ],
 )
 def test_ticks_are_round_or_the_few_values_themselves(values: list[float], names: list[str]) -> None:
-    scale = search_view.scale_of(values)
+    scale = scales.scale_of(values)
     assert scale.names == names
     ends = np.log10([values[0], values[-1]]) if values[-1] >= 10 * values[0] else np.array([values[0], values[-1]])
     marks = np.array([float(name) for name in names])
@@ -153,16 +153,16 @@ def test_ticks_are_round_or_the_few_values_themselves(values: list[float], names
 
 
 def test_ticks_of_a_score_are_round() -> None:
-    upward = search_view.score_scale(np.array([0.41, 0.52, 0.55, 0.69]), is_loss=False)
+    upward = scales.score_scale(np.array([0.41, 0.52, 0.55, 0.69]), is_loss=False)
     assert upward.names == ["0.45", "0.50", "0.55", "0.60", "0.65"]
     assert upward.ticks == pytest.approx([(value - 0.41) / 0.28 for value in (0.45, 0.5, 0.55, 0.6, 0.65)])
-    assert search_view.score_scale(np.array([0.5]), is_loss=True).names == ["0.500"]
+    assert scales.score_scale(np.array([0.5]), is_loss=True).names == ["0.500"]
 
 
 def test_slices_show_every_configuration_against_every_setting(drawn: Source) -> None:
     choice = choice_of(drawn)
     data = search_settings.search_data(drawn, choice)
-    spec: Any = search_view.slices_figure(data, choice)
+    spec: Any = slices.slices_figure(data, choice)
     go.Figure(spec)
     assert len(spec["data"]) == 2 * 5
     assert {len(trace["x"]) for trace in spec["data"]} == {1, len(data) - 1}
@@ -181,21 +181,21 @@ def test_importance_finds_what_decides(drawn: Source) -> None:
 
 def test_explained_share_of_variance() -> None:
     bins = np.repeat(np.arange(4), 10)
-    assert search_settings.explained(bins.astype(float), bins) == pytest.approx(1)
-    assert search_settings.explained(np.zeros(40), bins) == 0
+    assert importance.explained(bins.astype(float), bins) == pytest.approx(1)
+    assert importance.explained(np.zeros(40), bins) == 0
     draw = np.random.default_rng(0)
-    alone = [search_settings.explained(draw.normal(size=40), bins) for _ in range(300)]
+    alone = [importance.explained(draw.normal(size=40), bins) for _ in range(300)]
     assert np.mean(alone) < 0.05
-    half = [search_settings.explained(bins + draw.normal(size=40) * np.std(bins), bins) for _ in range(300)]
+    half = [importance.explained(bins + draw.normal(size=40) * np.std(bins), bins) for _ in range(300)]
     assert np.mean(half) == pytest.approx(0.5, abs=0.05)
-    assert search_settings.explained(np.arange(3.0), np.arange(3)) == 0
+    assert importance.explained(np.arange(3.0), np.arange(3)) == 0
 
 
 def test_bins_hold_about_equal_counts() -> None:
     values = pd.Series(np.random.default_rng(1).uniform(size=120))
-    assert np.bincount(search_settings.binned(values)).tolist() == [20] * 6
-    assert search_settings.binned(pd.Series(["b", "a", "b"])).tolist() == [1, 0, 1]
-    assert search_settings.binned(pd.Series([8, 16, 8])).tolist() == [0, 1, 0]
+    assert np.bincount(importance.binned(values)).tolist() == [20] * 6
+    assert importance.binned(pd.Series(["b", "a", "b"])).tolist() == [1, 0, 1]
+    assert importance.binned(pd.Series([8, 16, 8])).tolist() == [0, 1, 0]
 
 
 def test_the_page_has_the_view_and_no_function_that_evaluates(drawn: Source) -> None:

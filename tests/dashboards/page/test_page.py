@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from dashboards.page.comparison import render_comparison
-from dashboards.page.page import SECTIONS, render
+from dashboards.page.page import render
 from dashboards.page.parts import LIBRARY
+from dashboards.page.sections import SECTIONS
 from orchestrator.store.storage import LocalStorage
 from tests.support.generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
 
@@ -42,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_answer_comes_first_and_is_honest(page: str) -> None:
     sections = re.findall(r'<section id="([a-z-]+)">', page)
-    assert sections == [name for name in SECTIONS if name != "search"]
+    assert sections == [section.name for section in SECTIONS if section.name != "search"]
     assert sections[0] == "answer"
     assert "Validation scores were used for selection and are optimistic" in page
     assert "never by the best repeat" in page

@@ -1,0 +1,167 @@
+"""What a figure declares of itself: what it shows, what it can be asked, and how it stands on the page.
+
+A figure is a file that exports one, and a line in `registry`. Everything that shows figures reads declarations: the
+page, `orch figures`, the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+from dashboards.figures.choice import Choice, Quantity, Source, backbones, depths, selection_of
+from dashboards.figures.palette import Spec
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.partitions import partitions_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Words = Callable[["pd.DataFrame", Choice], str]
+About = Callable[[Source, Choice], str]
+
+
+class Per(Enum):
+    """What one drawing of a figure is of."""
+
+    STUDY = "study"
+    PARTITION = "partition"
+    BACKBONE = "backbone"
+    """Of a partition, as the next."""
+    DEPTH = "depth"
+
+
+class Form(Enum):
+    """How a figure stands on the page."""
+
+    CHART = "chart"
+    """Below a heading of its own, as wide as the page."""
+    PANEL = "panel"
+    """Beside the next panel."""
+    TABLES = "tables"
+    """As tables of marks, one for each depth."""
+    MAPS = "maps"
+    """As maps of all depths on one scale, with one legend."""
+    GRID = "grid"
+    """As a grid of panels for one depth at a time, with single repeats of the panel that is chosen."""
+    BEHIND = "behind"
+    """Behind a panel of the grid."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A choice that a reader makes at the head of a section: its name in the page's script, its label, and by value
+    what it offers; `sets` is the field of `Choice` that the value goes into."""
+
+    name: str
+    label: str
+    options: Mapping[str, str]
+    sets: Literal["score", "quantity"] = "score"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Marks and what they mean: (class of the style sheet, words); shown only for one score where `score` names it."""
+
+    marks: tuple[tuple[str, str], ...]
+    score: str = ""
+
+
+TRAIN_AND_VALID = Key((("train", "train"), ("valid", "valid")))
+TRAIN_AND_VALID_MARKS = Key((("train", "train (open marks)"), ("valid", "valid (filled marks)")))
+
+
+@dataclass(frozen=True)
+class OnPage:
+    """How a figure stands on the page, where that is not its title, its reading and a chart.
+
+    heading: in place of the title. sentence: below it, also where there is too little to draw. saved: what the figure
+    is called in a file that a reader saves. below: HTML. reading_on_top: what stands once at the head of the section
+    in place of a reading at each drawing; "" where another figure's says it. more: what follows the reading.
+    absent: what stands in place of a figure that has no data. folded: words behind which it is folded away, with the
+    figures next to it that have the same.
+    """
+
+    form: Form = Form.CHART
+    controls: tuple[Control, ...] = ()
+    keys: tuple[Key, ...] = ()
+    """They stand with the controls, of a figure without any at the figure."""
+    min_width: int | Callable[[pd.DataFrame], int] = 0
+    """Pixels; on a narrower screen the figure scrolls sideways."""
+    least_rows: int = 1
+    heading: Words | None = None
+    sentence: Words | None = None
+    saved: Words | None = None
+    below: Words | None = None
+    reading_on_top: str | None = None
+    more: About | None = None
+    absent: About | None = None
+    is_shown: Callable[[Source, Choice], bool] = lambda source, choice: True
+    folded: str = ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How the figure is called and read where the data of several studies are drawn together."""
+
+    title: str
+    reading: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure is two functions: its data as a table, and the drawing of that table as a plain plotly figure.
+
+    section: the section of the page, or the part of one, that it stands in. title: a few words. reading: how to read
+    it: band, n, selection rule. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
+    choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
+    scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects.
+    """
+
+    name: str
+    section: str
+    title: str
+    reading: str
+    data: Callable[[Source, Choice], pd.DataFrame]
+    draw: Callable[[pd.DataFrame, Choice], Spec]
+    label: Words
+    per: Per
+    scores: tuple[str, ...] = ("loss",)
+    quantities: tuple[Quantity, ...] = ("mean",)
+    page: OnPage = OnPage()
+    compared: Compared | None = None
+
+    def choices(self, summary: Summary) -> list[Choice]:
+        """Every choice that gives a figure of its own, the most telling first."""
+        return [
+            replace(place, score=score, quantity=quantity)
+            for place in _places(summary, self.per)
+            for score in self.scores or (selection_of(summary, place),)
+            for quantity in self.quantities
+        ]
+
+    def variants(self, summary: Summary, place: Choice) -> dict[str, Choice]:
+        """What the page's controls choose from at one place, by their values joined with "|"; "only" without any."""
+        controls = self.page.controls
+        if not controls:
+            return {"only": replace(place, score=self.scores[0] if self.scores else selection_of(summary, place))}
+        found = {}
+        for values in product(*(one.options for one in controls)):
+            chosen: dict[str, Any] = {one.sets: value for one, value in zip(controls, values, strict=True)}
+            found["|".join(values)] = replace(place, **chosen)
+        return found
+
+
+def _places(summary: Summary, per: Per) -> list[Choice]:
+    if per is Per.STUDY:
+        return [Choice()]
+    found = [Choice(partition) for partition in partitions_of(summary)]
+    if per is Per.PARTITION:
+        return found
+    found = [replace(place, backbone=name) for place in found for name in backbones(place.members(summary))]
+    if per is Per.BACKBONE:
+        return found
+    return [replace(place, depth=depth) for place in found for depth in depths(place.members(summary))]

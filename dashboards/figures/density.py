@@ -1,0 +1,93 @@
+"""Where repeats end: how many of them at which validation accuracy and loss (as in figure C.3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.palette import HEAT, UNTRAINED, Spec, axis, layout
+from dashboards.figures.untrained import FOLDED
+
+BINS = 32
+
+
+def density_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Counts of repeats by validation accuracy and loss at the selected epoch (C.3); bins without a repeat left out.
+
+    Columns: accuracy_low, accuracy_high, loss_low, loss_high, repeats. Losses above 99 % of all count in the last bin.
+    """
+    columns = ["accuracy_low", "accuracy_high", "loss_low", "loss_high", "repeats"]
+    pairs = [
+        np.stack([accuracy.values, loss.values], axis=1)
+        for member in source.members(choice)
+        if (accuracy := member.score("accuracy", "valid")) and (loss := member.score("loss", "valid"))
+    ]
+    values = np.concatenate(pairs) if pairs else np.zeros((0, 2))
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return pd.DataFrame(columns=columns)
+    low, high = values.min(axis=0), np.array([values[:, 0].max(), np.quantile(values[:, 1], 0.99)])
+    high = np.where(high > low, high, low + 1e-6)
+    edges = [np.linspace(low[axis], high[axis], BINS + 1) for axis in (0, 1)]
+    counts, *_ = np.histogram2d(values[:, 0], values[:, 1].clip(None, high[1]), bins=edges)
+    across, up = np.nonzero(counts)
+    return pd.DataFrame(
+        {
+            "accuracy_low": edges[0][across],
+            "accuracy_high": edges[0][across + 1],
+            "loss_low": edges[1][up],
+            "loss_high": edges[1][up + 1],
+            "repeats": counts[across, up].astype(int),
+        }
+    )
+
+
+def density_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Accuracy across, loss up; darker where more repeats end."""
+    edges_x = np.unique(np.round(data["accuracy_low"].to_numpy(dtype=float), 9))
+    edges_y = np.unique(np.round(data["loss_low"].to_numpy(dtype=float), 9))
+    width = data["accuracy_high"].to_numpy(dtype=float) - data["accuracy_low"].to_numpy(dtype=float)
+    tall = data["loss_high"].to_numpy(dtype=float) - data["loss_low"].to_numpy(dtype=float)
+    x = np.arange(edges_x.min(), edges_x.max() + width[0] / 2, width[0])
+    y = np.arange(edges_y.min(), edges_y.max() + tall[0] / 2, tall[0])
+    z = np.full((len(y), len(x)), np.nan)
+    column = np.rint((data["accuracy_low"].to_numpy(dtype=float) - x[0]) / width[0]).astype(int)
+    row = np.rint((data["loss_low"].to_numpy(dtype=float) - y[0]) / tall[0]).astype(int)
+    z[row, column] = data["repeats"].to_numpy(dtype=float)
+    trace = {
+        "type": "heatmap",
+        "x": x + width[0] / 2,
+        "y": y + tall[0] / 2,
+        "z": z,
+        "colorscale": [[place / (len(HEAT) - 2), colour] for place, colour in enumerate(HEAT[1:])],
+        "colorbar": {
+            "title": {"text": "repeats"},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickfont": {"color": UNTRAINED},
+        },
+        "hoverongaps": False,
+        "hovertemplate": "accuracy %{x:.3f}, loss %{y:.3f}<br>%{z} repeats<extra></extra>",
+    }
+    spec = layout(
+        380,
+        xaxis=axis(title={"text": "valid accuracy"}, nticks=6, showgrid=False),
+        yaxis=axis(title={"text": "valid loss"}, nticks=6, showgrid=False),
+    )
+    return {"data": [trace], "layout": spec}
+
+
+FIGURE = Figure(
+    name="density",
+    section="spread",
+    title="Density of accuracy and loss",
+    reading="All repeats of all configurations together, on the validation split at their selected epochs; darker is "
+    "more. The highest hundredth of the losses counts in the last bin.",
+    data=density_data,
+    draw=density_figure,
+    label=lambda data, choice: "Density of repeats by validation accuracy and loss.",
+    per=Per.BACKBONE,
+    page=OnPage(min_width=520, folded=FOLDED),
+)

@@ -1,0 +1,90 @@
+"""Train against valid: a mark per configuration, and how far it is from no gap."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from dashboards.figures.choice import SCORES, Choice, Source
+from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
+from dashboards.figures.palette import MUTED, STRATEGY_COLOURS, STRATEGY_MARKS, Spec, axis, layout, legend
+from dashboards.figures.spread import CONTROL
+
+
+def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per configuration with a result: strategy, where it lies, train and valid mean, gap, n."""
+    rows = []
+    for member in source.members(choice):
+        train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
+        if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
+            continue
+        where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+        gap = float(np.mean(valid.values - train.values))
+        rows.append((member.configuration.strategy, where, train.mean, valid.mean, gap, valid.std, member.n))
+    return pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])
+
+
+def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Train across, valid up, a mark per configuration; on the diagonal there is no gap."""
+    name = METRIC_NAMES[choice.score].lower()  # type: ignore[index]
+    values = np.concatenate([data[split].to_numpy(dtype=float) for split in ("train", "valid")])
+    values = values[np.isfinite(values)]
+    if choice.score == "loss":
+        values = values[values <= 3 * np.median(values)]
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * max(high - low, 1e-6)
+    traces: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "no gap",
+            "x": [low, high],
+            "y": [low, high],
+            "line": {"color": MUTED, "width": 1, "dash": "dash"},
+            "hoverinfo": "skip",
+        }
+    ]
+    strategies = np.array(data["strategy"].tolist())
+    words = [plot_text(configuration) for configuration in data["configuration"].tolist()]
+    numbers = {name: data[name].to_numpy() for name in ("train", "valid", "gap", "n")}
+    for strategy, symbol in STRATEGY_MARKS.items():
+        mine = np.flatnonzero(strategies == strategy)
+        if not len(mine):
+            continue
+        part = {name: values[mine] for name, values in numbers.items()}
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": strategy,
+                "x": part["train"],
+                "y": part["valid"],
+                "marker": {"size": 8, "symbol": f"{symbol}-open", "color": STRATEGY_COLOURS[strategy]},
+                "customdata": np.stack([part["gap"], part["n"]], axis=1),
+                "text": [words[row] for row in mine],
+                "hovertemplate": "%{text}<br>train %{x:.4f}, valid %{y:.4f}<br>gap %{customdata[0]:.4f}, "
+                "n = %{customdata[1]}<extra></extra>",
+            }
+        )
+    x = axis(title={"text": f"train {name}"}, nticks=6, range=[low - margin, high + margin])
+    y = axis(title={"text": f"valid {name}"}, nticks=6, range=[low - margin, high + margin])
+    spec = layout(400, xaxis=x, yaxis=y, showlegend=True, legend=legend(), dragmode="zoom")
+    return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
+
+
+FIGURE = Figure(
+    name="gap",
+    section="spread",
+    title="Train against valid",
+    reading="Each mark is one configuration, its means over n repeats at their selected epochs; on the dashed line "
+    "there is no gap between train and valid.",
+    data=gap_data,
+    draw=gap_figure,
+    label=lambda data, choice: f"Train against valid, {SCORES[choice.score].lower()}.",
+    per=Per.BACKBONE,
+    scores=tuple(METRIC_NAMES),
+    page=OnPage(controls=(CONTROL,), min_width=340),
+)

@@ -1,0 +1,46 @@
+"""The answer in a sentence: the best configuration of one partition, and of all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, number, plus_minus, point_text, text
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.partition_table import PartitionTable
+from orchestrator.store.schema import Metric
+
+
+def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -> str:
+    """The answer in one sentence, as HTML."""
+    if not members:
+        return "No configuration has all its repeats yet, so there is nothing to rank."
+    best = members[0]
+    settings = best.configuration
+    other: Metric = "balanced_accuracy" if settings.selection != "balanced_accuracy" else "accuracy"
+    chosen, extra = best.score(settings.selection, "valid"), best.score(other, "valid")
+    so_far = "" if summary.totals.owed == 0 else " so far"
+    return (
+        f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
+        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}. "
+        f"Validation {METRIC_NAMES[settings.selection].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
+        f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
+        f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
+        f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average)."
+    )
+
+
+def over_partitions_sentence(table: PartitionTable) -> str:
+    """What is selected over all partitions, as HTML: what one partition prefers may be luck."""
+    best, score = table.members[0][0], METRIC_NAMES[table.metric].lower()
+    settings = best.configuration
+    return (
+        f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
+        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}, {score} "
+        f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
+        "each; of train and valid the worse one, or valid alone). Below: one partition."
+    )
+
+
+def _mean_epoch(member: ConfigurationSummary) -> float | None:
+    return member.selected_epochs.mean if member.selected_epochs else None

@@ -1,0 +1,50 @@
+"""One declared figure as it stands on the page: heading, reading, key, chart, and what follows it."""
+
+from __future__ import annotations
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Figure, Form, Per
+from dashboards.figures.markup import backbone_text, text
+from dashboards.page.chart import Charts, Variant
+from dashboards.page.controls import key, nothing, reading
+
+
+def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) -> str:
+    """The figure with a variant for each choice that has data; else the sentence that it has for that, or ""."""
+    page = figure.page
+    if not page.is_shown(source, place):
+        return ""
+    asked = figure.variants(source.summary, place)
+    tables = {value: table for value, choice in asked.items() if len(table := figure.data(source, choice))}
+    if not tables:
+        return _absent(figure, source, place)
+    data, choice = next((table, asked[value]) for value, table in tables.items())
+    level = 4 if page.form is Form.PANEL else 3
+    heading = page.heading(data, choice) if page.heading else figure.title
+    head = f"<h{level}>{text(heading)}</h{level}>"
+    if page.sentence:
+        head += f"<p>{text(page.sentence(data, choice))}</p>"
+    variants = {
+        value: Variant.of(figure.draw(table, asked[value]), figure.label(table, asked[value]), table)
+        for value, table in tables.items()
+        if len(table) >= page.least_rows
+    }
+    if not variants:
+        return head if page.sentence else _absent(figure, source, place)
+    if page.reading_on_top is None:
+        head += reading(figure.reading + (page.more(source, choice) if page.more else ""))
+    if not page.controls:
+        head += "".join(key(one) for one in page.keys)
+    below = page.below(data, choice) if page.below else ""
+    width = page.min_width if isinstance(page.min_width, int) else page.min_width(data)
+    saved = page.saved(data, choice) if page.saved else figure.title
+    if figure.per is Per.BACKBONE:
+        saved = f"{backbone_text(place.backbone)}, {saved if page.saved else saved.lower()}"
+    chart = charts.add(variants, control=" ".join(one.name for one in page.controls), min_width=width, title=saved)
+    block = f"{head}{chart}{below}"
+    return f'<div class="panel">{block}</div>' if page.form is Form.PANEL else block
+
+
+def _absent(figure: Figure, source: Source, place: Choice) -> str:
+    sentence = figure.page.absent(source, place) if figure.page.absent else ""
+    return nothing(sentence) if sentence else ""

@@ -1,0 +1,69 @@
+"""The data behind a study: flow from files to splits, classes, the partition, samples, duplicates."""
+
+from __future__ import annotations
+
+from dashboards.figures import dataset
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Per
+from dashboards.figures.markup import table, text
+from dashboards.page.chart import Charts
+from dashboards.page.controls import nothing, reading
+from dashboards.page.duplicates import duplicates
+from dashboards.page.sample_images import Album
+from dashboards.page.section_figures import section_figures
+from dashboards.page.section_images import opened_files, refused, samples
+
+
+def section_data(source: Source, partition: str, charts: Charts, album: Album, most: int) -> str:
+    """Flow from files to splits, classes by split before and after balancing, groups per split; `most` samples."""
+    found = dataset.flow(source, partition)
+    if found is None:
+        return nothing("This study holds no list of its images.")
+    group = source.summary.study.group_meaning
+    steps = []
+    unused = sum(found.refused.values())
+    if unused:
+        why = "; ".join(f"{reason}: {count}" for reason, count in found.refused.items())
+        steps.append(("Files", f"{found.images + unused:,} listed"))
+        steps.append(("Refused", f"{unused:,} ({why})"))
+    steps.append(("Images", f"{found.images:,} used, {found.groups:,} groups ({group})"))
+    steps += [
+        (name.capitalize(), f"{images:,} images of {groups:,} groups")
+        for name, (groups, images) in found.by_split.items()
+    ]
+    flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
+    parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']
+    parts.append(section_figures("data", source, Choice(partition), charts, Per.PARTITION))
+    opened = opened_files(source, partition) if album.shown.images else set()
+    parts += [
+        _partition(source, partition, charts),
+        duplicates(source, partition, album, opened),
+        samples(source, partition, album, most),
+        refused(source, album),
+    ]
+    return "".join(parts)
+
+
+def _partition(source: Source, partition: str, charts: Charts) -> str:
+    """How near the partition came to its targets, where its file says so."""
+    made = dataset.partition_details(source.storage, partition)
+    details = made.get("details")
+    classes = details.get("classes") if isinstance(details, dict) else None
+    if not isinstance(details, dict) or not isinstance(classes, dict):
+        return ""
+    rows = []
+    for name, values in classes.items():
+        if isinstance(values, dict) and isinstance(values.get("shares"), list):
+            shares = " / ".join(f"{share:.1%}" for share in values["shares"])
+            extra = [values.get(key) for key in ("distance", "mu", "epsilon")]
+            rows.append([name, shares, *("–" if value is None else f"{value:.4g}" for value in extra)])
+    if not rows:
+        return ""
+    sentence = (
+        f"Made by the policy {made.get('policy', '–')}, seed {made.get('seed', '–')}; shares are of "
+        f"{details.get('unit', 'images')}, train / valid / test. Distance: how far shares and numbers of groups are "
+        "from their targets, 0 is exact. μ and ε are those that iterative filling chose, where it was used."
+    )
+    maps = section_figures("partition", source, Choice(partition), charts, Per.PARTITION)
+    content = table(["Class", "Shares", "Distance", "μ", "ε"], rows, "How the partition came out", "cards")
+    return f"<h3>The partition</h3>{reading(sentence)}{content}{maps}"

@@ -1,0 +1,70 @@
+"""What a figure declares is what the page, the export and the notebook show; adding one is a file and a line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dashboards.figures import registry
+from dashboards.figures.declaration import Control, Figure, OnPage, Per
+from dashboards.figures.palette import layout
+from dashboards.page.page import render
+from dashboards.page.sections import SECTIONS
+from tests.support.generated_study import NOW
+from tests.support.made_up_evaluation import add_evaluation
+from tests.support.search_study import off_grid_study
+
+
+def added(section: str, per: Per) -> Figure:
+    return Figure(
+        name=f"{section}-{per.value}",
+        section=section,
+        title=f"Added to {section}, per {per.value}",
+        reading="Read so.",
+        data=lambda source, choice: pd.DataFrame({"value": [1.0]}),
+        draw=lambda data, choice: {"data": [], "layout": layout(200)},
+        label=lambda data, choice: f"of {choice.score}",
+        per=per,
+    )
+
+
+def test_every_section_shows_what_is_declared_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = [added(section.name, per) for section in SECTIONS for per in Per]
+    monkeypatch.setattr(registry, "_EVERY", (*registry._EVERY, *more))
+    storage, _ = off_grid_study(tmp_path)
+    add_evaluation(storage)
+    page = render(storage, now=NOW)
+    places = {found[1]: found.start() for found in re.finditer(r'<section id="([a-z-]+)">', page)}
+    ends = [*list(places.values())[1:], len(page)]
+    content = {name: page[start:end] for (name, start), end in zip(places.items(), ends, strict=True)}
+    for figure in more:
+        assert content[figure.section].count(f"<h3>{figure.title}</h3>") == 1, figure.name
+
+
+def test_sections_of_declarations_are_on_the_page() -> None:
+    assert {figure.section for figure in registry.FIGURES.values()} <= {one.name for one in SECTIONS} | {"partition"}
+    assert len(registry.FIGURES) == len(registry._EVERY), "no name twice"
+
+
+def test_controls_choose_among_what_can_be_asked(tmp_path: Path) -> None:
+    summary = registry.open_source(off_grid_study(tmp_path)[0], NOW).summary
+    for figure in registry.FIGURES.values():
+        choices = figure.choices(summary)
+        assert set(figure.variants(summary, choices[0]).values()) <= set(choices), figure.name
+
+
+def test_variants_are_the_product_of_the_controls(tmp_path: Path) -> None:
+    summary = registry.open_source(off_grid_study(tmp_path)[0], NOW).summary
+    figure = added("spread", Per.PARTITION)
+    (place,) = figure.choices(summary)
+    assert list(figure.variants(summary, place)) == ["only"]
+    controls = (Control("a", "A", {"loss": "l", "accuracy": "a"}), Control("b", "B", {"n": "n"}, sets="quantity"))
+    several = Figure(**{**vars(figure), "page": OnPage(controls=controls)})
+    found = several.variants(summary, place)
+    assert [(key, one.score, one.quantity) for key, one in found.items()] == [
+        ("loss|n", "loss", "n"),
+        ("accuracy|n", "accuracy", "n"),
+    ]
