@@ -11,6 +11,7 @@ from dashboards.export.images import Format, NoRendererError, render, why_not
 from dashboards.export.paper import for_paper
 from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Source
 from dashboards.figures.declaration import Figure
+from dashboards.figures.failure import cause_of
 from dashboards.figures.markup import backbone_text, depth_text
 from dashboards.figures.palette import Spec
 from dashboards.figures.registry import FIGURES
@@ -32,8 +33,17 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A figure that could not be drawn: its name and choice, and why, in a line."""
+
+    figure: str
+    cause: str
+
+
+@dataclass(frozen=True)
 class Exported:
     written: tuple[Written, ...]
+    lost: tuple[Lost, ...]
     problem: str
     """One line that says why there are no image files; "" where there are."""
 
@@ -67,33 +77,43 @@ def write_figures(
 ) -> Exported:
     """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, to `where`.
 
-    Without kaleido or a browser the tables are written all the same. Raises InputError for an unknown name.
+    Without kaleido or a browser the tables are written all the same, and without a figure that cannot be drawn all
+    others. Raises InputError for an unknown name.
     """
     place = Place.of(where)
     storage = open_storage(place)
     written: dict[str, Written] = {}
     drawn: set[str] = set()
+    lost: list[Lost] = []
 
     def take(stem: str, image: bytes) -> None:
         storage.replace(f"{stem}.{form}", image)
         drawn.add(stem)
 
+    def lose(stem: str, error: Exception) -> None:
+        lost.append(Lost(stem, cause_of(error)))
+
     def tables() -> Iterator[tuple[str, Spec]]:
         for name in checked_figures(names):
             for choice in telling_choices(FIGURES[name], source, every):
-                data = FIGURES[name].data(source, choice)
-                if data.empty:
-                    continue
                 stem = _free(f"{name}-{choice.name(source.summary)}".rstrip("-"), written)
-                storage.replace(f"{stem}.csv", _csv(data))
+                try:
+                    made = _made(FIGURES[name], source, choice, width_mm)
+                except Exception as error:  # no fault of one figure may cost the others
+                    lose(stem, error)
+                    continue
+                if made is None:
+                    continue
+                table, spec = made
+                storage.replace(f"{stem}.csv", table)
                 written[stem] = Written(name, caption(name, choice, source), place / f"{stem}.csv", None)
-                yield stem, for_paper(FIGURES[name].draw(data, choice), width_mm)
+                yield stem, spec
 
     figures = tables()
     problem = why_not()
     if not problem:
         try:
-            render(figures, form, take)
+            render(figures, form, take, lose)
         except NoRendererError as error:
             problem = error.message
     for _ in figures:
@@ -104,7 +124,13 @@ def write_figures(
         Written(one.figure, one.caption, one.data, place / f"{stem}.{form}" if stem in drawn else None)
         for stem, one in written.items()
     )
-    return Exported(tuple(files), problem)
+    return Exported(tuple(files), tuple(lost), problem)
+
+
+def _made(figure: Figure, source: Source, choice: Choice, width_mm: float | None) -> tuple[bytes, Spec] | None:
+    """The figure's table and its drawing; None where there is nothing to show."""
+    data = figure.data(source, choice)
+    return None if data.empty else (_csv(data), for_paper(figure.draw(data, choice), width_mm))
 
 
 def caption(name: str, choice: Choice, source: Source) -> str:

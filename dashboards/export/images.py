@@ -13,6 +13,8 @@ from dashboards.figures.palette import Spec
 from orchestrator.store.errors import OrchError
 
 Format = Literal["svg", "png", "pdf"]
+Take = Callable[[str, bytes], None]
+Lose = Callable[[str, Exception], None]
 DOTS_PER_INCH = 300
 RENDER_TIMEOUT_S = 60.0
 
@@ -34,19 +36,21 @@ def why_not() -> str:
     return ""
 
 
-def render(figures: Iterable[tuple[str, Spec]], form: Format, take: Callable[[str, bytes], None]) -> None:
-    """Draw every (name, figure) one after the other in one browser and hand its bytes to `take`.
+def render(figures: Iterable[tuple[str, Spec]], form: Format, take: Take, lose: Lose) -> None:
+    """Draw every (name, figure) one after the other in one browser and hand its bytes to `take`; hand what plotly
+    does not accept to `lose`.
 
-    Raises NoRendererError where kaleido or the browser is missing, does not start or does not draw.
+    Raises NoRendererError where kaleido or the browser is missing, does not start or no longer answers.
     """
     missing = why_not()
     if missing:
         raise NoRendererError(missing)
     with _quiet():
-        asyncio.run(_render(figures, form, take))
+        asyncio.run(_render(figures, form, take, lose))
 
 
-async def _render(figures: Iterable[tuple[str, Spec]], form: Format, take: Callable[[str, bytes], None]) -> None:
+async def _render(figures: Iterable[tuple[str, Spec]], form: Format, take: Take, lose: Lose) -> None:
+    from choreographer.errors import BrowserClosedError, BrowserFailedError
     from kaleido import Kaleido
 
     options = {"format": form, "scale": DOTS_PER_INCH / 96 if form == "png" else 1}
@@ -60,8 +64,11 @@ async def _render(figures: Iterable[tuple[str, Spec]], form: Format, take: Calla
         for name, figure in figures:
             try:
                 image = await renderer.calc_fig(figure, opts=options)
-            except Exception as error:
+            except (OSError, BrowserClosedError, BrowserFailedError) as error:  # a time-out is an OSError
                 raise _not_drawn(error) from error
+            except Exception as error:
+                lose(name, error)
+                continue
             take(name, image)
     finally:
         await renderer.close()

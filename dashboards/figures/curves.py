@@ -12,6 +12,7 @@ from dashboards.figures.choice import BOTH, Choice, Source
 from dashboards.figures.curve_panels import Panel, curve_data, panels_of
 from dashboards.figures.declaration import TRAIN_AND_VALID, Control, Figure, Form, Key, OnPage, Per
 from dashboards.figures.folding import unfolded
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import METRIC_NAMES, depth_text, deviations, lr_text
 from dashboards.figures.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 
@@ -228,7 +229,8 @@ def _limits(panels: list[Panel]) -> list[float]:
     untrained = [panel.untrained for panel in panels if math.isfinite(panel.untrained)]
     if is_loss and untrained:
         high = min(high, 2.5 * max(untrained))
-    margin = 0.06 * max(high - low, 1e-6)
+    low, high = ends(low, high)
+    margin = 0.06 * (high - low)
     # mean − std of a loss can lie below zero, where no loss is
     return [max(0.0, low - margin) if is_loss else low - margin, high + margin]
 

@@ -102,6 +102,10 @@ class OnPage:
     is_shown: Callable[[Source, Choice], bool] = lambda source, choice: True
     folded: str = ""
 
+    def width(self, data: pd.DataFrame) -> int:
+        """Pixels that these data need."""
+        return self.min_width if isinstance(self.min_width, int) else self.min_width(data)
+
 
 @dataclass(frozen=True)
 class Compared:

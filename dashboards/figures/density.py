@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.palette import HEAT, UNTRAINED, Spec, axis, layout
 from dashboards.figures.untrained import FOLDED
 
@@ -28,10 +30,11 @@ def density_data(source: Source, choice: Choice) -> pd.DataFrame:
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
         return pd.DataFrame(columns=columns)
-    low, high = values.min(axis=0), np.array([values[:, 0].max(), np.quantile(values[:, 1], 0.99)])
-    high = np.where(high > low, high, low + 1e-6)
-    edges = [np.linspace(low[axis], high[axis], BINS + 1) for axis in (0, 1)]
-    counts, *_ = np.histogram2d(values[:, 0], values[:, 1].clip(None, high[1]), bins=edges)
+    tops = values[:, 0].max(), np.quantile(values[:, 1], 0.99)
+    edges = [
+        np.linspace(*ends(float(low), float(top)), BINS + 1) for low, top in zip(values.min(axis=0), tops, strict=True)
+    ]
+    counts, *_ = np.histogram2d(values[:, 0], values[:, 1].clip(None, edges[1][-1]), bins=edges)
     across, up = np.nonzero(counts)
     return pd.DataFrame(
         {
@@ -46,20 +49,13 @@ def density_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def density_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Accuracy across, loss up; darker where more repeats end."""
-    edges_x = np.unique(np.round(data["accuracy_low"].to_numpy(dtype=float), 9))
-    edges_y = np.unique(np.round(data["loss_low"].to_numpy(dtype=float), 9))
-    width = data["accuracy_high"].to_numpy(dtype=float) - data["accuracy_low"].to_numpy(dtype=float)
-    tall = data["loss_high"].to_numpy(dtype=float) - data["loss_low"].to_numpy(dtype=float)
-    x = np.arange(edges_x.min(), edges_x.max() + width[0] / 2, width[0])
-    y = np.arange(edges_y.min(), edges_y.max() + tall[0] / 2, tall[0])
+    (column, x), (row, y) = (_bins(data, score) for score in ("accuracy", "loss"))
     z = np.full((len(y), len(x)), np.nan)
-    column = np.rint((data["accuracy_low"].to_numpy(dtype=float) - x[0]) / width[0]).astype(int)
-    row = np.rint((data["loss_low"].to_numpy(dtype=float) - y[0]) / tall[0]).astype(int)
     z[row, column] = data["repeats"].to_numpy(dtype=float)
     trace = {
         "type": "heatmap",
-        "x": x + width[0] / 2,
-        "y": y + tall[0] / 2,
+        "x": x,
+        "y": y,
         "z": z,
         "colorscale": [[place / (len(HEAT) - 2), colour] for place, colour in enumerate(HEAT[1:])],
         "colorbar": {
@@ -77,6 +73,14 @@ def density_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         yaxis=axis(title={"text": "valid loss"}, nticks=6, showgrid=False),
     )
     return {"data": [trace], "layout": spec}
+
+
+def _bins(data: pd.DataFrame, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The number of each row's bin, from the lowest that has a repeat, and the middles of those up to the highest."""
+    low, high = (data[f"{score}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+    width = high[0] - low[0]
+    place = np.rint((low - low.min()) / width).astype(np.int64)
+    return place, low.min() + width * (np.arange(place.max() + 1) + 0.5)
 
 
 FIGURE = Figure(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dashboards.figures.choice import SCORES, Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
 from dashboards.figures.palette import MUTED, STRATEGY_COLOURS, STRATEGY_MARKS, Spec, axis, layout, legend
 from dashboards.figures.spread import CONTROL
@@ -34,8 +35,8 @@ def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     values = values[np.isfinite(values)]
     if choice.score == "loss":
         values = values[values <= 3 * np.median(values)]
-    low, high = float(values.min()), float(values.max())
-    margin = 0.05 * max(high - low, 1e-6)
+    low, high = ends(float(values.min()), float(values.max()))
+    margin = 0.05 * (high - low)
     traces: list[Spec] = [
         {
             "type": "scatter",

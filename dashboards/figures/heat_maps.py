@@ -13,6 +13,7 @@ import pandas as pd
 
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import depth_text, lr_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -125,13 +126,14 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
             score += f"<br>best of {point.configurations} configurations here"
         details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
     scale = HEAT[::-1] if _darker_is_less(choice) else HEAT
+    low, high = ends(*limits)
     trace = {
         "type": "heatmap",
         "z": z,
         "x": list(range(len(batches))),
         "y": list(range(len(lrs))),
-        "zmin": limits[0],
-        "zmax": limits[1] if limits[1] > limits[0] else limits[0] + 1e-9,
+        "zmin": low,
+        "zmax": high,
         "colorscale": [[place / (len(scale) - 1), colour] for place, colour in enumerate(scale)],
         "showscale": False,
         "xgap": 2,
@@ -193,7 +195,8 @@ def text_colours(z: np.ndarray, limits: tuple[float, float], scale: Sequence[str
     The page's script does the same for the dark scale.
     """
     stops = np.array([[int(colour[place : place + 2], 16) for place in (1, 3, 5)] for colour in scale]) / 255
-    share = np.nan_to_num((z.ravel() - limits[0]) / max(limits[1] - limits[0], 1e-9)).clip(0, 1)
+    low, high = ends(*limits)
+    share = np.nan_to_num((z.ravel() - low) / (high - low)).clip(0, 1)
     colours = np.stack([np.interp(share, np.linspace(0, 1, len(stops)), channel) for channel in stops.T], axis=1)
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     return ["#000000" if light > 0.179 else "#ffffff" for light in linear @ (0.2126, 0.7152, 0.0722)]

@@ -11,6 +11,7 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.dataset import partition_details, read_table
 from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, Spec, axis, layout
 from orchestrator.results.partition_maps import COLUMNS, FILLED, candidate_data, why_no_map
@@ -39,7 +40,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     names = list(dict.fromkeys(data["class"]))
     lines = -(-len(names) // ACROSS)
     height = lines * (_PANEL + _GAP) + 26
-    low, high = float(data["distance"].min()), float(data["distance"].max())
+    low, high = ends(float(data["distance"].min()), float(data["distance"].max()))
     spec = layout(height, margin={"l": 54, "r": 10, "t": 26, "b": 44})
     traces: list[Spec] = []
     notes: list[Spec] = []
@@ -62,7 +63,7 @@ def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         heat = {
             "type": "heatmap",
             "zmin": low,
-            "zmax": high if high > low else low + 1e-9,
+            "zmax": high,
             "showscale": number == 0,
             "colorscale": [[place / (len(HEAT) - 1), colour] for place, colour in enumerate(HEAT[::-1])],
             "colorbar": {

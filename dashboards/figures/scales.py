@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.figures.limits import are_apart
 from dashboards.figures.markup import lr_text, plot_text
 
 _MOST_TICKS = 6
+_MOST_DIGITS = 6
+"""Before and behind the point."""
 _LOGARITHMIC_FROM = 10.0
 """Largest value over least one, from which on a setting is drawn by its logarithm."""
 Floats = NDArray[np.float64]
@@ -58,18 +61,18 @@ def score_scale(means: Floats, is_loss: bool) -> Scale:
     best = means.min() if is_loss else means.max()
     length = (best - worst) or 1.0
     values = _round(min(worst, best), max(worst, best))
-    names = [f"{value:.{_decimals(values)}f}" for value in values]
+    names = _texts(values)
     ticks = (values - worst) / length
     if worst != (means.max() if is_loss else means.min()):
         free = np.flatnonzero(ticks > 0.1)
         ticks = np.concatenate([[0.0], ticks[free]])
-        names = [f"{worst:.3f}<br>or worse", *(names[place] for place in free)]
+        names = [f"{_texts(np.array([worst]))[0]}<br>or worse", *(names[place] for place in free)]
     return Scale(((means - worst) / length).clip(0, 1), ticks.tolist(), names)
 
 
 def _round(low: float, high: float, whole: bool = False) -> Floats:
     """The multiples of 1, 2 or 5 times a power of ten that lie between two numbers, 3 to 7; `whole` ones if so."""
-    if high <= low:
+    if not are_apart(low, high):
         return np.array([low])
     power = 10.0 ** math.floor(math.log10((high - low) / 6))
     step = next(factor * power for factor in (1, 2, 5, 10) if (high - low) / (factor * power) <= 6)
@@ -89,10 +92,12 @@ def _round_by_logarithm(low: float, high: float) -> Floats:
     return inside[:: max(1, -(-len(inside) // _MOST_TICKS))]
 
 
-def _decimals(values: Floats) -> int:
-    """Digits behind the point that tell evenly spaced values apart."""
+def _texts(values: Floats) -> list[str]:
+    """Evenly spaced values with the digits that tell them apart; a single one with three."""
     step = float(values[1] - values[0]) if len(values) > 1 else 0.001
-    return max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    is_long = decimals > _MOST_DIGITS or np.abs(values).max() >= 10**_MOST_DIGITS
+    return [f"{value:.3g}" if is_long else f"{value:.{decimals}f}" for value in values]
 
 
 def number_text(value: float) -> str:

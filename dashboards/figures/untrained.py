@@ -7,6 +7,7 @@ import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.palette import SPLIT_COLOURS, Spec, axis, layout, legend
 from orchestrator.store.schema import Metric
 
@@ -36,7 +37,7 @@ def _histograms(source: Source, choice: Choice, scores: tuple[Metric, ...]) -> p
             continue
         # a few heads start far away: the bins span what lies between the outermost hundredths
         low, high = np.quantile(together, [0.005, 0.995])
-        edges = np.linspace(low, high if high > low else low + 1e-6, BINS + 1)
+        edges = np.linspace(*ends(float(low), float(high)), BINS + 1)
         for split, found in values.items():
             counts, _ = np.histogram(found.clip(edges[0], edges[-1]), edges)
             blocks.append(

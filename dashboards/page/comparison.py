@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from dashboards.figures.registry import FIGURES
 from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import nothing, reading
+from dashboards.page.failing import drawn_or_why_not
 from dashboards.page.page import document
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import summarise
@@ -71,7 +73,12 @@ def _best(sources: Sequence[Source]) -> str:
 
 
 def _figures(sources: Sequence[Source], charts: Charts) -> str:
-    return "".join(_figure(figure, figure.compared, sources, charts) for figure in FIGURES.values() if figure.compared)
+    storages = [source.storage for source in sources]
+    return "".join(
+        drawn_or_why_not(figure.compared.title, partial(_figure, figure, figure.compared, sources, charts), *storages)
+        for figure in FIGURES.values()
+        if figure.compared
+    )
 
 
 def _figure(figure: Figure, compared: Compared, sources: Sequence[Source], charts: Charts) -> str:
@@ -79,9 +86,10 @@ def _figure(figure: Figure, compared: Compared, sources: Sequence[Source], chart
     if data.empty:
         return ""
     label = f"{compared.title} of {len(sources)} studies."
-    width = figure.page.min_width if isinstance(figure.page.min_width, int) else figure.page.min_width(data)
     chart = charts.add(
-        {"only": Variant.of(figure.draw(data, Choice()), label, data)}, min_width=width, title=compared.title
+        {"only": Variant.of(figure.draw(data, Choice()), label, data)},
+        min_width=figure.page.width(data),
+        title=compared.title,
     )
     return f"<h3>{compared.title}</h3>{reading(compared.reading)}{chart}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, Per
 from dashboards.figures.markup import backbone_text, text
@@ -35,14 +37,18 @@ def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) 
         head += reading(figure.reading + (page.more(source, choice) if page.more else ""))
     if not page.controls:
         head += "".join(key(one) for one in page.keys)
-    below = page.below(data, choice) if page.below else ""
-    width = page.min_width if isinstance(page.min_width, int) else page.min_width(data)
-    saved = page.saved(data, choice) if page.saved else figure.title
-    if figure.per is Per.BACKBONE:
-        saved = f"{backbone_text(place.backbone)}, {saved if page.saved else saved.lower()}"
-    chart = charts.add(variants, control=" ".join(one.name for one in page.controls), min_width=width, title=saved)
-    block = f"{head}{chart}{below}"
+    control, title = " ".join(one.name for one in page.controls), _saved(figure, data, choice)
+    chart = charts.add(variants, control=control, min_width=page.width(data), title=title)
+    block = f"{head}{chart}{page.below(data, choice) if page.below else ''}"
     return f'<div class="panel">{block}</div>' if page.form is Form.PANEL else block
+
+
+def _saved(figure: Figure, data: pd.DataFrame, choice: Choice) -> str:
+    """What the figure is called in a file that a reader saves."""
+    called = figure.page.saved(data, choice) if figure.page.saved else figure.title
+    if figure.per is not Per.BACKBONE:
+        return called
+    return f"{backbone_text(choice.backbone)}, {called if figure.page.saved else called.lower()}"
 
 
 def _absent(figure: Figure, source: Source, place: Choice) -> str:

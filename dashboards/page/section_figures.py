@@ -12,6 +12,7 @@ from dashboards.figures.registry import figures_of
 from dashboards.page.chart import Charts
 from dashboards.page.controls import controls, key, reading, select, when
 from dashboards.page.curve_grid import curve_grid
+from dashboards.page.failing import drawn_or_why_not
 from dashboards.page.figure_chart import figure_chart
 from dashboards.page.heat_map_panels import heat_map_panels
 from dashboards.page.progress_tables import progress_key, progress_tables
@@ -45,7 +46,8 @@ def section_figures(section: str, source: Source, choice: Choice, charts: Charts
 
 
 def _block(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
-    return _FORMS[figure.page.form](figure, source, choice, charts)
+    draw = _FORMS[figure.page.form]
+    return drawn_or_why_not(figure.title, lambda: draw(figure, source, choice, charts), source.storage)
 
 
 def section_head(section: str) -> str:

@@ -55,11 +55,17 @@ def figures(
             {"figure": one.figure, "caption": one.caption, "data": str(one.data), "image": one.image and str(one.image)}
             for one in exported.written
         ]
-        click.echo(json.dumps({"study": found.name, "figures": rows, "problem": exported.problem}, indent=2))
-    elif not exported.written:
+        lost = [{"figure": one.figure, "cause": one.cause} for one in exported.lost]
+        told = {"study": found.name, "figures": rows, "lost": lost, "problem": exported.problem}
+        click.echo(json.dumps(told, indent=2))
+    elif not exported.written and not exported.lost:
         click.echo(f"{found.name} has no results to draw yet.")
     else:
         click.echo(f"{len(drawn)} figures as {form} and {len(exported.written)} tables: {place}")
-    if exported.problem and exported.written:
+    for one in exported.lost:
+        click.echo(f"{one.figure} could not be drawn. {one.cause}", err=True)
+    is_without_images = bool(exported.problem and exported.written)
+    if is_without_images:
         click.echo(exported.problem, err=True)
+    if exported.lost or is_without_images:
         raise SystemExit(1)

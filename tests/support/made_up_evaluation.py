@@ -25,9 +25,17 @@ LOOK = "0123456789ab"
 
 
 def add_evaluation(
-    storage: LocalStorage, images: int = 60, groups: int = 12, repeats: int = 3, looks: int = 1
+    storage: LocalStorage,
+    images: int = 60,
+    groups: int = 12,
+    repeats: int = 3,
+    looks: int = 1,
+    certainty: float = 1.0,
 ) -> EvaluationRecord:
-    """Evaluate the best-ranked configuration: `images` test images of `groups` groups, all classes in turn."""
+    """Evaluate the best-ranked configuration: `images` test images of `groups` groups, all classes in turn.
+
+    certainty: what the logits are multiplied by.
+    """
     summary = summarise(storage)
     best, classes = summary.configurations[0], summary.study.classes
     draw = np.random.default_rng(0)
@@ -35,7 +43,9 @@ def add_evaluation(
     group = np.arange(images) // len(classes) % groups
     logits = draw.normal(size=(repeats, images, 1, len(classes)))
     logits[:, np.arange(images), 0, truth] += 1.6
-    chances = np.exp(logits[:, :, 0]) / np.exp(logits[:, :, 0]).sum(axis=-1, keepdims=True)
+    logits *= certainty
+    above = np.exp(logits[:, :, 0] - logits[:, :, 0].max(axis=-1, keepdims=True))
+    chances = above / above.sum(axis=-1, keepdims=True)
     units = Units(chances, truth, group, groups)
     asked = Asked(classes, draws=0)
     numbers = tuple(range(repeats))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from click.testing import CliRunner
 
 from dashboards.export import files as export
 from dashboards.export.files import checked_figures, telling_choices, write_figures
-from dashboards.export.images import why_not
+from dashboards.export.images import render, why_not
 from dashboards.export.paper import KEY_LINE_PX, PX_PER_MM, SMALLEST_TYPE_PX, for_paper
-from dashboards.figures.choice import Source
+from dashboards.figures.choice import Choice, Source
 from dashboards.figures.palette import PAPER, layout
 from dashboards.figures.registry import FIGURES, open_source
 from orchestrator.command_line import main
@@ -36,6 +37,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 @pytest.fixture
 def no_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "why_not", lambda: "Image files need an installed Chromium or Chrome.")
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Density cannot be drawn."""
+
+    def draw(data: pd.DataFrame, choice: Choice) -> Any:
+        raise ZeroDivisionError("no width")
+
+    monkeypatch.setitem(FIGURES, "density", replace(FIGURES["density"], draw=draw))
 
 
 def sizes(value: Any) -> list[float]:
@@ -168,6 +179,37 @@ def test_the_command(tmp_path: Path, no_renderer: None) -> None:
     assert "there is no 'curve'" in run.stderr
     run = CliRunner().invoke(main, ["figures", "other", *where])
     assert run.exit_code == 2
+
+
+def test_a_figure_that_fails_costs_that_figure(source: Source, tmp_path: Path, no_renderer: None, broken: None) -> None:
+    exported = write_figures(source, tmp_path, "svg", names=["spread", "density"])
+    assert {one.figure for one in exported.written} == {"spread"}
+    assert {one.figure for one in exported.lost} == {"density-one-loss", "density-two-loss"}
+    assert {one.cause for one in exported.lost} == {"ZeroDivisionError: no width"}
+    assert "density" not in (tmp_path / "captions.md").read_text()
+
+
+def test_the_command_names_what_it_lost(tmp_path: Path, no_renderer: None, broken: None) -> None:
+    small_study(tmp_path / "slides", name="slides")
+    where = ["--studies", str(tmp_path), "--only", "density"]
+    run = CliRunner().invoke(main, ["figures", "slides", *where])
+    assert run.exit_code == 1
+    assert run.stderr == "density-loss could not be drawn. ZeroDivisionError: no width\n"
+    run = CliRunner().invoke(main, ["figures", "slides", "--json", *where])
+    assert json.loads(run.stdout)["lost"] == [{"figure": "density-loss", "cause": "ZeroDivisionError: no width"}]
+
+
+@quiet
+@drawing
+def test_what_the_browser_does_not_draw_is_lost_alone() -> None:
+    good: dict[str, Any] = {"data": [{"type": "scatter", "y": [1, 2]}], "layout": layout(200)}
+    bad: dict[str, Any] = {**good, "data": [{"type": "scatter", "y": object()}]}
+    taken: dict[str, bytes] = {}
+    lost: dict[str, Exception] = {}
+    figures = [("one", good), ("bad", bad), ("two", good)]
+    render(figures, "svg", taken.__setitem__, lost.__setitem__)
+    assert list(taken) == ["one", "two"]
+    assert list(lost) == ["bad"]
 
 
 def test_a_study_without_results(tmp_path: Path, no_renderer: None) -> None:
