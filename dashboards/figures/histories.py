@@ -41,9 +41,18 @@ class Histories:
             self._first.setdefault(key, row)
         self._start = repeats.start
         self._loss = repeats.loss[:, :2]
-        counts = repeats.confusion[:, :2]
+        self._counts = counts = repeats.confusion[:, :2]
         self._hits = np.trace(counts, axis1=2, axis2=3)
         self._images = counts[self._start[:-1]].sum(axis=(2, 3)) if len(repeats) else np.zeros((0, 2), np.int64)
+
+    def selected_counts(self, member: ConfigurationSummary) -> NDArray[np.int64]:
+        """Confusion counts of the valid split at the selected epoch of every repeat that has a result; [n, K, K]."""
+        if member.selected_epochs is None:
+            return np.zeros((0, *self._counts.shape[2:]), np.int64)
+        first = self._first[member.partition, member.id]
+        epochs = self._start[first : first + member.n] + member.selected_epochs.values.astype(np.int64)
+        found: NDArray[np.int64] = self._counts[epochs, 1].astype(np.int64)
+        return found
 
     def of(self, member: ConfigurationSummary) -> list[Single]:
         """Every repeat of a configuration that has a result, in order."""
