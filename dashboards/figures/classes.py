@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.dataset import SPLITS, group_splits, read_table
 from dashboards.figures.declaration import Figure, OnPage, Per
-from dashboards.figures.markup import plot_text, table
+from dashboards.figures.markup import in_lines, table
 from dashboards.figures.palette import INK, PAPER, SERIES, TRAIN, VALID, Spec, axis, layout, legend
 from orchestrator.results.summary import training_samples
 from orchestrator.store import layout as places
@@ -76,7 +75,7 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "hovertemplate": f"{label}: %{{x}} images of %{{customdata}} groups<extra></extra>",
             }
         )
-    y = axis(tickvals=list(range(len(names))), ticktext=[_in_lines(name) for name in names], showgrid=False)
+    y = axis(tickvals=list(range(len(names))), ticktext=[in_lines(name, _LETTERS) for name in names], showgrid=False)
     y |= {"color": INK, "autorange": "reversed"}
     spec = layout(
         90 + len(names) * (14 + 18 * len(bars)),
@@ -88,12 +87,6 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         legend=legend(traceorder="normal"),
     )
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 58, "t": 34, "b": 44}}}
-
-
-def _in_lines(name: str) -> str:
-    """A class's name in up to three lines."""
-    lines = wrap(name, _LETTERS, max_lines=3, placeholder=" …") or [name]
-    return "<br>".join(plot_text(line) for line in lines)
 
 
 def _table(data: pd.DataFrame, choice: Choice) -> str:

@@ -11,9 +11,12 @@ from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, OnPage, Per
 from dashboards.figures.evaluations import newest
 from dashboards.figures.heat_maps import text_colours
-from dashboards.figures.markup import plot_text
+from dashboards.figures.markup import in_lines
 from dashboards.figures.palette import HEAT, Spec, axis, layout
 from orchestrator.evaluation.record import Level
+
+LETTERS = (15, 16)
+"""Of a class's name on one line below a column, and beside a row."""
 
 
 def confusion_data(source: Source, choice: Choice, unit: str) -> pd.DataFrame:
@@ -73,11 +76,14 @@ def confusion_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         "hoverinfo": "skip",
         "meta": "on heat map",
     }
-    ticks = {"tickvals": list(range(size)), "ticktext": [plot_text(name) for name in names], "showgrid": False}
+    across, down = (
+        {"tickvals": list(range(size)), "ticktext": [in_lines(name, letters) for name in names], "showgrid": False}
+        for letters in LETTERS
+    )
     spec = layout(
         110 + 46 * size,
-        xaxis=axis(title={"text": "predicted"}, fixedrange=True, **ticks),
-        yaxis=axis(title={"text": "truth"}, autorange="reversed", fixedrange=True, **ticks),
+        xaxis=axis(title={"text": "predicted"}, fixedrange=True, tickangle=0, **across),
+        yaxis=axis(title={"text": "truth"}, autorange="reversed", fixedrange=True, **down),
     )
     return {"data": [heat, words], "layout": spec}
 

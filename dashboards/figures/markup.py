@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from textwrap import wrap
 
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Configuration, Metric, StudyRecord
@@ -26,6 +27,12 @@ def text(value: object) -> str:
 def plot_text(value: object) -> str:
     """Escape for titles, ticks and hovers: plotly reads some tags, entities and %{…} in them."""
     return html.escape(str(value), quote=False).replace("%{", "% {")
+
+
+def in_lines(name: str, letters: int) -> str:
+    """A name for a figure in up to three lines of so many letters, escaped."""
+    lines = wrap(name, letters, max_lines=3, placeholder=" …") or [name]
+    return "<br>".join(plot_text(line) for line in lines)
 
 
 def number(value: float | None, digits: int = 3) -> str:
