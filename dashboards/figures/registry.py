@@ -30,6 +30,7 @@ from dashboards.figures import (
     spread,
     thresholds,
     untrained,
+    validation_confusion,
 )
 from dashboards.figures.choice import Source
 from dashboards.figures.declaration import Figure, Per
@@ -39,6 +40,7 @@ from orchestrator.store.storage import Storage
 _EVERY = (
     differences.FIGURE,
     best_repeats.FIGURE,
+    validation_confusion.FIGURE,
     progress.FIGURE,
     heat_maps.FIGURE,
     curves.FIGURE,
