@@ -14,7 +14,7 @@ import pandas as pd
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.limits import ends
-from dashboards.figures.markup import depth_text, lr_text, text
+from dashboards.figures.markup import depth_text, lr_text, number, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
@@ -114,14 +114,14 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         value = float(getattr(point, choice.quantity)) if point.n else math.nan
         z[at, of] = value
         if math.isfinite(value):
-            shown[at][of] = f"{value:.{digits}f}" if choice.quantity != "n" else f"{point.n}"
+            shown[at][of] = number(value, digits) if choice.quantity != "n" else f"{point.n}"
         if point.n == 0:
             notes.append({"x": of, "y": at, "text": f"0/{point.asked}", "showarrow": False, "font": {"color": MUTED}})
         elif point.n < point.asked:
             share = f"{point.n}/{point.asked}"
             shown[at][of] = share if choice.quantity == "n" else f"{shown[at][of]}<br>n {share}"
-        std = f" ± {point.std:.{digits + 1}f}" if math.isfinite(point.std) else ""
-        score = f"{SCORES[choice.score]} {point.mean:.{digits + 1}f}{std}<br>n = {point.n} of {point.asked}"
+        std = f" ± {number(point.std, digits + 1)}" if math.isfinite(point.std) else ""
+        score = f"{SCORES[choice.score]} {number(point.mean, digits + 1)}{std}<br>n = {point.n} of {point.asked}"
         if point.configurations > 1:
             score += f"<br>best of {point.configurations} configurations here"
         details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
@@ -218,9 +218,9 @@ def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     if choice.quantity != "mean":
         ends = ("less", "more")
     return (
-        f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{ends[0]} {low:.{digits}f}</span>'
+        f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{ends[0]} {number(low, digits)}</span>'
         '<span class="ramp" aria-hidden="true"></span>'
-        f"<span>{high:.{digits}f} {ends[1]}</span></p>"
+        f"<span>{number(high, digits)} {ends[1]}</span></p>"
     )
 
 

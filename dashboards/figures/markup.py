@@ -19,6 +19,10 @@ METRIC_NAMES: dict[Metric, str] = {
 }
 
 
+_LONG = 1e6
+"""From here on a number is written with a power of ten."""
+
+
 def text(value: object) -> str:
     """Escape for HTML content and quoted attributes."""
     return html.escape(str(value), quote=True)
@@ -39,7 +43,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """A number for reading; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}" if abs(value) < _LONG else f"{value:.3g}"
 
 
 def plus_minus(statistic: Statistic | None, digits: int = 3) -> str:
@@ -48,7 +52,7 @@ def plus_minus(statistic: Statistic | None, digits: int = 3) -> str:
         return "–"
     if not math.isfinite(statistic.std):
         return number(statistic.mean, digits)
-    return f"{statistic.mean:.{digits}f} ± {statistic.std:.{digits}f}"
+    return f"{number(statistic.mean, digits)} ± {number(statistic.std, digits)}"
 
 
 def deviations(stds: Iterable[float], digits: int = 4) -> list[str]:

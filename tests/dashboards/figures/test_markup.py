@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dashboards.figures.markup import backbone_text, lr_text, plot_text, plus_minus, table, text
+from dashboards.figures.markup import backbone_text, in_lines, lr_text, plot_text, plus_minus, table, text
 from orchestrator.results.statistic import Statistic
 
 
@@ -13,6 +13,12 @@ def test_numbers_for_reading() -> None:
     assert plus_minus(Statistic.of(np.array([0.5]))) == "0.500"
     assert plus_minus(Statistic.of(np.array([0.4, 0.6]))) == "0.500 ± 0.141"
     assert plus_minus(None) == "–"
+    assert plus_minus(Statistic.of(np.array([1e38, 3e38]))) == "2e+38 ± 1.41e+38"
+    assert in_lines("poorly <differentiated> with necrosis and more", 16).split("<br>") == [
+        "poorly",
+        "&lt;differentiated&gt;",
+        "with necrosis …",
+    ]
     assert backbone_text("file:/home/me/patients/net.pth") == "net.pth"
 
 
