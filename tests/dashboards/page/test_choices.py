@@ -73,6 +73,26 @@ def test_another_theme_recolours_what_is_drawn(browser: Any, written: tuple[Path
     assert opened.faults == []
 
 
+def test_of_quick_choices_the_last_one_is_drawn_and_once(browser: Any, written: tuple[Path, Any]) -> None:
+    opened = Opened(browser, written[0], viewport=VIEW)
+    opened.show("curves")
+    choose = """choices => {
+      for (const [name, value] of choices) {
+        const select = document.querySelector(`select[data-sets=${name}]`);
+        select.value = value;
+        select.dispatchEvent(new Event("change"));
+      }
+    }"""
+    opened.page.evaluate(choose, [["backbone", "1"], ["curve", "accuracy"], ["curve", "loss"], ["curve", "accuracy"]])
+    grid = opened.page.locator(f"#chart-{opened.show('curves')}")
+    assert "accuracy" in grid.get_attribute("aria-label")
+    assert {trace["meta"]["score"] for trace in opened.traces(opened.first("curves")) if trace.get("meta")} == {
+        "accuracy"
+    }
+    assert grid.get_attribute("data-plotted") == "1", "its data were still being read when the others were chosen"
+    assert opened.faults == []
+
+
 @pytest.mark.parametrize(("score", "panels"), [("accuracy", 4), ("loss_and_accuracy", 8)])
 def test_a_grid_has_few_traces_and_axes(browser: Any, written: tuple[Path, Any], score: str, panels: int) -> None:
     """Of each panel two lines with their bands, and the dots of all its repeats as one trace."""
