@@ -11,11 +11,12 @@ from images import Images, backbone
 from opened import Precision, configurations, partition, resolved, workbench
 from table import Table, progress
 
-from search_spaces.overrides import Overrides
+from search_spaces.axes import BATCH_SIZE, LR
+from search_spaces.changes import Changes
 from trainables.learning.group import Group
 from trainables.learning.learners import HeadLearner, Lane
 
-LR, BATCH_SIZES, REPEATS, EPOCHS = (1e-3, 1e-2, 1e-1), (16, 64), 10, 50
+RATES, BATCH_SIZES, REPEATS, EPOCHS = (1e-3, 1e-2, 1e-1), (16, 64), 10, 50
 QUICK = (1e-2,), (16,), 3, 5
 COLUMNS = (
     *("backbone", "lr", "batch size", "repeats", "epochs", "valid loss, fp32", "valid loss, bf16"),
@@ -53,9 +54,9 @@ def _results(
     pictures: Images, name: str, precision: Precision, folder: Path, device: torch.device, quick: bool
 ) -> dict[tuple[float, int, int], list[Result]]:
     progress(f"{name}, {precision}")
-    lr, sizes, repeats, epochs = QUICK if quick else (LR, BATCH_SIZES, REPEATS, EPOCHS)
-    overrides = Overrides(strategies=("straightforward",), lr=lr, batch_size=sizes, repeats=repeats, epochs=epochs)
-    search = resolved(pictures, backbone(name), overrides, folder, precision)
+    lr, sizes, repeats, epochs = QUICK if quick else (RATES, BATCH_SIZES, REPEATS, EPOCHS)
+    changes = Changes(("straightforward",), {LR: lr, BATCH_SIZE: sizes}, repeats=repeats, epochs=epochs)
+    search = resolved(pictures, backbone(name), changes, folder, precision)
     bench = workbench(search, device)
     found = {}
     for configuration in configurations(search):
@@ -66,7 +67,9 @@ def _results(
         group = Group(lanes, learner, material.samples, epochs, 4096, device)
         while not group.is_done:
             group.advance(60.0)
-        found[configuration.lr, configuration.batch_size, epochs] = [_result(group, lane) for lane in range(repeats)]
+        found[configuration.optimiser.lr, configuration.optimiser.batch_size, epochs] = [
+            _result(group, lane) for lane in range(repeats)
+        ]
     return found
 
 

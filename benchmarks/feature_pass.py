@@ -19,7 +19,8 @@ from opened import Precision, configurations, partition, resolved, timed, workbe
 from table import Table, alternately, arguments, median_ratio, progress
 from torch import nn
 
-from search_spaces.overrides import Overrides
+from search_spaces.axes import BATCH_SIZE, LR
+from search_spaces.changes import Changes
 from trainables.bundles.workbench import Workbench
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen
@@ -90,8 +91,8 @@ def measure(
 ) -> None:
     """One row."""
     progress(f"{backbone.name}, {precision}")
-    overrides = Overrides(strategies=("straightforward",), lr=(1e-3,), batch_size=(16,), balance="ngca")
-    search = resolved(pictures, backbone, overrides, folder, precision)
+    changes = Changes(("straightforward",), {LR: (1e-3,), BATCH_SIZE: (16,), "balance.name": ("ngca",)})
+    search = resolved(pictures, backbone, changes, folder, precision)
     configuration, split = configurations(search)[0], partition(search)
     bench = workbench(search, device)
     started = time.perf_counter()
@@ -107,7 +108,9 @@ def measure(
     size = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
     rows = np.array_split(np.arange(store.rows), range(size, store.rows, size))
     batches = [reader.batch(batch) for batch in rows]
-    network = open_backbone(configuration.backbone, search.places.weights_of(configuration.weights), 0).module
+    network = open_backbone(
+        configuration.network.backbone, search.places.weights_of(configuration.network.weights), 0
+    ).module
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if backbone.weights == "none":
         calibrate(network, batches[:4])
@@ -121,7 +124,7 @@ def measure(
     )
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     table.add(
-        configuration.backbone,
+        configuration.network.backbone,
         device.type,
         precision,
         store.rows,

@@ -13,9 +13,10 @@ from images import Backbone, Images
 
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
-from orchestrator.store.schema import Configuration
+from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
-from search_spaces.overrides import Overrides
+from search_spaces.changes import Changes
+from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.options import DatasetOptions
 
@@ -23,7 +24,7 @@ Precision = Literal["fp32", "bf16"]
 
 
 def resolved(
-    images: Images, backbone: Backbone, overrides: Overrides, folder: Path, precision: Precision, *, writes: bool = True
+    images: Images, backbone: Backbone, changes: Changes, folder: Path, precision: Precision, *, writes: bool = True
 ) -> Search:
     """What `orch search` would do with these options, up to the point where Ray starts; raises InputError.
 
@@ -35,11 +36,8 @@ def resolved(
         studies=folder / "studies",
         cache=folder / "cache",
         data=DataRequest(images.table, DatasetOptions(data_root=images.root)),
-        overrides=overrides,
-        weights=backbone.weights,
-        mean=backbone.mean,
-        std=backbone.mean,
-        precision=precision,
+        changes=changes,
+        given=Given(backbone.weights, backbone.mean, backbone.mean, precision),
     )
     return resolve_search(options, Display(io.StringIO()), writes=writes)
 

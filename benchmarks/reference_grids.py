@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from orchestrator.store.schema import BUNDLE_SIZE, Configuration
+from orchestrator.store.schema import BUNDLE_SIZE
+from search_spaces.configuration import Configuration
 from search_spaces.loader import load_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import resolve
@@ -58,18 +59,18 @@ class Grid:
 
     @property
     def depth(self) -> Depth:
-        return self.configurations[0].non_linearities, self.configurations[0].unfrozen
+        return self.configurations[0].head.non_linearities, self.configurations[0].adaptation.unfrozen
 
     @property
     def repeat_epochs(self) -> int:
         return len(self.configurations) * self.repeats * self.epochs
 
     def of_batch_size(self, size: int) -> tuple[Configuration, ...]:
-        return tuple(c for c in self.configurations if c.batch_size == size)
+        return tuple(c for c in self.configurations if c.optimiser.batch_size == size)
 
     @property
     def batch_sizes(self) -> list[int]:
-        return sorted({c.batch_size for c in self.configurations})
+        return sorted({c.optimiser.batch_size for c in self.configurations})
 
 
 def figure(name: str, precision: Precision) -> Grid:

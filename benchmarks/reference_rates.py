@@ -83,7 +83,7 @@ def train(stack: Stack) -> Timing:
     device = torch.device(stack.device)
     _as_the_product_does(device)
     first, everything = stack.lanes[0].configuration, _samples()
-    samples = everything if stack.steps is None else _limited(everything, stack.steps, first.batch_size)
+    samples = everything if stack.steps is None else _limited(everything, stack.steps, first.optimiser.batch_size)
     material = opened(stack)
     begun = _now(device)
     recipe = decide(first, stack.width, material.layer, material.values, device)
@@ -97,8 +97,8 @@ def train(stack: Stack) -> Timing:
     setup = max(0.0, _now(device) - begun - stack.epochs * trained - (stack.epochs + 1) * scored)
     histories = [group.history(lane) for lane in range(len(stack.lanes))]
     if any(history.epochs < stack.epochs for history in histories):
-        raise RuntimeError(f"{first.backbone}: lanes diverged; the time says nothing")
-    steps = steps_per_epoch(first.batch_size) / -(-len(samples.training) // first.batch_size)
+        raise RuntimeError(f"{first.network.backbone}: lanes diverged; the time says nothing")
+    steps = steps_per_epoch(first.optimiser.batch_size) / -(-len(samples.training) // first.optimiser.batch_size)
     score = scored * _scored(everything) / _scored(samples)
     losses = np.stack([history.loss for history in histories])
     return Timing(stack, setup, score, trained * steps, losses)
@@ -106,7 +106,7 @@ def train(stack: Stack) -> Timing:
 
 def compare_alone(grid: Grid, lanes: Sequence[Lane], cache: Path, device: str, steps: int | None) -> float:
     """Largest difference of any loss over three epochs, between these lanes trained together and each alone."""
-    precision = lanes[0].configuration.precision
+    precision = lanes[0].configuration.network.precision
     together = Stack(tuple(lanes), grid.width, 3, steps, 1, cache, device, precision)
     joint = train(together).losses
     alone = np.concatenate([train(replace(together, lanes=(lane,))).losses for lane in lanes])
@@ -125,8 +125,8 @@ def steps_per_epoch(batch_size: int) -> int:
 def opened(stack: Stack) -> Material:
     """What the stack reads; made-up features are written where they are not there yet."""
     first, device = stack.lanes[0].configuration, torch.device(stack.device)
-    rows = _samples().rows if stack.steps is None or not first.unfrozen else PARTIAL_ROWS
-    network = first.backbone, first.image_size, first.unfrozen
+    rows = _samples().rows if stack.steps is None or not first.adaptation.unfrozen else PARTIAL_ROWS
+    network = first.network.backbone, first.image.size, first.adaptation.unfrozen
     return _material(*network, stack.width, rows, stack.cache, device, stack.precision)
 
 

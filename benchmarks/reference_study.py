@@ -99,7 +99,7 @@ def check_parity(grid: Grid, cache: Path, device: str, quick: bool) -> str:
 
 def _share(stack: Stack) -> float:
     """Of an epoch's steps."""
-    whole = steps_per_epoch(stack.lanes[0].configuration.batch_size)
+    whole = steps_per_epoch(stack.lanes[0].configuration.optimiser.batch_size)
     return 1.0 if stack.steps is None else min(1.0, stack.steps / whole)
 
 

@@ -40,8 +40,10 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord, History
 from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
-from search_spaces.overrides import Overrides
+from search_spaces.axes import BATCH_SIZE, LR
+from search_spaces.changes import Changes
 from trainables.bundles.work import Work
 from trainables.machine.places import Places
 from trainables.trial import BundleTrial
@@ -178,10 +180,9 @@ def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, worke
     """One new study of so many bundles that cannot be stacked, trained by the product on so many CPUs."""
     display = Display()
     shutil.rmtree(root / "studies" / name, ignore_errors=True)
-    overrides = Overrides(
-        strategies=("straightforward",),
-        lr=(1e-3,),
-        batch_size=tuple(range(16, 16 + bundles)),
+    changes = Changes(
+        ("straightforward",),
+        {LR: (1e-3,), BATCH_SIZE: tuple(range(16, 16 + bundles))},
         epochs=epochs,
         repeats=10,
     )
@@ -191,9 +192,8 @@ def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, worke
         studies=root / "studies",
         cache=root / "cache",
         data=DataRequest(labels),
-        overrides=overrides,
-        weights="none",
-        precision="fp32",
+        changes=changes,
+        given=Given(weights="none", precision="fp32"),
     )
     resolved = resolve_search(options, display)
     started, clock = time.time(), time.monotonic()

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from table import Table, alternately, arguments, progress
 
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from trainables.bundles.recipe import decide, most_bundles
 from trainables.features.samples import Samples
 from trainables.learning.group import Group

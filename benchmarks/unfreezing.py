@@ -22,7 +22,9 @@ from task import loss_of
 from torch import nn
 
 from orchestrator.search import Search
-from search_spaces.overrides import Overrides
+from search_spaces.axes import BATCH_SIZE, LR
+from search_spaces.changes import Changes
+from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.learning.learners import DeepLearner, Lane
@@ -45,16 +47,18 @@ class Whole:
 
     def __init__(self, search: Search, frozen: Frozen, material: Material, device: torch.device) -> None:
         c = frozen.configuration
-        network = open_backbone(c.backbone, "none", c.study_seed, c.image_size).module
+        network = open_backbone(c.network.backbone, "none", c.data.seed, c.image.size).module
         (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
         network.load_state_dict(load_file(calibrated))
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        live = set(places_to_cut(self.network, c.image_size, c.unfrozen)[0].live)
+        live = set(places_to_cut(self.network, c.image.size, c.adaptation.unfrozen)[0].live)
         trained = [parameter for name, parameter in self.network.named_parameters() if name in live]
         for parameter in trained:
             parameter.requires_grad_(True)
-        self.head = prepared(nn.Sequential(nn.Linear(material.width, c.outputs)), c.study_seed, 0).to(device)
-        self.optimiser = torch.optim.SGD([*trained, *self.head.parameters()], lr=c.lr, momentum=c.momentum)
+        self.head = prepared(nn.Sequential(nn.Linear(material.width, c.outputs)), c.data.seed, 0).to(device)
+        self.optimiser = torch.optim.SGD(
+            [*trained, *self.head.parameters()], lr=c.optimiser.lr, momentum=c.optimiser.momentum
+        )
         self.parameters = sum(p.numel() for p in [*trained, *self.head.parameters()])
         self.reader = frozen.reader(device)
         self.labels = material.labels
@@ -121,16 +125,13 @@ def measure_backbone(
 ) -> None:
     """One row per u; all frontiers are computed in one pass over the views."""
     progress(name)
-    overrides = Overrides(
-        strategies=("unfreezing",),
-        unfrozen=tuple(given.unfrozen),
-        non_linearities=(0,),
-        lr=(1e-3,),
-        batch_size=(given.batch_size,),
+    changes = Changes(
+        ("unfreezing",),
+        {UNFROZEN: tuple(given.unfrozen), NON_LINEARITIES: (0,), LR: (1e-3,), BATCH_SIZE: (given.batch_size,)},
         repeats=1,
         epochs=1,
     )
-    search = resolved(pictures, images.Backbone(name, "none"), overrides, folder, "fp32")
+    search = resolved(pictures, images.Backbone(name, "none"), changes, folder, "fp32")
     bench, split = workbench(search, device), partition(search)
     every = [bench.frozen_ready(c, split) for c in configurations(search)]
     for chunk in range(max(frozen.features.chunks for frozen in every if frozen.features is not None)):
@@ -149,7 +150,7 @@ def measure(
 ) -> None:
     """One row; raises SystemExit where the two sides have different losses."""
     c = frozen.configuration
-    progress(f"{c.backbone}, u = {c.unfrozen}, cached up to {frozen.layer}")
+    progress(f"{c.network.backbone}, u = {c.adaptation.unfrozen}, cached up to {frozen.layer}")
     material = bench.material(c, partition(search), frozen.layer)
     assert material.inputs is not None, "a suffix is trained from stored inputs"
     assert material.suffix is not None, "a suffix is trained from stored inputs"
@@ -189,8 +190,8 @@ def measure(
         given.rounds,
     )
     table.add(
-        c.backbone,
-        c.unfrozen,
+        c.network.backbone,
+        c.adaptation.unfrozen,
         frozen.layer,
         whole.parameters,
         frozen.features.total_bytes / frozen.features.rows / 1e3 if frozen.features else 0.0,
@@ -200,7 +201,8 @@ def measure(
         difference,
     )
     if not difference <= TOLERANCE:
-        raise SystemExit(f"{c.backbone}, u = {c.unfrozen}: losses {losses[0]:.6f} cached and {losses[1]:.6f} whole")
+        here = f"{c.network.backbone}, u = {c.adaptation.unfrozen}"
+        raise SystemExit(f"{here}: losses {losses[0]:.6f} cached and {losses[1]:.6f} whole")
 
 
 def _milliseconds(seconds: dict[str, list[float]], parts: int) -> tuple[float, float, float]:

@@ -23,7 +23,9 @@ from race import Race
 from table import Table, alternately, arguments, median_ratio, progress
 from task import Task
 
-from search_spaces.overrides import Overrides
+from search_spaces.axes import BATCH_SIZE, LR
+from search_spaces.changes import Changes
+from search_spaces.presets import NON_LINEARITIES
 from trainables.network.backbone import open_backbone
 
 TOLERANCE = 1e-3
@@ -115,43 +117,42 @@ def described(
     pictures: images.Images, backbone: images.Backbone, grid: Grid, non_linearities: int, precision: str, folder: Path
 ) -> Task:
     """The search as the product resolves it: splits, geometry, standardisation, seed, the grid's order."""
-    overrides = Overrides(
-        strategies=("extension",) if non_linearities else ("straightforward",),
-        lr=grid.lr,
-        batch_size=grid.batch_size,
-        non_linearities=(non_linearities,) if non_linearities else None,
+    hidden = {NON_LINEARITIES: (non_linearities,)} if non_linearities else {}
+    changes = Changes(
+        ("extension",) if non_linearities else ("straightforward",),
+        {LR: grid.lr, BATCH_SIZE: grid.batch_size, **hidden},
         epochs=grid.epochs,
         repeats=grid.repeats,
     )
     scratch = folder / f"resolved-{non_linearities}"
-    search = resolved(pictures, backbone, overrides, scratch, "bf16" if precision == "bf16" else "fp32", writes=False)
+    search = resolved(pictures, backbone, changes, scratch, "bf16" if precision == "bf16" else "fp32", writes=False)
     asked = configurations(search)
     samples = workbench(search, torch.device("cpu")).samples(asked[0], partition(search))
     training = set(samples.scoring["train"].tolist())
     first = asked[0]
-    library, network = first.backbone.split(":")
+    library, network = first.network.backbone.split(":")
     return Task(
         root=str(pictures.root),
         files=tuple(samples.images["file"]),
         labels=tuple(samples.labels.tolist()),
         training=tuple(row in training for row in range(samples.rows)),
-        classes=len(first.classes),
+        classes=len(first.data.classes),
         library=library,
         network=network,
         weights=backbone.weights,
-        image_size=first.image_size,
-        interpolation=first.interpolation,
-        mean=first.mean or (),
-        std=first.std or (),
+        image_size=first.image.size,
+        interpolation=first.image.interpolation,
+        mean=first.image.mean or (),
+        std=first.image.std or (),
         precision=precision,
-        grid=tuple((c.lr, c.batch_size) for c in asked),
-        momentum=first.momentum,
+        grid=tuple((c.optimiser.lr, c.optimiser.batch_size) for c in asked),
+        momentum=first.optimiser.momentum,
         non_linearities=non_linearities,
-        negative_slope=first.negative_slope,
-        dropout=first.dropout,
+        negative_slope=first.head.negative_slope,
+        dropout=first.head.dropout,
         repeats=grid.repeats,
         epochs=grid.epochs,
-        seed=first.study_seed,
+        seed=first.data.seed,
     )
 
 

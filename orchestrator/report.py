@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
@@ -32,10 +32,11 @@ def status_report(study: Study) -> Report:
     lines.append(
         f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
     )
+    names = _names(summary)
     for entry in sorted(summary.configurations, key=lambda entry: partitions.index(entry.partition)):
         where = f"{entry.partition:<14}" if several else ""
         lines.append(
-            f"{where}{describe_configuration(entry.configuration):<44} {entry.n:>4}/{entry.asked:<3} "
+            f"{where}{names[entry.id]:<44} {entry.n:>4}/{entry.asked:<3} "
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
             f"{plus_minus(entry.selection)}"
         )
@@ -57,18 +58,19 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
     mine = [entry for entry in summary.configurations if entry.id in here]
     ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]
     lines = []
+    names = _names(summary)
     if ranked:
         where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
         lines.append(f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
-            lines.append(f"  {place}. {describe_configuration(entry.configuration):<44} {_scores(entry)}")
+            lines.append(f"  {place}. {names[entry.id]:<44} {_scores(entry)}")
     incomplete = {entry.id for entry in mine if entry.rank is None}
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"
         lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
-    places = {(c.backbone, c.non_linearities, c.unfrozen) for c in (entry.configuration for entry in mine)}
+    depths = {(entry.configuration.network.backbone, *entry.depth[1:]) for entry in mine}
     for edge in summary.edges:
-        here_too = (edge.backbone, edge.non_linearities, edge.unfrozen) in places
+        here_too = (edge.backbone, edge.non_linearities, edge.unfrozen) in depths
         if here_too and edge.partition == partitions[0]:
             depth = "".join(
                 f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
@@ -101,12 +103,17 @@ def _heading(summary: Summary) -> list[str]:
 
 def _failures(summary: Summary) -> list[str]:
     """One line for each configuration and cause, with the file that has the traceback."""
+    names = _names(summary)
     return [
-        f"Failed ({failure['kind']}): {describe_configuration(entry.configuration)}, "
+        f"Failed ({failure['kind']}): {names[entry.id]}, "
         f"{_repeats(failure['repeats'])}: {failure['cause']}   [{failure['record']}]"
         for entry in summary.configurations
         for failure in _failures_of(entry)
     ]
+
+
+def _names(summary: Summary) -> dict[str, str]:
+    return names_of(entry.configuration for entry in summary.configurations)
 
 
 def _failures_of(entry: ConfigurationSummary) -> list[dict[str, Any]]:
@@ -125,7 +132,7 @@ def _repeats(numbers: Sequence[int]) -> str:
 
 def _metric(summary: Summary) -> str:
     """What ranks; the scores beside it need not be in its order."""
-    balances = {entry.configuration.balance for entry in summary.configurations}
+    balances = {entry.configuration.balance.name for entry in summary.configurations}
     looked_at = "valid" if balances == {"class_weights"} else "the worse of train and valid"
     return f"{words(summary.study.selection)} ({looked_at})"
 
@@ -164,12 +171,12 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
     return {
         "id": entry.id,
         "partition": entry.partition,
-        "backbone": c.backbone,
+        "backbone": c.network.backbone,
         "strategy": c.strategy,
-        "non_linearities": c.non_linearities,
-        "unfrozen": c.unfrozen,
-        "lr": c.lr,
-        "batch_size": c.batch_size,
+        "non_linearities": c.head.non_linearities,
+        "unfrozen": c.adaptation.unfrozen,
+        "lr": c.optimiser.lr,
+        "batch_size": c.optimiser.batch_size,
         "repeats": {
             "asked": entry.asked,
             "done": entry.n,

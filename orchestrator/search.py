@@ -21,20 +21,21 @@ from orchestrator.store import layout
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
-from orchestrator.study.asked import Asked, Triple, check_asked, find_weights, resolve_asked
+from orchestrator.study.asked import Asked, Given, check_asked, find_weights, more_of_the_same, resolve_asked
 from orchestrator.study.owed import bundles, owed
 from orchestrator.study.preparation import (
     DataRequest,
-    Precision,
     Prepared,
     describe_partition,
     find_space,
     prepare,
     reopen,
 )
+from orchestrator.study.remembered import EarlierSearches
 from orchestrator.study.studies import Study, check_writable, write_configurations, write_request, write_study
 from orchestrator.study.unwritten import UnwrittenStudy
-from search_spaces.overrides import Overrides
+from search_spaces.backbones import settled_name
+from search_spaces.changes import Changes
 from trainables.bundles.failures import has_failed
 from trainables.bundles.study_files import StudyFiles
 from trainables.bundles.work import Work, owed_repeats
@@ -59,16 +60,22 @@ class SearchOptions:
     studies: Where
     cache: Path
     data: DataRequest = field(default_factory=DataRequest)
-    overrides: Overrides = field(default_factory=Overrides)
+    changes: Changes = field(default_factory=Changes)
     every_backbone: bool = False
     full: bool = False
     seed: int | None = None
     """None: the study's own, 0 for a new one."""
-    weights: str | None = None
-    mean: Triple | None = None
-    std: Triple | None = None
-    precision: Precision | None = None
+    given: Given = field(default_factory=Given)
     command: str = ""
+
+
+@dataclass(frozen=True)
+class More:
+    """What `orch resume` may raise: epochs and repeats of everything that was asked for."""
+
+    epochs: int | None
+    repeats: int | None
+    command: str
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     if options.every_backbone:
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     known = KnownBackbones(LocalStorage(options.cache))
-    check_asked(space, backbones, options.overrides, known)
-    if isinstance(weights := weights_choice(options.weights or "hub"), Path):
+    check_asked(space, backbones, options.changes, known)
+    if isinstance(weights := weights_choice(options.given.weights or "hub"), Path):
         file_of(weights)  # before images are read
     prepared = prepare(
         options.study,
@@ -115,24 +122,29 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         options.cache,
         options.data,
         options.seed or 0,
-        options.precision,
+        options.given.precision,
         display.say,
     )
     study = prepared.study
     show_partition(study, display)
-    asked = resolve_asked(
-        study,
-        space,
-        backbones,
-        options.overrides,
-        known,
-        small=study.record.synthetic and not options.full,
-        weights=options.weights,
-        seed=study.record.seed if options.seed is None else options.seed,
-        mean=options.mean,
-        std=options.std,
-        precision=options.precision,
-    )
+    before, _ = read_requests(study.storage)
+    earlier = EarlierSearches(study.storage, before)
+    names = [known.architecture(settled_name(space, backbone)).facts.name for backbone in backbones]
+    asked = more_of_the_same(earlier, names, options.changes, options.given.weights)
+    if asked is None:
+        asked = resolve_asked(
+            study,
+            space,
+            backbones,
+            options.changes,
+            known,
+            earlier,
+            small=study.record.synthetic and not options.full,
+            seed=study.record.seed if options.seed is None else options.seed,
+            given=options.given,
+        )
+    for difference in earlier.differences(asked.configurations.values()):
+        display.say(f"Note: this search differs from the study's earlier ones in {difference}.")
     for note in asked.notes:
         display.say(f"Note: {note}")
     request = asked.request(study, options.command)
@@ -145,7 +157,6 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         write_request(study, request)
         known.keep()
         set_damaged_aside(study, display)
-    before, _ = read_requests(study.storage)
     union = epochs_asked([*before, request])
     wanted = [ConfigurationKey(p, item.configuration) for p in request.partitions for item in request.items]
     epochs = {key: union[key] for key in wanted}
@@ -161,12 +172,20 @@ def reopen_search(
     display: Display,
     *,
     only_failed: bool = False,
+    more: More | None = None,
 ) -> Search:
     """Everything that any search of the study asked for, with the places of this machine.
 
-    only_failed: of what is owed only the bundles of which a failure is kept.
+    only_failed: of what is owed only the bundles of which a failure is kept. more: repeats and epochs that all of it is
+    raised to, which is a request of its own.
     """
     requests, _ = read_requests(study.storage)
+    if more is not None:
+        earlier = EarlierSearches(study.storage, requests)
+        raised = Asked(items=tuple(earlier.items(earlier.backbones(), more.epochs, more.repeats)))
+        if raised.items:
+            write_request(study, raised.request(study, more.command))
+            requests, _ = read_requests(study.storage)
     epochs = epochs_asked(requests)
     files = StudyFiles(study.storage)
     configurations = {key.configuration: files.configuration(key.configuration) for key in epochs}

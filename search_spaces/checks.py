@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from search_spaces.schema import STRATEGIES, Backbone, Grid, Optimiser, Small, Space
+from search_spaces.configuration import by_path
+from search_spaces.faults import shown
+from search_spaces.presets import PRESETS, STRATEGIES
+from search_spaces.schema import Backbone, Grid, Small, Space
+from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
+
+LR, BATCH_SIZE = "optimiser.lr", "optimiser.batch_size"
 
 
 def crossed_faults(space: Space) -> list[str]:
     """All of them, as "key: expected …, found …"; empty for a sound file."""
-    return [*_of_classes(space), *_of_image(space), *_of_optimiser("optimiser", space.optimiser), *_of_tables(space)]
+    return [*_of_classes(space), *_of_image(space), *_idle("", space), *_of_tables(space)]
 
 
 def _of_classes(space: Space) -> Iterator[str]:
@@ -24,14 +30,32 @@ def _of_classes(space: Space) -> Iterator[str]:
 
 
 def _of_image(space: Space) -> Iterator[str]:
-    if space.image.crops > 1 and space.image.store_size is None:
-        yield f"image.store_size: expected a size to cut {space.image.crops} crops from, found nothing"
+    given = values_of(space)
+    most = max(given.get("image.crops", (1,)))
+    if most > 1 and "image.store_size" not in given:
+        yield f"image.store_size: expected a size to cut {most} crops from, found nothing"
 
 
-def _of_optimiser(key: str, optimiser: Optimiser) -> Iterator[str]:
-    idle = "betas" if optimiser.name == "sgd" else "momentum"
-    if idle in optimiser.model_fields_set:
-        yield f'{key}.{idle}: expected nothing with the optimiser "{optimiser.name}", found {getattr(optimiser, idle)}'
+def _idle(prefix: str, table: Space | Grid) -> Iterator[str]:
+    """Settings that cannot matter beside what the same table says of the setting that they hang on."""
+    given = values_of(table)
+    for path, values in given.items():
+        condition = by_path()[path].setting.matters_when
+        if condition is None:
+            continue
+        others = given.get(condition.path) or (_default(path, condition.path) if condition.among else ())
+        if others and not any(condition.holds(other) for other in others):
+            told, found = (", ".join(map(shown, several)) for several in (others, values))
+            key = f"{prefix}{written_as(table, by_path()[path])}"
+            yield f"{key}: expected nothing with {condition.path} {told}, found {found}"
+
+
+def _default(path: str, other: str) -> Values:
+    """The default of a choice of the same part, which holds where a table leaves it out."""
+    if path.partition(".")[0] != other.partition(".")[0]:
+        return ()
+    one = by_path()[other]
+    return () if one.field.is_required() else as_values(one, one.field.default)
 
 
 def _of_tables(space: Space) -> Iterator[str]:
@@ -66,14 +90,23 @@ def _of_choice(key: str, backbone: Backbone, space: Space) -> Iterator[str]:
 def _of_strategies(prefix: str, tables: Space | Backbone | Small) -> Iterator[str]:
     for strategy in STRATEGIES:
         grid = getattr(tables, strategy)
-        if grid is not None:
-            yield from _of_grid(f"{prefix}{strategy}", grid)
+        if grid is None:
+            continue
+        yield from _of_grid(f"{prefix}{strategy}", grid)
+        given = values_of(grid)
+        for path in PRESETS[strategy].fixed:
+            if path in given:
+                name = written_as(grid, by_path()[path])
+                yield f"{prefix}{strategy}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
 
 
 def _of_grid(key: str, grid: Grid) -> Iterator[str]:
+    for one in twice_given(grid):
+        yield f"{key}.{one.path}: expected one of {one.setting.short} and {one.path}, found both"
     if grid.pairs is not None:
-        for axis in ("lr", "batch_size"):
-            if getattr(grid, axis) is not None:
-                yield f"{key}.{axis}: expected either pairs or lr and batch_size, found both"
-    if grid.optimiser is not None:
-        yield from _of_optimiser(f"{key}.optimiser", grid.optimiser)
+        given = values_of(grid)
+        for path in (LR, BATCH_SIZE):
+            if path in given:
+                name = written_as(grid, by_path()[path])
+                yield f"{key}.{name}: expected either pairs or lr and batch_size, found both"
+    yield from _idle(f"{key}.", grid)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.store.errors import InputError
-from search_spaces.schema import Space, Task, with_positive_last
+from search_spaces.schema import Space, with_positive_last
+from search_spaces.settings.data import Task
 
 
 def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[Task, tuple[str, ...]]:

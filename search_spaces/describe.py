@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.store.schema import Strategy
+from search_spaces.configuration import Strategy
 from search_spaces.points import grid_axes, points
 from search_spaces.schema import Space
+from search_spaces.tables import first_of, values_of
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ def describe(space: Space, *, small: bool = False) -> str:
     """The space as plain text of several lines."""
     classes = ", ".join(space.ordered_classes or ()) or "as in the data"
     shares = " / ".join(f"{100 * share:g}" for share in space.partition.targets)
-    crops = f", {space.image.crops} crops from {space.image.store_size} px" if space.image.crops > 1 else ""
+    given = values_of(space)
+    most = max(given.get("image.crops", (1,)))
+    crops = f", {most} crops from {given['image.store_size'][0]} px" if most > 1 else ""
+    standardised = _BY[first_of(space, "image.standardisation")]
     lines = [
         f"{space.name}: {space.title}" if space.title else space.name,
         f"  task        {space.task or 'by the number of classes'}; classes {classes}"
         + (f"; positive {space.positive}" if space.positive else ""),
         f"  partition   {space.partition.policy}, {shares} % of the images",
-        f"  images      standardised by {_BY[space.image.standardisation]}{crops}; balance {space.balance}",
-        f"  selection   {space.selection}",
+        f"  images      standardised by {standardised}{crops}; balance {first_of(space, 'balance.name')}",
+        f"  selection   {first_of(space, 'selection.metric')}",
     ]
     for row in rows(space, small=small):
         depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)

@@ -6,13 +6,15 @@ import copy
 import difflib
 import json
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 Location = tuple[int | str, ...]
+ONE, SEVERAL = "one value", "several values"
+"""Tags of the two forms in which a setting is given; pydantic puts them into locations."""
 
 _OTHER_WORDS = {
     "learning_rate": "lr",
@@ -42,24 +44,62 @@ _KINDS = {
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """At most three of the known names that `name` may have meant, the likeliest first."""
     known = list(known)
-    if _OTHER_WORDS.get(name) in known:
-        return [_OTHER_WORDS[name]]
+    other_words = {word: meant for word, meant in _OTHER_WORDS.items() if meant in known}
+    for word in difflib.get_close_matches(name.lower(), other_words, n=1, cutoff=0.85):
+        return [other_words[word]]
     lower = {other.lower(): other for other in reversed(known)}
     return [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
 
 
+def did_you_mean(meant: Sequence[str]) -> str:
+    """`; did you mean 'lr'?`, or nothing where no known name is near."""
+    return f"; did you mean {' or '.join(repr(one) for one in meant)}?" if meant else ""
+
+
+def alternatives(values: Sequence[str]) -> str:
+    """`"sgd", "adam" or "adamw"`"""
+    quoted = [f'"{value}"' for value in values]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+
+
+def untagged(error: ValidationError, raw: Any = None) -> list[ErrorDetails]:
+    """All that pydantic found, each with its place in the file, without the forms in which a setting can be given.
+
+    raw: what was read, for places as it words them.
+    """
+    found = error.errors(include_url=False)
+    for one in found:
+        one["loc"] = tuple(part for part in one["loc"] if part not in (ONE, SEVERAL))
+        if raw is not None:
+            one["loc"] = as_written(raw, one["loc"])
+    return found
+
+
+def as_written(raw: Any, location: Location) -> Location:
+    """A location in the words of the file, where `selection = "auc"` stands for `selection.metric = "auc"`."""
+    found: list[int | str] = []
+    value = raw
+    for part in location:
+        if isinstance(part, str) and not isinstance(value, dict):
+            continue
+        found.append(part)
+        there = part in value if isinstance(part, str) else isinstance(value, list) and part < len(value)
+        value = value[part] if there else {}
+    return tuple(found)
+
+
 def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """One fault: "key: expected …, found …"."""
+    """One fault: "key: expected …, found …"; its location is untagged."""
     location = tuple(error["loc"])
     key = key_of(location)
     if error["type"] == "extra_forbidden":
         table = _table_at(model, location[:-1])
         known = list(table.model_fields)
-        meant = nearest(str(location[-1]), known) or _in_tables(table, str(location[-1]))
-        hint = f"; did you mean {' or '.join(repr(name) for name in meant)}?" if meant else ""
+        name = str(location[-1])
+        hint = did_you_mean(nearest(name, known) or _in_tables(table, name))
         return f"{key}: expected one of {', '.join(known)}; found an unknown key{hint}"
     found = "nothing" if error["type"] == "missing" else shown(error["input"])
-    return f"{key}: expected {_expected(error)}, found {error.get('ctx', {}).get('found', found)}"
+    return f"{key}: expected {expected_of(error)}, found {error.get('ctx', {}).get('found', found)}"
 
 
 def first_causes(errors: Iterable[ErrorDetails], *, first_reading: bool) -> list[ErrorDetails]:
@@ -83,6 +123,8 @@ def key_of(location: Location) -> str:
 
 def shown(value: Any) -> str:
     """A value as TOML would write it, at most 80 characters."""
+    if isinstance(value, float):
+        return repr(value)
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:
@@ -131,7 +173,7 @@ def _order(location: Location) -> list[tuple[int, str]]:
     return [(part, "") if isinstance(part, int) else (-1, part) for part in location]
 
 
-def _expected(error: ErrorDetails) -> str:
+def expected_of(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _KINDS:
         return _KINDS[kind]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.store.errors import Faults, InputError
 from search_spaces.checks import crossed_faults
-from search_spaces.faults import first_causes, nearest, sentence, without_faults
+from search_spaces.faults import first_causes, nearest, sentence, untagged, without_faults
 from search_spaces.schema import Space
 
 DEFAULT = "default"
@@ -75,7 +75,7 @@ def _validated(raw: dict[str, Any], faults: Faults) -> Space:
         try:
             space = Space.model_validate(raw)
         except ValidationError as error:
-            errors = error.errors(include_url=False)
+            errors = untagged(error, raw)
             causes = first_causes(errors, first_reading=reading == 0)
             faults.extend(sentence(cause, Space) for cause in causes)
             raw = without_faults(raw, errors)

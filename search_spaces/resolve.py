@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.store.errors import Faults
-from orchestrator.store.schema import Configuration
-from search_spaces.points import Point, normalised
-from search_spaces.schema import Interpolation, Task
+from search_spaces.configuration import Configuration
+from search_spaces.points import Point
+from search_spaces.settings.data import Task
+from search_spaces.settings.image import Interpolation
 
 
 @dataclass(frozen=True)
@@ -80,37 +81,24 @@ def resolve(
 
     A stored square no larger than the input leaves no room for crops: the image is resized to the input.
     """
-    point = normalised(point)
-    by_weights = point.standardisation == "weights"
-    has_room = point.store_size is not None and point.store_size > facts.image_size
-    return Configuration(
-        study_seed=study_seed,
-        task=task,
-        classes=classes,
-        data=data_fingerprint,
-        backbone=facts.name,
-        weights=facts.weights,
-        image_size=facts.image_size,
-        store_size=point.store_size if has_room and point.store_size else facts.image_size,
-        crops=point.crops if has_room else 1,
-        interpolation=point.interpolation or facts.interpolation,
-        standardisation=point.standardisation,
-        mean=facts.mean if by_weights else None,
-        std=facts.std if by_weights else None,
-        precision=precision,
-        balance=point.balance,
-        views=point.views,
-        score_augmented=point.score_augmented,
-        non_linearities=point.non_linearities,
-        unfrozen=point.unfrozen,
-        negative_slope=point.negative_slope,
-        dropout=point.dropout,
-        lr=point.lr,
-        batch_size=point.batch_size,
-        optimiser=point.optimiser,
-        momentum=point.momentum,
-        beta1=point.beta1,
-        beta2=point.beta2,
-        weight_decay=point.weight_decay,
-        selection=point.selection,
+    values = dict(point.values)
+    store_size = values.pop("image.store_size", None) or facts.image_size
+    has_room = store_size > facts.image_size
+    return Configuration.made(
+        {
+            **values,
+            "data.task": task,
+            "data.classes": classes,
+            "data.content": data_fingerprint,
+            "data.seed": study_seed,
+            "network.backbone": facts.name,
+            "network.weights": facts.weights,
+            "network.precision": values.get("network.precision", precision),
+            "image.size": facts.image_size,
+            "image.store_size": store_size if has_room else facts.image_size,
+            "image.crops": values.get("image.crops", 1) if has_room else 1,
+            "image.interpolation": values.get("image.interpolation") or facts.interpolation,
+            "image.mean": facts.mean,
+            "image.std": facts.std,
+        }
     )

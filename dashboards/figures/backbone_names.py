@@ -22,7 +22,7 @@ def family_of(backbone: str) -> str:
 
 def backbone_names(members: Sequence[ConfigurationSummary]) -> dict[str, str]:
     """What backbones are called: whole names where two would look the same, as of two libraries."""
-    every = {member.configuration.backbone for member in members}
+    every = {member.configuration.network.backbone for member in members}
     short = Counter(backbone_text(name) for name in every)
     return {name: backbone_text(name) if short[backbone_text(name)] == 1 else name for name in every}
 

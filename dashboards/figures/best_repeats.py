@@ -24,7 +24,7 @@ def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:
     rows = []
     members = best_of_each(source.members(choice), "strategy", "backbone")[:SHOWN]
     for place, member in enumerate(members):
-        names = depth_text(member.depth), backbone_text(member.configuration.backbone)
+        names = depth_text(member.depth), backbone_text(member.configuration.network.backbone)
         for split in ("train", "valid"):
             score = member.score(choice.score, split)  # type: ignore[arg-type]
             for repeat, value in zip(member.with_result, score.values if score else (), strict=False):

@@ -44,7 +44,7 @@ class Source:
     def _by_place(self) -> dict[tuple[str, str], list[ConfigurationSummary]]:
         found: dict[tuple[str, str], list[ConfigurationSummary]] = {}
         for member in self.summary.configurations:
-            found.setdefault((member.partition, member.configuration.backbone), []).append(member)
+            found.setdefault((member.partition, member.configuration.network.backbone), []).append(member)
         return found
 
     @cached_property
@@ -70,7 +70,7 @@ class Choice:
             member
             for member in summary.configurations
             if self.partition in ("", member.partition)
-            and self.backbone in ("", member.configuration.backbone)
+            and self.backbone in ("", member.configuration.network.backbone)
             and self.depth in (None, member.depth)
         ]
 
@@ -93,7 +93,7 @@ def selection_of(summary: Summary, choice: Choice) -> Metric:
     """The metric that the best-ranked configuration of a partition selects by; else the one of the study."""
     ranked = (member for member in choice.members(summary) if choice.partition and member.rank is not None)
     best = next(ranked, None)
-    return best.configuration.selection if best else summary.study.selection
+    return best.configuration.selection.metric if best else summary.study.selection
 
 
 def partitions(members: Iterable[ConfigurationSummary]) -> list[str]:
@@ -102,7 +102,7 @@ def partitions(members: Iterable[ConfigurationSummary]) -> list[str]:
 
 
 def backbones(members: Iterable[ConfigurationSummary]) -> list[str]:
-    return list(dict.fromkeys(member.configuration.backbone for member in members))
+    return list(dict.fromkeys(member.configuration.network.backbone for member in members))
 
 
 def depths(members: Iterable[ConfigurationSummary]) -> list[Depth]:
@@ -115,5 +115,5 @@ def best_of_each(members: Iterable[ConfigurationSummary], *names: str) -> list[C
     found: dict[tuple[Any, ...], ConfigurationSummary] = {}
     for member in members:
         if member.rank is not None:
-            found.setdefault(tuple(getattr(member.configuration, name) for name in names), member)
+            found.setdefault(tuple(member.configuration.column(name) for name in names), member)
     return list(found.values())

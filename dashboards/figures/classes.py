@@ -37,7 +37,10 @@ def class_data(source: Source, choice: Choice) -> pd.DataFrame:
     frame["split"] = frame["group"].map(split_of)
     counted = frame.groupby(["label", "split"])["group"].agg(["nunique", "size"])
     classes = [name for name in source.summary.study.classes if (frame["label"] == name).any()]
-    rules = {(m.configuration.balance, m.configuration.views): m.configuration for m in source.summary.configurations}
+    rules = {
+        (m.configuration.balance.name, m.configuration.image.views): m.configuration
+        for m in source.summary.configurations
+    }
     rows: list[tuple[Any, ...]] = []
     for split in SPLITS:
         images = {name: int(counted["size"].get((name, split), 0)) for name in classes}

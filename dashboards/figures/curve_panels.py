@@ -69,7 +69,9 @@ def curve_data(source: Source, choice: Choice) -> pd.DataFrame:
 def curve_panels(source: Source, choice: Choice) -> list[Panel]:
     """The same as panels, without a table in between; of configurations with one lr and batch size the best-ranked."""
     scores = ON_TWO_AXES if choice.score == BOTH else (choice.score,)
-    members = sorted(source.members(choice), key=lambda m: (m.configuration.lr, m.configuration.batch_size))
+    members = sorted(
+        source.members(choice), key=lambda m: (m.configuration.optimiser.lr, m.configuration.optimiser.batch_size)
+    )
     found: dict[tuple[float, int, str], Panel] = {}
     for member in members:
         for score in scores:
@@ -85,7 +87,7 @@ def _panel(member: ConfigurationSummary, score: str) -> Panel | None:
     if chosen is None or start is None or member.selected_epochs is None or train is None or valid is None:
         return None
     curves, repeats = {"train": train, "valid": valid}, np.array(member.with_result, dtype=float)
-    place = member.configuration.lr, member.configuration.batch_size
+    place = member.configuration.optimiser.lr, member.configuration.optimiser.batch_size
     return Panel(*place, str(score), curves, repeats, member.selected_epochs.values, chosen.values, start.mean)
 
 

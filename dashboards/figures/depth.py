@@ -27,8 +27,8 @@ def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame
     other = "unfrozen" if setting == "non_linearities" else "non_linearities"
     best: dict[int, ConfigurationSummary] = {}
     for member in sorted((m for m in members if m.rank is not None), key=lambda m: m.rank or 0):
-        if getattr(member.configuration, other) == 0:
-            best.setdefault(getattr(member.configuration, setting), member)
+        if member.configuration.column(other) == 0:
+            best.setdefault(member.configuration.column(setting), member)
     rows = []
     for value, member in sorted(best.items()):
         row: dict[str, object] = {"value": value, "point": point_text(member.configuration), "n": member.n}

@@ -29,7 +29,7 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     """
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
-    ranked = [m for m in ranked if m.configuration.selection == ranked[0].configuration.selection]
+    ranked = [m for m in ranked if m.configuration.selection.metric == ranked[0].configuration.selection.metric]
     if not ranked:
         return pd.DataFrame(columns=COLUMNS)
     numbers = sorted({number for member in ranked for number in member.with_result})
@@ -37,16 +37,16 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     scores = np.full((len(ranked), len(numbers)), np.nan)
     for row, member in enumerate(ranked):
         scores[row, [column[number] for number in member.with_result]] = _values(member)
-    metric = ranked[0].configuration.selection
+    metric = ranked[0].configuration.selection.metric
     found = confidence_set(scores, higher_is_better=metric != "loss")
     rows = []
     for place, member in enumerate(ranked):
         settings = member.configuration
         inside = place in found.members or not found.can_exclude
         rows.append(
-            (member.rank, *member.depth, settings.backbone, settings.lr, settings.batch_size, metric, found.mean[place],
-             found.difference[place], found.low[place], found.high[place], int(found.n[place]), found.p[place],
-             inside, found.can_exclude)
+            (member.rank, *member.depth, settings.network.backbone, settings.optimiser.lr,
+             settings.optimiser.batch_size, metric, found.mean[place], found.difference[place], found.low[place],
+             found.high[place], int(found.n[place]), found.p[place], inside, found.can_exclude)
         )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 

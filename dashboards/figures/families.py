@@ -43,14 +43,14 @@ def family_data(source: Source, choice: Choice) -> pd.DataFrame:
     for member in members:
         settings = member.configuration
         row: dict[str, object] = {
-            "family": family_of(settings.backbone),
-            "name": names[settings.backbone],
-            "backbone": settings.backbone,
+            "family": family_of(settings.network.backbone),
+            "name": names[settings.network.backbone],
+            "backbone": settings.network.backbone,
             "strategy": settings.strategy,
-            "non_linearities": settings.non_linearities,
-            "unfrozen": settings.unfrozen,
-            "lr": settings.lr,
-            "batch_size": settings.batch_size,
+            "non_linearities": settings.head.non_linearities,
+            "unfrozen": settings.adaptation.unfrozen,
+            "lr": settings.optimiser.lr,
+            "batch_size": settings.optimiser.batch_size,
             "n": member.n,
         }
         for name, statistic in (

@@ -53,7 +53,10 @@ def heat_points(source: Source, choice: Choice) -> dict[Depth, list[Point]]:
     """The points of every depth of a backbone, by depth, then by lr and batch size."""
     found: dict[Depth, dict[tuple[float, int], Point]] = {}
     for member in source.members(replace(choice, depth=None)):  # best rank first
-        here, place = found.setdefault(member.depth, {}), (member.configuration.lr, member.configuration.batch_size)
+        here, place = (
+            found.setdefault(member.depth, {}),
+            (member.configuration.optimiser.lr, member.configuration.optimiser.batch_size),
+        )
         if place in here:
             here[place] = here[place]._replace(configurations=here[place].configurations + 1)
             continue

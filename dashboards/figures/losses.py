@@ -28,7 +28,7 @@ def losses_data(source: Source, choice: Choice) -> pd.DataFrame:
         blocks.append(
             pd.DataFrame(
                 {
-                    "name": names[member.configuration.backbone],
+                    "name": names[member.configuration.network.backbone],
                     "configuration": _words(member),
                     "epoch": np.arange(len(valid.mean)),
                     "train": train.mean,

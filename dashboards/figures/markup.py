@@ -9,7 +9,8 @@ from functools import lru_cache
 from textwrap import wrap
 
 from orchestrator.results.statistic import Statistic
-from orchestrator.store.schema import Configuration, Metric, StudyRecord
+from orchestrator.store.schema import Metric, StudyRecord
+from search_spaces.configuration import Configuration
 
 METRIC_NAMES: dict[Metric, str] = {
     "loss": "Loss",
@@ -96,7 +97,7 @@ def backbone_text(backbone: str) -> str:
 
 def point_text(configuration: Configuration) -> str:
     """Where a configuration lies in its grid."""
-    return f"lr {lr_text(configuration.lr)}, batch {configuration.batch_size}"
+    return f"lr {lr_text(configuration.optimiser.lr)}, batch {configuration.optimiser.batch_size}"
 
 
 def study_title(study: StudyRecord) -> str:

@@ -34,15 +34,16 @@ def partition_spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     table = over_partitions(summary, summary.study.selection)
     if table is None:
         return pd.DataFrame(columns=COLUMNS)
-    several = len({members[0].configuration.backbone for members in table.members}) > 1
+    several = len({members[0].configuration.network.backbone for members in table.members}) > 1
     rows = []
     for place, members in enumerate(table.members[:SHOWN]):
         parts = table.components(place)
         if parts is None:
             continue
         settings = members[0].configuration
-        name = f"{depth_text(members[0].depth)}, lr {lr_text(settings.lr)}, batch {settings.batch_size}"
-        name = f"{backbone_text(settings.backbone)}, {name}" if several else name
+        point = f"lr {lr_text(settings.optimiser.lr)}, batch {settings.optimiser.batch_size}"
+        name = f"{depth_text(members[0].depth)}, {point}"
+        name = f"{backbone_text(settings.network.backbone)}, {name}" if several else name
         shares = (parts.partition, parts.seed, parts.rest)
         rows.append((place, name, float(table.means[place].mean()), *shares, parts.partitions, parts.seeds))
     return pd.DataFrame(rows, columns=COLUMNS)

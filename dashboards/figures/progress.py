@@ -42,8 +42,8 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
         rows.append(
             {
                 "depth": member.depth,
-                "lr": member.configuration.lr,
-                "batch_size": member.configuration.batch_size,
+                "lr": member.configuration.optimiser.lr,
+                "batch_size": member.configuration.optimiser.batch_size,
                 "asked": member.asked,
                 "done": counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED],
                 **{state.value: count for state, count in counts.items()},

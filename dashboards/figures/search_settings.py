@@ -14,49 +14,32 @@ from dashboards.figures.declaration import Control
 from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
 from dashboards.figures.scales import number_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from search_spaces.configuration import by_column, shown_settings
+from search_spaces.settings.declaration import Touch
 
 LEAST_SETTINGS = 3
 RESULT = ("mean", "std", "n", "rank")
 
 NAMES: dict[str, str] = {
-    "non_linearities": "non-linearities",
-    "unfrozen": "unfrozen layers",
-    "lr": "learning rate",
-    "batch_size": "batch size",
-    "optimiser": "optimiser",
-    "momentum": "momentum",
-    "beta1": "beta 1",
-    "beta2": "beta 2",
-    "weight_decay": "weight decay",
-    "dropout": "dropout",
-    "negative_slope": "negative slope",
-    "balance": "balance",
-    "views": "views",
-    "image_size": "image size",
-    "standardisation": "standardisation",
-    "interpolation": "interpolation",
-    "precision": "precision",
+    one.column: one.setting.label
+    for one in shown_settings()
+    if one.path not in ("network.backbone", "network.weights") and set(one.setting.touches) != {Touch.SELECTION}
 }
-"""Settings that a search can vary within one backbone, and what figures call them."""
+"""Settings that a search can vary within one backbone by column, and what figures call them."""
 _ON_HEAT_MAPS = {"lr", "batch_size", "non_linearities", "unfrozen"}
-_FOLLOWS = {
-    "momentum": "optimiser",
-    "beta1": "optimiser",
-    "beta2": "optimiser",
-    "dropout": "non_linearities",
-    "negative_slope": "non_linearities",
-}
-"""Setting → the one that alone decides, in many spaces, whether it counts at all."""
 
 
 def varying_settings(members: Sequence[ConfigurationSummary]) -> list[str]:
-    """Settings with two values or more, in the order of NAMES, without those that another one decides."""
+    """Columns of settings with two values or more, without those that another setting decides.
+
+    Such a one matters only with some values of the other, and takes no two values beside one of them.
+    """
     found = []
     for name in NAMES:
-        values = {getattr(member.configuration, name) for member in members}
-        leader = _FOLLOWS.get(name)
-        if leader:
-            pairs = {(getattr(m.configuration, leader), getattr(m.configuration, name)) for m in members}
+        values = {member.configuration.column(name) for member in members}
+        condition = by_column()[name].setting.matters_when
+        if condition is not None:
+            pairs = {(m.configuration.value(condition.path), m.configuration.column(name)) for m in members}
             if len(pairs) == len({value for value, _ in pairs}):
                 continue
         if len(values) > 1:
@@ -74,7 +57,7 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
     for strategy in dict.fromkeys(member.configuration.strategy for member in members):
         part = [member for member in members if member.configuration.strategy == strategy]
         names = varying_settings(part)
-        points = {tuple(getattr(member.configuration, name) for name in names) for member in part}
+        points = {tuple(member.configuration.column(name) for name in names) for member in part}
         whole = math.prod(len({point[place] for point in points}) for place in range(len(names)))
         if len(names) >= LEAST_SETTINGS and (len(points) < whole or not _ON_HEAT_MAPS.issuperset(names)):
             found += part
@@ -95,7 +78,7 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
         if score is None or not math.isfinite(score.mean):
             continue
         where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
-        settings = [getattr(member.configuration, name) for name in names]
+        settings = [member.configuration.column(name) for name in names]
         rank = math.nan if member.rank is None else member.rank
         rows.append((where, *settings, score.mean, score.std, score.n, rank))
     data = pd.DataFrame(rows, columns=["configuration", *names, *RESULT])

@@ -53,7 +53,7 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
     panels: list[dict[str, Any]] = []
     found: list[Single] = []
     names: set[str] = set()
-    for member in sorted(members, key=lambda m: (m.configuration.lr, m.configuration.batch_size)):
+    for member in sorted(members, key=lambda m: (m.configuration.optimiser.lr, m.configuration.optimiser.batch_size)):
         singles = source.histories.of(member)
         if singles:
             found += singles

@@ -38,7 +38,7 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
             score = member.score(choice.score, split)  # type: ignore[arg-type]
             if score is None:
                 continue
-            where = (place, *member.depth, settings.lr, settings.batch_size, split)
+            where = (place, *member.depth, settings.optimiser.lr, settings.optimiser.batch_size, split)
             for name, value in zip(names, where, strict=False):
                 found[name] += [value] * score.n
             found["repeat"] += member.with_result

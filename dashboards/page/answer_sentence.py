@@ -17,13 +17,14 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
         return "No configuration has all its repeats yet, so there is nothing to rank."
     best = members[0]
     settings = best.configuration
-    other: Metric = "balanced_accuracy" if settings.selection != "balanced_accuracy" else "accuracy"
-    chosen, extra = best.score(settings.selection, "valid"), best.score(other, "valid")
+    other: Metric = "balanced_accuracy" if settings.selection.metric != "balanced_accuracy" else "accuracy"
+    chosen, extra = best.score(settings.selection.metric, "valid"), best.score(other, "valid")
+    metric = settings.selection.metric
     so_far = "" if summary.totals.owed == 0 else " so far"
     return (
         f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
-        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}. "
-        f"Validation {METRIC_NAMES[settings.selection].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
+        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(settings))}. "
+        f"Validation {METRIC_NAMES[metric].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
         f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
         f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average)."
@@ -36,7 +37,7 @@ def over_partitions_sentence(table: PartitionTable) -> str:
     settings = best.configuration
     return (
         f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
-        f"<strong>{text(backbone_text(settings.backbone))}</strong> with {text(point_text(settings))}, {score} "
+        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(settings))}, {score} "
         f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
         "each; of train and valid the worse one, or valid alone). Below: one partition."
     )

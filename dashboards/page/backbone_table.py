@@ -15,12 +15,12 @@ def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
     seconds: dict[str, float] = {}
     repeats: dict[str, int] = {}
     for member in members:
-        name = member.configuration.backbone
+        name = member.configuration.network.backbone
         seconds[name] = seconds.get(name, 0.0) + member.seconds
         repeats[name] = repeats.get(name, 0) + member.n
     rows = []
     for member in best_of_each(members, "backbone"):
-        name = member.configuration.backbone
+        name = member.configuration.network.backbone
         rows.append(
             {
                 "Backbone": backbone_text(name),

@@ -37,13 +37,13 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
         rows.append(
             {
                 "Strategy": depth_text(member.depth),
-                "Backbone": backbone_text(settings.backbone),
-                "lr": lr_text(settings.lr),
-                "Batch": str(settings.batch_size),
+                "Backbone": backbone_text(settings.network.backbone),
+                "lr": lr_text(settings.optimiser.lr),
+                "Batch": str(settings.optimiser.batch_size),
                 "Train loss": plus_minus(member.score("loss", "train")),
                 **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES},
-                INTERVAL: (f"{METRIC_NAMES[settings.selection].lower()} " if len(selections) > 1 else "")
-                + interval(member.score(settings.selection, "valid")),
+                INTERVAL: (f"{METRIC_NAMES[settings.selection.metric].lower()} " if len(selections) > 1 else "")
+                + interval(member.score(settings.selection.metric, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),
                 "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
                 "Best repeat": f"{loss.values[best[1]]:.3f}, {accuracy.values[best[1]]:.3f} (no. {best[0]})"

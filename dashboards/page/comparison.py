@@ -56,7 +56,7 @@ def _best(sources: Sequence[Source]) -> str:
         for partition in names:
             members = best_of_each(Choice(partition).members(source.summary), "strategy", "backbone")
             best.append((f"{study}, {partition}" if len(names) > 1 else study, members))
-    selections: set[Metric] = {member.configuration.selection for _, members in best for member in members}
+    selections: set[Metric] = {member.configuration.selection.metric for _, members in best for member in members}
     frames = []
     for where, members in best:
         frame = best_table_data(members, selections)

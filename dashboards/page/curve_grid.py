@@ -26,7 +26,7 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
         if not variants:
             continue
         here = [member for member in members if member.depth == at]
-        width = 100 + curves.PANEL_WIDTH * len({member.configuration.batch_size for member in here})
+        width = 100 + curves.PANEL_WIDTH * len({member.configuration.optimiser.batch_size for member in here})
         title = f"{backbone_text(choice.backbone)}, {depth_text(at)}"
         place = f"one-{tag}-{len(names)}"
         singles = single_repeats.singles_payload(source, here)

@@ -17,10 +17,8 @@ from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.results.summary import Summary
 from orchestrator.store import layout
-from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import Storage
-
-_SHOWN_APART = {"backbone", "lr", "batch_size", "non_linearities", "unfrozen", "classes", "data", "task"}
+from search_spaces.configuration import Configuration, differing, settings_of
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,19 @@ def provenance_data(storage: Storage, summary: Summary) -> Provenance:
 
 
 def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, str], ...]:
-    """Every setting with all values it takes; those of the grids come first."""
+    """Every setting with all values it takes; those that differ come first."""
+    differ = {one.path for one in differing(configurations)}
     rows = []
-    for name in sorted(Configuration.model_fields, key=lambda name: (name not in _SHOWN_APART, name)):
-        if name in ("classes", "data"):
+    for one in sorted(settings_of(Configuration), key=lambda one: one.path not in differ):
+        if one.path in ("data.classes", "data.content"):
             continue
-        values = {getattr(configuration, name) for configuration in configurations} - {None}
+        values = {configuration.value(one.path) for configuration in configurations} - {None}
         ordered = sorted(values, key=lambda value: (isinstance(value, str), value))
         if ordered:
-            show = lr_text if name == "lr" else _short
-            rows.append((name, ", ".join(show(value) for value in ordered)))
-    return tuple(rows)
+            show = lr_text if one.path == "optimiser.lr" else _short
+            rows.append((one.column, ", ".join(show(value) for value in ordered)))
+    engines = sorted({configuration.engine for configuration in configurations})
+    return (*rows, ("engine", ", ".join(map(str, engines)))) if engines else tuple(rows)
 
 
 def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = ()) -> str:
@@ -127,7 +127,7 @@ def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[t
 def weights_data(summary: Summary) -> list[list[object]]:
     """(backbone, identity of its weights, where they came from) of every backbone and weights."""
     origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
-    pairs = {(m.configuration.backbone, m.configuration.weights) for m in summary.configurations}
+    pairs = {(m.configuration.network.backbone, m.configuration.network.weights) for m in summary.configurations}
     return [[backbone, weights, origins.get(backbone, "–")] for backbone, weights in sorted(pairs)]
 
 

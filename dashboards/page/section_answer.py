@@ -42,7 +42,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
         "incomparable.</p>"
     )
     if members:
-        selections = {member.configuration.selection for member in members}
+        selections = {member.configuration.selection.metric for member in members}
         parts.append("<h3>The best configuration of each strategy and backbone</h3>")
         parts.append(best_table(best_table_data(members, selections), selections))
         parts.append(
@@ -63,7 +63,7 @@ def _edges(notes: Sequence[EdgeNote], members: Sequence[ConfigurationSummary]) -
     """A few notes on the configurations of the table, best first; the others are folded away."""
     if not notes:
         return ""
-    order = {(member.configuration.backbone, *member.depth): place for place, member in enumerate(members)}
+    order = {(member.configuration.network.backbone, *member.depth): place for place, member in enumerate(members)}
     lines = []
     for note in notes:
         key = note.backbone, note.strategy, note.non_linearities, note.unfrozen
@@ -101,7 +101,7 @@ def _missing(summary: Summary) -> str:
     if len(lengths) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
         lines.append(f"Ranked configurations differ in the epochs they were trained for: {shown}.")
-    others = Counter(m.configuration.selection for m in summary.configurations)
+    others = Counter(m.configuration.selection.metric for m in summary.configurations)
     own = summary.study.selection
     lines += [
         f"{count} configurations select by {METRIC_NAMES[metric].lower()}; they rank behind those that select by "

@@ -61,9 +61,8 @@ def components_data(found: Components | None) -> dict[str, Any] | None:
 
 
 def settings_data(member: ConfigurationSummary) -> dict[str, Any]:
-    """Id and the settings that a reader tells configurations apart by."""
-    names = ("backbone", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "optimiser", "balance")
-    settings = {name: getattr(member.configuration, name) for name in names}
+    """Id and every setting."""
+    settings = member.configuration.columns()
     parameters = {"total_parameters": member.total_parameters, "trainable_parameters": member.trainable_parameters}
     return {"id": member.id, **settings, **parameters}
 

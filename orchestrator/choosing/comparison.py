@@ -17,8 +17,9 @@ from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics, valid_table
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.place import Where
-from orchestrator.store.schema import Metric, Strategy
+from orchestrator.store.schema import Metric
 from orchestrator.study.studies import Study, find_study, open_study
+from search_spaces.configuration import Strategy
 from trainables.learning import metrics
 
 LEAST_ID = 4
@@ -154,7 +155,7 @@ def _members(summary: Summary, what: str) -> frozenset[str]:
         return frozenset(every)
     if what in get_args(Strategy):
         return frozenset(name for name, c in every.items() if c.strategy == what)
-    named = frozenset(name for name, c in every.items() if what in _names_of(c.backbone))
+    named = frozenset(name for name, c in every.items() if what in _names_of(c.network.backbone))
     if named:
         return named
     return frozenset(name for name in every if len(what) >= LEAST_ID and name.startswith(what))
@@ -169,7 +170,7 @@ def _names_of(backbone: str) -> tuple[str, str, str]:
 def _known(summary: Summary) -> str:
     every = [member.configuration for member in summary.configurations]
     strategies = ", ".join(dict.fromkeys(c.strategy for c in every))
-    backbones = ", ".join(dict.fromkeys(_names_of(c.backbone)[1] for c in every))
+    backbones = ", ".join(dict.fromkeys(_names_of(c.network.backbone)[1] for c in every))
     return f"strategies: {strategies or 'none'}; backbones: {backbones or 'none'}"
 
 
@@ -209,7 +210,9 @@ def _selecting(named: Sequence[_Named]) -> list[Metric]:
     """The metric by which each one's configurations select; the study's own where there are several."""
     found = []
     for one in named:
-        mine = [member.configuration.selection for member in one.summary.configurations if member.id in one.members]
+        mine = [
+            member.configuration.selection.metric for member in one.summary.configurations if member.id in one.members
+        ]
         order = [metric for metric in selection_metrics(one.summary) if metric in mine]
         found.append(order[0])
     return found

@@ -20,7 +20,7 @@ from orchestrator.choosing.choice_text import (
     statistic_data,
 )
 from orchestrator.choosing.comparison import Comparison, Item
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
@@ -85,11 +85,12 @@ def _score(comparison: Comparison, row: int) -> Statistic:
 def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     over = "partitions" if found is None else "n"
     rows = [("", "", "configuration", "id", "of", f"valid {NAMES[comparison.metric]}", over, "crossed", "p")]
+    names = names_of(item.members[0].configuration for item in comparison.items)
     for row, item in enumerate(comparison.items):
         score = _score(comparison, row)
         inside = "" if found is None else "in" if row in found.members else "out"
         p = "–" if found is None else p_text(found.p[row])
-        name = describe_configuration(item.members[0].configuration)
+        name = names[item.members[0].id]
         crossed = plus_minus(item.crossed) if item.among > 1 else "–"
         rows.append((inside, item.label, name, item.id, str(item.among), plus_minus(score), str(score.n), crossed, p))
     return columns(rows, (False, False, False, False, True, True, True, True, True))

@@ -15,7 +15,7 @@ from orchestrator.choosing.choice_text import (
     p_text,
     settings_data,
 )
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
@@ -28,10 +28,11 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     study, k = summary.study, len(table.partitions)
     best = table.members[0][0]
     count = len(table.members)
+    names = names_of(members[0].configuration for members in table.members)
     lines = [*heading([study]), ""]
     lines.append(
         f"Selected by the best mean {NAMES[table.metric]} over {k} partitions (repeats averaged within each) of "
-        f"{count} configuration{'s' if count > 1 else ''}: {describe_configuration(best.configuration)}  [{best.id}]"
+        f"{count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
     rows = [("configuration", "id", "selecting", "better than the selected by", "p")]
@@ -42,8 +43,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         if row:
             away = f"{against.mean[row]:+z.3f} {interval(against.low[row], against.high[row])}"
             p = p_text(against.p[row])
-        name = describe_configuration(member.configuration)
-        rows.append((name, member.id, f"{table.means[row].mean():.3f}", away, p))
+        rows.append((names[member.id], member.id, f"{table.means[row].mean():.3f}", away, p))
     lines += ["", *columns(rows, (False, False, True, True, True))]
     if shown < count:
         lines.append(f"  … and {count - shown} more (--every shows them, --json has them)")

@@ -52,14 +52,14 @@ def selecting_metric(summary: Summary, asked: Metric | None) -> Metric:
         if there and asked not in there:
             raise InputError(
                 f"study {summary.study.name!r} has no configuration that selects by {asked}: found {', '.join(there)}",
-                f"orch best {summary.study.name} --select {there[0]}",
+                f"orch best {summary.study.name} --selection {there[0]}",
             )
         return asked
     if len(there) > 1 and summary.study.selection not in there:
         name = summary.study.name
         raise InputError(
             f"configurations of study {name!r} select by {' and '.join(there)}: expected one to rank by",
-            f"orch best {name} --select {there[0]}   or name one: orch evaluate {name} --configuration ID",
+            f"orch best {name} --selection {there[0]}   or name one: orch evaluate {name} --configuration ID",
         )
     return there[0] if there else summary.study.selection
 
@@ -112,7 +112,7 @@ def select(
         reason,
         (*notes, *_not_finite(here, table)),
         incomplete=sum(not member.is_whole for member in here),
-        other_metric=sum(member.configuration.selection != metric for member in here),
+        other_metric=sum(member.configuration.selection.metric != metric for member in here),
     )
 
 
@@ -145,6 +145,6 @@ def _not_finite(here: Sequence[ConfigurationSummary], table: ScoreTable) -> tupl
     broken = [
         member.id
         for member in here
-        if member.is_whole and member.id not in shown and member.configuration.selection == table.metric
+        if member.is_whole and member.id not in shown and member.configuration.selection.metric == table.metric
     ]
     return (f"Left out, their {table.metric} is not finite: {', '.join(broken)}.",) if broken else ()

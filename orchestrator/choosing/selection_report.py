@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.choosing.choice_text import (
@@ -15,7 +16,7 @@ from orchestrator.choosing.choice_text import (
     statistic_data,
 )
 from orchestrator.choosing.selection import Selection
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.confidence_set import ENOUGH_REPEATS, LEAST_REPEATS
@@ -43,27 +44,33 @@ def selection_report(summary: Summary, selection: Selection, every: bool = False
 
 def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     table, winner = selection.table, selection.winner
-    count = len(table.members)
+    count, names = len(table.members), _names(selection)
     lines = [*heading([summary.study]), ""]
     lines.append(
         f"Selected by the best mean {NAMES[table.metric]} of {count} configuration{'s' if count > 1 else ''} "
-        f"(n = {winner.n} repeats): {describe_configuration(winner.configuration)}  [{winner.id}]"
+        f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
     lines += _epochs(selection)
     lines += [*_bias(selection), ""]
-    lines += _set(selection, every)
-    lines += ["", *_recommended(selection)]
+    lines += _set(selection, names, every)
+    lines += ["", *_recommended(selection, names)]
     if selection.incomplete:
         lines.append(f"{selection.incomplete} configurations lack repeats that were asked for and are not ranked.")
     if selection.other_metric:
-        lines.append(f"{selection.other_metric} configurations select by another metric (--select) and are not here.")
+        lines.append(
+            f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
+        )
     lines += selection.notes
-    looked_at = "valid" if winner.configuration.balance == "class_weights" else "the worse of train and valid"
+    looked_at = "valid" if winner.configuration.balance.name == "class_weights" else "the worse of train and valid"
     lines.append(
         f"Selecting values, differences, intervals and p: {looked_at} at the selected epochs, over repeats on "
         f"partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
     )
     return lines
+
+
+def _names(selection: Selection) -> dict[str, str]:
+    return names_of(member.configuration for member in selection.table.members)
 
 
 def _epochs(selection: Selection) -> list[str]:
@@ -108,7 +115,7 @@ def _chosen(selection: Selection) -> float:
     return float("nan") if bias is None else float(bias.chosen[bias.winner])
 
 
-def _set(selection: Selection, every: bool) -> list[str]:
+def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[str]:
     found, table = selection.found, selection.table
     total = len(table.members)
     if not found.can_exclude:
@@ -129,17 +136,16 @@ def _set(selection: Selection, every: bool) -> list[str]:
         if row != found.best:
             away = f"{found.difference[row]:+z.3f} {interval(found.low[row], found.high[row])}"
         inside = "in" if row in found.members else "out"
-        name = describe_configuration(member.configuration)
-        rows.append((inside, name, member.id, f"{found.mean[row]:.3f}", away, p_text(found.p[row])))
+        rows.append((inside, names[member.id], member.id, f"{found.mean[row]:.3f}", away, p_text(found.p[row])))
     lines += columns(rows, (False, False, False, True, True, True))
     if len(shown) < total:
         lines.append(f"  … and {total - len(shown)} more (--every shows them, --json has them)")
     return lines
 
 
-def _recommended(selection: Selection) -> list[str]:
+def _recommended(selection: Selection, names: Mapping[str, str]) -> list[str]:
     table, margin = selection.table, selection.margin
-    lines = [f"Recommended: {describe_configuration(selection.winner.configuration)}, the best mean."]
+    lines = [f"Recommended: the best mean, {names[selection.winner.id]}."]
     if selection.cheaper is None:
         lines.append(f"No cheaper configuration is shown to be within {margin:g} of it.")
         return lines
@@ -148,7 +154,7 @@ def _recommended(selection: Selection) -> list[str]:
     total, trained = cost_of(member) or (0, 0)
     lines.append(
         f"Cheaper and within {margin:g} of it (95 % upper bound of its deficit {bound:.4f}): "
-        f"{describe_configuration(member.configuration)}  [{member.id}], {total:,} parameters, {trained:,} trained."
+        f"{names[member.id]}  [{member.id}], {total:,} parameters, {trained:,} trained."
     )
     return lines
 

@@ -14,7 +14,9 @@ METRICS = click.Choice(["loss", "accuracy", "balanced_accuracy", "macro_f1"])
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
-@click.option("--select", "metric", type=METRICS, help="Rank those that select by this metric (default: the study's).")
+@click.option(
+    "--selection", "metric", type=METRICS, help="Rank those that select by this metric (default: the study's)."
+)
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),

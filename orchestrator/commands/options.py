@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,8 @@ from orchestrator.store.place import is_address
 
 if TYPE_CHECKING:
     from orchestrator.search import RunOptions, SearchOptions
+    from search_spaces.changes import Typed
+    from search_spaces.settings.declaration import Declared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -172,10 +174,14 @@ def what_to_search(command: Command) -> Command:
             help="Share of images that may be refused before the search stops.",
         ),
         click.option("--strategy", type=CommaList(str), help="straightforward, extension, unfreezing."),
-        click.option("--lr", type=CommaList(float), help="Learning rates: 1e-4,1e-3."),
-        click.option("--batch-size", type=CommaList(int), help="Batch sizes: 16,32."),
-        click.option("--non-linearities", type=CommaList(int), help="Numbers n of added non-linearities."),
-        click.option("--unfrozen", type=CommaList(int), help="Numbers u of unfrozen weight layers."),
+        *_short_options(),
+        click.option(
+            "--set",
+            "settings",
+            metavar="PATH=VALUES",
+            multiple=True,
+            help="Any setting: optimiser.weight_decay=0,1e-4 (all of them: orch spaces settings).",
+        ),
         click.option("--epochs", type=int, help="Epochs of every repeat."),
         click.option("--repeats", type=int, help="Repeats of every configuration."),
         click.option(
@@ -185,27 +191,17 @@ def what_to_search(command: Command) -> Command:
             show_default=True,
             help="Search on so many divisions into train and valid; the test split stays the same.",
         ),
-        click.option("--optimiser", type=click.Choice(["sgd", "adam", "adamw"]), help="In place of the space's."),
-        click.option("--momentum", type=float, help="Of SGD."),
-        click.option("--weight-decay", type=float, help="In place of the space's."),
-        click.option(
-            "--balance",
-            type=click.Choice(["none", "ngca", "class_weights", "subsample"]),
-            help="How unequal classes are treated.",
-        ),
-        click.option(
-            "--select",
-            "selection",
-            type=click.Choice(["loss", "accuracy", "balanced_accuracy", "macro_f1"]),
-            help="The metric that selects.",
-        ),
         click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
         click.option(
             "--seed", type=click.IntRange(min=0), help="Study seed (default: the study's own, 0 for a new one)."
         ),
         click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
-        click.option("--mean", type=CommaList(float), help="Mean that the weights expect, R,G,B on a 0–1 scale."),
-        click.option("--std", type=CommaList(float), help="Standard deviation that the weights expect."),
+        click.option(
+            "--mean", type=CommaList(float), help="Mean that the weights expect, one number or R,G,B, on a 0–1 scale."
+        ),
+        click.option(
+            "--std", type=CommaList(float), help="Standard deviation that the weights expect, one number or R,G,B."
+        ),
         click.option(
             "--precision", type=click.Choice(["fp32", "bf16"]), help="Of the frozen part (default: by device)."
         ),
@@ -222,6 +218,40 @@ def what_to_search(command: Command) -> Command:
     return command
 
 
+def _short_options() -> list[Callable[[Command], Command]]:
+    """An option for each setting that has a short name; what it takes and its range follow from the declaration."""
+    from search_spaces.changes import option_of
+
+    return [
+        click.option(
+            option_of(one), one.column, metavar="VALUES", help=f"{one.setting.label.capitalize()}: {one.setting.help}"
+        )
+        for one in with_short_names()
+    ]
+
+
+def with_short_names() -> list[Declared]:
+    """The settings that have an option of their own; the backbone is an argument."""
+    from search_spaces.tables import from_file
+
+    return [one for one in from_file() if one.setting.short]
+
+
+def _typed(given: Mapping[str, Any]) -> list[Typed]:
+    """Settings as they were typed, by short name and by path."""
+    from search_spaces.changes import Typed, option_of
+
+    found = [
+        Typed(option_of(one), one.path, given[one.column])
+        for one in with_short_names()
+        if given[one.column] is not None
+    ]
+    for text in given["settings"]:
+        path, equals, values = text.partition("=")
+        found.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
+    return found
+
+
 def run_options(address: str | None, grace: float, cache_gb: float | None) -> RunOptions:
     """What `while_it_runs` parsed."""
     from orchestrator.search import RunOptions
@@ -232,53 +262,37 @@ def run_options(address: str | None, grace: float, cache_gb: float | None) -> Ru
 def search_options(command: str, **given: Any) -> SearchOptions:
     """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
     from orchestrator.search import SearchOptions
+    from orchestrator.study.asked import Given
     from orchestrator.study.preparation import DataRequest
     from orchestrator.study.studies import studies_place
-    from search_spaces.overrides import Overrides
+    from search_spaces.changes import changes_of
     from trainables.data.options import DatasetOptions
     from trainables.machine.places import default_cache
 
     if not given["backbones"] and not given["every_backbone"]:
         raise click.UsageError("expected a BACKBONE or --all. Example: orch search neuroblastoma resnet18")
     for name in ("mean", "std"):
+        if given[name] is not None and len(given[name]) == 1:
+            given[name] *= 3
         if given[name] is not None and len(given[name]) != 3:
-            raise click.UsageError(f"--{name}: expected three numbers R,G,B, found {len(given[name])}")
+            raise click.UsageError(f"--{name}: expected one number or three, R,G,B, found {len(given[name])}")
+    if given["std"] is not None and not min(given["std"]) > 0:
+        raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
     columns = ("group_by", "file_column", "label_column", "group_column", "split_column", "data_root")
     if given["data"] is None and any(given[name] is not None for name in columns):
         raise click.UsageError("options about groups, columns and roots go with --data DIR or --data TABLE")
     data = DatasetOptions(**{name: given[name] for name in columns}, max_refused_share=given["max_refused"])
-    overrides = Overrides(
-        strategies=given["strategy"],
-        **{
-            name: given[name]
-            for name in (
-                "lr",
-                "batch_size",
-                "non_linearities",
-                "unfrozen",
-                "epochs",
-                "repeats",
-                "optimiser",
-                "momentum",
-                "weight_decay",
-                "balance",
-                "selection",
-            )
-        },
-    )
+    changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
     return SearchOptions(
         study=given["study"],
         backbones=given["backbones"],
         studies=studies_place(given["studies"]),
         cache=given["cache"] or default_cache(),
         data=DataRequest(given["data"], data, given["partitions"]),
-        overrides=overrides,
+        changes=changes,
         every_backbone=given["every_backbone"],
         full=given["full"],
         seed=given["seed"],
-        weights=given["weights"],
-        mean=given["mean"],
-        std=given["std"],
-        precision=given["precision"],
+        given=Given(given["weights"], given["mean"], given["std"], given["precision"]),
         command=command,
     )

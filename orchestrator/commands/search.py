@@ -89,6 +89,8 @@ def search(
 @click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @while_it_runs
 @click.option("--failed", is_flag=True, help="Only what has failed before.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Raise everything that was asked for to so many epochs.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Raise everything that was asked for to so many repeats.")
 @studies_option
 @json_option
 @click.pass_context
@@ -103,6 +105,8 @@ def resume(
     grace: float,
     cache_gb: float | None,
     failed: bool,
+    epochs: int | None,
+    repeats: int | None,
     studies: str | None,
     as_json: bool,
 ) -> None:
@@ -112,15 +116,18 @@ def resume(
     Examples:
       orch resume neuroblastoma
       orch resume neuroblastoma --failed
+      orch resume neuroblastoma --repeats 20 --epochs 100
     """
     from orchestrator.running.progress import Display
-    from orchestrator.search import reopen_search
+    from orchestrator.search import More, reopen_search
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
     display = Display()
     found = open_study(studies_place(studies), study)
-    reopened = reopen_search(found, data_root, weights, cache or default_cache(), display, only_failed=failed)
+    more = More(epochs, repeats, _typed()) if epochs or repeats else None
+    place = cache or default_cache()
+    reopened = reopen_search(found, data_root, weights, place, display, only_failed=failed, more=more)
     done = NONE_FAILED if failed else ALL_DONE
     ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb), as_json, done))
 

@@ -65,3 +65,38 @@ def check_space(file: str) -> None:
 
     space = load_space(file)
     click.echo(f"{file}: a valid space, {space.name}")
+
+
+@spaces.command("settings")
+@json_option
+def list_settings(as_json: bool) -> None:
+    """List every setting that a study's file, --set or an option of its own can give.
+
+    \b
+    Example:
+      orch spaces settings
+    """
+    from search_spaces.changes import option_of
+    from search_spaces.faults import shown
+    from search_spaces.tables import expected_words, from_file
+
+    rows = [
+        {
+            "setting": one.path,
+            "option": option_of(one),
+            "expected": expected_words(one),
+            "default": None if one.field.is_required() else one.field.default,
+            "matters_with": one.setting.matters_when.words() if one.setting.matters_when else "",
+            "help": one.setting.help,
+        }
+        for one in from_file()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        default = "" if row["default"] is None else f", default {shown(row['default'])}"
+        click.echo(f"{row['setting']}  ({row['option']})")
+        click.echo(f"    {row['help']} Expected {row['expected']}{default}.")
+        if row["matters_with"]:
+            click.echo(f"    Matters with {row['matters_with']}.")

@@ -16,8 +16,9 @@ from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import FROZEN_PART, Configuration
 from trainables.data.balance import TRANSFORMS, views_per_image
 
 RATES = f"{RESULTS}/cost"
@@ -85,7 +86,7 @@ def count_passes(
         if c is None or layer == PIXELS:
             continue
         training, scored, views = _rows(repeats, place, c)
-        key: _Kind = (c.backbone, c.image_size, c.precision, c.unfrozen, layer)
+        key: _Kind = (c.network.backbone, c.image.size, c.network.precision, c.adaptation.unfrozen, layer)
         epochs = int(repeats.start[place + 1] - repeats.start[place]) - 1
         needed[key] += epochs * training + (epochs + 1) * scored
         stored[key][_set_of_views(partition, c)] = views
@@ -109,12 +110,12 @@ def _rows(repeats: Repeats, place: int, c: Configuration) -> tuple[int, int, int
     counts = {name: first[column].sum(axis=1) for column, name in enumerate(repeats.splits)}
     train, valid = counts["train"], counts["valid"]
     scored = int(sum(found.sum() for found in counts.values()))
-    training, views = int(train.sum()) * c.views, int(train.sum()) * c.views
-    if c.balance == "ngca":
+    training, views = int(train.sum()) * c.image.views, int(train.sum()) * c.image.views
+    if c.balance.name == "ngca":
         training = views = _views(train)
-    elif c.balance == "subsample":
+    elif c.balance.name == "subsample":
         present = train[train > 0]
-        training = int(present.min() * len(present)) * c.views if len(present) else 0
+        training = int(present.min() * len(present)) * c.image.views if len(present) else 0
     augmented = int(counts["valid_views"].sum()) if "valid_views" in counts else 0
     return training, scored, views + max(int(valid.sum()), augmented)
 
@@ -127,12 +128,7 @@ def _views(counts: np.ndarray) -> int:
 
 def _set_of_views(partition: str, c: Configuration) -> str:
     """Equal where two configurations read the same stored values."""
-    return short_hash(
-        [
-            [partition, c.weights, c.store_size, c.crops, c.interpolation, c.standardisation, c.mean, c.std],
-            [c.balance, c.views, c.score_augmented, c.study_seed],
-        ]
-    )
+    return short_hash([partition, c.key(*FROZEN_PART)])
 
 
 def _layers(storage: Storage, bundles: Sequence[layout.BundleKey]) -> dict[tuple[str, str], str]:

@@ -60,7 +60,7 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
         how = f"best mean {metric} over {k} partitions among {among}; its repeats on {here}"
         notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
         return Choice(table.selected_on(here), how, notes)
-    ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection == metric]
+    ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection.metric == metric]
     if not ranked:
         raise InputError(
             f"study {study!r} has no configuration with all its repeats yet, so none can be selected",
@@ -86,7 +86,7 @@ def split_images(storage: Storage, entry: ConfigurationSummary) -> Split:
     manifest = read_manifest(storage.read(layout.MANIFEST))
     path = layout.partition(entry.partition)
     split = splits(manifest, Partition.from_bytes(storage.read(path), path))
-    index = {name: number for number, name in enumerate(entry.configuration.classes)}
+    index = {name: number for number, name in enumerate(entry.configuration.data.classes)}
     rows = manifest.assign(truth=manifest["label"].map(index))
     test, valid = (rows[(split == name).to_numpy()].reset_index(drop=True) for name in ("test", "valid"))
     return Split(test, valid)

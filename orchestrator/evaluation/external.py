@@ -10,8 +10,9 @@ import pandas as pd
 from orchestrator.evaluation.choice import Split
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Configuration, StudyRecord, parse_toml
+from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from trainables.data.dataset import Dataset, load_dataset
 from trainables.data.groups import INDEPENDENT
 from trainables.data.manifest import read_manifest
@@ -44,7 +45,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     Raises InputError where the source, its groups or classes are at fault, and where one of its images was trained or
     selected on.
     """
-    dataset = load_dataset(external.source, replace(external.options, classes=configuration.classes))
+    dataset = load_dataset(external.source, replace(external.options, classes=configuration.data.classes))
     manifest = read_manifest(storage.read(layout.MANIFEST))
     known = set(manifest["content"]) - set(own.test["content"])
     seen = dataset.manifest.loc[dataset.manifest["content"].isin(known), "file"].tolist()
@@ -67,7 +68,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
             f"{named} of the {dataset.manifest['group'].nunique()} external groups have names of groups that the study "
             "trained or selected on: of the same patients or slides, this is no test on others."
         )
-    index = {name: number for number, name in enumerate(configuration.classes)}
+    index = {name: number for number, name in enumerate(configuration.data.classes)}
     rows = dataset.manifest.assign(truth=dataset.manifest["label"].map(index))
     name = external.source.resolve().name
     return Tested(

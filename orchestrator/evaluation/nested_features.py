@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import short_hash
+from search_spaces.configuration import FROZEN_PART, Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import ViewReader, pixel_store, write_pixels
@@ -43,21 +44,8 @@ def views_of(samples: Samples) -> list[View]:
 
 
 def frozen_part(configuration: Configuration) -> str:
-    """Equal for configurations that read the same features of the same samples: all but head and training count."""
-    head = {
-        "non_linearities": 0,
-        "negative_slope": 0.0,
-        "dropout": 0.0,
-        "lr": 1.0,
-        "batch_size": 1,
-        "optimiser": "sgd",
-        "momentum": 0.0,
-        "beta1": 0.0,
-        "beta2": 0.0,
-        "weight_decay": 0.0,
-        "selection": "loss",
-    }
-    return configuration.model_copy(update=head).id
+    """Equal for configurations that read the same features of the same samples."""
+    return short_hash(configuration.key(*FROZEN_PART))
 
 
 def feature_table(
@@ -93,7 +81,7 @@ def _computed(bench: Workbench, frozen: Frozen, manifest: pd.DataFrame, views: l
         for chunk in pixels.missing():
             write_pixels(pixels, chunk, images, configuration, bench.places.data_root, threads=1)
         reader = ViewReader(pixels, rows, configuration, frozen.mean, frozen.std, bench.device)
-        precision = configuration.precision
+        precision = configuration.network.precision
         store = feature_store("views", folder, len(rows), frozen.shapes, precision, bench.device.type)
         store.prepare()
         prefix = bench.prefix([frozen])

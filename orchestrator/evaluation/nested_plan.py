@@ -75,13 +75,15 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     candidates = tuple(Candidate(e.configuration, e.with_result, e.epochs) for e in entries)
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
     key = short_hash([name, [fold.id for fold in folds], asked])
-    made = NestedPlan(summary, manifest, partition, candidates, entries[0].configuration.selection, folds, key, (), ())
+    made = NestedPlan(
+        summary, manifest, partition, candidates, entries[0].configuration.selection.metric, folds, key, (), ()
+    )
     if len(made.sealed):
         notes.append(
             "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "
             "The primary test estimate is that of orch evaluate without --nested, and stays what it is."
         )
-    if any(c.configuration.standardisation == "train" for c in candidates):
+    if any(c.configuration.image.standardisation == "train" for c in candidates):
         notes.append(
             "The features are the study's: standardised by the mean and standard deviation of its training images, "
             "without their labels, some of which are in the outer folds."
@@ -103,7 +105,7 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
-    heads = [entry for entry in ranked if entry.configuration.unfrozen == 0]
+    heads = [entry for entry in ranked if entry.configuration.adaptation.unfrozen == 0]
     if not heads:
         raise InputError(
             f"study {study!r}: every configuration unfreezes layers of its backbone; nested evaluation trains heads on "
@@ -111,7 +113,7 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             f"orch search {study} BACKBONE --unfrozen 0",
         )
     metric = selecting_metric(summary, None)
-    found = [entry for entry in heads if entry.configuration.selection == metric]
+    found = [entry for entry in heads if entry.configuration.selection.metric == metric]
     if not found:
         raise InputError(
             f"study {study!r}: no configuration that trains a head alone and has all its repeats selects by {metric}",
@@ -120,7 +122,7 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
     notes = []
     if deep := len(ranked) - len(heads):
         best = ranked[0].configuration
-        told = f" The best one, {describe_configuration(best)}, is among them." if best.unfrozen else ""
+        told = f" The best one, {describe_configuration(best)}, is among them." if best.adaptation.unfrozen else ""
         notes.append(
             f"{deep} of {len(ranked)} configurations unfreeze layers and are left out: this tests the selection among "
             f"heads on frozen features.{told}"

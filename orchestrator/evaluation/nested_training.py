@@ -15,7 +15,8 @@ import torch
 
 from orchestrator.evaluation.nested_features import FeatureTable, View, frozen_part, views_of
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
+from orchestrator.store.schema import BUNDLE_SIZE, Recipe
+from search_spaces.configuration import Configuration
 from trainables.bundles.prediction import head
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import form_stacks
@@ -188,5 +189,7 @@ def _selected(group: Group, index: int) -> tuple[int, float]:
     """(selected epoch, what selection looks at there) of a lane; a diverged one counts untrained."""
     configuration = group.lanes[index].configuration
     epoch, _ = group.selected(index)
-    values = selection_scores(configuration.selection, group.history(index), configuration.balance == "class_weights")
+    values = selection_scores(
+        configuration.selection.metric, group.history(index), configuration.balance.name == "class_weights"
+    )
     return epoch, float(values[epoch])

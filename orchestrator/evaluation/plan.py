@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.choice.entry.configuration.classes
+        return self.choice.entry.configuration.data.classes
 
 
 def make_plan(study: Study, options: EvaluationOptions) -> Plan:
@@ -70,8 +70,8 @@ def make_plan(study: Study, options: EvaluationOptions) -> Plan:
     entry = choice.entry
     tested = _tested(study, split_images(study.storage, entry), choice, options)
     split = tested.split
-    task = entry.configuration.task
-    points = tuple(parse_point(text, entry.configuration.classes, task, options.at_class) for text in options.at)
+    task = entry.configuration.data.task
+    points = tuple(parse_point(text, entry.configuration.data.classes, task, options.at_class) for text in options.at)
     if options.at_class is not None and not points:
         raise InputError(
             "--class names the class of an operating point: expected --at beside it", "--at specificity=0.95"

@@ -58,7 +58,7 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
             plan.split.test,
             plan.repeats,
             plan.classes,
-            plan.choice.entry.configuration.task,
+            plan.choice.entry.configuration.data.task,
         )
     earlier = _earlier(study, plan)
     if logits is None or earlier is None or len(seen) < len(views):
@@ -177,7 +177,7 @@ def _scored(
         configuration=entry.id,
         name=plan.choice.name,
         chosen=plan.choice.how,
-        selection=entry.configuration.selection,
+        selection=entry.configuration.selection.metric,
         repeats=plan.repeats,
         diverged=diverged,
         epochs=plan.look.epochs,

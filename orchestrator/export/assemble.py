@@ -12,8 +12,9 @@ from torch import nn
 
 from orchestrator.export.model import Model, Preprocessing, head_of
 from orchestrator.store.errors import OrchError
-from orchestrator.store.schema import Configuration, FinalRecord, StudyRecord
+from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
+from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.pixels import ViewReader
 from trainables.learning.heads import layer_sizes
@@ -67,21 +68,25 @@ def assemble(
     backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _put(backbone, {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")})
     sizes = tuple(
-        layer_sizes(bench.facts(configuration).feature_width, configuration.non_linearities, configuration.outputs)
+        layer_sizes(bench.facts(configuration).feature_width, configuration.head.non_linearities, configuration.outputs)
     )
-    library, _, architecture = configuration.backbone.partition(":")
+    library, _, architecture = configuration.network.backbone.partition(":")
     model = Model(
         library=library,  # type: ignore[arg-type]  # a configuration's backbone is of one of the two
         architecture=architecture,
         arguments=_arguments(configuration),
         replaced=_replaced(configuration),
         head=sizes,
-        negative_slope=configuration.negative_slope,
-        dropout=configuration.dropout,
-        task=configuration.task,
-        classes=configuration.classes,
+        negative_slope=configuration.head.negative_slope,
+        dropout=configuration.head.dropout,
+        task=configuration.data.task,
+        classes=configuration.data.classes,
         preprocessing=Preprocessing(
-            configuration.store_size, configuration.image_size, configuration.interpolation, frozen.mean, frozen.std
+            configuration.image.store_size,
+            configuration.image.size,
+            configuration.image.interpolation,
+            frozen.mean,
+            frozen.std,
         ),
         origin={
             "study": study.name,
@@ -90,8 +95,8 @@ def assemble(
             "partition": partition,
             "repeat": int(record.meta["repeat"]),
             "epoch": int(record.meta["selected_epoch"]),
-            "pretrained_weights": configuration.weights,
-            "precision_of_training": configuration.precision,
+            "pretrained_weights": configuration.network.weights,
+            "precision_of_training": configuration.network.precision,
             "versions": versions(),
         },
         sha256={},
@@ -141,8 +146,8 @@ def _agreement(logits: np.ndarray, kept: np.ndarray) -> Agreement:
 
 def _arguments(configuration: Configuration) -> dict[str, object]:
     """What the library's builder must be told beside the name, as when the backbone was opened."""
-    library, _, bare = configuration.backbone.partition(":")
-    size = configuration.image_size
+    library, _, bare = configuration.network.backbone.partition(":")
+    size = configuration.image.size
     if library == "timm":
         import timm
 
@@ -156,7 +161,7 @@ def _arguments(configuration: Configuration) -> dict[str, object]:
 
 def _replaced(configuration: Configuration) -> str:
     """Name of the classifier's last weight layer in a torchvision network; "" for timm."""
-    library, _, bare = configuration.backbone.partition(":")
+    library, _, bare = configuration.network.backbone.partition(":")
     if library == "timm":
         return ""
     import torchvision

@@ -10,8 +10,8 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
-from orchestrator.results.summary_table import SETTINGS
 from orchestrator.study.studies import now
+from search_spaces.configuration import differing, plain
 from trainables.data.partition import SPLITS
 
 NO_GROUPS = "images assumed independent"
@@ -63,14 +63,19 @@ def _warnings(facts: CardFacts) -> list[str]:
 def _what(facts: CardFacts) -> list[str]:
     model, c = facts.model, facts.chosen.member.configuration
     hidden = " → ".join(str(outputs) for _, outputs in model.head)
-    trained = "the new head alone" if not c.unfrozen else f"the new head and the last {c.unfrozen} weight layers"
+    trained = (
+        "the new head alone"
+        if not c.adaptation.unfrozen
+        else f"the new head and the last {c.adaptation.unfrozen} weight layers"
+    )
     rows = [
         ("task", f"{model.task}: one image, one of {len(model.classes)} classes"),
         ("classes", ", ".join(model.classes)),
-        ("backbone", f"`{model.backbone}`, weights {facts.origin_of_weights or c.weights[:19]}"),
+        ("backbone", f"`{model.backbone}`, weights {facts.origin_of_weights or c.network.weights[:19]}"),
         (
             "head",
-            f"{model.head[0][0]} → {hidden}" + (f", LeakyReLU({model.negative_slope:g})" if c.non_linearities else ""),
+            f"{model.head[0][0]} → {hidden}"
+            + (f", LeakyReLU({model.negative_slope:g})" if c.head.non_linearities else ""),
         ),
         ("trained", f"{trained} ({facts.record.meta.get('trainable_parameters', 0):,} parameters)"),
         ("input", _input(facts)),
@@ -120,25 +125,28 @@ def _use(facts: CardFacts) -> list[str]:
 
 def _training(facts: CardFacts) -> list[str]:
     c, request = facts.chosen.member.configuration, facts.chosen.member
-    optimiser = f"{c.optimiser}" + (
-        f", momentum {c.momentum:g}" if c.optimiser == "sgd" else f", β {c.beta1:g} {c.beta2:g}"
+    optimiser = f"{c.optimiser.name}" + (
+        f", momentum {c.optimiser.momentum:g}"
+        if c.optimiser.name == "sgd"
+        else f", β {c.optimiser.betas[0]:g} {c.optimiser.betas[1]:g}"
     )
     rows = [
         (
             "strategy",
-            f"{c.strategy}: n = {c.non_linearities} added non-linear layers, u = {c.unfrozen} unfrozen layers",
+            f"{c.strategy}: n = {c.head.non_linearities} added non-linear layers, "
+            f"u = {c.adaptation.unfrozen} unfrozen layers",
         ),
-        ("optimiser", f"{optimiser}, lr {c.lr:g}, weight decay {c.weight_decay:g}"),
-        ("batch, epochs", f"{c.batch_size} images, {facts.record.meta['epochs']} epochs"),
+        ("optimiser", f"{optimiser}, lr {c.optimiser.lr:g}, weight decay {c.optimiser.weight_decay:g}"),
+        ("batch, epochs", f"{c.optimiser.batch_size} images, {facts.record.meta['epochs']} epochs"),
         ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
         ("searched", _searched(facts)),
-        ("dropout in the head", f"{c.dropout:g}"),
-        ("loss", "cross entropy" + (", weighted by class" if c.balance == "class_weights" else "")),
-        ("unequal classes", c.balance),
+        ("dropout in the head", f"{c.head.dropout:g}"),
+        ("loss", "cross entropy" + (", weighted by class" if c.balance.name == "class_weights" else "")),
+        ("unequal classes", c.balance.name),
         ("views of training images", _views(facts)),
         ("repeats", f"{request.n} of {request.asked}, different initial weights and order, same partition"),
-        ("precision of the frozen part", c.precision),
-        ("study seed", str(c.study_seed)),
+        ("precision of the frozen part", c.network.precision),
+        ("study seed", str(c.data.seed)),
         ("device", str(facts.record.meta.get("device", ""))),
     ]
     return table(("", ""), rows)
@@ -146,29 +154,30 @@ def _training(facts: CardFacts) -> list[str]:
 
 def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
-    better, worse = ("lowest", "larger") if c.selection == "loss" else ("highest", "smaller")
-    where = "validation" if c.balance == "class_weights" else f"{worse} of training and validation"
-    return f"{where} {c.selection.replace('_', ' ')} is {better}; on a tie the earliest"
+    better, worse = ("lowest", "larger") if c.selection.metric == "loss" else ("highest", "smaller")
+    where = "validation" if c.balance.name == "class_weights" else f"{worse} of training and validation"
+    return f"{where} {c.selection.metric.replace('_', ' ')} is {better}; on a tie the earliest"
 
 
 def _searched(facts: CardFacts) -> str:
     """Every setting that differs among the study's configurations, with its values."""
     there = [member.configuration for member in facts.summary.configurations]
     lines = []
-    for name in SETTINGS:
-        values = list(dict.fromkeys(getattr(c, name) for c in there))
-        if len(values) > 1:
-            lines.append(f"{name.replace('_', ' ')} {', '.join(map(str, values))}")
+    for one in differing(there):
+        values = dict.fromkeys(str(plain(c.value(one.path))) for c in there)
+        lines.append(f"{one.setting.label} {', '.join(values)}")
     count = len({c.id for c in there})
     return f"{count} configuration{'s' if count > 1 else ''}" + (f": {'; '.join(lines)}" if lines else "")
 
 
 def _views(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
-    if c.balance == "ngca":
+    if c.balance.name == "ngca":
         return "flips and right-angle turns, more of them for small classes"
-    crops = f", {c.crops} crops" if c.crops > 1 else ""
-    return ("as they are" if c.views == 1 else f"{c.views} of the 8 flips and right-angle turns each") + crops
+    crops = f", {c.image.crops} crops" if c.image.crops > 1 else ""
+    return (
+        "as they are" if c.image.views == 1 else f"{c.image.views} of the 8 flips and right-angle turns each"
+    ) + crops
 
 
 def _selection(facts: CardFacts) -> list[str]:

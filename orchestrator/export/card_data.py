@@ -63,7 +63,7 @@ def said(facts: CardFacts) -> dict[str, str]:
     tested = "Test scores, with intervals over groups where there are enough of them"
     untested = "Validation scores, optimistic; no test score yet"
     performance = tested if evaluation else untested
-    pretrained = "freshly initialised" if c.weights.startswith("init:") else "pretrained"
+    pretrained = "freshly initialised" if c.network.weights.startswith("init:") else "pretrained"
     classes = ", ".join(facts.model.classes)
     by = sorted({part.column for record in (evaluation, *facts.external) if record for part in record.subgroups})
     subgroups = f"Test scores, secondary: by {', '.join(by)}" if by else "no subgroup was scored; for the authors"
@@ -84,8 +84,8 @@ def said(facts: CardFacts) -> dict[str, str]:
         "disjoint": f"the group, {facts.study.group_meaning}; whether that is a patient or a slide: for the authors",
         "model": "What it is",
         "software": ", ".join(f"{name} {version}" for name, version in facts.study.versions.items()),
-        "initial": f"backbone {facts.origin_of_weights or c.weights[:19]}; head drawn from study seed "
-        f"{c.study_seed} and repeat",
+        "initial": f"backbone {facts.origin_of_weights or c.network.weights[:19]}; head drawn from study seed "
+        f"{c.data.seed} and repeat",
         "training": "Training",
         "selection": f"best mean {facts.study.selection.replace('_', ' ')} over all repeats on the valid split; the "
         "test split plays no part",
@@ -111,7 +111,7 @@ def said(facts: CardFacts) -> dict[str, str]:
         "size": f"given by the data, not planned: {totals}" if flow else "",
         "methods": "What it is; Training; How the configuration was selected",
         "clusters": "groups are the unit of partition and intervals; centres: for the authors",
-        "imbalance": f"method: {c.balance.replace('_', ' ')}; balanced accuracy and macro F1 beside accuracy",
+        "imbalance": f"method: {c.balance.name.replace('_', ' ')}; balanced accuracy and macro F1 beside accuracy",
         "fairness": subgroups,
         "output": "What it is: output",
         "differences": "one dataset, divided by group; classes by split in From files to splits"

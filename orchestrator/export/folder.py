@@ -151,7 +151,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
             external=tuple(found for found in evaluations if found.external),
             nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
             leak=leak_sentence(study.storage),
-            origin_of_weights=_origin(summary, configuration.backbone),
+            origin_of_weights=_origin(summary, configuration.network.backbone),
         )
         (folder / DESCRIPTION).write_bytes(assembled.model.to_json())
         (folder / CARD).write_text(model_card(facts), encoding="utf-8")

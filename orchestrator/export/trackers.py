@@ -18,11 +18,10 @@ import numpy as np
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.flat_scores import METRICS, FlatScores
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
-from orchestrator.results.summary_table import SETTINGS
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import differing, plain
 
 ID = "configuration"
 KEY, EPOCHS = "orch_key", "orch_epochs"
@@ -46,18 +45,13 @@ def package(name: str, option: str, install: str) -> Any:
         ) from error
 
 
-def settings_of(configuration: Configuration) -> dict[str, Any]:
-    """The settings that tables show, by name."""
-    return {name: getattr(configuration, name) for name in SETTINGS}
-
-
 def to_tensorboard(summary: Summary, folder: Path) -> int:
     """One run per repeat: every metric of every split by epoch. Returns how many were written.
 
     A run with these epochs that is there already is left alone; one with other epochs is replaced.
     """
     writer = package("tensorboardX", "--tensorboard", "tensorboardX").SummaryWriter
-    written = 0
+    written, names = 0, _names(summary)
     for member, repeat, curves, _ in _curves(summary):
         run = folder / member.partition / member.id / f"repeat-{repeat}"
         # named here, because the writer puts the machine's name into that of the file
@@ -67,7 +61,7 @@ def to_tensorboard(summary: Summary, folder: Path) -> int:
         partial = run.with_name(f"{run.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         with writer(logdir=str(partial)) as events:
-            events.add_text("settings", _text(member), 0)
+            events.add_text("settings", _text(member, names[member.id]), 0)
             for metric, epoch, value in _points(curves):
                 events.add_scalar(metric, value, epoch)
         (file,) = partial.iterdir()
@@ -104,7 +98,7 @@ def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
     found = client.get_experiment_by_name(name)
     experiment = found.experiment_id if found is not None else client.create_experiment(name, tags=MLFLOW_PAGE)
     there = {run.data.tags.get(KEY, ""): run for run in _mlflow_runs(client, experiment)}
-    written = 0
+    written, names = 0, _names(summary)
     for member, repeat, curves, result in _curves(summary):
         key, epochs = f"{member.partition}/{member.id}/{repeat}", str(_epochs(curves))
         if (old := there.get(key)) is not None:
@@ -112,14 +106,14 @@ def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
                 continue
             client.delete_run(old.info.run_id)
         # what differs first: MLflow's column shows some twenty letters
-        backbone, _, settings_text = describe_configuration(member.configuration).partition(" ")
+        backbone, _, settings_text = names[member.id].partition(" ")
         title = f"{settings_text}, repeat {repeat}, {backbone}"
         ended = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)
         started = ended - round(result["seconds"] * 1000)
         tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": title}
         run = client.create_run(experiment, start_time=started, tags=tags).info.run_id
         entities = mlflow.entities
-        settings = {ID: member.id, "partition": member.partition, **settings_of(member.configuration)}
+        settings = {ID: member.id, "partition": member.partition, **member.configuration.columns()}
         client.log_batch(run, params=[entities.Param(name, str(value)) for name, value in settings.items()])
         epoch = int(result["selected_epoch"])
         chosen = {f"selected_{name}": values[epoch : epoch + 1] for name, values in curves.items()}
@@ -164,20 +158,20 @@ def to_optuna(summary: Summary, address: str) -> int:
 
 
 def _to_optuna(optuna: Any, summary: Summary, address: str) -> int:
-    written = 0
+    written, names = 0, _names(summary)
     for partition in dict.fromkeys(member.partition for member in summary.configurations):
         members = [
             m for m in summary.configurations if m.partition == partition and m.is_whole and m.selection is not None
         ]
-        for metric in dict.fromkeys(m.configuration.selection for m in members):
+        for metric in dict.fromkeys(m.configuration.selection.metric for m in members):
             direction = "minimize" if metric == "loss" else "maximize"
             name = f"{summary.study.name} {partition} {metric}"
             study = optuna.create_study(storage=address, study_name=name, direction=direction, load_if_exists=True)
             there = {_state(trial.user_attrs) for trial in study.get_trials(deepcopy=False)}
-            same = [m for m in members if m.configuration.selection == metric]
+            same = [m for m in members if m.configuration.selection.metric == metric]
             distributions = _distributions(optuna, same)
             for member in same:
-                trial = _trial(optuna, member, distributions)
+                trial = _trial(optuna, member, names[member.id], distributions)
                 if _state(trial.user_attrs) not in there:
                     study.add_trial(trial)
                     written += 1
@@ -188,13 +182,13 @@ def _state(attributes: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(attributes.get(name) for name in (ID, "n", "epochs"))
 
 
-def _trial(optuna: Any, member: ConfigurationSummary, distributions: dict[str, Any]) -> Any:
-    metric, selection = member.configuration.selection, member.selection
+def _trial(optuna: Any, member: ConfigurationSummary, name: str, distributions: dict[str, Any]) -> Any:
+    metric, selection = member.configuration.selection.metric, member.selection
     assert selection is not None
     curve = member.curve(metric, "valid")
-    settings = settings_of(member.configuration)
+    settings = member.configuration.columns()
     return optuna.trial.create_trial(
-        params={name: settings[name] for name in distributions},
+        params={column: settings[column] for column in distributions},
         distributions=distributions,
         value=selection.mean if math.isfinite(selection.mean) else None,
         state=optuna.trial.TrialState.COMPLETE if math.isfinite(selection.mean) else optuna.trial.TrialState.FAIL,
@@ -203,7 +197,7 @@ def _trial(optuna: Any, member: ConfigurationSummary, distributions: dict[str, A
         else {i: float(v) for i, v in enumerate(curve.mean) if math.isfinite(v)},
         user_attrs={
             ID: member.id,
-            "name": describe_configuration(member.configuration),
+            "name": name,
             "label": "mean over repeats of what selection looks at: validation, optimistic",
             "std": selection.std if math.isfinite(selection.std) else None,
             "n": selection.n,
@@ -215,15 +209,14 @@ def _trial(optuna: Any, member: ConfigurationSummary, distributions: dict[str, A
 
 
 def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str, Any]:
-    """Of the settings that differ; a logarithmic range for learning rates, categories for the rest."""
+    """Of the settings that differ: a logarithmic range where it is declared so, categories for the rest."""
     found: dict[str, Any] = {}
-    for name in SETTINGS:
-        values = list(dict.fromkeys(getattr(member.configuration, name) for member in members))
-        if name == "lr" and values:
-            low, high = min(values), max(values)
-            found[name] = optuna.distributions.FloatDistribution(low, high, log=True)
-        elif len(values) > 1:
-            found[name] = optuna.distributions.CategoricalDistribution(values)
+    for one in differing(member.configuration for member in members):
+        values = list(dict.fromkeys(plain(member.configuration.value(one.path)) for member in members))
+        if one.setting.scale == "log" and all(isinstance(value, float) and value > 0 for value in values):
+            found[one.column] = optuna.distributions.FloatDistribution(min(values), max(values), log=True)
+        else:
+            found[one.column] = optuna.distributions.CategoricalDistribution(values)
     return found
 
 
@@ -261,6 +254,10 @@ def _points(curves: dict[str, np.ndarray]) -> Iterator[tuple[str, int, float]]:
                 yield name, epoch, float(value)
 
 
-def _text(member: ConfigurationSummary) -> str:
-    settings = "\n".join(f"{name} = {value}" for name, value in settings_of(member.configuration).items())
-    return f"{describe_configuration(member.configuration)}\n{settings}"
+def _names(summary: Summary) -> dict[str, str]:
+    return names_of(member.configuration for member in summary.configurations)
+
+
+def _text(member: ConfigurationSummary, name: str) -> str:
+    settings = "\n".join(f"{column} = {value}" for column, value in member.configuration.columns().items())
+    return f"{name}\n{settings}"

@@ -21,10 +21,11 @@ from orchestrator.results.standing import epochs_asked, read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration, Request, parse_toml
+from orchestrator.store.schema import Request, parse_toml
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
+from search_spaces.configuration import Configuration
 from search_spaces.resolve import deepest_extension
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.samples import Samples
@@ -70,7 +71,7 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
     for count, (experiment, repeat) in enumerate(wanted):
         progress(count, len(wanted))
         assert material is not None
-        partition = leak_partitions(labels, groups, repeat, configuration.study_seed)[experiment]
+        partition = leak_partitions(labels, groups, repeat, configuration.data.seed)[experiment]
         run = train(configuration, material, partition, options.epochs, bench.device)
         study.storage.create(run_path(key, experiment, repeat), pack_run(run, settings))
     progress(len(wanted), len(wanted))
@@ -80,22 +81,19 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
 
 def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
     """The same frozen backbone and images with one added layer, no dropout, no weight decay, Adam."""
-    return base.model_copy(
-        update={
-            "non_linearities": 1,
-            "unfrozen": 0,
-            "negative_slope": 0.2,
-            "dropout": 0.0,
-            "lr": options.lr,
-            "batch_size": 16,
-            "optimiser": "adam",
-            "momentum": 0.0,
-            "beta1": 0.9,
-            "beta2": 0.999,
-            "weight_decay": 0.0,
-            "balance": "none",
-            "views": 1,
-            "score_augmented": False,
+    return base.with_values(
+        {
+            "head.non_linearities": 1,
+            "head.negative_slope": 0.2,
+            "head.dropout": 0.0,
+            "adaptation.unfrozen": 0,
+            "optimiser.name": "adam",
+            "optimiser.lr": options.lr,
+            "optimiser.batch_size": 16,
+            "optimiser.betas": (0.9, 0.999),
+            "optimiser.weight_decay": 0.0,
+            "balance.name": "none",
+            "image.views": 1,
         }
     )
 
@@ -114,7 +112,7 @@ def train(
     while not group.is_done:
         group.advance(3600.0)
     history = group.history(0)
-    return LeakRun(partition, history, selected_epoch(configuration.selection, history))
+    return LeakRun(partition, history, selected_epoch(configuration.selection.metric, history))
 
 
 def _base(study: Study, requests: tuple[Request, ...], wanted: str | None) -> Configuration:
@@ -128,10 +126,10 @@ def _base(study: Study, requests: tuple[Request, ...], wanted: str | None) -> Co
             f"study {study.name!r}: no backbone was searched yet, so there are no features to train on",
             f"orch search {study.name} resnet18",
         )
-    fitting = [c for c in found if wanted is None or wanted.lower() in c.backbone.lower()]
+    fitting = [c for c in found if wanted is None or wanted.lower() in c.network.backbone.lower()]
     if not fitting:
         raise InputError(
-            f"--backbone {wanted!r}: study {study.name!r} has {', '.join(sorted({c.backbone for c in found}))}",
+            f"--backbone {wanted!r}: study {study.name!r} has {', '.join(sorted({c.network.backbone for c in found}))}",
             f"orch data leak {study.name}",
         )
     return fitting[0]
@@ -142,7 +140,7 @@ def _deep_enough(bench: Workbench, configuration: Configuration) -> Configuratio
     width = bench.facts(configuration).feature_width
     if deepest_extension(width, configuration.outputs) >= 1:
         return configuration
-    return configuration.model_copy(update={"non_linearities": 0, "negative_slope": 0.0})
+    return configuration.with_values({"head.non_linearities": 0})
 
 
 def _bench(
@@ -159,7 +157,7 @@ def _bench(
 
 def _settings(study: Study, configuration: Configuration, options: LeakOptions) -> dict[str, Any]:
     return {
-        "backbone": configuration.backbone,
+        "backbone": configuration.network.backbone,
         "partition": study.record.partition,
         "epochs": options.epochs,
         "lr": options.lr,

@@ -20,16 +20,16 @@ from orchestrator.planning.rates import (
     prefix_seconds,
 )
 from orchestrator.search import Search
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack
-from trainables.features.frozen import Frozen
+from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
 from trainables.features.store import room
 from trainables.learning.heads import head_parameters
-from trainables.learning.optimisers import Rule
+from trainables.learning.optimisers.optimiser import rule_of
 from trainables.network.backbone import open_backbone
 from trainables.network.division import FEATURES, PIXELS, Cut
 from trainables.network.frontier import places_to_cut
@@ -76,20 +76,24 @@ class Rates:
 
     def epoch_s(self, c: Configuration, training: int, scored: int) -> tuple[float, float]:
         """(training, scoring) of one epoch of one group, in seconds of one worker."""
-        if c.unfrozen:
-            step = between(c.unfrozen, {u: rate.step_s for u, rate in self.deep.items()})
-            score = between(c.unfrozen, {u: rate.score_s for u, rate in self.deep.items()})
+        if c.adaptation.unfrozen:
+            step = between(c.adaptation.unfrozen, {u: rate.step_s for u, rate in self.deep.items()})
+            score = between(c.adaptation.unfrozen, {u: rate.score_s for u, rate in self.deep.items()})
             return step * training, score * scored
         at_batch = {
-            n: between(c.batch_size, {size: rate.step_s for size, rate in found.items()})
+            n: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in found.items()})
             for n, found in self.heads.items()
         }
-        score = between(c.non_linearities, {n: next(iter(f.values())).score_s for n, f in self.heads.items()})
-        return between(c.non_linearities, at_batch) * math.ceil(training / c.batch_size), score * scored
+        score = between(c.head.non_linearities, {n: next(iter(f.values())).score_s for n, f in self.heads.items()})
+        return between(c.head.non_linearities, at_batch) * math.ceil(training / c.optimiser.batch_size), score * scored
 
     def lanes_of(self, c: Configuration) -> float:
         """Lanes that the times of `epoch_s` and `checkpoint` are of."""
-        return 1.0 if c.unfrozen else between(c.non_linearities, {n: float(count) for n, count in self.lanes.items()})
+        return (
+            1.0
+            if c.adaptation.unfrozen
+            else between(c.head.non_linearities, {n: float(count) for n, count in self.lanes.items()})
+        )
 
     def prefix_s(self, unfrozen: int) -> float:
         """Seconds of the frozen part per view, one worker."""
@@ -99,8 +103,10 @@ class Rates:
 
     def checkpoint(self, c: Configuration) -> tuple[float, int]:
         """(seconds, bytes) of one checkpoint of one group."""
-        known = self.deep if c.unfrozen else {n: next(iter(found.values())) for n, found in self.heads.items()}
-        depth = c.unfrozen or c.non_linearities
+        known = (
+            self.deep if c.adaptation.unfrozen else {n: next(iter(found.values())) for n, found in self.heads.items()}
+        )
+        depth = c.adaptation.unfrozen or c.head.non_linearities
         seconds = between(depth, {at: rate.checkpoint_s for at, rate in known.items()})
         return seconds, int(between(depth, {at: float(rate.checkpoint_bytes) for at, rate in known.items()}))
 
@@ -120,10 +126,10 @@ class BackboneCosts:
         self.partition = next(iter(search.epochs)).partition
         watch = Stopwatch(torch.device("cpu"))
         opened = open_backbone(
-            first.backbone,
-            search.places.weights_of(first.weights),
-            first.study_seed,
-            first.image_size,
+            first.network.backbone,
+            search.places.weights_of(first.network.weights),
+            first.data.seed,
+            first.image.size,
         )
         self.facts: BackboneFacts = opened.facts
         self.network: nn.Module = opened.module.to(device)
@@ -140,7 +146,7 @@ class BackboneCosts:
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
         store, note = decided.features, ""
-        if not c.unfrozen:
+        if not c.adaptation.unfrozen:
             why = "nothing of the backbone is trained"
         else:
             candidates = [cut for cut in self._candidates(c) if not cut.is_pixels]
@@ -168,25 +174,27 @@ class BackboneCosts:
 
     def rates(self) -> Rates:
         """Time a few depths and batch sizes; see `DEPTHS`. The longest part of an estimate."""
-        shallow = [c for c in self.configurations if not c.unfrozen]
-        deep = [c for c in self.configurations if c.unfrozen]
+        shallow = [c for c in self.configurations if not c.adaptation.unfrozen]
+        deep = [c for c in self.configurations if c.adaptation.unfrozen]
         lanes: dict[int, int] = {}
         heads: dict[int, dict[int, GroupRate]] = {}
-        for n in _spread({c.non_linearities for c in shallow}):
-            here = [c for c in shallow if c.non_linearities == n]
+        for n in _spread({c.head.non_linearities for c in shallow}):
+            here = [c for c in shallow if c.head.non_linearities == n]
             stack = self._usual({c.id for c in here})
             lanes[n] = math.prod(stack)
-            for size in sorted({min(c.batch_size for c in here), max(c.batch_size for c in here)}):
-                heads.setdefault(n, {})[size] = self._head(next(c for c in here if c.batch_size == size), stack)
+            for size in sorted({min(c.optimiser.batch_size for c in here), max(c.optimiser.batch_size for c in here)}):
+                heads.setdefault(n, {})[size] = self._head(
+                    next(c for c in here if c.optimiser.batch_size == size), stack
+                )
         prefix: dict[int, float] = {}
         slow: dict[int, GroupRate] = {}
-        for u in _spread({c.unfrozen for c in deep}):
-            here = sorted((c for c in deep if c.unfrozen == u), key=lambda c: c.batch_size)
+        for u in _spread({c.adaptation.unfrozen for c in deep}):
+            here = sorted((c for c in deep if c.adaptation.unfrozen == u), key=lambda c: c.optimiser.batch_size)
             prefix[u], slow[u] = self._deep(here[len(here) // 2])
-        missing = {c.unfrozen for c in shallow if self.frozen(c).missing}
+        missing = {c.adaptation.unfrozen for c in shallow if self.frozen(c).missing}
         if missing:
             c = shallow[0]
-            prefix[0] = prefix_seconds(self.network, c.image_size, c.precision, self.device)
+            prefix[0] = prefix_seconds(self.network, c.image.size, c.network.precision, self.device)
         return Rates(heads, slow, lanes, prefix)
 
     def memory_bytes(self, c: Configuration, frozen: FrozenCost, lanes: float) -> int:
@@ -194,17 +202,17 @@ class BackboneCosts:
 
         Mapped features (u > 0) are pages that the operating system shares and are not counted.
         """
-        head = head_parameters(self.facts.feature_width, c.non_linearities, c.outputs) * lanes
-        buffers = Rule.of(c).buffers_per_parameter
+        head = head_parameters(self.facts.feature_width, c.head.non_linearities, c.outputs) * lanes
+        buffers = rule_of(c.optimiser.name).buffers_per_parameter
         live = self.live_parameters(c)
         trained = 4 * (head + live) * (3 + 2 * buffers)
-        features = 4 * frozen.rows * frozen.values if not c.unfrozen else 0
-        body = 4 * self.facts.parameters * (2 if c.unfrozen else 0)
+        features = 4 * frozen.rows * frozen.values if not c.adaptation.unfrozen else 0
+        body = 4 * self.facts.parameters * (2 if c.adaptation.unfrozen else 0)
         return int(features + trained + body)
 
     def live_parameters(self, c: Configuration) -> int:
         """Trained weights of the backbone itself."""
-        if not c.unfrozen:
+        if not c.adaptation.unfrozen:
             return 0
         live = set(self.cut(c).live)
         return sum(parameter.numel() for name, parameter in self.network.named_parameters() if name in live)
@@ -221,28 +229,28 @@ class BackboneCosts:
         recipe = decide(c, self.facts.feature_width, division.layer, division.values_per_view, self.device)
         prefix, frontier = 0.0, self._images(c)
         if division.layer != PIXELS:
-            prefix = prefix_seconds(division.prefix, c.image_size, c.precision, self.device)
+            prefix = prefix_seconds(division.prefix, c.image.size, c.network.precision, self.device)
             with torch.no_grad():
                 frontier = tuple(division.prefix(frontier[0]))
-            if c.precision == "bf16":
+            if c.network.precision == "bf16":
                 frontier = tuple(tensor.to(torch.bfloat16) for tensor in frontier)
         stored = tuple(tensor.cpu() for tensor in frontier)
         width = self.facts.feature_width
         return prefix, deep_rate(c, stored, division.suffix, width, recipe.scoring_batch, self.device)
 
     def _images(self, c: Configuration) -> tuple[torch.Tensor, ...]:
-        images = torch.randn(FRONTIER_ROWS, 3, c.image_size, c.image_size, device=self.device)
+        images = torch.randn(FRONTIER_ROWS, 3, c.image.size, c.image.size, device=self.device)
         return (images.contiguous(memory_format=torch.channels_last),)
 
     def _candidates(self, c: Configuration) -> list[Cut]:
-        if c.unfrozen not in self._cuts:
-            self._cuts[c.unfrozen] = places_to_cut(self.network, c.image_size, c.unfrozen)
-        return self._cuts[c.unfrozen]
+        if c.adaptation.unfrozen not in self._cuts:
+            self._cuts[c.adaptation.unfrozen] = places_to_cut(self.network, c.image.size, c.adaptation.unfrozen)
+        return self._cuts[c.adaptation.unfrozen]
 
     def _decided(self, c: Configuration) -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
-        if c.standardisation != "weights" and self.bench.pixels(c, self.partition).missing():
-            c = c.model_copy(update={"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})
+        if c.image.standardisation != "weights" and self.bench.pixels(c, self.partition).missing():
+            c = of_any_standardisation(c)
         return self.bench.frozen(c, self.partition)
 
     def _why_pixels(self, c: Configuration, candidates: list[Cut], rows: int) -> tuple[str, str]:
@@ -250,10 +258,11 @@ class BackboneCosts:
         if not candidates:
             return "its first layers are trained, or it cannot be traced", ""
         here = room(self.search.places.cache)
-        least = rows * min(cut.values_per_view for cut in candidates) * (2 if c.precision == "bf16" else 4)
+        least = rows * min(cut.values_per_view for cut in candidates) * (2 if c.network.precision == "bf16" else 4)
         return "no features fit", (
-            f"{c.backbone} u={c.unfrozen}: features need {least / 1e9:.1f} GB, of which {here / 1e9:.1f} GB "
-            "may be used (memory and free disk): the whole network is computed in every step instead, which is slow"
+            f"{c.network.backbone} u={c.adaptation.unfrozen}: features need {least / 1e9:.1f} GB, of which "
+            f"{here / 1e9:.1f} GB may be used (memory and free disk): the whole network is computed in every step "
+            "instead, which is slow"
         )
 
     def _pixels_key(self, c: Configuration) -> str:

@@ -19,10 +19,13 @@ import psutil
 import torch
 
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
+from orchestrator.results.names import IN_EVERY_NAME, told_apart
 from orchestrator.search import Search
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import canonical_json
 from orchestrator.study.owed import bundles
+from search_spaces.configuration import FROZEN_PART, Configuration, shown_settings
+from search_spaces.settings.declaration import Touch
 from trainables.bundles.attempts import checkpoints
 from trainables.bundles.checkpoints import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
 from trainables.bundles.memory import share_for
@@ -59,6 +62,8 @@ class Depth:
     repeats_asked: int
     repeats_owed: int
     epochs_owed: int
+    beside: str = ""
+    """What else tells it from the backbone's other depths: "dropout 0.2"."""
     cached_up_to: str = ""
     why: str = ""
     values_per_view: int = 0
@@ -175,23 +180,26 @@ class _Tally:
         self.images: dict[str, int] = {}
         self.cache: dict[str, int] = {}
         self.notes: list[str] = []
-        self.passes: dict[tuple[Any, ...], float] = {}
+        self.passes: dict[tuple[str, str], float] = {}
         self.images_s = 0.0
         self.trials: dict[Stack, float] = {}
         self.shapes = 0
 
     def add(self, mine: list[Configuration]) -> None:
         """One backbone: its depths in the order asked."""
-        by_depth: dict[tuple[Any, ...], list[Configuration]] = defaultdict(list)
+        by_depth: dict[str, list[Configuration]] = defaultdict(list)
         for c in mine:
-            by_depth[c.strategy, c.non_linearities, c.unfrozen, c.balance, c.views, c.precision, c.optimiser].append(c)
+            same = {path: value for path, value in c.stack_key().items() if path != "optimiser.batch_size"}
+            by_depth[canonical_json(same)].append(c)
         owed = {one.key.configuration for one in self.search.work}
         owing = [c for c in mine if c.id in owed]
         costs = BackboneCosts(self.search, owing, self.stacks, self.device) if owing else None
         rates = costs.rates() if costs else None
         self.shapes += rates.shapes if rates else 0
+        stackable = {one.path for one in shown_settings() if one.setting.stackable}
+        beside = told_apart((here[0] for here in by_depth.values()), IN_EVERY_NAME | stackable)
         for here in by_depth.values():
-            depth = self._counted(here)
+            depth = dataclasses.replace(self._counted(here), beside=beside[here[0].id])
             if costs and rates and any(c.id in owed for c in here):
                 depth = self._costed(depth, {c.id: c for c in here}, costs, rates)
             self.depths.append(depth)
@@ -202,10 +210,10 @@ class _Tally:
         work = [one for one in self.search.work if one.key.configuration in ids]
         left = [(one, owed_repeats(self.search.study.storage, one)) for one in work]
         return Depth(
-            backbone=first.backbone,
+            backbone=first.network.backbone,
             strategy=first.strategy,
-            non_linearities=first.non_linearities,
-            unfrozen=first.unfrozen,
+            non_linearities=first.head.non_linearities,
+            unfrozen=first.adaptation.unfrozen,
             configurations=len(here),
             repeats_asked=sum(asked),
             repeats_owed=sum(len(repeats) for _, repeats in left),
@@ -260,7 +268,7 @@ class _Tally:
         squares, missing, seconds = costs.images(c)
         if squares not in self.images:
             self.images[squares] = missing
-            self.cache[squares] = missing * 3 * c.store_size**2
+            self.cache[squares] = missing * 3 * c.image.store_size**2
             if seconds is None:
                 self.notes.append("the images are not here: the time to decode them is not included")
             self.images_s += missing * (seconds or 0.0)
@@ -270,8 +278,8 @@ class _Tally:
         if frozen.missing:
             # one pass over the images serves all depths, so that the longest counts
             workers = torch.cuda.device_count() or allocation.cpus()
-            one = (squares, c.backbone, c.balance, c.views, c.score_augmented, c.precision)
-            spent = frozen.missing * rates.prefix_s(c.unfrozen) + workers * costs.opening_s
+            one = squares, canonical_json(c.key(*FROZEN_PART))
+            spent = frozen.missing * rates.prefix_s(c.adaptation.unfrozen) + workers * costs.opening_s
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
 
     def _epochs_left(self, work: Work, repeats: list[int]) -> int:
@@ -287,7 +295,7 @@ class _Tally:
 
     def _record_bytes(self, c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
         """Of one final record: history and predictions."""
-        row = len(scoring) * (8 + 4 * len(c.classes) ** 2)
+        row = len(scoring) * (8 + 4 * len(c.data.classes) ** 2)
         return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
 
 
@@ -300,10 +308,10 @@ def _makespan(trials: Mapping[Stack, float], workers: int) -> float:
 
 
 def _by_backbone(search: Search) -> list[list[Configuration]]:
-    found: dict[tuple[Any, ...], list[Configuration]] = defaultdict(list)
+    found: dict[str, list[Configuration]] = defaultdict(list)
     for name in dict.fromkeys(name for _, name in search.epochs):
         c = search.asked.configurations[name]
-        found[c.backbone, c.weights, c.image_size, c.study_seed].append(c)
+        found[canonical_json([c.key(Touch.NETWORK), c.data.seed])].append(c)
     return list(found.values())
 
 

@@ -41,6 +41,7 @@ def _depth(d: Depth) -> list[str]:
     name = d.strategy
     name += f" n={d.non_linearities}" if d.non_linearities else ""
     name += f" u={d.unfrozen}" if d.unfrozen else ""
+    name += f", {d.beside}" if d.beside else ""
     counts = f"{name}: {counted(d.configurations, 'configuration')}, {d.repeats_owed} of {d.repeats_asked} repeats owed"
     if not d.repeats_owed:
         return [counts]

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
 from trainables.data.options import DatasetOptions
 from trainables.features.samples import Samples
@@ -73,7 +73,7 @@ def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root
         except (RefusedImageError, OSError):
             continue
         content_hash(pixels)
-        to_square(pixels, configuration.store_size, configuration.interpolation)
+        to_square(pixels, configuration.image.store_size, configuration.image.interpolation)
         read += 1
     return watch.seconds / read if read else None
 
@@ -106,7 +106,7 @@ def head_rate(
 ) -> GroupRate:
     """Rate of a stack of (configurations, repeats) on random features; rows: those trained on, and those scored."""
     training, scored = min(rows[0], HEAD_ROWS), {name: min(count, HEAD_ROWS) for name, count in rows[1].items()}
-    samples = _samples(training, scored, len(configuration.classes), configuration.balance)
+    samples = _samples(training, scored, len(configuration.data.classes), configuration.balance.name)
     features = torch.randn(samples.rows, width, device=device)
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
@@ -123,14 +123,17 @@ def deep_rate(
     device: torch.device,
 ) -> GroupRate:
     """Rate of one partly unfrozen network on frontier tensors as stored, each [n, …]; step_s is per trained row."""
-    batch = min(configuration.batch_size, DEEP_ROWS)
+    batch = min(configuration.optimiser.batch_size, DEEP_ROWS)
     scored = min(scoring_batch, DEEP_ROWS)
     samples = _samples(
-        batch * ENOUGH_STEPS, {"train": scored, "valid": scored}, len(configuration.classes), configuration.balance
+        batch * ENOUGH_STEPS,
+        {"train": scored, "valid": scored},
+        len(configuration.data.classes),
+        configuration.balance.name,
     )
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
-    lanes = _lanes(configuration.model_copy(update={"batch_size": batch}), 1, 1)
+    lanes = _lanes(configuration.with_values({"optimiser.batch_size": batch}), 1, 1)
     learner = DeepLearner(lanes[0], _Frontier(frontier, device), suffix, width, labels, weights)
     learner.score(torch.arange(min(2, scored), device=device))
     rate = _timed(learner, lanes, samples, scored, device)
@@ -162,7 +165,7 @@ def _one(group: Group, device: torch.device) -> float:
 
 def _lanes(configuration: Configuration, configurations: int, repeats: int) -> list[Lane]:
     """Lanes that learn so slowly that random inputs cannot make them diverge; the rate costs no time."""
-    slow = [configuration.model_copy(update={"lr": 1e-8 * (i + 1)}) for i in range(configurations)]
+    slow = [configuration.with_values({"optimiser.lr": 1e-8 * (i + 1)}) for i in range(configurations)]
     return lanes_of(slow, range(repeats))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from orchestrator.results.mean_curves import Curve
 from orchestrator.results.standing import Standing
 from orchestrator.results.statistic import Statistic
-from orchestrator.store.schema import Configuration, Metric, RepeatState
+from orchestrator.store.schema import Metric, RepeatState
+from search_spaces.configuration import Configuration
 from trainables.learning import metrics
 
 
@@ -61,7 +62,11 @@ class ConfigurationSummary:
     @property
     def depth(self) -> tuple[str, int, int]:
         """(strategy, non-linearities, unfrozen layers): what a heat map and a grid of curves hold fixed."""
-        return self.configuration.strategy, self.configuration.non_linearities, self.configuration.unfrozen
+        return (
+            self.configuration.strategy,
+            self.configuration.head.non_linearities,
+            self.configuration.adaptation.unfrozen,
+        )
 
     def score(self, metric: Metric, split: str) -> Statistic | None:
         """The metric at the selected epoch; none where there is no result or no such split."""
@@ -81,6 +86,6 @@ class ConfigurationSummary:
         """(repeat number, place in `with_result`) of the repeat with the best selection value; never a ranking."""
         if self.selection is None or not np.isfinite(self.selection.values).any():
             return None
-        values = self.selection.values * (-1 if metrics.is_loss(self.configuration.selection) else 1)
+        values = self.selection.values * (-1 if metrics.is_loss(self.configuration.selection.metric) else 1)
         place = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
         return self.with_result[place], place

@@ -37,19 +37,19 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
     """Look at each partition, backbone, strategy, n and u by itself; only ranked configurations count."""
     groups: dict[tuple[str, str, str, int, int], list[ConfigurationSummary]] = defaultdict(list)
     for summary in summaries:
-        if summary.rank is not None and summary.configuration.selection == selection:
-            groups[(summary.partition, summary.configuration.backbone, *summary.depth)].append(summary)
+        if summary.rank is not None and summary.configuration.selection.metric == selection:
+            groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
     notes = []
     for key, members in groups.items():
         best = min(members, key=lambda member: member.rank or 0)
-        lr = sorted({member.configuration.lr for member in members})
-        batch = sorted({member.configuration.batch_size for member in members})
-        edge = _edge(best.configuration.lr, lr)
+        lr = sorted({member.configuration.optimiser.lr for member in members})
+        batch = sorted({member.configuration.optimiser.batch_size for member in members})
+        edge = _edge(best.configuration.optimiser.lr, lr)
         if edge is not None and (values := _beyond_lr(lr, edge)):
-            notes.append(EdgeNote(*key, "lr", best.configuration.lr, edge, f"--lr {values}"))
-        edge = _edge(best.configuration.batch_size, batch)
+            notes.append(EdgeNote(*key, "lr", best.configuration.optimiser.lr, edge, f"--lr {values}"))
+        edge = _edge(best.configuration.optimiser.batch_size, batch)
         if edge is not None and (values := _beyond_batch(batch, edge)):
-            size = best.configuration.batch_size
+            size = best.configuration.optimiser.batch_size
             notes.append(EdgeNote(*key, "batch_size", size, edge, f"--batch-size {values}"))
     return tuple(notes)
 

@@ -1,15 +1,56 @@
-"""How a configuration is called in messages and tables."""
+"""How configurations are called in messages and tables."""
 
 from __future__ import annotations
 
-from orchestrator.store.schema import Configuration
+from collections import defaultdict
+from collections.abc import Container, Iterable
+from typing import Any
+
+from search_spaces.configuration import BACKBONE, Configuration, differing
+
+IN_EVERY_NAME = {
+    BACKBONE,
+    "adaptation.unfrozen",
+    "head.non_linearities",
+    "optimiser.lr",
+    "optimiser.batch_size",
+}
+DIGITS = 8
+"""Of a checksum."""
 
 
 def describe_configuration(configuration: Configuration) -> str:
-    """Short and unambiguous within most studies: `inception_v3.tv_in1k n=1 lr 0.01 batch 16`."""
-    c = configuration
-    depth = (f" u={c.unfrozen}" if c.unfrozen else "") + (f" n={c.non_linearities}" if c.non_linearities else "")
-    return f"{c.backbone.partition(':')[2]}{depth} lr {c.lr:g} batch {c.batch_size}"
+    """Short, for one that is named alone: `inception_v3.tv_in1k n=1 lr 0.01 batch 16`."""
+    return _short(configuration, configuration.network.backbone.partition(":")[2])
+
+
+def names_of(configurations: Iterable[Configuration]) -> dict[str, str]:
+    """By id, names that no two of these share: the short one, then whatever else they differ in.
+
+    `resnet18.tv_in1k n=1 lr 0.01 batch 16, dropout 0.2, optimiser adam`. A setting is said where it matters, and not at
+    all where those in which it matters agree.
+    """
+    several = list({configuration.id: configuration for configuration in configurations}.values())
+    libraries: dict[str, set[str]] = defaultdict(set)
+    for c in several:
+        libraries[c.network.backbone.partition(":")[2]].add(c.network.backbone)
+    beside = told_apart(several)
+    found = {}
+    for c in several:
+        bare = c.network.backbone.partition(":")[2]
+        short = _short(c, bare if len(libraries[bare]) == 1 else c.network.backbone)
+        found[c.id] = ", ".join(filter(None, [short, beside[c.id]]))
+    return found
+
+
+def told_apart(configurations: Iterable[Configuration], leave_out: Container[str] = IN_EVERY_NAME) -> dict[str, str]:
+    """By id, the settings in which these differ: `dropout 0.2, optimiser adam`; `leave_out`: paths said anyway."""
+    several = list(configurations)
+    others = [one for one in differing(several) if one.path not in leave_out]
+    return {
+        c.id: ", ".join(f"{one.setting.label} {_value(c.value(one.path))}" for one in others if c.matters(one))
+        for c in several
+    }
 
 
 def counted(number: int, what: str) -> str:
@@ -20,3 +61,22 @@ def counted(number: int, what: str) -> str:
 def words(name: str) -> str:
     """`balanced accuracy` of `balanced_accuracy`."""
     return name.replace("_", " ")
+
+
+def _short(c: Configuration, backbone: str) -> str:
+    depth = (f" u={c.adaptation.unfrozen}" if c.adaptation.unfrozen else "") + (
+        f" n={c.head.non_linearities}" if c.head.non_linearities else ""
+    )
+    return f"{backbone}{depth} lr {_value(c.optimiser.lr)} batch {c.optimiser.batch_size}"
+
+
+def _value(value: Any) -> str:
+    """As short as it can be without loss, but for checksums."""
+    if isinstance(value, tuple):
+        return "/".join(map(_value, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    kind, colon, digits = str(value).partition(":")
+    return kind + colon + digits[:DIGITS] if kind == "sha256" else str(value)

@@ -20,15 +20,9 @@ from orchestrator.results.statistic import Statistic
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, ConfigurationKey
-from orchestrator.store.schema import (
-    Configuration,
-    Metric,
-    RepeatState,
-    Request,
-    StudyRecord,
-    parse_toml,
-)
+from orchestrator.store.schema import Metric, RepeatState, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from trainables.data.balance import views_per_image
 from trainables.learning import metrics
 
@@ -112,12 +106,12 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
 
 def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
     """Images times views of each class that a configuration trains on; `images` per class in the train split."""
-    if configuration.balance == "subsample":
+    if configuration.balance.name == "subsample":
         return dict.fromkeys(images, min(images.values(), default=0))
-    if configuration.balance == "ngca" and images and min(images.values()) > 0:
+    if configuration.balance.name == "ngca" and images and min(images.values()) > 0:
         views = views_per_image(images)
         return {name: count * views[name] for name, count in images.items()}
-    return {name: count * configuration.views for name, count in images.items()}
+    return {name: count * configuration.image.views for name, count in images.items()}
 
 
 def _with_statistics(
@@ -130,7 +124,7 @@ def _with_statistics(
     settings = summary.configuration
     selected = np.zeros(len(rows), dtype=np.int64)
     index = start[~diverged][:, None] + np.arange(epochs + 1)
-    scores = flat.selection(settings.selection, settings.balance == "class_weights")
+    scores = flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
     if len(index):
         selected[~diverged] = np.argmax(scores[index], axis=1)
     splits = flat.repeats.splits
@@ -141,7 +135,7 @@ def _with_statistics(
     every = [(metric, column) for metric in flat.metrics for column in range(len(splits))]
     keys = [every[place] for place in known]
     names: list[tuple[Metric, str]] = [(metric, splits[column]) for metric, column in keys]
-    sign = -1.0 if metrics.is_loss(settings.selection) else 1.0
+    sign = -1.0 if metrics.is_loss(settings.selection.metric) else 1.0
     return replace(
         summary,
         with_result=tuple(int(number) for number in flat.numbers[at]),
@@ -166,11 +160,21 @@ def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[Confi
 
     def order(summary: ConfigurationSummary) -> tuple[str, bool, bool, str, float, tuple[object, ...], str]:
         c = summary.configuration
-        metric = c.selection
+        metric = c.selection.metric
         mean = summary.selection.mean if summary.selection is not None else float("nan")
         value = mean if metrics.is_loss(metric) else -mean
         is_known = bool(np.isfinite(value))
-        settings = () if is_known else (c.backbone, c.unfrozen, c.non_linearities, c.lr, c.batch_size)
+        settings = (
+            ()
+            if is_known
+            else (
+                c.network.backbone,
+                c.adaptation.unfrozen,
+                c.head.non_linearities,
+                c.optimiser.lr,
+                c.optimiser.batch_size,
+            )
+        )
         worth = value if is_known else np.inf
         return summary.partition, not summary.is_whole, metric != first, metric, worth, settings, summary.id
 

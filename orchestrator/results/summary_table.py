@@ -10,27 +10,14 @@ import pandas as pd
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import RepeatState
+from search_spaces.configuration import column_names
 from trainables.learning import metrics
 
-SETTINGS = (
-    "backbone",
-    "strategy",
-    "non_linearities",
-    "unfrozen",
-    "lr",
-    "batch_size",
-    "optimiser",
-    "momentum",
-    "weight_decay",
-    "balance",
-    "dropout",
-    "selection",
-)
 _PER_CLASS = {"precision": metrics.precision, "recall": metrics.recall, "f1": metrics.f1}
 
 
 def build_table(summary: Summary, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
-    """Columns: partition, configuration, the SETTINGS, then by level
+    """Columns: partition, configuration, those of `Configuration.columns`, then by level
 
     epoch: repeat, epoch, split, is_selected, the metrics, precision_/recall_/f1_ and the class's name.
     repeat: repeat, state, epochs, epochs_asked, selected_epoch, seconds, host, device, split, then the same scores at
@@ -48,7 +35,7 @@ def _epochs(summary: Summary) -> pd.DataFrame:
     members = [member for member in summary.configurations if member.n]
     rows, selected = _rows(summary, members)
     if not members:
-        return pd.DataFrame(columns=["partition", "configuration", *SETTINGS, "repeat", "epoch", "split"])
+        return pd.DataFrame(columns=["partition", "configuration", *column_names(), "repeat", "epoch", "split"])
     data, counts = summary.repeats, np.diff(summary.repeats.start)
     taken = np.concatenate([np.arange(data.start[row], data.start[row + 1]) for row in rows])
     lengths = counts[rows]
@@ -147,7 +134,7 @@ def _configs(summary: Summary, repeats: pd.DataFrame) -> pd.DataFrame:
                     row[f"{metric}_best_repeat"] = statistic.values[best[1]]
             rows.append(row)
     if not rows:
-        return pd.DataFrame(columns=["partition", "configuration", *SETTINGS, "rank", "n", "split"])
+        return pd.DataFrame(columns=["partition", "configuration", *column_names(), "rank", "n", "split"])
     table = pd.DataFrame(rows)
     for name in ("rank", "total_parameters", "trainable_parameters", "best_repeat"):
         table[name] = table[name].astype("Int64")
@@ -173,11 +160,13 @@ def _settings(members: Any, owner: np.ndarray) -> pd.DataFrame:
         "partition": pd.Categorical([member.partition for member in members]).take(owner),
         "configuration": pd.Categorical([member.id for member in members]).take(owner),
     }
-    for name in SETTINGS:
-        values = [getattr(member.configuration, name) for member in members]
-        columns[name] = (
-            pd.Categorical(values).take(owner) if values and isinstance(values[0], str) else np.array(values)[owner]
-        )
+    settings = [member.configuration.columns() for member in members]
+    for name in column_names():
+        values = [each[name] for each in settings]
+        if any(isinstance(value, str) for value in values):
+            columns[name] = pd.Categorical(values).take(owner)
+        else:
+            columns[name] = np.array(values)[owner]
     return pd.DataFrame(columns).astype({"partition": "str", "configuration": "str"})
 
 

@@ -105,7 +105,7 @@ def launch(
 def _keep_facts(job: Job) -> None:
     """What the libraries say of the backbones is in the cache before workers ask for it."""
     configurations = [job.bench.configuration(work.key.configuration) for work in job.owed]
-    for configuration in {c.backbone: c for c in configurations}.values():
+    for configuration in {c.network.backbone: c for c in configurations}.values():
         job.bench.facts(configuration)
     job.bench.keep_facts()
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.running.progress import Display, Row, Snapshot
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import current_lease
-from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from trainables.bundles.work import Work, owed_repeats
 
 REWRITE_EVERY_S = 60.0
@@ -39,6 +39,7 @@ class Monitor:
         self._rewritten = time.monotonic()
         self._told = False
         self._finished: set[Work] = set()
+        self._names = names_of(training.configurations.values())
         asked = [epochs for every in training.epochs.values() for epochs in every]
         self._repeats_before = len(asked) - sum(len(work.repeats) for work in training.work)
         self._epochs_before = sum(asked) - sum(len(work.repeats) * work.epochs for work in training.work)
@@ -72,9 +73,8 @@ class Monitor:
             repeats_done += done
             epochs_done += done * work.epochs + sum(trained.values())
             if trained and is_under_way:
-                configuration = self.training.configurations[work.key.configuration]
                 epoch = f"{min(trained.values())}/{work.epochs}"
-                rows.append(Row(describe_configuration(configuration), done, len(work.repeats), epoch))
+                rows.append(Row(self._names[work.key.configuration], done, len(work.repeats), epoch))
         return Snapshot(
             act=self.training.name,
             epochs_done=self._epochs_before + epochs_done,

@@ -12,31 +12,12 @@ import ray
 from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import canonical_json
+from search_spaces.configuration import FROZEN_PART, Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
-from trainables.features.frozen import Frozen
+from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.trial import feature_task, pixel_task
-
-_SHARED = (
-    "backbone",
-    "weights",
-    "image_size",
-    "store_size",
-    "crops",
-    "interpolation",
-    "precision",
-    "standardisation",
-    "mean",
-    "std",
-    "classes",
-    "balance",
-    "views",
-    "score_augmented",
-    "study_seed",
-)
-"""Settings that must agree for configurations to be served by one pass over the images."""
-_ANY_STANDARDISATION = {"standardisation": "weights", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 @dataclass(eq=False)
@@ -93,7 +74,7 @@ class FeatureStage:
         self._devices = devices
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
-        self._passes: dict[tuple[object, ...], Pass] = {}
+        self._passes: dict[tuple[str, str], Pass] = {}
         self._depth_of: dict[ConfigurationKey, _Depth] = {}
         self._in_flight: dict[Any, tuple[Pass, int]] = {}
         self._total = 0
@@ -105,10 +86,10 @@ class FeatureStage:
         """Note what configurations will need; cheap, nothing of their images is read yet."""
         for key in wanted:
             configuration = self.bench.configuration(key.configuration)
-            shared = (key.partition, *(getattr(configuration, name) for name in _SHARED))
+            shared = key.partition, canonical_json(configuration.key(*FROZEN_PART))
             found = self._passes.setdefault(shared, Pass(key.partition))
-            found.depths.setdefault(configuration.unfrozen, configuration)
-            self._depth_of[key] = _Depth(found, configuration.unfrozen)
+            found.depths.setdefault(configuration.adaptation.unfrozen, configuration)
+            self._depth_of[key] = _Depth(found, configuration.adaptation.unfrozen)
 
     def reserve(self) -> None:
         """Hold what is in the cache already, and make room for the rest; nothing happens without a budget.
@@ -124,8 +105,8 @@ class FeatureStage:
                 self.use.hold(store.folder)
             for depth, c in one.depths.items():
                 # Without squares their mean and std are not known, which change where features lie, not how large
-                is_known = c.standardisation == "weights" or not store.missing()
-                frozen = self.bench.frozen(c if is_known else c.model_copy(update=_ANY_STANDARDISATION), one.partition)
+                is_known = c.image.standardisation == "weights" or not store.missing()
+                frozen = self.bench.frozen(c if is_known else of_any_standardisation(c), one.partition)
                 if frozen.features is not None:
                     self.use.need(_Depth(one, depth), frozen.features.total_bytes)
                     if is_known and frozen.features.is_prepared:

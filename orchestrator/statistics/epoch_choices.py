@@ -53,7 +53,7 @@ class EpochScores:
         rows = slice(first, first + member.n)
         start, diverged = self._flat.repeats.start[rows], self._flat.diverged[rows]
         settings = member.configuration
-        looked_at = self._flat.selection(settings.selection, settings.balance == "class_weights")
+        looked_at = self._flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
         along = start[~diverged][:, None] + np.arange(member.epochs + 1)
         last = best = 0
         if len(along):

@@ -41,7 +41,7 @@ class ScoreTable:
 
 def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
     """Every metric that selects epochs in this study, the study's own first."""
-    found = dict.fromkeys(member.configuration.selection for member in summary.configurations)
+    found = dict.fromkeys(member.configuration.selection.metric for member in summary.configurations)
     return tuple(sorted(found, key=lambda metric: (metric != summary.study.selection, metric)))
 
 
@@ -52,7 +52,9 @@ def ranked_table(summary: Summary, partition: str, metric: Metric) -> ScoreTable
     cannot be compared. Configurations without all repeats asked, and those with a value that is not finite, are left
     out. A diverged repeat counts with its value at epoch 0.
     """
-    members = [m for m in summary.configurations if m.partition == partition and m.configuration.selection == metric]
+    members = [
+        m for m in summary.configurations if m.partition == partition and m.configuration.selection.metric == metric
+    ]
     values = [m.selection.values if m.selection is not None and m.is_whole else None for m in members]
     return _table(partition, metric, members, values)
 

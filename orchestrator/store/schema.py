@@ -24,15 +24,7 @@ BUNDLE_SIZE = 10
 """A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
 
 _CHECKSUM = re.compile(rb"# sha256 ([0-9a-f]{64})\r?\n")
-_NOTHING = object()
-ADDED_LATER: dict[str, object] = {}
-"""Fields that `Configuration` gained after its first version, with the value that means what was done before.
-
-Such a value stays out of the id, so that results of earlier versions keep theirs. An entry is never changed again.
-"""
-
 Metric = Literal["loss", "accuracy", "balanced_accuracy", "macro_f1"]
-Strategy = Literal["straightforward", "extension", "unfreezing"]
 
 
 class RepeatState(enum.Enum):
@@ -87,77 +79,6 @@ class StudyRecord(Record):
     created: str
     """UTC, ISO 8601."""
     versions: dict[str, str] = Field(default_factory=dict)
-
-
-class Configuration(Record):
-    """One fully resolved point of the search space for one backbone. Its `id` covers every field.
-
-    Values that cannot matter are normalised by `search_spaces.resolve` before this is made (dropout with no
-    non-linearity, momentum with Adam …), so that equal trainings have equal ids.
-    """
-
-    engine: int = ENGINE
-    study_seed: int
-    task: Literal["binary", "multiclass"]
-    classes: tuple[str, ...]
-    data: str
-    """Fingerprint of the train and valid content."""
-    backbone: str
-    """Resolved name with its library: `timm:inception_v3.tv_in1k`, `torchvision:squeezenet1_1`."""
-    weights: str
-    """`sha256:…` of the weights file, or `init:SEED` for freshly initialised ones."""
-    image_size: int = Field(ge=8)
-    """Side of the square input in pixels."""
-    store_size: int = Field(ge=8)
-    """Side of the stored square from which crops of `image_size` are cut; equal to it where there are no crops."""
-    crops: int = Field(default=1, ge=1)
-    """How many numbered crop positions there are; number 0 is the centre."""
-    interpolation: Literal["bilinear", "bicubic", "lanczos"]
-    standardisation: Literal["weights", "train"]
-    mean: tuple[float, float, float] | None = None
-    """Of the weights, per channel on a 0–1 scale; none when the training split's are used."""
-    std: tuple[float, float, float] | None = None
-    precision: Literal["fp32", "bf16"]
-    balance: Literal["none", "ngca", "class_weights", "subsample"]
-    views: int = Field(default=1, ge=1, le=8)
-    """Symmetries per training image where `balance` does not decide it."""
-    score_augmented: bool = False
-    """Also score the balanced views of the validation split (an extra column, selects nothing)."""
-    non_linearities: int = Field(ge=0)
-    unfrozen: int = Field(ge=0)
-    negative_slope: float
-    dropout: float = Field(ge=0, lt=1)
-    lr: float = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    optimiser: Literal["sgd", "adam", "adamw"]
-    momentum: float = Field(ge=0, lt=1)
-    """Of SGD; 0 with the other optimisers."""
-    beta1: float = 0.0
-    beta2: float = 0.0
-    """Of Adam and AdamW; 0 with SGD."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    selection: Metric
-    """The one metric that picks each repeat's epoch."""
-    parent: str | None = None
-    """A trained configuration that this one starts from."""
-
-    @property
-    def id(self) -> str:
-        """Twelve hex digits over every field; one that was added later counts only where it says something new."""
-        fields = self.model_dump(mode="json")
-        return short_hash({key: value for key, value in fields.items() if ADDED_LATER.get(key, _NOTHING) != value})
-
-    @property
-    def outputs(self) -> int:
-        """Width of the last layer: one for a binary task, one per class otherwise."""
-        return 1 if self.task == "binary" else len(self.classes)
-
-    @property
-    def strategy(self) -> Strategy:
-        """The label that users see; it is derived and enters no identity."""
-        if self.unfrozen:
-            return "unfreezing"
-        return "extension" if self.non_linearities else "straightforward"
 
 
 class RequestItem(Record):

@@ -1,22 +1,25 @@
-"""From a space, backbones and overrides to resolved configurations and the request that asks for them."""
+"""From a space, backbones and changes to resolved configurations and the request that asks for them."""
 
 from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
-from orchestrator.store.schema import Configuration, Request, RequestItem, parse_toml
+from orchestrator.store.schema import Request, RequestItem
+from orchestrator.study.remembered import EarlierSearches, Remembered
 from orchestrator.study.studies import Study, now, revision, versions
-from search_spaces.backbones import settled_name
-from search_spaces.overrides import Overrides
+from search_spaces.axes import given_by_file
+from search_spaces.backbones import find_backbone, settled_name
+from search_spaces.changes import Changes
+from search_spaces.configuration import Configuration
 from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
-from search_spaces.schema import Space
+from search_spaces.schema import Backbone, Space
+from search_spaces.settings.network import Precision
 from trainables.machine.places import weights_choice
 from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
 from trainables.network.known_backbones import KnownBackbones
@@ -50,56 +53,78 @@ class Asked:
         )
 
 
-def check_asked(space: Space, backbones: tuple[str, ...], overrides: Overrides, known: KnownBackbones) -> None:
+def check_asked(space: Space, backbones: tuple[str, ...], changes: Changes, known: KnownBackbones) -> None:
     """What can be said without the data: unknown backbones, values that no search could use. Raises InputError."""
     for backbone in backbones:
-        points(space, backbone, overrides, small=False)
+        points(space, backbone, changes, small=False)
         known.architecture(settled_name(space, backbone))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a command says of backbones; None: as their entry in the study's file, else as the study searched before.
+
+    weights: "hub", "none" or a file; by default the hub's or its cache's, and synthetic data goes on with freshly
+    initialised ones where there are none. mean, std: that the weights expect. precision: by default the study's.
+    """
+
+    weights: str | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    precision: Precision | None = None
+
+    def of(self, entry: Backbone | None, before: Remembered | None) -> Given:
+        """With everything that is known of one backbone."""
+        weights, mean, std = self.weights, self.mean, self.std
+        if entry is not None:
+            weights, mean, std = weights or entry.weights, mean or entry.mean, std or entry.std
+        if before is not None:
+            weights = weights or before.choice
+            mean, std = mean or before.image.get("image.mean"), std or before.image.get("image.std")
+        return Given(weights, mean, std, self.precision)
 
 
 def resolve_asked(
     study: Study,
     space: Space,
     backbones: tuple[str, ...],
-    overrides: Overrides,
+    changes: Changes,
     known: KnownBackbones,
+    earlier: EarlierSearches,
     *,
     small: bool,
-    weights: str | None,
     seed: int,
-    mean: Triple | None = None,
-    std: Triple | None = None,
-    precision: str | None = None,
+    given: Given,
 ) -> Asked:
-    """Resolve every point of every backbone; an impossible u or n of any is reported before anything is trained.
-
-    weights None: the hub's or its cache's; synthetic data goes on with freshly initialised ones where there are none.
-    """
+    """Resolve every point of every backbone; an impossible u or n of any is reported before anything is trained."""
     record = study.record
     found: dict[str, tuple[Configuration, int, int]] = {}
     notes: list[str] = []
     origins: dict[str, str] = {}
     places: dict[str, str] = {}
     for backbone in backbones:
-        settled = settled_name(space, backbone)
-        here = points(space, backbone, overrides, small=small)
-        network = known.architecture(settled)
-        facts, used, note = _facts(study, network, weights, seed, mean, std)
+        entry = find_backbone(space, backbone)
+        network = known.architecture(settled_name(space, backbone))
+        before = earlier.of(network.facts.name)
+        mine = given.of(entry, before)
+        facts, used, note = _facts(study, network, mine, seed, earlier)
         notes += [note] if note else []
         origins[facts.name] = weights_origin(network, weights_choice(used), seed)
         if used != "none":
             places[facts.weights] = weights_place(used)
+        here = points(space, backbone, changes, small=small)
         outputs = 1 if record.task == "binary" else len(record.classes)
         check_points(here, facts, f"{space.name}, {facts.name}", outputs=outputs)
+        kept = before.image_beside({*given_by_file(space, entry), *changes.values}) if before else {}
         for point in here:
             configuration = resolve(
-                point,
+                replace(point, values={**point.values, **kept}),
                 facts,
                 task=record.task,
                 classes=record.classes,
                 data_fingerprint=record.data_fingerprint,
                 study_seed=seed,
-                precision="bf16" if (precision or record.precision) == "bf16" else "fp32",
+                precision="bf16" if (mine.precision or record.precision) == "bf16" else "fp32",
             )
             _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
@@ -108,47 +133,39 @@ def resolve_asked(
     return Asked(settled_configurations, tuple(items), places, tuple(dict.fromkeys(notes)), origins)
 
 
+def more_of_the_same(
+    earlier: EarlierSearches, backbones: Iterable[str], changes: Changes, weights: str | None
+) -> Asked | None:
+    """What these backbones (resolved names) were asked for so far, with more repeats or epochs; None where the command
+    names a setting, or nothing was asked of one of them."""
+    names = list(backbones)
+    if changes.values or changes.strategies or not (changes.epochs or changes.repeats):
+        return None
+    if not set(names) <= set(earlier.backbones()):
+        return None
+    items = earlier.items(names, changes.epochs, changes.repeats)
+    configurations = {item.configuration: earlier.configurations[item.configuration] for item in items}
+    return Asked(configurations, tuple(items), find_weights(configurations.values(), earlier.requests, weights))
+
+
 def _facts(
-    study: Study,
-    network: Architecture,
-    weights: str | None,
-    seed: int,
-    mean: Triple | None,
-    std: Triple | None,
+    study: Study, network: Architecture, given: Given, seed: int, earlier: EarlierSearches
 ) -> tuple[BackboneFacts, str, str]:
     """Facts of a backbone, where its weights come from, and a note for the user. A file that the study does not know
     yet is opened once, so that another network's weights are refused before anything is made of them."""
-    resolved = network.facts.name
+    resolved, weights = network.facts.name, given.weights
     fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
-    if weights is None and study.record.synthetic and _was_fresh(study, resolved):
-        return facts_of(network, "none", seed, None, mean, std), "none", fresh
     choice = weights_choice(weights or "hub")
     try:
-        facts = facts_of(network, choice, seed, None, mean, std)
+        facts = facts_of(network, choice, seed, None, given.mean, given.std)
     except InputError:
         if weights is not None or not study.record.synthetic:
             raise
-        return facts_of(network, "none", seed, None, mean, std), "none", fresh
-    if isinstance(choice, Path) and not _is_known(study, facts):
-        open_backbone(resolved, choice, seed, None, mean, std)
+        return facts_of(network, "none", seed, None, given.mean, given.std), "none", fresh
+    is_known = (facts.name, facts.weights) in {(c.network.backbone, c.network.weights) for c in earlier.every()}
+    if isinstance(choice, Path) and not is_known:
+        open_backbone(resolved, choice, seed, None, given.mean, given.std)
     return facts, weights or "hub", fresh if weights == "none" else ""
-
-
-def _was_fresh(study: Study, backbone: str) -> bool:
-    """Whether the study already has configurations of this backbone with fresh weights: then the hub is not asked."""
-    first = next((c for c in _configurations(study) if c.backbone == backbone), None)
-    return first is not None and first.weights.startswith("init:")
-
-
-def _is_known(study: Study, facts: BackboneFacts) -> bool:
-    """Whether the study already trained this backbone with these weights."""
-    return any((c.backbone, c.weights) == (facts.name, facts.weights) for c in _configurations(study))
-
-
-def _configurations(study: Study) -> Iterator[Configuration]:
-    for file in study.storage.list(layout.CONFIGURATIONS):
-        path = f"{layout.CONFIGURATIONS}/{file}"
-        yield parse_toml(Configuration, study.storage.read(path), path)
 
 
 def find_weights(
@@ -159,7 +176,7 @@ def find_weights(
     found: dict[str, str] = {}
     hints = {identity: place for request in requests for identity, place in request.weights_places.items()}
     faults = Faults("weights")
-    for backbone, identity in sorted({(c.backbone, c.weights) for c in configurations}):
+    for backbone, identity in sorted({(c.network.backbone, c.network.weights) for c in configurations}):
         if identity.startswith("init:") or identity in found:
             continue
         candidates = dict.fromkeys(place for place in (given, hints.get(identity), "hub") if place and place != "none")

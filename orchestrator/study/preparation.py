@@ -21,6 +21,7 @@ from orchestrator.study.studies import Study, find_study, new_study, now, versio
 from search_spaces.classes import settle_classes
 from search_spaces.loader import bundled, default_space, is_path, load_space
 from search_spaces.schema import Space
+from search_spaces.tables import first_of
 from trainables.data.checks import SPLITS, check_classes, check_splits
 from trainables.data.dataset import (
     Dataset,
@@ -219,7 +220,7 @@ def _made(
         classes=classes,
         seed=seed,
         precision=precision or best_precision(),
-        selection=space.selection or "loss",
+        selection=first_of(space, "selection.metric"),
         synthetic=dataset.synthetic,
         group_meaning=dataset.group_meaning,
         data_fingerprint=fingerprint(manifest[seen]),

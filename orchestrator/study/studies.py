@@ -19,9 +19,10 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
 from orchestrator.store.place import Place, Where
-from orchestrator.store.schema import SCHEMA_VERSION, Configuration, Request, StudyRecord, parse_toml
+from orchestrator.store.schema import SCHEMA_VERSION, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.unwritten import UnwrittenStudy
+from search_spaces.configuration import Configuration
 
 T = TypeVar("T")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.schema import Configuration, parse_toml
+from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import Storage
 from orchestrator.watch.curves import CurvesSoFar
 from orchestrator.watch.study_watch import Look, Running, StudyWatch
+from search_spaces.configuration import Configuration
 
 ROWS = 24
 """Bundles at work that are told one by one; the others are counted."""
@@ -26,7 +29,7 @@ class StudyNow:
         self.storage = storage
         self.watch = StudyWatch(storage)
         self.curves = CurvesSoFar(storage)
-        self._names: dict[str, str] = {}
+        self._seen: dict[str, Configuration] = {}
 
     def look(self) -> tuple[str, dict[str, Any]]:
         """The stamp of `Look` and, as JSON can hold it:
@@ -39,21 +42,22 @@ class StudyNow:
         look = self.watch.look()
         self.curves.forget_all_but({running.key for running in look.running})
         shown = look.running[:ROWS]
+        names = self._names(shown)
         return look.stamp, {
             "repeats": [look.repeats_done, look.repeats_asked],
             "epochs": [look.epochs_done, look.epochs_asked],
             "per_second": _rounded(look.epochs_per_second, 2),
             "seconds_left": _left(look),
-            "running": [self._row(running) for running in shown],
+            "running": [self._row(running, names) for running in shown],
             "hidden": len(look.running) - len(shown),
             "idle": "" if shown else _idle(look),
         }
 
-    def _row(self, running: Running) -> dict[str, Any]:
+    def _row(self, running: Running, names: Mapping[str, str]) -> dict[str, Any]:
         so_far = self.curves.read(running)
         reached = running.epochs.values()
         return {
-            "name": self._name(running.key.configuration),
+            "name": names[running.key.configuration],
             "repeats": sorted(running.epochs),
             "epoch": [min(reached), max(reached)],
             "asked": running.asked,
@@ -66,15 +70,14 @@ class StudyNow:
             "n": so_far.n if so_far is not None else 0,
         }
 
-    def _name(self, identity: str) -> str:
-        if identity not in self._names:
+    def _names(self, shown: Iterable[Running]) -> dict[str, str]:
+        """By id; they tell apart all that were ever at work here, so that a name stays while others come and go."""
+        ids = {running.key.configuration for running in shown}
+        for identity in ids - set(self._seen):
             path = layout.configuration(identity)
-            try:
-                settings = parse_toml(Configuration, self.storage.read(path), path)
-                self._names[identity] = describe_configuration(settings)
-            except (FileNotFoundError, DamagedRecordError):
-                return identity
-        return self._names[identity]
+            with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+                self._seen[identity] = parse_toml(Configuration, self.storage.read(path), path)
+        return {**dict(zip(ids, ids, strict=True)), **names_of(self._seen.values())}
 
 
 def _idle(look: Look) -> str:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.running.progress import LINE_EVERY_S, duration
@@ -34,6 +34,7 @@ class StudyScreen:
         self._now = StudyNow(study.storage)
         self._stamp = ""
         self._summary: Summary | None = None
+        self._names: dict[str, str] = {}
         self._not_before = 0.0
 
     def look(self) -> tuple[Mapping[str, Any], Summary]:
@@ -41,6 +42,7 @@ class StudyScreen:
         began = time.monotonic()
         if self._summary is None or (stamp != self._stamp and began >= self._not_before):
             self._summary, self._stamp = summarise(self.study.storage), stamp
+            self._names = names_of(member.configuration for member in self._summary.configurations)
             self._not_before = began + REST * (time.monotonic() - began)
         return now, self._summary
 
@@ -58,7 +60,13 @@ class StudyScreen:
         now, summary = self.look()
         head = Text(f"{self.study.name}{' (synthetic images)' if summary.study.synthetic else ''}", style="bold")
         return Group(
-            head, Text(progress_text(now)), Text(""), _running(now), Text(""), _best(summary), *_notes(summary)
+            head,
+            Text(progress_text(now)),
+            Text(""),
+            _running(now),
+            Text(""),
+            _best(summary, self._names),
+            *_notes(summary, self._names),
         )
 
 
@@ -123,7 +131,7 @@ def _last(loss: Mapping[str, list[float | None]] | None, split: str) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _best(summary: Summary) -> RenderableType:
+def _best(summary: Summary, names: Mapping[str, str]) -> RenderableType:
     shown = [member for member in summary.configurations if member.n][:BEST_ROWS]
     if not shown:
         return Text("No repeat is finished yet.")
@@ -133,16 +141,16 @@ def _best(summary: Summary) -> RenderableType:
     for member in shown:
         table.add_row(
             "–" if member.rank is None else str(member.rank),
-            Text(describe_configuration(member.configuration)),
+            Text(names[member.id]),
             f"{member.n}/{member.asked}",
             plus_minus(member.selection),
         )
     return table
 
 
-def _notes(summary: Summary) -> list[Text]:
+def _notes(summary: Summary, names: Mapping[str, str]) -> list[Text]:
     causes = dict.fromkeys(
-        (describe_configuration(member.configuration), standing.cause)
+        (names[member.id], standing.cause)
         for member in summary.configurations
         for standing in member.standings
         if standing.state is RepeatState.FAILED

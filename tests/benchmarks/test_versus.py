@@ -180,14 +180,14 @@ def test_the_plain_loop_gives_the_products_losses(
         labels=tuple(material.labels.tolist()),
         training=tuple(row in training for row in rows),
         classes=classes,
-        grid=((0.1, configuration.batch_size),),
+        grid=((0.1, configuration.optimiser.batch_size),),
         non_linearities=non_linearities,
         dropout=dropout,
         epochs=EPOCHS,
     )
-    plain = Search(described, material.features, same_draws=True).train(0.1, configuration.batch_size, 2)
+    plain = Search(described, material.features, same_draws=True).train(0.1, configuration.optimiser.batch_size, 2)
     history = group.history(0)
     assert torch.tensor(plain["loss"]).numpy() == pytest.approx(history.loss, abs=1e-5)
     assert torch.tensor(plain["confusion"]).view(history.confusion.shape).tolist() == history.confusion.tolist()
-    other = Search(described, material.features, same_draws=True).train(0.1, configuration.batch_size, 3)
+    other = Search(described, material.features, same_draws=True).train(0.1, configuration.optimiser.batch_size, 3)
     assert other["loss"] != plain["loss"]

@@ -12,6 +12,7 @@ from dashboards.figures.choice import Source
 from dashboards.figures.registry import open_source
 from dashboards.page.page import render
 from orchestrator.results.summary import Summary, summarise
+from tests.support.configurations import shown
 from tests.support.generated_study import NOW, small_study, write_failure, write_lease
 from tests.support.opened_page import CHROMIUM, FLAGS
 
@@ -41,10 +42,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
         depths=((0, 0), (1, 0), (2, 0), (0, 2)),
         lrs=(1e-3, 1e-2),
         batch_sizes=(16, 32),
-        skip=lambda c, repeat: c.unfrozen == 2 and c.lr == 1e-2 and (repeat == 2 or c.batch_size == 32),
-        diverges=lambda c, repeat: c.non_linearities == 2 and c.lr == 1e-2 and c.batch_size == 16 and repeat == 0,
+        skip=lambda c, repeat: (
+            shown(c, "unfrozen", "lr") == (2, 1e-2) and (repeat == 2 or c.optimiser.batch_size == 32)
+        ),
+        diverges=lambda c, repeat: shown(c, "non_linearities", "lr", "batch_size") == (2, 1e-2, 16) and repeat == 0,
     )
-    owed = [c for c in study.configurations() if c.unfrozen == 2 and c.lr == 1e-2]
+    owed = [c for c in study.configurations() if shown(c, "unfrozen", "lr") == (2, 1e-2)]
     write_lease(storage, owed[0], {2: 3}, 6, NOW)
     write_failure(storage, owed[1], [0], "ValueError: no")
     return open_source(storage, NOW)

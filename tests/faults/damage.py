@@ -18,8 +18,9 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.record import unpack
-from orchestrator.store.schema import Configuration, FinalRecord, Recipe, Request, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, Recipe, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
+from search_spaces.configuration import Configuration
 from tests.faults.noting import lane_steps
 from tests.faults.rounds import World
 from tests.faults.steps import KillInWrite

@@ -17,6 +17,7 @@ import tomli_w
 from orchestrator.store.errors import InputError
 from search_spaces import loader
 from search_spaces.describe import describe
+from search_spaces.points import points
 from search_spaces.schema import Space
 
 SOUND = """
@@ -46,6 +47,14 @@ def test_sound_file_is_read() -> None:
     assert space.straightforward is not None
     assert space.straightforward.lr == (1.0, 0.5)
     assert space.strategies == ("straightforward",)
+
+
+def test_one_value_is_read_as_a_list_of_one() -> None:
+    one, several = (
+        loader.parse_space(f'name = "mine"\nbalance = {balance}\n[grid]\nlr = {lr}', "mine.toml")
+        for balance, lr in (('"ngca"', 0.1), ('["ngca"]', [0.1]))
+    )
+    assert points(one, "x", small=False) == points(several, "x", small=False)
 
 
 def test_faults_of_every_kind_are_told_together() -> None:
@@ -124,13 +133,18 @@ def test_other_tasks_are_refused_by_name(task: str) -> None:
         ('classes = ["a", "b", "c"]\npositive = "a"', "positive", "several classes"),
         ('classes = ["a", "a"]', "classes", "more than once"),
         ("[grid]\nlr = [0.1]\npairs = [[0.1, 8]]", "grid.lr", "found both"),
-        ("[grid]\nlr = 0.1", "grid.lr", "a list in brackets"),
+        ("[grid]\npairs = 0.1", "grid.pairs", "a list in brackets"),
+        ("[grid]\nlr = 0.1\noptimiser = { lr = 0.1 }", "grid.optimiser.lr", "found both"),
         ("[grid]\npairs = [[0.1, 8], [0.1, 8]]", "grid.pairs", "[0.1, 8] more than once"),
         ("[grid]\nlr = [inf]", "grid.lr[0]", "a finite number"),
-        ("[extension]\nnon_linearities = [-1]", "extension.non_linearities[0]", "0 or more"),
+        (
+            "[extension]\nnon_linearities = [-1]",
+            "extension.non_linearities[0]",
+            "a whole number from 0 to 1,000, found -1",
+        ),
         ('[optimiser]\nname = "adam"\nmomentum = 0.9', "optimiser.momentum", "expected nothing"),
         ("[optimiser]\nbetas = [0.9, 0.99]", "optimiser.betas", "expected nothing"),
-        ("[optimiser]\nmomentum = 1.0", "optimiser.momentum", "a number below 1"),
+        ("[optimiser]\nmomentum = 1.0", "optimiser.momentum", "a number of 0 or more, below 1, found 1.0"),
         ("[partition]\ntargets = [0.5, 0.5, 0.5]", "partition.targets", "sum to 1"),
         ("[partition]\ntargets = [0.2, 0.3, 0.5]", "partition.targets", "comes first"),
         ("[small]\ncrops = 1", "small", "at least one"),

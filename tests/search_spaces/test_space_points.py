@@ -1,4 +1,4 @@
-"""Grids become points: layers of tables, overrides, and each training once."""
+"""Grids become points: layers of tables, changes, and each training once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Strategy
+from orchestrator.store.record import canonical_json
 from search_spaces.backbones import find_backbone, settled_name
+from search_spaces.configuration import Strategy
 from search_spaces.loader import default_space, load_space, parse_space
-from search_spaces.overrides import Overrides
-from search_spaces.points import Point, grid_axes, normalised, points
-from search_spaces.schema import STRATEGIES
+from search_spaces.points import Point, grid_axes, points, settled
+from search_spaces.presets import STRATEGIES
+from tests.support.configurations import asked, shown
 
 MINE = """
 name = "mine"
@@ -38,12 +39,12 @@ def test_narrower_tables_stand_above_wider_ones() -> None:
     space = parse_space(MINE, "mine.toml")
     straight, *extended = points(space, "resnet50", small=False)
     assert (straight.lr, straight.batch_size, straight.epochs, straight.repeats) == (0.2, 8, 9, 4)
-    assert (straight.optimiser, straight.balance, straight.selection) == ("sgd", "ngca", "accuracy")
+    assert shown(straight, "optimiser", "balance", "selection") == ("sgd", "ngca", "accuracy")
     # One axis given above pairs: all its values with all of the pairs' other axis; n is the default space's.
     assert {(p.non_linearities, p.lr, p.batch_size) for p in extended} == {
         (n, lr, 2) for n in (1, 2) for lr in (0.1, 0.2)
     }
-    assert {(p.optimiser, p.momentum, p.beta1) for p in extended} == {("adam", 0.0, 0.9)}
+    assert {shown(p, "optimiser", "momentum", "betas") for p in extended} == {("adam", 0.0, (0.9, 0.999))}
 
 
 def test_backbone_that_the_file_does_not_list_gets_its_grids() -> None:
@@ -84,58 +85,35 @@ def test_bare_name_that_fits_twice_is_asked_about() -> None:
     assert find_backbone(space, "resnet18.tv_in1k") is None
 
 
-def test_overrides_replace_axes_and_leave_the_rest() -> None:
+def test_changes_replace_axes_and_leave_the_rest() -> None:
     space = load_space("neuroblastoma")
-    overrides = Overrides(strategies=("extension",), lr=(1e-5, 5e-4), non_linearities=(4,), epochs=3, repeats=2)
-    found = points(space, "inception_v3", overrides, small=False)
+    changes = asked(strategies=("extension",), lr=(1e-5, 5e-4), non_linearities=(4,), epochs=3, repeats=2)
+    found = points(space, "inception_v3", changes, small=False)
     # The space lists pairs: given rates are tried with every batch size.
     assert {(p.lr, p.batch_size) for p in found} == {(lr, size) for lr in (1e-5, 5e-4) for size in (8, 16, 32, 64, 128)}
     assert {(p.non_linearities, p.epochs, p.repeats) for p in found} == {(4, 3, 2)}
 
 
-def test_overrides_reach_a_strategy_that_the_backbone_leaves_out() -> None:
+def test_changes_reach_a_strategy_that_the_backbone_leaves_out() -> None:
     space = load_space("neuroblastoma")
-    found = points(space, "resnet34", Overrides(strategies=("unfreezing",), unfrozen=(3,)), small=False)
+    found = points(space, "resnet34", asked(strategies=("unfreezing",), unfrozen=(3,)), small=False)
     assert {(p.strategy, p.unfrozen) for p in found} == {("unfreezing", 3)}
     assert len(found) == 16
 
 
 def test_non_linearities_are_those_of_the_head_where_unfreezing_alone_is_asked() -> None:
     space = default_space()
-    asked = Overrides(non_linearities=(3,), unfrozen=(2,))
-    assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", asked, small=False)} == {(0, 0), (3, 0), (0, 2)}
-    alone = dataclasses.replace(asked, strategies=("unfreezing",))
+    both = asked(non_linearities=(3,), unfrozen=(2,))
+    assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", both, small=False)} == {(0, 0), (3, 0), (0, 2)}
+    alone = dataclasses.replace(both, strategies=("unfreezing",))
     assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", alone, small=False)} == {(3, 2)}
 
 
 def test_other_optimiser_drops_what_it_does_not_use() -> None:
-    found = points(default_space(), "x", Overrides(optimiser="adamw", weight_decay=0.1), small=False)
-    assert {(p.optimiser, p.momentum, p.beta1, p.beta2, p.weight_decay) for p in found} == {
-        ("adamw", 0, 0.9, 0.999, 0.1)
+    found = points(default_space(), "x", asked(optimiser="adamw", weight_decay=0.1), small=False)
+    assert {shown(p, "optimiser", "momentum", "betas", "weight_decay") for p in found} == {
+        ("adamw", 0, (0.9, 0.999), 0.1)
     }
-
-
-def test_faults_of_the_command_line_are_told_together() -> None:
-    wrong = Overrides(
-        strategies=("extention", "straightforward"),  # type: ignore[arg-type]
-        lr=(0.1, -1.0, 0.1),
-        batch_size=(),
-        unfrozen=(2,),
-        epochs=0,
-        optimiser="adam",
-        momentum=0.5,
-    )
-    with pytest.raises(InputError) as caught:
-        points(default_space(), "x", wrong, small=False)
-    message = caught.value.message
-    assert message.startswith("command line: 7 faults")
-    assert "found 'extention'; did you mean extension?" in message
-    assert "--lr: expected numbers above 0, found -1.0" in message
-    assert "--lr: expected different values" in message
-    assert "--batch-size: expected whole numbers of 1 or more, found none" in message
-    assert "--unfrozen: expected --strategy unfreezing with it, found straightforward" in message
-    assert "--epochs: expected 1 or more, found 0" in message
-    assert "--momentum: expected the optimiser sgd with it, found adam" in message
 
 
 def test_equal_trainings_are_kept_once_with_the_larger_demand() -> None:
@@ -170,8 +148,8 @@ def test_axes_are_per_strategy_and_depth() -> None:
     assert axes["unfreezing", 0, 6].lr == (5e-6, 1e-5, 5e-5, 1e-4)
 
 
-def test_small_is_overridden_too() -> None:
-    found = points(load_space("neuroblastoma"), "inception_v3", Overrides(epochs=1, unfrozen=(2,)), small=True)
+def test_small_is_changed_too() -> None:
+    found = points(load_space("neuroblastoma"), "inception_v3", asked(epochs=1, unfrozen=(2,)), small=True)
     assert {p.epochs for p in found} == {1}
     assert {p.unfrozen for p in found} == {0, 2}
 
@@ -185,16 +163,15 @@ chosen = st.lists(st.sampled_from(STRATEGIES), min_size=1, max_size=3, unique=Tr
 def test_points_are_distinct_ordered_and_in_normal_form(
     strategies: tuple[Strategy, ...], n: tuple[int, ...], u: tuple[int, ...], lr: tuple[float, ...]
 ) -> None:
-    overrides = Overrides(
-        strategies=strategies,
-        lr=lr,
-        non_linearities=n if strategies != ("straightforward",) else None,
-        unfrozen=u if "unfreezing" in strategies else None,
-    )
-    found = points(default_space(), "x", overrides, small=False)
+    depths: dict[str, tuple[int, ...]] = {}
+    if strategies != ("straightforward",):
+        depths["non_linearities"] = n
+    if "unfreezing" in strategies:
+        depths["unfrozen"] = u
+    found = points(default_space(), "x", asked(strategies=strategies, lr=lr, **depths), small=False)
     assert found
-    assert all(normalised(point) == point for point in found)
-    assert len({dataclasses.replace(point, epochs=0, repeats=0) for point in found}) == len(found)
+    assert all(settled(point.values) == point.values for point in found)
+    assert len({canonical_json(point.values) for point in found}) == len(found)
     assert list(found) == sorted(found, key=_place)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Configuration
 from search_spaces.classes import settle_classes
+from search_spaces.configuration import Configuration
 from search_spaces.loader import default_space, load_space, parse_space
-from search_spaces.overrides import Overrides
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, deepest_extension, resolve
+from tests.support.configurations import asked, by_path, shown
 
 RESNET = BackboneFacts(
     name="timm:resnet18.tv_in1k",
@@ -30,6 +30,11 @@ INCEPTION = dataclasses.replace(RESNET, name="timm:inception_v3.tv_in1k", image_
 POINT = points(load_space("neuroblastoma"), "resnet18", small=False)[0]
 
 
+def with_settings(point: Point, **settings: Any) -> Point:
+    """The point with other values, those that cannot matter among them."""
+    return dataclasses.replace(point, values={**point.values, **by_path(settings)})
+
+
 def resolved(point: Point, facts: BackboneFacts = RESNET, **changes: Any) -> Configuration:
     given: dict[str, Any] = {
         "task": "binary",
@@ -43,39 +48,41 @@ def resolved(point: Point, facts: BackboneFacts = RESNET, **changes: Any) -> Con
 
 def test_every_field_of_the_point_arrives() -> None:
     found = resolved(POINT)
-    assert (found.lr, found.batch_size, found.optimiser, found.momentum) == (5e-7, 16, "sgd", 0.9)
-    assert (found.balance, found.score_augmented, found.selection) == ("ngca", True, "loss")
-    assert (found.backbone, found.weights, found.image_size) == (RESNET.name, RESNET.weights, 224)
-    assert (found.mean, found.std, found.interpolation) == (RESNET.mean, RESNET.std, "bilinear")
-    assert (found.store_size, found.crops) == (250, 8)
-    assert found.classes == ("D", "PD")
+    assert shown(found, "lr", "batch_size", "optimiser", "momentum") == (5e-7, 16, "sgd", 0.9)
+    assert shown(found, "balance", "score_augmented", "selection") == ("ngca", True, "loss")
+    assert shown(found, "backbone", "weights", "image_size") == (RESNET.name, RESNET.weights, 224)
+    assert shown(found, "mean", "std", "interpolation") == (RESNET.mean, RESNET.std, "bilinear")
+    assert shown(found, "store_size", "crops") == (250, 8)
+    assert found.data.classes == ("D", "PD")
     assert found.outputs == 1
 
 
 def test_input_larger_than_the_stored_square_leaves_no_crops() -> None:
     found = resolved(POINT, INCEPTION)
-    assert (found.image_size, found.store_size, found.crops) == (299, 299, 1)
+    assert shown(found, "image_size", "store_size", "crops") == (299, 299, 1)
 
 
 def test_one_crop_of_a_larger_square_is_the_centre() -> None:
-    found = resolved(dataclasses.replace(POINT, crops=1))
-    assert (found.store_size, found.crops) == (250, 1)
-    found = resolved(dataclasses.replace(POINT, crops=1, store_size=None))
-    assert (found.store_size, found.crops) == (224, 1)
+    found = resolved(with_settings(POINT, crops=1))
+    assert shown(found, "store_size", "crops") == (250, 1)
+    found = resolved(with_settings(POINT, crops=1, store_size=None))
+    assert shown(found, "store_size", "crops") == (224, 1)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"epochs": 3},
-        {"repeats": 3},
         {"dropout": 0.7, "negative_slope": 0.1},
-        {"beta1": 0.5, "beta2": 0.6},
+        {"betas": (0.5, 0.6)},
         {"views": 8},
-        {"strategy": "unfreezing"},
     ],
 )
 def test_what_cannot_matter_changes_no_id(changes: dict[str, Any]) -> None:
+    assert resolved(with_settings(POINT, **changes)).id == resolved(POINT).id
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 3}, {"repeats": 3}])
+def test_how_much_is_trained_changes_no_id(changes: dict[str, int]) -> None:
     assert resolved(dataclasses.replace(POINT, **changes)).id == resolved(POINT).id
 
 
@@ -90,6 +97,7 @@ def test_what_cannot_matter_changes_no_id(changes: dict[str, Any]) -> None:
         {"weight_decay": 0.1},
         {"optimiser": "adam"},
         {"balance": "none"},
+        {"score_augmented": False},
         {"selection": "accuracy"},
         {"standardisation": "train"},
         {"interpolation": "lanczos"},
@@ -97,21 +105,20 @@ def test_what_cannot_matter_changes_no_id(changes: dict[str, Any]) -> None:
     ],
 )
 def test_what_matters_changes_the_id(changes: dict[str, Any]) -> None:
-    assert resolved(dataclasses.replace(POINT, **changes)).id != resolved(POINT).id
+    assert resolved(with_settings(POINT, **changes)).id != resolved(POINT).id
 
 
 def test_momentum_is_nothing_to_adam_and_dropout_counts_with_a_non_linearity() -> None:
-    adam = dataclasses.replace(POINT, optimiser="adam", beta1=0.9, beta2=0.999)
-    assert resolved(adam).id == resolved(dataclasses.replace(adam, momentum=0.1)).id
-    assert resolved(adam).momentum == 0
-    deep = dataclasses.replace(POINT, non_linearities=1, dropout=0.5)
-    assert resolved(deep).id != resolved(dataclasses.replace(deep, dropout=0.1)).id
+    adam = with_settings(POINT, optimiser="adam", betas=(0.9, 0.999))
+    assert resolved(adam).id == resolved(with_settings(adam, momentum=0.1)).id
+    assert resolved(adam).optimiser.momentum == 0
+    deep = with_settings(POINT, non_linearities=1, dropout=0.5)
+    assert resolved(deep).id != resolved(with_settings(deep, dropout=0.1)).id
 
 
 def test_mean_and_std_of_the_weights_are_left_out_with_those_of_the_training_split() -> None:
-    found = resolved(dataclasses.replace(POINT, standardisation="train"))
-    assert found.mean is None
-    assert found.std is None
+    found = resolved(with_settings(POINT, standardisation="train"))
+    assert shown(found, "mean", "std") == (None, None)
 
 
 def test_strategies_label_as_the_configuration_does() -> None:
@@ -120,8 +127,8 @@ def test_strategies_label_as_the_configuration_does() -> None:
 
 
 def test_impossible_depths_are_told_together() -> None:
-    asked = Overrides(non_linearities=(1, 8, 12), unfrozen=(2, 20, 21, 99))
-    found = points(default_space(), "resnet18", asked, small=False)
+    depths = asked(non_linearities=(1, 8, 12), unfrozen=(2, 20, 21, 99))
+    found = points(default_space(), "resnet18", depths, small=False)
     with pytest.raises(InputError) as caught:
         check_points(found, RESNET, "mine.toml", outputs=1)
     assert caught.value.message.split("\n") == [

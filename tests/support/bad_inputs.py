@@ -15,6 +15,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from tests.support.bad_data import CASES, GROUPS, Make, case, search
+from tests.support.configurations import asked
 
 POISONED = "poisoned"
 """Name of the file that a poisoned input would make."""
@@ -169,7 +170,7 @@ for _name, _backbone in BACKBONES.items():
 ARGUMENTS = {
     "a learning rate of infinity": ["--lr", "inf"],
     "a batch below nothing": ["--batch-size", "-4"],
-    "an unknown metric": ["--select", "auc"],
+    "an unknown metric": ["--selection", "auc"],
     "a seed that is no number": ["--seed", "pi"],
     "a mean of words": ["--mean", "a,b,c"],
     "an option that is none": ["--learning-rate", "0.1"],
@@ -214,14 +215,14 @@ def made_study(desk: Path) -> Path:
     """A study of the desk's images with one request, nothing of it trained."""
     from orchestrator.running.progress import Display
     from orchestrator.search import SearchOptions, resolve_search
+    from orchestrator.study.asked import Given
     from orchestrator.study.preparation import DataRequest
-    from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
 
     data = DataRequest(desk / "data", DatasetOptions(group_by=r"(g\d)"))
-    overrides = Overrides(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
+    changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
     places = desk / "studies", desk / "cache"
-    options = SearchOptions("mine", ("squeezenet1_1",), *places, data, overrides, weights="none")
+    options = SearchOptions("mine", ("squeezenet1_1",), *places, data, changes, given=Given("none"))
     return resolve_search(options, Display()).study.place.path
 
 

@@ -11,8 +11,8 @@ from orchestrator.evaluation.record import EvaluationRecord
 from orchestrator.evaluation.run import evaluate
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
-from orchestrator.store.schema import Configuration
 from orchestrator.study.studies import Study
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
 from trainables.data.manifest import read_manifest
 

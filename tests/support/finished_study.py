@@ -8,8 +8,9 @@ from typing import Any
 
 from orchestrator.export.folder import Exported, ExportOptions, export_model
 from orchestrator.store import layout
-from orchestrator.store.schema import Configuration, Request, RequestItem, StudyRecord
+from orchestrator.store.schema import Request, RequestItem, StudyRecord
 from orchestrator.study.studies import Study, open_study
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.data.dataset import fingerprint
 from trainables.data.manifest import read_manifest

@@ -14,17 +14,10 @@ import pyarrow.parquet as pq
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import (
-    BUNDLE_SIZE,
-    Configuration,
-    FinalRecord,
-    History,
-    Metric,
-    Request,
-    RequestItem,
-    StudyRecord,
-)
+from orchestrator.store.schema import BUNDLE_SIZE, FinalRecord, History, Metric, Request, RequestItem, StudyRecord
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import configured, shown
 from trainables.data.partition import Partition
 from trainables.learning.metrics import selected_epoch
 
@@ -79,33 +72,26 @@ class GeneratedStudy:
         ]
 
     def configuration(self, backbone: str, depth: tuple[int, int], lr: float, batch_size: int) -> Configuration:
-        return Configuration.model_validate(
-            {
-                "study_seed": self.seed,
-                "task": self.task,
-                "classes": self.classes,
-                "data": "d" * 64,
-                "backbone": backbone,
-                "weights": "sha256:" + "0" * 64,
-                "image_size": 224,
-                "store_size": 224,
-                "interpolation": "bilinear",
-                "standardisation": "weights",
-                "mean": (0.485, 0.456, 0.406),
-                "std": (0.229, 0.224, 0.225),
-                "precision": "fp32",
-                "balance": self.balance,
-                "score_augmented": self.score_augmented,
-                "non_linearities": depth[0],
-                "unfrozen": depth[1],
-                "negative_slope": 0.2 if depth[0] else 0.0,
-                "dropout": 0.5 if depth[0] else 0.0,
-                "lr": lr,
-                "batch_size": batch_size,
-                "optimiser": "sgd",
-                "momentum": 0.9,
-                "selection": self.selection,
-            }
+        return configured(
+            study_seed=self.seed,
+            task=self.task,
+            classes=self.classes,
+            backbone=backbone,
+            weights="sha256:" + "0" * 64,
+            image_size=224,
+            store_size=224,
+            standardisation="weights",
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            balance=self.balance,
+            score_augmented=self.score_augmented,
+            non_linearities=depth[0],
+            unfrozen=depth[1],
+            negative_slope=0.2,
+            dropout=0.5,
+            lr=lr,
+            batch_size=batch_size,
+            selection=self.selection,
         )
 
     @property
@@ -178,7 +164,7 @@ class GeneratedStudy:
         diverged_epoch = max(1, epochs // 3) if self.diverges(configuration, repeat) else None
         history = self.history(configuration, repeat, epochs, diverged_epoch)
         selected = 0 if diverged_epoch else selected_epoch(self.selection, history, self.balance == "class_weights")
-        minute = f"{(configuration.batch_size * 7 + repeat) % 60:02d}"
+        minute = f"{(configuration.optimiser.batch_size * 7 + repeat) % 60:02d}"
         meta = {
             "configuration": configuration.id,
             "partition": PARTITION,
@@ -196,7 +182,7 @@ class GeneratedStudy:
             "recipe": {"device": "cpu", "device_name": "a processor", "stacked": True, "threads": 1},
             "finished": f"2026-03-01T11:{minute}:00+00:00",
             "total_parameters": 11_200_000,
-            "trainable_parameters": 513 + 40_000 * configuration.unfrozen,
+            "trainable_parameters": 513 + 40_000 * configuration.adaptation.unfrozen,
         }
         outputs = 1 if len(self.classes) == 2 else len(self.classes)
         return FinalRecord(meta, history, np.zeros((self.n_valid, outputs), dtype=np.float16))
@@ -206,9 +192,10 @@ class GeneratedStudy:
         draw = np.random.default_rng([self.seed, int(configuration.id, 16) % 2**31, repeat])
         epoch = np.arange(epochs + 1)
         classes, start = len(self.classes), float(np.log(len(self.classes)))
-        pace = np.log10(configuration.lr * 1e4) + 0.4 * np.log2(64 / configuration.batch_size)
+        lr, batch_size, n, u = shown(configuration, "lr", "batch_size", "non_linearities", "unfrozen")
+        pace = np.log10(lr * 1e4) + 0.4 * np.log2(64 / batch_size)
         rate = 0.03 * 2.2**pace
-        depth = 0.10 * np.tanh(configuration.non_linearities / 2) + 0.12 * np.tanh(configuration.unfrozen / 3)
+        depth = 0.10 * np.tanh(n / 2) + 0.12 * np.tanh(u / 3)
         floor = start * (0.42 - depth) * (1 + 0.04 * draw.standard_normal())
         splits = ("train", "valid", *(("valid_views",) if self.score_augmented else ()))
         loss = np.zeros((epochs + 1, len(splits)))

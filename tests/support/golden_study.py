@@ -18,7 +18,8 @@ import torch
 from orchestrator.choosing.selection import Selection, select
 from orchestrator.results.summary import summarise
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import Configuration, FinalRecord
+from orchestrator.store.schema import FinalRecord
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import make_trained_study
 from trainables.bundles.bundle import BundleRun
@@ -31,7 +32,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {},
     {"lr": 0.001, "batch_size": 16},
     {"lr": 1e38, "momentum": 0.99},
-    {"non_linearities": 2, "dropout": 0.3, "optimiser": "adam", "momentum": 0.0, "beta1": 0.9, "beta2": 0.999},
+    {"non_linearities": 2, "dropout": 0.3, "optimiser": "adam", "betas": (0.9, 0.999)},
     {"non_linearities": 1, "dropout": 0.5, "balance": "class_weights", "selection": "macro_f1"},
     {"balance": "ngca", "score_augmented": True},
     {"balance": "subsample", "views": 4},
@@ -42,9 +43,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
         "dropout": 0.2,
         "lr": 0.001,
         "optimiser": "adamw",
-        "momentum": 0.0,
-        "beta1": 0.9,
-        "beta2": 0.999,
+        "betas": (0.9, 0.999),
         "weight_decay": 0.01,
     },
     {"precision": "bf16", "image_size": 24},
@@ -59,11 +58,11 @@ def record(root: Path) -> dict[str, Any]:
     _train_stacked(tiny, stacked)
     summary = summarise(study.storage, "2026-03-01T12:00:00+00:00")
     ranked = sorted((entry for entry in summary.configurations if entry.rank is not None), key=lambda e: e.rank or 0)
-    return {
+    ids = [c.id for c in (*configurations, *stacked)]
+    found = {
         "arithmetic": arithmetic(),
         "data": tiny.fingerprint,
         "partition": tiny.partition,
-        "ids": [c.id for c in (*configurations, *stacked)],
         "repeats": {c.id: _finals(tiny, c) for c in (*configurations, *stacked)},
         "ranking": [[entry.id, _exact(entry.selection.mean), _exact(entry.selection.std)] for entry in ranked],
         "scores": [
@@ -73,6 +72,16 @@ def record(root: Path) -> dict[str, Any]:
         ],
         "selection": _selection(select(study.storage, summary, tiny.partition, "loss", rounds=200)),
     }
+    return {**_numbered(found, ids), "ids": ids}
+
+
+def _numbered(found: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+    """With the number of a configuration in the place of its id, which later versions may derive otherwise."""
+    text = json.dumps(found)
+    for number, name in enumerate(ids):
+        text = text.replace(name, f"#{number}")
+    numbered: dict[str, Any] = json.loads(text)
+    return numbered
 
 
 def arithmetic() -> str:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import Configuration, FinalRecord, History, Request, RequestItem
+from orchestrator.store.schema import FinalRecord, History, Request, RequestItem
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import changed
 from tests.support.generated_study import NOW, PARTITION, VERSIONS, GeneratedStudy, UnsyncedStorage
 from tests.support.made_up_evaluation import add_evaluation
 from trainables.data.manifest import made_manifest, manifest_bytes
@@ -61,7 +63,7 @@ class OddStudy(GeneratedStudy):
         draw = np.random.default_rng(3)
         for place in range(12):
             base = self.configuration("timm:one", (1, 0), 10.0 ** -(1 + place % 4), 8 << place % 3)
-            found.append(base.model_copy(update={"momentum": round(float(draw.uniform(0.5, 0.99)), 3)}))
+            found.append(changed(base, momentum=round(float(draw.uniform(0.5, 0.99)), 3)))
         return found
 
     def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:

@@ -10,8 +10,10 @@ import numpy as np
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import Configuration, FinalRecord, Request, RequestItem, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, Request, RequestItem, StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import shown
 from tests.support.generated_study import GeneratedStudy, UnsyncedStorage
 from trainables.data.manifest import made_manifest, manifest_bytes
 from trainables.data.partition import Partition
@@ -83,7 +85,7 @@ class PredictedStudy(GeneratedStudy):
         kept = [(group, label) for group, label in self.labels() if split[group] == "valid"]
         truth = np.array([self.classes.index(label) for _, label in kept])
         slides = np.array([int(group.split()[1]) for group, _ in kept])
-        depth = configuration.non_linearities, configuration.unfrozen
+        depth = shown(configuration, "non_linearities", "unfrozen")
         draw = np.random.default_rng([self.seed, int(configuration.id, 16) % 2**31, repeat, number])
         shared = np.random.default_rng([self.seed, 7]).normal(size=self.groups)[slides]
         distance = self.qualities.get(depth, 1.0) + 0.5 * shared + 0.2 * draw.normal(size=len(kept))
@@ -100,7 +102,7 @@ class PredictedStudy(GeneratedStudy):
             history.confusion[:, 1] = confusion
             record.meta["selected_epoch"] = selected
         record.meta["partition"] = self.ids()[number]
-        record.meta["total_parameters"] = 1_000_000 + 10_000 * configuration.non_linearities
+        record.meta["total_parameters"] = 1_000_000 + 10_000 * configuration.head.non_linearities
         return FinalRecord(record.meta, history, logits)
 
 

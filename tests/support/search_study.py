@@ -8,8 +8,10 @@ import numpy as np
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import Configuration, FinalRecord, History, Request, RequestItem, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, History, Request, RequestItem, StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import changed
 from tests.support.generated_study import NOW, PARTITION, VERSIONS, GeneratedStudy, UnsyncedStorage
 from trainables.data.partition import Partition
 
@@ -29,7 +31,7 @@ class DrawnStudy(GeneratedStudy):
             lr = float(f"{10 ** draw.uniform(-5, -1):.3g}")
             base = self.configuration(self.backbones[0], depth, lr, int(2 ** draw.integers(3, 8)))
             changes = {"momentum": round(float(draw.uniform(0.5, 0.99)), 3), "dropout": 0.1 * int(draw.integers(0, 6))}
-            found.append(base.model_copy(update=changes))
+            found.append(changed(base, **changes))
         return found
 
 

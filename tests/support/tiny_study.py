@@ -14,8 +14,10 @@ from PIL import Image
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
-from orchestrator.store.schema import Configuration, FinalRecord
+from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import configured
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
@@ -53,30 +55,9 @@ class TinyStudy:
 
     def configuration(self, **changes: Any) -> Configuration:
         """A linear probe, with changes, stored in the study."""
-        settings: dict[str, Any] = {
-            "study_seed": 5,
-            "task": "binary" if len(self.classes) == 2 else "multiclass",
-            "classes": self.classes,
-            "data": self.fingerprint,
-            "backbone": BACKBONE,
-            "weights": "init:5",
-            "image_size": SIZE,
-            "store_size": SIZE,
-            "interpolation": "bilinear",
-            "standardisation": "train",
-            "precision": "fp32",
-            "balance": "none",
-            "non_linearities": 0,
-            "unfrozen": 0,
-            "negative_slope": 0.1,
-            "dropout": 0.0,
-            "lr": 0.05,
-            "batch_size": 8,
-            "optimiser": "sgd",
-            "momentum": 0.9,
-            "selection": "loss",
-        }
-        configuration = Configuration.model_validate({**settings, **changes})
+        task = "binary" if len(self.classes) == 2 else "multiclass"
+        settings = {"task": task, "classes": self.classes, "data": self.fingerprint, **changes}
+        configuration = configured(**settings)
         self.storage.create(layout.configuration(configuration.id), configuration.to_toml())
         return configuration
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.store import layout
-from orchestrator.store.schema import Configuration, Request, RequestItem, StudyRecord
+from orchestrator.store.schema import Request, RequestItem, StudyRecord
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.data.manifest import fingerprint, manifest_bytes, read_manifest
 from trainables.data.partition import Partition, splits

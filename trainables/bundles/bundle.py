@@ -18,7 +18,8 @@ import torch
 
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import Configuration, Recipe
+from orchestrator.store.schema import Recipe
+from search_spaces.configuration import Configuration
 from trainables.bundles.agreed_recipe import agree_on_recipe
 from trainables.bundles.attempts import Attempt
 from trainables.bundles.checkpoints import KEPT_CHECKPOINT_BYTES, Checkpoints, WorkedOn

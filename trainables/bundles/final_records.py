@@ -43,7 +43,7 @@ class FinalRecords:
         selected, logits = group.selected(index)
         diverged = int(group.diverged[index])
         configuration = group.lanes[index].configuration
-        head = head_parameters(self.material.width, configuration.non_linearities, configuration.outputs)
+        head = head_parameters(self.material.width, configuration.head.non_linearities, configuration.outputs)
         meta = {
             "configuration": configuration.id,
             "partition": key.partition,
@@ -52,7 +52,7 @@ class FinalRecords:
             "state": "finished" if diverged < 0 else "diverged",
             "diverged_epoch": None if diverged < 0 else diverged,
             "selected_epoch": selected,
-            "selection": configuration.selection,
+            "selection": configuration.selection.metric,
             "attempts": list(worked_on.attempts),
             "seconds": group.seconds / len(group.lanes),
             "host": socket.gethostname(),

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from orchestrator.store.schema import BUNDLE_SIZE, Configuration
+from orchestrator.store.schema import BUNDLE_SIZE
+from search_spaces.configuration import Configuration
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.learning.heads import layer_sizes
-from trainables.learning.optimisers import Rule
+from trainables.learning.optimisers.optimiser import rule_of
 
 MOST_TRIALS_PER_GPU = 8
 CONTEXT_BYTES = 800_000_000
@@ -27,15 +28,15 @@ def trial_bytes(
 
     rows: views whose pooled features lie on the device (u = 0). frontier_values: values per view (u > 0).
     """
-    sizes = layer_sizes(feature_width, configuration.non_linearities, configuration.outputs)
+    sizes = layer_sizes(feature_width, configuration.head.non_linearities, configuration.outputs)
     head = sum((inputs + 1) * outputs for inputs, outputs in sizes)
-    copies = 2 + Rule.of(configuration).buffers_per_parameter
+    copies = 2 + rule_of(configuration.optimiser.name).buffers_per_parameter
     widths = sum(outputs for _, outputs in sizes) + feature_width
-    if configuration.unfrozen == 0:
-        scored = max(configuration.batch_size, math.ceil(rows / 2))
+    if configuration.adaptation.unfrozen == 0:
+        scored = max(configuration.optimiser.batch_size, math.ceil(rows / 2))
         values = rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2)
         return CONTEXT_BYTES + 4 * values
-    batch = max(configuration.batch_size, 256)
+    batch = max(configuration.optimiser.batch_size, 256)
     values = (backbone_parameters + head) * copies + batch * frontier_values * ACTIVATIONS_PER_FRONTIER_VALUE
     return CONTEXT_BYTES + 4 * values
 
@@ -43,7 +44,7 @@ def trial_bytes(
 def bytes_for(bench: Workbench, configuration: Configuration, partition: str) -> int:
     """`trial_bytes` of a configuration; the frontier is taken as large as the images, which bounds most cuts."""
     facts, rows = bench.facts(configuration), bench.samples(configuration, partition).rows
-    return trial_bytes(configuration, facts.feature_width, rows, 3 * configuration.image_size**2, facts.parameters)
+    return trial_bytes(configuration, facts.feature_width, rows, 3 * configuration.image.size**2, facts.parameters)
 
 
 def share_for(bench: Workbench, work: Sequence[Work]) -> float:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
@@ -83,7 +83,7 @@ class Models:
 
     def _frontier(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What the frozen part gives, rounded as it is when it is stored for training."""
-        half = self.configuration.precision == "bf16"
+        half = self.configuration.network.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
             values = self.prefix(batch)
         if values[0] is batch:  # the pixels are the frontier
@@ -93,14 +93,14 @@ class Models:
 
 def head(weights: Weights, features: torch.Tensor, configuration: Configuration) -> torch.Tensor:
     """Features [N, D] → logits [N, outputs] by "head.<i>.weight" [in, out] and "head.<i>.bias" [out], no dropout."""
-    last = configuration.non_linearities
+    last = configuration.head.non_linearities
     for layer in range(last + 1):
         weight, bias = (
             torch.from_numpy(weights[f"head.{layer}.{name}"]).to(features.device) for name in ("weight", "bias")
         )
         features = torch.addmm(bias, features, weight)
         if layer < last:
-            features = functional.leaky_relu(features, configuration.negative_slope)
+            features = functional.leaky_relu(features, configuration.head.negative_slope)
     return features
 
 
@@ -139,6 +139,6 @@ def _chunk(
 
 
 def _images_at_a_time(frozen: Frozen, views: int) -> int:
-    side = frozen.configuration.image_size
+    side = frozen.configuration.image.size
     values = sum(int(np.prod(shape)) for shape in frozen.shapes) + 3 * side * side
     return int(np.clip(FRONTIER_BYTES // (4 * values * views), 1, CHUNK_IMAGES))

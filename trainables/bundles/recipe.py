@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import torch
 
-from orchestrator.store.schema import BUNDLE_SIZE, Configuration, Recipe
+from orchestrator.store.schema import BUNDLE_SIZE, Recipe
+from search_spaces.configuration import Configuration
 from trainables.learning.heads import head_parameters
-from trainables.learning.optimisers import Rule
+from trainables.learning.optimisers.optimiser import rule_of
 from trainables.machine.devices import device_name
 
 CPU_STACK_BYTES = 16_000_000
@@ -29,9 +30,11 @@ def decide(
 ) -> Recipe:
     """The recipe of a new bundle; values: how many the frontier holds per view."""
     on_gpu = device.type == "cuda"
-    stacked = configuration.unfrozen == 0 and (on_gpu or most_bundles(configuration, feature_width, device) > 0)
+    stacked = configuration.adaptation.unfrozen == 0 and (
+        on_gpu or most_bundles(configuration, feature_width, device) > 0
+    )
     scoring = max(16, min(4096, SCORING_VALUES // max(1, values)))
-    if configuration.unfrozen:
+    if configuration.adaptation.unfrozen:
         scoring = min(scoring, 256 if on_gpu else 32)
     return Recipe(
         device="cuda" if on_gpu else "cpu",
@@ -45,10 +48,10 @@ def decide(
 
 def most_bundles(configuration: Configuration, feature_width: int, device: torch.device) -> int:
     """How many bundles of ten repeats a stack may hold; 0: not even one, its repeats are trained in turn."""
-    if configuration.unfrozen:
+    if configuration.adaptation.unfrozen:
         return 0
-    head = head_parameters(feature_width, configuration.non_linearities, configuration.outputs)
-    each = 4 * BUNDLE_SIZE * head * (1 + Rule.of(configuration).buffers_per_parameter)
+    head = head_parameters(feature_width, configuration.head.non_linearities, configuration.outputs)
+    each = 4 * BUNDLE_SIZE * head * (1 + rule_of(configuration.optimiser.name).buffers_per_parameter)
     if device.type == "cuda":
         return max(1, min(WIDEST, CUDA_STACK_BYTES // each))
     return min(WIDEST, CPU_STACK_BYTES // each)

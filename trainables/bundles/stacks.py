@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import canonical_json
+from search_spaces.configuration import Configuration
 from trainables.bundles.recipe import most_bundles
 from trainables.bundles.stored_recipes import stored_recipe
 from trainables.bundles.work import Work
@@ -63,8 +64,7 @@ def _parts(bench: Workbench, works: Sequence[Work], workers: int) -> dict[Work, 
 
 def _kind(configuration: Configuration, work: Work) -> Hashable:
     """Equal for bundles that may be stacked."""
-    same = configuration.model_copy(update={"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0})
-    return same, work.key.partition, work.key.index, work.repeats, work.epochs
+    return canonical_json(configuration.stack_key()), work.key.partition, work.key.index, work.repeats, work.epochs
 
 
 def _most(bench: Workbench, work: Work) -> int:
@@ -74,4 +74,4 @@ def _most(bench: Workbench, work: Work) -> int:
 
 def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
     c = bench.configuration(stack[0].key.configuration)
-    return stack[0].key.index, -c.unfrozen, -c.non_linearities, c.batch_size
+    return stack[0].key.index, -c.adaptation.unfrozen, -c.head.non_linearities, c.optimiser.batch_size

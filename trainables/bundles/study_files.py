@@ -8,8 +8,9 @@ import pandas as pd
 
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import ENGINE, Configuration, parse_toml
+from orchestrator.store.schema import ENGINE, parse_toml
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import canonical_json
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
+from search_spaces.settings.declaration import Touch
 from trainables.bundles.study_files import StudyFiles
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen, FrozenParts
@@ -24,7 +26,7 @@ from trainables.learning.learners import Inputs
 from trainables.learning.material import Material
 from trainables.machine.arithmetic import settle_arithmetic
 from trainables.machine.places import Places
-from trainables.network.opened import Networks
+from trainables.network.opened import CutName, Networks
 
 
 def open_bench(storage: Storage, places: Places, device: torch.device | None = None, threads: int = 1) -> Workbench:
@@ -42,15 +44,12 @@ class _MaterialKey(NamedTuple):
     samples: str
     features: str
     pixels: str
-    image_size: int
+    settings: str
+    """Of the network and what its frozen part gives."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     calibration: str
-    backbone: str
-    weights: str
-    unfrozen: int
-    layer: str
-    precision: str
+    cut: CutName
 
     @classmethod
     def of(cls, frozen: Frozen, partition_id: str) -> _MaterialKey:
@@ -59,15 +58,11 @@ class _MaterialKey(NamedTuple):
             samples_key(c, partition_id),
             frozen.features.folder.name if frozen.features else "",
             frozen.pixels.folder.name,
-            c.image_size,
+            canonical_json(c.key(Touch.NETWORK, Touch.FEATURES)),
             frozen.mean,
             frozen.std,
             frozen.calibration,
-            c.backbone,
-            c.weights,
-            c.unfrozen,
-            frozen.layer,
-            c.precision,
+            frozen.cut,
         )
 
 
@@ -149,7 +144,7 @@ class Workbench:
 
     def whole(self, frozen: Frozen) -> tuple[nn.Module, nn.Module | None]:
         """images → frontier tensors, and frontier tensors → features; None where the frontier is the features."""
-        if frozen.configuration.unfrozen == 0:
+        if frozen.configuration.adaptation.unfrozen == 0:
             return self.prefix([frozen]), None
         division = self._parts.division(frozen)
         return division.prefix, division.suffix
@@ -163,8 +158,8 @@ class Workbench:
         if frozen.features is None:
             inputs = frozen.reader(self.device)
         else:
-            inputs = StoredInputs(frozen.features, configuration.precision, self.device)
-            if configuration.unfrozen == 0:
+            inputs = StoredInputs(frozen.features, configuration.network.precision, self.device)
+            if configuration.adaptation.unfrozen == 0:
                 return Material(samples, labels, weights, width, inputs.everything(), None, None, frozen.layer)
         suffix = self._parts.division(frozen).suffix
         return Material(samples, labels, weights, width, None, inputs, suffix, frozen.layer)

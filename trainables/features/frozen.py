@@ -15,7 +15,7 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.features.samples import Samples
@@ -26,6 +26,13 @@ from trainables.network.opened import Calibration, CutName, Networks, OpenNetwor
 
 CALIBRATION_IMAGES = 64
 CALIBRATION_BATCH = 16
+
+
+def of_any_standardisation(configuration: Configuration) -> Configuration:
+    """For asking where features end and how large they are before images are decoded, whose mean and std follow."""
+    return configuration.with_values(
+        {"image.standardisation": "weights", "image.mean": (0.0, 0.0, 0.0), "image.std": (1.0, 1.0, 1.0)}
+    )
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Frozen:
 
     @property
     def cut(self) -> CutName:
-        return CutName(self.configuration.unfrozen, self.layer)
+        return CutName(self.configuration.adaptation.unfrozen, self.layer)
 
     def reader(self, device: torch.device) -> ViewReader:
         """Standardised views of the samples' rows."""
@@ -79,17 +86,17 @@ class FrozenParts:
         pixels = self.pixels(configuration, samples)
         mean, std = _standardisation(configuration, samples, pixels)
         calibration = ""
-        if configuration.weights.startswith("init:"):
+        if configuration.network.weights.startswith("init:"):
             rows = calibration_rows(samples)
             calibration = short_hash([pixels.folder.name, samples.views[rows].tolist(), mean, std])
 
         def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> ChunkedArrays:
             squares = pixel_key(samples.images, configuration) + calibration
             key = feature_key(samples, configuration, squares, mean, std, layer, shapes)
-            precision, device = configuration.precision, self.device.type
+            precision, device = configuration.network.precision, self.device.type
             return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
 
-        if configuration.unfrozen == 0:
+        if configuration.adaptation.unfrozen == 0:
             shapes: tuple[tuple[int, ...], ...] = ((self.networks.facts(configuration).feature_width,),)
             features: ChunkedArrays | None = stored(FEATURES, shapes)
             chosen = FEATURES
@@ -112,7 +119,7 @@ class FrozenParts:
         missing = [frozen for frozen in several if frozen.features is not None and chunk in frozen.features.missing()]
         if missing:
             wanted = [frozen.features for frozen in missing if frozen.features is not None]
-            reader, precision = missing[0].reader(self.device), missing[0].configuration.precision
+            reader, precision = missing[0].reader(self.device), missing[0].configuration.network.precision
             compute_chunk(wanted, chunk, self.prefix(missing), reader, precision)
 
     def network(self, frozen: Frozen) -> OpenNetwork:
@@ -151,7 +158,9 @@ class FrozenParts:
         return candidates[-1]
 
     def _fits(self, cut: Cut, rows: int, configuration: Configuration) -> bool:
-        return rows * cut.values_per_view * (2 if configuration.precision == "bf16" else 4) <= room(self.places.cache)
+        return rows * cut.values_per_view * (2 if configuration.network.precision == "bf16" else 4) <= room(
+            self.places.cache
+        )
 
 
 def calibration_rows(samples: Samples) -> np.ndarray:
@@ -170,8 +179,8 @@ def _standardisation(
     configuration: Configuration, samples: Samples, store: ChunkedArrays
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """(mean, std) per channel on a 0–1 scale."""
-    if configuration.standardisation == "weights":
-        if configuration.mean is None or configuration.std is None:
+    if configuration.image.standardisation == "weights":
+        if configuration.image.mean is None or configuration.image.std is None:
             raise InputError(f"configuration {configuration.id} has no mean and std of its weights")
-        return configuration.mean, configuration.std
+        return configuration.image.mean, configuration.image.std
     return channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())

@@ -12,7 +12,8 @@ import torch
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
+from search_spaces.settings.declaration import Touch
 from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to_square
 from trainables.data.options import DatasetOptions
 from trainables.data.views import apply_views
@@ -24,15 +25,13 @@ _ARRAY = "pixels"
 
 
 def pixel_key(images: pd.DataFrame, configuration: Configuration) -> str:
-    """Covers the images' content and order, the stored size and the interpolation."""
-    return short_hash(
-        [PIXELS_VERSION, images["content"].tolist(), configuration.store_size, configuration.interpolation], 20
-    )
+    """Covers the images' content and order, and every setting that changes their squares."""
+    return short_hash([PIXELS_VERSION, images["content"].tolist(), configuration.key(Touch.PIXELS)], 20)
 
 
 def pixel_store(images: pd.DataFrame, configuration: Configuration, cache: Path) -> ChunkedArrays:
     """The folder of stored squares uint8 [images, 3, S, S] with S the store size; it may not be written yet."""
-    side = configuration.store_size
+    side = configuration.image.store_size
     spec = ArraySpec(_ARRAY, (3, side, side), "uint8")
     return ChunkedArrays(cache / "pixels" / pixel_key(images, configuration), [spec], len(images), CHUNK_IMAGES)
 
@@ -55,7 +54,7 @@ def write_pixels(
                 f"{file} is not the image that the study was made from",
                 "Put the original file back, or make a new study from the changed data under another name.",
             )
-        return to_square(pixels, configuration.store_size, configuration.interpolation).transpose(2, 0, 1)
+        return to_square(pixels, configuration.image.store_size, configuration.image.interpolation).transpose(2, 0, 1)
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         squares = list(pool.map(square, zip(part["file"], part["content"], strict=True)))
@@ -92,8 +91,8 @@ class ViewReader:
     ) -> None:
         self.pixels = store.open()[_ARRAY]
         self.views = views
-        self.image_size = configuration.image_size
-        self.crops = configuration.crops
+        self.image_size = configuration.image.size
+        self.crops = configuration.image.crops
         self.device = device
         self.mean = torch.tensor(list(mean), device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(list(std), device=device).view(1, 3, 1, 1)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
+from search_spaces.settings.declaration import Touch
 from trainables.data.balance import class_weights, subsample, views_per_image
 from trainables.data.views import assign_views
 
@@ -44,8 +45,7 @@ class Samples:
 
 def samples_key(configuration: Configuration, partition_id: str) -> str:
     """Covers every setting that changes the samples of one study."""
-    c = configuration
-    return short_hash([partition_id, c.classes, c.balance, c.views, c.score_augmented, c.crops, c.study_seed])
+    return short_hash([partition_id, configuration.key(Touch.SAMPLES)])
 
 
 def collect(manifest: pd.DataFrame, splits: pd.Series[str], configuration: Configuration) -> Samples:
@@ -53,27 +53,29 @@ def collect(manifest: pd.DataFrame, splits: pd.Series[str], configuration: Confi
     seen = splits.isin(["train", "valid"]).to_numpy()
     images = manifest.loc[seen].reset_index(drop=True)
     split = splits.loc[seen].to_numpy()
-    index_of = {name: index for index, name in enumerate(configuration.classes)}
+    index_of = {name: index for index, name in enumerate(configuration.data.classes)}
     labels = images["label"].map(index_of).to_numpy()
     for name in ("train", "valid"):
         if not (split == name).any():
             raise InputError(f"the {name} split of this partition has no images", "Choose another partition.")
     trained = split == "train"
-    if configuration.balance == "subsample":
+    if configuration.balance.name == "subsample":
         kept = np.zeros(len(images), dtype=bool)
         rows = np.flatnonzero(trained)
-        kept[rows[subsample(images.iloc[rows], configuration.study_seed)]] = True
+        kept[rows[subsample(images.iloc[rows], configuration.data.seed)]] = True
         trained = kept
     per_image = _views_per_image(images, split, configuration)
-    views = assign_views(images["content"].tolist(), per_image.tolist(), configuration.crops, configuration.study_seed)
+    views = assign_views(
+        images["content"].tolist(), per_image.tolist(), configuration.image.crops, configuration.data.seed
+    )
     image, view = views[:, 0], views[:, 1]
     scoring = {name: np.flatnonzero((split[image] == name) & (view == 0)) for name in ("train", "valid")}
-    if configuration.score_augmented:
+    if configuration.balance.score_augmented:
         scoring["valid_views"] = np.flatnonzero(split[image] == "valid")
     weights = None
-    if configuration.balance == "class_weights":
+    if configuration.balance.name == "class_weights":
         counts = images.loc[trained, "label"].value_counts()
-        weights = class_weights({name: int(counts.get(name, 0)) for name in configuration.classes})
+        weights = class_weights({name: int(counts.get(name, 0)) for name in configuration.data.classes})
     return Samples(
         images=images,
         views=views,
@@ -88,13 +90,13 @@ def _views_per_image(images: pd.DataFrame, split: np.ndarray, configuration: Con
     """How many views each image has, int64 [images]: as balance says in train, one in valid unless it is scored so."""
     per_image = np.ones(len(images), dtype=np.int64)
     for name in ("train", "valid"):
-        if name == "valid" and not configuration.score_augmented:
+        if name == "valid" and not configuration.balance.score_augmented:
             continue
         rows = split == name
-        if configuration.balance == "ngca":
+        if configuration.balance.name == "ngca":
             counts = images.loc[rows, "label"].value_counts()
             views = views_per_image({str(label): int(count) for label, count in counts.items()}, SYMMETRIES - 1)
             per_image[rows] = images.loc[rows, "label"].map(views).to_numpy()
         else:
-            per_image[rows] = configuration.views
+            per_image[rows] = configuration.image.views
     return per_image

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
+from search_spaces.settings.declaration import Touch
 from trainables.features.arrays import ArraySpec, ChunkedArrays
 from trainables.features.pixels import ViewReader
 from trainables.features.samples import Samples
@@ -43,24 +44,20 @@ def feature_key(
     layer: str,
     shapes: tuple[tuple[int, ...], ...],
 ) -> str:
-    """Covers everything that changes a feature: images, views, geometry, standardisation, network, cut, precision.
+    """Covers everything that changes a feature: images, views, cut, and every setting that says so.
 
-    layer: `Cut.layer`, which no other cut of the network has.
+    mean, std: those used, of the weights or of the training split. layer: `Cut.layer`, which no other cut has.
     """
     return short_hash(
         {
             "version": FEATURES_VERSION,
             "pixels": pixels,
             "views": samples.views.tolist(),
-            "image_size": configuration.image_size,
-            "crops": configuration.crops,
+            "settings": configuration.key(Touch.FEATURES),
             "mean": mean,
             "std": std,
-            "backbone": configuration.backbone,
-            "weights": configuration.weights,
             "layer": layer,
             "shapes": shapes,
-            "precision": configuration.precision,
         },
         20,
     )

@@ -44,10 +44,10 @@ class Group:
         self.epochs = epochs
         self.scoring_batch = scoring_batch
         self.device = device
-        self.batch_size = first.batch_size
-        self.selection = first.selection
-        self.valid_alone = first.balance == "class_weights"
-        self.classes = len(first.classes)
+        self.batch_size = first.optimiser.batch_size
+        self.selection = first.selection.metric
+        self.valid_alone = first.balance.name == "class_weights"
+        self.classes = len(first.data.classes)
         self.splits = tuple(samples.scoring)
         self.epoch = 0
         self.position = 0
@@ -95,7 +95,7 @@ class Group:
     def _epoch_order(self) -> torch.Tensor:
         """Rows int64 [repeats, training rows] of the epoch under way."""
         if self._order is None:
-            seed, rows = self.lanes[0].configuration.study_seed, self.samples.training
+            seed, rows = self.lanes[0].configuration.data.seed, self.samples.training
             orders = [rows[epoch_order(seed, repeat, self.epoch + 1, len(rows))] for repeat in self.repeats]
             self._order = torch.from_numpy(np.stack(orders)).to(self.device)
         return self._order

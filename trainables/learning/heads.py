@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from trainables.learning.draws import initial_layer
-from trainables.learning.optimisers import Parameter
+from trainables.learning.optimisers.rates import Parameter
 from trainables.learning.products import Outer, multiply
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from trainables.learning.draws import dropout_masks, mask_keys
 from trainables.learning.heads import Heads, layer_sizes, loss_gradient
-from trainables.learning.optimisers import Optimiser, Parameter, Rule
+from trainables.learning.optimisers.optimiser import Optimiser
+from trainables.learning.optimisers.rates import Parameter
 from trainables.learning.replay import Replay
 
 
@@ -87,21 +88,20 @@ class _Base:
         self.weights = weights
         self.device = labels.device
         first = configurations[0]
-        self.seed = first.study_seed
+        self.seed = first.data.seed
         self.repeats = repeats
-        sizes = layer_sizes(width, first.non_linearities, first.outputs)
+        sizes = layer_sizes(width, first.head.non_linearities, first.outputs)
         count = len(configurations)
-        self.heads = Heads.initial(self.seed, repeats, count, sizes, first.negative_slope, first.dropout, self.device)
+        self.heads = Heads.initial(
+            self.seed, repeats, count, sizes, first.head.negative_slope, first.head.dropout, self.device
+        )
         keys = torch.zeros(len(repeats), 2, dtype=torch.int32, device=self.device)
         self._keys = [keys.clone() for _ in self.heads.hidden_widths]
         self._keys_of = -1
         self._replay = Replay(self._update, self.device)
         self.optimiser = Optimiser(
-            Rule.of(first),
             [*self.heads.parameters, *(Parameter(tensor) for tensor in live)],
-            [c.lr for c in configurations],
-            [c.momentum for c in configurations],
-            [c.weight_decay for c in configurations],
+            [configuration.optimiser for configuration in configurations],
         )
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:

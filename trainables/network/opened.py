@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Configuration
+from orchestrator.store.record import canonical_json, short_hash
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
+from search_spaces.settings.declaration import Touch
 from trainables.machine.places import Places
 from trainables.network.backbone import open_backbone, skeleton
 from trainables.network.calibration import calibrate
@@ -84,9 +85,8 @@ class OpenNetwork:
 
 
 class _NetworkKey(NamedTuple):
-    backbone: str
-    weights: str
-    image_size: int
+    network: str
+    """`network_key`."""
     calibration: str
 
 
@@ -96,6 +96,11 @@ class _Shape(NamedTuple):
     backbone: str
     image_size: int
     unfrozen: int
+
+
+def network_key(configuration: Configuration) -> str:
+    """Covers every setting that changes which network is opened."""
+    return canonical_json(configuration.key(Touch.NETWORK))
 
 
 class Networks:
@@ -111,7 +116,7 @@ class Networks:
 
     def facts(self, configuration: Configuration) -> BackboneFacts:
         """The backbone's size, without its weights."""
-        return self._known.architecture(configuration.backbone, configuration.image_size).facts
+        return self._known.architecture(configuration.network.backbone, configuration.image.size).facts
 
     def keep_facts(self) -> None:
         """Store those asked for, so that workers that only train heads need not import the libraries of networks."""
@@ -120,9 +125,11 @@ class Networks:
     def cuts(self, configuration: Configuration) -> list[Cut]:
         """Places where the frozen part may end, the fewest values per view first; of a network without weights."""
         c = configuration
-        shape = _Shape(c.backbone, c.image_size, c.unfrozen)
+        shape = _Shape(c.network.backbone, c.image.size, c.adaptation.unfrozen)
         if shape not in self._cuts:
-            self._cuts[shape] = places_to_cut(skeleton(c.backbone, c.image_size), c.image_size, c.unfrozen)
+            self._cuts[shape] = places_to_cut(
+                skeleton(c.network.backbone, c.image.size), c.image.size, c.adaptation.unfrozen
+            )
         return self._cuts[shape]
 
     def open(self, configuration: Configuration, calibration: Calibration | None) -> OpenNetwork:
@@ -131,20 +138,21 @@ class Networks:
         The one before is let go of. Raises InputError where the weights are not the configuration's.
         """
         c = configuration
-        key = _NetworkKey(c.backbone, c.weights, c.image_size, calibration.id if calibration else "")
+        key = _NetworkKey(network_key(c), calibration.id if calibration else "")
         if self._open is None or self._open[0] != key:
             self._open = None  # before the next one takes its memory
             module = self._loaded(configuration)
             if calibration is not None:
                 self._calibrate(module, calibration, key)
-            self._open = key, OpenNetwork(module, c.image_size)
+            self._open = key, OpenNetwork(module, c.image.size)
         return self._open[1]
 
     def _loaded(self, c: Configuration) -> nn.Module:
-        opened = open_backbone(c.backbone, self.places.weights_of(c.weights), c.study_seed, c.image_size)
-        if opened.facts.weights != c.weights:
+        opened = open_backbone(c.network.backbone, self.places.weights_of(c.network.weights), c.data.seed, c.image.size)
+        if opened.facts.weights != c.network.weights:
             raise InputError(
-                f"weights of {c.backbone}: the study was made with {c.weights}, found {opened.facts.weights}",
+                f"weights of {c.network.backbone}: the study was made with {c.network.weights}, "
+                f"found {opened.facts.weights}",
                 "Give the same file again with --weights FILE, or start a new study.",
             )
         module = opened.module.to(self.device)

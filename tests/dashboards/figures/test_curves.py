@@ -18,7 +18,9 @@ from dashboards.page import provenance
 from dashboards.page.packing import decode, encode, packed_text
 from dashboards.page.page import write_page
 from orchestrator.results.summary import Summary
-from orchestrator.store.schema import Configuration, History
+from orchestrator.store.schema import History
+from search_spaces.configuration import Configuration
+from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
 
@@ -103,7 +105,7 @@ def test_configurations_that_share_a_point_show_the_best_ranked(tmp_path: Path) 
     members = source.members(at(("straightforward", 0, 0)))
     best: dict[tuple[float, int], Any] = {}
     for member in sorted(members, key=lambda member: member.rank or 99):
-        best.setdefault((member.configuration.lr, member.configuration.batch_size), member)
+        best.setdefault((member.configuration.optimiser.lr, member.configuration.optimiser.batch_size), member)
     assert (len(members), len(best)) == (8, 4)
     choice = at(("straightforward", 0, 0))
     (points,) = heat_maps.heat_points(source, choice).values()
@@ -126,7 +128,7 @@ class TwoDecays(GeneratedStudy):
 
     def configurations(self) -> list[Configuration]:
         every = super().configurations()
-        return [one.model_copy(update={"weight_decay": decay}) for one in every for decay in (0.0, 0.01)]
+        return [changed(one, weight_decay=decay) for one in every for decay in (0.0, 0.01)]
 
 
 def test_a_loss_that_is_infinite_at_the_start_leaves_a_page(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from dashboards.page.backbone_table import backbone_table_data
 from dashboards.page.workers import pace, worker_data
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
+from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
 from tests.support.generated_study import NOW, small_study
 
@@ -119,8 +120,10 @@ def test_heat_maps(source: Source, summary: Summary, score: str) -> None:
     z = spec["data"][0]["z"]
     assert z.shape == (2, 2)
     assert np.isnan(z[1, 1])
-    member = next(m for m in summary.configurations if m.depth == ("unfreezing", 0, 2) and m.configuration.lr == 1e-3)
-    column = [16, 32].index(member.configuration.batch_size)
+    member = next(
+        m for m in summary.configurations if m.depth == ("unfreezing", 0, 2) and m.configuration.optimiser.lr == 1e-3
+    )
+    column = [16, 32].index(member.configuration.optimiser.batch_size)
     statistic = member.selected_epochs if score == "epoch" else member.score(score, "valid")  # type: ignore[arg-type]
     assert statistic is not None
     assert z[0, column] == pytest.approx(statistic.mean)
@@ -213,7 +216,7 @@ def test_class_names_stand_in_up_to_three_lines_and_splits_keep_their_colours(tm
 
 def test_balanced_classes_are_those_of_the_report(tmp_path: Path) -> None:
     _, study = small_study(tmp_path)
-    configuration = study.configurations()[0].model_copy(update={"balance": "ngca"})
+    configuration = changed(study.configurations()[0], balance="ngca")
     assert training_samples({"D": 734, "PD": 420}, configuration) == {"D": 2936, "PD": 3360}
 
 

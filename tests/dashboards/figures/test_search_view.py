@@ -22,6 +22,7 @@ from dashboards.page.page import render
 from dashboards.page.section_search import has_search_view
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
+from tests.support.configurations import changed
 from tests.support.generated_study import NOW, PARTITION, small_study
 from tests.support.search_study import OTHERS, off_grid_study, partitioned_study
 
@@ -64,7 +65,7 @@ def test_one_point_less_than_the_grid_has_one(grid: Source) -> None:
     extensions = [m for m in grid.summary.configurations if m.configuration.strategy == "extension"]
     assert search_settings.off_grid(extensions) == []
     assert search_settings.off_grid(extensions[1:]) == extensions[1:]
-    two_settings = [m for m in extensions if m.configuration.batch_size == 16]
+    two_settings = [m for m in extensions if m.configuration.optimiser.batch_size == 16]
     assert search_settings.off_grid(two_settings[1:]) == []
 
 
@@ -72,13 +73,13 @@ def test_a_setting_that_another_decides_does_not_vary(drawn: Source) -> None:
     members = drawn.summary.configurations
     assert search_settings.varying_settings(members) == [
         "non_linearities",
+        "dropout",
         "lr",
         "batch_size",
         "momentum",
-        "dropout",
     ]
     follows = [
-        replace(m, configuration=m.configuration.model_copy(update={"dropout": m.configuration.non_linearities / 10}))
+        replace(m, configuration=changed(m.configuration, dropout=m.configuration.head.non_linearities / 10))
         for m in members
     ]
     assert "dropout" not in search_settings.varying_settings(follows)
@@ -92,7 +93,7 @@ def test_the_table_holds_every_configuration_best_first(drawn: Source) -> None:
     row = data[data["rank"] == 1].iloc[0]
     score = best.score("loss", "valid")
     assert score is not None
-    assert (row["lr"], row["momentum"]) == (best.configuration.lr, best.configuration.momentum)
+    assert (row["lr"], row["momentum"]) == (best.configuration.optimiser.lr, best.configuration.optimiser.momentum)
     assert (row["mean"], row["std"], row["n"]) == (score.mean, score.std, 3)
     accurate = search_settings.search_data(drawn, replace(choice_of(drawn), score="accuracy"))
     assert accurate["mean"].is_monotonic_decreasing
@@ -108,7 +109,8 @@ def test_parallel_coordinates_are_plain_lines_through_the_values(drawn: Source) 
     assert sum(int(np.isnan(trace["x"]).sum()) for trace in lines) == len(data)
     best = next(trace for trace in spec["data"] if trace.get("name") == "best")
     lrs = np.log10(data["lr"].to_numpy())
-    assert best["y"][1] == pytest.approx((lrs[0] - lrs.min()) / (lrs.max() - lrs.min()))
+    place = search_settings.settings_of(data).index("lr")
+    assert best["y"][place] == pytest.approx((lrs[0] - lrs.min()) / (lrs.max() - lrs.min()))
     assert best["y"][5] == 1
     assert parallel.parallel_width(data) == 6 * parallel.AXIS_WIDTH
 

@@ -15,9 +15,10 @@ from dashboards.live.server import LiveServer
 from dashboards.page.page import render
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
-from orchestrator.store.schema import Configuration, History
+from orchestrator.store.schema import History
 from orchestrator.study.studies import now
 from orchestrator.watch.now import StudyNow
+from search_spaces.configuration import Configuration
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
 from tests.support.opened_page import pytestmark, until  # noqa: F401  # where it can run
 
@@ -144,7 +145,7 @@ class Overtaking(GeneratedStudy):
 
     def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: bool) -> History:
         made = super().history(configuration, repeat, epochs, diverged)
-        if configuration.backbone != self.backbones[1]:
+        if configuration.network.backbone != self.backbones[1]:
             return made
         return History(made.splits, made.loss * (0.5 if repeat >= DONE else 1.2), made.confusion)
 
@@ -170,13 +171,13 @@ def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_p
 
 
 def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
-    served = Served(tmp_path, browser, skip=lambda configuration, _repeat: configuration.non_linearities == 0)
+    served = Served(tmp_path, browser, skip=lambda configuration, _repeat: configuration.head.non_linearities == 0)
     page = served.page
     served.ready()
     curves = "[...document.querySelectorAll('#curves select[data-sets^=depth] option')].map(o => o.textContent)"
     assert page.evaluate(curves) == ["extension, n = 1"]
     for configuration in served.study.configurations():
-        if configuration.non_linearities == 0:
+        if configuration.head.non_linearities == 0:
             for repeat in range(3):
                 served.study.write_final(served.storage, configuration, repeat, served.study.epochs)
     served.until(f"{curves}.length === 2")

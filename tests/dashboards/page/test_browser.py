@@ -20,9 +20,9 @@ def test_figures_show_the_numbers(browser: Any, written: tuple[Path, Any]) -> No
     opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
     opened.page.evaluate("orchPage.drawAll()")
     maps, grid = opened.first("heat-maps"), opened.first("curves")
-    first = summary.configurations[0].configuration.backbone
-    members = [m for m in summary.configurations if m.configuration.backbone == first and m.depth[1] == 0]
-    expected = {(m.configuration.lr, m.configuration.batch_size): m for m in members}
+    first = summary.configurations[0].configuration.network.backbone
+    members = [m for m in summary.configurations if m.configuration.network.backbone == first and m.depth[1] == 0]
+    expected = {(m.configuration.optimiser.lr, m.configuration.optimiser.batch_size): m for m in members}
     z = opened.traces(maps)[0]["z"]
     for row, lr in enumerate((1e-3, 1e-2)):
         for column, batch in enumerate((16, 32)):
@@ -49,7 +49,7 @@ def test_controls(browser: Any, written: tuple[Path, Any]) -> None:
     page.click(f'details[data-chart="chart-{maps}"] summary')
     page.wait_for_selector(f'details[data-chart="chart-{maps}"] table')
     assert page.locator(f'details[data-chart="chart-{maps}"] tr').count() == 5
-    other = summary.configurations[0].configuration.backbone != "timm:one"
+    other = summary.configurations[0].configuration.network.backbone != "timm:one"
     opened.choose("backbone", "1")
     assert page.locator("#heat-maps h3:visible").inner_text() == ("one" if other else "two")
     chart = f"chart-{opened.show('curves')}"
@@ -95,12 +95,12 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     opened.ready()
     assert chosen.locator("option:checked").inner_text() == "lr 1e-3, batch 32"
     traces = opened.traces(grid + 1)
-    first = summary.configurations[0].configuration.backbone
+    first = summary.configurations[0].configuration.network.backbone
     member = next(
         m
         for m in summary.configurations
-        if m.configuration.backbone == first and m.depth[1] == 0 and m.configuration.batch_size == 32
-        if m.configuration.lr == 1e-3
+        if m.configuration.network.backbone == first and m.depth[1] == 0 and m.configuration.optimiser.batch_size == 32
+        if m.configuration.optimiser.lr == 1e-3
     )
     valid = traces[1]["y"]
     assert len(valid) == 3 * 7 + 2

@@ -132,7 +132,7 @@ def test_all_diverged(tmp_path: Path) -> None:
 
 
 def test_a_study_that_is_running(tmp_path: Path) -> None:
-    storage, study = small_study(tmp_path, skip=lambda c, repeat: c.lr == 1e-2)
+    storage, study = small_study(tmp_path, skip=lambda c, repeat: c.optimiser.lr == 1e-2)
     write_lease(storage, study.configurations()[-1], {0: 2, 1: 3}, 6, NOW)
     write_failure(storage, study.configurations()[2], [0], "MemoryError: <b>no</b>")
     page = render(storage, now=NOW)

@@ -22,7 +22,9 @@ from orchestrator.results.summary import summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
 from tests.support.checkout import ROOT
+from tests.support.configurations import changed
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 from tests.support.predicted_study import PredictedStudy, predicted_study
 
@@ -60,7 +62,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ids(study: PredictedStudy) -> dict[tuple[int, int], str]:
-    return {(c.non_linearities, c.unfrozen): c.id for c in study.configurations()}
+    return {(c.head.non_linearities, c.adaptation.unfrozen): c.id for c in study.configurations()}
 
 
 def test_best_names_the_best_and_says_what_its_score_is(studies: Path) -> None:
@@ -95,6 +97,31 @@ def test_best_as_data(studies: Path) -> None:
     assert bias["groups"] == 8
     assert bias["share_that_chose_the_selected"] == 1.0
     assert found["label"] == "validation scores, used for selection"
+
+
+class Alike(GeneratedStudy):
+    """One backbone, depth, lr and batch size throughout: short names would all be the same."""
+
+    def configurations(self) -> list[Configuration]:
+        base = self.configuration(self.backbones[0], (1, 0), 1e-3, 16)
+        adam = changed(base, optimiser="adam", betas=(0.9, 0.999))
+        return [base, changed(base, weight_decay=0.01), changed(base, dropout=0.2), adam, changed(adam, dropout=0.2)]
+
+
+def test_no_two_that_are_listed_read_alike(tmp_path: Path) -> None:
+    small_study(tmp_path / "alike", study=Alike, name="alike", repeats=2)
+    short = "resnet18.tv_in1k n=1 lr 0.001 batch 16"
+    expected = {
+        f"{short}, dropout 0.5, optimiser sgd, weight decay 0",
+        f"{short}, dropout 0.5, optimiser sgd, weight decay 0.01",
+        f"{short}, dropout 0.2, optimiser sgd, weight decay 0",
+        f"{short}, dropout 0.5, optimiser adam, weight decay 0",
+        f"{short}, dropout 0.2, optimiser adam, weight decay 0",
+    }
+    ids = [row["id"] for row in data(tmp_path, "best", "alike")["configurations"]]
+    for command in (["best", "alike"], ["status", "alike"], ["compare", "--study", "alike", *ids]):
+        listed = re.findall(rf"{short}(?:, [a-z ]+ (?:[a-z]+|[0-9.]*[0-9]))*", text(tmp_path, *command))
+        assert set(listed) == expected, command
 
 
 def test_without_rounds_no_prediction_is_read(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +207,7 @@ def test_a_study_that_nobody_has_searched(tmp_path: Path) -> None:
 
 
 def test_incomplete_configurations_are_left_out_and_counted(tmp_path: Path) -> None:
-    _, study = predicted_study(tmp_path, skip=lambda c, repeat: c.non_linearities == 1 and repeat == 5)
+    _, study = predicted_study(tmp_path, skip=lambda c, repeat: c.head.non_linearities == 1 and repeat == 5)
     found = data(tmp_path, "best", "slides")
     assert found["selected"] == ids(study)[0, 0]
     assert found["not_ranked"] == 1
@@ -189,9 +216,9 @@ def test_incomplete_configurations_are_left_out_and_counted(tmp_path: Path) -> N
 
 
 def test_a_diverged_repeat_counts_with_epoch_0(tmp_path: Path) -> None:
-    storage, _ = predicted_study(tmp_path, diverges=lambda c, repeat: c.non_linearities == 1 and repeat == 3)
+    storage, _ = predicted_study(tmp_path, diverges=lambda c, repeat: c.head.non_linearities == 1 and repeat == 3)
     summary = summarise(storage)
-    member = next(m for m in summary.configurations if m.configuration.non_linearities == 1)
+    member = next(m for m in summary.configurations if m.configuration.head.non_linearities == 1)
     choices = epoch_choices(summary, member, "loss")
     assert choices is not None
     start = member.untrained("loss", "valid")
@@ -251,9 +278,9 @@ def test_two_metrics_in_one_study(tmp_path: Path) -> None:
     other.write(storage)
     found = data(tmp_path, "best", "slides")
     assert (found["metric"], len(found["configurations"]), found["other_metric"]) == ("loss", 8, 1)
-    by_f1 = data(tmp_path, "best", "slides", "--select", "macro_f1")
+    by_f1 = data(tmp_path, "best", "slides", "--selection", "macro_f1")
     assert [row["id"] for row in by_f1["configurations"]] == [c.id for c in other.configurations()]
-    assert "no configuration that selects by accuracy" in refused(tmp_path, "best", "slides", "--select", "accuracy")
+    assert "no configuration that selects by accuracy" in refused(tmp_path, "best", "slides", "--selection", "accuracy")
 
 
 def test_long_tables_are_cut_on_the_screen_only(tmp_path: Path) -> None:

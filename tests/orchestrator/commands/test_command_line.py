@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from orchestrator.command_line import main
 from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import SHARED
+from tests.support.configurations import asked
 from tests.support.desk import Desk, refused, table
 from tests.support.waiting import PatientClock
 
@@ -92,18 +93,22 @@ def test_real_signals_end_a_command_without_a_traceback(number: signal.Signals, 
 # --- usage -----------------------------------------------------------------------------------------------------------
 
 OVERRIDES = {
-    "lr 0": (["--lr", "0"], "--lr: expected numbers above 0, found 0.0"),
-    "lr text": (["--lr", "abc,1e-3,x"], "Invalid value for '--lr': expected numbers separated by commas, found abc, x"),
-    "lr nan": (["--lr", "nan"], "--lr: expected numbers above 0, found nan"),
-    "lr empty": (["--lr", ","], "expected numbers separated by commas, found nothing"),
-    "lr twice": (["--lr", "0.1,0.1"], "--lr: expected different values, found 0.1, 0.1"),
+    "lr 0": (["--lr", "0"], "--lr: expected a number above 0, found 0"),
+    "lr text": (
+        ["--lr", "abc,1e-3,x"],
+        '2 faults - --lr (value 1): expected a number above 0, found "abc" '
+        '- --lr (value 3): expected a number above 0, found "x"',
+    ),
+    "lr nan": (["--lr", "nan"], "--lr: expected a finite number above 0, found nan"),
+    "lr empty": (["--lr", ","], "--lr: expected at least one value, found nothing"),
+    "lr twice": (["--lr", "0.1,0.1"], "--lr: expected different values, found 0.1 more than once"),
     "address without a port": (["--address", "head"], "expected HOST:PORT, such as 10.0.0.1:6379, found 'head'"),
-    "batch 0": (["--batch-size", "0"], "--batch-size: expected whole numbers of 1 or more, found 0"),
-    "batch half": (["--batch-size", "1.5"], "expected whole numbers separated by commas, found 1.5"),
+    "batch 0": (["--batch-size", "0"], "--batch-size: expected a whole number from 1 to 1,000,000, found 0"),
+    "batch half": (["--batch-size", "1.5"], "--batch-size: expected a whole number from 1 to 1,000,000, found 1.5"),
     "no repeats": (["--repeats", "0"], "--repeats: expected 1 or more, found 0"),
     "no epochs": (["--epochs", "0"], "--epochs: expected 1 or more, found 0"),
-    "mean of two": (["--mean", "1,2"], "--mean: expected three numbers R,G,B, found 2"),
-    "strategy": (["--strategy", "extention"], "found 'extention'; did you mean extension?"),
+    "mean of two": (["--mean", "1,2"], "--mean: expected one number or three, R,G,B, found 2"),
+    "strategy": (["--strategy", "extention"], "found 'extention'; did you mean 'extension'?"),
     "u without unfreezing": (
         ["--strategy", "extension", "--unfrozen", "2"],
         "--unfrozen: expected --strategy unfreezing with it, found extension",
@@ -291,14 +296,14 @@ def test_a_given_partition_needs_no_test_split(desk: Desk) -> None:
 def test_other_data_under_a_known_name_is_refused(desk: Desk) -> None:
     from orchestrator.running.progress import Display
     from orchestrator.search import SearchOptions, resolve_search
+    from orchestrator.study.asked import Given
     from orchestrator.study.preparation import DataRequest
-    from search_spaces.overrides import Overrides
     from trainables.data.options import DatasetOptions
 
     data = DataRequest(desk.data, DatasetOptions(group_by=r"(g\d)"))
-    overrides = Overrides(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
+    changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
     options = SearchOptions(
-        "mine", ("squeezenet1_1",), desk.studies, desk.place / "cache", data, overrides, weights="none"
+        "mine", ("squeezenet1_1",), desk.studies, desk.place / "cache", data, changes, given=Given("none")
     )
     resolve_search(options, Display())
     assert (desk.studies / "mine" / "study.toml").is_file()

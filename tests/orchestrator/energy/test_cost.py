@@ -19,8 +19,9 @@ from orchestrator.energy.passes import count_passes, keep_rate
 from orchestrator.energy.ratings import rating_of
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import Configuration, Recipe
+from orchestrator.store.schema import Recipe
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 
 WORLD = intensity_of(None, None)

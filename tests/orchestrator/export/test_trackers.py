@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from orchestrator.commands.export import export
 from orchestrator.export import trackers
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError
+from search_spaces.configuration import Configuration, column_names
+from tests.support.configurations import changed
 from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, small_study
 
 
@@ -38,9 +40,65 @@ def test_optuna_opens_its_storage(summary: Summary, tmp_path: Path) -> None:
     assert best.selection is not None
     assert study.best_trial.user_attrs["configuration"] == best.id
     assert study.best_value == pytest.approx(best.selection.mean)
-    assert study.best_trial.params["lr"] == best.configuration.lr
+    assert study.best_trial.params["lr"] == best.configuration.optimiser.lr
     assert len(study.best_trial.intermediate_values) == best.epochs + 1
-    assert set(study.best_trial.params) == {"lr", "non_linearities", "strategy", "dropout"}, "what differs"
+    assert set(study.best_trial.params) == {"lr", "non_linearities"}, "what tells them apart"
+
+
+class ManySettings(GeneratedStudy):
+    """What Optuna and MLflow must take: a range, a zero among logarithmic values, pairs, words, yes and no."""
+
+    def configurations(self) -> list[Configuration]:
+        plain = super().configurations()[-1]
+        return [
+            changed(plain, lr=lr, weight_decay=decay, dropout=dropout, balance=balance, **rule)
+            for lr, decay, dropout, balance, rule in (
+                (1e-3, 0.0, 0.2, "none", {"optimiser": "adam", "betas": (0.9, 0.99)}),
+                (1e-2, 1e-4, 0.5, "none", {"optimiser": "adam", "betas": (0.9, 0.999)}),
+                (1e-1, 1e-2, 0.5, "ngca", {"momentum": 0.5, "score_augmented": True}),
+            )
+        ]
+
+
+@pytest.fixture
+def varied(tmp_path: Path) -> Summary:
+    storage, _ = small_study(tmp_path / "varied", study=ManySettings)
+    return summarise(storage)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_settings_of_any_kind_come_back_from_optuna(varied: Summary, tmp_path: Path) -> None:
+    import optuna
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    address = f"sqlite:///{tmp_path / 'study.db'}"
+    assert trackers.to_optuna(varied, address) == 3
+    (name,) = optuna.get_all_study_names(storage=address)
+    trials = optuna.load_study(study_name=name, storage=address).trials
+    columns = ["lr", "weight_decay", "dropout", "balance", "optimiser", "optimiser.betas"]
+    assert sorted(trials[0].distributions) == sorted(columns)
+    members = {member.id: member.configuration.columns() for member in varied.configurations}
+    for trial in trials:
+        assert trial.params == {column: members[trial.user_attrs["configuration"]][column] for column in columns}
+    assert trials[0].distributions["lr"] == FloatDistribution(1e-3, 1e-1, log=True)
+    assert isinstance(trials[0].distributions["weight_decay"], CategoricalDistribution), "a zero has no logarithm"
+    assert {trial.params["optimiser.betas"] for trial in trials} == {"0.9, 0.99", "0.9, 0.999", "0, 0"}
+    assert len({trial.user_attrs["name"] for trial in trials}) == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_takes_every_setting(varied: Summary, mlflow: Any, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert trackers.to_mlflow(varied, address) == 9
+    client = mlflow.MlflowClient(tracking_uri=address)
+    runs = client.search_runs([client.get_experiment_by_name("generated").experiment_id])
+    settings = {member.id: member.configuration.columns() for member in varied.configurations}
+    for run in runs:
+        params = run.data.params
+        assert set(column_names()) < set(params)
+        own = settings[params["configuration"]]
+        assert {column: params[column] for column in own} == {column: str(value) for column, value in own.items()}
+    assert len({run.info.run_name for run in runs}) == 9
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -95,14 +153,15 @@ def test_mlflow_gets_a_run_per_repeat_with_every_value(summary: Summary, mlflow:
     epoch, repeat = int(of_repeat["selected_epoch"]), of_repeat["repeat"]
     member = next(member for member in summary.configurations if member.id == of_repeat["configuration"])
     (run,) = client.search_runs([experiment], f"tags.orch_key = '{member.partition}/{member.id}/{repeat}'")
-    assert run.data.params["lr"] == str(member.configuration.lr)
+    assert run.data.params["lr"] == str(member.configuration.optimiser.lr)
     assert not {"mlflow.user", "mlflow.source.name"} & set(run.data.tags), "names of people and paths"
     losses = summary.repeats.loss[summary.repeats.start[row] : summary.repeats.start[row + 1], 1]
     history = client.get_metric_history(run.info.run_id, "loss_valid")
     assert {point.step: point.value for point in history} == pytest.approx(dict(enumerate(losses)))
-    backbone, _, settings = describe_configuration(member.configuration).partition(" ")
+    names = names_of(each.configuration for each in summary.configurations)
+    backbone, _, settings = names[member.id].partition(" ")
     assert run.info.run_name == f"{settings}, repeat {repeat}, {backbone}"
-    assert f"lr {member.configuration.lr:g}" in settings
+    assert f"lr {member.configuration.optimiser.lr:g}" in settings
     assert run.data.params["configuration"] == member.id
     assert run.data.metrics["selected_epoch"] == epoch
     assert run.data.metrics["selected_loss_valid"] == pytest.approx(losses[epoch])

@@ -21,8 +21,9 @@ from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BUNDLES, PARTITIONS
 from orchestrator.store.record import unpack
-from orchestrator.store.schema import Configuration
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import configured
 from tests.support.finished_study import FinishedStudy, finished_study
 from trainables.data.manifest import read_manifest
 from trainables.features.samples import Samples
@@ -116,32 +117,16 @@ def made_up(groups_matter: bool) -> tuple[Configuration, Material, np.ndarray, n
     centres = draw.normal(size=(3, size)) * (0.25 if groups_matter else 1.0)
     shared = draw.normal(size=(18, size)) * (1.5 if groups_matter else 0.0)
     features = (centres[labels] + shared[groups] + draw.normal(size=(len(labels), size)) * 0.4).astype(np.float32)
-    configuration = Configuration.model_validate(
-        {
-            "study_seed": 1,
-            "task": "multiclass",
-            "classes": ("a", "b", "c"),
-            "data": "d",
-            "backbone": "timm:x",
-            "weights": "init:1",
-            "image_size": 32,
-            "store_size": 32,
-            "interpolation": "bilinear",
-            "standardisation": "train",
-            "precision": "fp32",
-            "balance": "none",
-            "non_linearities": 1,
-            "unfrozen": 0,
-            "negative_slope": 0.2,
-            "dropout": 0.0,
-            "lr": 5e-3,
-            "batch_size": 32,
-            "optimiser": "adam",
-            "momentum": 0.0,
-            "beta1": 0.9,
-            "beta2": 0.999,
-            "selection": "loss",
-        }
+    configuration = configured(
+        task="multiclass",
+        classes=("a", "b", "c"),
+        study_seed=1,
+        non_linearities=1,
+        negative_slope=0.2,
+        lr=5e-3,
+        batch_size=32,
+        optimiser="adam",
+        betas=(0.9, 0.999),
     )
     import pandas as pd
 

@@ -18,9 +18,10 @@ from orchestrator.planning.rates import between, head_rate
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.layout import BundleKey
+from orchestrator.study.asked import Given
 from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
-from search_spaces.overrides import Overrides
+from tests.support.configurations import asked
 from trainables.data.options import DatasetOptions
 from trainables.features.frozen import FrozenParts
 from trainables.network.division import FEATURES, PIXELS
@@ -40,16 +41,16 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def searched(images: Path, *, writes: bool = False, **changes: object) -> Search:
+def searched(images: Path, *, writes: bool = False, epochs: int = EPOCHS) -> Search:
     """A search over n = 0, 1 and u = 2, with two batch sizes."""
-    overrides = Overrides(
+    changes = asked(
         strategies=("straightforward", "extension", "unfreezing"),
         non_linearities=(1,),
         unfrozen=(2,),
         lr=(0.01, 0.1),
         batch_size=(4, 8),
         repeats=REPEATS,
-        epochs=EPOCHS,
+        epochs=epochs,
     )
     options = SearchOptions(
         study="mine",
@@ -57,9 +58,8 @@ def searched(images: Path, *, writes: bool = False, **changes: object) -> Search
         studies=images.parent / "studies",
         cache=images.parent / "cache",
         data=DataRequest(images, DatasetOptions(group_by=r"(g\d)")),
-        overrides=dataclasses.replace(overrides, **changes),  # type: ignore[arg-type]
-        weights="none",
-        precision="fp32",
+        changes=changes,
+        given=Given(weights="none", precision="fp32"),
     )
     return resolve_search(options, Display(), writes=writes)
 
@@ -113,7 +113,7 @@ def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:
     bench = search.bench()
     for c in search.asked.configurations.values():
         frozen = bench.frozen_ready(c, search.study.record.partition)
-        depth = told[c.non_linearities, c.unfrozen]
+        depth = told[c.head.non_linearities, c.adaptation.unfrozen]
         assert frozen.features is not None
         assert depth.cached_up_to == frozen.layer
         assert depth.feature_bytes == frozen.features.total_bytes

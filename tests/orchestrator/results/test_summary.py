@@ -6,13 +6,16 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
 
+from orchestrator.export.tables import write_tables
 from orchestrator.results.edges import edge_notes
 from orchestrator.results.standing import epochs_asked
 from orchestrator.results.statistic import Statistic
@@ -21,8 +24,10 @@ from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import Configuration, RepeatState, Request, RequestItem
+from orchestrator.store.schema import RepeatState, Request, RequestItem
 from orchestrator.study.owed import owed
+from search_spaces.configuration import Configuration, column_names
+from tests.support.configurations import changed, shown
 from tests.support.generated_study import (
     NOW,
     PARTITION,
@@ -80,14 +85,16 @@ def test_statistics_equal_those_of_single_records(tmp_path: Path, selection: str
 
 
 def test_ranking_is_by_the_mean_of_all_repeats_asked(tmp_path: Path) -> None:
-    storage, _ = small_study(tmp_path, skip=lambda configuration, repeat: configuration.lr == 1e-2 and repeat == 2)
+    storage, _ = small_study(
+        tmp_path, skip=lambda configuration, repeat: configuration.optimiser.lr == 1e-2 and repeat == 2
+    )
     summary = summarise(storage)
     ranked = [member for member in summary.configurations if member.rank is not None]
     assert [member.rank for member in ranked] == [1, 2, 3, 4]
     means = [member.selection.mean for member in ranked if member.selection]
     assert means == sorted(means)
     unranked = [member for member in summary.configurations if member.rank is None]
-    assert {member.configuration.lr for member in unranked} == {1e-2}
+    assert {member.configuration.optimiser.lr for member in unranked} == {1e-2}
     assert [member.n for member in unranked] == [2] * 4
     assert summary.configurations[-4:] == tuple(unranked)
 
@@ -95,7 +102,7 @@ def test_ranking_is_by_the_mean_of_all_repeats_asked(tmp_path: Path) -> None:
 def test_configurations_without_a_result_stand_in_the_order_of_their_settings(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, depths=((0, 0), (1, 0), (0, 2)), skip=lambda *_: True)
     kept = [member.configuration for member in summarise(storage).configurations]
-    settings = [(c.unfrozen, c.non_linearities, c.lr, c.batch_size) for c in kept]
+    settings = [shown(c, "unfrozen", "non_linearities", "lr", "batch_size") for c in kept]
     assert len(settings) == len(study.configurations()) > 8
     assert settings == sorted(settings)
 
@@ -302,7 +309,7 @@ def with_best_at(summary: Summary, lr: float, batch_size: int) -> Summary:
     """The summary with its ranks turned so that one grid point is the best."""
     ordered = sorted(
         summary.configurations,
-        key=lambda m: (m.configuration.lr != lr or m.configuration.batch_size != batch_size, m.id),
+        key=lambda m: (shown(m.configuration, "lr", "batch_size") != (lr, batch_size), m.id),
     )
     return replace(summary, configurations=tuple(replace(m, rank=r) for r, m in enumerate(ordered, 1)))
 
@@ -338,8 +345,8 @@ def test_tables(tmp_path: Path) -> None:
     storage, study = small_study(
         tmp_path,
         score_augmented=True,
-        skip=lambda configuration, repeat: configuration.lr == 1e-2 and repeat == 2,
-        diverges=lambda configuration, repeat: configuration.lr == 1e-3 and repeat == 0,
+        skip=lambda configuration, repeat: configuration.optimiser.lr == 1e-2 and repeat == 2,
+        diverges=lambda configuration, repeat: configuration.optimiser.lr == 1e-3 and repeat == 0,
     )
     summary = summarise(storage)
     epochs, repeats, configs = (build_table(summary, level) for level in ("epoch", "repeat", "config"))  # type: ignore[arg-type]
@@ -347,8 +354,8 @@ def test_tables(tmp_path: Path) -> None:
     assert set(epochs["split"]) == {"train", "valid", "valid_views"}
     assert epochs.groupby(["configuration", "repeat", "split"])["is_selected"].sum().eq(1).all()
     chosen = epochs[epochs["is_selected"]].set_index(["configuration", "repeat", "split"])["loss"]
-    shown = repeats.dropna(subset="loss").set_index(["configuration", "repeat", "split"])["loss"]
-    assert chosen.to_dict() == shown.to_dict()
+    there = repeats.dropna(subset="loss").set_index(["configuration", "repeat", "split"])["loss"]
+    assert chosen.to_dict() == there.to_dict()
     assert (repeats["state"] == "waiting").sum() == 4 * 2
     member = summary.configurations[0]
     row = configs.query("configuration == @member.id and split == 'valid'").iloc[0]
@@ -372,6 +379,48 @@ def test_tables_of_a_study_without_results(tmp_path: Path) -> None:
     assert build_table(summary, "config")["n"].eq(0).all()
 
 
+class Empty(GeneratedStudy):
+    """Nothing was asked for."""
+
+    def configurations(self) -> list[Configuration]:
+        return []
+
+
+class Mixed(GeneratedStudy):
+    """Settings that only some configurations have: pairs, numbers and nothing in one column."""
+
+    def configurations(self) -> list[Configuration]:
+        one, two, *rest = super().configurations()
+        adam = changed(one, optimiser="adam", betas=(0.9, 0.99), non_linearities=2)
+        own = changed(two, standardisation="train", balance="ngca", score_augmented=True, precision="bf16")
+        return [adam, own, *rest]
+
+
+@pytest.mark.parametrize("level", ["epoch", "repeat", "config"])
+@pytest.mark.parametrize("has_results", [True, False])
+@pytest.mark.parametrize("kind", [Mixed, GeneratedStudy, Empty], ids=["mixed", "plain", "empty"])
+def test_tables_can_be_written(
+    tmp_path: Path, kind: type[GeneratedStudy], level: Literal["epoch", "repeat", "config"], has_results: bool
+) -> None:
+    """Every setting is a column, and a column can hold what it is of every configuration."""
+    storage, study = small_study(tmp_path / "study", study=kind, skip=lambda *_: not has_results)
+    table = build_table(summarise(storage), level)
+    there = has_results or level != "epoch"
+    assert set(table["configuration"]) == ({c.id for c in study.configurations()} if there else set())
+    write_tables(tmp_path / "tables", {"table": table})
+    again = pd.read_parquet(tmp_path / "tables" / "table.parquet")
+    csv = pd.read_csv(tmp_path / "tables" / "table.csv", dtype={"configuration": str})
+    rows = json.loads(table.to_json(orient="records"))
+    assert list(again) == list(csv) == list(table)
+    assert set(column_names()) < set(table)
+    assert len(again) == len(csv) == len(rows) == len(table)
+    known = {c.id: c.columns() for c in study.configurations()}
+    for found in (again.to_dict("records"), rows):
+        for row in found:
+            settings = known[row["configuration"]]
+            assert {name: None if pd.isna(row[name]) else row[name] for name in settings} == settings
+
+
 def test_a_summary_needs_neither_torch_nor_ray() -> None:
     import subprocess
     import sys
@@ -387,14 +436,14 @@ class TwoMetrics(GeneratedStudy):
 
     def configurations(self) -> list[Configuration]:
         every = super().configurations()
-        return [one.model_copy(update={"selection": metric}) for one in every for metric in ("accuracy", "loss")]
+        return [changed(one, selection=metric) for one in every for metric in ("accuracy", "loss")]
 
 
 def test_the_metric_of_the_study_ranks_before_others(tmp_path: Path) -> None:
     """A loss cannot be ranked among accuracies."""
     storage, _ = small_study(tmp_path, study=TwoMetrics)
     members = summarise(storage, NOW).configurations
-    selecting = [member.configuration.selection for member in members]
+    selecting = [member.configuration.selection.metric for member in members]
     half = len(members) // 2
     assert selecting == ["loss"] * half + ["accuracy"] * half
     assert [member.rank for member in members] == list(range(1, len(members) + 1))

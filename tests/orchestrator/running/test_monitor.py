@@ -33,3 +33,19 @@ def test_finished_bundles_count(tmp_path: Path) -> None:
     snapshot = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "")
     assert snapshot.epochs_done == 9, "what was interrupted counts before anybody goes on with it"
     assert snapshot.rows == [], "but nobody is at it"
+
+
+def test_rows_read_apart(tmp_path: Path) -> None:
+    study = make_tiny_study(tmp_path)
+    several = [study.configuration(weight_decay=decay) for decay in (0.0, 0.1)]
+    for configuration in several:
+        study.storage.replace(study.key(configuration).lease(0), json.dumps({"done": {"0": 1}}).encode())
+    training = Training(
+        name="slides",
+        storage=study.storage,
+        configurations={c.id: c for c in several},
+        epochs={ConfigurationKey(study.partition, c.id): [2] for c in several},
+        work=[Work(study.key(c), (0,), 2) for c in several],
+    )
+    rows = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "").rows
+    assert [row.name.partition(", ")[2] for row in rows] == ["weight decay 0", "weight decay 0.1"]

@@ -18,7 +18,7 @@ from orchestrator.running.tune_search import OwedWork
 from orchestrator.running.work_queue import WorkQueue
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
@@ -120,7 +120,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int = 10
 
     def make(self: HeadLearner, lanes: Sequence[Any], *rest: Any) -> None:
         configurations: set[Configuration] = {lane.configuration for lane in lanes}
-        if any(c.lr == BAD for c in configurations) and len(seen) < times:
+        if any(c.optimiser.lr == BAD for c in configurations) and len(seen) < times:
             seen.append(len(configurations))
             raise error
         real(self, lanes, *rest)
@@ -183,7 +183,7 @@ def died(search: Search, kind: Kind, with_note: bool) -> Callable[[Stack, list[L
     """A process that vanishes while it has the bad rate, after it noted a hang or without a word."""
 
     def train(stack: Stack, leases: list[Lease]) -> dict[str, Any] | None:
-        if not any(search.bench.configuration(work.key.configuration).lr == BAD for work in stack):
+        if not any(search.bench.configuration(work.key.configuration).optimiser.lr == BAD for work in stack):
             return search.learn(stack, leases)
         for work, lease in zip(stack, leases, strict=True):
             if with_note:
@@ -247,7 +247,10 @@ def test_a_torn_note_is_no_reason_to_stop(study: TinyStudy) -> None:
 
 
 def test_as_many_go_out_as_the_cluster_has_room_for(study: TinyStudy) -> None:
-    search = Search(study, [Work(study.key(study.configuration(dropout=share)), REPEATS, 2) for share in (0.1, 0.2)])
+    search = Search(
+        study,
+        [Work(study.key(study.configuration(non_linearities=1, dropout=share)), REPEATS, 2) for share in (0.1, 0.2)],
+    )
     assert isinstance(search.searcher.suggest("first"), dict)
     assert search.searcher.suggest("second") is None
     search.room = 2

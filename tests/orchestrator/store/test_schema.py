@@ -1,17 +1,13 @@
-"""What identifies a configuration, and records that come back as they were."""
+"""Records that come back as they were, and requests that are known by what they ask."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import (
-    Configuration,
     FinalRecord,
     History,
     Recipe,
@@ -21,117 +17,6 @@ from orchestrator.store.schema import (
     parse_json,
     parse_toml,
 )
-
-BASE: dict[str, Any] = {
-    "study_seed": 0,
-    "task": "binary",
-    "classes": ("no", "yes"),
-    "data": "d" * 64,
-    "backbone": "timm:resnet18.tv_in1k",
-    "weights": "sha256:" + "1" * 64,
-    "image_size": 224,
-    "store_size": 256,
-    "crops": 3,
-    "interpolation": "bilinear",
-    "standardisation": "weights",
-    "mean": (0.5, 0.5, 0.5),
-    "std": (0.25, 0.25, 0.25),
-    "precision": "fp32",
-    "balance": "none",
-    "views": 2,
-    "score_augmented": False,
-    "non_linearities": 1,
-    "unfrozen": 0,
-    "negative_slope": 0.1,
-    "dropout": 0.5,
-    "lr": 1e-3,
-    "batch_size": 16,
-    "optimiser": "sgd",
-    "momentum": 0.9,
-    "beta1": 0.0,
-    "beta2": 0.0,
-    "weight_decay": 0.0,
-    "selection": "loss",
-    "parent": None,
-    "engine": 1,
-}
-OTHER: dict[str, Any] = {
-    "study_seed": 1,
-    "task": "multiclass",
-    "classes": ("yes", "no"),
-    "data": "e" * 64,
-    "backbone": "timm:resnet18.a1_in1k",
-    "weights": "init:0",
-    "image_size": 192,
-    "store_size": 257,
-    "crops": 4,
-    "interpolation": "bicubic",
-    "standardisation": "train",
-    "mean": (0.5, 0.5, 0.4),
-    "std": None,
-    "precision": "bf16",
-    "balance": "ngca",
-    "views": 3,
-    "score_augmented": True,
-    "non_linearities": 2,
-    "unfrozen": 1,
-    "negative_slope": 0.2,
-    "dropout": 0.4,
-    "lr": 1.0000001e-3,
-    "batch_size": 17,
-    "optimiser": "adam",
-    "momentum": 0.8,
-    "beta1": 0.9,
-    "beta2": 0.9,
-    "weight_decay": 1e-9,
-    "selection": "accuracy",
-    "parent": "abc",
-    "engine": 2,
-}
-
-
-def test_every_field_is_tried() -> None:
-    assert set(BASE) == set(OTHER) == set(Configuration.model_fields)
-
-
-@pytest.mark.parametrize("name", sorted(OTHER))
-def test_every_field_enters_the_identity(name: str) -> None:
-    base = Configuration.model_validate(BASE)
-    assert Configuration.model_validate({**BASE, name: OTHER[name]}).id != base.id
-    assert Configuration.model_validate(dict(reversed(BASE.items()))).id == base.id
-
-
-def test_a_default_written_out_changes_no_identity() -> None:
-    short = {k: v for k, v in BASE.items() if k not in ("beta1", "beta2", "weight_decay", "parent", "engine")}
-    assert Configuration.model_validate(short).id == Configuration.model_validate(BASE).id
-
-
-@pytest.mark.parametrize("changes", [{}, OTHER, {"mean": None, "std": None}])
-def test_a_configuration_keeps_its_identity_on_disk(changes: dict[str, Any]) -> None:
-    one = Configuration.model_validate({**BASE, **changes})
-    back = parse_toml(Configuration, one.to_toml(), "x")
-    assert back == one
-    assert back.id == one.id
-
-
-def test_the_strategy_is_a_label() -> None:
-    def strategy(n: int, u: int) -> str:
-        return Configuration.model_validate({**BASE, "non_linearities": n, "unfrozen": u}).strategy
-
-    assert [strategy(0, 0), strategy(2, 0), strategy(0, 1), strategy(2, 1)] == [
-        "straightforward",
-        "extension",
-        "unfreezing",
-        "unfreezing",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("lr", 0.0), ("dropout", 1.0), ("views", 9), ("batch_size", 0), ("unknown", 1), ("crops", 0)]
-)
-def test_impossible_settings_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValidationError, match=name):
-        Configuration.model_validate({**BASE, name: value})
 
 
 def test_a_request_is_known_by_what_it_asks() -> None:

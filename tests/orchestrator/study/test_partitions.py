@@ -17,9 +17,10 @@ from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
+from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from orchestrator.study.studies import find_study
-from search_spaces.overrides import Overrides
+from tests.support.configurations import asked
 from tests.support.predicted_study import predicted_study
 from trainables.data.options import DatasetOptions
 from trainables.data.partition import Partition
@@ -38,14 +39,14 @@ def folder(tmp_path: Path) -> Path:
 def resolve(folder: Path, partitions: int, *, given: bool = True, writes: bool = True) -> Search:
     source = folder / "images" if given else None
     options = DatasetOptions(group_by=r"(g\d)") if given else DatasetOptions()
-    overrides = Overrides(strategies=("straightforward",), lr=(0.1, 0.2), batch_size=(4,), repeats=2, epochs=1)
-    asked = SearchOptions(
+    changes = asked(strategies=("straightforward",), lr=(0.1, 0.2), batch_size=(4,), repeats=2, epochs=1)
+    search = SearchOptions(
         *("mine", ("squeezenet1_1",), folder / "studies", folder / "cache"),
         data=DataRequest(source, options, partitions),
-        overrides=overrides,
-        weights="none",
+        changes=changes,
+        given=Given(weights="none"),
     )
-    return resolve_search(asked, Display(), writes=writes)
+    return resolve_search(search, Display(), writes=writes)
 
 
 def stored(folder: Path) -> list[Partition]:

@@ -14,10 +14,11 @@ from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
+from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest, Prepared, find_space, prepare, reopen
 from orchestrator.study.studies import Study, find_study, write_study
 from orchestrator.study.unwritten import UnwrittenStudy
-from search_spaces.overrides import Overrides
+from tests.support.configurations import asked
 from trainables.data.manifest import read_manifest
 from trainables.data.options import DatasetOptions
 
@@ -58,11 +59,11 @@ class Place:
         return prepare("mine", space, self.studies, self.cache, data, seed, "fp32", lambda _: None)
 
     def resolve(self, seed: int | None) -> Search:
-        overrides = Overrides(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
+        changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
         options = SearchOptions(
-            *("mine", ("squeezenet1_1",), self.studies, self.cache, self.data("one"), overrides),
+            *("mine", ("squeezenet1_1",), self.studies, self.cache, self.data("one"), changes),
             seed=seed,
-            weights="none",
+            given=Given(weights="none"),
         )
         return resolve_search(options, Display())
 
@@ -151,13 +152,13 @@ def test_without_a_seed_the_study_s_own_is_used(place: Place) -> None:
     (made,) = first.asked.configurations
     assert list(place.resolve(seed=None).asked.configurations) == [made]
     (other,) = place.resolve(seed=0).asked.configurations.values()
-    assert (other.study_seed, other.id == made) == (0, False)
+    assert (other.data.seed, other.id == made) == (0, False)
 
 
 def test_a_new_study_has_the_seed_0(place: Place) -> None:
     search = place.resolve(seed=None)
     assert search.study.record.seed == 0
-    assert {c.study_seed for c in search.asked.configurations.values()} == {0}
+    assert {c.data.seed for c in search.asked.configurations.values()} == {0}
 
 
 def test_a_missing_data_root_is_told_with_the_option_that_helps(place: Place) -> None:

@@ -44,7 +44,7 @@ def moment(seconds_ago: float = 0.0) -> str:
 def half(tmp_path: Path) -> tuple[Counting, GeneratedStudy]:
     """Two configurations of four repeats, the first of which is finished."""
     study = GeneratedStudy(
-        name="half", depths=((0, 0),), lrs=(1e-3,), repeats=4, epochs=5, skip=lambda c, _: c.batch_size == 32
+        name="half", depths=((0, 0),), lrs=(1e-3,), repeats=4, epochs=5, skip=lambda c, _: c.optimiser.batch_size == 32
     )
     storage = Counting(tmp_path / "half")
     study.write(storage)

@@ -30,7 +30,7 @@ def test_small_heads_are_stacked_on_a_cpu_and_large_ones_are_not(study: TinyStud
 
 
 def test_how_many_bundles_fit_in_a_stack(study: TinyStudy) -> None:
-    linear, adam = study.configuration(), study.configuration(optimiser="adam", momentum=0.0, beta1=0.9, beta2=0.99)
+    linear, adam = study.configuration(), study.configuration(optimiser="adam", betas=(0.9, 0.99))
     assert most_bundles(linear, 2048, CPU) == WIDEST
     assert most_bundles(linear, 49_999, CPU) == 4
     assert most_bundles(adam, 49_999, CPU) == 2, "Adam has two buffers"

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
-from orchestrator.store.schema import Configuration, FinalRecord, Recipe, parse_toml
+from orchestrator.store.schema import FinalRecord, Recipe, parse_toml
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, another, assert_same_result
 from trainables.bundles import attempts, checkpoints
 from trainables.bundles.bundle import BundleRun
@@ -83,13 +84,15 @@ def test_only_what_differs_in_rates_alone_is_stacked(study: TinyStudy) -> None:
     others = [
         study.configuration(batch_size=16),
         study.configuration(non_linearities=1),
-        study.configuration(optimiser="adam", momentum=0.0, beta1=0.9, beta2=0.99),
+        study.configuration(optimiser="adam", betas=(0.9, 0.99)),
         study.configuration(unfrozen=1),
+        study.configuration(selection="accuracy"),
+        study.configuration(balance="class_weights"),
     ]
     fresh = works_of(study, [*alike, *others])
     longer, fewer = Work(study.key(alike[0]), REPEATS, 9), Work(study.key(alike[0]), (0,), 3)
     stacks = form_stacks(study.bench(), [*fresh, longer, fewer], [*fresh, longer, fewer], 1)
-    assert sorted(map(len, stacks)) == [1, 1, 1, 1, 1, 1, 3]
+    assert sorted(map(len, stacks)) == [*[1] * 8, 3]
     assert set(max(stacks, key=len)) == set(fresh[:3])
     assert {work for stack in stacks for work in stack} == {*fresh, longer, fewer}
 
@@ -267,7 +270,7 @@ def test_weights_of_a_lane(study: TinyStudy) -> None:
         assert (group.lanes[lane].configuration, group.lanes[lane].repeat) == (configuration, repeat)
         weights = group.learner.weights_of(lane)
         hidden = group.learner.features.numpy() @ weights["head.0.weight"] + weights["head.0.bias"]
-        hidden = np.where(hidden > 0, hidden, configuration.negative_slope * hidden)
+        hidden = np.where(hidden > 0, hidden, configuration.head.negative_slope * hidden)
         logits = hidden @ weights["head.1.weight"] + weights["head.1.bias"]
         rows = group.samples.scoring["valid"]
         scored = group.learner.score(torch.from_numpy(rows))[lane].numpy()

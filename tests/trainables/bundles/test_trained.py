@@ -60,7 +60,7 @@ def valid_logits(study: TinyStudy, record: FinalRecord, weights: dict[str, np.nd
                 if name.startswith("body."):
                     own[name.removeprefix("body.")].copy_(torch.from_numpy(value))
             features = material.suffix(material.inputs.gather(rows))
-    return head(weights, features, configuration.negative_slope).to(torch.float16).numpy()
+    return head(weights, features, configuration.head.negative_slope).to(torch.float16).numpy()
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -55,7 +55,7 @@ def test_two_partitions_of_the_same_images(study: TinyStudy, settings: dict[str,
     alone = study.bench().material(c, other)
     assert two.samples.training.tolist() == alone.samples.training.tolist()
     assert two.samples.scoring["valid"].tolist() == alone.samples.scoring["valid"].tolist()
-    if c.unfrozen:
+    if c.adaptation.unfrozen:
         assert two.suffix is not None
         assert alone.suffix is not None
         theirs = alone.suffix.state_dict()
@@ -64,9 +64,19 @@ def test_two_partitions_of_the_same_images(study: TinyStudy, settings: dict[str,
     assert again.samples.training.tolist() == one.samples.training.tolist()
 
 
-def test_an_extra_column_beside_equal_features(study: TinyStudy) -> None:
+def test_other_weights_beside_equal_features(study: TinyStudy) -> None:
     bench = study.bench()
-    plain, scored = study.configuration(), study.configuration(score_augmented=True)
+    plain, weighted = study.configuration(), study.configuration(balance="class_weights")
+    stores = [bench.frozen_ready(c, study.partition).features for c in (plain, weighted)]
+    assert len({store.folder for store in stores if store}) == 1
+    assert bench.material(plain, study.partition).weights is None
+    assert bench.material(weighted, study.partition).weights is not None
+    assert bench.material(plain, study.partition).weights is None
+
+
+def test_an_extra_column(study: TinyStudy) -> None:
+    bench = study.bench()
+    plain, scored = (study.configuration(balance="ngca", score_augmented=also) for also in (False, True))
     assert list(bench.material(plain, study.partition).samples.scoring) == ["train", "valid"]
     assert list(bench.material(scored, study.partition).samples.scoring) == ["train", "valid", "valid_views"]
     assert list(bench.material(plain, study.partition).samples.scoring) == ["train", "valid"]
@@ -184,8 +194,8 @@ def test_cuts_of_one_layer_and_shape_are_kept_apart(study: TinyStudy) -> None:
     network = skeleton(backbone, 32)
     folders, shapes = set(), set()
     for unfrozen in (2, 3):
-        c = study.configuration(backbone=backbone, unfrozen=unfrozen, weights="sha256:0", mean=(0.4,) * 3)
-        c = c.model_copy(update={"standardisation": "weights", "std": (0.2,) * 3})
+        named = {"standardisation": "weights", "mean": (0.4,) * 3, "std": (0.2,) * 3}
+        c = study.configuration(backbone=backbone, unfrozen=unfrozen, weights="sha256:0", **named)
         cut = places_to_cut(network, 32, unfrozen)[1]
         frozen = bench.frozen(c, study.partition, cut.layer)
         assert frozen.features is not None

@@ -188,8 +188,8 @@ def test_the_key_covers_what_changes_a_feature(study: TinyStudy) -> None:
 
     base = key()
     assert key(lr=0.3, batch_size=3, optimiser="adam", dropout=0.1, non_linearities=2) == base
-    assert key(score_augmented=True) == base, "without balance the valid views are the same"
-    assert key(score_augmented=True, views=2) != key(views=2)
+    assert key(score_augmented=True) == base, "without balance there are no such views"
+    assert key(score_augmented=True, balance="ngca") != key(balance="ngca")
     others = [
         key("m"),
         key(mean=0.4),

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import SIZE, TinyStudy, make_tiny_study
 from trainables.features import pixels
 from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels

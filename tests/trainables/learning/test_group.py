@@ -10,7 +10,8 @@ import torch
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import Configuration, History
+from orchestrator.store.schema import History
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
@@ -164,17 +165,9 @@ def test_scoring_batches_change_no_count(study: TinyStudy, bench: Workbench) -> 
 
 
 SETTINGS: list[dict[str, Any]] = [
-    {
-        "non_linearities": 1,
-        "dropout": 0.4,
-        "optimiser": "adam",
-        "momentum": 0.0,
-        "beta1": 0.9,
-        "beta2": 0.99,
-        "lr": 0.01,
-    },
+    {"non_linearities": 1, "dropout": 0.4, "optimiser": "adam", "betas": (0.9, 0.99), "lr": 0.01},
     {"unfrozen": 1, "lr": 0.02, "weight_decay": 0.01},
-    {"lr": 3.0, "selection": "macro_f1", "score_augmented": True},
+    {"lr": 3.0, "selection": "macro_f1", "balance": "ngca", "score_augmented": True},
     {"lr": 1e37, "batch_size": 2},
 ]
 
@@ -182,7 +175,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=["adam", "unfrozen", "wild", "diverging"])
 def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbench, settings: dict[str, Any]) -> None:
     c = study.configuration(**settings)
-    lanes = [(c, 0)] if c.unfrozen else [(c, 0), (c, 1), (c, 4)]
+    lanes = [(c, 0)] if c.adaptation.unfrozen else [(c, 0), (c, 1), (c, 4)]
     unbroken = run(group_of(study, bench, lanes, epochs=3))
     steps = np.random.default_rng(0)
     group, loads, moments = group_of(study, bench, lanes, epochs=3), 0, set()

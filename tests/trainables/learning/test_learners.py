@@ -49,7 +49,7 @@ def stacked(study: TinyStudy, bench: Workbench, lanes: list[Lane]) -> Group:
     return group
 
 
-ADAM = {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}
+ADAM = {"betas": (0.9, 0.999), "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}
 HEADS: list[dict[str, Any]] = [
     {"momentum": 0.9, "lr": 0.02},
     {**ADAM, "optimiser": "adam"},
@@ -93,24 +93,25 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
     samples: Samples = frozen.samples
     reader = frozen.reader(bench.device)
     body = copy.deepcopy(bench.network(frozen)).eval()
-    live = layers_of_trace(body, trace(body, c.image_size)).last(c.unfrozen) if c.unfrozen else ()
+    live = layers_of_trace(body, trace(body, c.image.size)).last(c.adaptation.unfrozen) if c.adaptation.unfrozen else ()
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
-    sizes = layer_sizes(bench.facts(c).feature_width, c.non_linearities, c.outputs)
+    sizes = layer_sizes(bench.facts(c).feature_width, c.head.non_linearities, c.outputs)
     linears = []
     for layer, (inputs, outputs) in enumerate(sizes):
-        weight, bias = initial_layer(c.study_seed, repeat, layer, inputs, outputs)
+        weight, bias = initial_layer(c.data.seed, repeat, layer, inputs, outputs)
         linear = nn.Linear(inputs, outputs)
         linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
         linears.append(linear)
     trained = [p for linear in linears for p in linear.parameters()] + [p for p in body.parameters() if p.requires_grad]
-    optimiser = torch.optim.SGD(trained, lr=c.lr, momentum=c.momentum, weight_decay=c.weight_decay)
+    o = c.optimiser
+    optimiser = torch.optim.SGD(trained, lr=o.lr, momentum=o.momentum, weight_decay=o.weight_decay)
     labels = torch.from_numpy(samples.labels)
 
     def logits_of(rows: np.ndarray, masks: list[torch.Tensor] | None) -> torch.Tensor:
         hidden = body(reader.batch(rows))
         for layer, linear in enumerate(linears[:-1]):
-            hidden = functional.leaky_relu(linear(hidden), c.negative_slope)
+            hidden = functional.leaky_relu(linear(hidden), c.head.negative_slope)
             hidden = hidden if masks is None else hidden * masks[layer]
         return linears[-1](hidden)
 
@@ -126,11 +127,13 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
 
     train, valid = [scored("train")], [scored("valid")]
     for epoch in range(1, EPOCHS + 1):
-        order = samples.training[epoch_order(c.study_seed, repeat, epoch, len(samples.training))]
-        for first in range(0, len(order), c.batch_size):
-            rows = order[first : first + c.batch_size]
+        order = samples.training[epoch_order(c.data.seed, repeat, epoch, len(samples.training))]
+        for first in range(0, len(order), o.batch_size):
+            rows = order[first : first + o.batch_size]
             masks = [
-                dropout_masks(mask_keys(c.study_seed, (repeat,), epoch, layer), first, len(rows), outputs, c.dropout)[0]
+                dropout_masks(
+                    mask_keys(c.data.seed, (repeat,), epoch, layer), first, len(rows), outputs, c.head.dropout
+                )[0]
                 for layer, (_, outputs) in enumerate(sizes[:-1])
             ]
             loss = each(logits_of(rows, masks), labels[rows])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.store.schema import Configuration
+from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
 from trainables.bundles.recipe import decide
 from trainables.bundles.workbench import Workbench
@@ -21,7 +21,7 @@ from trainables.learning.replay import Replay
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
 EPOCHS = 3
-ADAM = {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}
+ADAM = {"betas": (0.9, 0.999), "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}
 LEARNED: dict[str, dict[str, Any]] = {
     "linear": {"lr": 0.02},
     "deep head": {"lr": 0.02, "non_linearities": 2, "dropout": 0.3, "weight_decay": 0.01},
@@ -54,7 +54,7 @@ def begun(study: TinyStudy, configurations: list[Configuration], name: str = "cu
     first = configurations[0]
     material = bench.material(first, study.partition)
     recipe = decide(first, material.width, material.layer, 1000, device)
-    repeats = [4] if first.unfrozen else [0, 3, 4]
+    repeats = [4] if first.adaptation.unfrozen else [0, 3, 4]
     return begin_group(material, lanes_of(configurations, repeats), recipe, EPOCHS, device)
 
 
@@ -105,7 +105,7 @@ def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch
     assert isinstance(held, StoredInputs)
     assert held.is_on_device
     monkeypatch.setattr("trainables.features.store.DEVICE_SHARE", 0.0)
-    read = StoredInputs(held.store, configuration.precision, torch.device("cuda"))
+    read = StoredInputs(held.store, configuration.network.precision, torch.device("cuda"))
     assert not read.is_on_device
     rows = torch.tensor([5, 0, 5, 3], device="cuda")
     for here, there in zip(held.gather(rows), read.gather(rows), strict=True):

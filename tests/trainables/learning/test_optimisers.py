@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.learning.optimisers import Optimiser, Parameter, Rule
+from search_spaces.settings import optimiser as settings
+from trainables.learning.optimisers.optimiser import Optimiser
+from trainables.learning.optimisers.rates import Parameter
 from trainables.learning.products import Outer
 
 LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
@@ -21,8 +23,15 @@ def reference(name: str, parameters: list[torch.Tensor], lr: float, momentum: fl
     return kind(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=decay)
 
 
-def rule_of(name: Any) -> Rule:
-    return Rule(name, *((0.0, 0.0) if name == "sgd" else (0.9, 0.99)))
+def optimiser_of(
+    name: str, parameters: list[Parameter], lr: list[float], momentum: list[float], decay: list[float]
+) -> Optimiser:
+    """Of a stack of as many configurations as there are rates."""
+    several = [
+        settings.Optimiser(name=name, lr=one, batch_size=8, momentum=kept, weight_decay=pull, betas=(0.9, 0.99))
+        for one, kept, pull in zip(lr, momentum, decay, strict=True)
+    ]
+    return Optimiser(parameters, several)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
@@ -32,7 +41,7 @@ def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype
     generator = torch.Generator().manual_seed(0)
     stacked = [torch.randn(3, *shape, generator=generator, dtype=dtype) for shape in SHAPES]
     own = [[tensor[lane].clone().requires_grad_() for tensor in stacked] for lane in range(3)]
-    optimiser = Optimiser(rule_of(name), [Parameter(tensor) for tensor in stacked], LR, MOMENTUM, decay)
+    optimiser = optimiser_of(name, [Parameter(tensor) for tensor in stacked], LR, MOMENTUM, decay)
     others = [reference(name, own[i], LR[i], MOMENTUM[i], decay[i]) for i in range(3)]
     for step in range(10):
         gradients = [torch.randn(tensor.shape, generator=generator, dtype=dtype) * 3.0**-step for tensor in stacked]
@@ -50,8 +59,8 @@ def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype
 def test_a_lane_does_not_depend_on_its_neighbours(name: str) -> None:
     def trained(lanes: list[int]) -> torch.Tensor:
         start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1))[lanes]
-        optimiser = Optimiser(
-            rule_of(name),
+        optimiser = optimiser_of(
+            name,
             [Parameter(start)],
             [LR[i] for i in lanes],
             [MOMENTUM[i] for i in lanes],
@@ -75,7 +84,7 @@ def test_one_lane_takes_tensors_of_any_shape(name: str) -> None:
     plain = torch.ones(6)
     stacked = torch.ones(1, 6)
     for tensor in (plain, stacked):
-        optimiser = Optimiser(rule_of(name), [Parameter(tensor)], [0.1], [0.9], [0.01])
+        optimiser = optimiser_of(name, [Parameter(tensor)], [0.1], [0.9], [0.01])
         for _ in range(3):
             optimiser.step([torch.full_like(tensor, 0.5)])
     assert torch.equal(plain, stacked[0])
@@ -88,12 +97,12 @@ def test_the_state_is_all_in_the_buffers_and_the_step_count() -> None:
 
     for name in ("sgd", "adam", "adamw"):
         unbroken, broken = torch.ones(2, 3), torch.ones(2, 3)
-        one = Optimiser(rule_of(name), [Parameter(unbroken)], LR[:2], MOMENTUM[1:], DECAY[1:])
-        two = Optimiser(rule_of(name), [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
+        one = optimiser_of(name, [Parameter(unbroken)], LR[:2], MOMENTUM[1:], DECAY[1:])
+        two = optimiser_of(name, [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
         for step in range(6):
             one.step([gradient(step)])
             if step == 3:
-                fresh = Optimiser(rule_of(name), [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
+                fresh = optimiser_of(name, [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
                 for buffer, kept in zip(fresh.buffers, two.buffers, strict=True):
                     buffer.copy_(kept)
                 fresh.steps, two = two.steps, fresh
@@ -110,8 +119,7 @@ def test_gradients_may_be_given_as_factors(name: str, momentum: list[float], pro
     start = torch.randn(products, 6, 5, generator=generator)
     both = [start.clone(), start.clone()]
     optimisers = [
-        Optimiser(rule_of(name), [Parameter(tensor, axis=1, span=3)], [0.1, 0.01], momentum, [0.0, 0.02])
-        for tensor in both
+        optimiser_of(name, [Parameter(tensor, axis=1, span=3)], [0.1, 0.01], momentum, [0.0, 0.02]) for tensor in both
     ]
     for _ in range(4):
         left = torch.randn(products, 7, 6, generator=generator)

@@ -1,0 +1,115 @@
+"""How a study was searched before: what a later search takes up where nobody says otherwise, and in what it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.results.standing import epochs_asked
+from orchestrator.store import layout
+from orchestrator.store.schema import Request, RequestItem, parse_toml
+from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration, plain, shown_settings
+
+_IMAGE = "image."
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a study's configurations of one backbone have in common."""
+
+    weights: str
+    """Identity: `sha256:…` or `init:SEED`."""
+    place: str = ""
+    """Where they lay when they were last asked for: "hub" or a path; "" where nobody said."""
+    image: Mapping[str, Any] = field(default_factory=dict)
+    """Image settings by path, of those that all have alike, mean and std among them."""
+
+    @property
+    def choice(self) -> str:
+        """As --weights would say it."""
+        return "none" if self.weights.startswith("init:") else self.place or "hub"
+
+    def image_beside(self, given: Container[str]) -> dict[str, Any]:
+        """The image settings that nobody gave this time; size, mean and std come with the network."""
+        with_network = {one.path for one in shown_settings() if not one.setting.from_file}
+        return {path: value for path, value in self.image.items() if path not in given and path not in with_network}
+
+
+class EarlierSearches:
+    """The requests of a study and the configurations that they name; read once."""
+
+    def __init__(self, storage: Storage, requests: Sequence[Request]) -> None:
+        self.requests = tuple(requests)
+        self._asked = epochs_asked(requests)
+        names = dict.fromkeys(key.configuration for key in self._asked)
+        self.configurations = dict(_read(storage, names))
+
+    def of(self, backbone: str) -> Remembered | None:
+        """By the resolved name; None where it was not searched, or with several kinds of weights."""
+        mine = [c for c in self.configurations.values() if c.network.backbone == backbone]
+        identities = {c.network.weights for c in mine}
+        if len(identities) != 1:
+            return None
+        (identity,) = identities
+        places = {name: place for request in self.requests for name, place in request.weights_places.items()}
+        alike = {
+            one.path: next(iter(values))
+            for one in shown_settings()
+            if one.path.startswith(_IMAGE) and len(values := {c.value(one.path) for c in mine}) == 1
+        }
+        return Remembered(identity, places.get(identity, ""), alike)
+
+    def items(self, backbones: Iterable[str], epochs: int | None, repeats: int | None) -> list[RequestItem]:
+        """What was asked of these backbones so far, raised to so many epochs and repeats; none where nothing was."""
+        wanted = set(backbones)
+        found: dict[str, RequestItem] = {}
+        for key, each in self._asked.items():
+            configuration = self.configurations.get(key.configuration)
+            if configuration is None or configuration.network.backbone not in wanted:
+                continue
+            asked = RequestItem(
+                configuration=key.configuration,
+                repeats=max(len(each), repeats or 0),
+                epochs=max(max(each), epochs or 0),
+            )
+            other = found.get(key.configuration, asked)
+            found[key.configuration] = RequestItem(
+                configuration=key.configuration,
+                repeats=max(asked.repeats, other.repeats),
+                epochs=max(asked.epochs, other.epochs),
+            )
+        return list(found.values())
+
+    def every(self) -> Collection[Configuration]:
+        return self.configurations.values()
+
+    def backbones(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.network.backbone for c in self.configurations.values()))
+
+    def differences(self, asked: Iterable[Configuration]) -> list[str]:
+        """Per setting the values that these configurations have and none of the same backbone had so far, in words."""
+        found: dict[str, dict[str, set[str]]] = {}
+        earlier = list(self.configurations.values())
+        new = [c for c in asked if c.id not in self.configurations]
+        known = {c.network.backbone for c in earlier}
+        for one in shown_settings():
+            for c in new:
+                if c.network.backbone not in known:
+                    continue
+                before = {e.value(one.path) for e in earlier if e.network.backbone == c.network.backbone}
+                if c.value(one.path) not in before:
+                    told = found.setdefault(one.setting.label, {"now": set(), "so far": set()})
+                    told["now"].add(str(plain(c.value(one.path))))
+                    told["so far"] |= {str(plain(value)) for value in before}
+        return [
+            f"{label} {', '.join(sorted(told['now']))} (so far {', '.join(sorted(told['so far']))})"
+            for label, told in found.items()
+        ]
+
+
+def _read(storage: Storage, names: Iterable[str]) -> Iterator[tuple[str, Configuration]]:
+    for name in names:
+        path = layout.configuration(name)
+        yield name, parse_toml(Configuration, storage.read(path), path)

@@ -1,0 +1,193 @@
+"""What the command line changes of a study's file: any setting, by its path or its short name."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.store.errors import Faults
+from search_spaces.axes import BATCH_SIZE, LR, Axes, product
+from search_spaces.configuration import Strategy, by_path
+from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
+from search_spaces.presets import PRESETS, STRATEGIES
+from search_spaces.settings.declaration import Declared, When
+from search_spaces.tables import Values, from_file, is_tuple, parsed
+
+_OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """One option as the user typed it: `--lr`, `1e-3,1e-2`."""
+
+    option: str
+    name: str
+    """Path or short name of the setting."""
+    text: str | None
+    """None: nothing after the name, not even an equals sign."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """None and {}: as in the space. Given lr or batch sizes are tried in every combination, also where it lists pairs.
+
+    values: by path. Numbers of non-linearities are those of the extension; they are those of the unfreezing's head
+    where unfreezing alone is asked.
+    """
+
+    strategies: tuple[Strategy, ...] | None = None
+    values: Mapping[str, Values] = field(default_factory=dict)
+    epochs: int | None = None
+    repeats: int | None = None
+
+    def check(self, chosen: Sequence[Strategy]) -> None:
+        """Raise InputError where a value is given that none of the strategies that will run takes."""
+        faults = Faults("command line")
+        faults.extend(self.crossed(chosen))
+        faults.raise_if_any(_OPTIONS)
+
+    def check_matters(self, several: Iterable[Mapping[str, Any]]) -> None:
+        """Raise InputError where a value is given that matters at none of these points."""
+        faults, several = Faults("command line"), list(several)
+        for path in self.values:
+            condition = by_path()[path].setting.matters_when
+            if condition and not any(condition.holds(values[condition.path]) for values in several):
+                found = list(dict.fromkeys(values[condition.path] for values in several))
+                faults.add(_needs(path, condition, found))
+        faults.raise_if_any(_OPTIONS)
+
+    def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
+        """Faults that show when several options are read together."""
+        for path in self.values:
+            takers = [strategy for strategy in STRATEGIES if path not in PRESETS[strategy].fixed]
+            if not set(takers) & set(chosen):
+                axis = next((strategy for strategy in STRATEGIES if PRESETS[strategy].axis == path), takers[0])
+                option = option_of(by_path()[path])
+                yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
+            condition = by_path()[path].setting.matters_when
+            given = self.values.get(condition.path) if condition else None
+            if condition and given and not any(condition.holds(value) for value in given):
+                yield _needs(path, condition, given)
+
+    def applied_to(self, axes: Axes, chosen: Sequence[Strategy]) -> Axes:
+        """The axes of one strategy with these values in the place of the space's."""
+        rest = {path: values for path, values in self.values.items() if self._is_for(path, axes.strategy, chosen)}
+        lr, batch_size = rest.pop(LR, None), rest.pop(BATCH_SIZE, None)
+        pairs = axes.pairs
+        if lr or batch_size:
+            pairs = product(lr or axes.lr, batch_size or axes.batch_size)
+        order = {one.path: place for place, one in enumerate(from_file())}
+        values = dict(sorted({**axes.values, **rest}.items(), key=lambda item: order[item[0]]))
+        return dataclasses.replace(
+            axes,
+            pairs=pairs,
+            epochs=self.epochs or axes.epochs,
+            repeats=self.repeats or axes.repeats,
+            values=values,
+        )
+
+    @staticmethod
+    def _is_for(path: str, strategy: Strategy, chosen: Sequence[Strategy]) -> bool:
+        preset = PRESETS[strategy]
+        if path in preset.fixed:
+            return False
+        owners = [one for one in chosen if PRESETS[one].axis == path]
+        return path not in preset.also or not owners
+
+
+def changes_of(
+    typed: Sequence[Typed],
+    strategies: Sequence[str] | None = None,
+    epochs: int | None = None,
+    repeats: int | None = None,
+) -> Changes:
+    """Read all that was typed; raises InputError with all faults of it."""
+    faults = Faults("command line")
+    for strategy in strategies or ():
+        if strategy not in STRATEGIES:
+            hint = did_you_mean(nearest(strategy, STRATEGIES))
+            faults.add(f"--strategy: expected some of {', '.join(STRATEGIES)}, found {strategy!r}{hint}")
+    for option, number in (("--epochs", epochs), ("--repeats", repeats)):
+        if number is not None and number < 1:
+            faults.add(f"{option}: expected 1 or more, found {number}")
+    values: dict[str, Values] = {}
+    for one in typed:
+        setting = _setting(one, faults)
+        if setting is None:
+            continue
+        if setting.path in values:
+            faults.add(f"{one.option}: expected {setting.path} once, found it again")
+        if one.text is None:
+            faults.add(f"{one.option}: expected PATH=VALUES, such as optimiser.weight_decay=0,1e-4, found no =")
+            continue
+        try:
+            values[setting.path] = parsed(setting, _read(setting, one.text))
+        except ValidationError as error:
+            faults.extend(_faults(one, error))
+    known = tuple(strategy for strategy in STRATEGIES if strategies and strategy in strategies)
+    changes = Changes(known or None, values, epochs, repeats)
+    faults.extend(changes.crossed(known or STRATEGIES))
+    faults.raise_if_any(_OPTIONS)
+    return changes
+
+
+def _needs(path: str, condition: When, found: Iterable[Any]) -> str:
+    wanted = " or ".join(map(str, condition.among)) or f"above {condition.above:g}"
+    label = by_path()[condition.path].setting.label
+    told = ", ".join(map(str, found))
+    return f"{option_of(by_path()[path])}: expected the {label} {wanted} with it, found {told}"
+
+
+def option_of(one: Declared) -> str:
+    """`--batch-size`, or `--set head.negative_slope` for a setting without a short name."""
+    short = one.setting.short
+    return f"--{short.replace('_', '-')}" if short else f"--set {one.path}"
+
+
+def _setting(typed: Typed, faults: Faults) -> Declared | None:
+    known = {name: one for one in from_file() for name in (one.path, one.setting.short) if name}
+    if typed.name in known:
+        return known[typed.name]
+    meant = nearest(typed.name, known) or nearest(typed.name.rpartition(".")[2], known)
+    faults.add(f"{typed.option}: expected the name of a setting, found {typed.name!r}{did_you_mean(meant)}")
+    return None
+
+
+def _read(one: Declared, text: str) -> Any:
+    """`1e-4,1e-3` → [1e-4, 1e-3]; words stand without quotes; a value that is a list stands in brackets where there are
+    several: `[0.9,0.99],[0.9,0.999]`."""
+    try:
+        found = tomllib.loads(f"values = [{text}]")["values"]
+    except tomllib.TOMLDecodeError:
+        found = [_scalar(part.strip()) for part in text.split(",") if part.strip()]
+    if is_tuple(one) and len(found) == 1 and not isinstance(found[0], list):
+        return found[0]
+    return found
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        pass
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _faults(typed: Typed, error: ValidationError) -> list[str]:
+    found = []
+    for each in untagged(error):
+        place = [part for part in each["loc"] if isinstance(part, int)]
+        which = f" (value {place[0] + 1})" if place and "," in (typed.text or "") else ""
+        told = "nothing" if each["type"] == "empty" else each.get("ctx", {}).get("found") or shown(each["input"])
+        found.append(f"{typed.option}{which}: expected {expected_of(each)}, found {told}")
+    return found

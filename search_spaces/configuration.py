@@ -1,0 +1,184 @@
+"""A configuration: one fully resolved point of a search space for one backbone, composed of frozen parts.
+
+Identity, keys, what one pass serves and what one stack holds follow from the declarations of the settings; nothing here
+names one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self
+
+from orchestrator.store.record import short_hash
+from orchestrator.store.schema import ENGINE, Record
+from search_spaces.settings.adaptation import Adaptation
+from search_spaces.settings.balance import Balance
+from search_spaces.settings.data import Data
+from search_spaces.settings.declaration import Declared, Part, Touch, declared
+from search_spaces.settings.head import Head
+from search_spaces.settings.image import Image
+from search_spaces.settings.network import Network
+from search_spaces.settings.optimiser import Optimiser
+from search_spaces.settings.selection import Selection
+
+Strategy = Literal["straightforward", "extension", "unfreezing"]
+
+BACKBONE = "network.backbone"
+FROZEN_PART = (Touch.PIXELS, Touch.SAMPLES, Touch.NETWORK, Touch.FEATURES)
+"""What configurations agree in that one pass over the images serves, at any depth."""
+
+
+class Configuration(Record):
+    """Values that cannot matter are at their neutral ones (`made` sees to it), so that equal trainings have one id."""
+
+    engine: int = ENGINE
+    data: Data
+    network: Network
+    adaptation: Adaptation
+    image: Image
+    balance: Balance
+    head: Head
+    optimiser: Optimiser
+    selection: Selection
+    parent: str | None = None
+    """A trained configuration that this one starts from."""
+
+    @classmethod
+    def made(cls, values: Mapping[str, Any]) -> Self:
+        """Of values by path (`optimiser.lr`); those left out are the declared defaults. Raises ValidationError."""
+        parts: dict[str, dict[str, Any]] = {name: {} for name in parts_of(cls)}
+        rest = {name: value for name, value in values.items() if "." not in name}
+        for path, value in values.items():
+            part, dot, name = path.partition(".")
+            if dot:
+                parts[part][name] = value
+        found = cls.model_validate({**parts, **rest})
+        idle = {one.path: one.setting.neutral for one in settings_of(cls) if not found.matters(one)}
+        return found._changed(idle)
+
+    def with_values(self, changes: Mapping[str, Any]) -> Self:
+        """The same with other values by path; what no longer matters is at its neutral value."""
+        values = {one.path: self.value(one.path) for one in settings_of(type(self))}
+        return self.made({"engine": self.engine, "parent": self.parent, **values, **changes})
+
+    def value(self, path: str) -> Any:
+        part, _, name = path.partition(".")
+        return getattr(getattr(self, part), name)
+
+    def matters(self, one: Declared) -> bool:
+        """Whether a setting can change anything here."""
+        condition = one.setting.matters_when
+        return condition is None or condition.holds(self.value(condition.path))
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Twelve hex digits over all that says something; a value that is neutral does not."""
+        values = {
+            one.path: value for one in settings_of(type(self)) if (value := self.value(one.path)) != one.setting.neutral
+        }
+        return short_hash({"engine": self.engine, "parent": self.parent, **values})
+
+    def key(self, *touches: Touch) -> dict[str, Any]:
+        """The values, by path, of every setting that changes one of these: equal where the outcome is."""
+        return {
+            one.path: self.value(one.path) for one in settings_of(type(self)) if set(one.setting.touches) & set(touches)
+        }
+
+    def stack_key(self) -> dict[str, Any]:
+        """The values in which lanes of one product agree."""
+        agreed = {one.path: self.value(one.path) for one in settings_of(type(self)) if not one.setting.stackable}
+        return {"engine": self.engine, "parent": self.parent, **agreed}
+
+    def columns(self) -> dict[str, Any]:
+        """What tables and names show of it: strategy, then every setting but those of the data, tuples as text."""
+        values = {one.column: plain(self.value(one.path)) for one in shown_settings()}
+        return {"strategy": self.strategy, **values}
+
+    def column(self, name: str) -> Any:
+        """One of `columns`."""
+        return self.strategy if name == "strategy" else plain(self.value(by_column()[name].path))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the last layer: one for a binary task, one per class otherwise."""
+        return 1 if self.data.task == "binary" else len(self.data.classes)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The label that users see; it is derived and enters no identity."""
+        return strategy_of(self.adaptation.unfrozen, self.head.non_linearities)
+
+    def _changed(self, values: Mapping[str, Any]) -> Self:
+        parts: dict[str, Part] = {}
+        for path, value in values.items():
+            part, _, name = path.partition(".")
+            parts[part] = parts.get(part, getattr(self, part)).model_copy(update={name: value})
+        return self.model_copy(update=parts) if parts else self
+
+
+def strategy_of(unfrozen: int, non_linearities: int) -> Strategy:
+    """What u and n amount to."""
+    if unfrozen:
+        return "unfreezing"
+    return "extension" if non_linearities else "straightforward"
+
+
+@functools.cache
+def parts_of(configuration: type[Configuration]) -> dict[str, type[Part]]:
+    """The parts of a configuration by name, in order."""
+    annotations = {name: field.annotation for name, field in configuration.model_fields.items()}
+    return {name: kind for name, kind in annotations.items() if isinstance(kind, type) and issubclass(kind, Part)}
+
+
+@functools.cache
+def settings_of(configuration: type[Configuration]) -> tuple[Declared, ...]:
+    """Every declared setting, in order."""
+    return tuple(one for name, part in parts_of(configuration).items() for one in declared(name, part))
+
+
+@functools.cache
+def shown_settings() -> tuple[Declared, ...]:
+    """The settings that can differ within a study, in order: all but those of the data."""
+    return tuple(one for one in settings_of(Configuration) if one.part != "data")
+
+
+def column_names() -> tuple[str, ...]:
+    """Names of `Configuration.columns`."""
+    return ("strategy", *(one.column for one in shown_settings()))
+
+
+@functools.cache
+def by_column() -> dict[str, Declared]:
+    """The settings of `shown_settings` by the name of their column."""
+    return {one.column: one for one in shown_settings()}
+
+
+def plain(value: Any) -> Any:
+    """A value as a cell of a table holds it."""
+    return ", ".join(f"{part:.12g}" for part in value) if isinstance(value, tuple) else value
+
+
+def by_path() -> dict[str, Declared]:
+    """The declared settings by path."""
+    return {one.path: one for one in settings_of(Configuration)}
+
+
+def differing(configurations: Iterable[Configuration]) -> tuple[Declared, ...]:
+    """The settings that tell these apart, in order: no two agree in all of them.
+
+    One that matters in some alone counts where those disagree, one that follows from the network where that happens
+    within one network.
+    """
+    several = list(configurations)
+    return tuple(one for one in shown_settings() if _tells_apart(one, several))
+
+
+def _tells_apart(one: Declared, several: Iterable[Configuration]) -> bool:
+    values: dict[str, set[Any]] = defaultdict(set)
+    for c in several:
+        if c.matters(one):
+            follows = not one.setting.from_file and one.path != BACKBONE
+            values[c.network.backbone if follows else ""].add(c.value(one.path))
+    return any(len(found) > 1 for found in values.values())

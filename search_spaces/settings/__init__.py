@@ -1,0 +1,1 @@
+"""Settings, each declared once beside the frozen part that it belongs to."""

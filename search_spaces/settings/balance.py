@@ -1,0 +1,37 @@
+"""What is done about classes of unequal size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Strict
+
+from search_spaces.settings.declaration import Part, Setting, Touch, When
+
+BalanceName = Literal["none", "ngca", "class_weights", "subsample"]
+
+
+class Balance(Part):
+    main = "name"
+
+    name: Annotated[
+        BalanceName,
+        Setting(
+            "balance",
+            "How unequal classes are treated.",
+            (Touch.SAMPLES, Touch.STEP, Touch.SELECTION),
+            short="balance",
+            neutral="none",
+        ),
+    ] = "none"
+    score_augmented: Annotated[
+        bool,
+        Strict(),
+        Setting(
+            "augmented scores",
+            "Also score the balanced views of the validation split, an extra column.",
+            (Touch.SAMPLES,),
+            matters_when=When("balance.name", among=("ngca",)),
+            neutral=False,
+        ),
+    ] = False

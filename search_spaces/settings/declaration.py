@@ -1,0 +1,114 @@
+"""What is said once of every setting; identity, keys, options, columns and axes all follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+Scale = Literal["linear", "log", "ordinal", "categorical"]
+
+
+class Touch(StrEnum):
+    """What a setting changes: it is part of the key of each of these."""
+
+    PIXELS = "pixels"
+    """The stored squares."""
+    SAMPLES = "samples"
+    """Which images, in which views, are trained on and scored."""
+    NETWORK = "network"
+    """Which network is opened, with which weights and input."""
+    FEATURES = "features"
+    """What the frozen part gives."""
+    STEP = "step"
+    """How lanes learn."""
+    SELECTION = "selection"
+    """Which epoch is picked."""
+
+
+ALWAYS = "always"
+"""Of a setting without a neutral value: it is part of every identity."""
+
+
+@dataclass(frozen=True)
+class When:
+    """A condition on another setting: its value is one of `among`, or above `above`."""
+
+    path: str
+    among: tuple[object, ...] = ()
+    above: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        return value > self.above if self.above is not None else value in self.among
+
+    def words(self) -> str:
+        """`optimiser.name "sgd"`, `head.non_linearities above 0`."""
+        if self.above is not None:
+            return f"{self.path} above {self.above:g}"
+        values = [f'"{value}"' for value in self.among]
+        return f"{self.path} {' or '.join(values)}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The declaration of one setting, kept in the annotation of the field that holds its value.
+
+    label: as a reader meets it. help: one line. touches: see `Touch`. stackable: whether lanes that differ in it can be
+    trained in one product. scale: of an axis. short: name of its option and column; its path where there is none.
+    matters_when: where that does not hold, the value is `neutral`, so that equal trainings are equal. neutral: the
+    value that means what was done before the setting existed; it is no part of an identity. from_file: whether a
+    study's file and the command line give it; else it follows from the data and the network.
+    """
+
+    label: str
+    help: str
+    touches: tuple[Touch, ...]
+    stackable: bool = False
+    scale: Scale = "categorical"
+    unit: str = ""
+    short: str = ""
+    matters_when: When | None = None
+    neutral: object = ALWAYS
+    from_file: bool = True
+
+
+class Part(BaseModel):
+    """Base of the frozen parts that a configuration is composed of: no unknown keys, every field a declared setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    main: ClassVar[str] = ""
+    """The field that is meant where the part is given by one value alone: `balance = "ngca"`."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One setting where it stands."""
+
+    part: str
+    name: str
+    setting: Setting
+    field: FieldInfo
+
+    @property
+    def path(self) -> str:
+        """`optimiser.lr`"""
+        return f"{self.part}.{self.name}"
+
+    @property
+    def column(self) -> str:
+        """Its name in tables and options."""
+        return self.setting.short or self.path
+
+
+def declared(part: str, model: type[Part]) -> Iterator[Declared]:
+    """The settings of a part in their order. Raises TypeError where a field is none."""
+    for name, field in model.model_fields.items():
+        found = [one for one in field.metadata if isinstance(one, Setting)]
+        if len(found) != 1:
+            raise TypeError(f"{model.__name__}.{name}: expected one Setting in its annotation, found {len(found)}")
+        yield Declared(part, name, found[0], field)

@@ -1,0 +1,97 @@
+"""From a file to what the network is given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from search_spaces.settings.declaration import Part, Setting, Touch, When
+
+Interpolation = Literal["bilinear", "bicubic", "lanczos"]
+Standardisation = Literal["weights", "train"]
+Channel = Annotated[float, Field(allow_inf_nan=False)]
+Triple = tuple[Channel, Channel, Channel]
+Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_BY_WEIGHTS = When("image.standardisation", among=("weights",))
+
+
+def for_each_channel(given: object) -> object:
+    """One number stands for all three channels."""
+    return (given,) * 3 if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+
+class Image(Part):
+    size: Annotated[
+        int,
+        Field(ge=8),
+        Setting(
+            "input size",
+            "Side of the square input.",
+            (Touch.NETWORK, Touch.FEATURES),
+            scale="ordinal",
+            unit="px",
+            from_file=False,
+        ),
+    ]
+    store_size: Annotated[
+        int,
+        Strict(),
+        Field(ge=8, le=4096),
+        Setting(
+            "stored size", "Side of the square that crops are cut from.", (Touch.PIXELS,), scale="ordinal", unit="px"
+        ),
+    ]
+    crops: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=64),
+        Setting(
+            "crops",
+            "Numbered crop positions; number 0 is the centre.",
+            (Touch.SAMPLES, Touch.FEATURES),
+            scale="ordinal",
+            neutral=1,
+        ),
+    ] = 1
+    interpolation: Annotated[Interpolation, Setting("interpolation", "Of resizing.", (Touch.PIXELS,))]
+    standardisation: Annotated[
+        Standardisation,
+        Setting("standardisation", "By mean and std of the weights or of the training split.", (Touch.FEATURES,)),
+    ] = "weights"
+    mean: Annotated[
+        Triple | None,
+        Setting(
+            "mean",
+            "That the weights expect, by channel, on a 0–1 scale.",
+            (Touch.FEATURES,),
+            matters_when=_BY_WEIGHTS,
+            neutral=None,
+            from_file=False,
+        ),
+    ] = None
+    std: Annotated[
+        tuple[Spread, Spread, Spread] | None,
+        Setting(
+            "standard deviation",
+            "That the weights expect, by channel.",
+            (Touch.FEATURES,),
+            matters_when=_BY_WEIGHTS,
+            neutral=None,
+            from_file=False,
+        ),
+    ] = None
+    views: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=8),
+        Setting(
+            "views",
+            "Flips and rotations of each training image, where balance does not decide it.",
+            (Touch.SAMPLES,),
+            scale="ordinal",
+            matters_when=When("balance.name", among=("none", "class_weights", "subsample")),
+            neutral=1,
+        ),
+    ] = 1

@@ -1,0 +1,78 @@
+"""How weights are changed: the rule, its rates, and how many images a step sees."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Strict
+
+from search_spaces.settings.choice import Registry, Variant
+from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import Share
+
+OPTIMISERS = Registry(
+    "optimiser.name",
+    (
+        Variant("sgd", "trainables.learning.optimisers.sgd:SGD", "SGD with momentum.", ("momentum", "weight_decay")),
+        Variant("adam", "trainables.learning.optimisers.adam:Adam", "Adam.", ("betas", "weight_decay")),
+        Variant("adamw", "trainables.learning.optimisers.adam:AdamW", "Adam, decay apart.", ("betas", "weight_decay")),
+    ),
+)
+
+
+class Optimiser(Part):
+    main = "name"
+
+    name: Annotated[
+        str,
+        AfterValidator(OPTIMISERS.known),
+        Setting("optimiser", "The rule of a step.", (Touch.STEP,), short="optimiser"),
+    ] = "sgd"
+    lr: Annotated[
+        float,
+        Strict(),
+        Field(gt=0, allow_inf_nan=False),
+        Setting("learning rate", "Step length.", (Touch.STEP,), stackable=True, scale="log", short="lr"),
+    ]
+    batch_size: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=1_000_000),
+        Setting("batch size", "Images of a step.", (Touch.STEP,), scale="log", short="batch_size", unit="images"),
+    ]
+    momentum: Annotated[
+        Share,
+        Setting(
+            "momentum",
+            "Share of the last step that goes on.",
+            (Touch.STEP,),
+            stackable=True,
+            scale="linear",
+            short="momentum",
+            matters_when=OPTIMISERS.using("momentum"),
+            neutral=0.0,
+        ),
+    ] = 0.9
+    betas: Annotated[
+        tuple[Share, Share],
+        Setting(
+            "betas",
+            "Decay of the running means of gradient and of its square.",
+            (Touch.STEP,),
+            matters_when=OPTIMISERS.using("betas"),
+            neutral=(0.0, 0.0),
+        ),
+    ] = (0.9, 0.999)
+    weight_decay: Annotated[
+        Share,
+        Setting(
+            "weight decay",
+            "Pull of weights towards zero.",
+            (Touch.STEP,),
+            stackable=True,
+            scale="log",
+            short="weight_decay",
+            matters_when=OPTIMISERS.using("weight_decay"),
+            neutral=0.0,
+        ),
+    ] = 0.0

@@ -1,0 +1,217 @@
+"""Tables of a study's file, made from the declarations: any setting takes one value, or a list that is tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from search_spaces.configuration import Configuration, by_path, parts_of, settings_of
+from search_spaces.faults import ONE, SEVERAL, alternatives, did_you_mean, nearest, shown
+from search_spaces.settings.choice import REGISTRIES
+from search_spaces.settings.declaration import Declared, Setting
+
+Values = tuple[Any, ...]
+
+
+def fault(expected: str, found: str, kind: Literal["fault", "empty"] = "fault") -> PydanticCustomError:
+    """A fault of one value, in the words that the user reads."""
+    context: dict[str, Any] = {"expected": expected, "found": found}
+    return PydanticCustomError(kind, "expected {expected}, found {found}", context)
+
+
+def different(values: Values) -> Values:
+    """Refuse an empty list and one that says the same thing twice; keep the file's order."""
+    if not values:
+        raise fault("at least one value", "an empty list", "empty")
+    twice = [value for index, value in enumerate(values) if value in values[:index]]
+    if twice:
+        raise fault("different values", f"{shown(twice[0])} more than once")
+    return values
+
+
+class Table(BaseModel):
+    """Base of every table of a study's file: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def is_tuple(one: Declared) -> bool:
+    """Whether one value of the setting is itself a list: `betas = [0.9, 0.999]`."""
+    return any(get_origin(kind) is tuple for kind in _kinds(one))
+
+
+def _kinds(one: Declared) -> list[Any]:
+    """The type of a value, and the alternatives where it is a choice of types."""
+    return [one.field.annotation, *get_args(one.field.annotation)]
+
+
+def value_type(one: Declared) -> Any:
+    """The type of one value with its range, without what belongs to the declaration."""
+    limits = [limit for limit in one.field.metadata if not isinstance(limit, Setting)]
+
+    def told(given: Any, reading: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return reading(given)
+        except ValidationError as error:
+            raise fault(_wanted(one, given), f"{shown(given)}{_meant(one, given)}") from error
+
+    return Annotated[one.field.annotation, *limits, WrapValidator(told)]
+
+
+def axis_type(one: Declared) -> Any:
+    """One value, or a list of different ones."""
+    value = value_type(one)
+    inner = is_tuple(one)
+
+    def form(given: Any) -> str:
+        if not isinstance(given, list | tuple):
+            return ONE
+        return SEVERAL if not inner or any(isinstance(part, list | tuple) for part in given) else ONE
+
+    several = Annotated[tuple[value, ...], AfterValidator(different), Tag(SEVERAL)]  # type: ignore[valid-type]
+    return Annotated[Annotated[value, Tag(ONE)] | several, Discriminator(form)]
+
+
+def expected_words(one: Declared) -> str:
+    """What one value may be, in words: `a number of 0 or more, below 1`."""
+    choices = choices_of(one)
+    if choices:
+        return alternatives(choices)
+    if is_tuple(one):
+        (inner,) = [get_args(kind) for kind in _kinds(one) if get_origin(kind) is tuple]
+        return f"a list of {len(inner)} numbers{_range(get_args(inner[0]))}"
+    kinds = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
+    return kinds[one.field.annotation] + _range(one.field.metadata)  # type: ignore[index]
+
+
+def _range(metadata: Sequence[Any]) -> str:
+    """` above 0`, ` from 1 to 64`, ` of 0 or more, below 1`; empty where there is none."""
+    parts = [part for limit in metadata for part in (limit.metadata if isinstance(limit, FieldInfo) else [limit])]
+    bounds = ("gt", "ge", "lt", "le")
+    limits = {name: f"{getattr(part, name):,.9g}" for part in parts for name in bounds if hasattr(part, name)}
+    if limits.keys() == {"ge", "le"}:
+        return f" from {limits['ge']} to {limits['le']}"
+    said = {"gt": "above {}", "ge": "of {} or more", "lt": "below {}", "le": "of {} or less"}
+    words = ", ".join(said[name].format(value) for name, value in limits.items())
+    return f" {words}" if words else ""
+
+
+def _wanted(one: Declared, given: Any) -> str:
+    """Infinity is above 0, but no number to learn with."""
+    parts = given if isinstance(given, list | tuple) else [given]
+    endless = any(isinstance(part, float) and not math.isfinite(part) for part in parts)
+    return expected_words(one).replace("number", "finite number", 1) if endless else expected_words(one)
+
+
+def _meant(one: Declared, given: Any) -> str:
+    return did_you_mean(nearest(given, choices_of(one))) if isinstance(given, str) else ""
+
+
+def choices_of(one: Declared) -> tuple[str, ...]:
+    """The values of a setting that takes one of a few."""
+    if get_origin(one.field.annotation) is Literal:
+        return tuple(str(value) for value in get_args(one.field.annotation))
+    found = REGISTRIES.get(one.path)
+    return found.names if found else ()
+
+
+def as_values(one: Declared, given: Any) -> Values:
+    """What went through `axis_type`, as a tuple of values."""
+    is_list = isinstance(given, tuple) and not (is_tuple(one) and given and not isinstance(given[0], tuple))
+    return given if is_list else (given,)
+
+
+def part_table(name: str) -> type[Table]:
+    """The table of a part: every setting that a file gives, none required."""
+    fields: dict[str, Any] = {one.name: (axis_type(one) | None, None) for one in _of(name)}
+    return create_model(f"{name.capitalize()}Table", __base__=Table, **fields)
+
+
+def part_fields() -> dict[str, Any]:
+    """A field for the table of each part that has something to give."""
+    found: dict[str, Any] = {}
+    for name, part in parts_of(Configuration).items():
+        if _of(name):
+            found[name] = (Annotated[part_table(name) | None, BeforeValidator(_by_main(part.main))], None)
+    return found
+
+
+def short_fields() -> dict[str, Any]:
+    """A field for each setting that has a short name of its own, for the tables of grids: `lr = [0.01, 0.1]`."""
+    return {name: (axis_type(one) | None, None) for one in from_file() if (name := _short(one))}
+
+
+def from_file() -> Iterator[Declared]:
+    """The settings that a study's file or the command line may give."""
+    return (one for one in settings_of(Configuration) if one.setting.from_file)
+
+
+def written_as(table: BaseModel, one: Declared) -> str:
+    """The key by which a table gives a setting: its short name, or its path."""
+    name = _short(one)
+    return name if name and getattr(table, name, None) is not None else one.path
+
+
+def twice_given(table: BaseModel) -> list[Declared]:
+    """The settings that a table gives by their short name and in the table of their part too."""
+    return [
+        one
+        for one in from_file()
+        if written_as(table, one) != one.path and getattr(getattr(table, one.part), one.name, None) is not None
+    ]
+
+
+def values_of(table: BaseModel) -> dict[str, Values]:
+    """What a table gives, by path: its parts' settings, and those that it has by their short names."""
+    found: dict[str, Values] = {}
+    for one in from_file():
+        given = getattr(getattr(table, one.part, None), one.name, None)
+        if given is None and (name := _short(one)):
+            given = getattr(table, name, None)
+        if given is not None:
+            found[one.path] = as_values(one, given)
+    return found
+
+
+def first_of(table: BaseModel, path: str) -> Any:
+    """The first value that a table gives of a setting, or the declared default."""
+    one = by_path()[path]
+    return values_of(table).get(path, (one.field.default,))[0]
+
+
+def parsed(one: Declared, raw: Any) -> Values:
+    """Values as the command line gives them; raises ValidationError."""
+    return as_values(one, TypeAdapter(axis_type(one)).validate_python(raw))
+
+
+def _short(one: Declared) -> str:
+    """The short name by which grids give a setting; "" where there is none, or the table of its part is called so."""
+    return "" if one.setting.short in parts_of(Configuration) else one.setting.short
+
+
+def _of(part: str) -> list[Declared]:
+    return [one for one in from_file() if one.part == part]
+
+
+def _by_main(main: str) -> Any:
+    def whole(given: Any) -> Any:
+        return {main: given} if main and not isinstance(given, dict) else given
+
+    return whole

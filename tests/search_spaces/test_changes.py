@@ -1,0 +1,190 @@
+"""What the command line asks: any setting by its path or its short name, and all faults of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from orchestrator.store.errors import InputError
+from search_spaces.changes import Changes, Typed, changes_of
+from search_spaces.loader import default_space, load_space
+from search_spaces.points import points
+from search_spaces.tables import expected_words, from_file
+from tests.support.configurations import asked
+
+BAD_VALUE = {
+    "network.precision": "fp16",
+    "adaptation.unfrozen": "-1",
+    "image.store_size": "7",
+    "image.crops": "65",
+    "image.interpolation": "bicubik",
+    "image.standardisation": "trian",
+    "image.views": "9",
+    "balance.name": "ncga",
+    "balance.score_augmented": "maybe",
+    "head.non_linearities": "1001",
+    "head.negative_slope": "1",
+    "head.dropout": "-0.1",
+    "optimiser.name": "lion",
+    "optimiser.lr": "0",
+    "optimiser.batch_size": "1000001",
+    "optimiser.momentum": "1.5",
+    "optimiser.betas": "0.9,1",
+    "optimiser.weight_decay": "-1e-9",
+    "selection.metric": "auc",
+}
+RANGES = {
+    "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
+    "adaptation.unfrozen": "a whole number from 0 to 1,000, found -1",
+    "image.store_size": "a whole number from 8 to 4,096, found 7",
+    "image.crops": "a whole number from 1 to 64, found 65",
+    "image.interpolation": '"bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean \'bicubic\'?',
+    "image.standardisation": '"weights" or "train", found "trian"; did you mean \'train\'?',
+    "image.views": "a whole number from 1 to 8, found 9",
+    "balance.name": '"none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean \'ngca\'?',
+    "balance.score_augmented": 'true or false, found "maybe"',
+    "head.non_linearities": "a whole number from 0 to 1,000, found 1001",
+    "head.negative_slope": "a number of 0 or more, below 1, found 1",
+    "head.dropout": "a number of 0 or more, below 1, found -0.1",
+    "optimiser.name": '"sgd", "adam" or "adamw", found "lion"',
+    "optimiser.lr": "a number above 0, found 0",
+    "optimiser.batch_size": "a whole number from 1 to 1,000,000, found 1000001",
+    "optimiser.momentum": "a number of 0 or more, below 1, found 1.5",
+    "optimiser.betas": "a list of 2 numbers of 0 or more, below 1, found [0.9, 1]",
+    "optimiser.weight_decay": "a number of 0 or more, below 1, found -1e-09",
+    "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
+}
+
+
+def given(*options: str, strategies: Sequence[str] | None = None) -> Changes:
+    """`--set` of each `PATH=VALUES`."""
+    typed = [text.partition("=") for text in options]
+    return changes_of(
+        [Typed(f"--set {name}", name, values if sign else None) for name, sign, values in typed], strategies
+    )
+
+
+def faults_of(*options: str, strategies: Sequence[str] | None = None) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        given(*options, strategies=strategies)
+    assert caught.value.advice.endswith("orch spaces settings")
+    head, *lines = caught.value.message.split("\n")
+    if not lines:
+        return [head.removeprefix("command line: ")]
+    assert head == f"command line: {len(lines)} faults"
+    return [line.removeprefix("  - ") for line in lines]
+
+
+def test_every_setting_of_a_file_is_tried() -> None:
+    assert [*BAD_VALUE] == [*RANGES] == [one.path for one in from_file()]
+
+
+@pytest.mark.parametrize("path", BAD_VALUE)
+def test_a_value_out_of_range_is_told_the_whole_range(path: str) -> None:
+    assert faults_of(f"{path}={BAD_VALUE[path]}") == [f"--set {path}: expected {RANGES[path]}"]
+    (one,) = [one for one in from_file() if one.path == path]
+    assert RANGES[path].startswith(expected_words(one))
+
+
+def test_all_faults_of_all_options_are_told_together() -> None:
+    typed = [
+        Typed("--lr", "optimiser.lr", "0.1,-1.0,0.1"),
+        Typed("--batch-size", "optimiser.batch_size", ""),
+        Typed("--unfrozen", "adaptation.unfrozen", "2"),
+        Typed("--optimiser", "optimiser.name", "adam"),
+        Typed("--set optimiser.momentum", "optimiser.momentum", "0.5"),
+        Typed("--set head.drop", "head.drop", "0.5"),
+        Typed("--set image.views", "image.views", None),
+        Typed("--set unfrozen", "unfrozen", "3"),
+    ]
+    with pytest.raises(InputError) as caught:
+        changes_of(typed, ("extention", "straightforward"), epochs=0, repeats=-1)
+    assert caught.value.message.split("\n") == [
+        "command line: 10 faults",
+        "  - --strategy: expected some of straightforward, extension, unfreezing, found 'extention'; "
+        "did you mean 'extension'?",
+        "  - --epochs: expected 1 or more, found 0",
+        "  - --repeats: expected 1 or more, found -1",
+        "  - --lr (value 2): expected a number above 0, found -1.0",
+        "  - --batch-size: expected at least one value, found nothing",
+        "  - --set head.drop: expected the name of a setting, found 'head.drop'; did you mean 'head.dropout'?",
+        "  - --set image.views: expected PATH=VALUES, such as optimiser.weight_decay=0,1e-4, found no =",
+        "  - --set unfrozen: expected adaptation.unfrozen once, found it again",
+        "  - --unfrozen: expected --strategy unfreezing with it, found straightforward",
+        "  - --momentum: expected the optimiser sgd with it, found adam",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("optimizer.lr=1", "optimiser.lr"),
+        ("optimiser.learning_rate=1", "optimiser.lr"),
+        ("learning_rat=1", "lr"),
+        ("weight_decy=1", "weight_decay"),
+        ("image.veiws=1", "image.views"),
+    ],
+)
+def test_the_nearest_names_are_suggested(option: str, hint: str) -> None:
+    (line,) = faults_of(option)
+    assert "did you mean" in line
+    assert f"'{hint}'" in line.partition("did you mean")[2]
+
+
+def test_nothing_is_suggested_where_nothing_is_near() -> None:
+    assert faults_of("zzz=1") == ["--set zzz: expected the name of a setting, found 'zzz'"]
+
+
+def test_values_are_read_as_they_are_typed() -> None:
+    read = given(
+        "optimiser.lr=1e-3, 1e-2",
+        "optimiser.name=adam,adamw",
+        "optimiser.betas=[0.9,0.99],[0.9,0.999]",
+        "balance.score_augmented=true",
+        "balance=ngca",
+        "weight_decay=0,1e-4",
+    ).values
+    assert read == {
+        "optimiser.lr": (1e-3, 1e-2),
+        "optimiser.name": ("adam", "adamw"),
+        "optimiser.betas": ((0.9, 0.99), (0.9, 0.999)),
+        "balance.score_augmented": (True,),
+        "balance.name": ("ngca",),
+        "optimiser.weight_decay": (0.0, 1e-4),
+    }
+    assert given("optimiser.betas=0.9,0.99").values == {"optimiser.betas": ((0.9, 0.99),)}
+
+
+def test_several_values_of_any_setting_are_an_axis() -> None:
+    changes = given("optimiser.weight_decay=0,1e-4", "head.dropout=0.2,0.5", strategies=["extension"])
+    plain = points(default_space(), "x", asked(strategies=("extension",)), small=False)
+    found = points(default_space(), "x", changes, small=False)
+    assert len(found) == 4 * len(plain)
+    assert {(p.values["optimiser.weight_decay"], p.values["head.dropout"]) for p in found} == {
+        (decay, dropout) for decay in (0.0, 1e-4) for dropout in (0.2, 0.5)
+    }
+
+
+@pytest.mark.parametrize(
+    ("study", "option", "strategies", "told"),
+    [
+        ("default", "optimiser.betas=0.9,0.99", None, "--set optimiser.betas: expected the optimiser adam or adamw"),
+        ("default", "head.dropout=0.1", ["straightforward"], "--dropout: expected the non-linearities above 0"),
+        ("neuroblastoma", "image.views=4", None, "expected the balance none or class_weights or subsample"),
+    ],
+)
+def test_a_value_that_matters_nowhere_is_refused(
+    study: str, option: str, strategies: list[str] | None, told: str
+) -> None:
+    changes = given(option, strategies=strategies)
+    with pytest.raises(InputError) as caught:
+        points(load_space(study), "x", changes, small=False)
+    found = {"optimiser": "sgd", "head": "0", "image": "ngca"}[option.partition(".")[0]]
+    assert told in caught.value.message
+    assert caught.value.message.endswith(f"with it, found {found}")
+
+
+def test_a_value_that_matters_somewhere_is_taken() -> None:
+    found = points(default_space(), "x", given("head.dropout=0.1"), small=False)
+    assert {p.values["head.dropout"] for p in found} == {0.0, 0.1}

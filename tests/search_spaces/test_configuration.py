@@ -1,0 +1,169 @@
+"""What identifies a configuration: every setting that says something, and nothing that cannot matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.store.schema import parse_toml
+from search_spaces.configuration import Configuration, by_path, differing
+
+BASE: dict[str, Any] = {
+    "data.task": "binary",
+    "data.classes": ("no", "yes"),
+    "data.content": "d" * 64,
+    "data.seed": 0,
+    "network.backbone": "timm:resnet18.tv_in1k",
+    "network.weights": "sha256:" + "1" * 64,
+    "network.precision": "fp32",
+    "adaptation.unfrozen": 0,
+    "image.size": 224,
+    "image.store_size": 256,
+    "image.crops": 3,
+    "image.interpolation": "bilinear",
+    "image.standardisation": "weights",
+    "image.mean": (0.5, 0.5, 0.5),
+    "image.std": (0.25, 0.25, 0.25),
+    "image.views": 2,
+    "balance.name": "none",
+    "balance.score_augmented": False,
+    "head.non_linearities": 1,
+    "head.negative_slope": 0.1,
+    "head.dropout": 0.5,
+    "optimiser.name": "sgd",
+    "optimiser.lr": 1e-3,
+    "optimiser.batch_size": 16,
+    "optimiser.momentum": 0.9,
+    "optimiser.betas": (0.9, 0.999),
+    "optimiser.weight_decay": 0.0,
+    "selection.metric": "loss",
+}
+OTHER: dict[str, Any] = {
+    "data.task": "multiclass",
+    "data.classes": ("yes", "no"),
+    "data.content": "e" * 64,
+    "data.seed": 1,
+    "network.backbone": "timm:resnet18.a1_in1k",
+    "network.weights": "init:0",
+    "network.precision": "bf16",
+    "adaptation.unfrozen": 1,
+    "image.size": 192,
+    "image.store_size": 257,
+    "image.crops": 4,
+    "image.interpolation": "bicubic",
+    "image.standardisation": "train",
+    "image.mean": (0.5, 0.5, 0.4),
+    "image.std": (0.25, 0.25, 0.2),
+    "image.views": 3,
+    "balance.name": "ngca",
+    "balance.score_augmented": True,
+    "head.non_linearities": 2,
+    "head.negative_slope": 0.2,
+    "head.dropout": 0.4,
+    "optimiser.name": "adam",
+    "optimiser.lr": 1.0000001e-3,
+    "optimiser.batch_size": 17,
+    "optimiser.momentum": 0.8,
+    "optimiser.betas": (0.9, 0.9),
+    "optimiser.weight_decay": 1e-9,
+    "selection.metric": "accuracy",
+}
+WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
+    "balance.score_augmented": {"balance.name": "ngca"},
+    "optimiser.betas": {"optimiser.name": "adam"},
+}
+"""What makes a setting matter that BASE leaves idle."""
+
+
+def made(**parts: Any) -> Configuration:
+    return Configuration.made({**BASE, **parts})
+
+
+def test_every_setting_is_tried() -> None:
+    assert [*BASE] == [*OTHER] == [*by_path()]
+    idle = {path for path, one in by_path().items() if not made().matters(one)}
+    assert idle == set(WHERE_IT_MATTERS)
+
+
+@pytest.mark.parametrize("path", OTHER)
+def test_every_setting_enters_the_identity(path: str) -> None:
+    base = made(**WHERE_IT_MATTERS.get(path, {}))
+    other = base.with_values({path: OTHER[path]})
+    assert other.id != base.id
+    assert path in [one.path for one in differing([base, other])] or path.startswith("data.")
+
+
+@pytest.mark.parametrize("path", WHERE_IT_MATTERS)
+def test_what_cannot_matter_enters_no_identity(path: str) -> None:
+    assert made(**{path: OTHER[path]}) == made()
+
+
+@pytest.mark.parametrize(
+    ("condition", "path"),
+    [
+        ({"head.non_linearities": 0}, "head.dropout"),
+        ({"head.non_linearities": 0}, "head.negative_slope"),
+        ({"optimiser.name": "adam"}, "optimiser.momentum"),
+        ({"optimiser.name": "adamw"}, "optimiser.momentum"),
+        ({"image.standardisation": "train"}, "image.mean"),
+        ({"image.standardisation": "train"}, "image.std"),
+        ({"balance.name": "ngca"}, "image.views"),
+    ],
+)
+def test_where_it_does_not_matter_a_setting_is_neutral(condition: dict[str, Any], path: str) -> None:
+    one, other = made(**condition), made(**{**condition, path: OTHER[path]})
+    assert one.id == other.id
+    assert one.value(path) == by_path()[path].setting.neutral != BASE[path]
+
+
+@pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", 2)])
+def test_parent_and_engine_enter_the_identity(field: str, value: object) -> None:
+    assert made(**{field: value}).id != made().id
+    assert made(**{field: value}).stack_key() != made().stack_key()
+
+
+def test_neither_order_nor_a_written_default_changes_an_identity() -> None:
+    assert Configuration.made(dict(reversed(BASE.items()))).id == made().id
+    defaults = {path for path, value in BASE.items() if by_path()[path].field.default == value}
+    assert len(defaults) >= 5
+    assert Configuration.made({path: value for path, value in BASE.items() if path not in defaults}).id == made().id
+
+
+@pytest.mark.parametrize("changes", [{}, OTHER, {"image.standardisation": "train"}, {"parent": "abc"}])
+def test_a_configuration_keeps_its_identity_on_disk(changes: dict[str, Any]) -> None:
+    one = made(**changes)
+    back = parse_toml(Configuration, one.to_toml(), "x")
+    assert back == one
+    assert back.id == one.id
+
+
+def test_the_strategy_is_a_label() -> None:
+    def strategy(n: int, u: int) -> str:
+        return made(**{"head.non_linearities": n, "adaptation.unfrozen": u}).strategy
+
+    assert [strategy(0, 0), strategy(2, 0), strategy(0, 1), strategy(2, 1)] == [
+        "straightforward",
+        "extension",
+        "unfreezing",
+        "unfreezing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("optimiser.lr", 0.0),
+        ("optimiser.name", "lion"),
+        ("head.dropout", 1.0),
+        ("image.views", 9),
+        ("optimiser.batch_size", 0),
+        ("optimiser.unknown", 1),
+        ("unknown", 1),
+        ("image.crops", 0),
+    ],
+)
+def test_impossible_settings_are_refused(path: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=path.rpartition(".")[2]):
+        made(**{path: value})

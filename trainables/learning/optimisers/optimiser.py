@@ -1,0 +1,69 @@
+"""The optimiser of a stack: its tensors, the state that its rule keeps of them, each configuration's rates.
+
+State is a flat list of tensors, so that a checkpoint stores it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import torch
+
+from search_spaces.settings import optimiser as settings
+from search_spaces.settings.declaration import declared
+from trainables.learning.optimisers.rates import Parameter, Rate
+from trainables.learning.products import Outer
+
+Gradient = torch.Tensor | Outer
+STACKABLE = tuple(one.name for one in declared("optimiser", settings.Optimiser) if one.setting.stackable)
+"""Settings that may differ between the configurations of a stack."""
+
+
+class Rule(Protocol):
+    """How one kind of optimiser takes a step. `search_spaces.settings.optimiser.OPTIMISERS` names them all."""
+
+    buffers_per_parameter: ClassVar[int]
+    """Tensors of a parameter's shape that it keeps."""
+
+    def __init__(self, same: settings.Optimiser) -> None:
+        """same: settings of the stack; those that are `STACKABLE` are read from the optimiser's rates instead."""
+
+    def step(self, of: Optimiser, gradients: Sequence[Gradient]) -> None:
+        """Change the optimiser's tensors and buffers in place; gradients may be overwritten."""
+
+
+class Optimiser:
+    """Updates parameters in place, by the rule of its configurations, each with rates of its own."""
+
+    def __init__(self, parameters: Sequence[Parameter], configurations: Sequence[settings.Optimiser]) -> None:
+        """configurations: the settings of each in the stack, in their order; they differ in `STACKABLE` ones alone."""
+        kind = rule_of(configurations[0].name)
+        self.rule = kind(configurations[0])
+        self.tensors = [parameter.tensor for parameter in parameters]
+        self.buffers = [torch.zeros_like(t) for t in self.tensors for _ in range(kind.buffers_per_parameter)]
+        self.steps = torch.zeros((), dtype=torch.float64, device=self.tensors[0].device)
+        """Updates so far, of rules that count them; on a GPU it stays there, for a recorded step counts on."""
+        self._rates: dict[str, list[Rate] | None] = {}
+        for name in STACKABLE:
+            values = [float(getattr(one, name)) for one in configurations]
+            self._rates[name] = [parameter.rate(values) for parameter in parameters] if any(values) else None
+
+    def rates(self, name: str) -> list[Rate] | None:
+        """A stackable setting, one rate per parameter; None where it is 0 in all configurations."""
+        return self._rates[name]
+
+    def every_rate(self, name: str) -> list[Rate]:
+        """The same, with zeros in the place of None."""
+        return self._rates[name] or [0.0] * len(self.tensors)
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Gradient]) -> None:
+        """One update; gradients are in the order of the parameters and may be overwritten."""
+        self.rule.step(self, gradients)
+
+
+def rule_of(name: str) -> type[Rule]:
+    """The class behind an optimiser's name."""
+    found: type[Rule] = settings.OPTIMISERS.load(name)
+    return found

@@ -1,0 +1,44 @@
+"""Rates that may differ between the configurations of a stack, laid over the tensors that these share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+Rate = float | torch.Tensor
+"""One number for all of a parameter, or one per configuration, shaped to be broadcast over it."""
+
+
+@dataclass
+class Parameter:
+    """A tensor to be trained, in place, and how it is shared out to the configurations of a stack.
+
+    axis is the one along which configurations follow one another `times` times over, each `span` entries long; a tensor
+    of one configuration needs none of the three.
+    """
+
+    tensor: torch.Tensor
+    axis: int = 0
+    times: int = 1
+    span: int = 1
+
+    def rate(self, values: Sequence[float]) -> Rate:
+        """One value per configuration → what this tensor is multiplied with."""
+        if len(set(values)) == 1:
+            return float(values[0])
+        each = torch.tensor(list(values), dtype=torch.float32, device=self.tensor.device)
+        shape = [1] * self.tensor.dim()
+        shape[self.axis] = -1
+        return each.repeat_interleave(self.span).repeat(self.times).view(shape)
+
+
+def add_scaled(target: torch.Tensor, values: torch.Tensor, rate: Rate, sign: float | torch.Tensor) -> None:
+    """target ← target + sign · rate · values, in place; sign may be a number that lies on the GPU."""
+    if isinstance(sign, torch.Tensor):
+        values, sign = values.mul(sign), 1.0
+    if isinstance(rate, torch.Tensor):
+        target.addcmul_(values, rate, value=sign)
+    else:
+        target.add_(values, alpha=sign * rate)
