@@ -232,6 +232,11 @@ def _check_version(content: bytes, place: Place) -> None:
         found = tomllib.loads(content.decode()).get("schema_version")
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         return
+    if found == 1:
+        raise InputError(
+            f"study {place / layout.STUDY} was made by version 0.1 of orch, whose studies later versions cannot read",
+            "Make it anew from the same images under another name, or open it with the version that made it.",
+        )
     if found != SCHEMA_VERSION:
         raise InputError(
             f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",

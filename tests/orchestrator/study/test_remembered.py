@@ -1,0 +1,138 @@
+"""A study remembers how it was searched: what a later search takes up, adds to, and says that it does otherwise."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.command_line import main
+from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.running.progress import Display
+from orchestrator.search import More, Search, SearchOptions, reopen_search, resolve_search
+from orchestrator.store.errors import InputError
+from orchestrator.study.asked import Given
+from orchestrator.study.preparation import DataRequest
+from orchestrator.study.studies import find_study
+from search_spaces.loader import parse_space
+from tests.support.configurations import asked, shown
+from tests.support.desk import write_images
+from trainables.data.options import DatasetOptions
+
+BACKBONE = "timm:test_resnet.r160_in1k"
+NARROW = {"strategies": ("straightforward",), "lr": (0.1, 0.2), "batch_size": (4,), "repeats": 2, "epochs": 3}
+
+
+@dataclass
+class Asking:
+    """Searches of one study, one after the other; nothing is trained."""
+
+    folder: Path
+    said: str = ""
+
+    def __call__(self, given: Given | None = None, **changes: Any) -> Search:
+        told = io.StringIO()
+        data = DataRequest(self.folder / "data", DatasetOptions(group_by=r"(g\d)"))
+        options = SearchOptions(
+            *("mine", (BACKBONE,), self.folder / "studies", self.folder / "cache", data, asked(**changes)),
+            given=given or Given(),
+        )
+        found = resolve_search(options, Display(told))
+        self.said = " ".join(told.getvalue().split())  # as one line, wherever it was folded
+        return found
+
+    def demands(self) -> set[tuple[int, int]]:
+        """(repeats, epochs) of every configuration that was asked for, by all requests together."""
+        study = find_study(self.folder / "studies", "mine")
+        assert study is not None
+        return {(len(each), max(each)) for each in epochs_asked(read_requests(study.storage)[0]).values()}
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Asking:
+    write_images(tmp_path / "data")
+    return Asking(tmp_path)
+
+
+def settings(search: Search, *names: str) -> set[tuple[Any, ...]]:
+    return {shown(c, *names) for c in search.asked.configurations.values()}
+
+
+def test_more_repeats_are_of_what_was_asked_so_far(ask: Asking) -> None:
+    first = ask(Given("none", (0.5,) * 3, (0.5,) * 3), **NARROW)
+    more = ask(repeats=5)
+    assert more.asked.configurations.keys() == first.asked.configurations.keys()
+    assert ask.demands() == {(5, 3)}
+    assert "differs" not in ask.said
+    longer = ask(epochs=9)
+    assert longer.asked.configurations.keys() == first.asked.configurations.keys()
+    assert ask.demands() == {(5, 9)}
+
+
+def test_weights_mean_and_std_are_those_given_once(ask: Asking) -> None:
+    ask(Given("none", (0.5,) * 3, (0.25,) * 3), **NARROW)
+    other = ask(strategies=("straightforward",), lr=(0.3,), batch_size=(4,), repeats=1, epochs=1)
+    assert settings(other, "weights", "mean", "std") == {("init:0", (0.5,) * 3, (0.25,) * 3)}
+    named = ask(Given(mean=(0.1,) * 3), strategies=("straightforward",), lr=(0.3,), batch_size=(4,))
+    assert settings(named, "mean", "std") == {((0.1,) * 3, (0.25,) * 3)}
+    assert "differs from the study's earlier ones in mean 0.1, 0.1, 0.1 (so far 0.5, 0.5, 0.5)" in ask.said
+
+
+def test_image_settings_are_those_given_once(ask: Asking) -> None:
+    ask(Given("none"), **NARROW, **{"image.interpolation": ("lanczos",)})
+    assert settings(ask(**{**NARROW, "lr": (0.7,)}), "interpolation") == {("lanczos",)}
+    again = ask(**{**NARROW, "lr": (0.7,)}, **{"image.interpolation": ("bilinear",)})
+    assert settings(again, "interpolation") == {("bilinear",)}
+    assert "interpolation bilinear (so far lanczos)" in ask.said
+
+
+def test_what_a_search_does_otherwise_is_said(ask: Asking) -> None:
+    ask(Given("none"), **NARROW)
+    assert "differs" not in ask.said
+    ask(**{**NARROW, "lr": (0.2, 0.4)}, **{"optimiser.weight_decay": (0.0, 0.01)})
+    assert "differs from the study's earlier ones in learning rate 0.4 (so far 0.1, 0.2)" in ask.said
+    assert "weight decay 0.01 (so far 0.0)" in ask.said
+
+
+def test_resume_raises_everything(ask: Asking) -> None:
+    ask(Given("none"), **NARROW)
+    study = find_study(ask.folder / "studies", "mine")
+    assert study is not None
+    more = More(epochs=None, repeats=4, command="orch resume mine --repeats 4")
+    found = reopen_search(study, ask.folder / "data", None, ask.folder / "cache", Display(io.StringIO()), more=more)
+    assert ask.demands() == {(4, 3)}
+    assert sorted(len(work.repeats) for work in found.work) == [4, 4]
+
+
+def test_a_file_names_weights_mean_and_std_of_each_backbone() -> None:
+    text = """
+name = "mine"
+[[backbones]]
+name = "timm:a"
+weights = "a.safetensors"
+mean = 0.5
+std = [0.1, 0.2, 0.3]
+"""
+    (entry,) = parse_space(text, "mine.toml").backbones
+    assert (entry.weights, entry.mean, entry.std) == ("a.safetensors", (0.5, 0.5, 0.5), (0.1, 0.2, 0.3))
+    assert Given().of(entry, None) == Given("a.safetensors", (0.5, 0.5, 0.5), (0.1, 0.2, 0.3))
+    assert Given("hub", mean=(0.0, 0.0, 0.0)).of(entry, None).mean == (0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match=r"backbones\[0\]\.std\[0\]: expected a number above 0, found 0"):
+        parse_space(text.replace("[0.1, 0.2, 0.3]", "0.0"), "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mean", "0.5,0.5"], "--mean: expected one number or three, R,G,B, found 2"),
+        (["--std", "0.5,0,0.5"], "--std: expected numbers above 0, found 0"),
+    ],
+)
+def test_one_number_or_three(options: list[str], said: str) -> None:
+    run = CliRunner().invoke(main, ["plan", "neuroblastoma", "resnet18", *options])
+    assert run.exit_code == 2
+    assert said in run.output
