@@ -1,0 +1,97 @@
+"""The examples of docs/extending.md do what the page says, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from tests.support.checkout import ROOT
+
+SETTING, RULE, VARIANT = re.findall(
+    r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
+)
+WITH_A_SETTING = f"""
+import json
+from typing import Annotated
+from pydantic import Field, Strict
+from search_spaces.settings import head
+from search_spaces.settings.declaration import Setting, Touch, When
+
+class Head(head.Head):
+{textwrap.indent(SETTING, "    ")}
+head.Head = Head
+
+from search_spaces.changes import Typed, changes_of
+from search_spaces.configuration import column_names
+from search_spaces.loader import default_space
+from search_spaces.points import points
+from tests.support.configurations import configured
+
+plain, other = configured(non_linearities=1), configured(non_linearities=1, gain=2.0)
+changes = changes_of([Typed("--set head.gain", "head.gain", "0.5,2")], ["extension"])
+print(json.dumps({{
+    "tried": sorted({{point.values["head.gain"] for point in points(default_space(), "x", changes, small=False)}}),
+    "neutral": configured(non_linearities=1, gain=1.0).id == plain.id,
+    "other": other.id == plain.id,
+    "idle": configured(gain=2.0).id == configured().id,
+    "column": "head.gain" in column_names(),
+    "keys": [touch for touch in Touch if other.key(touch) != plain.key(touch)],
+}}))
+"""
+WITH_A_RULE = f"""
+import json
+from collections.abc import Sequence
+import torch
+from search_spaces.settings import choice, optimiser as settings
+from search_spaces.settings.choice import Variant
+
+variants = (*settings.OPTIMISERS.variants.values(), {VARIANT.strip()})
+settings.OPTIMISERS.variants |= {{variant.name: variant for variant in variants}}
+
+from search_spaces.changes import Typed, changes_of
+from trainables.learning.optimisers.optimiser import Optimiser
+from trainables.learning.optimisers.rates import Parameter
+
+tensor = torch.tensor([1.0, 2.0])
+rule = Optimiser([Parameter(tensor)], [settings.Optimiser(name="sign_sgd", lr=0.25, batch_size=1)])
+rule.step([torch.tensor([7.0, -0.1])])
+asked = changes_of([Typed("--optimiser", "optimiser", "sgd,sign_sgd")])
+print(json.dumps({{"stepped": tensor.tolist(), "buffers": len(rule.buffers), "asked": asked.values["optimiser.name"]}}))
+"""
+IMPORTS = """
+from collections.abc import Sequence
+
+from search_spaces.settings import optimiser as settings
+from trainables.learning.optimisers.optimiser import Gradient, Optimiser
+from trainables.learning.optimisers.rates import add_scaled
+from trainables.learning.products import Outer
+
+"""
+
+
+def told(code: str, *arguments: str) -> Any:
+    run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_a_setting() -> None:
+    assert told(WITH_A_SETTING) == {
+        "tried": [0.5, 2.0],
+        "neutral": True,
+        "other": False,
+        "idle": True,
+        "column": True,
+        "keys": ["step"],
+    }
+
+
+def test_an_optimiser(tmp_path: Path) -> None:
+    (tmp_path / "sign_sgd.py").write_text(IMPORTS + RULE)
+    beside = f"import trainables.learning.optimisers as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_A_RULE) == {"stepped": [0.75, 2.25], "buffers": 0, "asked": ["sgd", "sign_sgd"]}
