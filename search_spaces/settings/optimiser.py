@@ -16,6 +16,13 @@ OPTIMISERS = Registry(
         Variant("sgd", "trainables.learning.optimisers.sgd:SGD", "SGD with momentum.", ("momentum", "weight_decay")),
         Variant("adam", "trainables.learning.optimisers.adam:Adam", "Adam.", ("betas", "weight_decay")),
         Variant("adamw", "trainables.learning.optimisers.adam:AdamW", "Adam, decay apart.", ("betas", "weight_decay")),
+        Variant(
+            "lion",
+            "trainables.learning.optimisers.lion:Lion",
+            "The sign of a running mean; wants a learning rate some ten times smaller than AdamW.",
+            ("betas", "weight_decay"),
+            {"betas": (0.9, 0.99)},
+        ),
     ),
 )
 

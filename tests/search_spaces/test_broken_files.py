@@ -85,7 +85,7 @@ zzz: expected one of FILE; found an unknown key
 balance = "ncga"
 selection = "auc"
 [optimiser]
-name = "lion"
+name = "rmsprop"
 [image]
 interpolation = "bicubik"
 standardisation = "trian"
@@ -97,7 +97,7 @@ network.precision: expected "fp32" or "bf16", found "fp16"; did you mean 'bf16'?
 image.interpolation: expected "bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean 'bicubic'?
 image.standardisation: expected "weights" or "train", found "trian"; did you mean 'train'?
 balance: expected "none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean 'ngca'?
-optimiser.name: expected "sgd", "adam" or "adamw", found "lion"
+optimiser.name: expected "sgd", "adam", "adamw" or "lion", found "rmsprop"
 selection: expected "loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"
 """,
     ),
@@ -109,7 +109,7 @@ selection = ["loss", "loss"]
 optimiser = ["sgd", "adma"]
 """,
         """
-extension.optimiser[1]: expected "sgd", "adam" or "adamw", found "adma"; did you mean 'adam' or 'adamw'?
+extension.optimiser[1]: expected "sgd", "adam", "adamw" or "lion", found "adma"; did you mean 'adam' or 'adamw'?
 balance[1]: expected "none", "ngca", "class_weights" or "subsample", found "smote"
 selection: expected different values, found "loss" more than once
 """,

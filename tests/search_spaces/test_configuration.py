@@ -155,7 +155,7 @@ def test_the_strategy_is_a_label() -> None:
     ("path", "value"),
     [
         ("optimiser.lr", 0.0),
-        ("optimiser.name", "lion"),
+        ("optimiser.name", "rmsprop"),
         ("head.dropout", 1.0),
         ("image.views", 9),
         ("optimiser.batch_size", 0),

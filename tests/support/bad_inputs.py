@@ -174,7 +174,7 @@ ARGUMENTS = {
     "a seed that is no number": ["--seed", "pi"],
     "a mean of words": ["--mean", "a,b,c"],
     "an option that is none": ["--learning-rate", "0.1"],
-    "no such optimiser": ["--optimiser", "lion"],
+    "no such optimiser": ["--optimiser", "rmsprop"],
 }
 for _name, _arguments in ARGUMENTS.items():
     CASES[_name] = lambda desk, arguments=_arguments: search(desk, *GROUPS, *arguments)

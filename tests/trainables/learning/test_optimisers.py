@@ -1,4 +1,4 @@
-"""The optimisers take torch's steps, each configuration at rates of its own."""
+"""The optimisers take the steps of torch, Lion of timm, each configuration at rates of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from timm.optim.lion import Lion
 
 from search_spaces.settings import optimiser as settings
+from search_spaces.settings.optimiser import OPTIMISERS
 from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.optimisers.rates import Parameter
 from trainables.learning.products import Outer
@@ -19,7 +21,7 @@ SHAPES = ((4, 5), (1, 5), (3, 2, 2))
 def reference(name: str, parameters: list[torch.Tensor], lr: float, momentum: float, decay: float) -> Any:
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay)
-    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "lion": Lion}[name]
     return kind(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=decay)
 
 
@@ -34,7 +36,7 @@ def optimiser_of(
     return Optimiser(parameters, several)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", OPTIMISERS.names)
 @pytest.mark.parametrize("decay", [DECAY, [0.0, 0.0, 0.0]])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype) -> None:
@@ -55,7 +57,7 @@ def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype
             torch.testing.assert_close(tensor[lane], expected.detach(), rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", OPTIMISERS.names)
 def test_a_lane_does_not_depend_on_its_neighbours(name: str) -> None:
     def trained(lanes: list[int]) -> torch.Tensor:
         start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1))[lanes]
@@ -79,7 +81,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(name: str) -> None:
     assert bool(together[0].isnan().all())
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", OPTIMISERS.names)
 def test_one_lane_takes_tensors_of_any_shape(name: str) -> None:
     plain = torch.ones(6)
     stacked = torch.ones(1, 6)
@@ -95,7 +97,7 @@ def test_the_state_is_all_in_the_buffers_and_the_step_count() -> None:
     def gradient(step: int) -> torch.Tensor:
         return torch.randn(2, 3, generator=torch.Generator().manual_seed(step))
 
-    for name in ("sgd", "adam", "adamw"):
+    for name in OPTIMISERS.names:
         unbroken, broken = torch.ones(2, 3), torch.ones(2, 3)
         one = optimiser_of(name, [Parameter(unbroken)], LR[:2], MOMENTUM[1:], DECAY[1:])
         two = optimiser_of(name, [Parameter(broken)], LR[:2], MOMENTUM[1:], DECAY[1:])
@@ -111,7 +113,7 @@ def test_the_state_is_all_in_the_buffers_and_the_step_count() -> None:
 
 
 @pytest.mark.parametrize("products", [3, 12], ids=["one by one", "batched"])
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", OPTIMISERS.names)
 @pytest.mark.parametrize("momentum", [[0.9, 0.9], [0.9, 0.0]], ids=["one momentum", "two"])
 def test_gradients_may_be_given_as_factors(name: str, momentum: list[float], products: int) -> None:
     """Configurations lie side by side along axis 1, as in a head's first layer."""
