@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -85,6 +85,34 @@ class OpenStudy:
         if data.empty:
             raise InputError(f"figure {name!r}: study {self.name!r} has no results for it yet", "Call refresh() later.")
         return plotly_object(figure.draw(data, chosen))
+
+    def plot(
+        self,
+        x: str,
+        y: str = "loss",
+        line: str = "",
+        facet: str = "",
+        band: Literal["std", "none"] = "std",
+        partition: str = "",
+    ) -> Any:
+        """A score against any setting as a `plotly.graph_objects.Figure`: `study.plot("lr", line="batch_size")`.
+
+        x, line, facet: columns of `configurations`; every configuration is a mark, also where several share all three.
+        partition: the study's own by default. Raises InputError for names that there are not, and without results.
+        """
+        from dashboards.export.objects import plotly_object
+        from dashboards.figures.any_axes import Asked, any_data, any_figure
+        from dashboards.figures.choice import Choice
+        from orchestrator.statistics.partitions import partitions_of
+
+        asked = Asked(x, y, line, facet, band)
+        asked.check()
+        source = self._read()
+        names = partitions_of(source.summary)
+        data = any_data(source, Choice(partition or (names[0] if names else "")), asked)
+        if data.empty:
+            raise InputError(f"study {self.name!r} has no results to draw yet", "Call refresh() later.")
+        return plotly_object(any_figure(data, asked))
 
     def data(self, name: str, **choice: Any) -> pd.DataFrame:
         """The table that the figure draws; empty where there is nothing yet. Arguments as of `figure`."""

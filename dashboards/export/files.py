@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from dashboards.export.images import Format, NoRendererError, render, why_not
 from dashboards.export.paper import for_paper
+from dashboards.figures.any_axes import Asked, any_data, any_figure, reading
 from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.failure import cause_of
 from dashboards.figures.markup import backbone_text, depth_text
 from dashboards.figures.palette import Spec
 from dashboards.figures.registry import FIGURES
+from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.errors import Faults
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place, Where
@@ -109,7 +111,51 @@ def write_figures(
                 written[stem] = Written(name, caption(name, choice, source), place / f"{stem}.csv", None)
                 yield stem, spec
 
-    figures = tables()
+    problem = _rendered(tables(), form, take, lose)
+    if written:
+        storage.replace(CAPTIONS, _captions(written).encode())
+    return Exported(_with_images(written, drawn, place, form), tuple(lost), problem)
+
+
+def write_any(
+    source: Source, where: Where, asked: Asked, form: Format = "svg", width_mm: float | None = None
+) -> Exported:
+    """Write a score against settings, one file for each partition, as `write_figures` does. Raises InputError."""
+    asked.check()
+    place = Place.of(where)
+    storage = open_storage(place)
+    written: dict[str, Written] = {}
+    drawn: set[str] = set()
+    lost: list[Lost] = []
+
+    def tables() -> Iterator[tuple[str, Spec]]:
+        for partition in partitions_of(source.summary):
+            choice = Choice(partition)
+            data = any_data(source, choice, asked)
+            if data.empty:
+                continue
+            stem = f"{asked.name}-{partition}" if len(partitions_of(source.summary)) > 1 else asked.name
+            storage.replace(f"{stem}.csv", _csv(data))
+            written[stem] = Written(asked.name, reading(asked), place / f"{stem}.csv", None)
+            yield stem, for_paper(any_figure(data, asked), width_mm)
+
+    def take(stem: str, image: bytes) -> None:
+        storage.replace(f"{stem}.{form}", image)
+        drawn.add(stem)
+
+    problem = _rendered(tables(), form, take, lambda stem, error: lost.append(Lost(stem, cause_of(error))))
+    if written:
+        storage.replace(f"{asked.name}.md", _captions(written).encode())
+    return Exported(_with_images(written, drawn, place, form), tuple(lost), problem)
+
+
+def _rendered(
+    figures: Iterator[tuple[str, Spec]],
+    form: Format,
+    take: Callable[[str, bytes], None],
+    lose: Callable[[str, Exception], None],
+) -> str:
+    """Draw them; one line that says why not, else "". What cannot be drawn is still made, for its table."""
     problem = why_not()
     if not problem:
         try:
@@ -117,14 +163,15 @@ def write_figures(
         except NoRendererError as error:
             problem = error.message
     for _ in figures:
-        pass  # the tables of what could not be drawn
-    if written:
-        storage.replace(CAPTIONS, _captions(written).encode())
-    files = (
+        pass
+    return problem
+
+
+def _with_images(written: dict[str, Written], drawn: set[str], place: Place, form: Format) -> tuple[Written, ...]:
+    return tuple(
         Written(one.figure, one.caption, one.data, place / f"{stem}.{form}" if stem in drawn else None)
         for stem, one in written.items()
     )
-    return Exported(tuple(files), tuple(lost), problem)
 
 
 def _made(figure: Figure, source: Source, choice: Choice, width_mm: float | None) -> tuple[bytes, Spec] | None:

@@ -21,6 +21,11 @@ from orchestrator.commands.options import CommaList, complete_study, json_option
     type=click.FloatRange(40, 600),
     help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
 )
+@click.option("--x", metavar="SETTING", help="In place of those: a score against this setting (lr, head.dropout …).")
+@click.option("--y", metavar="METRIC", help="With --x: loss, accuracy, balanced_accuracy or macro_f1 (default: loss).")
+@click.option("--line", metavar="SETTING", help="With --x: a line for each of its values.")
+@click.option("--facet", metavar="SETTING", help="With --x: a panel for each of its values.")
+@click.option("--band", type=click.Choice(["std", "none"]), help="With --x: what stands at a mark (default: std).")
 @click.option("--output", metavar="DIR", type=local_path(file_okay=False), help="Where the files go.")
 @json_option
 @studies_option
@@ -30,6 +35,11 @@ def figures(
     only: tuple[str, ...],
     every: bool,
     width: float | None,
+    x: str | None,
+    y: str | None,
+    line: str | None,
+    facet: str | None,
+    band: str | None,
     output: Path | None,
     as_json: bool,
     studies: str | None,
@@ -37,10 +47,12 @@ def figures(
     """Write STUDY's figures for print, and beside each its data as CSV; captions.md says how to read them.
 
     \b
-    Example:
+    Examples:
       orch figures neuroblastoma --format pdf --only curves,heat-map
+      orch figures neuroblastoma --x lr --y accuracy --line batch_size --facet strategy
     """
-    from dashboards.export.files import checked_figures, write_figures
+    from dashboards.export.files import checked_figures, write_any, write_figures
+    from dashboards.figures.any_axes import Asked
     from dashboards.figures.registry import open_source
     from orchestrator.store.place import Place
     from orchestrator.study.studies import open_study, studies_place
@@ -48,7 +60,16 @@ def figures(
     names = checked_figures(only)
     found = open_study(studies_place(studies), study)
     place = Place.of(output) if output else found.place / "figures"
-    exported = write_figures(open_source(found.storage), place, form, names, every, width)  # type: ignore[arg-type]
+    source = open_source(found.storage)
+    if x is None:
+        if y or line or facet or band:
+            raise click.UsageError("--y, --line, --facet and --band go with --x SETTING")
+        exported = write_figures(source, place, form, names, every, width)  # type: ignore[arg-type]
+    else:
+        if only or every:
+            raise click.UsageError("--only and --every choose among the page's figures: not with --x")
+        asked = Asked(x, y or "loss", line or "", facet or "", band or "std")  # type: ignore[arg-type]
+        exported = write_any(source, place, asked, form, width)  # type: ignore[arg-type]
     drawn = [one for one in exported.written if one.image is not None]
     if as_json:
         rows = [

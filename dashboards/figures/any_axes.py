@@ -1,0 +1,204 @@
+"""A score against any setting, with any others as lines and panels: what a notebook and `orch figures --x` ask for.
+
+Every configuration is a mark of its own, also where several have the same values of all that is asked for; lines join
+the means of what lies at one value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.markup import METRIC_NAMES, plot_text
+from dashboards.figures.palette import Spec, axis, layout, legend, series_style
+from orchestrator.results.names import names_of
+from orchestrator.store.errors import Faults
+from search_spaces.configuration import by_column, column_names
+from search_spaces.faults import did_you_mean, nearest
+
+PANELS_ABREAST = 3
+PANEL_PX, GAP = 300, 0.08
+TOP_PX, BOTTOM_PX, HEADING_PX = 50, 44, 22
+Band = Literal["std", "none"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """x, line, facet: columns of settings (`lr`, `batch_size`, `strategy` …), "" for none. y: a metric, on the
+    validation split at selected epochs. band: what stands at a mark, ± one standard deviation over repeats or nothing.
+    """
+
+    x: str
+    y: str = "loss"
+    line: str = ""
+    facet: str = ""
+    band: Band = "std"
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return "-".join(filter(None, [self.y, "by", self.x, self.line, self.facet])).replace(".", "_")
+
+    def check(self) -> None:
+        """Raise InputError with every name that there is not."""
+        faults = Faults("figure")
+        known = column_names()
+        for option, name in (("x", self.x), ("line", self.line), ("facet", self.facet)):
+            if (name or option == "x") and name not in known:
+                faults.add(f"{option}: expected a setting, found {name!r}{did_you_mean(nearest(name, known))}")
+        if self.y not in METRIC_NAMES:
+            faults.add(f"y: expected {', '.join(METRIC_NAMES)}, found {self.y!r}")
+        if self.band not in ("std", "none"):
+            faults.add(f"band: expected std or none, found {self.band!r}")
+        faults.raise_if_any(f"Settings: {', '.join(known)}")
+
+
+def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
+    """A row per configuration with a result on the choice's partition: facet, line, x, mean, std, n, configuration."""
+    members = choice.members(source.summary)
+    names = names_of(member.configuration for member in members)
+    rows = []
+    for member in members:
+        score = member.score(asked.y, "valid")  # type: ignore[arg-type]  # `check` has seen to it
+        if score is None or not math.isfinite(score.mean):
+            continue
+        values = [member.configuration.column(name) if name else "" for name in (asked.facet, asked.line, asked.x)]
+        rows.append((*values, score.mean, score.std, score.n, names[member.id]))
+    found = pd.DataFrame(rows, columns=["facet", "line", "x", "mean", "std", "n", "configuration"])
+    return found.sort_values("mean", ascending=asked.y == "loss", kind="stable", ignore_index=True)
+
+
+def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
+    """Panels side by side, a colour and dash for each line."""
+    facets, lines = _ordered(data["facet"]), _ordered(data["line"])
+    rows = -(-len(facets) // PANELS_ABREAST)
+    columns = min(len(facets), PANELS_ABREAST)
+    traces: list[Spec] = []
+    axes: dict[str, Spec] = {}
+    notes = []
+    in_legend: set[str] = set()
+    for place, facet in enumerate(facets):
+        number = "" if place == 0 else str(place + 1)
+        for at, line in enumerate(lines):
+            mine = data[(data["facet"] == facet) & (data["line"] == line)]
+            if len(mine):
+                is_first = str(line) not in in_legend
+                in_legend.add(str(line))
+                traces += _traces(mine, asked, str(line), series_style(at), number, is_first=is_first)
+        across, down = place % columns, place // columns
+        axes[f"xaxis{number}"] = axis(
+            title={"text": _title(asked.x)},
+            domain=_domain(across, columns),
+            anchor=f"y{number}",
+            **_kind(asked.x, data["x"].tolist()),
+        )
+        axes[f"yaxis{number}"] = axis(
+            title={"text": f"valid {METRIC_NAMES[asked.y].lower()}" if across == 0 else ""},  # type: ignore[index]
+            domain=_domain(rows - 1 - down, rows),
+            anchor=f"x{number}",
+            nticks=6,
+            **({"matches": "y"} if place else {}),
+        )
+        if asked.facet:
+            notes.append(_heading(f"{_label(asked.facet)} {facet}", number))
+    top = TOP_PX + (HEADING_PX if asked.facet else 0)
+    height = PANEL_PX * rows + top
+    above = HEADING_PX / (height - top - BOTTOM_PX) if asked.facet else 0  # of the drawing: the key over the headings
+    key = legend(title={"text": _label(asked.line)}, y=1 + above) if asked.line else {}
+    made = layout(height, showlegend=bool(asked.line), legend=key, annotations=notes, **axes)
+    return {"data": traces, "layout": {**made, "margin": {"l": 56, "r": 12, "t": top, "b": BOTTOM_PX}}}
+
+
+def reading(asked: Asked) -> str:
+    """How to read it."""
+    band = " ± one standard deviation (n − 1) over its n repeats" if asked.band == "std" else " over its n repeats"
+    lines = f", lines join the means at each {_label(asked.x)}" + (
+        f" of one {_label(asked.line)}" if asked.line else ""
+    )
+    return f"Each mark is one configuration on the validation split at selected epochs: mean{band}{lines}."
+
+
+def _traces(
+    mine: pd.DataFrame, asked: Asked, name: str, style: dict[str, Any], number: str, *, is_first: bool
+) -> list[Spec]:
+    where = {"xaxis": f"x{number}", "yaxis": f"y{number}", "legendgroup": name}
+    joined = mine.groupby("x", sort=False)["mean"].mean()
+    order = _ordered(joined.index)
+    has_bars = asked.band == "std" and bool((mine["n"] > 1).any())
+    bars = {"error_y": {"type": "data", "array": mine["std"].fillna(0.0).tolist(), "thickness": 1, "width": 3}}
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": order,
+            "y": [float(joined[value]) for value in order],
+            "line": {"width": 1.5, **style},
+            "hoverinfo": "skip",
+            "showlegend": False,
+            **where,
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": plot_text(name),
+            "x": mine["x"].tolist(),
+            "y": mine["mean"].tolist(),
+            "marker": {"size": 7, "color": style["color"]},
+            "text": [plot_text(one) for one in mine["configuration"]],
+            "customdata": mine["n"].tolist(),
+            "hovertemplate": "%{text}<br>mean %{y:.4f}, n = %{customdata}<extra></extra>",
+            "showlegend": is_first and bool(name),
+            **(bars if has_bars else {}),
+            **where,
+        },
+    ]
+
+
+def _kind(column: str, values: Sequence[Any]) -> Spec:
+    """The scale that the setting declares, as far as its values allow it; ticks at the values."""
+    shown = _ordered(values)
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in shown):
+        return {"type": "category", "categoryarray": [str(value) for value in shown]}
+    one = by_column().get(column)
+    is_log = one is not None and one.setting.scale == "log" and min(shown) > 0
+    few = {"tickvals": shown, "ticktext": [f"{value:g}" for value in shown]} if len(shown) <= 8 else {}
+    return {"type": "log" if is_log else "linear", **few}
+
+
+def _ordered(values: Any) -> list[Any]:
+    return sorted(set(values), key=lambda value: (isinstance(value, str), value))
+
+
+def _label(column: str) -> str:
+    one = by_column().get(column)
+    return column if one is None else one.setting.label
+
+
+def _title(column: str) -> str:
+    one = by_column().get(column)
+    return _label(column) + (f", {one.setting.unit}" if one is not None and one.setting.unit else "")
+
+
+def _domain(place: int, count: int) -> list[float]:
+    width = (1 - GAP * (count - 1)) / count
+    return [place * (width + GAP), place * (width + GAP) + width]
+
+
+def _heading(text: str, number: str) -> Spec:
+    """Above a panel."""
+    return {
+        "text": plot_text(text),
+        "x": 0,
+        "y": 1,
+        "xref": f"x{number} domain",
+        "yref": f"y{number} domain",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11},
+    }
