@@ -26,6 +26,8 @@ class Head(head.Head):
 {textwrap.indent(SETTING, "    ")}
 head.Head = Head
 
+from dashboards.figures.any_axes import Asked
+from orchestrator.export.card import settings_said
 from search_spaces.changes import Typed, changes_of
 from search_spaces.configuration import column_names
 from search_spaces.loader import default_space
@@ -40,6 +42,8 @@ print(json.dumps({{
     "other": other.id == plain.id,
     "idle": configured(gain=2.0).id == configured().id,
     "column": "head.gain" in column_names(),
+    "card": [value for label, value in settings_said(other) if label == "gain"],
+    "axis": Asked("head.gain").check(),
     "keys": [touch for touch in Touch if other.key(touch) != plain.key(touch)],
 }}))
 """
@@ -87,6 +91,8 @@ def test_a_setting() -> None:
         "other": False,
         "idle": True,
         "column": True,
+        "card": ["2"],
+        "axis": None,
         "keys": ["step"],
     }
 

@@ -10,8 +10,9 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
+from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
-from search_spaces.configuration import differing, plain
+from search_spaces.configuration import Configuration, differing, plain, shown_settings
 from trainables.data.partition import SPLITS
 
 NO_GROUPS = "images assumed independent"
@@ -125,31 +126,33 @@ def _use(facts: CardFacts) -> list[str]:
 
 def _training(facts: CardFacts) -> list[str]:
     c, request = facts.chosen.member.configuration, facts.chosen.member
-    optimiser = f"{c.optimiser.name}" + (
-        f", momentum {c.optimiser.momentum:g}"
-        if c.optimiser.name == "sgd"
-        else f", β {c.optimiser.betas[0]:g} {c.optimiser.betas[1]:g}"
-    )
     rows = [
         (
             "strategy",
             f"{c.strategy}: n = {c.head.non_linearities} added non-linear layers, "
             f"u = {c.adaptation.unfrozen} unfrozen layers",
         ),
-        ("optimiser", f"{optimiser}, lr {c.optimiser.lr:g}, weight decay {c.optimiser.weight_decay:g}"),
-        ("batch, epochs", f"{c.optimiser.batch_size} images, {facts.record.meta['epochs']} epochs"),
+        *settings_said(c),
+        ("epochs", str(facts.record.meta["epochs"])),
         ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
         ("searched", _searched(facts)),
-        ("dropout in the head", f"{c.head.dropout:g}"),
         ("loss", "cross entropy" + (", weighted by class" if c.balance.name == "class_weights" else "")),
-        ("unequal classes", c.balance.name),
         ("views of training images", _views(facts)),
         ("repeats", f"{request.n} of {request.asked}, different initial weights and order, same partition"),
-        ("precision of the frozen part", c.network.precision),
         ("study seed", str(c.data.seed)),
         ("device", str(facts.record.meta.get("device", ""))),
     ]
     return table(("", ""), rows)
+
+
+def settings_said(c: Configuration) -> list[tuple[str, str]]:
+    """Every declared setting that a file gives and that matters here, but those that sentences say."""
+    said_else = ("adaptation.unfrozen", "head.non_linearities", "selection.metric")
+    return [
+        (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
+        for one in shown_settings()
+        if one.setting.from_file and c.matters(one) and one.path not in said_else
+    ]
 
 
 def _rule(facts: CardFacts) -> str:

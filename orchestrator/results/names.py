@@ -48,7 +48,7 @@ def told_apart(configurations: Iterable[Configuration], leave_out: Container[str
     several = list(configurations)
     others = [one for one in differing(several) if one.path not in leave_out]
     return {
-        c.id: ", ".join(f"{one.setting.label} {_value(c.value(one.path))}" for one in others if c.matters(one))
+        c.id: ", ".join(f"{one.setting.label} {value_text(c.value(one.path))}" for one in others if c.matters(one))
         for c in several
     }
 
@@ -67,13 +67,13 @@ def _short(c: Configuration, backbone: str) -> str:
     depth = (f" u={c.adaptation.unfrozen}" if c.adaptation.unfrozen else "") + (
         f" n={c.head.non_linearities}" if c.head.non_linearities else ""
     )
-    return f"{backbone}{depth} lr {_value(c.optimiser.lr)} batch {c.optimiser.batch_size}"
+    return f"{backbone}{depth} lr {value_text(c.optimiser.lr)} batch {c.optimiser.batch_size}"
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
     """As short as it can be without loss, but for checksums."""
     if isinstance(value, tuple):
-        return "/".join(map(_value, value))
+        return "/".join(map(value_text, value))
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

@@ -24,6 +24,7 @@ from orchestrator.evaluation.record import (
     Subgroup,
     write_evaluation,
 )
+from orchestrator.export.card import settings_said
 from orchestrator.export.checklists import CLAIM, TRIPOD
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
@@ -33,6 +34,7 @@ from orchestrator.results.near_duplicates import pairs_csv
 from orchestrator.store import layout
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
+from tests.support.configurations import configured
 from tests.support.finished_study import EPOCHS, FinishedStudy, exported
 from trainables.data.manifest import read_manifest
 
@@ -70,6 +72,19 @@ def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tm
     assert "by a comparison of small copies: 1 pair across splits, 1 pair across groups (1 under two labels)." in text
     assert "* Pairs of images that are nearly the same and lie in two splits: 1;" in text.split("## Limits")[1]
     assert few not in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "there", "not_there"),
+    [("sgd", {"momentum": "0.9"}, "betas"), ("adam", {"betas": "0.9/0.999", "weight decay": "0.01"}, "momentum")],
+)
+def test_training_names_the_settings_that_matter(rule: str, there: dict[str, str], not_there: str) -> None:
+    decay = {"weight_decay": 0.01} if "weight decay" in there else {}
+    rows = dict(settings_said(configured(optimiser=rule, non_linearities=1, batch_size=32, **decay)))
+    assert there.items() <= rows.items()
+    assert not_there not in rows
+    assert rows["optimiser"] == rule
+    assert rows["batch size"] == "32 images"
 
 
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
