@@ -28,7 +28,7 @@ def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:
         for split in ("train", "valid"):
             score = member.score(choice.score, split)  # type: ignore[arg-type]
             for repeat, value in zip(member.with_result, score.values if score else (), strict=False):
-                rows.append((place, *names, point_text(member.configuration), member.n, split, repeat, float(value)))
+                rows.append((place, *names, point_text(member), member.n, split, repeat, float(value)))
     return pd.DataFrame(rows, columns=["place", "strategy", "backbone", "point", "n", "split", "repeat", "value"])
 
 

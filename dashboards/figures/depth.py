@@ -31,7 +31,7 @@ def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame
             best.setdefault(member.configuration.column(setting), member)
     rows = []
     for value, member in sorted(best.items()):
-        row: dict[str, object] = {"value": value, "point": point_text(member.configuration), "n": member.n}
+        row: dict[str, object] = {"value": value, "point": point_text(member), "n": member.n}
         for name, statistic in (
             ("train", member.score(metric, "train")),  # type: ignore[arg-type]
             ("valid", member.score(metric, "valid")),  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from dashboards.figures.declaration import Compared, Figure, OnPage, Per
 from dashboards.figures.markup import (
     depth_text,
     deviations,
-    lr_text,
+    place_text,
     plot_text,
 )
 from dashboards.figures.palette import (
@@ -34,8 +34,9 @@ _SHIFT = 0.2
 def family_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per backbone and strategy: its best-ranked configuration; by family and backbone, best families first.
 
-    Columns: family, name (as shown), backbone, strategy, non_linearities, unfrozen, lr, batch_size, n; loss, accuracy
-    (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its repeats).
+    Columns: family, name (as shown), backbone, strategy, non_linearities, unfrozen, lr, batch_size, others, n; loss,
+    accuracy (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its
+    repeats).
     """
     members = best_of_each(source.members(choice), "backbone", "strategy")
     names = backbone_names(members)
@@ -51,6 +52,7 @@ def family_data(source: Source, choice: Choice) -> pd.DataFrame:
             "unfrozen": settings.adaptation.unfrozen,
             "lr": settings.optimiser.lr,
             "batch_size": settings.optimiser.batch_size,
+            "others": member.others,
             "n": member.n,
         }
         for name, statistic in (
@@ -129,7 +131,8 @@ def family_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 def _point(row: dict[Hashable, Any]) -> str:
     depth = depth_text((row["strategy"], row["non_linearities"], row["unfrozen"]))
     where = f"{row['name']}, {depth}"
-    return f"{plot_text(where)}<br>lr {lr_text(row['lr'])}, batch {row['batch_size']}, n = {row['n']}"
+    place = plot_text(place_text(row["lr"], row["batch_size"], row["others"]))
+    return f"{plot_text(where)}<br>{place}, n = {row['n']}"
 
 
 FIGURE = Figure(

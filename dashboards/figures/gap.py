@@ -22,7 +22,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
         train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
         if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
             continue
-        where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+        where = f"{depth_text(member.depth)}, {point_text(member)}"
         gap = float(np.mean(valid.values - train.values))
         rows.append((member.configuration.strategy, where, train.mean, valid.mean, gap, valid.std, member.n))
     return pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])

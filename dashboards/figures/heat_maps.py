@@ -14,13 +14,13 @@ import pandas as pd
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.limits import ends
-from dashboards.figures.markup import depth_text, lr_text, number, text
+from dashboards.figures.markup import depth_text, lr_text, number, plot_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 
 DEPTH = ["strategy", "non_linearities", "unfrozen"]
-COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "low", "high"]
+COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "others", "low", "high"]
 NO_LIMITS = (0.0, 1.0)
 """Of maps without a value; they have no legend."""
 
@@ -34,6 +34,8 @@ class Point(NamedTuple):
     asked: int
     configurations: int = 1
     """That share this learning rate and batch size; the numbers are those of the best-ranked one."""
+    others: str = ""
+    """Of that one, see `ConfigurationSummary`."""
 
 
 def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -62,7 +64,7 @@ def heat_points(source: Source, choice: Choice) -> dict[Depth, list[Point]]:
             continue
         score = _statistic(member, choice.score)
         mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
-        here[place] = Point(*place, mean, std, n, member.asked)
+        here[place] = Point(*place, mean, std, n, member.asked, others=member.others)
     return {depth: sorted(found[depth].values()) for depth in sorted(found, key=lambda depth: (depth[2], depth[1]))}
 
 
@@ -126,7 +128,7 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         std = f" ± {number(point.std, digits + 1)}" if math.isfinite(point.std) else ""
         score = f"{SCORES[choice.score]} {number(point.mean, digits + 1)}{std}<br>n = {point.n} of {point.asked}"
         if point.configurations > 1:
-            score += f"<br>best of {point.configurations} configurations here"
+            score += f"<br>best of {point.configurations} configurations here: {plot_text(point.others)}"
         details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
     scale = HEAT[::-1] if _darker_is_less(choice) else HEAT
     low, high = ends(*limits)

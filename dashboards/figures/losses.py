@@ -75,7 +75,7 @@ def losses_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 
 def _words(member: ConfigurationSummary) -> str:
-    return f"{depth_text(member.depth)}, {point_text(member.configuration)}, n = {member.n}"
+    return f"{depth_text(member.depth)}, {point_text(member)}, n = {member.n}"
 
 
 FIGURE = Figure(

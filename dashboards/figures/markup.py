@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from textwrap import wrap
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Metric, StudyRecord
-from search_spaces.configuration import Configuration
 
 METRIC_NAMES: dict[Metric, str] = {
     "loss": "Loss",
@@ -95,9 +95,15 @@ def backbone_text(backbone: str) -> str:
     return backbone.split(":", 1)[-1].replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def point_text(configuration: Configuration) -> str:
-    """Where a configuration lies in its grid."""
-    return f"lr {lr_text(configuration.optimiser.lr)}, batch {configuration.optimiser.batch_size}"
+def point_text(member: ConfigurationSummary) -> str:
+    """Where a configuration lies in its grid, and whatever else tells it apart."""
+    rates = member.configuration.optimiser
+    return place_text(rates.lr, rates.batch_size, member.others)
+
+
+def place_text(lr: float, batch_size: int, others: str) -> str:
+    """`lr 0.01, batch 16, dropout 0.2`; others: see `ConfigurationSummary`."""
+    return f"lr {lr_text(lr)}, batch {batch_size}" + (f", {others}" if others else "")
 
 
 def study_title(study: StudyRecord) -> str:

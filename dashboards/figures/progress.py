@@ -49,7 +49,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
                 **{state.value: count for state, count in counts.items()},
                 "states": tuple(standing.state for standing in member.standings),
                 "cause": next((standing.cause for standing in member.standings if standing.cause), ""),
-                "point": point_text(member.configuration),
+                "point": point_text(member),
             }
         )
     return pd.DataFrame(rows)

@@ -77,7 +77,7 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
         score = member.score(choice.score, "valid")  # type: ignore[arg-type]  # a key of METRIC_NAMES
         if score is None or not math.isfinite(score.mean):
             continue
-        where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+        where = f"{depth_text(member.depth)}, {point_text(member)}"
         settings = [member.configuration.column(name) for name in names]
         rank = math.nan if member.rank is None else member.rank
         rows.append((where, *settings, score.mean, score.std, score.n, rank))

@@ -57,7 +57,7 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
         singles = source.histories.of(member)
         if singles:
             found += singles
-            name = point_text(member.configuration)
+            name = point_text(member)
             if name in names:  # the best-ranked one there has the name alone: a click on its curves picks it
                 name += f", rank {member.rank}" if member.rank else f", {member.id}"
             names.add(name)
@@ -86,7 +86,7 @@ def _first(source: Source, choice: Choice) -> ConfigurationSummary | None:
 
 
 def _table(member: ConfigurationSummary, singles: Sequence[Single]) -> pd.DataFrame:
-    where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+    where = f"{depth_text(member.depth)}, {point_text(member)}"
     blocks = []
     for single in singles:
         epoch = np.arange(len(single.loss))

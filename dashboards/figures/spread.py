@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dashboards.figures.choice import SCORES, Choice, Source
 from dashboards.figures.declaration import TRAIN_AND_VALID_MARKS, Control, Figure, OnPage, Per
-from dashboards.figures.markup import METRIC_NAMES, depth_text, lr_text, plot_text
+from dashboards.figures.markup import METRIC_NAMES, depth_text, place_text, plot_text
 from dashboards.figures.palette import (
     MUTED,
     SPLIT_COLOURS,
@@ -27,9 +27,20 @@ SHOWN = 24
 def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per repeat and split of the best-ranked SHOWN configurations, at the selected epoch.
 
-    Columns: place (0 is the best), strategy, non_linearities, unfrozen, lr, batch_size, split, repeat, value.
+    Columns: place (0 is the best), strategy, non_linearities, unfrozen, lr, batch_size, others, split, repeat, value.
     """
-    names = ["place", "strategy", "non_linearities", "unfrozen", "lr", "batch_size", "split", "repeat", "value"]
+    names = [
+        "place",
+        "strategy",
+        "non_linearities",
+        "unfrozen",
+        "lr",
+        "batch_size",
+        "others",
+        "split",
+        "repeat",
+        "value",
+    ]
     found: dict[str, list[Any]] = {name: [] for name in names}
     ranked = [member for member in source.members(choice) if member.rank is not None][:SHOWN]
     for place, member in enumerate(ranked):
@@ -38,7 +49,7 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
             score = member.score(choice.score, split)  # type: ignore[arg-type]
             if score is None:
                 continue
-            where = (place, *member.depth, settings.optimiser.lr, settings.optimiser.batch_size, split)
+            where = (place, *member.depth, settings.optimiser.lr, settings.optimiser.batch_size, member.others, split)
             for name, value in zip(names, where, strict=False):
                 found[name] += [value] * score.n
             found["repeat"] += member.with_result
@@ -65,13 +76,15 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             }
         )
         traces += [dots(one, split, choice.score), ticks(quartiles[:, 1], rows, split, choice.score, "median")]
-    columns = (data[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size"))
+    columns = (
+        data[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size", "others")
+    )
     first = np.unique(data["place"].to_numpy(), return_index=True)[1].tolist()
     settings = list(zip(*columns, strict=True))
     names = [
         plot_text(depth_text((strategy, n, u)))
-        + f"<br><span style='color:{MUTED}'>lr {lr_text(lr)}, batch {batch}</span>"
-        for strategy, n, u, lr, batch in (settings[row] for row in first)
+        + f"<br><span style='color:{MUTED}'>{plot_text(place_text(lr, batch, others))}</span>"
+        for strategy, n, u, lr, batch, others in (settings[row] for row in first)
     ]
     across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
     spec = layout(64 + 32 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))

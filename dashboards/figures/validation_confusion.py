@@ -33,7 +33,7 @@ def validation_confusion_data(source: Source, choice: Choice) -> pd.DataFrame:
     std = recall.std(axis=0, ddof=1) if len(recall) > 1 else np.full(recall.shape[1], np.nan)
     count, share, mean = counts.mean(axis=0), shares.mean(axis=0), recall.mean(axis=0)
     settings = best.configuration
-    where = f"{depth_text(best.depth)} on {backbone_text(settings.network.backbone)}, {point_text(settings)}"
+    where = f"{depth_text(best.depth)} on {backbone_text(settings.network.backbone)}, {point_text(best)}"
     classes = source.summary.study.classes
     rows = [
         (where, truth, predicted, count[i, j], share[i, j], mean[i], std[i], best.n)

@@ -23,7 +23,7 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
     so_far = "" if summary.totals.owed == 0 else " so far"
     return (
         f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
-        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(settings))}. "
+        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}. "
         f"Validation {METRIC_NAMES[metric].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
         f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
@@ -37,7 +37,7 @@ def over_partitions_sentence(table: PartitionTable) -> str:
     settings = best.configuration
     return (
         f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
-        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(settings))}, {score} "
+        f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}, {score} "
         f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
         "each; of train and valid the worse one, or valid alone). Below: one partition."
     )

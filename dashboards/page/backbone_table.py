@@ -27,7 +27,7 @@ def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
                 "Family": family_of(name),
                 "Parameters": _millions(member.total_parameters),
                 "Trained of them": _millions(member.trainable_parameters),
-                "Best configuration": f"{depth_text(member.depth)}, {point_text(member.configuration)}",
+                "Best configuration": f"{depth_text(member.depth)}, {point_text(member)}",
                 "Valid loss": plus_minus(member.score("loss", "valid")),
                 "Valid accuracy": plus_minus(member.score("accuracy", "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),

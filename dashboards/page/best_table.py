@@ -30,6 +30,7 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
     """One row per member, as shown: text columns, mean ± std; INTERVAL is of the metric that selects, which is named
     where `selections` has several."""
     rows = []
+    has_others = any(member.others for member in members)
     for member in members:
         settings, best = member.configuration, member.best_repeat()
         loss = member.score("loss", "valid")
@@ -40,6 +41,7 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
                 "Backbone": backbone_text(settings.network.backbone),
                 "lr": lr_text(settings.optimiser.lr),
                 "Batch": str(settings.optimiser.batch_size),
+                **({"Other settings": member.others or "–"} if has_others else {}),
                 "Train loss": plus_minus(member.score("loss", "train")),
                 **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES},
                 INTERVAL: (f"{METRIC_NAMES[settings.selection.metric].lower()} " if len(selections) > 1 else "")

@@ -44,6 +44,6 @@ def heat_map_panels(figure: Figure, source: Source, choice: Choice, charts: Char
 
 
 def _table(points: Sequence[heat_maps.Point], score: str) -> tuple[list[str], list[Any]]:
-    lr, batch, mean, std, n, asked, _ = zip(*points, strict=True)
+    lr, batch, mean, std, n, asked, *_ = zip(*points, strict=True)
     names = ["lr", "batch size", f"{SCORES[score]}, mean", "std", "n", "asked"]
     return names, [[lr_text(one) for one in lr], batch, np.array(mean), np.array(std), n, asked]

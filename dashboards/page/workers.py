@@ -39,7 +39,7 @@ def worker_data(source: Source, now: str) -> pd.DataFrame:
             heard = str(lease.content.get("updated", ""))
             at = _time(heard)
             age = (moment - at).total_seconds() if moment and at else float("nan")
-            where = f"{depth_text(member.depth)}, {point_text(member.configuration)}"
+            where = f"{depth_text(member.depth)}, {point_text(member)}"
             rows.append(
                 (
                     str(lease.content.get("host", "–")),

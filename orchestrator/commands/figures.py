@@ -54,6 +54,7 @@ def figures(
     from dashboards.export.files import checked_figures, write_any, write_figures
     from dashboards.figures.any_axes import Asked
     from dashboards.figures.registry import open_source
+    from orchestrator.results.names import counted
     from orchestrator.store.place import Place
     from orchestrator.study.studies import open_study, studies_place
 
@@ -82,7 +83,8 @@ def figures(
     elif not exported.written and not exported.lost:
         click.echo(f"{found.name} has no results to draw yet.")
     else:
-        click.echo(f"{len(drawn)} figures as {form} and {len(exported.written)} tables: {place}")
+        tables = counted(len(exported.written), "table")
+        click.echo(f"{counted(len(drawn), 'figure')} as {form} and {tables}: {place}")
     for one in exported.lost:
         click.echo(f"{one.figure} could not be drawn. {one.cause}", err=True)
     is_without_images = bool(exported.problem and exported.written)

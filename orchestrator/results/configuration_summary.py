@@ -27,6 +27,8 @@ class ConfigurationSummary:
     id: str
     configuration: Configuration
     standings: tuple[Standing, ...]
+    others: str = ""
+    """Settings in which the study's configurations differ beside those that every name says: `dropout 0.2`."""
     with_result: tuple[int, ...] = ()
     epochs: int = 0
     """The largest number of epochs that all finished repeats have."""

@@ -15,6 +15,7 @@ from orchestrator.results.edges import EdgeNote, edge_notes
 from orchestrator.results.flat_scores import FlatScores
 from orchestrator.results.histories import Damaged, Repeats, list_bundles, read_repeats
 from orchestrator.results.mean_curves import MeanCurves
+from orchestrator.results.names import told_apart
 from orchestrator.results.standing import Result, epochs_asked, read_requests, standings
 from orchestrator.results.statistic import Statistic
 from orchestrator.store import layout
@@ -87,6 +88,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     ranges = _ranges(repeats)
     settings, broken = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
     damaged += [*repeats.damaged, *broken]
+    others = told_apart(settings.values())
     flat, every = FlatScores(repeats), _results(repeats)
     curves = MeanCurves(flat, ranges.values())
     for key in sorted({*asked, *ranges}):
@@ -97,7 +99,9 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         results = dict(every[rows.start : rows.stop])
         standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
         damaged += faults
-        summary = ConfigurationSummary(key.partition, key.configuration, configuration, standing)
+        summary = ConfigurationSummary(
+            key.partition, key.configuration, configuration, standing, others[configuration.id]
+        )
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
     edges = edge_notes(ranked, study.selection)

@@ -13,7 +13,10 @@ function traceAt(chart, x, y) {
 function pick(chart, trace) {
   const select = document.querySelector(`select[data-sets="${chart.dataset.picks}"]`);
   const [lr, batch] = trace.meta.point;
-  const option = [...select.options].find(({ textContent }) => textContent === `lr ${lr}, batch ${batch}`);
+  // the first there is the best-ranked one, whose curves the panel shows
+  const option = [...select.options].find(({ textContent }) =>
+    `${textContent},`.startsWith(`lr ${lr}, batch ${batch},`),
+  );
   select.value = option?.value || "";
   select.dispatchEvent(new Event("change"));
 }

@@ -12,7 +12,10 @@ from click.testing import CliRunner
 import orchestrator as orch
 from dashboards.figures.any_axes import Asked, any_data, any_figure
 from dashboards.figures.choice import Choice, Source
-from dashboards.figures.registry import open_source
+from dashboards.figures.differences import difference_names
+from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page.answer_sentence import answer_sentence
+from dashboards.page.best_table import best_table_data
 from orchestrator.command_line import main
 from orchestrator.store.errors import InputError
 from search_spaces.configuration import Configuration, by_column, column_names
@@ -107,3 +110,16 @@ def test_a_notebook_and_the_command_draw_it(folder: Path, tmp_path: Path) -> Non
 def test_options_that_do_not_go_together(folder: Path, options: list[str]) -> None:
     run = CliRunner().invoke(main, ["figures", "generated", "--studies", str(folder.parent), *options])
     assert run.exit_code == 2
+
+
+def test_every_figure_and_table_of_the_page_says_what_tells_configurations_apart(source: Source) -> None:
+    members = source.summary.configurations
+    assert {member.others for member in members} == {"weight decay 0", "weight decay 0.01"}
+    best = next(member for member in members if member.rank == 1)
+    assert best.others in answer_sentence(source.summary, [best])
+    assert set(best_table_data(members, ["loss"])["Other settings"]) == {"weight decay 0", "weight decay 0.01"}
+    for name in ("differences", "spread", "heat-map"):
+        figure = FIGURES[name]
+        choice = figure.choices(source.summary)[0]
+        assert "weight decay" in str(figure.draw(figure.data(source, choice), choice)), name
+    assert len(set(difference_names(FIGURES["differences"].data(source, Choice(PARTITION))))) == len(members)

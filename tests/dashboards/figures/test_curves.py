@@ -119,7 +119,8 @@ def test_configurations_that_share_a_point_show_the_best_ranked(tmp_path: Path) 
     names = [panel["name"] for panel in single_repeats.singles_payload(source, members)["panels"]]
     assert len(set(names)) == 8
     first = best[1e-3, 16]
-    shown = single_repeats.singles_payload(source, members)["panels"][names.index("lr 1e-3, batch 16")]
+    there = next(place for place, name in enumerate(names) if name.startswith("lr 1e-3, batch 16, "))
+    shown = single_repeats.singles_payload(source, members)["panels"][there]
     assert shown["selected"] == first.selected_epochs.values.tolist()
 
 
@@ -190,7 +191,7 @@ def test_single_repeats_are_those_of_the_records(source: Source, summary: Summar
     assert FIGURES["best-repeat"].data(source, Choice())["repeat"].unique().tolist() == [best[0]]
     behind = next(other for other in source.summary.configurations if other is not member and other.n)
     payload = decode(packed_text(encode(single_repeats.singles_payload(source, [member, behind]))))
-    place = [panel["name"] for panel in payload["panels"]].index(point_text(member.configuration))
+    place = [panel["name"] for panel in payload["panels"]].index(point_text(member))
     first = sum(sum(panel["lengths"]) for panel in payload["panels"][:place])
     rows = slice(first, first + len(data))
     assert payload["loss"][1][rows] == pytest.approx(data["valid_loss"].tolist(), abs=5e-5)
