@@ -58,14 +58,14 @@ def _values(member: ConfigurationSummary) -> np.ndarray:
 
 
 def difference_names(data: pd.DataFrame) -> list[str]:
-    """What each row is called in the drawing, escaped for it."""
+    """What each row is called in the drawing, escaped for it; what not every study varies is on a second line."""
     several = data["backbone"].nunique() > 1
     names = []
     for row in data.to_dict("records"):
         depth = depth_text((row["strategy"], row["non_linearities"], row["unfrozen"]))
-        name = plot_text(f"{depth}, {place_text(row['lr'], row['batch_size'], row['others'])}")
-        backbone = f"<br><span style='color:{MUTED}'>{plot_text(backbone_text(row['backbone']))}</span>"
-        names.append(name + backbone if several else name)
+        name = plot_text(f"{depth}, {place_text(row['lr'], row['batch_size'])}")
+        below = ", ".join(filter(None, [backbone_text(row["backbone"]) if several else "", row["others"]]))
+        names.append(f"{name}<br><span style='color:{MUTED}'>{plot_text(below)}</span>" if below else name)
     return names
 
 
@@ -116,7 +116,7 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     return {
         "data": traces,
         "layout": layout(
-            118 + (34 if part["backbone"].nunique() > 1 else 25) * len(part),
+            118 + (34 if any("<br>" in name for name in names) else 25) * len(part),
             xaxis=x,
             yaxis=y,
             shapes=[{**zero, "layer": "below"}],

@@ -101,7 +101,7 @@ def point_text(member: ConfigurationSummary) -> str:
     return place_text(rates.lr, rates.batch_size, member.others)
 
 
-def place_text(lr: float, batch_size: int, others: str) -> str:
+def place_text(lr: float, batch_size: int, others: str = "") -> str:
     """`lr 0.01, batch 16, dropout 0.2`; others: see `ConfigurationSummary`."""
     return f"lr {lr_text(lr)}, batch {batch_size}" + (f", {others}" if others else "")
 

@@ -82,8 +82,8 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     first = np.unique(data["place"].to_numpy(), return_index=True)[1].tolist()
     settings = list(zip(*columns, strict=True))
     names = [
-        plot_text(depth_text((strategy, n, u)))
-        + f"<br><span style='color:{MUTED}'>{plot_text(place_text(lr, batch, others))}</span>"
+        plot_text(", ".join(filter(None, [depth_text((strategy, n, u)), others])))
+        + f"<br><span style='color:{MUTED}'>{place_text(lr, batch)}</span>"
         for strategy, n, u, lr, batch, others in (settings[row] for row in first)
     ]
     across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
