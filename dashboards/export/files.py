@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -82,6 +83,56 @@ def write_figures(
     Without kaleido or a browser the tables are written all the same, and without a figure that cannot be drawn all
     others. Raises InputError for an unknown name.
     """
+    wanted = [
+        _wanted(FIGURES[name], choice, source)
+        for name in checked_figures(names)
+        for choice in telling_choices(FIGURES[name], source, every)
+    ]
+    return _write(wanted, where, CAPTIONS, form, width_mm)
+
+
+def write_any(
+    source: Source, where: Where, asked: Asked, form: Format = "svg", width_mm: float | None = None
+) -> Exported:
+    """Write a score against settings, one file for each partition, as `write_figures` does. Raises InputError."""
+    asked.check()
+    partitions = partitions_of(source.summary)
+    wanted = [
+        _Wanted(
+            asked.name,
+            f"{asked.name}-{partition}" if len(partitions) > 1 else asked.name,
+            reading(asked) + _mark(source),
+            partial(any_data, source, Choice(partition), asked),
+            partial(any_figure, asked=asked),
+        )
+        for partition in partitions
+    ]
+    return _write(wanted, where, f"{asked.name}.md", form, width_mm)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A figure that is to be written: what it is called, how to read it, and how it is made."""
+
+    figure: str
+    stem: str
+    caption: str
+    data: Callable[[], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Spec]
+
+
+def _wanted(figure: Figure, choice: Choice, source: Source) -> _Wanted:
+    return _Wanted(
+        figure.name,
+        f"{figure.name}-{choice.name(source.summary)}".rstrip("-"),
+        caption(figure.name, choice, source),
+        lambda: figure.data(source, choice),
+        lambda data: figure.draw(data, choice),
+    )
+
+
+def _write(wanted: Sequence[_Wanted], where: Where, captions: str, form: Format, width_mm: float | None) -> Exported:
+    """Write what has data: a table and an image each, and a file of captions."""
     place = Place.of(where)
     storage = open_storage(place)
     written: dict[str, Written] = {}
@@ -96,66 +147,21 @@ def write_figures(
         lost.append(Lost(stem, cause_of(error)))
 
     def tables() -> Iterator[tuple[str, Spec]]:
-        for name in checked_figures(names):
-            for choice in telling_choices(FIGURES[name], source, every):
-                stem = _free(f"{name}-{choice.name(source.summary)}".rstrip("-"), written)
-                try:
-                    made = _made(FIGURES[name], source, choice, width_mm)
-                except Exception as error:  # no fault of one figure may cost the others
-                    lose(stem, error)
+        for one in wanted:
+            stem = _free(one.stem, written)
+            try:
+                data = one.data()
+                if data.empty:
                     continue
-                if made is None:
-                    continue
-                table, spec = made
-                storage.replace(f"{stem}.csv", table)
-                written[stem] = Written(name, caption(name, choice, source), place / f"{stem}.csv", None)
-                yield stem, spec
-
-    problem = _rendered(tables(), form, take, lose)
-    if written:
-        storage.replace(CAPTIONS, _captions(written).encode())
-    return Exported(_with_images(written, drawn, place, form), tuple(lost), problem)
-
-
-def write_any(
-    source: Source, where: Where, asked: Asked, form: Format = "svg", width_mm: float | None = None
-) -> Exported:
-    """Write a score against settings, one file for each partition, as `write_figures` does. Raises InputError."""
-    asked.check()
-    place = Place.of(where)
-    storage = open_storage(place)
-    written: dict[str, Written] = {}
-    drawn: set[str] = set()
-    lost: list[Lost] = []
-
-    def tables() -> Iterator[tuple[str, Spec]]:
-        for partition in partitions_of(source.summary):
-            choice = Choice(partition)
-            data = any_data(source, choice, asked)
-            if data.empty:
+                table, spec = _csv(data), for_paper(one.draw(data), width_mm)
+            except Exception as error:  # no fault of one figure may cost the others
+                lose(stem, error)
                 continue
-            stem = f"{asked.name}-{partition}" if len(partitions_of(source.summary)) > 1 else asked.name
-            storage.replace(f"{stem}.csv", _csv(data))
-            written[stem] = Written(asked.name, reading(asked), place / f"{stem}.csv", None)
-            yield stem, for_paper(any_figure(data, asked), width_mm)
+            storage.replace(f"{stem}.csv", table)
+            written[stem] = Written(one.figure, one.caption, place / f"{stem}.csv", None)
+            yield stem, spec
 
-    def take(stem: str, image: bytes) -> None:
-        storage.replace(f"{stem}.{form}", image)
-        drawn.add(stem)
-
-    problem = _rendered(tables(), form, take, lambda stem, error: lost.append(Lost(stem, cause_of(error))))
-    if written:
-        storage.replace(f"{asked.name}.md", _captions(written).encode())
-    return Exported(_with_images(written, drawn, place, form), tuple(lost), problem)
-
-
-def _rendered(
-    figures: Iterator[tuple[str, Spec]],
-    form: Format,
-    take: Callable[[str, bytes], None],
-    lose: Callable[[str, Exception], None],
-) -> str:
-    """Draw them; one line that says why not, else "". What cannot be drawn is still made, for its table."""
+    figures = tables()
     problem = why_not()
     if not problem:
         try:
@@ -163,21 +169,14 @@ def _rendered(
         except NoRendererError as error:
             problem = error.message
     for _ in figures:
-        pass
-    return problem
-
-
-def _with_images(written: dict[str, Written], drawn: set[str], place: Place, form: Format) -> tuple[Written, ...]:
-    return tuple(
+        pass  # the tables of what could not be drawn
+    if written:
+        storage.replace(captions, _captions(written).encode())
+    files = (
         Written(one.figure, one.caption, one.data, place / f"{stem}.{form}" if stem in drawn else None)
         for stem, one in written.items()
     )
-
-
-def _made(figure: Figure, source: Source, choice: Choice, width_mm: float | None) -> tuple[bytes, Spec] | None:
-    """The figure's table and its drawing; None where there is nothing to show."""
-    data = figure.data(source, choice)
-    return None if data.empty else (_csv(data), for_paper(figure.draw(data, choice), width_mm))
+    return Exported(tuple(files), tuple(lost), problem)
 
 
 def caption(name: str, choice: Choice, source: Source) -> str:
@@ -189,8 +188,11 @@ def caption(name: str, choice: Choice, source: Source) -> str:
         of.append(SCORES.get(choice.score, "loss and accuracy").lower())
     if choice.quantity != "mean":
         of.append(QUANTITIES[choice.quantity])
-    mark = " Synthetic data." if source.summary.study.synthetic else ""
-    return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{mark}"
+    return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{_mark(source)}"
+
+
+def _mark(source: Source) -> str:
+    return " Synthetic data." if source.summary.study.synthetic else ""
 
 
 def _free(stem: str, taken: dict[str, Written]) -> str:

@@ -102,6 +102,7 @@ def test_a_notebook_and_the_command_draw_it(folder: Path, tmp_path: Path) -> Non
     assert run.exit_code in (0, 1), "1: without a browser there are tables alone"
     (words,) = tmp_path.glob("accuracy-by-lr-batch_size*.md")
     assert "Each mark is one configuration" in words.read_text()
+    assert "Synthetic data." in words.read_text()
     (table,) = tmp_path.glob("accuracy-by-lr-batch_size*.csv")
     assert table.read_text().startswith("facet,line,x,mean,std,n,configuration\n")
 
