@@ -160,6 +160,7 @@ def plain(value: Any) -> Any:
     return ", ".join(f"{part:.12g}" for part in value) if isinstance(value, tuple) else value
 
 
+@functools.cache
 def by_path() -> dict[str, Declared]:
     """The declared settings by path."""
     return {one.path: one for one in settings_of(Configuration)}

@@ -16,9 +16,9 @@ from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.stored import read_configuration
 from trainables.data.balance import TRANSFORMS, views_per_image
 
 RATES = f"{RESULTS}/cost"
@@ -143,9 +143,8 @@ def _layers(storage: Storage, bundles: Sequence[layout.BundleKey]) -> dict[tuple
 
 
 def _configuration(storage: Storage, name: str) -> Configuration | None:
-    path = layout.configuration(name)
     with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-        return parse_toml(Configuration, storage.read(path), path)
+        return read_configuration(storage, name)
     return None
 
 

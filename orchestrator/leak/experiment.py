@@ -18,15 +18,15 @@ import torch
 from orchestrator.leak.partitions import EXPERIMENTS, SPLITS, TRAIN, LeakPartition, check_groups, leak_partitions
 from orchestrator.leak.records import LeakAnswer, LeakRun, answer, pack_run, read_runs, run_path, selected_epoch
 from orchestrator.results.standing import epochs_asked, read_requests
-from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Request, parse_toml
+from orchestrator.store.schema import Request
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import deepest_extension
+from search_spaces.stored import read_configuration
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.samples import Samples
 from trainables.learning.group import Group
@@ -117,10 +117,7 @@ def train(
 
 def _base(study: Study, requests: tuple[Request, ...], wanted: str | None) -> Configuration:
     """The first configuration that was asked for, of the backbone that is wanted."""
-    found: list[Configuration] = []
-    for _, identity in epochs_asked(requests):
-        path = layout.configuration(identity)
-        found.append(parse_toml(Configuration, study.storage.read(path), path))
+    found = [read_configuration(study.storage, identity) for _, identity in epochs_asked(requests)]
     if not found:
         raise InputError(
             f"study {study.name!r}: no backbone was searched yet, so there are no features to train on",

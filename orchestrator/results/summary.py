@@ -24,6 +24,7 @@ from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.schema import Metric, RepeatState, Request, StudyRecord, parse_toml
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from search_spaces.stored import read_configuration
 from trainables.data.balance import views_per_image
 from trainables.learning import metrics
 
@@ -217,7 +218,7 @@ def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configur
     for identity in sorted(ids):
         path = layout.configuration(identity)
         try:
-            found[identity] = parse_toml(Configuration, storage.read(path), path)
+            found[identity] = read_configuration(storage, identity)
         except FileNotFoundError:
             damaged.append(Damaged(path, f"{path} is missing"))
         except DamagedRecordError as error:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.results.standing import epochs_asked
-from orchestrator.store import layout
-from orchestrator.store.schema import Request, RequestItem, parse_toml
+from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration, plain, shown_settings
+from search_spaces.stored import read_configuration
 
 _IMAGE = "image."
 
@@ -43,8 +43,7 @@ class EarlierSearches:
     def __init__(self, storage: Storage, requests: Sequence[Request]) -> None:
         self.requests = tuple(requests)
         self._asked = epochs_asked(requests)
-        names = dict.fromkeys(key.configuration for key in self._asked)
-        self.configurations = dict(_read(storage, names))
+        self.configurations = {key.configuration: read_configuration(storage, key.configuration) for key in self._asked}
 
     def of(self, backbone: str) -> Remembered | None:
         """By the resolved name; None where it was not searched, or with several kinds of weights."""
@@ -107,9 +106,3 @@ class EarlierSearches:
             f"{label} {', '.join(sorted(told['now']))} (so far {', '.join(sorted(told['so far']))})"
             for label, told in found.items()
         ]
-
-
-def _read(storage: Storage, names: Iterable[str]) -> Iterator[tuple[str, Configuration]]:
-    for name in names:
-        path = layout.configuration(name)
-        yield name, parse_toml(Configuration, storage.read(path), path)

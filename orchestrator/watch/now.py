@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.results.names import names_of
-from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import Storage
 from orchestrator.watch.curves import CurvesSoFar
 from orchestrator.watch.study_watch import Look, Running, StudyWatch
 from search_spaces.configuration import Configuration
+from search_spaces.stored import read_configuration
 
 ROWS = 24
 """Bundles at work that are told one by one; the others are counted."""
@@ -74,9 +73,8 @@ class StudyNow:
         """By id; they tell apart all that were ever at work here, so that a name stays while others come and go."""
         ids = {running.key.configuration for running in shown}
         for identity in ids - set(self._seen):
-            path = layout.configuration(identity)
             with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-                self._seen[identity] = parse_toml(Configuration, self.storage.read(path), path)
+                self._seen[identity] = read_configuration(self.storage, identity)
         return {**dict(zip(ids, ids, strict=True)), **names_of(self._seen.values())}
 
 

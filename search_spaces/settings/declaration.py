@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -94,12 +95,12 @@ class Declared:
     setting: Setting
     field: FieldInfo
 
-    @property
+    @cached_property
     def path(self) -> str:
         """`optimiser.lr`"""
         return f"{self.part}.{self.name}"
 
-    @property
+    @cached_property
     def column(self) -> str:
         """Its name in tables and options."""
         return self.setting.short or self.path

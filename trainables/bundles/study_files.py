@@ -8,9 +8,10 @@ import pandas as pd
 
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import ENGINE, parse_toml
+from orchestrator.store.schema import ENGINE
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from search_spaces.stored import read_configuration
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key
@@ -29,8 +30,7 @@ class StudyFiles:
     def configuration(self, configuration_id: str) -> Configuration:
         """To train with; raises InputError for one of another engine, which would learn otherwise here."""
         if configuration_id not in self._configurations:
-            path = layout.configuration(configuration_id)
-            found = parse_toml(Configuration, self.storage.read(path), path)
+            found = read_configuration(self.storage, configuration_id)
             if found.engine != ENGINE:
                 raise InputError(
                     f"configuration {configuration_id}: expected engine {ENGINE}, which this version of orch trains "
