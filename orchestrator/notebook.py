@@ -74,9 +74,10 @@ class OpenStudy:
     def figure(self, name: str, **choice: Any) -> Any:
         """The page's figure as a `plotly.graph_objects.Figure`.
 
-        choice: any of partition, backbone, depth (strategy, n, u), score and quantity; what is left out is taken from
-        the most telling choice that agrees with what is given. Raises InputError for a name or a choice that there is
-        not, and where there is nothing to draw yet.
+        choice: any of partition, backbone, score and quantity; of heat maps, curves and progress also `pair` (columns
+        of two settings, down and across: `("lr", "dropout")`) and `facet` (values of other settings by column:
+        `{"unfrozen": 2}`). What is left out is taken from the most telling choice that agrees with what is given.
+        Raises InputError for a name or a choice that there is not, and where there is nothing to draw yet.
         """
         from dashboards.export.objects import plotly_object
 
@@ -148,6 +149,7 @@ class OpenStudy:
 
     def _choose(self, name: str, given: Mapping[str, Any]) -> Choice:
         from dashboards.figures.choice import Choice
+        from dashboards.figures.facets import LR_AND_BATCH, checked_pair
 
         unknown = sorted(set(given) - set(_arguments(Choice())))
         if unknown:
@@ -156,15 +158,16 @@ class OpenStudy:
                 f"What there is: study.choices({name!r})",
             )
         wanted = dict(given)
-        if isinstance(wanted.get("depth"), list):
-            wanted["depth"] = tuple(wanted["depth"])
-        there: list[Choice] = self._figure(name).choices(self._read().summary)
+        pair = checked_pair(name, wanted.pop("pair", LR_AND_BATCH))
+        facet = dict(wanted.pop("facet", None) or {})
+        there: list[Choice] = self._figure(name).choices(self._read().summary, pair)
         for choice in there:
-            if all(getattr(choice, key) == value for key, value in wanted.items()):
+            fits = all(getattr(choice, key) == value for key, value in wanted.items())
+            if fits and facet.items() <= (dict(choice.facet.values) if choice.facet else {}).items():
                 return choice
         if not there:
             return Choice(**wanted)
-        raise InputError(f"figure {name!r}: there is nothing with {wanted}", f"What there is: study.choices({name!r})")
+        raise InputError(f"figure {name!r}: there is nothing with {given}", f"What there is: study.choices({name!r})")
 
 
 def open_folder(folder: str | Path) -> OpenStudy:
@@ -180,4 +183,4 @@ def open_folder(folder: str | Path) -> OpenStudy:
 
 
 def _arguments(choice: Choice) -> dict[str, Any]:
-    return dict(vars(choice))
+    return {**vars(choice), "pair": tuple(choice.pair), "facet": dict(choice.facet.values) if choice.facet else {}}

@@ -93,12 +93,16 @@ class Configuration(Record):
 
     def columns(self) -> dict[str, Any]:
         """What tables and names show of it: strategy, then every setting but those of the data, tuples as text."""
-        values = {one.column: plain(self.value(one.path)) for one in shown_settings()}
-        return {"strategy": self.strategy, **values}
+        return dict(self._columns)
 
     def column(self, name: str) -> Any:
         """One of `columns`."""
-        return self.strategy if name == "strategy" else plain(self.value(by_column()[name].path))
+        return self._columns[name]
+
+    @functools.cached_property
+    def _columns(self) -> dict[str, Any]:
+        values = {one.column: plain(self.value(one.path)) for one in shown_settings()}
+        return {"strategy": self.strategy, **values}
 
     @property
     def outputs(self) -> int:

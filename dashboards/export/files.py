@@ -14,7 +14,7 @@ from dashboards.figures.any_axes import Asked, any_data, any_figure, reading
 from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.failure import cause_of
-from dashboards.figures.markup import backbone_text, depth_text
+from dashboards.figures.markup import backbone_text
 from dashboards.figures.palette import Spec
 from dashboards.figures.registry import FIGURES
 from orchestrator.statistics.partitions import partitions_of
@@ -183,7 +183,7 @@ def caption(name: str, choice: Choice, source: Source) -> str:
     """What the figure shows, of what, and how to read it; never without saying that data are synthetic where so."""
     figure = FIGURES[name]
     of = [backbone_text(choice.backbone)] if choice.backbone else []
-    of += [depth_text(choice.depth)] if choice.depth else []
+    of += [choice.facet.name] if choice.facet else []
     if {one.score for one in figure.choices(source.summary)} != {"loss"}:
         of.append(SCORES.get(choice.score, "loss and accuracy").lower())
     if choice.quantity != "mean":

@@ -16,9 +16,10 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import Spec, axis, layout, legend, series_style
+from dashboards.figures.setting_text import is_logarithmic, label_of, ordered, title_of, value_of
 from orchestrator.results.names import names_of
 from orchestrator.store.errors import Faults
-from search_spaces.configuration import by_column, column_names
+from search_spaces.configuration import column_names
 from search_spaces.faults import did_you_mean, nearest
 
 PANELS_ABREAST = 3
@@ -75,7 +76,7 @@ def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
 
 def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
     """Panels side by side, a colour and dash for each line."""
-    facets, lines = _ordered(data["facet"]), _ordered(data["line"])
+    facets, lines = ordered(data["facet"]), ordered(data["line"])
     rows = -(-len(facets) // PANELS_ABREAST)
     columns = min(len(facets), PANELS_ABREAST)
     traces: list[Spec] = []
@@ -92,7 +93,7 @@ def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
                 traces += _traces(mine, asked, str(line), series_style(at), number, is_first=is_first)
         across, down = place % columns, place // columns
         axes[f"xaxis{number}"] = axis(
-            title={"text": _title(asked.x)},
+            title={"text": title_of(asked.x)},
             domain=_domain(across, columns),
             anchor=f"y{number}",
             **_kind(asked.x, data["x"].tolist()),
@@ -105,11 +106,11 @@ def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
             **({"matches": "y"} if place else {}),
         )
         if asked.facet:
-            notes.append(_heading(f"{_label(asked.facet)} {facet}", number))
+            notes.append(_heading(f"{label_of(asked.facet)} {facet}", number))
     top = TOP_PX + (HEADING_PX if asked.facet else 0)
     height = PANEL_PX * rows + top
     above = HEADING_PX / (height - top - BOTTOM_PX) if asked.facet else 0  # of the drawing: the key over the headings
-    key = legend(title={"text": _label(asked.line)}, y=1 + above) if asked.line else {}
+    key = legend(title={"text": label_of(asked.line)}, y=1 + above) if asked.line else {}
     made = layout(height, showlegend=bool(asked.line), legend=key, annotations=notes, **axes)
     return {"data": traces, "layout": {**made, "margin": {"l": 56, "r": 12, "t": top, "b": BOTTOM_PX}}}
 
@@ -117,8 +118,8 @@ def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
 def reading(asked: Asked) -> str:
     """How to read it."""
     band = " ± one standard deviation (n − 1) over its n repeats" if asked.band == "std" else " over its n repeats"
-    lines = f", lines join the means at each {_label(asked.x)}" + (
-        f" of one {_label(asked.line)}" if asked.line else ""
+    lines = f", lines join the means at each {label_of(asked.x)}" + (
+        f" of one {label_of(asked.line)}" if asked.line else ""
     )
     return f"Each mark is one configuration on the validation split at selected epochs: mean{band}{lines}."
 
@@ -128,7 +129,7 @@ def _traces(
 ) -> list[Spec]:
     where = {"xaxis": f"x{number}", "yaxis": f"y{number}", "legendgroup": name}
     joined = mine.groupby("x", sort=False)["mean"].mean()
-    order = _ordered(joined.index)
+    order = ordered(joined.index)
     has_bars = asked.band == "std" and bool((mine["n"] > 1).any())
     bars = {"error_y": {"type": "data", "array": mine["std"].fillna(0.0).tolist(), "thickness": 1, "width": 3}}
     return [
@@ -161,27 +162,12 @@ def _traces(
 
 def _kind(column: str, values: Sequence[Any]) -> Spec:
     """The scale that the setting declares, as far as its values allow it; ticks at the values."""
-    shown = _ordered(values)
+    shown = ordered(values)
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in shown):
         return {"type": "category", "categoryarray": [str(value) for value in shown]}
-    one = by_column().get(column)
-    is_log = one is not None and one.setting.scale == "log" and min(shown) > 0
-    few = {"tickvals": shown, "ticktext": [f"{value:g}" for value in shown]} if len(shown) <= 8 else {}
+    is_log = is_logarithmic(column) and min(shown) > 0
+    few = {"tickvals": shown, "ticktext": [value_of(column, value) for value in shown]} if len(shown) <= 8 else {}
     return {"type": "log" if is_log else "linear", **few}
-
-
-def _ordered(values: Any) -> list[Any]:
-    return sorted(set(values), key=lambda value: (isinstance(value, str), value))
-
-
-def _label(column: str) -> str:
-    one = by_column().get(column)
-    return column if one is None else one.setting.label
-
-
-def _title(column: str) -> str:
-    one = by_column().get(column)
-    return _label(column) + (f", {one.setting.unit}" if one is not None and one.setting.unit else "")
 
 
 def _domain(place: int, count: int) -> list[float]:

@@ -1,22 +1,21 @@
-"""What a figure is asked to show: of which partition, backbone and depth, which score and which statistic of it."""
+"""What a figure is asked to show: of which partition and backbone, over which settings, which score and statistic."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, names_of_facets, pairs_of
 from dashboards.figures.histories import Histories
-from dashboards.figures.markup import METRIC_NAMES, depth_text
+from dashboards.figures.markup import METRIC_NAMES
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 
-Depth = tuple[str, int, int]
-"""(strategy, non-linearities, unfrozen layers)"""
 Quantity = Literal["mean", "std", "n"]
 
 EPOCH = "epoch"
@@ -35,10 +34,34 @@ class Source:
 
     def members(self, choice: Choice) -> list[ConfigurationSummary]:
         """Configurations that were chosen, best rank first."""
+        if choice.facet is not None:
+            return self.facets(choice).get(choice.facet, [])
         if choice.partition and choice.backbone:
-            known = self._by_place.get((choice.partition, choice.backbone), [])
-            return [member for member in known if choice.depth in (None, member.depth)]
+            return self._by_place.get((choice.partition, choice.backbone), [])
         return choice.members(self.summary)
+
+    def facets(self, choice: Choice) -> dict[Facet, list[ConfigurationSummary]]:
+        """Of a partition and backbone, over the choice's pair of settings; the members of each as in `members`."""
+        place = choice.partition, choice.backbone, choice.pair
+        if place not in self._facets:
+            members = self.members(replace(choice, facet=None))
+            if place[:2] not in self._names_of_facets:
+                self._names_of_facets[place[:2]] = names_of_facets(members)
+            self._facets[place] = facets_of(members, choice.pair, self._names_of_facets[place[:2]])
+        return self._facets[place]
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Pairs of settings that a grid can have as rows and columns."""
+        return pairs_of(self.summary.configurations)
+
+    @cached_property
+    def _facets(self) -> dict[tuple[str, str, Pair], dict[Facet, list[ConfigurationSummary]]]:
+        return {}
+
+    @cached_property
+    def _names_of_facets(self) -> dict[tuple[str, str], list[str]]:
+        return {}
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[ConfigurationSummary]]:
@@ -59,19 +82,20 @@ class Choice:
 
     partition: str = ""
     backbone: str = ""
-    depth: Depth | None = None
+    pair: Pair = LR_AND_BATCH
+    """Settings down and across, of a figure that has such."""
+    facet: Facet | None = None
+    """Of the grids over the pair; none for all."""
     score: str = "loss"
     """A key of SCORES, or BOTH."""
     quantity: Quantity = "mean"
 
     def members(self, summary: Summary) -> list[ConfigurationSummary]:
-        """Configurations that were chosen, best rank first."""
+        """Configurations of the partition and backbone, best rank first."""
         return [
             member
             for member in summary.configurations
-            if self.partition in ("", member.partition)
-            and self.backbone in ("", member.configuration.network.backbone)
-            and self.depth in (None, member.depth)
+            if self.partition in ("", member.partition) and self.backbone in ("", member.configuration.network.backbone)
         ]
 
     def name(self, summary: Summary) -> str:
@@ -79,8 +103,8 @@ class Choice:
         parts = []
         if self.backbone and len(backbones(summary.configurations)) > 1:
             parts.append(self.backbone.split(":", 1)[-1].replace("\\", "/").rsplit("/", 1)[-1])
-        if self.depth:
-            parts.append(depth_text(self.depth))
+        if self.facet:
+            parts.append(self.facet.name)
         parts.append(self.score)
         if self.quantity != "mean":
             parts.append(self.quantity)
@@ -103,11 +127,6 @@ def partitions(members: Iterable[ConfigurationSummary]) -> list[str]:
 
 def backbones(members: Iterable[ConfigurationSummary]) -> list[str]:
     return list(dict.fromkeys(member.configuration.network.backbone for member in members))
-
-
-def depths(members: Iterable[ConfigurationSummary]) -> list[Depth]:
-    """By unfrozen layers, then non-linearities."""
-    return sorted({member.depth for member in members}, key=lambda depth: (depth[2], depth[1]))
 
 
 def best_of_each(members: Iterable[ConfigurationSummary], *names: str) -> list[ConfigurationSummary]:

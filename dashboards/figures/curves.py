@@ -1,20 +1,22 @@
-"""The grid of mean learning curves with bands, lr down and batch sizes across (as in figures B.1 to B.3)."""
+"""The grid of mean learning curves with bands, one setting down and one across (as in figures B.1 to B.3)."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dashboards.figures.choice import BOTH, Choice, Source
-from dashboards.figures.curve_panels import Panel, curve_data, panels_of
+from dashboards.figures.curve_panels import Panel, Placed, curve_data, panels_of
 from dashboards.figures.declaration import TRAIN_AND_VALID, Control, Figure, Form, Key, OnPage, Per
+from dashboards.figures.facets import Pair
 from dashboards.figures.folding import unfolded
 from dashboards.figures.limits import ends
-from dashboards.figures.markup import METRIC_NAMES, depth_text, deviations, lr_text
+from dashboards.figures.markup import METRIC_NAMES, deviations, plot_text
 from dashboards.figures.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
+from dashboards.figures.setting_text import ordered, words_of
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""
@@ -31,39 +33,41 @@ _RIGHT = 500
 
 def curve_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """All panels share both ranges; with BOTH the accuracy has an axis of its own on the right."""
-    return _with_bands(unfolded(panels_figure(panels_of(data))))
+    return _with_bands(unfolded(panels_figure(panels_of(data, choice), choice.pair)))
 
 
-def panels_figure(panels: list[Panel]) -> Spec:
+def panels_figure(placed: list[Placed], pair: Pair) -> Spec:
     """The drawing in short, see `folding`, and without its bands: they follow from means and deviations.
 
     The panels of a column have one x axis, those of a row one y axis for each score: with axes of their own for each
     panel plotly takes half as long again.
     """
+    panels = [one.panel for one in placed]
     scores = list(dict.fromkeys(panel.score for panel in panels))
-    points = sorted({(panel.lr, panel.batch_size) for panel in panels})
-    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
+    rows, columns = ordered(one.row for one in placed), ordered(one.column for one in placed)
+    points = {(rows.index(one.row), columns.index(one.column)) for one in placed}
     top, bottom, right = 30, 48, 8 if len(scores) < 2 else 46
-    height = PANEL_HEIGHT * max(1, len(lrs)) + top + bottom
+    height = PANEL_HEIGHT * max(1, len(rows)) + top + bottom
     spec = layout(height, margin={"l": 92, "r": right, "t": top, "b": bottom}, dragmode="zoom")
     limits = [_limits([panel for panel in panels if panel.score == score]) for score in scores]
-    spec |= _axes(points, limits)
+    spec |= _axes(points, len(rows), len(columns), limits)
     traces: list[Spec] = []
     notes: list[Spec] = []
     same_n = len(points) > 1 and len({_count(panel) for panel in panels}) == 1
     if same_n:
         notes.append(_note(f"{_count(panels[0])} each", 0, 1, "right", "bottom", 10, 6))
-    for panel in sorted(panels, key=lambda panel: (panel.lr, panel.batch_size)):
-        place, row, column = scores.index(panel.score), lrs.index(panel.lr), batches.index(panel.batch_size)
+    for one in placed:
+        panel, row, column = one.panel, rows.index(one.row), columns.index(one.column)
+        place = scores.index(panel.score)
         x, y = _name("x", column), _name("y", row, place)
         traces.extend(_panel_traces(panel, x, y, len(_ALIKE) * place))
         if place == 0 and not same_n:
             corner = spec[_name("xaxis", column)]["domain"][1], spec[_name("yaxis", row)]["domain"][1]
             notes.append(_note(_count(panel), *corner, "right", "bottom", 10))
-    for column, batch in enumerate(batches):
-        notes.append(_note(f"batch {batch}", (column + 0.5) / len(batches), 1, "center", "bottom", 12, 6))
-    for row, lr in enumerate(lrs):
-        note = _note(f"lr {lr_text(lr)}", 0, 1 - (row + 0.5) / len(lrs), "right", "middle", 12)
+    for column, value in enumerate(columns):
+        notes.append(_note(_words(pair.columns, value), (column + 0.5) / len(columns), 1, "center", "bottom", 12, 6))
+    for row, value in enumerate(rows):
+        note = _note(_words(pair.rows, value), 0, 1 - (row + 0.5) / len(rows), "right", "middle", 12)
         notes.append({**note, "xshift": -44, "textangle": -90, "xanchor": "center"})
     last = max((len(panel.curves["valid"].mean) - 1 for panel in panels), default=1)
     quiet = {"automargin": False, "mirror": "all", "showline": True, "ticklabeloverflow": "allow"}
@@ -82,22 +86,25 @@ def _name(letter: str, number: int, place: int = 0) -> str:
     return letter if number == 1 else f"{letter}{number}"
 
 
-def _axes(points: list[tuple[float, int]], limits: list[list[float]]) -> Spec:
+def _words(column: str, value: Any) -> str:
+    return plot_text(words_of(column, value))
+
+
+def _axes(points: set[tuple[int, int]], rows: int, columns: int, limits: list[list[float]]) -> Spec:
     """An axis below each column, one left of each row and, with two scores, one right of it; limits: range by score.
 
     Where points are missing, they stand at the lowest, the first or the last panel that there is.
     """
-    lrs, batches = sorted({lr for lr, _ in points}), sorted({batch for _, batch in points})
-    gap_x, gap_y = (0.12 if len(limits) < 2 else 0.16) / max(len(batches), 1), 0.14 / max(len(lrs), 1)
+    gap_x, gap_y = (0.12 if len(limits) < 2 else 0.16) / max(columns, 1), 0.14 / max(rows, 1)
     spec: Spec = {}
-    for column, batch in enumerate(batches):
-        edges = column / len(batches) + gap_x / 2, (column + 1) / len(batches) - gap_x / 2
-        lowest = max(lrs.index(lr) for lr, other in points if other == batch)
+    for column in range(columns):
+        edges = column / columns + gap_x / 2, (column + 1) / columns - gap_x / 2
+        lowest = max(row for row, other in points if other == column)
         own: Spec = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("y", lowest)}
         spec[_name("xaxis", column)] = own | ({"matches": "x"} if column else {})
-    for row, lr in enumerate(lrs):
-        edges = 1 - (row + 1) / len(lrs) + gap_y / 2, 1 - row / len(lrs) - gap_y / 2
-        beside = [batches.index(batch) for other, batch in points if other == lr]
+    for row in range(rows):
+        edges = 1 - (row + 1) / rows + gap_y / 2, 1 - row / rows - gap_y / 2
+        beside = [column for other, column in points if other == row]
         for place, (limit, end) in enumerate(zip(limits, (min, max), strict=False)):
             own = {"domain": [round(edge, 4) for edge in edges], "anchor": _name("x", end(beside)), "range": limit}
             if place:
@@ -115,18 +122,16 @@ def _count(panel: Panel) -> str:
 
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
     """Lines and dots, without what they share with those of other panels: the `first` of `_alike` and what follows."""
-    point = [lr_text(panel.lr), panel.batch_size]
-    runs = _runs(panel.curves["valid"].n)
     lines: list[Spec] = [
         {
             "y": curve.mean,
             "customdata": curve.std,
-            "meta": {"point": point, "n": runs},
+            "meta": {"name": panel.name, "n": panel.runs},
             "xaxis": x,
             "yaxis": y,
             "like": first + _ALIKE.index(split),
         }
-        | (_own_hover(panel, split) if len(runs) > 1 or runs[0][1] < 2 else {})
+        | (_own_hover(panel, split) if len(panel.runs) > 1 or panel.runs[0][1] < 2 else {})
         for split, curve in panel.curves.items()
     ]
     selected = first + _ALIKE.index("selected")
@@ -206,25 +211,13 @@ def _with_bands(spec: Spec) -> Spec:
     return {**spec, "layout": {**spec["layout"], "shapes": bands}}
 
 
-def _runs(n: NDArray[np.int64]) -> list[list[int]]:
-    """[first epoch, n] wherever n changes; it never grows."""
-    if n[0] == n[-1]:
-        return [[0, int(n[0])]]
-    changed = np.flatnonzero(n[1:] != n[:-1]) + 1
-    return [[place, int(n[place])] for place in (0, *changed.tolist())]
-
-
 def _limits(panels: list[Panel]) -> list[float]:
     """One range for all panels: bands (the mean itself where n < 2) and selected values fit in.
 
     A loss is 0 or more, and one that runs away is cut at 2.5 times the untrained.
     """
-    curves = [curve for panel in panels for curve in panel.curves.values()]
-    mean = np.concatenate([curve.mean for curve in curves])
-    std = np.nan_to_num(np.concatenate([curve.std for curve in curves]))
-    values = np.concatenate([mean - std, mean + std, *(panel.selected for panel in panels)])
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    limits = [panel.limits for panel in panels if math.isfinite(panel.limits[0])]
+    low, high = (min(low for low, _ in limits), max(high for _, high in limits)) if limits else (0.0, 1.0)
     is_loss = panels[0].score == "loss"
     untrained = [panel.untrained for panel in panels if math.isfinite(panel.untrained)]
     if is_loss and untrained:
@@ -252,7 +245,7 @@ def _note(content: str, x: float, y: float, across: str, down: str, size: int, s
 
 def curve_label(count: int, choice: Choice) -> str:
     """What a screen reader says of a grid of `count` panels."""
-    of = f", {depth_text(choice.depth)}" if choice.depth else ""
+    of = f", {choice.facet.name}" if choice.facet else ""
     return f"Mean {NAMES[choice.score].lower()} of train and valid by epoch for {count} configurations{of}."
 
 
@@ -262,13 +255,13 @@ def _all_diverged(source: Source, choice: Choice) -> str:
 
 
 _READING = (
-    "Rows are learning rates, columns batch sizes. Lines are means over the n finished repeats (all of them), "
-    "bands ± one standard deviation (n − 1) where n ≥ 2. Repeats that have fewer epochs than others, while a "
-    "search is extended, thin a curve out: its panel says n = first → last, and pointing at the line n at that "
-    "epoch. Diverged repeats are in no mean; a panel counts them, and there is none where all diverged. Where "
-    "several configurations share a panel, the best-ranked is drawn. A loss above 2.5 times the untrained is cut "
-    "off. Each dot is one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner "
-    "line with diamonds, its scale on the right. Epoch 0 is the untrained network."
+    "A panel is one configuration; there is a grid for every choice of the settings that are neither rows nor columns. "
+    "Lines are means over the n finished repeats (all of them), bands ± one standard deviation (n − 1) where n ≥ 2. "
+    "Repeats that have fewer epochs than others, while a search is extended, thin a curve out: its panel says n = "
+    "first → last, and pointing at the line n at that epoch. Diverged repeats are in no mean; a panel counts them, and "
+    "there is none where all diverged. A loss above 2.5 times the untrained is cut off. Each dot is one repeat’s "
+    "selected epoch with its validation value. On two axes accuracy is the thinner line with diamonds, its scale on "
+    "the right. Epoch 0 is the untrained network."
 )
 
 FIGURE = Figure(
@@ -278,8 +271,8 @@ FIGURE = Figure(
     reading=_READING,
     data=curve_data,
     draw=curve_figure,
-    label=lambda data, choice: curve_label(len(data[["lr", "batch_size"]].drop_duplicates()), choice),
-    per=Per.DEPTH,
+    label=lambda data, choice: curve_label(data["configuration"].nunique(), choice),
+    per=Per.FACET,
     scores=tuple(NAMES),
     page=OnPage(
         form=Form.GRID,

@@ -12,7 +12,8 @@ from enum import Enum
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from dashboards.figures.choice import Choice, Quantity, Source, backbones, depths, selection_of
+from dashboards.figures.choice import Choice, Quantity, Source, backbones, selection_of
+from dashboards.figures.facets import LR_AND_BATCH, Pair, facets_of, names_of_facets
 from dashboards.figures.palette import Spec
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
@@ -31,7 +32,8 @@ class Per(Enum):
     PARTITION = "partition"
     BACKBONE = "backbone"
     """Of a partition, as the next."""
-    DEPTH = "depth"
+    FACET = "facet"
+    """Of a backbone: a grid over two settings, one for every choice of the others."""
 
 
 class Form(Enum):
@@ -42,11 +44,11 @@ class Form(Enum):
     PANEL = "panel"
     """Beside the next panel."""
     TABLES = "tables"
-    """As tables of marks, one for each depth."""
+    """As tables of marks, one for each facet."""
     MAPS = "maps"
-    """As maps of all depths on one scale, with one legend."""
+    """As maps of all facets on one scale, with one legend."""
     GRID = "grid"
-    """As a grid of panels for one depth at a time, with single repeats of the panel that is chosen."""
+    """As a grid of panels for one facet at a time, with single repeats of the panel that is chosen."""
     BEHIND = "behind"
     """Behind a panel of the grid."""
 
@@ -138,11 +140,11 @@ class Figure:
     page: OnPage = OnPage()
     compared: Compared | None = None
 
-    def choices(self, summary: Summary) -> list[Choice]:
-        """Every choice that gives a figure of its own, the most telling first."""
+    def choices(self, summary: Summary, pair: Pair = LR_AND_BATCH) -> list[Choice]:
+        """Every choice that gives a figure of its own, the most telling first; `pair` of a figure that has facets."""
         return [
             replace(place, score=score, quantity=quantity)
-            for place in _places(summary, self.per)
+            for place in _places(summary, self.per, pair)
             for score in self.scores or (selection_of(summary, place),)
             for quantity in self.quantities
         ]
@@ -159,7 +161,7 @@ class Figure:
         return found
 
 
-def _places(summary: Summary, per: Per) -> list[Choice]:
+def _places(summary: Summary, per: Per, pair: Pair) -> list[Choice]:
     if per is Per.STUDY:
         return [Choice()]
     found = [Choice(partition) for partition in partitions_of(summary)]
@@ -168,4 +170,9 @@ def _places(summary: Summary, per: Per) -> list[Choice]:
     found = [replace(place, backbone=name) for place in found for name in backbones(place.members(summary))]
     if per is Per.BACKBONE:
         return found
-    return [replace(place, depth=depth) for place in found for depth in depths(place.members(summary))]
+    members = [place.members(summary) for place in found]
+    return [
+        replace(place, pair=pair, facet=facet)
+        for place, mine in zip(found, members, strict=True)
+        for facet in facets_of(mine, pair, names_of_facets(mine))
+    ]

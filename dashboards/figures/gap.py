@@ -10,7 +10,7 @@ import pandas as pd
 from dashboards.figures.choice import SCORES, Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.limits import ends
-from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
+from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.palette import MUTED, STRATEGY_COLOURS, STRATEGY_MARKS, Spec, axis, layout, legend
 from dashboards.figures.spread import CONTROL
 
@@ -22,7 +22,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
         train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
         if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
             continue
-        where = f"{depth_text(member.depth)}, {point_text(member)}"
+        where = whole_name(member)
         gap = float(np.mean(valid.values - train.values))
         rows.append((member.configuration.strategy, where, train.mean, valid.mean, gap, valid.std, member.n))
     return pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])

@@ -1,71 +1,79 @@
-"""Heat maps of learning rate × batch size, one per strategy, n and u."""
+"""Heat maps over two settings, learning rate × batch size at first, one for every choice of the others."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Depth, Quantity, Source
+from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Quantity, Source
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
+from dashboards.figures.facets import Facet
 from dashboards.figures.limits import ends
-from dashboards.figures.markup import depth_text, lr_text, number, plot_text, text
+from dashboards.figures.markup import number, plot_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
+from dashboards.figures.setting_text import by_size, label_of, ordered, value_of, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
+from search_spaces.configuration import strategy_of
 
-DEPTH = ["strategy", "non_linearities", "unfrozen"]
-COLUMNS = [*DEPTH, "lr", "batch_size", "mean", "std", "n", "asked", "configurations", "others", "low", "high"]
+STATISTICS = ["mean", "std", "n", "asked"]
 NO_LIMITS = (0.0, 1.0)
 """Of maps without a value; they have no legend."""
 
 
 class Point(NamedTuple):
-    lr: float
-    batch_size: int
+    """One configuration: its values of the two settings, and its score."""
+
+    row: Any
+    column: Any
     mean: float
     std: float
     n: int
     asked: int
-    configurations: int = 1
-    """That share this learning rate and batch size; the numbers are those of the best-ranked one."""
-    others: str = ""
-    """Of that one, see `ConfigurationSummary`."""
 
 
 def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """One row per depth, lr and batch size of one backbone; COLUMNS. Validation, at the selected epoch; NaN without a
-    result. Of several configurations there (with another weight decay, say) the best-ranked.
+    """One row per configuration of a backbone, facet by facet: validation at selected epochs, NaN without a result.
 
-    low and high are the least and the largest value of the chosen quantity over all depths: one scale for all maps of a
-    backbone, so that they can be compared.
+    Columns: strategy, the settings, STATISTICS, low, high. low and high are the least and the largest value of the
+    chosen quantity over all facets: one scale for all maps of a backbone, so that they can be compared.
     """
     points = heat_points(source, choice)
     limits = heat_limits(chain.from_iterable(points.values()), choice.quantity) or NO_LIMITS
-    shown = points if choice.depth is None else {choice.depth: points.get(choice.depth, [])}
-    return pd.DataFrame([(*at, *point, *limits) for at, here in shown.items() for point in here], columns=COLUMNS)
+    shown = points if choice.facet is None else {choice.facet: points.get(choice.facet, [])}
+    rows = [
+        {**dict(facet.values), choice.pair.rows: row, choice.pair.columns: column}
+        | dict(zip(STATISTICS, score, strict=True))
+        for facet, here in shown.items()
+        for row, column, *score in here
+    ]
+    data = pd.DataFrame(rows, columns=None if rows else [*choice.pair, *STATISTICS]).assign(
+        low=limits[0], high=limits[1]
+    )
+    if rows:
+        strategies = map(strategy_of, data["unfrozen"], data["non_linearities"])
+        data.insert(0, "strategy", list(strategies))
+    return data
 
 
-def heat_points(source: Source, choice: Choice) -> dict[Depth, list[Point]]:
-    """The points of every depth of a backbone, by depth, then by lr and batch size."""
-    found: dict[Depth, dict[tuple[float, int], Point]] = {}
-    for member in source.members(replace(choice, depth=None)):  # best rank first
-        here, place = (
-            found.setdefault(member.depth, {}),
-            (member.configuration.optimiser.lr, member.configuration.optimiser.batch_size),
-        )
-        if place in here:
-            here[place] = here[place]._replace(configurations=here[place].configurations + 1)
-            continue
-        score = _statistic(member, choice.score)
-        mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
-        here[place] = Point(*place, mean, std, n, member.asked, others=member.others)
-    return {depth: sorted(found[depth].values()) for depth in sorted(found, key=lambda depth: (depth[2], depth[1]))}
+def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
+    """The points of every facet of a backbone."""
+    rows, columns = choice.pair
+    found = {}
+    for facet, members in source.facets(choice).items():
+        points = []
+        for member in members:
+            score = _statistic(member, choice.score)
+            mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
+            column = member.configuration.column
+            points.append(Point(column(rows), column(columns), mean, std, n, member.asked))
+        found[facet] = sorted(points, key=lambda point: (by_size(point.row), by_size(point.column)))
+    return found
 
 
 def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, float] | None:
@@ -78,21 +86,22 @@ def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, flo
 def heat_label(points: Sequence[Point], choice: Choice) -> str:
     """What a screen reader says."""
     name = f"{QUANTITIES[choice.quantity]} of validation {SCORES[choice.score].lower()}"
-    label = f"Heat map of the {name} by learning rate and batch size"
-    label += f", {depth_text(choice.depth)}." if choice.depth else "."
+    rows, columns = choice.pair
+    label = f"Heat map of the {name} by {label_of(rows)} and {label_of(columns)}"
+    label += f", {choice.facet.name}." if choice.facet else "."
     best = _best(points, choice)
     if best is not None:
-        label += f" Best mean {best.mean:.3f} at lr {lr_text(best.lr)}, batch {best.batch_size}."
+        label += f" Best mean {best.mean:.3f} at {_place(best, choice)}."
     return label
 
 
 def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """Rows lr, columns batch size; points not in the grid stay blank, those without a result say so.
+    """Points not in the grid stay blank, those without a result say so.
 
     With a colour bar of its own, which the page has once for all maps of a backbone, see `heat_legend`.
     """
     limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else NO_LIMITS
-    spec = points_figure(_points(data), limits, choice)
+    spec = points_figure(_points(data, choice), limits, choice)
     bar = {
         "title": {"text": scale_title(choice), "side": "right", "font": {"size": 11}},
         "thickness": 9,
@@ -108,14 +117,14 @@ def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: Choice) -> Spec:
     """The drawing itself; the page's script gives its words the colour that stands out."""
-    lrs, batches = sorted({point.lr for point in points}), sorted({point.batch_size for point in points})
-    z = np.full((len(lrs), len(batches)), np.nan)
-    shown = [["" for _ in batches] for _ in lrs]
-    details = [["" for _ in batches] for _ in lrs]
+    rows, columns = ordered(point.row for point in points), ordered(point.column for point in points)
+    z = np.full((len(rows), len(columns)), np.nan)
+    shown = [["" for _ in columns] for _ in rows]
+    details = [["" for _ in columns] for _ in rows]
     digits = 1 if choice.score == EPOCH else 3
     notes = []
     for point in points:
-        at, of = lrs.index(point.lr), batches.index(point.batch_size)
+        at, of = rows.index(point.row), columns.index(point.column)
         value = float(getattr(point, choice.quantity)) if point.n else math.nan
         z[at, of] = value
         if math.isfinite(value):
@@ -127,16 +136,14 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
             shown[at][of] = share if choice.quantity == "n" else f"{shown[at][of]}<br>n {share}"
         std = f" ± {number(point.std, digits + 1)}" if math.isfinite(point.std) else ""
         score = f"{SCORES[choice.score]} {number(point.mean, digits + 1)}{std}<br>n = {point.n} of {point.asked}"
-        if point.configurations > 1:
-            score += f"<br>best of {point.configurations} configurations here: {plot_text(point.others)}"
-        details[at][of] = f"lr {lr_text(point.lr)}, batch {point.batch_size}<br>{score}"
+        details[at][of] = f"{plot_text(_place(point, choice))}<br>{score}"
     scale = HEAT[::-1] if _darker_is_less(choice) else HEAT
     low, high = ends(*limits)
     trace = {
         "type": "heatmap",
         "z": z,
-        "x": list(range(len(batches))),
-        "y": list(range(len(lrs))),
+        "x": list(range(len(columns))),
+        "y": list(range(len(rows))),
         "zmin": low,
         "zmax": high,
         "colorscale": [[place / (len(scale) - 1), colour] for place, colour in enumerate(scale)],
@@ -150,15 +157,15 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
     shapes = []
     best = _best(points, choice)
     if best is not None:
-        x, y = batches.index(best.batch_size), lrs.index(best.lr)
+        x, y = columns.index(best.column), rows.index(best.row)
         shown[y][x] = f"<b>{shown[y][x]}</b>"
         edge = {"type": "rect", "x0": x - 0.49, "x1": x + 0.49, "y0": y - 0.49, "y1": y + 0.49}
         shapes.append({**edge, "line": {"color": VALID, "width": 3}, "fillcolor": "rgba(0,0,0,0)"})
     words = {
         "type": "scatter",
         "mode": "text",
-        "x": [of for _ in lrs for of in range(len(batches))],
-        "y": [at for at in range(len(lrs)) for _ in batches],
+        "x": [of for _ in rows for of in range(len(columns))],
+        "y": [at for at in range(len(rows)) for _ in columns],
         # plotly 4 hides for good what was once ""
         "text": [word or " " for line in shown for word in line],
         "textfont": {"size": 11},
@@ -166,25 +173,25 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         "meta": "on heat map",
     }
     across = axis(
-        tickvals=list(range(len(batches))),
-        ticktext=[str(batch) for batch in batches],
+        tickvals=list(range(len(columns))),
+        ticktext=[_tick(choice.pair.columns, value) for value in columns],
         showgrid=False,
-        title={"text": "batch size", "font": {"size": 11}, "standoff": 6},
+        title={"text": label_of(choice.pair.columns), "font": {"size": 11}, "standoff": 6},
         fixedrange=True,
-        range=[-0.5, len(batches) - 0.5],
+        range=[-0.5, len(columns) - 0.5],
     )
     down = axis(
-        tickvals=list(range(len(lrs))),
-        ticktext=[lr_text(lr) for lr in lrs],
-        title={"text": "lr", "font": {"size": 11}, "standoff": 4},
+        tickvals=list(range(len(rows))),
+        ticktext=[_tick(choice.pair.rows, value) for value in rows],
+        title={"text": label_of(choice.pair.rows), "font": {"size": 11}, "standoff": 4},
         showgrid=False,
-        range=[len(lrs) - 0.5, -0.5],
+        range=[len(rows) - 0.5, -0.5],
         fixedrange=True,
     )
     return {
         "data": [trace, words],
         "layout": layout(
-            64 + 42 * len(lrs),
+            64 + 42 * len(rows),
             xaxis=across,
             yaxis=down,
             shapes=shapes,
@@ -229,8 +236,17 @@ def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     )
 
 
-def _points(data: pd.DataFrame) -> list[Point]:
-    return [Point(*row) for row in zip(*(data[name].tolist() for name in Point._fields), strict=True)]
+def _points(data: pd.DataFrame, choice: Choice) -> list[Point]:
+    return [Point(*row) for row in zip(*(data[name].tolist() for name in (*choice.pair, *STATISTICS)), strict=True)]
+
+
+def _place(point: Point, choice: Choice) -> str:
+    """`lr 1e-3, batch 16`"""
+    return f"{words_of(choice.pair.rows, point.row)}, {words_of(choice.pair.columns, point.column)}"
+
+
+def _tick(column: str, value: Any) -> str:
+    return plot_text(value_of(column, value))
 
 
 def _statistic(member: ConfigurationSummary, score: str) -> Statistic | None:
@@ -253,20 +269,20 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
 
 _READING = (
     "Each cell is one configuration on the validation split, at each repeat’s selected epoch; point at it for "
-    "mean, standard deviation (n − 1) and n. Where several configurations share a cell, it shows the best-ranked. "
-    "The frame marks the best mean among configurations whose repeats are all done; points outside the grid are "
-    "blank; all maps of a backbone share one scale."
+    "mean, standard deviation (n − 1) and n. There is a map for every choice of the settings that are neither rows nor "
+    "columns. The frame marks the best mean among configurations whose repeats are all done; points outside the grid "
+    "are blank; all maps of a backbone share one scale."
 )
 
 FIGURE = Figure(
     name="heat-map",
     section="heat-maps",
-    title="Heat maps of learning rate and batch size",
+    title="Heat maps over two settings",
     reading=_READING,
     data=heat_data,
     draw=heat_figure,
-    label=lambda data, choice: heat_label(_points(data), choice),
-    per=Per.DEPTH,
+    label=lambda data, choice: heat_label(_points(data, choice), choice),
+    per=Per.FACET,
     scores=tuple(SCORES),
     quantities=tuple(QUANTITIES),
     page=OnPage(

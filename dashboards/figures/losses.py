@@ -8,7 +8,7 @@ import pandas as pd
 from dashboards.figures.backbone_names import backbone_names, several_backbones
 from dashboards.figures.choice import Choice, Source, best_of_each
 from dashboards.figures.declaration import Compared, Figure, OnPage, Per
-from dashboards.figures.markup import depth_text, deviations, plot_text, point_text
+from dashboards.figures.markup import deviations, plot_text, whole_name
 from dashboards.figures.palette import Spec, axis, layout, legend, series_style
 from orchestrator.results.configuration_summary import ConfigurationSummary
 
@@ -75,7 +75,7 @@ def losses_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 
 def _words(member: ConfigurationSummary) -> str:
-    return f"{depth_text(member.depth)}, {point_text(member)}, n = {member.n}"
+    return f"{whole_name(member)}, n = {member.n}"
 
 
 FIGURE = Figure(

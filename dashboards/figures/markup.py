@@ -95,6 +95,11 @@ def backbone_text(backbone: str) -> str:
     return backbone.split(":", 1)[-1].replace("\\", "/").rsplit("/", 1)[-1]
 
 
+def whole_name(member: ConfigurationSummary) -> str:
+    """What tells a configuration from all others of its backbone: `extension, n = 2, lr 0.01, batch 16`."""
+    return f"{depth_text(member.depth)}, {point_text(member)}"
+
+
 def point_text(member: ConfigurationSummary) -> str:
     """Where a configuration lies in its grid, and whatever else tells it apart."""
     rates = member.configuration.optimiser

@@ -27,7 +27,7 @@ def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """A line per configuration over one upright axis per setting and, on the right, the score; all plain SVG lines."""
     names = settings_of(data)
     score = METRIC_NAMES[choice.score]  # type: ignore[index]  # a key of METRIC_NAMES
-    scales = [scale_of(data[name].tolist()) for name in names]
+    scales = [scale_of(name, data[name].tolist()) for name in names]
     scales.append(score_scale(data["mean"].to_numpy(dtype=float), choice.score == "loss"))
     titles = [*(NAMES[name] for name in names), f"valid {score.lower()}"]
     heights = np.stack([scale.places for scale in scales], axis=1)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
-from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, plot_text, point_text
+from dashboards.figures.markup import METRIC_NAMES, backbone_text, plot_text, whole_name
 from dashboards.figures.palette import INK, RULE, SERIES, TRAIN, VALID, Spec, axis, layout, legend
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.statistics.partitions import partitions_of
@@ -41,7 +41,7 @@ def partition_spread_data(source: Source, choice: Choice) -> pd.DataFrame:
         if parts is None:
             continue
         settings = members[0].configuration
-        name = f"{depth_text(members[0].depth)}, {point_text(members[0])}"
+        name = whole_name(members[0])
         name = f"{backbone_text(settings.network.backbone)}, {name}" if several else name
         shares = (parts.partition, parts.seed, parts.rest)
         rows.append((place, name, float(table.means[place].mean()), *shares, parts.partitions, parts.seeds))

@@ -6,8 +6,9 @@ import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, OnPage, Per
-from dashboards.figures.markup import lr_text, point_text
+from dashboards.figures.markup import plot_text, whole_name
 from dashboards.figures.palette import MUTED, TRAIN, VALID, Spec, axis, layout, legend
+from dashboards.figures.setting_text import label_of, ordered, value_of
 from orchestrator.store.schema import RepeatState
 
 _PER_ROW = 5
@@ -32,36 +33,39 @@ _SYMBOLS = {
 
 
 def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """One row per configuration: depth, lr, batch_size, asked, done, and how many repeats are in each state.
+    """One row per configuration: facet, the two settings, configuration, asked, done, and how many repeats are in each
+    state.
 
     states: every repeat's state in the order of repeat numbers. cause: of the first failure, one line.
     """
+    facets = source.facets(choice)
+    shown = facets if choice.facet is None else {choice.facet: facets.get(choice.facet, [])}
     rows = []
-    for member in source.members(choice):
-        counts = {state: member.count(state) for state in RepeatState}
-        rows.append(
-            {
-                "depth": member.depth,
-                "lr": member.configuration.optimiser.lr,
-                "batch_size": member.configuration.optimiser.batch_size,
-                "asked": member.asked,
-                "done": counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED],
-                **{state.value: count for state, count in counts.items()},
-                "states": tuple(standing.state for standing in member.standings),
-                "cause": next((standing.cause for standing in member.standings if standing.cause), ""),
-                "point": point_text(member),
-            }
-        )
+    for facet, members in shown.items():
+        for member in members:
+            counts = {state: member.count(state) for state in RepeatState}
+            rows.append(
+                {
+                    "facet": facet.name,
+                    **{name: member.configuration.column(name) for name in choice.pair},
+                    "configuration": whole_name(member),
+                    "asked": member.asked,
+                    "done": counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED],
+                    **{state.value: count for state, count in counts.items()},
+                    "states": tuple(standing.state for standing in member.standings),
+                    "cause": next((standing.cause for standing in member.standings if standing.cause), ""),
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """One mark per repeat asked, learning rates down and batch sizes across, one depth."""
-    lrs, batches = sorted(set(data["lr"])), sorted(set(data["batch_size"]))
+    """One mark per repeat asked, one setting down and one across, one facet."""
+    rows, columns = (ordered(data[name]) for name in choice.pair)
     places: dict[RepeatState, list[tuple[float, float, str]]] = {}
     notes: list[Spec] = []
     for row in data.to_dict("records"):
-        x, y = batches.index(row["batch_size"]), lrs.index(row["lr"])
+        x, y = columns.index(row[choice.pair.columns]), rows.index(row[choice.pair.rows])
         notes.append(
             {
                 "x": x,
@@ -73,7 +77,7 @@ def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         )
         for place, state in enumerate(row["states"][:MOST]):
             at = x - 0.3 + 0.15 * (place % _PER_ROW), y - 0.3 + 0.14 * (place // _PER_ROW)
-            places.setdefault(state, []).append((*at, f"{row['point']}, repeat {place}"))
+            places.setdefault(state, []).append((*at, f"{plot_text(row['configuration'])}, repeat {place}"))
     traces = [
         {
             "type": "scatter",
@@ -88,12 +92,18 @@ def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         for state, name in STATES.items()
         if state in places
     ]
-    across = axis(tickvals=list(range(len(batches))), ticktext=[str(b) for b in batches], title={"text": "batch size"})
-    down = axis(tickvals=list(range(len(lrs))), ticktext=[lr_text(lr) for lr in lrs], title={"text": "lr"})
+    across, down = (
+        axis(
+            tickvals=list(range(len(values))),
+            ticktext=[plot_text(value_of(name, value)) for value in values],
+            title={"text": label_of(name)},
+        )
+        for name, values in ((choice.pair.columns, columns), (choice.pair.rows, rows))
+    )
     spec = layout(
-        100 + 70 * len(lrs),
-        xaxis={**across, "showgrid": False, "range": [-0.5, len(batches) - 0.5]},
-        yaxis={**down, "showgrid": False, "range": [len(lrs) - 0.4, -0.6]},
+        100 + 70 * len(rows),
+        xaxis={**across, "showgrid": False, "range": [-0.5, len(columns) - 0.5]},
+        yaxis={**down, "showgrid": False, "range": [len(rows) - 0.4, -0.6]},
         annotations=notes,
         showlegend=True,
         legend=legend(),
@@ -101,7 +111,7 @@ def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
 
 
-_READING = "One mark per repeat asked, and repeats done of those asked, for every learning rate and batch size."
+_READING = "One mark per repeat asked, and repeats done of those asked, for every configuration."
 
 FIGURE = Figure(
     name="progress",
@@ -111,8 +121,12 @@ FIGURE = Figure(
     data=progress_data,
     draw=progress_figure,
     label=lambda data, choice: (
-        f"{data['done'].sum()} of {data['asked'].sum()} repeats done, by learning rate and batch size."
+        f"{data['done'].sum()} of {data['asked'].sum()} repeats done, by "
+        f"{label_of(choice.pair.rows)} and {label_of(choice.pair.columns)}."
     ),
-    per=Per.DEPTH,
-    page=OnPage(form=Form.TABLES, reading_on_top=f"{_READING} One table per strategy and depth."),
+    per=Per.FACET,
+    page=OnPage(
+        form=Form.TABLES,
+        reading_on_top=f"{_READING} One table for every choice of the settings that are neither rows nor columns.",
+    ),
 )

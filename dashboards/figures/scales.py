@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from dashboards.figures.limits import are_apart
 from dashboards.figures.markup import lr_text, plot_text
+from dashboards.figures.setting_text import is_logarithmic
 
 _MOST_TICKS = 6
 _MOST_DIGITS = 6
 """Before and behind the point."""
-_LOGARITHMIC_FROM = 10.0
-"""Largest value over least one, from which on a setting is drawn by its logarithm."""
 Floats = NDArray[np.float64]
 
 
@@ -30,8 +29,11 @@ class Scale:
     names: list[str]
 
 
-def scale_of(values: Sequence[Any]) -> Scale:
-    """Of a setting: numbers by size or by their logarithm, words evenly spaced in alphabetical order."""
+def scale_of(column: str, values: Sequence[Any]) -> Scale:
+    """Of a setting: numbers as it declares, by size or by their logarithm, words evenly spaced in alphabetical order.
+
+    By size where one is not above 0, which has no logarithm.
+    """
     if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         names = sorted({str(value) for value in values})
         ticks = np.linspace(0, 1, len(names)) if len(names) > 1 else np.array([0.5])
@@ -40,7 +42,7 @@ def scale_of(values: Sequence[Any]) -> Scale:
             np.array([at[str(value)] for value in values]), list(at.values()), [plot_text(_cut(name)) for name in names]
         )
     numbers = np.array(values, dtype=float)
-    by_logarithm = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOGARITHMIC_FROM
+    by_logarithm = is_logarithmic(column) and numbers.min() > 0
     moved = np.log10(numbers) if by_logarithm else numbers
     low, high = float(moved.min()), float(moved.max())
     length = high - low or 1.0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Control
-from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, point_text
+from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.scales import number_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from search_spaces.configuration import by_column, shown_settings
@@ -70,14 +69,14 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     Columns: configuration, the settings that vary, mean, std and n of the validation score at selected epochs, rank
     (NaN before all repeats are done). Best mean first.
     """
-    members = off_grid(source.members(replace(choice, depth=None)))
+    members = off_grid(source.members(choice))
     names = varying_settings(members)
     rows = []
     for member in members:
         score = member.score(choice.score, "valid")  # type: ignore[arg-type]  # a key of METRIC_NAMES
         if score is None or not math.isfinite(score.mean):
             continue
-        where = f"{depth_text(member.depth)}, {point_text(member)}"
+        where = whole_name(member)
         settings = [member.configuration.column(name) for name in names]
         rank = math.nan if member.rank is None else member.rank
         rows.append((where, *settings, score.mean, score.std, score.n, rank))

@@ -12,7 +12,7 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, OnPage, Per
 from dashboards.figures.histories import Single
-from dashboards.figures.markup import depth_text, plot_text, point_text
+from dashboards.figures.markup import plot_text, whole_name
 from dashboards.figures.palette import INK, PAPER, SPLIT_COLOURS, Spec, axis, layout, legend
 from orchestrator.results.configuration_summary import ConfigurationSummary
 
@@ -52,18 +52,16 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
     """
     panels: list[dict[str, Any]] = []
     found: list[Single] = []
-    names: set[str] = set()
-    for member in sorted(members, key=lambda m: (m.configuration.optimiser.lr, m.configuration.optimiser.batch_size)):
+    for member in sorted(
+        members,
+        key=lambda m: (m.depth[2], m.depth[1], m.configuration.optimiser.lr, m.configuration.optimiser.batch_size),
+    ):
         singles = source.histories.of(member)
         if singles:
             found += singles
-            name = point_text(member)
-            if name in names:  # the best-ranked one there has the name alone: a click on its curves picks it
-                name += f", rank {member.rank}" if member.rank else f", {member.id}"
-            names.add(name)
             panels.append(
                 {
-                    "name": name,
+                    "name": whole_name(member),
                     "repeats": [single.repeat for single in singles],
                     "selected": [single.selected for single in singles],
                     "lengths": [len(single.loss) for single in singles],
@@ -86,7 +84,7 @@ def _first(source: Source, choice: Choice) -> ConfigurationSummary | None:
 
 
 def _table(member: ConfigurationSummary, singles: Sequence[Single]) -> pd.DataFrame:
-    where = f"{depth_text(member.depth)}, {point_text(member)}"
+    where = whole_name(member)
     blocks = []
     for single in singles:
         epoch = np.arange(len(single.loss))

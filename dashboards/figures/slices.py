@@ -29,7 +29,7 @@ def slices_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     for number, name in enumerate(names):
         row, column = divmod(number, across)
         suffix = "" if number == 0 else str(number + 1)
-        scale = scale_of(data[name].tolist())
+        scale = scale_of(name, data[name].tolist())
         spec[f"xaxis{suffix}"] = axis(
             domain=[column / across + (gap_x if column else 0) / 2, (column + 1) / across - gap_x / 2],
             anchor=f"y{suffix}",

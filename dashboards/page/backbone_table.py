@@ -6,7 +6,7 @@ import pandas as pd
 
 from dashboards.figures.backbone_names import family_of
 from dashboards.figures.choice import Choice, Source, best_of_each
-from dashboards.figures.markup import backbone_text, depth_text, number, plus_minus, point_text
+from dashboards.figures.markup import backbone_text, number, plus_minus, whole_name
 
 
 def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
                 "Family": family_of(name),
                 "Parameters": _millions(member.total_parameters),
                 "Trained of them": _millions(member.trainable_parameters),
-                "Best configuration": f"{depth_text(member.depth)}, {point_text(member)}",
+                "Best configuration": whole_name(member),
                 "Valid loss": plus_minus(member.score("loss", "valid")),
                 "Valid accuracy": plus_minus(member.score("accuracy", "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),

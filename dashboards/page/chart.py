@@ -48,34 +48,45 @@ class Charts:
     def __init__(self, study: str) -> None:
         self._study = study
         self._payloads: list[Future[str]] = []
+        self._frames = 0
         self._compressors = ThreadPoolExecutor(_COMPRESSORS)
 
     def add(self, variants: Mapping[str, Variant], control: str = "", min_width: int = 0, title: str = "") -> str:
-        """Return the chart's HTML.
+        """A chart with data of its own: its HTML, see `frame`."""
+        return self.frame(self.payload(variants), next(iter(variants.values())), control, min_width, title)
+
+    def payload(self, variants: Mapping[str, Variant]) -> int:
+        """The number of the data that one chart has, or several have in common."""
+        return self._packed({key: variant.__dict__ for key, variant in variants.items()})
+
+    def frame(self, payload: int, first: Variant, control: str, min_width: int = 0, title: str = "") -> str:
+        """The HTML of a chart that shows `first` until it is drawn.
 
         `control` names the page's controls, apart by blanks, whose values joined by "|" pick the variant; the first one
         stands for what is missing. `title` goes, after the study's name, into a figure that is saved. `min_width` in
         pixels: on a narrower screen the chart scrolls sideways instead of shrinking.
         """
-        first = next(iter(variants.values()))
-        content = {key: variant.__dict__ for key, variant in variants.items()}
-        return self._frame(content, first.label, int(first.spec["layout"]["height"]), control, min_width, title)
+        return self._frame(payload, first.label, int(first.spec["layout"]["height"]), control, min_width, title)
 
     def add_singles(self, content: Mapping[str, Any], control: str, title: str) -> str:
         """A chart drawn once `control` picks a configuration; content: see `single_repeats.singles_payload`."""
         height = int(content["template"]["layout"]["height"])
-        return self._frame(content, "Single repeats of the chosen configuration.", height, control, 0, title, "yes")
+        label = "Single repeats of the chosen configuration."
+        return self._frame(self._packed(content), label, height, control, 0, title, "yes")
+
+    def _packed(self, content: object) -> int:
+        self._payloads.append(self._compressors.submit(packed_text, encode(content)))
+        return len(self._payloads) - 1
 
     def _frame(
-        self, content: object, label: str, height: int, control: str, min_width: int, title: str, singles: str = ""
+        self, payload: int, label: str, height: int, control: str, min_width: int, title: str, singles: str = ""
     ) -> str:
-        number = len(self._payloads)
-        self._payloads.append(self._compressors.submit(packed_text, encode(content)))
+        number, self._frames = self._frames, self._frames + 1
         chart = f"chart-{number}"
         return (
             f'<div class="frame"><div class="scroll" tabindex="0" role="group" aria-label="Chart">'
             f'<div class="chart" id="{chart}" role="img" aria-label="{text(label)}" '
-            f'data-payload="payload-{number}" data-control="{text(control)}" data-name="figure-{number + 1}" '
+            f'data-payload="payload-{payload}" data-control="{text(control)}" data-name="figure-{number + 1}" '
             f'data-title="{text(f"{plot_text(self._study)}<br>{plot_text(title)}")}" data-singles="{singles}" '
             f'style="height:{height}px;min-width:{min_width}px"></div></div>'
             f'<div class="actions"><details class="data" data-chart="{chart}"><summary>Data</summary></details>'

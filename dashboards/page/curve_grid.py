@@ -1,65 +1,69 @@
-"""The grid of mean curves for one depth at a time, and behind each panel the single repeats of its configuration."""
+"""The grid of mean curves for one facet at a time, and behind each panel the single repeats of its configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dashboards.figures import curve_panels, curves, single_repeats
-from dashboards.figures.choice import BOTH, Choice, Source, backbones, depths
+from dashboards.figures.choice import BOTH, Choice, Source
 from dashboards.figures.declaration import Figure
-from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text
+from dashboards.figures.facets import Facet, Pair
+from dashboards.figures.markup import METRIC_NAMES, backbone_text
+from dashboards.figures.setting_text import ordered
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import ANY, controls, nothing, select, when
-from orchestrator.statistics.partitions import partitions_of
+from dashboards.page.pairs import by_pair, pair_control, place_tag
 
-_COLUMNS = ["lr", "batch size", "score", "epoch", "train mean", "train std", "valid mean", "valid std", "n"]
+_COLUMNS = ["configuration", "score", "epoch", "train mean", "train std", "valid mean", "valid std", "n"]
+Panels = Mapping[tuple[str, str], curve_panels.Panel | None]
+"""By configuration and score; drawn in several grids."""
 
 
 def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
-    """A grid for each depth that has a mean, and the choice among them."""
-    members, tag = source.members(choice), _tag(source, choice)
-    blocks: list[str] = []
-    names: list[str] = []
-    for at in depths(members):
-        one = replace(choice, depth=at)
-        variants = _variants(figure, source, one)
-        if not variants:
-            continue
-        here = [member for member in members if member.depth == at]
-        width = 100 + curves.PANEL_WIDTH * len({member.configuration.optimiser.batch_size for member in here})
-        title = f"{backbone_text(choice.backbone)}, {depth_text(at)}"
-        place = f"one-{tag}-{len(names)}"
-        singles = single_repeats.singles_payload(source, here)
-        control = " ".join(control.name for control in figure.page.controls)
-        chart = charts.add(variants, control=control, min_width=width, title=title)
-        options = {"": "none"} | {str(number): panel["name"] for number, panel in enumerate(singles["panels"])}
-        chart = chart.replace('class="chart"', f'class="chart" data-picks="{place}"', 1)
-        choose = controls(select("Single repeats of", place, options))
-        behind = charts.add_singles(singles, place, f"{title}, single repeats")
-        once = f"{chart}{choose}{when(behind, **{place: ANY})}"
-        blocks.append(when(once, **{f"depth-{tag}": len(names)}))
-        names.append(depth_text(at))
-    if not blocks:
+    """For each pair of settings a grid, and the choice among its facets; then the single repeats."""
+    variants: dict[str, Variant] = {}
+    facets: dict[Pair, list[Facet]] = {}
+    panels = {(m.id, str(s)): curve_panels.panel_of(m, s) for m in source.members(choice) for s in METRIC_NAMES}
+    for place, pair in enumerate(source.pairs):
+        facets[pair] = []
+        for facet in source.facets(replace(choice, pair=pair)):
+            found = _variants(figure, source, replace(choice, pair=pair, facet=facet), panels)
+            if found:
+                variants |= {f"{place}|{len(facets[pair])}|{value}": one for value, one in found.items()}
+                facets[pair].append(facet)
+    if not variants:
         sentence = figure.page.absent(source, choice) if figure.page.absent else ""
         return nothing(sentence) if sentence else ""
-    return controls(select("Strategy", f"depth-{tag}", names, len(names) < 2)) + "".join(blocks)
+    tag = place_tag(source, choice)
+    payload = charts.payload(variants)
+    first = next(iter(variants.values()))
+    picks = f"one-{tag}"
+
+    def block(pair: Pair) -> str:
+        facet = f"facet-{tag}-{source.pairs.index(pair)}"
+        names = [one.name for one in facets[pair]]
+        control = " ".join([pair_control(figure), facet, *(one.name for one in figure.page.controls)])
+        across = len(ordered(member.configuration.column(pair.columns) for member in source.members(choice)))
+        width = 100 + curves.PANEL_WIDTH * across
+        chart = charts.frame(payload, first, control, width, backbone_text(choice.backbone))
+        chart = chart.replace('class="chart"', f'class="chart" data-picks="{picks}"', 1)
+        return controls(select("Of", facet, names, len(names) < 2)) + chart
+
+    singles = single_repeats.singles_payload(source, source.members(choice))
+    options = {"": "none"} | {str(number): panel["name"] for number, panel in enumerate(singles["panels"])}
+    behind = charts.add_singles(singles, picks, f"{backbone_text(choice.backbone)}, single repeats")
+    choose = controls(select("Single repeats of", picks, options))
+    return f"{by_pair(figure, source, block)}{choose}{when(behind, **{picks: ANY})}"
 
 
-def _variants(figure: Figure, source: Source, choice: Choice) -> dict[str, Variant]:
+def _variants(figure: Figure, source: Source, choice: Choice, panels: Panels) -> dict[str, Variant]:
     """The figures in short, without their bands: the page's script draws them from the lines."""
-    panels = {str(score): curve_panels.curve_panels(source, replace(choice, score=score)) for score in METRIC_NAMES}
-    panels[BOTH] = [panel for score in curve_panels.ON_TWO_AXES for panel in panels[score]]
     found = {}
     for value, one in figure.variants(source.summary, choice).items():
-        shown = panels[one.score]
-        if shown:
-            label = curves.curve_label(len({(panel.lr, panel.batch_size) for panel in shown}), one)
-            found[value] = Variant(curves.panels_figure(shown), label, _COLUMNS, None)
+        scores = curve_panels.ON_TWO_AXES if one.score == BOTH else (one.score,)
+        every = [(m, panels[m.id, score]) for score in scores for m in source.members(choice)]
+        if shown := curve_panels.placed(every, choice):
+            label = curves.curve_label(len({place.panel.name for place in shown}), one)
+            found[value] = Variant(curves.panels_figure(shown, choice.pair), label, _COLUMNS, None)
     return found
-
-
-def _tag(source: Source, choice: Choice) -> str:
-    """Numbers in place of the names of partition and backbone, for the page's controls."""
-    summary = source.summary
-    numbers = partitions_of(summary).index(choice.partition), backbones(summary.configurations).index(choice.backbone)
-    return "-".join(map(str, numbers))

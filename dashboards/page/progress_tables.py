@@ -1,17 +1,20 @@
-"""Progress on the page: a table for each depth, one mark per repeat, told apart by shape."""
+"""Progress on the page: a table for each facet, one mark per repeat, told apart by shape."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
-from dashboards.figures.choice import Choice, Depth, Source
+from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure
-from dashboards.figures.markup import depth_text, lr_text, text
+from dashboards.figures.facets import Pair
+from dashboards.figures.markup import text, whole_name
 from dashboards.figures.progress import MOST, STATES
+from dashboards.figures.setting_text import ordered, short_label, value_of
 from dashboards.page.chart import Charts
+from dashboards.page.pairs import by_pair, place_tag
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.store.schema import RepeatState
 
 _SIDE, _STEP, _PER_ROW = 9, 12, 5
@@ -19,34 +22,45 @@ _SIDE, _STEP, _PER_ROW = 9, 12, 5
 
 
 def progress_tables(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
-    """The tables of all depths of a backbone."""
-    data = figure.data(source, choice)
-    return "" if data.empty else progress_grid(data)
+    """The tables of all facets of a backbone, for each pair of settings; the page's script seats the cells in those
+    that are shown."""
+    tag = place_tag(source, choice)
+    cells: dict[str, str] = {}
+    for row in figure.data(source, choice).to_dict("records"):
+        mark = f"cell-{tag}-{len(cells)}"
+        cells[row["configuration"]] = f'<td data-cell="{mark}">{_cell(row, mark)}</td>'
+    seats = {name: f"{cell[: cell.index('>')]}></td>" for name, cell in cells.items()}
 
-
-def progress_grid(data: pd.DataFrame) -> str:
-    """One HTML table per depth: learning rates down, batch sizes across."""
-    cells: dict[tuple[Depth, float, int], list[dict[Hashable, Any]]] = {}
-    for row in data.to_dict("records"):
-        cells.setdefault((row["depth"], row["lr"], row["batch_size"]), []).append(row)
-    parts = []
-    for depth in sorted({key[0] for key in cells}, key=lambda depth: (depth[2], depth[1])):
-        lrs = sorted({lr for other, lr, _ in cells if other == depth})
-        batches = sorted({batch for other, _, batch in cells if other == depth})
-        head = "".join(f'<th scope="col">{batch}</th>' for batch in batches)
-        body = []
-        for lr in lrs:
-            line = "".join(
-                "<td>" + "".join(_cell(row) for row in cells.get((depth, lr, batch), [])) + "</td>" for batch in batches
-            )
-            body.append(f'<tr><th scope="row">{lr_text(lr)}</th>{line}</tr>')
-        parts.append(
-            f'<div class="panel"><h4>{text(depth_text(depth))}</h4><div class="scroll" tabindex="0" role="region" '
-            f'aria-label="Progress, {text(depth_text(depth))}"><table class="progress"><thead><tr>'
-            f'<th scope="col"><span class="corner">lr ↓ batch →</span></th>{head}</tr></thead>'
-            f"<tbody>{''.join(body)}</tbody></table></div></div>"
+    def block(pair: Pair) -> str:
+        facets = source.facets(replace(choice, pair=pair))
+        filled = cells if pair == source.pairs[0] else seats
+        return "".join(
+            _table(facet.name, pair, [(member, filled[whole_name(member)]) for member in members])
+            for facet, members in facets.items()
         )
-    return f'<div class="panels wide">{"".join(parts)}</div>'
+
+    return by_pair(figure, source, lambda pair: f'<div class="panels wide">{block(pair)}</div>') if cells else ""
+
+
+def _table(title: str, pair: Pair, cells: Sequence[tuple[ConfigurationSummary, str]]) -> str:
+    """The HTML table of a facet."""
+    at = {
+        (member.configuration.column(pair.rows), member.configuration.column(pair.columns)): cell
+        for member, cell in cells
+    }
+    rows, columns = ordered(row for row, _ in at), ordered(column for _, column in at)
+    head = "".join(f'<th scope="col">{text(value_of(pair.columns, value))}</th>' for value in columns)
+    body = []
+    for row in rows:
+        line = "".join(at.get((row, column), "<td></td>") for column in columns)
+        body.append(f'<tr><th scope="row">{text(value_of(pair.rows, row))}</th>{line}</tr>')
+    across, down = (text(short_label(name)) for name in (pair.columns, pair.rows))
+    return (
+        f'<div class="panel"><h4>{text(title)}</h4><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="Progress, {text(title)}"><table class="progress"><thead><tr>'
+        f'<th scope="col"><span class="corner">{down} ↓ {across} →</span></th>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div></div>"
+    )
 
 
 def progress_key() -> str:
@@ -55,14 +69,14 @@ def progress_key() -> str:
     return f'<ul class="key" aria-label="Key">{marks}</ul>'
 
 
-def _cell(row: dict[Hashable, Any]) -> str:
+def _cell(row: Mapping[Hashable, Any], mark: str) -> str:
     states: tuple[RepeatState, ...] = row["states"]
     others = ", ".join(
         f"{row[state.value]} {name}" for state, name in STATES.items() if row[state.value] and name != "done"
     )
-    label = f"{row['point']}: {row['done']} of {row['asked']} repeats done" + (f", {others}" if others else "")
+    label = f"{row['configuration']}: {row['done']} of {row['asked']} repeats done" + (f", {others}" if others else "")
     marks = _marks(states, label) if len(states) <= MOST else _bar(row["done"] / row["asked"], label)
-    return f'<span class="cell" title="{text(label)}">{marks}<b>{row["done"]}/{row["asked"]}</b></span>'
+    return f'<span class="cell" id="{mark}" title="{text(label)}">{marks}<b>{row["done"]}/{row["asked"]}</b></span>'
 
 
 def _marks(states: Sequence[RepeatState], label: str = "") -> str:

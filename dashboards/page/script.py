@@ -17,6 +17,7 @@ MODULES = (
     "download",
     "picking",
     "edges",
+    "seats",
     "paper",
     "page",
 )

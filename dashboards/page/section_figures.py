@@ -15,6 +15,7 @@ from dashboards.page.curve_grid import curve_grid
 from dashboards.page.failing import drawn_or_why_not
 from dashboards.page.figure_chart import figure_chart
 from dashboards.page.heat_map_panels import heat_map_panels
+from dashboards.page.pairs import choose_pair
 from dashboards.page.progress_tables import progress_key, progress_tables
 
 
@@ -50,7 +51,7 @@ def _block(figure: Figure, source: Source, choice: Choice, charts: Charts) -> st
     return drawn_or_why_not(figure.title, lambda: draw(figure, source, choice, charts), source.storage)
 
 
-def section_head(section: str) -> str:
+def section_head(section: str, source: Source) -> str:
     """How the section's figures are read, their keys and the controls that they share."""
     figures = figures_of(section)
     readings = "".join(reading(figure.page.reading_on_top) for figure in figures if figure.page.reading_on_top)
@@ -58,7 +59,8 @@ def section_head(section: str) -> str:
         readings += progress_key()
     keys = dict.fromkeys(_key(figure, one) for figure in figures if figure.page.controls for one in figure.page.keys)
     known = {control.name: control for figure in figures for control in figure.page.controls}
-    choices = [select(control.label, control.name, control.options) for control in known.values()]
+    choices = [choose_pair(figure, source) for figure in figures if figure.per is Per.FACET]
+    choices += [select(control.label, control.name, control.options) for control in known.values()]
     return readings + "".join(keys) + (controls(*choices) if choices else "")
 
 

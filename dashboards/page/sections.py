@@ -20,7 +20,7 @@ from dashboards.page.section_search import has_search_view, search_introduction
 from dashboards.page.section_test import test_section
 from dashboards.page.sheet import Sheet
 
-_OF_A_BACKBONE = (Per.BACKBONE, Per.DEPTH)
+_OF_A_BACKBONE = (Per.BACKBONE, Per.FACET)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Section:
     def head(self, sheet: Sheet) -> str:
         """Stands once: the introduction, figures of the study as a whole, how the others are read, controls."""
         whole = section_figures(self.name, sheet.source, Choice(), sheet.charts, Per.STUDY)
-        return self.introduction(sheet) + whole + section_head(self.name)
+        return self.introduction(sheet) + whole + section_head(self.name, sheet.source)
 
     def of_partition(self, sheet: Sheet, name: str) -> str:
         """The block of one partition; "" where the section has none."""

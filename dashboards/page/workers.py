@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from dashboards.figures.choice import Source
-from dashboards.figures.markup import depth_text, point_text
+from dashboards.figures.markup import whole_name
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import current_lease
 from orchestrator.store.schema import RepeatState
@@ -39,7 +39,7 @@ def worker_data(source: Source, now: str) -> pd.DataFrame:
             heard = str(lease.content.get("updated", ""))
             at = _time(heard)
             age = (moment - at).total_seconds() if moment and at else float("nan")
-            where = f"{depth_text(member.depth)}, {point_text(member)}"
+            where = whole_name(member)
             rows.append(
                 (
                     str(lease.content.get("host", "–")),

@@ -47,7 +47,9 @@ def test_figures_are_those_of_the_page(slides: Path) -> None:
     choice = study.choices("heat-map")[0]
     assert choice["score"] == "loss"
     study.figure("heat-map", **choice)
-    study.figure("heat-map", depth=list(choice["depth"]), quantity="std")
+    study.figure("heat-map", facet={"unfrozen": choice["facet"]["unfrozen"]}, quantity="std")
+    turned = study.figure("heat-map", pair=("non_linearities", "lr"))
+    assert turned.layout.xaxis.title.text == "learning rate"
 
 
 def test_what_there_is_not(slides: Path) -> None:
@@ -55,8 +57,10 @@ def test_what_there_is_not(slides: Path) -> None:
     with pytest.raises(InputError, match="no figure 'curve'") as told:
         study.figure("curve")
     assert "curves" in told.value.advice
-    with pytest.raises(InputError, match="expected partition, backbone, depth, score, quantity, found metric"):
+    with pytest.raises(InputError, match="expected partition, backbone, pair, facet, score, quantity, found metric"):
         study.figure("curves", metric="loss")
+    with pytest.raises(InputError, match=r"expected a setting, found 'learning'[^!]*lr, "):
+        study.figure("heat-map", pair=("lr", "learning"))
     with pytest.raises(InputError, match="nothing with"):
         study.data("curves", score="speed")
     with pytest.raises(InputError, match="'other' is not in") as told:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from dashboards.figures.choice import Choice, Depth, Source
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.facets import Facet
 from dashboards.figures.registry import FIGURES
 
 
@@ -15,5 +16,7 @@ def drawn(source: Source, name: str, choice: Choice) -> dict[str, object]:
     return spec
 
 
-def at(depth: Depth, score: str = "loss", **others: object) -> Choice:
-    return Choice(backbone="timm:resnet18.tv_in1k", depth=depth, score=score, **others)  # type: ignore[arg-type]
+def at(unfrozen: int, non_linearities: int, score: str = "loss", **others: object) -> Choice:
+    """Of a study whose configurations differ in nothing but these and the two settings that a grid has."""
+    facet = Facet((("unfrozen", unfrozen), ("non_linearities", non_linearities)))
+    return Choice(backbone="timm:resnet18.tv_in1k", facet=facet, score=score, **others)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ function rowsOf(lines) {
     const valid = ofSplit("valid").find(({ xaxis, yaxis }) => xaxis === train.xaxis && yaxis === train.yaxis);
     const n = (epoch) => valid.meta.n.findLast(([first]) => first <= epoch)[1];
     return train.y.map((mean, epoch) => [
-      ...train.meta.point,
+      train.meta.name,
       train.meta.score,
       epoch,
       mean,

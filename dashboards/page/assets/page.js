@@ -6,6 +6,7 @@ import { saveOnClick } from "./download.js";
 import { fadeEdges, fadeOnScroll } from "./edges.js";
 import { drawForPaper } from "./paper.js";
 import { pickOnClick } from "./picking.js";
+import { seat } from "./seats.js";
 import { fillWhenOpened } from "./table.js";
 import { onTheme } from "./theme.js";
 
@@ -13,6 +14,7 @@ const RESIZED_MS = 150;
 
 function hideOthers() {
   for (const block of document.querySelectorAll("[data-when]")) block.hidden = !holds(block);
+  seat();
 }
 
 function show() {

@@ -12,11 +12,7 @@ function traceAt(chart, x, y) {
 
 function pick(chart, trace) {
   const select = document.querySelector(`select[data-sets="${chart.dataset.picks}"]`);
-  const [lr, batch] = trace.meta.point;
-  // the first there is the best-ranked one, whose curves the panel shows
-  const option = [...select.options].find(({ textContent }) =>
-    `${textContent},`.startsWith(`lr ${lr}, batch ${batch},`),
-  );
+  const option = [...select.options].find(({ textContent }) => textContent === trace.meta.name);
   select.value = option?.value || "";
   select.dispatchEvent(new Event("change"));
 }

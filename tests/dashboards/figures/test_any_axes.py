@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import orchestrator as orch
+from dashboards.export.files import caption
 from dashboards.figures.any_axes import Asked, any_data, any_figure
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.differences import difference_names
@@ -119,8 +120,11 @@ def test_every_figure_and_table_of_the_page_says_what_tells_configurations_apart
     best = next(member for member in members if member.rank == 1)
     assert best.others in answer_sentence(source.summary, [best])
     assert set(best_table_data(members, ["loss"])["Other settings"]) == {"weight decay 0", "weight decay 0.01"}
-    for name in ("differences", "spread", "heat-map"):
+    for name in ("differences", "spread"):
         figure = FIGURES[name]
         choice = figure.choices(source.summary)[0]
         assert "weight decay" in str(figure.draw(figure.data(source, choice), choice)), name
+    for name in ("heat-map", "curves", "progress"):
+        captions = [caption(name, choice, source) for choice in FIGURES[name].choices(source.summary)]
+        assert all("weight decay" in words for words in captions), name
     assert len(set(difference_names(FIGURES["differences"].data(source, Choice(PARTITION))))) == len(members)

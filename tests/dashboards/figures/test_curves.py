@@ -12,7 +12,8 @@ import pytest
 
 from dashboards.figures import curve_panels, curves, gap, heat_maps, single_repeats
 from dashboards.figures.choice import BOTH, Choice, Source
-from dashboards.figures.markup import point_text
+from dashboards.figures.facets import LR_AND_BATCH, Pair
+from dashboards.figures.markup import whole_name
 from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page import provenance
 from dashboards.page.packing import decode, encode, packed_text
@@ -26,9 +27,10 @@ from tests.support.generated_study import NOW, GeneratedStudy, small_study
 
 
 def test_curves(source: Source) -> None:
-    choice = at(("extension", 2, 0), "accuracy")
-    panels = curve_panels.curve_panels(source, choice)
-    assert [(panel.lr, panel.batch_size) for panel in panels] == [(1e-3, 16), (1e-3, 32), (1e-2, 16), (1e-2, 32)]
+    choice = at(0, 2, "accuracy")
+    placed = curve_panels.curve_panels(source, choice)
+    assert [(one.row, one.column) for one in placed] == [(1e-3, 16), (1e-3, 32), (1e-2, 16), (1e-2, 32)]
+    panels = [one.panel for one in placed]
     diverged = panels[2]
     assert (diverged.curves["valid"].n[0], diverged.diverged, len(diverged.selected)) == (2, 1, 3)
     assert diverged.selected_epochs[0] == 0
@@ -46,9 +48,9 @@ def test_curves(source: Source) -> None:
     assert (figure.layout.xaxis2.matches, figure.layout.yaxis2.matches) == ("x", "y")
     words = [note.text for note in figure.layout.annotations]
     assert [word for word in words if word.startswith("n = ")] == ["n = 3", "n = 3", "n = 2, 1 diverged", "n = 3"]
-    even: Any = drawn(source, "curves", at(("straightforward", 0, 0), "accuracy"))
+    even: Any = drawn(source, "curves", at(0, 0, "accuracy"))
     assert [note["text"] for note in even["layout"]["annotations"] if "n =" in note["text"]] == ["n = 3 each"]
-    short = curves.panels_figure(panels)
+    short = curves.panels_figure(placed, LR_AND_BATCH)
     assert len(short["data"]) == 4 * 3
     assert all("line" not in trace for trace in short["data"])
 
@@ -60,9 +62,10 @@ def outline(band: Any) -> Any:
 
 def test_axes_of_a_grid_with_gaps(source: Source) -> None:
     """They stand at the lowest panel of a column and at the outermost of a row, so that their numbers can be read."""
-    panels = curve_panels.curve_panels(source, at(("extension", 2, 0), BOTH))
+    panels = curve_panels.curve_panels(source, at(0, 2, BOTH))
     first, last = (1e-3, 16), (1e-2, 32)
-    layout = curves.panels_figure([p for p in panels if (p.lr, p.batch_size) not in (first, last)])["layout"]
+    some = [one for one in panels if (one.row, one.column) not in (first, last)]
+    layout = curves.panels_figure(some, LR_AND_BATCH)["layout"]
     assert [layout[name]["anchor"] for name in ("xaxis", "xaxis2")] == ["y2", "y"]
     assert [layout[name]["anchor"] for name in ("yaxis", "yaxis2", "yaxis500", "yaxis501")] == ["x2", "x", "x2", "x"]
 
@@ -84,7 +87,7 @@ def test_curves_say_n_where_repeats_thin_out(tmp_path: Path) -> None:
     data = curve_panels.curve_data(source, Choice())
     assert data[data["series"] == "valid"]["n"].tolist() == [3] * 7 + [2] * 2 + [1]
     even = open_source(small_study(tmp_path / "even")[0], NOW)
-    whole: Any = drawn(even, "curves", Choice(depth=("straightforward", 0, 0)))
+    whole: Any = drawn(even, "curves", at(0, 0))
     line = next(trace for trace in whole["data"] if trace.get("name") == "valid")
     assert line["meta"]["n"][0][1] == 3
     assert "n = %{meta.n[0][1]}" in line["hovertemplate"]
@@ -99,29 +102,35 @@ def test_one_repeat_has_no_deviation_to_point_at(tmp_path: Path) -> None:
             assert "±" not in str(trace.get("text", "")), name
 
 
-def test_configurations_that_share_a_point_show_the_best_ranked(tmp_path: Path) -> None:
-    """As after a second search with another weight decay."""
-    source = open_source(small_study(tmp_path, study=TwoDecays, depths=((0, 0),))[0], NOW)
-    members = source.members(at(("straightforward", 0, 0)))
-    best: dict[tuple[float, int], Any] = {}
-    for member in sorted(members, key=lambda member: member.rank or 99):
-        best.setdefault((member.configuration.optimiser.lr, member.configuration.optimiser.batch_size), member)
-    assert (len(members), len(best)) == (8, 4)
-    choice = at(("straightforward", 0, 0))
-    (points,) = heat_maps.heat_points(source, choice).values()
-    assert [(p.lr, p.batch_size, p.configurations) for p in points] == [(*place, 2) for place in sorted(best)]
-    for point in points:
-        assert point.mean == best[point.lr, point.batch_size].score("loss", "valid").mean
-    assert "best of 2 configurations here" in drawn(source, "heat-map", choice)["data"][0]["text"][0][0]
-    for panel in curve_panels.curve_panels(source, choice):
-        expected = best[panel.lr, panel.batch_size].curve("loss", "valid")
-        np.testing.assert_array_equal(panel.curves["valid"].mean, expected.mean)
-    names = [panel["name"] for panel in single_repeats.singles_payload(source, members)["panels"]]
-    assert len(set(names)) == 8
-    first = best[1e-3, 16]
-    there = next(place for place, name in enumerate(names) if name.startswith("lr 1e-3, batch 16, "))
-    shown = single_repeats.singles_payload(source, members)["panels"][there]
-    assert shown["selected"] == first.selected_epochs.values.tolist()
+def test_no_cell_hides_a_configuration(tmp_path: Path) -> None:
+    """As after a second search with another weight decay: every pair of settings shows each configuration once."""
+    source = open_source(small_study(tmp_path, study=TwoDecays, depths=((0, 0), (2, 0)))[0], NOW)
+    assert [pair.label for pair in source.pairs][:2] == [
+        "learning rate × batch size",
+        "learning rate × non-linearities",
+    ]
+    assert len(source.pairs) == 6
+    members = {member.id: member for member in source.summary.configurations}
+    for pair in source.pairs:
+        place = replace(at(0, 0), facet=None, pair=pair)
+        facets = source.facets(place)
+        assert sorted(member.id for mine in facets.values() for member in mine) == sorted(members)
+        assert len({facet.name for facet in facets}) == len(facets)
+        points = heat_maps.heat_points(source, place)
+        for facet, mine in facets.items():
+            assert len({point[:2] for point in points[facet]}) == len(mine) == len(points[facet])
+            means = {member.score("loss", "valid").mean for member in mine}
+            assert {point.mean for point in points[facet]} == means  # type: ignore[union-attr]
+            here = replace(place, facet=facet)
+            assert {panel.name for *_, panel in curve_panels.curve_panels(source, here)} == set(map(whole_name, mine))
+            z = drawn(source, "heat-map", here)["data"][0]["z"]  # type: ignore[index]
+            assert np.isfinite(z).sum() == len(mine)
+            drawn(source, "curves", here)
+            drawn(source, "progress", here)
+    names = [facet.name for facet in source.facets(replace(at(0, 0), facet=None, pair=Pair("lr", "weight_decay")))]
+    assert names == [
+        f"{depth}, batch {batch}" for depth in ("straightforward", "extension, n = 2") for batch in (16, 32)
+    ]
 
 
 class TwoDecays(GeneratedStudy):
@@ -134,7 +143,7 @@ class TwoDecays(GeneratedStudy):
 
 def test_a_loss_that_is_infinite_at_the_start_leaves_a_page(tmp_path: Path) -> None:
     source = open_source(small_study(tmp_path, study=InfiniteStart)[0], NOW)
-    assert gap.gap_data(source, at(("straightforward", 0, 0))).empty
+    assert gap.gap_data(source, at(0, 0)).empty
     assert "Provenance" in write_page(source, provenance.provenance_data(source.storage, source.summary), NOW)
 
 
@@ -147,10 +156,10 @@ class InfiniteStart(GeneratedStudy):
 
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
-    choice = at(("extension", 2, 0))
-    again = curve_panels.panels_of(curve_panels.curve_data(source, choice))
-    for one, other in zip(curve_panels.curve_panels(source, choice), again, strict=True):
-        assert (one.lr, one.batch_size, one.score) == (other.lr, other.batch_size, other.score)
+    choice = at(0, 2)
+    again = curve_panels.panels_of(curve_panels.curve_data(source, choice), choice)
+    for (*place, one), (*its_place, other) in zip(curve_panels.curve_panels(source, choice), again, strict=True):
+        assert (place, one.name, one.score) == (its_place, other.name, other.score)
         for split, curve in one.curves.items():
             np.testing.assert_array_equal(curve.mean, other.curves[split].mean)
             np.testing.assert_array_equal(curve.std, other.curves[split].std)
@@ -162,7 +171,7 @@ def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:
 
 
 def test_loss_and_accuracy_on_two_axes(source: Source) -> None:
-    spec: Any = drawn(source, "curves", at(("straightforward", 0, 0), BOTH))
+    spec: Any = drawn(source, "curves", at(0, 0, BOTH))
     right = [trace for trace in spec["data"] if trace["yaxis"] == "y500"]
     assert {trace["meta"]["score"] for trace in right if trace.get("meta")} == {"accuracy"}
     assert spec["layout"]["yaxis500"]["overlaying"] == "y"
@@ -170,10 +179,10 @@ def test_loss_and_accuracy_on_two_axes(source: Source) -> None:
 
 
 def test_a_runaway_loss_does_not_flatten_the_others(source: Source) -> None:
-    panels = curve_panels.curve_panels(source, at(("straightforward", 0, 0)))
-    valid = panels[0].curves["valid"]
-    wild = replace(panels[0], curves={**panels[0].curves, "valid": replace(valid, mean=valid.mean * 1e6)})
-    assert curves.panels_figure([wild, *panels[1:]])["layout"]["yaxis"]["range"][1] < 3
+    first, *others = curve_panels.curve_panels(source, at(0, 0))
+    valid = first.panel.curves["valid"]
+    wild = replace(first.panel, curves={**first.panel.curves, "valid": replace(valid, mean=valid.mean * 1e6)})
+    assert curves.panels_figure([first._replace(panel=wild), *others], LR_AND_BATCH)["layout"]["yaxis"]["range"][1] < 3
 
 
 def test_single_repeats_are_those_of_the_records(source: Source, summary: Summary) -> None:
@@ -191,7 +200,7 @@ def test_single_repeats_are_those_of_the_records(source: Source, summary: Summar
     assert FIGURES["best-repeat"].data(source, Choice())["repeat"].unique().tolist() == [best[0]]
     behind = next(other for other in source.summary.configurations if other is not member and other.n)
     payload = decode(packed_text(encode(single_repeats.singles_payload(source, [member, behind]))))
-    place = [panel["name"] for panel in payload["panels"]].index(point_text(member))
+    place = [panel["name"] for panel in payload["panels"]].index(whole_name(member))
     first = sum(sum(panel["lengths"]) for panel in payload["panels"][:place])
     rows = slice(first, first + len(data))
     assert payload["loss"][1][rows] == pytest.approx(data["valid_loss"].tolist(), abs=5e-5)

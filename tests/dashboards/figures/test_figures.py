@@ -32,6 +32,7 @@ from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page import best_table, progress_tables, provenance
 from dashboards.page.answer_sentence import answer_sentence
 from dashboards.page.backbone_table import backbone_table_data
+from dashboards.page.chart import Charts
 from dashboards.page.workers import pace, worker_data
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
@@ -97,14 +98,19 @@ def test_a_clear_winner_is_alone_in_the_set() -> None:
 
 def test_progress_counts_every_state(source: Source) -> None:
     data = progress.progress_data(source, Choice())
-    cells = {(row["depth"], row["lr"], row["batch_size"]): row for _, row in data.iterrows()}
-    unfreezing = ("unfreezing", 0, 2)
+    cells = {(row["facet"], row["lr"], row["batch_size"]): row for _, row in data.iterrows()}
+    unfreezing = "unfreezing, u = 2"
     assert cells[unfreezing, 1e-2, 16][["done", "asked", "running"]].tolist() == [2, 3, 1]
     assert cells[unfreezing, 1e-2, 32][["done", "asked", "failed", "waiting"]].tolist() == [0, 3, 1, 2]
-    assert cells[("extension", 2, 0), 1e-2, 16]["diverged"] == 1
-    html = progress_tables.progress_grid(data)
+    assert cells["extension, n = 2", 1e-2, 16]["diverged"] == 1
+    place = Choice(source.summary.configurations[0].partition, "timm:resnet18.tv_in1k")
+    html = progress_tables.progress_tables(FIGURES["progress"], source, place, Charts(""))
     assert "2 of 3 repeats done, 1 running" in html
-    assert html.count("<table") == 4
+    first, *others = html.split('data-when="pair-progress=')[1:]
+    assert first.count("<table") == 4
+    assert len(others) == len(source.pairs) - 1 == 5
+    for block in (first, *others):
+        assert block.count("data-cell=") == len(data), "no cell hides a configuration"
 
 
 def test_marks_differ_in_shape() -> None:
@@ -115,7 +121,7 @@ def test_marks_differ_in_shape() -> None:
 
 @pytest.mark.parametrize("score", list(SCORES))
 def test_heat_maps(source: Source, summary: Summary, score: str) -> None:
-    choice = at(("unfreezing", 0, 2), score)
+    choice = at(2, 0, score)
     spec: Any = drawn(source, "heat-map", choice)
     z = spec["data"][0]["z"]
     assert z.shape == (2, 2)
@@ -139,7 +145,7 @@ def test_heat_maps(source: Source, summary: Summary, score: str) -> None:
 
 def test_all_maps_of_a_backbone_share_one_scale(source: Source) -> None:
     every = FIGURES["heat-map"].data(source, Choice(backbone="timm:resnet18.tv_in1k"))
-    one = FIGURES["heat-map"].data(source, at(("extension", 1, 0)))
+    one = FIGURES["heat-map"].data(source, at(0, 1))
     assert (one["low"].iloc[0], one["high"].iloc[0]) == (every["mean"].min(), every["mean"].max())
 
 

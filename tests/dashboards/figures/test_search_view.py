@@ -23,6 +23,7 @@ from dashboards.page.section_search import has_search_view
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
 from tests.support.configurations import changed
+from tests.support.drawn import at
 from tests.support.generated_study import NOW, PARTITION, small_study
 from tests.support.search_study import OTHERS, off_grid_study, partitioned_study
 
@@ -116,12 +117,14 @@ def test_parallel_coordinates_are_plain_lines_through_the_values(drawn: Source) 
 
 
 def test_scales_of_numbers_words_and_outliers() -> None:
-    small = scales.scale_of([1e-4, 1e-3, 1e-2])
+    small = scales.scale_of("lr", [1e-4, 1e-3, 1e-2])
     assert small.places.tolist() == pytest.approx([0, 0.5, 1])
     assert small.names == ["1e-4", "1e-3", "1e-2"]
-    near = scales.scale_of([0.1, 0.2, 0.5])
-    assert near.places.tolist() == pytest.approx([0, 0.25, 1])
-    words = scales.scale_of(["sgd", "<b>%{x}", "sgd"])
+    even = scales.scale_of("dropout", [0.01, 0.2, 0.5])
+    assert even.places.tolist() == pytest.approx([0, 0.19 / 0.49, 1]), "as declared, however far apart"
+    zero = scales.scale_of("weight_decay", [0.0, 0.1, 1.0])
+    assert zero.places.tolist() == pytest.approx([0, 0.1, 1]), "which has no logarithm"
+    words = scales.scale_of("optimiser", ["sgd", "<b>%{x}", "sgd"])
     assert words.places.tolist() == [1, 0, 1]
     assert words.names == ["&lt;b&gt;% {x}", "sgd"]
     losses = np.array([0.3, 0.31, 0.32, 0.33, 50.0])
@@ -136,21 +139,20 @@ def test_scales_of_numbers_words_and_outliers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "names"),
+    ("column", "values", "names"),
     [
-        (np.linspace(0.213, 0.874, 9).tolist(), ["0.4", "0.6", "0.8"]),
-        (np.geomspace(3.2e-5, 0.08, 9).tolist(), ["1e-4", "1e-3", "1e-2"]),
-        (np.geomspace(0.03, 0.7, 9).tolist(), ["0.05", "0.1", "0.2", "0.5"]),
-        (list(range(2, 10)), ["2", "4", "6", "8"]),
-        ([8, 16, 32, 64], ["8", "16", "32", "64"]),
+        ("momentum", np.linspace(0.213, 0.874, 9).tolist(), ["0.4", "0.6", "0.8"]),
+        ("lr", np.geomspace(3.2e-5, 0.08, 9).tolist(), ["1e-4", "1e-3", "1e-2"]),
+        ("weight_decay", np.geomspace(0.03, 0.7, 9).tolist(), ["0.05", "0.1", "0.2", "0.5"]),
+        ("unfrozen", list(range(2, 10)), ["2", "4", "6", "8"]),
+        ("batch_size", [8, 16, 32, 64], ["8", "16", "32", "64"]),
     ],
 )
-def test_ticks_are_round_or_the_few_values_themselves(values: list[float], names: list[str]) -> None:
-    scale = scales.scale_of(values)
+def test_ticks_are_round_or_the_few_values_themselves(column: str, values: list[float], names: list[str]) -> None:
+    scale = scales.scale_of(column, values)
     assert scale.names == names
-    ends = np.log10([values[0], values[-1]]) if values[-1] >= 10 * values[0] else np.array([values[0], values[-1]])
-    marks = np.array([float(name) for name in names])
-    marks = np.log10(marks) if values[-1] >= 10 * values[0] else marks
+    moved = np.log10 if column in ("lr", "weight_decay", "batch_size") else np.array
+    ends, marks = moved([values[0], values[-1]]), moved([float(name) for name in names])
     assert scale.ticks == pytest.approx(((marks - ends[0]) / (ends[1] - ends[0])).tolist())
 
 
@@ -282,13 +284,12 @@ def test_energy_that_a_meter_counted(grid: Source, tmp_path: Path) -> None:
 
 
 def test_heat_maps_name_their_axes_and_colours(grid: Source) -> None:
-    depth = ("extension", 1, 0)
     for quantity, title in (("mean", "valid loss, mean"), ("std", "valid loss, standard deviation"), ("n", "n")):
-        choice = Choice(backbone=BACKBONE, depth=depth, quantity=quantity)  # type: ignore[arg-type]
+        choice = at(0, 1, quantity=quantity)
         spec: Any = heat_maps.heat_figure(heat_maps.heat_data(grid, choice), choice)
         go.Figure(spec)
         assert spec["layout"]["xaxis"]["title"]["text"] == "batch size"
-        assert spec["layout"]["yaxis"]["title"]["text"] == "lr"
+        assert spec["layout"]["yaxis"]["title"]["text"] == "learning rate"
         assert spec["data"][0]["showscale"]
         assert spec["data"][0]["colorbar"]["title"]["text"] == title
         assert f"<b>{title}</b>" in heat_maps.heat_legend((0.0, 1.0), choice)

@@ -174,20 +174,22 @@ def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
     served = Served(tmp_path, browser, skip=lambda configuration, _repeat: configuration.head.non_linearities == 0)
     page = served.page
     served.ready()
-    curves = "[...document.querySelectorAll('#curves select[data-sets^=depth] option')].map(o => o.textContent)"
+    grid = "select[data-sets^=facet][data-sets$='-0']"
+    curves = f'[...document.querySelectorAll("#curves {grid} option")].map(o => o.textContent)'
     assert page.evaluate(curves) == ["extension, n = 1"]
     for configuration in served.study.configurations():
         if configuration.head.non_linearities == 0:
             for repeat in range(3):
                 served.study.write_final(served.storage, configuration, repeat, served.study.epochs)
     served.until(f"{curves}.length === 2")
-    chosen = "#curves select[data-sets^=depth]"
-    assert page.evaluate(f"document.querySelector('{chosen}').selectedOptions[0].textContent") == "extension, n = 1"
+    chosen = f"#curves {grid}"
+    assert page.evaluate(f'document.querySelector("{chosen}").selectedOptions[0].textContent') == "extension, n = 1"
     page.locator("#curves").scroll_into_view_if_needed()
     page.select_option(chosen, label="straightforward")
     shown = "[...document.querySelectorAll('#curves .chart')].filter(chart => chart.offsetParent)"
-    served.until(f"{shown}.some(chart => chart.dataset.title.includes('straightforward') && chart.data?.length)")
-    assert not page.evaluate(f"{shown}.some(chart => chart.dataset.title.includes('extension'))")
+    label = "chart.getAttribute('aria-label')"
+    served.until(f"{shown}.some(chart => {label}.includes('straightforward') && chart.data?.length)")
+    assert not page.evaluate(f"{shown}.some(chart => {label}.includes('configurations, extension'))")
     clicks = page.evaluate(
         "() => { const was = document.documentElement.dataset.theme;"
         " document.getElementById('theme').click(); return [was, document.documentElement.dataset.theme]; }"

@@ -64,7 +64,48 @@ def test_controls(browser: Any, written: tuple[Path, Any]) -> None:
     assert Path(png.value.path()).read_bytes().startswith(b"\x89PNG")
     with page.expect_download() as csv:
         page.click(f'button[data-save="csv"][data-of="{chart}"]')
-    assert Path(csv.value.path()).read_text().startswith('"lr","batch size","score","epoch"')
+    assert Path(csv.value.path()).read_text().startswith('"configuration","score","epoch"')
+    assert opened.faults == []
+
+
+def test_other_rows_and_columns(browser: Any, written: tuple[Path, Any]) -> None:
+    path, summary = written
+    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
+    page = opened.page
+    first = summary.configurations[0].configuration.network.backbone
+    members = [m for m in summary.configurations if m.configuration.network.backbone == first]
+    at = {(m.configuration.optimiser.lr, m.configuration.optimiser.batch_size, m.depth[1]): m for m in members}
+    offered = page.locator("select[data-sets=pair-heat-map] option").all_inner_texts()
+    pair = str(offered.index("non-linearities × batch size"))
+
+    opened.show("heat-maps")
+    opened.choose("pair-heat-map", pair)
+    assert page.locator("#heat-maps .panel:visible h4").all_inner_texts() == ["lr 1e-3", "lr 1e-2"]
+    z = opened.traces(opened.show("heat-maps"))[0]["z"]
+    for row, n in enumerate(sorted({m.depth[1] for m in members})):
+        for column, batch in enumerate((16, 32)):
+            assert z[row][column] == pytest.approx(at[1e-3, batch, n].score("loss", "valid").mean, abs=1e-4)
+
+    assert page.locator("#progress .cell:visible").count() == len(members)
+    opened.choose("pair-progress", pair)
+    assert page.locator("#progress .cell:visible").count() == len(members), "each stands in one table"
+    row = page.locator("#progress .panel:visible tbody tr").first
+    assert "lr 1e-3, batch 32: 3 of 3" in str(row.locator(".cell").last.get_attribute("title"))
+
+    opened.show("curves")
+    opened.choose("pair-curves", pair)
+    page.locator("#curves select[data-sets^=facet-]:visible").select_option(label="lr 1e-2")
+    opened.ready()
+    grid = opened.show("curves")
+    lines = [trace for trace in opened.traces(grid) if trace.get("meta", {}).get("split") == "valid"]
+    assert lines[1]["meta"]["name"] == "straightforward, lr 1e-2, batch 32"
+    assert lines[1]["y"] == pytest.approx(at[1e-2, 32, 0].curve("loss", "valid").mean.tolist(), abs=1e-4)
+    box = page.locator(f"#chart-{grid}").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
+    opened.ready()
+    picked = page.locator("#curves select[data-sets^=one-]:visible option:checked")
+    assert picked.inner_text() == lines[1]["meta"]["name"]
     assert opened.faults == []
 
 
@@ -93,8 +134,9 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
     opened.ready()
-    assert chosen.locator("option:checked").inner_text() == "lr 1e-3, batch 32"
-    traces = opened.traces(grid + 1)
+    assert chosen.locator("option:checked").inner_text() == "straightforward, lr 1e-3, batch 32"
+    behind = page.locator("#curves .chart[data-singles=yes]:visible").get_attribute("id").removeprefix("chart-")
+    traces = opened.traces(behind)
     first = summary.configurations[0].configuration.network.backbone
     member = next(
         m
@@ -108,9 +150,9 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     mean = [sum(part[epoch] for part in parts) / 3 for epoch in range(7)]
     assert mean == pytest.approx(member.curve("loss", "valid").mean.tolist(), abs=1e-4)
     assert traces[5]["y"] == pytest.approx(member.score("accuracy", "valid").values.tolist(), abs=1e-9)
-    page.click(f'details[data-chart="chart-{grid + 1}"] summary')
-    page.wait_for_selector(f'details[data-chart="chart-{grid + 1}"] table')
-    assert page.locator(f'details[data-chart="chart-{grid + 1}"] tr').count() == 1 + 3 * 7
+    page.click(f'details[data-chart="chart-{behind}"] summary')
+    page.wait_for_selector(f'details[data-chart="chart-{behind}"] table')
+    assert page.locator(f'details[data-chart="chart-{behind}"] tr').count() == 1 + 3 * 7
     assert opened.faults == []
 
 

@@ -82,7 +82,7 @@ def test_controls_answer_to_keys(browser: Any, path: Path) -> None:
     csv.focus()
     with page.expect_download() as saved:
         page.keyboard.press("Space")
-    assert Path(saved.value.path()).read_text().startswith('"lr","batch size"')
+    assert Path(saved.value.path()).read_text().startswith('"learning rate","batch size"')
     grid = page.locator("#curves .scroll:visible").first
     page.set_viewport_size({"width": 390, "height": 844})
     opened.until("() => document.querySelector('#curves .scroll.more')?.checkVisibility()")

@@ -61,8 +61,8 @@ def test_a_study_of_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
 def test_every_chart_has_a_role_a_label_and_its_data(page: str) -> None:
     tags = tags_of(page)
     charts = [attributes for _, attributes in tags if attributes.get("class") == "chart"]
-    # answer 3, heat maps 2, curves and single repeats 4, best repeat 1, depth 1, spread 4, data 1
-    assert len(charts) == 3 + 2 + 4 + 1 + 1 + 4 + 1
+    # answer 3, heat maps 2 + 2 + 2, curves 3, single repeats 1, best repeat 1, depth 1, spread 4, data 1
+    assert len(charts) == 3 + 6 + 3 + 1 + 1 + 1 + 4 + 1
     for chart in charts:
         assert chart["role"] == "img"
         assert len(chart["aria-label"] or "") > 20

@@ -1,0 +1,61 @@
+"""Settings and their values in the words of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Any
+
+from dashboards.figures.markup import lr_text
+from orchestrator.results.names import value_text
+from search_spaces.configuration import by_column
+
+_SHORT = {"lr": "lr", "batch_size": "batch", "non_linearities": "n", "unfrozen": "u"}
+"""What they are called where there is little room; others by their label."""
+_KEPT = 4096
+_EQUAL = ("non_linearities", "unfrozen")
+
+
+@cache
+def label_of(column: str) -> str:
+    """`learning rate` of `lr`; a column that is no setting (`strategy`) is its own."""
+    one = by_column().get(column)
+    return column if one is None else one.setting.label
+
+
+def title_of(column: str) -> str:
+    """Of an axis: the label, with its unit."""
+    one = by_column().get(column)
+    return label_of(column) + (f", {one.setting.unit}" if one is not None and one.setting.unit else "")
+
+
+def is_logarithmic(column: str) -> bool:
+    """Whether the setting declares such a scale."""
+    one = by_column().get(column)
+    return one is not None and one.setting.scale == "log"
+
+
+@lru_cache(_KEPT, typed=True)
+def value_of(column: str, value: Any) -> str:
+    """A learning rate as it would be typed, anything else as short as it can be."""
+    return lr_text(value) if column == "lr" else value_text(value)
+
+
+@lru_cache(_KEPT, typed=True)
+def words_of(column: str, value: Any) -> str:
+    """`lr 1e-3`, `batch 16`, `n = 2`, `dropout 0.2`."""
+    return f"{short_label(column)} {'= ' if column in _EQUAL else ''}{value_of(column, value)}"
+
+
+@cache
+def short_label(column: str) -> str:
+    return _SHORT.get(column, label_of(column))
+
+
+def ordered(values: Iterable[Any]) -> list[Any]:
+    """Each once, numbers by size, then words by the alphabet."""
+    return sorted(set(values), key=by_size)
+
+
+def by_size(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, str), value
