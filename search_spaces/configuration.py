@@ -21,6 +21,7 @@ from search_spaces.settings.head import Head
 from search_spaces.settings.image import Image
 from search_spaces.settings.network import Network
 from search_spaces.settings.optimiser import Optimiser
+from search_spaces.settings.schedule import Schedule
 from search_spaces.settings.selection import Selection
 
 Strategy = Literal["straightforward", "extension", "unfreezing"]
@@ -41,6 +42,7 @@ class Configuration(Record):
     balance: Balance
     head: Head
     optimiser: Optimiser
+    schedule: Schedule = Schedule()
     selection: Selection
     parent: str | None = None
     """A trained configuration that this one starts from."""

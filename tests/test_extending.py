@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.checkout import ROOT
 
-SETTING, RULE, VARIANT = re.findall(
+SETTING, RULE, VARIANT, SCHEDULE, ITS_VARIANT = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 WITH_A_SETTING = f"""
@@ -78,6 +78,23 @@ from trainables.learning.products import Outer
 """
 
 
+WITH_A_SCHEDULE = f"""
+import json
+from search_spaces.settings import schedule as settings
+from search_spaces.settings.choice import Variant
+
+settings.SCHEDULES.variants["halving"] = {ITS_VARIANT.strip()}
+
+from tests.support.configurations import configured
+from trainables.learning.schedules.schedule import schedule_of
+
+c = configured(schedule="halving", **{{"schedule.length": 2}})
+plain = configured(**{{"schedule.length": 2}})
+factors = [schedule_of(c.schedule).factor(step, 8) for step in (0, 1, 2, 7, 8, 9)]
+print(json.dumps({{"factors": factors, "other": c.id != plain.id, "idle": plain.schedule.length}}))
+"""
+
+
 def told(code: str, *arguments: str) -> Any:
     run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -101,3 +118,15 @@ def test_an_optimiser(tmp_path: Path) -> None:
     (tmp_path / "sign_sgd.py").write_text(IMPORTS + RULE)
     beside = f"import trainables.learning.optimisers as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_A_RULE) == {"stepped": [0.75, 2.25], "buffers": 0, "asked": ["sgd", "sign_sgd"]}
+
+
+def test_a_schedule(tmp_path: Path) -> None:
+    (tmp_path / "halving.py").write_text(
+        f"from __future__ import annotations\n\nfrom search_spaces.settings import schedule as settings\n\n\n{SCHEDULE}"
+    )
+    beside = f"import trainables.learning.schedules as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_A_SCHEDULE) == {
+        "factors": [1.0, 1.0, 0.5, 0.125, 0.0625, 0.0625],
+        "other": True,
+        "idle": 1,
+    }

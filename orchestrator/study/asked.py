@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from orchestrator.study.studies import Study, now, revision, versions
 from search_spaces.axes import given_by_file
 from search_spaces.backbones import find_backbone, settled_name
 from search_spaces.changes import Changes
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, by_path
 from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space
@@ -130,6 +130,7 @@ def resolve_asked(
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     items = [RequestItem(configuration=name, repeats=r, epochs=e) for name, (_, r, e) in found.items()]
     settled_configurations = {name: entry[0] for name, entry in found.items()}
+    check_schedules(settled_configurations, items)
     return Asked(settled_configurations, tuple(items), places, tuple(dict.fromkeys(notes)), origins)
 
 
@@ -145,7 +146,20 @@ def more_of_the_same(
         return None
     items = earlier.items(names, changes.epochs, changes.repeats)
     configurations = {item.configuration: earlier.configurations[item.configuration] for item in items}
+    check_schedules(configurations, items)
     return Asked(configurations, tuple(items), find_weights(configurations.values(), earlier.requests, weights))
+
+
+def check_schedules(configurations: Mapping[str, Configuration], items: Iterable[RequestItem]) -> None:
+    """Raise InputError where more epochs are asked than a schedule has: behind its end the learning rate is 0."""
+    length = by_path()["schedule.length"]
+    asked = [(configurations[item.configuration], item.epochs) for item in items]
+    short = {(c.schedule.name, c.schedule.length, n) for c, n in asked if c.matters(length) and n > c.schedule.length}
+    faults = Faults("schedule")
+    for name, epochs, wanted in sorted(short):
+        faults.add(f"{name}: expected a length of at least {wanted}, the epochs that are asked, found {epochs}")
+    most = max((wanted for *_, wanted in short), default=0)
+    faults.raise_if_any(f"Give it: --set schedule.length={most}. Other lengths are other configurations.")
 
 
 def _facts(

@@ -38,6 +38,8 @@ BASE: dict[str, Any] = {
     "optimiser.momentum": 0.9,
     "optimiser.betas": (0.9, 0.999),
     "optimiser.weight_decay": 0.0,
+    "schedule.name": "constant",
+    "schedule.length": 10,
     "selection.metric": "loss",
 }
 OTHER: dict[str, Any] = {
@@ -68,11 +70,14 @@ OTHER: dict[str, Any] = {
     "optimiser.momentum": 0.8,
     "optimiser.betas": (0.9, 0.9),
     "optimiser.weight_decay": 1e-9,
+    "schedule.name": "linear",
+    "schedule.length": 11,
     "selection.metric": "accuracy",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "balance.score_augmented": {"balance.name": "ngca"},
     "optimiser.betas": {"optimiser.name": "adam"},
+    "schedule.length": {"schedule.name": "linear"},
 }
 """What makes a setting matter that BASE leaves idle."""
 

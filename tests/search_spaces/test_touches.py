@@ -47,6 +47,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "optimiser.momentum": {STEP},
     "optimiser.betas": {STEP},
     "optimiser.weight_decay": {STEP},
+    "schedule.name": {STEP},
+    "schedule.length": {STEP},
     "selection.metric": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""

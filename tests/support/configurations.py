@@ -18,6 +18,7 @@ _NAMES = {
     "image_size": "image.size",
     "optimiser": "optimiser.name",
     "balance": "balance.name",
+    "schedule": "schedule.name",
     "selection": "selection.metric",
     "engine": "engine",
 }

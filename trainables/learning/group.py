@@ -17,6 +17,7 @@ from trainables.learning.draws import epoch_order
 from trainables.learning.heads import losses, predictions
 from trainables.learning.learners import Lane, Learner
 from trainables.learning.metrics import selection_scores
+from trainables.learning.schedules.schedule import schedule_of
 
 _FLOAT16_MAX = 65504.0
 
@@ -45,6 +46,9 @@ class Group:
         self.scoring_batch = scoring_batch
         self.device = device
         self.batch_size = first.optimiser.batch_size
+        self.schedule = schedule_of(first.schedule)
+        self.steps_per_epoch = -(-len(samples.training) // self.batch_size)
+        self.steps_of_schedule = first.schedule.length * self.steps_per_epoch
         self.selection = first.selection.metric
         self.valid_alone = first.balance.name == "class_weights"
         self.classes = len(first.data.classes)
@@ -86,6 +90,9 @@ class Group:
         """One batch; the last, smaller one is used too. The epoch ends with its scoring, in the next call."""
         order = self._epoch_order()
         last = min(self.position + self.batch_size, order.shape[1])
+        if not self.schedule.is_constant:
+            step = self.epoch * self.steps_per_epoch + self.position // self.batch_size
+            self.learner.scale_learning_rates(self.schedule.factor(step, self.steps_of_schedule))
         self.learner.train(order[:, self.position : last], self.epoch + 1, self.position)
         self.batches += 1
         self.position = last

@@ -52,6 +52,10 @@ class Learner(Protocol):
         """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch."""
         ...
 
+    def scale_learning_rates(self, factor: float) -> None:
+        """See `Optimiser.scale_learning_rates`."""
+        ...
+
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits float32 [lanes, N, outputs] in eval mode, of rows int64 [N]."""
         ...
@@ -111,6 +115,9 @@ class _Base:
             self._keys_of = epoch
         position = torch.full((), first, dtype=torch.int32, device=self.device)
         self._replay(rows, position, *self._fetched(rows))
+
+    def scale_learning_rates(self, factor: float) -> None:
+        self.optimiser.scale_learning_rates(factor)
 
     def _fetched(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Whatever a step reads that must be fetched through the host."""

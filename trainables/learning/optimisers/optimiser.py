@@ -44,6 +44,8 @@ class Optimiser:
         self.buffers = [torch.zeros_like(t) for t in self.tensors for _ in range(kind.buffers_per_parameter)]
         self.steps = torch.zeros((), dtype=torch.float64, device=self.tensors[0].device)
         """Updates so far, of rules that count them; on a GPU it stays there, for a recorded step counts on."""
+        self._factor: torch.Tensor | None = None
+        """Lies on the device, where a recorded step reads it."""
         self._rates: dict[str, list[Rate] | None] = {}
         for name in STACKABLE:
             values = [float(getattr(one, name)) for one in configurations]
@@ -51,11 +53,20 @@ class Optimiser:
 
     def rates(self, name: str) -> list[Rate] | None:
         """A stackable setting, one rate per parameter; None where it is 0 in all configurations."""
-        return self._rates[name]
+        rates = self._rates[name]
+        if name == "lr" and rates is not None and self._factor is not None:
+            return [self._factor * rate for rate in rates]
+        return rates
 
     def every_rate(self, name: str) -> list[Rate]:
         """The same, with zeros in the place of None."""
-        return self._rates[name] or [0.0] * len(self.tensors)
+        return self.rates(name) or [0.0] * len(self.tensors)
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """From the next step on, of rates that a schedule changes; called before the first step or never."""
+        if self._factor is None:
+            self._factor = torch.ones((), device=self.tensors[0].device)
+        self._factor.fill_(factor)
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Gradient]) -> None:

@@ -1,0 +1,104 @@
+"""Learning rates that change: the same as plain torch, however training was cut up, and nothing of it in a state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from search_spaces.settings import schedule as settings
+from search_spaces.settings.schedule import SCHEDULES
+from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.learning.draws import epoch_order, initial_layer
+from trainables.learning.group import Group
+from trainables.learning.learners import Lane
+from trainables.learning.material import learner_of
+from trainables.learning.schedules.schedule import schedule_of
+
+CPU = torch.device("cpu")
+EPOCHS, LENGTH = 3, 4
+CHANGING = [name for name in SCHEDULES.names if name != "constant"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    torch.set_num_threads(1)
+    return make_tiny_study(tmp_path_factory.mktemp("schedules"))
+
+
+def of_torch(name: str, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+    """The same schedule as torch has it, stepped after each batch."""
+    return torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
+
+
+def group_of(study: TinyStudy, **changes: Any) -> Group:
+    configuration = study.configuration(lr=0.05, momentum=0.9, **{"schedule.length": LENGTH}, **changes)
+    material = study.bench().material(configuration, study.partition)
+    lanes = [Lane(configuration, repeat) for repeat in (0, 1)]
+    return Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_three_epochs_equal_torch(study: TinyStudy, name: str) -> None:
+    group = group_of(study, schedule=name)
+    group.advance(float("inf"))
+    c = group.lanes[1].configuration
+    material = study.bench().material(c, study.partition)
+    assert material.features is not None
+    samples, labels = material.samples, material.labels
+    weight, bias = initial_layer(c.data.seed, 1, 0, material.width, c.outputs)
+    linear = nn.Linear(material.width, c.outputs)
+    linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
+    optimiser = torch.optim.SGD(linear.parameters(), lr=c.optimiser.lr, momentum=c.optimiser.momentum)
+    steps = -(-len(samples.training) // c.optimiser.batch_size)
+    schedule = of_torch(name, optimiser, LENGTH * steps)
+    rows = torch.from_numpy(samples.scoring["train"])
+    for epoch in range(1, EPOCHS + 1):
+        order = samples.training[epoch_order(c.data.seed, 1, epoch, len(samples.training))]
+        for first in range(0, len(order), c.optimiser.batch_size):
+            batch = torch.from_numpy(order[first : first + c.optimiser.batch_size])
+            logits = linear(material.features[batch])[:, 0]
+            optimiser.zero_grad()
+            functional.binary_cross_entropy_with_logits(logits, labels[batch].float()).backward()
+            optimiser.step()
+            schedule.step()
+        with torch.no_grad():
+            logits = linear(material.features[rows])[:, 0]
+            loss = float(functional.binary_cross_entropy_with_logits(logits, labels[rows].float()))
+        assert group.history(1).loss[epoch, 0] == pytest.approx(loss, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_going_on_is_never_having_stopped(study: TinyStudy, name: str, tmp_path: Path) -> None:
+    whole, cut = group_of(study, schedule=name), group_of(study, schedule=name)
+    whole.advance(float("inf"))
+    while not cut.is_done:
+        cut.advance(0.0)  # one step or one scoring
+        state = cut.to_bytes({})
+        cut = group_of(study, schedule=name)
+        cut.load(state, "checkpoint")
+    for lane in (0, 1):
+        assert np.array_equal(whole.history(lane).loss, cut.history(lane).loss)
+    assert not np.array_equal(whole.history(0).loss, group_done(study).history(0).loss), "it changes something"
+
+
+def group_done(study: TinyStudy) -> Group:
+    group = group_of(study)
+    group.advance(float("inf"))
+    return group
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names)
+def test_factors_are_finite_and_end(name: str) -> None:
+    schedule = schedule_of(settings.Schedule(name=name, length=10))
+    factors = [schedule.factor(step, 50) for step in range(80)]
+    assert all(0.0 <= factor <= 1.0 for factor in factors)
+    assert max(factors) == pytest.approx(1.0)
+    assert schedule.is_constant == (set(factors) == {1.0})
+    if not schedule.is_constant:
+        assert set(factors[50:]) == {0.0}
