@@ -8,12 +8,19 @@ from pydantic import AfterValidator, Field, Strict
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import Share
 
 SCHEDULES = Registry(
     "schedule.name",
     (
         Variant("constant", "trainables.learning.schedules.constant:Constant", "One rate throughout."),
         Variant("linear", "trainables.learning.schedules.linear:Linear", "A straight line down to 0.", ("length",)),
+        Variant(
+            "cosine",
+            "trainables.learning.schedules.cosine:Cosine",
+            "A rise from 0, then half a cosine down to 0.",
+            ("length", "warm_up"),
+        ),
     ),
 )
 
@@ -46,3 +53,14 @@ class Schedule(Part):
             neutral=1,
         ),
     ] = 100
+    warm_up: Annotated[
+        Share,
+        Setting(
+            "warm-up",
+            "Share of the schedule over which the rate rises from 0.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=SCHEDULES.using("warm_up"),
+            neutral=0.0,
+        ),
+    ] = 0.05

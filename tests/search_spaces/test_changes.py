@@ -34,6 +34,7 @@ BAD_VALUE = {
     "optimiser.weight_decay": "-1e-9",
     "schedule.name": "cosin",
     "schedule.length": "0",
+    "schedule.warm_up": "1",
     "selection.metric": "auc",
 }
 RANGES = {
@@ -55,8 +56,9 @@ RANGES = {
     "optimiser.momentum": "a number of 0 or more, below 1, found 1.5",
     "optimiser.betas": "a list of 2 numbers of 0 or more, below 1, found [0.9, 1]",
     "optimiser.weight_decay": "a number of 0 or more, below 1, found -1e-09",
-    "schedule.name": '"constant" or "linear", found "cosin"',
+    "schedule.name": '"constant", "linear" or "cosine", found "cosin"; did you mean \'cosine\'?',
     "schedule.length": "a whole number from 1 to 1,000,000, found 0",
+    "schedule.warm_up": "a number of 0 or more, below 1, found 1",
     "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
 }
 

@@ -40,6 +40,7 @@ BASE: dict[str, Any] = {
     "optimiser.weight_decay": 0.0,
     "schedule.name": "constant",
     "schedule.length": 10,
+    "schedule.warm_up": 0.1,
     "selection.metric": "loss",
 }
 OTHER: dict[str, Any] = {
@@ -72,12 +73,14 @@ OTHER: dict[str, Any] = {
     "optimiser.weight_decay": 1e-9,
     "schedule.name": "linear",
     "schedule.length": 11,
+    "schedule.warm_up": 0.2,
     "selection.metric": "accuracy",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "balance.score_augmented": {"balance.name": "ngca"},
     "optimiser.betas": {"optimiser.name": "adam"},
     "schedule.length": {"schedule.name": "linear"},
+    "schedule.warm_up": {"schedule.name": "cosine"},
 }
 """What makes a setting matter that BASE leaves idle."""
 

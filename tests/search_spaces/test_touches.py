@@ -49,6 +49,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "optimiser.weight_decay": {STEP},
     "schedule.name": {STEP},
     "schedule.length": {STEP},
+    "schedule.warm_up": {STEP},
     "selection.metric": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""

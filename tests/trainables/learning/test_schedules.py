@@ -33,11 +33,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 def of_torch(name: str, optimiser: torch.optim.Optimizer, steps: int) -> Any:
     """The same schedule as torch has it, stepped after each batch."""
-    return torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
+    schedules = torch.optim.lr_scheduler
+    if name == "linear":
+        return schedules.LinearLR(optimiser, 1.0, 0.0, steps)
+    rise = round(0.3 * steps)
+    up = schedules.LinearLR(optimiser, 1 / (rise + 1), 1.0, rise)
+    down = schedules.CosineAnnealingLR(optimiser, steps - rise)
+    return schedules.SequentialLR(optimiser, [up, down], [rise])
 
 
 def group_of(study: TinyStudy, **changes: Any) -> Group:
-    configuration = study.configuration(lr=0.05, momentum=0.9, **{"schedule.length": LENGTH}, **changes)
+    configuration = study.configuration(
+        lr=0.05, momentum=0.9, **{"schedule.length": LENGTH, "schedule.warm_up": 0.3}, **changes
+    )
     material = study.bench().material(configuration, study.partition)
     lanes = [Lane(configuration, repeat) for repeat in (0, 1)]
     return Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
@@ -95,7 +103,7 @@ def group_done(study: TinyStudy) -> Group:
 
 @pytest.mark.parametrize("name", SCHEDULES.names)
 def test_factors_are_finite_and_end(name: str) -> None:
-    schedule = schedule_of(settings.Schedule(name=name, length=10))
+    schedule = schedule_of(settings.Schedule(name=name, length=10, warm_up=0.2))
     factors = [schedule.factor(step, 50) for step in range(80)]
     assert all(0.0 <= factor <= 1.0 for factor in factors)
     assert max(factors) == pytest.approx(1.0)
