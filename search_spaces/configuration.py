@@ -17,6 +17,7 @@ from search_spaces.settings.adaptation import Adaptation
 from search_spaces.settings.balance import Balance
 from search_spaces.settings.data import Data
 from search_spaces.settings.declaration import Declared, Part, Touch, declared
+from search_spaces.settings.ending import Ending
 from search_spaces.settings.head import Head
 from search_spaces.settings.image import Image
 from search_spaces.settings.network import Network
@@ -43,6 +44,7 @@ class Configuration(Record):
     head: Head
     optimiser: Optimiser
     schedule: Schedule = Schedule()
+    ending: Ending = Ending()
     selection: Selection
     parent: str | None = None
     """A trained configuration that this one starts from."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.checkout import ROOT
 
-SETTING, RULE, VARIANT, SCHEDULE, ITS_VARIANT = re.findall(
+SETTING, RULE, VARIANT, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 WITH_A_SETTING = f"""
@@ -95,6 +95,22 @@ print(json.dumps({{"factors": factors, "other": c.id != plain.id, "idle": plain.
 """
 
 
+WITH_AN_ENDING = f"""
+import json
+import numpy as np
+from search_spaces.settings import ending as settings
+from search_spaces.settings.choice import Variant
+
+settings.ENDINGS.variants["plateau"] = {ITS_NAME.strip()}
+
+from trainables.learning.endings.ending import ending_of
+
+ending = ending_of(settings.Ending(name="plateau", patience=2))
+scores = np.array([0.5, 0.7, 0.7, 0.7])
+print(json.dumps([bool(ending.is_over(scores[:n])) for n in (1, 2, 3, 4)]))
+"""
+
+
 def told(code: str, *arguments: str) -> Any:
     run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -130,3 +146,10 @@ def test_a_schedule(tmp_path: Path) -> None:
         "other": True,
         "idle": 1,
     }
+
+
+def test_an_ending(tmp_path: Path) -> None:
+    head = "import numpy as np\n\nfrom search_spaces.settings import ending as settings"
+    (tmp_path / "plateau.py").write_text(f"from __future__ import annotations\n\n{head}\n\n\n{ENDING}")
+    beside = f"import trainables.learning.endings as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_AN_ENDING) == [False, False, False, True]

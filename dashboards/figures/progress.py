@@ -18,6 +18,7 @@ MOST = 40
 
 STATES = {
     RepeatState.FINISHED: "done",
+    RepeatState.STOPPED: "stopped early (done)",
     RepeatState.DIVERGED: "diverged (done)",
     RepeatState.RUNNING: "running",
     RepeatState.FAILED: "failed",
@@ -25,6 +26,7 @@ STATES = {
 }
 _SYMBOLS = {
     RepeatState.FINISHED: ("square", TRAIN),
+    RepeatState.STOPPED: ("diamond", TRAIN),
     RepeatState.DIVERGED: ("triangle-up", VALID),
     RepeatState.RUNNING: ("square-cross-open", TRAIN),
     RepeatState.FAILED: ("x-thin-open", VALID),
@@ -50,7 +52,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
                     **{name: member.configuration.column(name) for name in choice.pair},
                     "configuration": whole_name(member),
                     "asked": member.asked,
-                    "done": counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED],
+                    "done": sum(count for state, count in counts.items() if state.has_result()),
                     **{state.value: count for state, count in counts.items()},
                     "states": tuple(standing.state for standing in member.standings),
                     "cause": next((standing.cause for standing in member.standings if standing.cause), ""),

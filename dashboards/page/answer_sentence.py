@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, number, plus_minus, point_text, text
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import untrained_words
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.store.schema import Metric
@@ -27,8 +28,9 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
         f"Validation {METRIC_NAMES[metric].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
         f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
-        f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average)."
-    )
+        f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average). "
+        f"{untrained_words(best.untrained_selected, best.n)}"
+    ).rstrip()
 
 
 def over_partitions_sentence(table: PartitionTable) -> str:

@@ -94,6 +94,9 @@ def _marks(states: Sequence[RepeatState], label: str = "") -> str:
 def _mark(state: RepeatState, x: int, y: int) -> str:
     side = _SIDE
     square = f"M{x} {y}h{side}v{side}h-{side}z"
+    if state is RepeatState.STOPPED:
+        half = side / 2
+        return f"M{x + half:g} {y}l{half:g} {half:g}l-{half:g} {half:g}l-{half:g} -{half:g}z"
     if state is RepeatState.DIVERGED:
         return f"M{x + side / 2:g} {y}L{x + side} {y + side}H{x}z"
     if state is RepeatState.FAILED:

@@ -14,6 +14,7 @@ from orchestrator.statistics.bias_corrected import Predictions
 from orchestrator.statistics.score_table import ScoreTable
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.schema import RepeatState
 from orchestrator.store.storage import Storage
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
@@ -88,7 +89,7 @@ def _final_keys(summary: Summary, partition: str) -> dict[tuple[str, int], Final
     table = table[table["partition"] == partition]
     columns = (table[name].tolist() for name in ("configuration", "repeat", "epochs", "state"))
     return {
-        (name, int(repeat)): FinalKey(partition, name, int(repeat), int(epochs), state == "diverged")
+        (name, int(repeat)): FinalKey(partition, name, int(repeat), int(epochs), RepeatState(state))
         for name, repeat, epochs, state in zip(*columns, strict=True)
     }
 

@@ -16,7 +16,7 @@ from orchestrator.choosing.choice_text import (
     statistic_data,
 )
 from orchestrator.choosing.selection import Selection
-from orchestrator.results.names import names_of
+from orchestrator.results.names import names_of, untrained_words
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.confidence_set import ENOUGH_REPEATS, LEAST_REPEATS
@@ -50,6 +50,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
         f"Selected by the best mean {NAMES[table.metric]} of {count} configuration{'s' if count > 1 else ''} "
         f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
+    lines += filter(None, [untrained_words(winner.untrained_selected, winner.n)])
     lines += _epochs(selection)
     lines += [*_bias(selection), ""]
     lines += _set(selection, names, every)
@@ -174,6 +175,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             "rank": row + 1,
             "n": member.n,
             "diverged": member.diverged,
+            "untrained_selected": member.untrained_selected,
             "mean": finite(found.mean[row]),
             "in_set": row in found.members,
             "p": finite(found.p[row]),

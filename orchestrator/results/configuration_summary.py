@@ -31,7 +31,7 @@ class ConfigurationSummary:
     """Settings in which the study's configurations differ beside those that every name says: `dropout 0.2`."""
     with_result: tuple[int, ...] = ()
     epochs: int = 0
-    """The largest number of epochs that all finished repeats have."""
+    """The largest number of epochs that all repeats have which did not end by themselves."""
     diverged: int = 0
     at_selected: Mapping[tuple[Metric, str], Statistic] | None = None
     at_start: Mapping[tuple[Metric, str], Statistic] | None = None
@@ -60,6 +60,12 @@ class ConfigurationSummary:
     def is_whole(self) -> bool:
         """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
         return self.asked > 0 and self.n == self.asked
+
+    @property
+    def untrained_selected(self) -> int:
+        """Repeats that did not diverge and whose selected epoch is 0: training made nothing better."""
+        epochs = self.selected_epochs
+        return 0 if epochs is None else int((epochs.values == 0).sum()) - self.diverged
 
     @property
     def depth(self) -> tuple[str, int, int]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import FinalRecord
+from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.storage import Storage
 
 KEY = ["partition", "configuration", "repeat", "epochs"]
@@ -37,7 +37,7 @@ REPEAT_COLUMNS: dict[str, pa.DataType] = {
 }
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class FinalKey:
     """One final record: a repeat trained for so many epochs."""
 
@@ -45,12 +45,17 @@ class FinalKey:
     configuration: str
     repeat: int
     epochs: int
-    diverged: bool = False
+    state: RepeatState = RepeatState.FINISHED
+
+    def place(self) -> tuple[str, str, int, int, str]:
+        """Among others; of several of one repeat and number of epochs the one with all its epochs comes first."""
+        state = "" if self.state is RepeatState.FINISHED else self.state.value
+        return self.partition, self.configuration, self.repeat, self.epochs, state
 
     @property
     def path(self) -> str:
         bundle = BundleKey.of_repeat(self.partition, self.configuration, self.repeat)
-        return bundle.final(self.repeat, self.epochs, self.diverged)
+        return bundle.final(self.repeat, self.epochs, self.state)
 
 
 def read_final(key: FinalKey, content: bytes) -> tuple[dict[str, object], FinalRecord]:
@@ -83,8 +88,8 @@ def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
         and shape[2] == shape[3]
         and len(history.loss) >= 1
         and {"train", "valid"} <= set(history.splits)
-        and meta.get("state") == ("diverged" if key.diverged else "finished")
-        and (key.diverged or history.epochs == key.epochs)
+        and meta.get("state") == key.state.value
+        and (key.state.ended_by_itself() or history.epochs == key.epochs)
     )
     if not whole:
         raise DamagedRecordError(f"{key.path} does not hold a history of {key.epochs} epochs")

@@ -26,6 +26,7 @@ class FlatScores:
     def __init__(self, repeats: Repeats) -> None:
         self.repeats = repeats
         self.seconds = repeats.table["seconds"].to_numpy(dtype=np.float64, na_value=0.0)
+        self.stopped = (repeats.table["state"] == "stopped").to_numpy()
         self.diverged = (repeats.table["state"] == "diverged").to_numpy()
         self.epochs = repeats.table["epochs"].to_numpy(dtype=np.int64)
         self.trained = repeats.table["history_epochs"].to_numpy(dtype=np.int64)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from orchestrator.results.finals import KEY, REPEAT_COLUMNS, FinalKey, read_final, set_aside
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, parse_final
-from orchestrator.store.schema import FinalRecord
+from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.storage import Storage
 
 MERGE_ABOVE = 8
@@ -75,7 +75,7 @@ class _Part:
     def keys(self) -> list[FinalKey]:
         """Of its repeats, in their order."""
         columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
-        return [FinalKey(p, c, repeat, n, s == "diverged") for p, c, repeat, n, s in zip(*columns, strict=True)]
+        return [FinalKey(p, c, repeat, n, RepeatState(s)) for p, c, repeat, n, s in zip(*columns, strict=True)]
 
 
 def list_bundles(storage: Storage) -> list[BundleKey]:
@@ -151,7 +151,7 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
     damaged: list[Damaged] = []
     rows: list[dict[str, object]] = []
     records: list[FinalRecord] = []
-    for key in sorted(keys):
+    for key in sorted(keys, key=FinalKey.place):
         try:
             row, record = read_final(key, storage.read(key.path))
             if records and record.history.confusion.shape[-1] != records[0].history.confusion.shape[-1]:
@@ -250,8 +250,10 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
         )
     table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
     listed = np.array([key in finals for part in parts for key in part.keys], dtype=bool)
-    # of two records with the same epochs the one that did not diverge counts, as for what is owed
-    table = table[listed].sort_values([*KEY, "state"]).drop_duplicates(KEY[:3], keep="last")
+    # of two records with the same epochs the one that has them all counts, as for what is owed
+    is_whole = table["state"] == RepeatState.FINISHED.value
+    table = table.assign(is_whole=is_whole)[listed].sort_values([*KEY, "is_whole"])
+    table = table.drop_duplicates(KEY[:3], keep="last").drop(columns="is_whole")
     place = np.full(len(listed), -1, dtype=np.int64)
     place[table.index.to_numpy()] = np.arange(len(table))
     start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])

@@ -40,7 +40,7 @@ class Result:
     """What a final record says about a repeat, as far as its standing goes."""
 
     epochs: int
-    diverged: bool
+    state: RepeatState
     last_attempt: int
 
 
@@ -82,14 +82,15 @@ def standings(
 ) -> tuple[tuple[Standing, ...], list[Damaged]]:
     """Where each repeat of one configuration stands, in order; repeats with a result that nobody asked for included.
 
-    Leases and failures are read only where a repeat is still owed. A diverged repeat is done however many epochs are
-    asked: more of them would diverge at the same step. A failure counts until somebody tries again: not while a lease
-    of the bundle lives, and not once an attempt began after the one that failed.
+    Leases and failures are read only where a repeat is still owed. A repeat that ended by itself is done however many
+    epochs are asked: more of them would end at the same one. A failure counts until somebody tries again: not while a
+    lease of the bundle lives, and not once an attempt began after the one that failed.
     """
     damaged: list[Damaged] = []
     numbers = sorted({*range(len(asked)), *results})
     wanted = {number: asked[number] if number < len(asked) else 0 for number in numbers}
-    owed = {n for n in numbers if n not in results or not (results[n].diverged or results[n].epochs >= wanted[n])}
+    whole = {n for n, result in results.items() if result.state.ended_by_itself() or result.epochs >= wanted[n]}
+    owed = set(numbers) - whole
     live: dict[int, int] = {}
     trained: dict[int, int] = {}
     failures: dict[int, Failure] = {}
@@ -115,7 +116,7 @@ def standings(
         result, failed = results.get(number), failures.get(number)
         epochs = max(result.epochs if result else 0, trained.get(number, 0) if number in owed else 0)
         if number not in owed:
-            state = RepeatState.DIVERGED if results[number].diverged else RepeatState.FINISHED
+            state = results[number].state
         elif number in live:
             state = RepeatState.RUNNING
         elif failed is not None and failed.attempt > (result.last_attempt if result else -1):

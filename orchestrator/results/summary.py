@@ -124,11 +124,11 @@ def _with_statistics(
 ) -> ConfigurationSummary:
     """Add everything that follows from the histories of the table's `rows`."""
     at = slice(rows.start, rows.stop)
-    start, diverged = flat.repeats.start[at], flat.diverged[at]
-    epochs = int((flat.epochs[at] if diverged.all() else flat.trained[at][~diverged]).min())
+    start, diverged, trained = flat.repeats.start[at], flat.diverged[at], flat.trained[at]
+    epochs = _epochs_of_all(flat, at)
     settings = summary.configuration
     selected = np.zeros(len(rows), dtype=np.int64)
-    index = start[~diverged][:, None] + np.arange(epochs + 1)
+    index = start[~diverged][:, None] + np.minimum(np.arange(epochs + 1), trained[~diverged][:, None])
     scores = flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
     if len(index):
         selected[~diverged] = np.argmax(scores[index], axis=1)
@@ -196,7 +196,7 @@ def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[Confi
 def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
     counts = {state: sum(summary.count(state) for summary in summaries) for state in RepeatState}
     asked = sum(summary.asked for summary in summaries)
-    done = counts[RepeatState.FINISHED] + counts[RepeatState.DIVERGED]
+    done = sum(count for state, count in counts.items() if state.has_result())
     every = [standing for summary in summaries for standing in summary.standings]
     return Totals(
         configurations=len({summary.id for summary in summaries}),
@@ -210,6 +210,14 @@ def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
         epochs_asked=sum(standing.epochs_asked for standing in every),
         seconds=sum(summary.seconds for summary in summaries),
     )
+
+
+def _epochs_of_all(flat: FlatScores, at: slice) -> int:
+    """The largest number that all repeats have which did not end by themselves; of none else, the longest."""
+    stopped, whole = flat.stopped[at], ~(flat.stopped[at] | flat.diverged[at])
+    if whole.any():
+        return int(flat.trained[at][whole].min())
+    return int(flat.trained[at][stopped].max() if stopped.any() else flat.epochs[at].min())
 
 
 def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configuration], list[Damaged]]:
@@ -246,7 +254,7 @@ def _results(repeats: Repeats) -> list[tuple[int, Result]]:
     """(repeat number, result) of every row of the table."""
     columns = (repeats.table[name].tolist() for name in ("repeat", "epochs", "state", "last_attempt"))
     return [
-        (int(repeat), Result(int(epochs), state == "diverged", int(attempt)))
+        (int(repeat), Result(int(epochs), RepeatState(state), int(attempt)))
         for repeat, epochs, state, attempt in zip(*columns, strict=True)
     ]
 

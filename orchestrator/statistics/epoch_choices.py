@@ -20,7 +20,8 @@ from orchestrator.store.schema import Metric
 
 @dataclass(frozen=True)
 class EpochChoices:
-    """Validation scores over a configuration's repeats; a diverged one counts with epoch 0 in each of them."""
+    """Validation scores over a configuration's repeats; a diverged one counts with epoch 0 in each of them, one
+    that stopped early with its last."""
 
     by_rule: Statistic
     """At each repeat's own selected epoch."""
@@ -54,10 +55,11 @@ class EpochScores:
         start, diverged = self._flat.repeats.start[rows], self._flat.diverged[rows]
         settings = member.configuration
         looked_at = self._flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
-        along = start[~diverged][:, None] + np.arange(member.epochs + 1)
+        trained = self._flat.trained[rows]
+        along = start[~diverged][:, None] + np.minimum(np.arange(member.epochs + 1), trained[~diverged][:, None])
         last = best = 0
         if len(along):
             last, best = member.epochs, int(np.argmax(looked_at[along].mean(axis=0)))
         values = self._flat.metrics[metric][:, self._valid]
-        at = [Statistic.of(values[start + np.where(diverged, 0, epoch)]) for epoch in (last, best)]
+        at = [Statistic.of(values[start + np.where(diverged, 0, np.minimum(epoch, trained))]) for epoch in (last, best)]
         return EpochChoices(by_rule, at[0], at[1], last, best)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.store.schema import BUNDLE_SIZE, RepeatState
 
 STUDY = "study.toml"
 MANIFEST = "dataset/manifest.parquet"
@@ -22,7 +22,7 @@ HISTORIES = "histories"
 RESULTS = "results"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(\.diverged)?")
+_FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(?:\.(stopped|diverged))?")
 _ATTEMPT = re.compile(r"attempt-(\d{1,6})")
 _LEASE = re.compile(r"lease-(\d{1,9})\.json")
 
@@ -97,9 +97,9 @@ class BundleKey:
     def finals(self) -> str:
         return f"{self.folder}/final"
 
-    def final(self, repeat: int, epochs: int, diverged: bool = False) -> str:
-        """The final record of a repeat that was asked for so many epochs; its name alone says whether it diverged."""
-        return f"{self.finals}/{repeat}.e{epochs}{'.diverged' if diverged else ''}"
+    def final(self, repeat: int, epochs: int, state: RepeatState = RepeatState.FINISHED) -> str:
+        """The final record of a repeat that was asked for so many epochs; its name alone says how it ended."""
+        return f"{self.finals}/{repeat}.e{epochs}{'' if state is RepeatState.FINISHED else f'.{state.value}'}"
 
     def attempt(self, number: int) -> str:
         return f"{self.folder}/attempt-{number}"
@@ -117,13 +117,13 @@ class FinalName(NamedTuple):
     repeat: int
     epochs: int
     """As many as were asked for."""
-    diverged: bool
+    state: RepeatState
 
 
 def parse_final(name: str) -> FinalName | None:
     """None for any other file."""
     match = _FINAL.fullmatch(name)
-    return FinalName(int(match[1]), int(match[2]), match[3] is not None) if match else None
+    return FinalName(int(match[1]), int(match[2]), RepeatState(match[3] or "finished")) if match else None
 
 
 def damaged(final: str) -> str:

@@ -34,12 +34,18 @@ class RepeatState(enum.Enum):
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
+    STOPPED = "stopped"
+    """By its ending, before all epochs that were asked: more would stop at the same one."""
     DIVERGED = "diverged"
     FAILED = "failed"
 
     def has_result(self) -> bool:
         """A diverged repeat is a result too: it counts with its score at epoch 0."""
-        return self in (RepeatState.FINISHED, RepeatState.DIVERGED)
+        return self in (RepeatState.FINISHED, RepeatState.STOPPED, RepeatState.DIVERGED)
+
+    def ended_by_itself(self) -> bool:
+        """Whether more epochs would change nothing."""
+        return self in (RepeatState.STOPPED, RepeatState.DIVERGED)
 
 
 class Record(BaseModel):
@@ -146,9 +152,9 @@ class History:
 class FinalRecord:
     """`final/<repeat>.e<epochs>`: a finished repeat, created exclusively; the first writer wins.
 
-    meta holds: configuration, partition, repeat, epochs (asked), state ("finished" | "diverged"), diverged_epoch,
-    selected_epoch, selection, attempts (list of attempt numbers), seconds (training time of this repeat), host, device,
-    devices_mixed (bool), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
+    meta holds: configuration, partition, repeat, epochs (asked), state ("finished" | "stopped" | "diverged"),
+    diverged_epoch, selected_epoch, selection, attempts (list of attempt numbers), seconds (training time of this
+    repeat), host, device, devices_mixed (bool), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
     logits: float16 [n_valid, outputs], of view 0 of each valid image at the selected epoch, in manifest order.
     """
 

@@ -144,9 +144,9 @@ class StudyWatch:
             final = parse_final(name)
             if final is None or final[0] not in seen.asked:
                 continue
-            repeat, epochs, diverged = final
+            repeat, epochs, state = final
             seen.trained[repeat] = max(seen.trained[repeat], epochs)
-            if diverged or epochs >= seen.asked[repeat]:
+            if state.ended_by_itself() or epochs >= seen.asked[repeat]:
                 done.add(repeat)
         return done
 

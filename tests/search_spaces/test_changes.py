@@ -35,6 +35,8 @@ BAD_VALUE = {
     "schedule.name": "cosin",
     "schedule.length": "0",
     "schedule.warm_up": "1",
+    "ending.name": "patient",
+    "ending.patience": "0",
     "selection.metric": "auc",
 }
 RANGES = {
@@ -59,6 +61,8 @@ RANGES = {
     "schedule.name": '"constant", "linear" or "cosine", found "cosin"; did you mean \'cosine\'?',
     "schedule.length": "a whole number from 1 to 1,000,000, found 0",
     "schedule.warm_up": "a number of 0 or more, below 1, found 1",
+    "ending.name": '"complete" or "patience", found "patient"; did you mean \'patience\'?',
+    "ending.patience": "a whole number from 1 to 1,000,000, found 0",
     "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
 }
 

@@ -41,6 +41,8 @@ BASE: dict[str, Any] = {
     "schedule.name": "constant",
     "schedule.length": 10,
     "schedule.warm_up": 0.1,
+    "ending.name": "complete",
+    "ending.patience": 5,
     "selection.metric": "loss",
 }
 OTHER: dict[str, Any] = {
@@ -74,6 +76,8 @@ OTHER: dict[str, Any] = {
     "schedule.name": "linear",
     "schedule.length": 11,
     "schedule.warm_up": 0.2,
+    "ending.name": "patience",
+    "ending.patience": 6,
     "selection.metric": "accuracy",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
@@ -81,6 +85,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "optimiser.betas": {"optimiser.name": "adam"},
     "schedule.length": {"schedule.name": "linear"},
     "schedule.warm_up": {"schedule.name": "cosine"},
+    "ending.patience": {"ending.name": "patience"},
 }
 """What makes a setting matter that BASE leaves idle."""
 

@@ -50,6 +50,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "schedule.name": {STEP},
     "schedule.length": {STEP},
     "schedule.warm_up": {STEP},
+    "ending.name": {STEP},
+    "ending.patience": {STEP},
     "selection.metric": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""

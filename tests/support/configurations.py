@@ -19,6 +19,7 @@ _NAMES = {
     "optimiser": "optimiser.name",
     "balance": "balance.name",
     "schedule": "schedule.name",
+    "ending": "ending.name",
     "selection": "selection.metric",
     "engine": "engine",
 }

@@ -157,7 +157,7 @@ class GeneratedStudy:
     def write_final(self, storage: LocalStorage, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
         record = self.final(configuration, repeat, epochs)
         key = BundleKey.of_repeat(PARTITION, configuration.id, repeat)
-        storage.create(key.final(repeat, epochs, record.meta["state"] == "diverged"), record.to_bytes())
+        storage.create(key.final(repeat, epochs, record.state), record.to_bytes())
         return record
 
     def final(self, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:

@@ -120,5 +120,4 @@ def _second_partition(storage: LocalStorage, study: GeneratedStudy) -> None:
             record = study.final(configuration, repeat, study.epochs)
             other = FinalRecord({**record.meta, "partition": OTHER}, record.history, record.logits)
             key = BundleKey.of_repeat(OTHER, configuration.id, repeat)
-            is_diverged = record.meta["state"] == "diverged"
-            storage.create(key.final(repeat, study.epochs, is_diverged), other.to_bytes())
+            storage.create(key.final(repeat, study.epochs, record.state), other.to_bytes())

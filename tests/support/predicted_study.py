@@ -75,7 +75,7 @@ class PredictedStudy(GeneratedStudy):
         for number, name in enumerate(self.ids()):
             record = self.record(configuration, repeat, epochs, number)
             key = BundleKey.of_repeat(name, configuration.id, repeat)
-            storage.create(key.final(repeat, epochs, record.meta["state"] == "diverged"), record.to_bytes())
+            storage.create(key.final(repeat, epochs, record.state), record.to_bytes())
         return record
 
     def record(self, configuration: Configuration, repeat: int, epochs: int, number: int) -> FinalRecord:

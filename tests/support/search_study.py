@@ -73,5 +73,5 @@ def partitioned_study(folder: Path) -> tuple[LocalStorage, GeneratedStudy]:
                 history = History(record.history.splits, loss, record.history.confusion)
                 other = FinalRecord({**record.meta, "partition": name}, history, record.logits)
                 key = BundleKey.of_repeat(name, configuration.id, repeat)
-                storage.create(key.final(repeat, 6, False), other.to_bytes())
+                storage.create(key.final(repeat, 6), other.to_bytes())
     return storage, study

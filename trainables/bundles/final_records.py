@@ -34,7 +34,7 @@ class FinalRecords:
             lane = group.lanes[index]
             key = self._keys.get(lane.configuration.id)
             if key is not None:
-                path = key.final(lane.repeat, self.epochs, bool(group.diverged[index] >= 0))
+                path = key.final(lane.repeat, self.epochs, group.state(index))
                 self.bench.storage.create(path, self._record(group, index, key, worked_on, recipe).to_bytes())
 
         concurrently(write, range(len(group.lanes)))
@@ -49,7 +49,7 @@ class FinalRecords:
             "partition": key.partition,
             "repeat": group.lanes[index].repeat,
             "epochs": self.epochs,
-            "state": "finished" if diverged < 0 else "diverged",
+            "state": group.state(index).value,
             "diverged_epoch": None if diverged < 0 else diverged,
             "selected_epoch": selected,
             "selection": configuration.selection.metric,

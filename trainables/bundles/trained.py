@@ -79,17 +79,17 @@ def results(
     storage: Storage, partition: str, configuration: str, repeats: Sequence[int], epochs: int | None = None
 ) -> dict[int, FinalRecord]:
     """The final records of these repeats, by repeat number: all with the same number of epochs, the largest that all
-    have (or the one given). A diverged repeat counts whatever was asked of it: more epochs would diverge again.
+    have (or the one given). One that ended by itself counts whatever was asked of it: more would end there too.
 
     Raises InputError that names the repeats without one.
     """
     there = {repeat: _finals(storage, partition, configuration, repeat) for repeat in repeats}
-    whole = [set(paths) for paths in there.values() if paths and not _diverged(paths)]
+    whole = [set(paths) for paths in there.values() if paths and not _ended(paths)]
     common = set.intersection(*whole) if whole else {0}
     wanted = max(common, default=None) if epochs is None else epochs
     found = {}
     for repeat, paths in there.items():
-        path = paths.get(max(paths)) if _diverged(paths) else paths.get(-1 if wanted is None else wanted)
+        path = paths.get(max(paths)) if _ended(paths) else paths.get(-1 if wanted is None else wanted)
         if path is not None:
             found[repeat] = FinalRecord.from_bytes(storage.read(path), path)
     lacking = [str(repeat) for repeat in repeats if repeat not in found]
@@ -119,7 +119,7 @@ def keep_trained(bench: Workbench, partition: str, configuration: str, several: 
 
 
 def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -> dict[int, str]:
-    """Path of the final record by number of epochs; one that did not diverge goes before one that did."""
+    """Path of the final record by number of epochs; one with all its epochs goes before one that ended by itself."""
     key = BundleKey.of_repeat(partition, configuration, repeat)
     found: dict[int, str] = {}
     for name in storage.list(key.finals):
@@ -129,8 +129,9 @@ def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -
     return found
 
 
-def _diverged(paths: dict[int, str]) -> bool:
-    return bool(paths) and paths[max(paths)].endswith(".diverged")
+def _ended(paths: dict[int, str]) -> bool:
+    final = parse_final(paths[max(paths)].rpartition("/")[2]) if paths else None
+    return final is not None and final.state.ended_by_itself()
 
 
 def _selected(record: FinalRecord) -> int:

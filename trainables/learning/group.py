@@ -11,15 +11,18 @@ import torch
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import History
+from orchestrator.store.schema import History, RepeatState
 from trainables.features.samples import Samples
 from trainables.learning.draws import epoch_order
+from trainables.learning.endings.ending import ending_of
 from trainables.learning.heads import losses, predictions
 from trainables.learning.learners import Lane, Learner
 from trainables.learning.metrics import selection_scores
 from trainables.learning.schedules.schedule import schedule_of
 
 _FLOAT16_MAX = 65504.0
+RUNAWAY, IN_A_ROW = 100.0, 3
+"""A lane diverges where its training loss is above so many times the untrained one at so many scorings in a row."""
 
 
 class Group:
@@ -65,14 +68,17 @@ class Group:
         self.untrained_logits = self.logits
         self.best = np.full(lane_count, -np.inf)
         self.best_epoch = np.zeros(lane_count, dtype=np.int64)
+        self.ending = ending_of(first.ending)
         self.diverged = np.full(lane_count, -1, dtype=np.int64)
+        self.stopped = np.full(lane_count, -1, dtype=np.int64)
+        """Epoch at which a lane did so, -1 for none."""
         self._labels = {name: samples.labels[rows] for name, rows in samples.scoring.items()}
         self._order: torch.Tensor | None = None
 
     @property
     def is_done(self) -> bool:
-        """Whether every epoch is trained and scored, or nothing is left that could learn."""
-        return len(self._loss) > self.epochs or bool((self.diverged >= 0).all())
+        """Whether every epoch is trained and scored, or all lanes have ended by themselves."""
+        return len(self._loss) > self.epochs or bool(self._have_ended().all())
 
     def advance(self, seconds: float) -> None:
         """Train and score for about this long; stops between steps, wherever in the epoch that is."""
@@ -124,9 +130,9 @@ class Group:
         self._confusion.append(confusion)
         if self.epoch == 0:
             self.untrained_logits = valid_logits
-        newly = ~np.isfinite(loss[:2]).all(axis=0) & (self.diverged < 0)
-        self.diverged[newly] = self.epoch
+        self.diverged[self._diverges() & ~self._have_ended()] = self.epoch
         self._select(valid_logits)
+        self._stop()
 
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
         """Logits [lanes, N, outputs]; every batch but the last has the same size."""
@@ -141,15 +147,47 @@ class Group:
         """Keep the logits of the epoch selected so far; a tie keeps the earlier epoch."""
         lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._confusion[-1].swapaxes(0, 1))
         values = selection_scores(self.selection, lanes, self.valid_alone)  # lanes in the place of epochs
-        better = (values > self.best) | (self.epoch == 0)
+        better = (values > self.best) & (self.stopped < 0) | (self.epoch == 0)
         self.best[better], self.best_epoch[better] = values[better], self.epoch
         self.logits[better] = valid_logits[better]
 
+    def _have_ended(self) -> np.ndarray:
+        """bool [lanes]: by themselves. They keep their places in the stack until that ends."""
+        return (self.diverged >= 0) | (self.stopped >= 0)
+
+    def _diverges(self) -> np.ndarray:
+        """bool [lanes]: the loss of train or valid is no number, or that of train was beyond the limit for long enough.
+
+        Chance gives the loss of epoch 0; RUNAWAY times of it is no state that learning comes back from.
+        """
+        lost: np.ndarray = ~np.isfinite(self._loss[-1][:2]).all(axis=0)
+        if len(self._loss) > IN_A_ROW:
+            limit = RUNAWAY * self._loss[0][0]
+            lost |= np.all([loss[0] > limit for loss in self._loss[-IN_A_ROW:]], axis=0)
+        return lost
+
+    def _stop(self) -> None:
+        """Ask the ending of every lane that goes on: it looks at what selection looks at, up to now."""
+        if self.ending.is_complete:
+            return
+        for lane in np.flatnonzero(~self._have_ended()):
+            if self.ending.is_over(selection_scores(self.selection, self.history(int(lane)), self.valid_alone)):
+                self.stopped[lane] = self.epoch
+
+    def state(self, lane: int) -> RepeatState:
+        """How the lane ended, of a group that is done."""
+        if self.diverged[lane] >= 0:
+            return RepeatState.DIVERGED
+        return RepeatState.STOPPED if 0 <= self.stopped[lane] < self.epochs else RepeatState.FINISHED
+
     def history(self, lane: int) -> History:
-        """A lane's history so far; of a diverged lane up to the epoch before it diverged (epoch 0 at least)."""
+        """A lane's history so far; of a lane that stopped up to that epoch, of a diverged one up to the one before
+        (epoch 0 at least)."""
         rows = len(self._loss)
         if self.diverged[lane] >= 0:
             rows = max(1, min(rows, int(self.diverged[lane])))
+        elif self.stopped[lane] >= 0:
+            rows = min(rows, int(self.stopped[lane]) + 1)
         loss = np.stack([row[:, lane] for row in self._loss[:rows]])
         confusion = np.stack([row[:, lane] for row in self._confusion[:rows]])
         return History(self.splits, loss, confusion)
@@ -178,6 +216,7 @@ class Group:
             "selected.score": self.best,
             "selected.epoch": self.best_epoch,
             "diverged": self.diverged,
+            "stopped": self.stopped,
         }
         return pack({**meta, "group": state}, arrays)
 
@@ -198,6 +237,7 @@ class Group:
             self.best = arrays["selected.score"].copy()
             self.best_epoch = arrays["selected.epoch"].copy()
             self.diverged = arrays["diverged"].copy()
+            self.stopped = arrays["stopped"].copy()
             self.epoch, self.position = int(state["epoch"]), int(state["position"])
             self.seconds = float(state["seconds"])
         except (KeyError, ValueError, RuntimeError) as error:

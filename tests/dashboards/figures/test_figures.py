@@ -115,7 +115,7 @@ def test_progress_counts_every_state(source: Source) -> None:
 
 def test_marks_differ_in_shape() -> None:
     shapes = {state: progress_tables._mark(state, 0, 0) for state in progress.STATES}
-    assert len(set(shapes.values())) == 4
+    assert len(set(shapes.values())) == 5
     assert shapes[progress.RepeatState.FINISHED] == shapes[progress.RepeatState.WAITING]  # filled against outlined
 
 

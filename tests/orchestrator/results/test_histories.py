@@ -222,8 +222,8 @@ def test_a_record_that_was_made_again_beside_us_is_not_set_aside(
 def test_a_record_whose_name_says_another_state_is_damaged(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path)
     key = FinalKey(PARTITION, study.configurations()[0].id, 1, study.epochs)
-    (tmp_path / key.path).rename(tmp_path / replace(key, diverged=True).path)
-    assert [broken.path for broken in compact(storage).set_aside] == [replace(key, diverged=True).path]
+    (tmp_path / key.path).rename(tmp_path / replace(key, state=RepeatState.DIVERGED).path)
+    assert [broken.path for broken in compact(storage).set_aside] == [replace(key, state=RepeatState.DIVERGED).path]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_the_same_record_counts_for_the_table_and_for_what_is_owed(
         assert compact(storage).gathered == len(finals)
     table = read_repeats(storage).table
     assert list(zip(table["epochs"], table["state"], strict=True)) == [counts]
-    result = Result(counts[0], counts[1] == "diverged", 0)
+    result = Result(counts[0], RepeatState(counts[1]), 0)
     bundle = BundleKey(PARTITION, configuration.id, 0)
     for asked in (5, 9, 10, 20):
         owed = owed_repeats(storage, Work(bundle, (0,), asked))

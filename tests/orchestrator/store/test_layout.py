@@ -7,6 +7,7 @@ import pytest
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import RepeatState
 
 
 @pytest.mark.parametrize("name", ["a", "neuroblastoma", "Study-2.1_b", "9", "x" * 64])
@@ -31,15 +32,15 @@ def test_keys() -> None:
     assert BundleKey.parse(str(key)) == key
     assert key.folder == "bundles/p/c/2"
     assert key.final(27, 50) == "bundles/p/c/2/final/27.e50"
-    assert key.final(27, 50, True) == "bundles/p/c/2/final/27.e50.diverged"
+    assert key.final(27, 50, RepeatState.DIVERGED) == "bundles/p/c/2/final/27.e50.diverged"
     assert [BundleKey.of_repeat("p", "c", n).index for n in (0, 9, 10, 19)] == [0, 0, 1, 1]
 
 
 def test_parsing_undoes_naming_and_nothing_else() -> None:
     key = BundleKey("p", "c", 0)
-    for diverged in (False, True):
-        name = key.final(7, 100, diverged).rpartition("/")[2]
-        assert layout.parse_final(name) == (7, 100, diverged)
+    for state in (RepeatState.FINISHED, RepeatState.STOPPED, RepeatState.DIVERGED):
+        name = key.final(7, 100, state).rpartition("/")[2]
+        assert layout.parse_final(name) == (7, 100, state)
         assert layout.parse_final(layout.damaged(name)) is None
     assert layout.parse_attempt(key.attempt(12).rpartition("/")[2]) == 12
     assert layout.parse_lease(key.lease(3).rpartition("/")[2]) == 3

@@ -41,7 +41,8 @@ def test_a_final_record_comes_back() -> None:
     assert back.history.confusion.dtype == np.int32
     assert back.logits.dtype == np.float16
     assert back.state is RepeatState.DIVERGED
-    assert [state.has_result() for state in RepeatState] == [False, False, True, True, False]
+    assert [state.ended_by_itself() for state in RepeatState] == [False, False, False, True, True, False]
+    assert [state.has_result() for state in RepeatState] == [False, False, True, True, True, False]
 
 
 @pytest.mark.parametrize("lost", ["loss", "confusion", "logits"])

@@ -93,7 +93,7 @@ def test_a_repeat_asked_for_alone_has_the_same_weights(study: TinyStudy) -> None
 
 def test_an_earlier_epoch_gives_other_weights_than_the_last(study: TinyStudy) -> None:
     """A repeat whose selected epoch is not its last: weights of the last one would not fit its logits."""
-    configuration = study.configuration(lr=0.6, non_linearities=1)
+    configuration = study.configuration(lr=0.02, momentum=0.9)
     finals = study.train(configuration, (0, 1, 2, 3, 4), 8)
     early = [r for r, record in finals.items() if 0 < record.meta["selected_epoch"] < 8]
     assert early, "choose settings that overfit"

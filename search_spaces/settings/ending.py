@@ -1,0 +1,53 @@
+"""When a repeat has been trained for long enough."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Strict
+
+from search_spaces.settings.choice import Registry, Variant
+from search_spaces.settings.declaration import Part, Setting, Touch
+
+ENDINGS = Registry(
+    "ending.name",
+    (
+        Variant("complete", "trainables.learning.endings.complete:Complete", "All epochs that are asked."),
+        Variant(
+            "patience",
+            "trainables.learning.endings.patience:Patience",
+            "Stops where what selection looks at has not improved for so many epochs.",
+            ("patience",),
+        ),
+    ),
+)
+
+
+class Ending(Part):
+    main = "name"
+
+    name: Annotated[
+        str,
+        AfterValidator(ENDINGS.known),
+        Setting(
+            "ending",
+            "When a repeat has been trained for long enough.",
+            (Touch.STEP,),
+            short="ending",
+            neutral="complete",
+        ),
+    ] = "complete"
+    patience: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=1_000_000),
+        Setting(
+            "patience",
+            "Epochs in a row without a better one.",
+            (Touch.STEP,),
+            scale="linear",
+            unit="epochs",
+            matters_when=ENDINGS.using("patience"),
+            neutral=1,
+        ),
+    ] = 10

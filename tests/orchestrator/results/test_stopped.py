@@ -1,0 +1,100 @@
+"""Repeats that stopped early are results of their own length, beside others that did not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboards.page.answer_sentence import answer_sentence
+from dashboards.page.page import render
+from orchestrator.results.summary import Summary, summarise
+from orchestrator.statistics.epoch_choices import epoch_choices
+from orchestrator.store.schema import FinalRecord, History, RepeatState
+from search_spaces.configuration import Configuration
+from tests.support.generated_study import NOW, GeneratedStudy, small_study
+from trainables.learning.metrics import selected_epoch
+
+STOPS = {1: 3, 2: 4}
+"""Epoch by repeat; the others have all 6."""
+
+
+class Stopping(GeneratedStudy):
+    """Repeat 1 stops at epoch 3 and repeat 2 at epoch 4."""
+
+    def final(self, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
+        record = super().final(configuration, repeat, epochs)
+        if repeat not in STOPS:
+            return record
+        rows = STOPS[repeat] + 1
+        history = History(record.history.splits, record.history.loss[:rows], record.history.confusion[:rows])
+        meta = {"state": "stopped", "selected_epoch": selected_epoch(self.selection, history, False)}
+        return FinalRecord({**record.meta, **meta}, history, record.logits)
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Summary:
+    return summarise(small_study(tmp_path, study=Stopping, repeats=4)[0], NOW)
+
+
+def test_a_shorter_history_shortens_no_other(summary: Summary, tmp_path: Path) -> None:
+    whole = summarise(small_study(tmp_path / "whole", repeats=4)[0], NOW)
+    expected = {member.id: member for member in whole.configurations}
+    assert (summary.totals.done, summary.totals.owed) == (whole.totals.done, 0)
+    for member in summary.configurations:
+        assert member.epochs == 6
+        assert [standing.state for standing in member.standings] == [
+            RepeatState.STOPPED if repeat in STOPS else RepeatState.FINISHED for repeat in range(4)
+        ]
+        epochs, score = member.selected_epochs, member.score("loss", "valid")
+        other, its_score = expected[member.id].selected_epochs, expected[member.id].score("loss", "valid")
+        assert epochs is not None
+        assert other is not None
+        assert score is not None
+        assert its_score is not None
+        for repeat in (0, 3):
+            assert epochs.values[repeat] == other.values[repeat]
+            assert score.values[repeat] == its_score.values[repeat]
+        assert all(epochs.values[repeat] <= end for repeat, end in STOPS.items())
+        curve = member.curve("loss", "valid")
+        assert curve is not None
+        assert curve.n.tolist() == [4, 4, 4, 4, 3, 2, 2]
+
+
+def test_other_ways_to_choose_an_epoch_carry_the_last_one_on(summary: Summary) -> None:
+    member = summary.configurations[0]
+    found = epoch_choices(summary, member, "loss")
+    assert found is not None
+    table = summary.repeats
+    rows = np.flatnonzero((table.table["configuration"] == member.id).to_numpy())
+    last = [table.loss[table.start[row + 1] - 1, 1] for row in rows]
+    assert found.at_last.values.tolist() == last
+
+
+def test_where_all_stopped_the_longest_counts(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, study=Stopping, repeats=3, skip=lambda _, repeat: repeat == 0)
+    assert {member.epochs for member in summarise(storage, NOW).configurations} == {4}
+
+
+def test_the_page_tells_them_apart(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, study=Stopping, repeats=4)
+    page = render(storage, now=NOW)
+    assert "4 of 4 repeats done, 2 stopped early (done)" in page
+    assert 'class="stopped"' in page
+
+
+class Hopeless(GeneratedStudy):
+    """Training makes everything worse."""
+
+    def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
+        made = super().history(configuration, repeat, epochs, diverged)
+        return History(made.splits, np.sort(made.loss, axis=0), made.confusion)
+
+
+def test_an_untrained_selection_is_said(tmp_path: Path) -> None:
+    summary = summarise(small_study(tmp_path, study=Hopeless)[0], NOW)
+    best = summary.configurations[0]
+    assert best.untrained_selected == best.n - best.diverged > 0
+    said = f"In {best.untrained_selected} of {best.n} repeats the untrained network (epoch 0) was selected."
+    assert said in answer_sentence(summary, [best])

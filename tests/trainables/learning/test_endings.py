@@ -1,0 +1,126 @@
+"""When repeats end by themselves: causally, each for itself, and the same however training was cut up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.store.schema import RepeatState
+from search_spaces.settings import ending as settings
+from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.trained import trained
+from trainables.learning.endings.ending import ending_of
+from trainables.learning.group import IN_A_ROW, RUNAWAY, Group
+from trainables.learning.learners import Lane
+from trainables.learning.material import learner_of
+from trainables.learning.metrics import selection_scores
+
+CPU = torch.device("cpu")
+REPEATS = (0, 1, 2, 3)
+PATIENT = {"ending": "patience", "ending.patience": 2}
+HASTY = {"lr": 0.02, "momentum": 0.9}
+"""Gets worse again after five to eight epochs, by the repeat."""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    torch.set_num_threads(1)
+    return make_tiny_study(tmp_path_factory.mktemp("endings"), ("few", "many", "some"))
+
+
+def begun(study: TinyStudy, epochs: int, repeats: tuple[int, ...] = REPEATS, **changes: Any) -> Group:
+    configuration = study.configuration(**{**HASTY, **changes})
+    material = study.bench().material(configuration, study.partition)
+    lanes = [Lane(configuration, repeat) for repeat in repeats]
+    return Group(lanes, learner_of(lanes, material), material.samples, epochs, 64, CPU)
+
+
+def whole(group: Group) -> Group:
+    group.advance(float("inf"))
+    return group
+
+
+def assert_equal(one: Group, other: Group) -> None:
+    for lane in range(len(one.lanes)):
+        assert one.state(lane) is other.state(lane)
+        assert np.array_equal(one.history(lane).loss, other.history(lane).loss)
+        assert np.array_equal(one.history(lane).confusion, other.history(lane).confusion)
+        assert one.selected(lane)[0] == other.selected(lane)[0]
+        assert np.array_equal(one.selected(lane)[1], other.selected(lane)[1])
+
+
+def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy) -> None:
+    complete, patient = whole(begun(study, 12)), whole(begun(study, 12, **PATIENT))
+    ends = []
+    for lane in range(len(REPEATS)):
+        scores = selection_scores("loss", complete.history(lane), False)
+        over = [epoch for epoch in range(13) if epoch - int(np.argmax(scores[: epoch + 1])) >= 2]
+        ends.append(over[0] if over else 12)
+        history = patient.history(lane)
+        assert history.epochs == ends[-1]
+        assert np.array_equal(history.loss, complete.history(lane).loss[: ends[-1] + 1]), "no bit is another"
+        assert patient.selected(lane)[0] == int(np.argmax(scores[: ends[-1] + 1]))
+        assert patient.state(lane) is (RepeatState.STOPPED if ends[-1] < 12 else RepeatState.FINISHED)
+    assert len(set(ends)) > 1, "a shorter one shortens no other"
+
+
+@pytest.mark.parametrize(
+    "changes", [PATIENT, {**PATIENT, "non_linearities": 1, "dropout": 0.2}, {**PATIENT, "unfrozen": 1}]
+)
+def test_going_on_is_never_having_stopped(study: TinyStudy, changes: dict[str, Any]) -> None:
+    repeats = REPEATS[:1] if "unfrozen" in changes else REPEATS
+    unbroken, cut = whole(begun(study, 8, repeats, **changes)), begun(study, 8, repeats, **changes)
+    while not cut.is_done:
+        cut.advance(0.0)  # one step or one scoring
+        state = cut.to_bytes({})
+        cut = begun(study, 8, repeats, **changes)
+        cut.load(state, "checkpoint")
+    assert_equal(unbroken, cut)
+
+
+def test_two_epochs_and_then_twelve_are_twelve(study: TinyStudy) -> None:
+    grown = whole(begun(study, 2, **PATIENT))
+    state = grown.to_bytes({})
+    grown = begun(study, 12, **PATIENT)
+    grown.load(state, "checkpoint")
+    assert_equal(whole(begun(study, 12, **PATIENT)), whole(grown))
+
+
+def test_stopped_repeats_are_results_whatever_is_asked_later(study: TinyStudy) -> None:
+    configuration = study.configuration(**HASTY, **PATIENT)
+    finals = study.train(configuration, REPEATS, 12)
+    states = {repeat: record.meta["state"] for repeat, record in finals.items()}
+    assert "stopped" in states.values()
+    again = study.train(configuration, REPEATS, 30)
+    assert set(again) == {repeat for repeat, state in states.items() if state == "finished"}, "nothing else is owed"
+    found = trained(study.bench(), study.partition, configuration.id, REPEATS)
+    assert {r: one.epoch for r, one in found.items()} == {
+        r: f.meta["selected_epoch"] for r, f in {**finals, **again}.items()
+    }
+    assert all(one.deviation == 0.0 for one in found.values())
+
+
+@pytest.mark.parametrize("name", settings.ENDINGS.names)
+def test_an_ending_looks_back_alone(name: str) -> None:
+    ending = ending_of(settings.Ending(name=name, patience=3))
+    falling = -np.arange(20.0)
+    ends = [epoch for epoch in range(20) if ending.is_over(falling[: epoch + 1])]
+    assert ends == ([] if ending.is_complete else list(range(3, 20)))
+    assert not any(ending.is_over(np.arange(1.0 + epoch)) for epoch in range(20)), "what gets better goes on"
+
+
+def test_a_loss_that_has_run_away_has_diverged(study: TinyStudy) -> None:
+    """However finite it is."""
+    group = whole(begun(study, 8, lr=0.6, non_linearities=1))
+    for lane in range(len(REPEATS)):
+        assert group.state(lane) is RepeatState.DIVERGED
+        assert group.selected(lane)[0] == 0
+        losses = np.stack([loss[0, lane] for loss in group._loss])
+        above = losses > RUNAWAY * losses[0]
+        first = next(epoch for epoch in range(IN_A_ROW, 9) if above[epoch - IN_A_ROW + 1 : epoch + 1].all())
+        assert group.diverged[lane] == first
+    assert np.isfinite(losses).all()
+    assert whole(begun(study, 8)).diverged.tolist() == [-1] * len(REPEATS)

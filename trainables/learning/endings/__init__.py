@@ -1,0 +1,1 @@
+"""When a repeat has been trained for long enough, one file each."""
