@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from trainables.bundles.memory import share_for
-from trainables.bundles.stacks import form_stacks
+from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
@@ -74,23 +74,29 @@ def launch(
     stage.add(ConfigurationKey(work.key.partition, work.key.configuration) for work in job.owed)
     stage.reserve()
     _keep_facts(job)
-    share = share_for(bench, job.owed) if room.gpus else 0.0
-    workers = partial(room.trials, share)
+    largest = share_for(bench, job.owed) if room.gpus else 0.0
+
+    @cache
+    def share_of(stack: Stack) -> float:
+        return share_for(bench, stack) if room.gpus else 0.0
 
     def assign(taken: Taken) -> dict[str, Any]:
         told = Assignment(str(job.study), bench.places, taken.stack, taken.over, stage.layer(taken.key))
         return {"assignment": told, "flag": flag}
 
-    queue = WorkQueue(bench.storage, job.owed, partial(form_stacks, bench, job.asked, workers=workers()), stage, tally)
-    searcher = OwedWork(queue, interruption, workers, stage.poll, assign)
+    queue = WorkQueue(
+        bench.storage, job.owed, partial(form_stacks, bench, job.asked, workers=room.trials(largest)), stage, tally
+    )
+    searcher = OwedWork(queue, interruption, room.trials, stage.poll, assign, share_of)
     watcher = Watcher(tally, interruption, flag, lambda: on_beat(stage))
-    per_trial = {"cpu": 1.0, "gpu": share} if room.gpus else {"cpu": 1.0}
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
     try:
         for wave in itertools.count():
             if not _wait_for_work(stage, searcher, watcher, interruption):
                 break
-            _tuner(per_trial, searcher, watcher, scratch, wave).fit()
+            with searcher.wave() as share:
+                per_trial = {"cpu": 1.0, "gpu": share} if room.gpus else {"cpu": 1.0}
+                _tuner(per_trial, searcher, watcher, scratch, wave).fit()
     except (ray.exceptions.RayError, TuneError) as error:
         raise OrchError(f"Ray failed while it ran the search: {error}", HOW_TO_GO_ON) from error
     finally:

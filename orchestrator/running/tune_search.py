@@ -5,7 +5,8 @@ Nothing of Tune's own experiment state is used: both pickle as nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ray.tune import Callback
@@ -15,6 +16,7 @@ from orchestrator.running.interruption import Interruption
 from orchestrator.running.tally import Tally
 from orchestrator.running.work_queue import Taken, WorkQueue
 from trainables.bundles.failures import Kind
+from trainables.bundles.stacks import Stack
 
 
 class OwedWork(Searcher):
@@ -24,13 +26,16 @@ class OwedWork(Searcher):
         self,
         queue: WorkQueue,
         interruption: Interruption,
-        workers: Callable[[], int],
+        workers: Callable[[float], int],
         poll: Callable[[], None],
         assign: Callable[[Taken], dict[str, Any]],
+        share_of: Callable[[Stack], float] = lambda stack: 0.0,
     ) -> None:
-        """workers: how many trials there is room for; nodes of a cluster come and go while it runs.
+        """workers: how many trials of a share of a GPU there is room for; nodes of a cluster come and go while it runs.
 
-        poll: called before each look at the queue. assign: what a trial is told of the stack that it gets.
+        poll: called before each look at the queue. assign: what a trial is told of the stack that it gets. share_of:
+        the part of a GPU that a stack needs; stacks of one share go out in one wave, for Tune gives all trials of a run
+        the same, and a large one would else make many small ones wait.
         """
         super().__init__()
         self.queue = queue
@@ -40,12 +45,24 @@ class OwedWork(Searcher):
         self._assign = assign
         self._next: Taken | None = None
         self._in_hand: dict[str, Taken] = {}
+        self._share_of = share_of
+        self._share: float | None = None
+
+    @contextlib.contextmanager
+    def wave(self) -> Iterator[float]:
+        """From here on only what needs the same share as what `has_work` found; gives that share."""
+        assert self._next is not None
+        self._share = self._share_of(self._next.stack)
+        try:
+            yield self._share
+        finally:
+            self._share = None
 
     def suggest(self, trial_id: str) -> Any:
         if self.interruption.is_raised:
             return Searcher.FINISHED
         self._poll()
-        if len(self._in_hand) >= self._workers():
+        if len(self._in_hand) >= self._workers(self._share or 0.0):
             return None
         if not self.has_work():
             # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
@@ -57,7 +74,8 @@ class OwedWork(Searcher):
 
     def has_work(self) -> bool:
         """Whether a stack can be handed out now: it is taken, and the next trial gets it."""
-        self._next = self._next or self.queue.take()
+        share = self._share
+        self._next = self._next or self.queue.take(lambda stack: share is None or self._share_of(stack) == share)
         return self._next is not None
 
     @property

@@ -71,14 +71,15 @@ class WorkQueue:
     def waiting(self) -> tuple[Stack, ...]:
         return tuple(self._waiting)
 
-    def take(self) -> Taken | None:
-        """The next stack that can go out, None where none can now; what is found finished on the way is dropped.
+    def take(self, fits: Callable[[Stack], bool] = lambda stack: True) -> Taken | None:
+        """The next stack that can go out and fits, None where none can now; what is found finished on the way is
+        dropped.
 
         Of a stack that others hold in part the rest goes out; what they hold waits by itself.
         """
         now = time.monotonic()
         for stack in self.waiting:
-            if any(self._not_before.get(work, 0.0) > now for work in stack):
+            if not fits(stack) or any(self._not_before.get(work, 0.0) > now for work in stack):
                 continue
             first = stack[0].key
             key = ConfigurationKey(first.partition, first.configuration)

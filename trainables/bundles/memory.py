@@ -48,7 +48,7 @@ def bytes_for(bench: Workbench, configuration: Configuration, partition: str) ->
 
 
 def share_for(bench: Workbench, work: Sequence[Work]) -> float:
-    """The part of this machine's GPU that each trial of a search asks for: the largest trial decides."""
+    """The part of this machine's GPU that a trial of these works asks for: the largest decides."""
     needs = [bytes_for(bench, bench.configuration(item.key.configuration), item.key.partition) for item in work]
     return gpu_share(max(needs, default=0), gpu_bytes_here())
 

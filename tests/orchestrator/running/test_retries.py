@@ -59,7 +59,7 @@ class Search:
         self.searcher = OwedWork(
             self.queue,
             Interruption(),
-            lambda: self.room,
+            lambda share: self.room,
             lambda: None,
             lambda taken: {"stack": taken.stack, "over": taken.over},
         )
