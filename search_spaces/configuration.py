@@ -20,6 +20,7 @@ from search_spaces.settings.declaration import Declared, Part, Touch, declared
 from search_spaces.settings.ending import Ending
 from search_spaces.settings.head import Head
 from search_spaces.settings.image import Image
+from search_spaces.settings.loss import Loss
 from search_spaces.settings.network import Network
 from search_spaces.settings.optimiser import Optimiser
 from search_spaces.settings.schedule import Schedule
@@ -42,6 +43,7 @@ class Configuration(Record):
     image: Image
     balance: Balance
     head: Head
+    loss: Loss = Loss()
     optimiser: Optimiser
     schedule: Schedule = Schedule()
     ending: Ending = Ending()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.checkout import ROOT
 
-SETTING, RULE, VARIANT, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME = re.findall(
+SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 WITH_A_SETTING = f"""
@@ -78,6 +81,25 @@ from trainables.learning.products import Outer
 """
 
 
+WITH_A_LOSS = f"""
+import json
+import torch
+from search_spaces.settings import loss as settings
+from search_spaces.settings.choice import Variant
+
+settings.LOSSES.variants["focal"] = {ITS_LINE.strip()}
+
+from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
+
+loss = loss_of(settings.Loss(name="focal"))
+told = {{}}
+for outputs in (1, 2):
+    logits = torch.zeros(1, 1, 2, outputs)
+    targets = soft_targets(torch.tensor([[0, 1]]), outputs)
+    both = loss.each(logits, targets), mean_gradient(loss, logits, targets, None)
+    told[outputs] = [one.flatten().tolist() for one in both]
+print(json.dumps(told))
+"""
 WITH_A_SCHEDULE = f"""
 import json
 from search_spaces.settings import schedule as settings
@@ -153,3 +175,16 @@ def test_an_ending(tmp_path: Path) -> None:
     (tmp_path / "plateau.py").write_text(f"from __future__ import annotations\n\n{head}\n\n\n{ENDING}")
     beside = f"import trainables.learning.endings as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_AN_ENDING) == [False, False, False, True]
+
+
+def test_a_loss(tmp_path: Path) -> None:
+    head = "from __future__ import annotations\n\nimport torch\n\nfrom search_spaces.settings import loss as settings"
+    (tmp_path / "focal.py").write_text(f"{head}\n\n\n{LOSS}")
+    beside = f"import trainables.learning.losses as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    binary, two = told(beside + WITH_A_LOSS).values()
+    quarter = 0.25 * math.log(2)
+    slope = 0.5 * (0.5**2 + 2 * 0.5 * 0.5 * math.log(2)) / 2
+    assert binary[0] == pytest.approx([quarter] * 2)
+    assert two[0] == pytest.approx([quarter] * 2)
+    assert binary[1] == pytest.approx([slope, -slope])
+    assert two[1] == pytest.approx([-slope, slope, slope, -slope])

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from orchestrator.command_line import main
 
 TABLE = (
-    "pairs, epochs, repeats, network, adaptation, image, balance, head, optimiser, schedule, ending, selection, "
+    "pairs, epochs, repeats, network, adaptation, image, balance, head, loss, optimiser, schedule, ending, selection, "
     "unfrozen, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
 )
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, unfreezing, "
-    "small, backbones, network, adaptation, image, balance, head, optimiser, schedule, ending, selection"
+    "small, backbones, network, adaptation, image, balance, head, loss, optimiser, schedule, ending, selection"
 )
 BACKBONE = "name, strategies, weights, mean, std, grid, straightforward, extension, unfreezing"
 BROKEN: dict[str, tuple[str, str]] = {

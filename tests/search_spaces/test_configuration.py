@@ -32,6 +32,8 @@ BASE: dict[str, Any] = {
     "head.non_linearities": 1,
     "head.negative_slope": 0.1,
     "head.dropout": 0.5,
+    "loss.name": "cross_entropy",
+    "loss.smoothing": 0.1,
     "optimiser.name": "sgd",
     "optimiser.lr": 1e-3,
     "optimiser.batch_size": 16,
@@ -67,6 +69,8 @@ OTHER: dict[str, Any] = {
     "head.non_linearities": 2,
     "head.negative_slope": 0.2,
     "head.dropout": 0.4,
+    "loss.name": "smoothed",
+    "loss.smoothing": 0.2,
     "optimiser.name": "adam",
     "optimiser.lr": 1.0000001e-3,
     "optimiser.batch_size": 17,
@@ -86,6 +90,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "schedule.length": {"schedule.name": "linear"},
     "schedule.warm_up": {"schedule.name": "cosine"},
     "ending.patience": {"ending.name": "patience"},
+    "loss.smoothing": {"loss.name": "smoothed"},
 }
 """What makes a setting matter that BASE leaves idle."""
 

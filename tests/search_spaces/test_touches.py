@@ -41,6 +41,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "head.non_linearities": {STEP},
     "head.negative_slope": {STEP},
     "head.dropout": {STEP},
+    "loss.name": {STEP},
+    "loss.smoothing": {STEP},
     "optimiser.name": {STEP},
     "optimiser.lr": {STEP},
     "optimiser.batch_size": {STEP},

@@ -171,19 +171,6 @@ class Heads:
         return gradient.transpose(1, 2).flatten(2)
 
 
-def loss_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Gradient of Σ w·cross entropy / B by the logits: [R, C, B, outputs], targets int64 [R, B], weights [K]."""
-    wanted = targets.unsqueeze(1).unsqueeze(-1)
-    if logits.shape[-1] == 1:
-        gradient = torch.sigmoid(logits).sub_(wanted)
-    else:
-        gradient = torch.softmax(logits, dim=-1)
-        gradient.sub_((wanted == torch.arange(logits.shape[-1], device=logits.device)).to(gradient.dtype))
-    if weights is not None:
-        gradient.mul_(weights[wanted])
-    return gradient.div_(logits.shape[2])
-
-
 def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Unweighted cross entropy in nats per image, float32 [lanes, N]; logits [lanes, N, outputs], targets [N]."""
     if logits.shape[-1] == 1:

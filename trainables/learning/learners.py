@@ -13,7 +13,8 @@ from torch import nn
 
 from search_spaces.configuration import Configuration
 from trainables.learning.draws import dropout_masks, mask_keys
-from trainables.learning.heads import Heads, layer_sizes, loss_gradient
+from trainables.learning.heads import Heads, layer_sizes
+from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
 from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.optimisers.rates import Parameter
 from trainables.learning.replay import Replay
@@ -99,6 +100,7 @@ class _Base:
         self.heads = Heads.initial(
             self.seed, repeats, count, sizes, first.head.negative_slope, first.head.dropout, self.device
         )
+        self.loss = loss_of(first.loss)
         keys = torch.zeros(len(repeats), 2, dtype=torch.int32, device=self.device)
         self._keys = [keys.clone() for _ in self.heads.hidden_widths]
         self._keys_of = -1
@@ -149,6 +151,10 @@ class _Base:
             tensor.copy_(_shaped(state[f"buffer.{i}"], tensor))
         self.optimiser.steps.fill_(int(state["steps"][0]))
 
+    def _loss_gradient(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """By the logits [R, C, B, outputs]; labels int64 [R, B]."""
+        return mean_gradient(self.loss, logits, soft_targets(labels, logits.shape[-1]), self.weights)
+
     def _masks(self, first: torch.Tensor, batch: int) -> list[torch.Tensor]:
         widths, dropout = self.heads.hidden_widths, self.heads.dropout
         return [
@@ -173,8 +179,8 @@ class HeadLearner(_Base):
         rows = rows.reshape(-1)
         features = self.features.index_select(0, rows).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(first, batch))
-        targets = self.labels.index_select(0, rows).view(repeats, batch)
-        self.optimiser.step(self.heads.backward(loss_gradient(logits, targets, self.weights)))
+        labels = self.labels.index_select(0, rows).view(repeats, batch)
+        self.optimiser.step(self.heads.backward(self._loss_gradient(logits, labels)))
 
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         return self.heads.score(self.features.index_select(0, rows))
@@ -209,9 +215,8 @@ class DeepLearner(_Base):
         frontier = fetched or self.inputs.gather(rows[0])
         features = self.suffix(frontier)
         logits = self.heads.forward(features.detach().unsqueeze(0), self._masks(first, batch))
-        *gradients, to_features = self.heads.backward(
-            loss_gradient(logits, self.labels[rows], self.weights), to_features=True
-        )
+        gradient = self._loss_gradient(logits, self.labels[rows])
+        *gradients, to_features = self.heads.backward(gradient, to_features=True)
         assert isinstance(to_features, torch.Tensor)
         deep = torch.autograd.grad(features, list(self.live.values()), grad_outputs=to_features[0])
         self.optimiser.step([*gradients, *deep])

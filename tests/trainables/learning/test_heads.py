@@ -7,12 +7,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from search_spaces.settings import loss as settings
 from trainables.learning.draws import dropout_masks, initial_layer, mask_keys
-from trainables.learning.heads import Heads, head_parameters, layer_sizes, loss_gradient, losses, predictions
+from trainables.learning.heads import Heads, head_parameters, layer_sizes, losses, predictions
+from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
 from trainables.learning.products import Outer
 
 CPU = torch.device("cpu")
 REPEATS, CONFIGURATIONS, BATCH, WIDTH, SLOPE = (0, 3, 4), 2, 6, 21, 0.2
+
+
+def loss_gradient(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    targets = soft_targets(labels, logits.shape[-1]).to(logits.dtype)
+    return mean_gradient(loss_of(settings.Loss()), logits, targets, weights)
 
 
 class _Mask(nn.Module):

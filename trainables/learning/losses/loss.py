@@ -1,0 +1,68 @@
+"""The contract of a loss, and its gradient over the lanes of a stack."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from search_spaces.settings import loss as settings
+
+
+class Loss(Protocol):
+    """Of logits and soft targets. `search_spaces.settings.loss.LOSSES` names them all."""
+
+    def __init__(self, same: settings.Loss) -> None:
+        """same: settings of the stack."""
+
+    def each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Of each image, float [R, C, B], by operations that autograd knows.
+
+        logits [R, C, B, outputs]; targets [R, 1, B, outputs], shares of the classes that sum to 1, with one output the
+        share of class 1.
+        """
+
+
+@runtime_checkable
+class WrittenOut(Protocol):
+    """A loss that knows its gradient, which then needs no recording."""
+
+    def gradient(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Of each image's loss by its logits, [R, C, B, outputs], a tensor of its own."""
+
+
+def loss_of(same: settings.Loss) -> Loss:
+    kind: type[Loss] = settings.LOSSES.load(same.name)
+    return kind(same)
+
+
+def soft_targets(labels: torch.Tensor, outputs: int) -> torch.Tensor:
+    """Labels int64 [R, B] as the targets of a loss, float32 [R, 1, B, outputs]."""
+    wanted = labels.unsqueeze(1).unsqueeze(-1)
+    if outputs == 1:
+        return wanted.float()
+    return (wanted == torch.arange(outputs, device=labels.device)).float()
+
+
+def mean_gradient(
+    loss: Loss, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Gradient of Σ w·loss / B by the logits, [R, C, B, outputs]; weights float32 [K] of the classes, or None.
+
+    An image weighs what its target's classes weigh, by their shares.
+    """
+    if isinstance(loss, WrittenOut):
+        gradient = loss.gradient(logits, targets)
+    else:
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss.each(leaf, targets).sum(), leaf)
+    if weights is not None:
+        gradient.mul_(_of_images(weights, targets))
+    return gradient.div_(logits.shape[2])
+
+
+def _of_images(weights: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    if targets.shape[-1] == 1:
+        return weights[1] * targets + weights[0] * (1 - targets)
+    return (weights * targets).sum(dim=-1, keepdim=True)
