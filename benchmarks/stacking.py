@@ -18,6 +18,7 @@ import torch
 from table import Table, alternately, arguments, progress
 
 from search_spaces.configuration import Configuration
+from tests.support.configurations import configured
 from trainables.bundles.recipe import decide, most_bundles
 from trainables.features.samples import Samples
 from trainables.learning.group import Group
@@ -125,28 +126,14 @@ def _samples(classes: int) -> Samples:
 
 def _configurations(count: int, n: int, classes: int) -> list[Configuration]:
     settings = {
-        "study_seed": 0,
         "task": "binary" if classes == 2 else "multiclass",
         "classes": tuple(f"class {index}" for index in range(classes)),
-        "data": "random",
-        "backbone": "none",
-        "weights": "init:0",
-        "image_size": 224,
-        "store_size": 224,
-        "interpolation": "bilinear",
-        "standardisation": "weights",
-        "precision": "fp32",
-        "balance": "none",
         "non_linearities": n,
-        "unfrozen": 0,
-        "negative_slope": 0.1,
         "dropout": 0.5 if n else 0.0,
         "batch_size": BATCH,
-        "optimiser": "sgd",
         "momentum": 0.9,
-        "selection": "loss",
     }
-    return [Configuration.model_validate({**settings, "lr": 1e-4 * (index + 1)}) for index in range(count)]
+    return [configured(**settings, lr=1e-4 * (index + 1)) for index in range(count)]
 
 
 def _now(device: torch.device) -> float:

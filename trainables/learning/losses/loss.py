@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -10,7 +11,11 @@ from search_spaces.settings import loss as settings
 
 
 class Loss(Protocol):
-    """Of logits and soft targets. `search_spaces.settings.loss.LOSSES` names them all."""
+    """Of logits and soft targets. `search_spaces.settings.loss.LOSSES` names them all.
+
+    One that has a method `gradient(logits, targets)` knows the gradient of each image's loss by its logits [R, C, B,
+    outputs], a tensor of its own; that of any other is recorded.
+    """
 
     def __init__(self, same: settings.Loss) -> None:
         """same: settings of the stack."""
@@ -21,14 +26,6 @@ class Loss(Protocol):
         logits [R, C, B, outputs]; targets [R, 1, B, outputs], shares of the classes that sum to 1, with one output the
         share of class 1.
         """
-
-
-@runtime_checkable
-class WrittenOut(Protocol):
-    """A loss that knows its gradient, which then needs no recording."""
-
-    def gradient(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Of each image's loss by its logits, [R, C, B, outputs], a tensor of its own."""
 
 
 def loss_of(same: settings.Loss) -> Loss:
@@ -51,8 +48,9 @@ def mean_gradient(
 
     An image weighs what its target's classes weigh, by their shares.
     """
-    if isinstance(loss, WrittenOut):
-        gradient = loss.gradient(logits, targets)
+    written_out: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = getattr(loss, "gradient", None)
+    if written_out is not None:
+        gradient = written_out(logits, targets)
     else:
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
