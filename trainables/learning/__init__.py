@@ -1,1 +1,1 @@
-"""Lanes that learn: draws, heads, optimisers, the loop over epochs, metrics."""
+"""Lanes that learn: draws, heads, losses, optimisers, schedules, endings, the loop over epochs, metrics."""
