@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from search_spaces.settings import loss as settings
 from search_spaces.settings.loss import LOSSES
+from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import make_tiny_study
-from trainables.learning.draws import epoch_order, initial_layer
 from trainables.learning.group import Group
 from trainables.learning.learners import Lane
 from trainables.learning.losses.loss import Loss, loss_of, mean_gradient, soft_targets
@@ -82,26 +81,5 @@ def test_three_epochs_equal_torch(name: str, classes: tuple[str, ...], tmp_path:
     lanes = [Lane(c, repeat) for repeat in (0, 1)]
     group = Group(lanes, learner_of(lanes, material), material.samples, 3, 64, torch.device("cpu"))
     group.advance(float("inf"))
-    assert material.features is not None
-    samples, labels = material.samples, material.labels
-    weight, bias = initial_layer(c.data.seed, 1, 0, material.width, c.outputs)
-    linear = nn.Linear(material.width, c.outputs)
-    linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
-    optimiser = torch.optim.SGD(linear.parameters(), lr=c.optimiser.lr, momentum=c.optimiser.momentum)
-
-    def two_logits(rows: torch.Tensor) -> torch.Tensor:
-        logits = linear(material.features[rows])  # type: ignore[index]
-        return torch.cat([torch.zeros_like(logits), logits], dim=1) if c.outputs == 1 else logits
-
-    rows = torch.from_numpy(samples.scoring["train"])
-    for epoch in range(1, 4):
-        order = samples.training[epoch_order(c.data.seed, 1, epoch, len(samples.training))]
-        for first in range(0, len(order), c.optimiser.batch_size):
-            batch = torch.from_numpy(order[first : first + c.optimiser.batch_size])
-            optimiser.zero_grad()
-            smoothing = 0.2 if name == "smoothed" else 0.0
-            functional.cross_entropy(two_logits(batch), labels[batch], label_smoothing=smoothing).backward()
-            optimiser.step()
-        with torch.no_grad():
-            loss = float(functional.cross_entropy(two_logits(rows), labels[rows]))
-        assert group.history(1).loss[epoch, 0] == pytest.approx(loss, abs=1e-5)
+    expected = train_losses(study, c, 1, 3, smoothing=0.2 if name == "smoothed" else 0.0)
+    assert group.history(1).loss[1:, 0].tolist() == pytest.approx(expected, abs=1e-5)
