@@ -41,6 +41,11 @@ class _Group(click.Group):
             if error.advice:
                 click.echo(error.advice, err=True)
             ctx.exit(error.exit_status)
+        except click.NoSuchOption as error:
+            if not (meant := _meant(error.option_name)):
+                raise
+            told = f"No such option '{error.option_name}'. Did you mean {' or '.join(map(repr, meant))}?"
+            raise click.NoSuchOption(error.option_name, told, ctx=error.ctx) from error
         except KeyboardInterrupt:
             click.echo("Interrupted. What is stored is kept; the same command goes on from there.", err=True)
             ctx.exit(130)
@@ -48,6 +53,17 @@ class _Group(click.Group):
             # whoever read the output has enough of it; the interpreter must not complain at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+
+
+def _meant(option: str) -> list[str]:
+    """What gives the setting that an option would be called after: `--lr` for `--learning-rate`."""
+    from search_spaces.changes import option_of
+    from search_spaces.tables import from_file
+
+    words = option.lstrip("-").replace("-", " ").replace("_", " ")
+    if words == "name":
+        return []
+    return [option_of(one) for one in from_file() if words in (one.setting.label, one.name.replace("_", " "))]
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
