@@ -42,7 +42,9 @@ class _Group(click.Group):
                 click.echo(error.advice, err=True)
             ctx.exit(error.exit_status)
         except click.NoSuchOption as error:
-            if not (meant := _meant(error.option_name)):
+            there = {name for one in error.ctx.command.params for name in one.opts} if error.ctx else set()
+            meant = [one for one in _meant(error.option_name) if one.partition(" ")[0] in there]
+            if not meant:
                 raise
             told = f"No such option '{error.option_name}'. Did you mean {' or '.join(map(repr, meant))}?"
             raise click.NoSuchOption(error.option_name, told, ctx=error.ctx) from error

@@ -98,6 +98,7 @@ def _heading(summary: Summary) -> list[str]:
     return [
         f"{study.name}{label}: {totals.configurations} configurations, {totals.done} of {totals.asked} repeats done, "
         f"{totals.running} running, {totals.failed} failed, {totals.diverged} diverged"
+        + (f", {totals.stopped} stopped early" if totals.stopped else "")
     ]
 
 
@@ -154,6 +155,7 @@ def _data(summary: Summary) -> dict[str, Any]:
             "owed": totals.owed,
             "running": totals.running,
             "failed": totals.failed,
+            "stopped": totals.stopped,
             "diverged": totals.diverged,
         },
         "configurations": [_entry(entry) for entry in summary.configurations],

@@ -20,5 +20,8 @@ def read_configuration(storage: Storage, identity: str) -> Configuration:
 
 @lru_cache(_KEPT)
 def _parsed(content: bytes, path: str) -> Configuration:
-    """A search reads the same ones again and again, and reading TOML takes longer than reading files."""
-    return parse_toml(Configuration, content, path)
+    """A search reads the same ones again and again, and reading TOML takes longer than reading files.
+
+    Settings that are younger than the file are at their neutral values, so that its id stays.
+    """
+    return parse_toml(Configuration, content, path).with_values({})

@@ -257,11 +257,11 @@ def _all_diverged(source: Source, choice: Choice) -> str:
 _READING = (
     "A panel is one configuration; there is a grid for every choice of the settings that are neither rows nor columns. "
     "Lines are means over the n finished repeats (all of them), bands ± one standard deviation (n − 1) where n ≥ 2. "
-    "Repeats that have fewer epochs than others, while a search is extended, thin a curve out: its panel says n = "
-    "first → last, and pointing at the line n at that epoch. Diverged repeats are in no mean; a panel counts them, and "
-    "there is none where all diverged. A loss above 2.5 times the untrained is cut off. Each dot is one repeat’s "
-    "selected epoch with its validation value. On two axes accuracy is the thinner line with diamonds, its scale on "
-    "the right. Epoch 0 is the untrained network."
+    "Repeats that stopped early, or have fewer epochs than others while a search is extended, thin a curve out: its "
+    "panel says n = first → last, and pointing at the line n at that epoch. Diverged repeats are in no mean; a panel "
+    "counts them, and there is none where all diverged. A loss above 2.5 times the untrained is cut off. Each dot is "
+    "one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner line with diamonds, "
+    "its scale on the right. Epoch 0 is the untrained network."
 )
 
 FIGURE = Figure(

@@ -55,7 +55,7 @@ def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
     data = pd.DataFrame(rows, columns=None if rows else [*choice.pair, *STATISTICS]).assign(
         low=limits[0], high=limits[1]
     )
-    if rows:
+    if rows and "strategy" not in data:
         strategies = map(strategy_of, data["unfrozen"], data["non_linearities"])
         data.insert(0, "strategy", list(strategies))
     return data

@@ -19,6 +19,7 @@ def section_standing(source: Source, now: str, energy: str = "", with_names: boo
     share = totals.done / totals.asked if totals.asked else 0.0
     waiting = totals.owed - totals.running - totals.failed
     states = f"{totals.running} running, {waiting} waiting, {totals.failed} failed, {totals.diverged} diverged"
+    states += f", {totals.stopped} stopped early" if totals.stopped else ""
     spent = f" {text(energy)}" if energy else ""
     parts = [
         f"<p>{totals.done:,} of {totals.asked:,} repeats done ({share:.0%}), {states}; "

@@ -80,7 +80,7 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
 
 
 def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
-    """The same frozen backbone and images with one added layer, no dropout, no weight decay, Adam."""
+    """The same frozen backbone and images with one added layer, no dropout, no decay, Adam, to the last epoch."""
     return base.with_values(
         {
             "head.non_linearities": 1,
@@ -92,6 +92,9 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
             "optimiser.batch_size": 16,
             "optimiser.betas": (0.9, 0.999),
             "optimiser.weight_decay": 0.0,
+            "schedule.name": "constant",
+            "ending.name": "complete",
+            "loss.name": "cross_entropy",
             "balance.name": "none",
             "image.views": 1,
         }

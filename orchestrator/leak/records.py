@@ -191,7 +191,8 @@ def answer_data(found: LeakAnswer) -> dict[str, Any]:
 
 
 def _result(experiment: int, runs: Sequence[LeakRun]) -> ExperimentResult:
-    losses = np.stack([run.history.loss for run in runs])
+    longest = max(len(run.history.loss) for run in runs)  # one that diverged is carried on as it last was
+    losses = np.stack([run.history.loss[np.minimum(np.arange(longest), run.history.epochs)] for run in runs])
     chosen = np.stack([run.history.confusion[run.selected] for run in runs])
     last = np.stack([run.history.confusion[-1, TRAIN] for run in runs])
     spread = losses.std(axis=0, ddof=1) if len(runs) > 1 else np.full(losses.shape[1:], np.nan)

@@ -117,6 +117,7 @@ def standings(
         epochs = max(result.epochs if result else 0, trained.get(number, 0) if number in owed else 0)
         if number not in owed:
             state = results[number].state
+            epochs = max(epochs, wanted[number])  # of one that ended by itself: nothing more of them is owed
         elif number in live:
             state = RepeatState.RUNNING
         elif failed is not None and failed.attempt > (result.last_attempt if result else -1):

@@ -32,7 +32,7 @@ from trainables.learning import metrics
 @dataclass(frozen=True)
 class Totals:
     """Counts of repeats. `done` have all the epochs asked (diverged ones included), `owed` are the others;
-    `running` and `failed` are owed ones, `diverged` are done ones."""
+    `running` and `failed` are owed ones, `stopped` (by their ending) and `diverged` are done ones."""
 
     configurations: int
     asked: int
@@ -40,16 +40,20 @@ class Totals:
     owed: int
     running: int
     failed: int
+    stopped: int
     diverged: int
     epochs_done: int
+    """Of those asked; one that ended by itself has all of them."""
     epochs_asked: int
+    epochs_trained: int
+    """Of all results."""
     seconds: float
     """Training time of all results, added up over whatever ran side by side."""
 
     @property
     def epochs_per_second(self) -> float:
         """Epochs per second of training time; NaN before the first result."""
-        return self.epochs_done / self.seconds if self.seconds > 0 else float("nan")
+        return self.epochs_trained / self.seconds if self.seconds > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
     edges = edge_notes(ranked, study.selection)
-    return Summary(study, ranked, _totals(ranked), edges, requests, tuple(damaged), repeats, tuple(bundles))
+    trained = int(repeats.table["history_epochs"].sum())
+    return Summary(study, ranked, _totals(ranked, trained), edges, requests, tuple(damaged), repeats, tuple(bundles))
 
 
 def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
@@ -193,7 +198,7 @@ def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[Confi
     return tuple(ranked)
 
 
-def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
+def _totals(summaries: Sequence[ConfigurationSummary], epochs_trained: int) -> Totals:
     counts = {state: sum(summary.count(state) for summary in summaries) for state in RepeatState}
     asked = sum(summary.asked for summary in summaries)
     done = sum(count for state, count in counts.items() if state.has_result())
@@ -205,9 +210,11 @@ def _totals(summaries: Sequence[ConfigurationSummary]) -> Totals:
         owed=asked - done,
         running=counts[RepeatState.RUNNING],
         failed=counts[RepeatState.FAILED],
+        stopped=counts[RepeatState.STOPPED],
         diverged=counts[RepeatState.DIVERGED],
         epochs_done=sum(standing.epochs_done for standing in every),
         epochs_asked=sum(standing.epochs_asked for standing in every),
+        epochs_trained=epochs_trained,
         seconds=sum(summary.seconds for summary in summaries),
     )
 

@@ -62,6 +62,7 @@ def _history(path: Path, key: BundleKey, repeats: Mapping[int, int]) -> SoFar | 
         with safe_open(path, framework="np") as file:
             lanes = json.loads(file.metadata()["record"])["group"]
             loss = np.asarray(file.get_tensor("history.loss"), dtype=np.float64)
+            stopped = file.get_tensor("stopped") if "stopped" in file.keys() else np.full(loss.shape[-1], -1)  # noqa: SIM118
         mine = [
             place
             for place, lane in enumerate(zip(lanes["configurations"], lanes["repeats"], strict=True))
@@ -69,7 +70,11 @@ def _history(path: Path, key: BundleKey, repeats: Mapping[int, int]) -> SoFar | 
         ]
         if loss.ndim != 3 or not mine:
             return None
-        mean = loss[:, :2, mine].mean(axis=2)
+        # a lane that stopped goes on in its stack, but what it learns there is no part of it
+        ends = np.where(stopped[mine] < 0, len(loss), stopped[mine])
+        loss = loss[: int(ends.max()) + 1, :2, mine]
+        counts = np.broadcast_to(np.arange(len(loss))[:, None, None] <= ends, loss.shape)
+        mean = np.where(counts, loss, 0.0).sum(axis=2) / counts.sum(axis=2)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError):
         return None  # gone by now, or of another version: the page goes without
     return SoFar({"train": mean[:, 0], "valid": mean[:, 1]}, len(mine))

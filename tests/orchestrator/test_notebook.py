@@ -50,6 +50,7 @@ def test_figures_are_those_of_the_page(slides: Path) -> None:
     study.figure("heat-map", facet={"unfrozen": choice["facet"]["unfrozen"]}, quantity="std")
     turned = study.figure("heat-map", pair=("non_linearities", "lr"))
     assert turned.layout.xaxis.title.text == "learning rate"
+    study.figure("heat-map", pair=("strategy", "lr"))
 
 
 def test_what_there_is_not(slides: Path) -> None:

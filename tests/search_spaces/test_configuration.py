@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.store import layout
 from orchestrator.store.schema import parse_toml
+from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration, by_path, differing
+from search_spaces.stored import read_configuration
 
 BASE: dict[str, Any] = {
     "data.task": "binary",
@@ -185,3 +189,15 @@ def test_the_strategy_is_a_label() -> None:
 def test_impossible_settings_are_refused(path: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=path.rpartition(".")[2]):
         made(**{path: value})
+
+
+def test_a_file_that_is_older_than_a_setting_keeps_its_id(tmp_path: Path) -> None:
+    one = made()
+    older = b"\n".join(
+        block for block in one.to_toml().split(b"\n\n") if not block.startswith((b"[loss]", b"[schedule]", b"[ending]"))
+    ).partition(b"\n")[2]
+    storage = LocalStorage(tmp_path)
+    storage.create(layout.configuration(one.id), older)
+    assert b"schedule" not in older
+    assert read_configuration(storage, one.id) == one
+    assert read_configuration(storage, one.id).id == one.id

@@ -17,7 +17,7 @@ import torch
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.layout import BundleKey, parse_final
 from orchestrator.store.record import canonical_json
-from orchestrator.store.schema import FinalRecord, Recipe
+from orchestrator.store.schema import FinalRecord, Recipe, RepeatState
 from orchestrator.store.storage import Storage
 from trainables.bundles import kept_weights
 from trainables.bundles.workbench import Workbench
@@ -89,7 +89,9 @@ def results(
     wanted = max(common, default=None) if epochs is None else epochs
     found = {}
     for repeat, paths in there.items():
-        path = paths.get(max(paths)) if _ended(paths) else paths.get(-1 if wanted is None else wanted)
+        path = paths.get(-1 if wanted is None else wanted)
+        if _ended(paths) and (path is None or paths[max(paths)].endswith(RepeatState.DIVERGED.value)):
+            path = paths[max(paths)]
         if path is not None:
             found[repeat] = FinalRecord.from_bytes(storage.read(path), path)
     lacking = [str(repeat) for repeat in repeats if repeat not in found]

@@ -237,7 +237,7 @@ class Group:
             self.best = arrays["selected.score"].copy()
             self.best_epoch = arrays["selected.epoch"].copy()
             self.diverged = arrays["diverged"].copy()
-            self.stopped = arrays["stopped"].copy()
+            self.stopped = arrays.get("stopped", np.full(len(lanes), -1, dtype=np.int64)).copy()
             self.epoch, self.position = int(state["epoch"]), int(state["position"])
             self.seconds = float(state["seconds"])
         except (KeyError, ValueError, RuntimeError) as error:

@@ -9,9 +9,10 @@ import pytest
 
 from dashboards.page.answer_sentence import answer_sentence
 from dashboards.page.page import render
+from orchestrator.export.chosen import _repeat
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
-from orchestrator.store.schema import FinalRecord, History, RepeatState
+from orchestrator.store.schema import FinalRecord, History, RepeatState, RequestItem
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
 from trainables.learning.metrics import selected_epoch
@@ -98,3 +99,19 @@ def test_an_untrained_selection_is_said(tmp_path: Path) -> None:
     assert best.untrained_selected == best.n - best.diverged > 0
     said = f"In {best.untrained_selected} of {best.n} repeats the untrained network (epoch 0) was selected."
     assert said in answer_sentence(summary, [best])
+
+
+def test_nothing_more_is_owed_of_them_when_more_is_asked(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, study=Stopping, repeats=4)
+    items = [RequestItem(configuration=c.id, repeats=4, epochs=20) for c in study.configurations()]
+    study.write_request(storage, items)
+    summary = summarise(storage, NOW)
+    for member in summary.configurations:
+        done = [(standing.epochs_done, standing.epochs_asked) for standing in member.standings]
+        assert done == [(20, 20) if repeat in STOPS else (6, 20) for repeat in range(4)]
+    assert summary.totals.epochs_trained == len(items) * (6 + 3 + 4 + 6)
+
+
+def test_one_that_stopped_can_be_exported(summary: Summary) -> None:
+    member = summary.configurations[0]
+    assert [_repeat(summary, member, asked) for asked in (None, 1, 2)] == [0, 1, 2]

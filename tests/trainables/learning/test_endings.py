@@ -11,7 +11,7 @@ import torch
 from orchestrator.store.schema import RepeatState
 from search_spaces.settings import ending as settings
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.trained import trained
+from trainables.bundles.trained import results, trained
 from trainables.learning.endings.ending import ending_of
 from trainables.learning.group import IN_A_ROW, RUNAWAY, Group
 from trainables.learning.learners import Lane
@@ -101,6 +101,8 @@ def test_stopped_repeats_are_results_whatever_is_asked_later(study: TinyStudy) -
         r: f.meta["selected_epoch"] for r, f in {**finals, **again}.items()
     }
     assert all(one.deviation == 0.0 for one in found.values())
+    alike = results(study.storage, study.partition, configuration.id, REPEATS, 12)
+    assert [record.meta["epochs"] for record in alike.values()] == [12] * len(REPEATS), "the number that all have"
 
 
 @pytest.mark.parametrize("name", settings.ENDINGS.names)
