@@ -32,8 +32,10 @@ from trainables.bundles.memory import share_for
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work, owed_repeats
+from trainables.learning.endings.ending import ending_of
 from trainables.machine import allocation
 
+_MAY_STOP = "repeats may stop early: their epochs, and the time for training, are at most so many"
 TASKS_START_S = 6.0
 """Ray, and the first workers with torch and timm in them; measured on 2 cores with nothing else running."""
 TRIALS_START_S = 4.0
@@ -209,6 +211,8 @@ class _Tally:
         asked = [len(epochs) for (_, name), epochs in self.search.epochs.items() if name in ids]
         work = [one for one in self.search.work if one.key.configuration in ids]
         left = [(one, owed_repeats(self.search.study.storage, one)) for one in work]
+        if any(not ending_of(c.ending).is_complete for c in here) and _MAY_STOP not in self.notes:
+            self.notes.append(_MAY_STOP)
         return Depth(
             backbone=first.network.backbone,
             strategy=first.strategy,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def searched(images: Path, *, writes: bool = False, epochs: int = EPOCHS) -> Search:
+def searched(images: Path, *, writes: bool = False, epochs: int = EPOCHS, **settings: Any) -> Search:
     """A search over n = 0, 1 and u = 2, with two batch sizes."""
     changes = asked(
         strategies=("straightforward", "extension", "unfreezing"),
@@ -51,6 +52,7 @@ def searched(images: Path, *, writes: bool = False, epochs: int = EPOCHS) -> Sea
         batch_size=(4, 8),
         repeats=REPEATS,
         epochs=epochs,
+        **settings,
     )
     options = SearchOptions(
         study="mine",
@@ -105,6 +107,11 @@ def test_more_epochs_take_proportionally_longer(search: Search, images: Path, fo
     assert more.epochs_owed == 50 * found.epochs_owed
     ratio = sum(depth.training_seconds for depth in more.depths) / sum(depth.training_seconds for depth in found.depths)
     assert 10 < ratio < 120
+
+
+def test_it_says_that_repeats_may_stop_early(images: Path, found: Estimate) -> None:
+    notes = estimate(searched(images, ending=("patience",))).notes
+    assert [note for note in notes if "may stop early" in note] == [*set(notes) - set(found.notes)]
 
 
 def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:
