@@ -22,7 +22,20 @@ SCRIPT = "tests.faults.train_until_killed"
 EPOCHS = 5
 STACKED: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.4, "momentum": 0.9}
 UNFROZEN: dict[str, Any] = {"unfrozen": 1, "lr": 0.02, "momentum": 0.9}
-BOTH = [pytest.param(STACKED, (0, 2, 3, 9), id="stacked"), pytest.param(UNFROZEN, (0, 5), id="unfrozen")]
+CHANGING: dict[str, Any] = {
+    "lr": 0.02,
+    "optimiser": "adamw",
+    "loss.name": "smoothed",
+    "schedule": "cosine",
+    "schedule.length": 8,
+    "ending": "patience",
+    "ending.patience": EPOCHS,
+}
+EVERY = [
+    pytest.param(STACKED, (0, 2, 3, 9), id="stacked"),
+    pytest.param(UNFROZEN, (0, 5), id="unfrozen"),
+    pytest.param(CHANGING, (0, 1), id="changing rates"),
+]
 
 Trainer = Callable[..., bool]
 
@@ -110,7 +123,7 @@ def check(study: TinyStudy, unbroken: TinyStudy, settings: dict[str, Any], repea
         assert checkpoint.epoch == EPOCHS, "those on the way are gone"
 
 
-@pytest.mark.parametrize(("settings", "repeats"), BOTH)
+@pytest.mark.parametrize(("settings", "repeats"), EVERY)
 def test_killed_while_it_trains(
     unbroken: TinyStudy, trainer: Trainer, tmp_path: Path, settings: dict[str, Any], repeats: tuple[int, ...]
 ) -> None:
@@ -126,7 +139,7 @@ def test_killed_while_it_trains(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("settings", "repeats"), BOTH)
+@pytest.mark.parametrize(("settings", "repeats"), EVERY)
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_at_many_moments(
     unbroken: TinyStudy,
