@@ -97,8 +97,9 @@ class EarlierSearches:
             for c in new:
                 if c.network.backbone not in known:
                     continue
-                before = {e.value(one.path) for e in earlier if e.network.backbone == c.network.backbone}
-                if c.value(one.path) not in before:
+                mine = [e for e in earlier if e.network.backbone == c.network.backbone and e.matters(one)]
+                before = {e.value(one.path) for e in mine}
+                if c.matters(one) and before and c.value(one.path) not in before:
                     told = found.setdefault(one.setting.label, {"now": set(), "so far": set()})
                     told["now"].add(str(plain(c.value(one.path))))
                     told["so far"] |= {str(plain(value)) for value in before}

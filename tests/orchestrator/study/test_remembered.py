@@ -96,6 +96,9 @@ def test_what_a_search_does_otherwise_is_said(ask: Asking) -> None:
     ask(**{**NARROW, "lr": (0.2, 0.4)}, **{"optimiser.weight_decay": (0.0, 0.01)})
     assert "differs from the study's earlier ones in learning rate 0.4 (so far 0.1, 0.2)" in ask.said
     assert "weight decay 0.01 (so far 0.0)" in ask.said
+    ask(**NARROW, schedule=("linear",), **{"schedule.length": (9,)})
+    assert "earlier ones in schedule linear (so far constant)" in " ".join(ask.said.split())
+    assert "schedule length" not in ask.said, "what mattered nowhere before is told by the choice that it hangs on"
 
 
 def test_resume_raises_everything(ask: Asking) -> None:
