@@ -13,6 +13,7 @@ from search_spaces.configuration import Strategy
 from search_spaces.presets import STRATEGIES
 from search_spaces.settings.data import Task
 from search_spaces.settings.image import Channel, Spread, for_each_channel
+from search_spaces.settings.numbers import Share
 from search_spaces.tables import Table, different, fault, part_fields, short_fields
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo"]
@@ -41,7 +42,6 @@ def _named(value: Any) -> Any:
 
 
 Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
 Channels = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(for_each_channel)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, Strict
-
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.numbers import Layers
 
 
 class Adaptation(Part):
     main = "unfrozen"
 
     unfrozen: Annotated[
-        int,
-        Strict(),
-        Field(ge=0, le=1000),
+        Layers,
         Setting(
             "unfrozen layers",
             "Number u of weight layers that train, counted back from the output.",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.numbers import Count
 
 ENDINGS = Registry(
     "ending.name",
@@ -38,9 +39,7 @@ class Ending(Part):
         ),
     ] = "complete"
     patience: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=1_000_000),
+        Count,
         Setting(
             "patience",
             "Epochs in a row without a better one.",

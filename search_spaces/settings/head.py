@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, Strict
-
 from search_spaces.settings.declaration import Part, Setting, Touch, When
-
-Share = Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)]
+from search_spaces.settings.numbers import Layers, Share
 
 _WITH_LAYERS = When("head.non_linearities", above=0)
 
@@ -17,9 +14,7 @@ class Head(Part):
     main = "non_linearities"
 
     non_linearities: Annotated[
-        int,
-        Strict(),
-        Field(ge=0, le=1000),
+        Layers,
         Setting(
             "non-linearities",
             "Number n of added non-linear layers.",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
-from search_spaces.settings.head import Share
+from search_spaces.settings.numbers import Share
 
 LOSSES = Registry(
     "loss.name",

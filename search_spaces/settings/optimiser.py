@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, Strict
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
-from search_spaces.settings.head import Share
+from search_spaces.settings.numbers import Count, Share
 
 OPTIMISERS = Registry(
     "optimiser.name",
@@ -42,9 +42,7 @@ class Optimiser(Part):
         Setting("learning rate", "Step length.", (Touch.STEP,), stackable=True, scale="log", short="lr"),
     ]
     batch_size: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=1_000_000),
+        Count,
         Setting("batch size", "Images of a step.", (Touch.STEP,), scale="log", short="batch_size", unit="images"),
     ]
     momentum: Annotated[

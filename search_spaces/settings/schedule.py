@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
-from search_spaces.settings.head import Share
+from search_spaces.settings.numbers import Count, Share
 
 SCHEDULES = Registry(
     "schedule.name",
@@ -40,9 +40,7 @@ class Schedule(Part):
         ),
     ] = "constant"
     length: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=1_000_000),
+        Count,
         Setting(
             "schedule length",
             "Epochs until the schedule's end, however many are asked now.",
