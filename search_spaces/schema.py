@@ -13,7 +13,7 @@ from search_spaces.configuration import Strategy
 from search_spaces.presets import STRATEGIES
 from search_spaces.settings.data import Task
 from search_spaces.settings.image import Channel, Spread, for_each_channel
-from search_spaces.settings.numbers import Share
+from search_spaces.settings.numbers import Count, Rate, Share
 from search_spaces.tables import Table, different, fault, part_fields, short_fields
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo"]
@@ -41,8 +41,6 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Positive = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
 Channels = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(for_each_channel)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -58,10 +56,10 @@ class Partition(Table):
 class Work(Table):
     """How much is trained, and the pairs where not every combination is tried."""
 
-    pairs: Annotated[tuple[tuple[Rate, Positive], ...], AfterValidator(different)] | None = None
+    pairs: Annotated[tuple[tuple[Rate, Count], ...], AfterValidator(different)] | None = None
     """(lr, batch size); it takes the place of `lr` and `batch_size`."""
-    epochs: Positive | None = None
-    repeats: Positive | None = None
+    epochs: Count | None = None
+    repeats: Count | None = None
 
 
 if TYPE_CHECKING:

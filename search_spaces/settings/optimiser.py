@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
-from search_spaces.settings.numbers import Count, Share
+from search_spaces.settings.numbers import Count, Rate, Share
 
 OPTIMISERS = Registry(
     "optimiser.name",
@@ -36,9 +36,7 @@ class Optimiser(Part):
         Setting("optimiser", "The rule of a step.", (Touch.STEP,), short="optimiser"),
     ] = "sgd"
     lr: Annotated[
-        float,
-        Strict(),
-        Field(gt=0, allow_inf_nan=False),
+        Rate,
         Setting("learning rate", "Step length.", (Touch.STEP,), stackable=True, scale="log", short="lr"),
     ]
     batch_size: Annotated[
