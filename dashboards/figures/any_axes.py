@@ -16,11 +16,10 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import Spec, axis, layout, legend, series_style
-from dashboards.figures.setting_text import is_logarithmic, label_of, ordered, title_of, value_of
+from dashboards.figures.setting_text import is_logarithmic, label_of, ordered, title_of, unknown, value_of
 from orchestrator.results.names import names_of
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import column_names
-from search_spaces.faults import did_you_mean, nearest
 
 PANELS_ABREAST = 3
 PANEL_PX, GAP = 300, 0.08
@@ -48,15 +47,14 @@ class Asked:
     def check(self) -> None:
         """Raise InputError with every name that there is not."""
         faults = Faults("figure")
-        known = column_names()
         for option, name in (("x", self.x), ("line", self.line), ("facet", self.facet)):
-            if (name or option == "x") and name not in known:
-                faults.add(f"{option}: expected a setting, found {name!r}{did_you_mean(nearest(name, known))}")
+            if (name or option == "x") and (fault := unknown(name)):
+                faults.add(f"{option}: {fault}")
         if self.y not in METRIC_NAMES:
             faults.add(f"y: expected {', '.join(METRIC_NAMES)}, found {self.y!r}")
         if self.band not in ("std", "none"):
             faults.add(f"band: expected std or none, found {self.band!r}")
-        faults.raise_if_any(f"Settings: {', '.join(known)}")
+        faults.raise_if_any(f"Settings: {', '.join(column_names())}")
 
 
 def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:

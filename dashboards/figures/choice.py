@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, names_of_facets, pairs_of
 from dashboards.figures.histories import Histories
-from dashboards.figures.markup import METRIC_NAMES
+from dashboards.figures.markup import METRIC_NAMES, backbone_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
@@ -102,7 +102,7 @@ class Choice:
         """Words that tell this choice from the others, without what the study has only one of: safe in a file name."""
         parts = []
         if self.backbone and len(backbones(summary.configurations)) > 1:
-            parts.append(self.backbone.split(":", 1)[-1].replace("\\", "/").rsplit("/", 1)[-1])
+            parts.append(backbone_text(self.backbone))
         if self.facet:
             parts.append(self.facet.name)
         parts.append(self.score)

@@ -12,12 +12,11 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from dashboards.figures.markup import depth_text
-from dashboards.figures.setting_text import by_size, label_of, words_of
+from dashboards.figures.setting_text import by_size, label_of, unknown, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import IN_EVERY_NAME
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import BACKBONE, by_column, column_names, differing, shown_settings, strategy_of
-from search_spaces.faults import did_you_mean, nearest
 
 _ALWAYS = tuple(one.column for one in shown_settings() if one.path in IN_EVERY_NAME and one.path != BACKBONE)
 """What a facet says even where all configurations have it alike."""
@@ -55,13 +54,10 @@ class Facet:
 def checked_pair(figure: str, names: Sequence[str]) -> Pair:
     """Raise InputError with every name that there is not."""
     faults = Faults(f"figure {figure!r}")
-    known = column_names()
     if len(set(names)) != 2 or len(names) != 2:
         faults.add(f"pair: expected two settings, one down and one across, found {', '.join(map(str, names))}")
-    for name in names:
-        if name not in known:
-            faults.add(f"pair: expected a setting, found {name!r}{did_you_mean(nearest(name, known))}")
-    faults.raise_if_any(f"Settings: {', '.join(known)}")
+    faults.extend(f"pair: {fault}" for name in names if (fault := unknown(name)))
+    faults.raise_if_any(f"Settings: {', '.join(column_names())}")
     return Pair(*names)
 
 

@@ -8,12 +8,19 @@ from typing import Any
 
 from dashboards.figures.markup import lr_text
 from orchestrator.results.names import value_text
-from search_spaces.configuration import by_column
+from search_spaces.configuration import by_column, column_names
+from search_spaces.faults import did_you_mean, nearest
 
 _SHORT = {"lr": "lr", "batch_size": "batch", "non_linearities": "n", "unfrozen": "u"}
 """What they are called where there is little room; others by their label."""
 _KEPT = 4096
 _EQUAL = ("non_linearities", "unfrozen")
+
+
+def unknown(column: str) -> str:
+    """A fault that suggests the nearest name; "" of a column that there is."""
+    known = column_names()
+    return "" if column in known else f"expected a setting, found {column!r}{did_you_mean(nearest(column, known))}"
 
 
 @cache

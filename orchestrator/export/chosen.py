@@ -88,7 +88,7 @@ def _repeat(summary: Summary, member: ConfigurationSummary, asked: int | None) -
     table = summary.repeats.table
     rows = table[(table["partition"] == member.partition) & (table["configuration"] == member.id)]
     states = dict(zip(rows["repeat"].astype(int), rows["state"], strict=True))
-    finished = sorted(number for number, state in states.items() if state in ("finished", "stopped"))
+    finished = sorted(number for number, state in states.items() if state != "diverged")
     if asked is None and finished:
         return finished[0]
     if asked in finished:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from orchestrator.store.errors import DamagedRecordError, InputError
-from orchestrator.store.layout import BundleKey, parse_final
+from orchestrator.store.layout import BundleKey, FinalName, parse_final
 from orchestrator.store.record import canonical_json
 from orchestrator.store.schema import FinalRecord, Recipe, RepeatState
 from orchestrator.store.storage import Storage
@@ -84,15 +84,17 @@ def results(
     Raises InputError that names the repeats without one.
     """
     there = {repeat: _finals(storage, partition, configuration, repeat) for repeat in repeats}
-    whole = [set(paths) for paths in there.values() if paths and not _ended(paths)]
+    whole = [set(finals) for finals in there.values() if finals and not finals[max(finals)].state.ended_by_itself()]
     common = set.intersection(*whole) if whole else {0}
     wanted = max(common, default=None) if epochs is None else epochs
     found = {}
-    for repeat, paths in there.items():
-        path = paths.get(-1 if wanted is None else wanted)
-        if _ended(paths) and (path is None or paths[max(paths)].endswith(RepeatState.DIVERGED.value)):
-            path = paths[max(paths)]
-        if path is not None:
+    for repeat, finals in there.items():
+        final = finals.get(-1 if wanted is None else wanted)
+        longest = finals[max(finals)] if finals else None
+        if longest and (longest.state is RepeatState.DIVERGED or (final is None and longest.state.ended_by_itself())):
+            final = longest
+        if final is not None:
+            path = BundleKey.of_repeat(partition, configuration, repeat).final(*final)
             found[repeat] = FinalRecord.from_bytes(storage.read(path), path)
     lacking = [str(repeat) for repeat in repeats if repeat not in found]
     if lacking:
@@ -120,20 +122,15 @@ def keep_trained(bench: Workbench, partition: str, configuration: str, several: 
             kept_weights.keep(bench.storage, key, one.repeat, epochs, one.weights, meta)
 
 
-def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -> dict[int, str]:
-    """Path of the final record by number of epochs; one with all its epochs goes before one that ended by itself."""
+def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -> dict[int, FinalName]:
+    """The final records by number of epochs; one with all its epochs goes before one that ended by itself."""
     key = BundleKey.of_repeat(partition, configuration, repeat)
-    found: dict[int, str] = {}
+    found: dict[int, FinalName] = {}
     for name in storage.list(key.finals):
         parsed = parse_final(name)
         if parsed is not None and parsed.repeat == repeat:
-            found.setdefault(parsed.epochs, key.final(*parsed))
+            found.setdefault(parsed.epochs, parsed)
     return found
-
-
-def _ended(paths: dict[int, str]) -> bool:
-    final = parse_final(paths[max(paths)].rpartition("/")[2]) if paths else None
-    return final is not None and final.state.ended_by_itself()
 
 
 def _selected(record: FinalRecord) -> int:
