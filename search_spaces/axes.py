@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from search_spaces.configuration import Strategy, by_path
+from search_spaces.configuration import by_path
 from search_spaces.loader import default_space
-from search_spaces.presets import PRESETS
-from search_spaces.schema import Backbone, Grid, Small, Space
+from search_spaces.presets import PRESETS, Strategy
+from search_spaces.schema import Backbone, ByStrategy, Grid, Small, Space
 from search_spaces.settings.choice import REGISTRIES
 from search_spaces.tables import Values, from_file, values_of
 
@@ -94,15 +94,15 @@ def product(lr: tuple[float, ...], batch_size: tuple[int, ...]) -> Pairs:
 
 def _tables(tables: Space | Backbone, strategy: Strategy) -> list[Layer]:
     """Widest first."""
-    return _present(tables.grid, getattr(tables, strategy))
+    return [tables.grid, *_given(tables, strategy)]
 
 
 def _small(space: Space, strategy: Strategy) -> list[Layer]:
-    return _present(getattr(space.small, strategy, None))
+    return _given(space.small, strategy) if space.small else []
 
 
-def _present(*tables: Grid | None) -> list[Layer]:
-    return [table for table in tables if table is not None]
+def _given(tables: ByStrategy, strategy: Strategy) -> list[Layer]:
+    return [tables.grids[strategy]] if strategy in tables.grids else []
 
 
 def _last(layers: Sequence[Layer], key: str) -> int:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from orchestrator.store.errors import Faults
 from search_spaces.axes import BATCH_SIZE, LR, Axes, product
-from search_spaces.configuration import Strategy, by_path
+from search_spaces.configuration import by_path
 from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
-from search_spaces.presets import PRESETS, STRATEGIES
+from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
@@ -36,8 +36,8 @@ class Typed:
 class Changes:
     """None and {}: as in the space. Given lr or batch sizes are tried in every combination, also where it lists pairs.
 
-    values: by path. Numbers of non-linearities are those of the extension; they are those of the unfreezing's head
-    where unfreezing alone is asked.
+    values: by path. Those of a setting that is the axis of one strategy asked for, such as n, are for that one; others
+    that leave the setting open take them where it is not asked for.
     """
 
     strategies: tuple[Strategy, ...] | None = None
@@ -64,9 +64,9 @@ class Changes:
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
         """Faults that show when several options are read together."""
         for path in self.values:
-            takers = [strategy for strategy in STRATEGIES if path not in PRESETS[strategy].fixed]
+            takers = [strategy for strategy in PRESETS if path not in PRESETS[strategy].fixed]
             if not set(takers) & set(chosen):
-                axis = next((strategy for strategy in STRATEGIES if PRESETS[strategy].axis == path), takers[0])
+                axis = next((strategy for strategy in PRESETS if PRESETS[strategy].axis == path), takers[0])
                 option = option_of(by_path()[path])
                 yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
             condition = by_path()[path].setting.matters_when
@@ -109,9 +109,9 @@ def changes_of(
     """Read all that was typed; raises InputError with all faults of it."""
     faults = Faults("command line")
     for strategy in strategies or ():
-        if strategy not in STRATEGIES:
-            hint = did_you_mean(nearest(strategy, STRATEGIES))
-            faults.add(f"--strategy: expected some of {', '.join(STRATEGIES)}, found {strategy!r}{hint}")
+        if strategy not in PRESETS:
+            hint = did_you_mean(nearest(strategy, PRESETS))
+            faults.add(f"--strategy: expected some of {', '.join(PRESETS)}, found {strategy!r}{hint}")
     for option, number in (("--epochs", epochs), ("--repeats", repeats)):
         if number is not None and number < 1:
             faults.add(f"{option}: expected 1 or more, found {number}")
@@ -129,9 +129,9 @@ def changes_of(
             values[setting.path] = parsed(setting, _read(setting, one.text))
         except ValidationError as error:
             faults.extend(_faults(one, error))
-    known = tuple(strategy for strategy in STRATEGIES if strategies and strategy in strategies)
+    known = tuple(strategy for strategy in PRESETS if strategies and strategy in strategies)
     changes = Changes(known or None, values, epochs, repeats)
-    faults.extend(changes.crossed(known or STRATEGIES))
+    faults.extend(changes.crossed(known or tuple(PRESETS)))
     faults.raise_if_any(_OPTIONS)
     return changes
 

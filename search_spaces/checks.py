@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from search_spaces.configuration import by_path
 from search_spaces.faults import shown
-from search_spaces.presets import PRESETS, STRATEGIES
-from search_spaces.schema import Backbone, Grid, Small, Space
+from search_spaces.presets import PRESETS
+from search_spaces.schema import Backbone, ByStrategy, Grid, Space
 from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
 
 LR, BATCH_SIZE = "optimiser.lr", "optimiser.batch_size"
@@ -63,8 +63,8 @@ def _of_tables(space: Space) -> Iterator[str]:
     yield from _of_strategies("", space)
     if space.small is not None:
         yield from _of_strategies("small.", space.small)
-        if not any(getattr(space.small, strategy) for strategy in STRATEGIES):
-            yield f"small: expected a table for at least one of {', '.join(STRATEGIES)}, found none"
+        if not space.small.grids:
+            yield f"small: expected a table for at least one of {', '.join(PRESETS)}, found none"
     seen: dict[str, int] = {}
     for index, backbone in enumerate(space.backbones):
         key = f"backbones[{index}]"
@@ -78,20 +78,17 @@ def _of_tables(space: Space) -> Iterator[str]:
 
 def _of_choice(key: str, backbone: Backbone, space: Space) -> Iterator[str]:
     """A table for a strategy that the backbone does not run would be read by nobody."""
-    known = space.strategies or STRATEGIES
+    known = space.strategies or tuple(PRESETS)
     for strategy in backbone.strategies or ():
-        if strategy not in known and getattr(backbone, strategy) is None:
+        if strategy not in known and strategy not in backbone.grids:
             yield f"{key}.strategies: expected some of {', '.join(known)} (the tables of this file), found {strategy}"
-    for strategy in STRATEGIES:
-        if backbone.strategies and strategy not in backbone.strategies and getattr(backbone, strategy) is not None:
+    for strategy in backbone.grids:
+        if backbone.strategies and strategy not in backbone.strategies:
             yield f"{key}.{strategy}: expected nothing, as its strategies leave it out, found a table"
 
 
-def _of_strategies(prefix: str, tables: Space | Backbone | Small) -> Iterator[str]:
-    for strategy in STRATEGIES:
-        grid = getattr(tables, strategy)
-        if grid is None:
-            continue
+def _of_strategies(prefix: str, tables: ByStrategy) -> Iterator[str]:
+    for strategy, grid in tables.grids.items():
         yield from _of_grid(f"{prefix}{strategy}", grid)
         given = values_of(grid)
         for path in PRESETS[strategy].fixed:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import ENGINE, Record
+from search_spaces.presets import Strategy, strategy_of
 from search_spaces.settings.adaptation import Adaptation
 from search_spaces.settings.balance import Balance
 from search_spaces.settings.data import Data
@@ -25,8 +26,6 @@ from search_spaces.settings.network import Network
 from search_spaces.settings.optimiser import Optimiser
 from search_spaces.settings.schedule import Schedule
 from search_spaces.settings.selection import Selection
-
-Strategy = Literal["straightforward", "extension", "unfreezing"]
 
 BACKBONE = "network.backbone"
 FROZEN_PART = (Touch.PIXELS, Touch.SAMPLES, Touch.NETWORK, Touch.FEATURES)
@@ -115,10 +114,10 @@ class Configuration(Record):
         """Width of the last layer: one for a binary task, one per class otherwise."""
         return 1 if self.data.task == "binary" else len(self.data.classes)
 
-    @property
+    @functools.cached_property
     def strategy(self) -> Strategy:
         """The label that users see; it is derived and enters no identity."""
-        return strategy_of(self.adaptation.unfrozen, self.head.non_linearities)
+        return strategy_of(self.value)
 
     def _changed(self, values: Mapping[str, Any]) -> Self:
         parts: dict[str, Part] = {}
@@ -126,13 +125,6 @@ class Configuration(Record):
             part, _, name = path.partition(".")
             parts[part] = parts.get(part, getattr(self, part)).model_copy(update={name: value})
         return self.model_copy(update=parts) if parts else self
-
-
-def strategy_of(unfrozen: int, non_linearities: int) -> Strategy:
-    """What u and n amount to."""
-    if unfrozen:
-        return "unfreezing"
-    return "extension" if non_linearities else "straightforward"
 
 
 @functools.cache

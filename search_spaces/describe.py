@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_spaces.configuration import Strategy
 from search_spaces.points import grid_axes, points
+from search_spaces.presets import Strategy
 from search_spaces.schema import Space
 from search_spaces.tables import first_of, values_of
 

@@ -10,8 +10,8 @@ from orchestrator.store.record import canonical_json
 from search_spaces.axes import BATCH_SIZE, LR, axes_for, small_of, with_defaults
 from search_spaces.backbones import find_backbone
 from search_spaces.changes import Changes
-from search_spaces.configuration import Strategy, strategy_of
-from search_spaces.presets import NON_LINEARITIES, STRATEGIES, UNFROZEN
+from search_spaces.loader import default_space
+from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
 from search_spaces.schema import Backbone, Space
 from search_spaces.tables import from_file
 
@@ -29,8 +29,8 @@ class Point:
 
     @property
     def strategy(self) -> Strategy:
-        """What the numbers amount to: u > 0 is unfreezing, n > 0 extension, neither is straightforward."""
-        return strategy_of(self.unfrozen, self.non_linearities)
+        """What the values amount to, whichever strategy they were asked for by."""
+        return strategy_of(self.values.__getitem__)
 
     @property
     def non_linearities(self) -> int:
@@ -113,15 +113,14 @@ def grid_axes(several: Iterable[Point]) -> dict[tuple[Strategy, int, int], Tried
 
 
 def _strategies(space: Space, entry: Backbone | None, changes: Changes, *, small: bool) -> tuple[Strategy, ...]:
-    """Those asked for, else those of the backbone, else those of the file, else all; the preset leaves some out."""
+    """Those asked for, else of the backbone, the file, the default space; on synthetic data some are left out."""
     if changes.strategies is not None:
         return changes.strategies
-    chosen = (entry.strategies if entry else None) or space.strategies or STRATEGIES
-    preset = small_of(space) if small else None
-    in_preset = tuple(one for one in chosen if preset is None or getattr(preset, one) is not None)
-    return tuple(strategy for strategy in STRATEGIES if strategy in (in_preset or chosen))
+    chosen = (entry.strategies if entry else None) or space.strategies or default_space().strategies
+    in_small = [one for one in chosen if not small or one in small_of(space).grids]
+    return tuple(strategy for strategy in PRESETS if strategy in (in_small or chosen))
 
 
 def _order(point: Point) -> tuple[float, ...]:
-    rank = STRATEGIES.index(point.strategy)
+    rank = list(PRESETS).index(point.strategy)
     return (rank, point.unfrozen, point.non_linearities, point.lr, point.batch_size)

@@ -5,12 +5,12 @@ Checks that need more than one key are in `checks`; how faults are worded is in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, create_model
 
-from search_spaces.configuration import Strategy
-from search_spaces.presets import STRATEGIES
+from search_spaces.faults import alternatives, shown
+from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.data import Task
 from search_spaces.settings.image import Channel, Spread, for_each_channel
 from search_spaces.settings.numbers import Count, Rate, Share
@@ -25,6 +25,12 @@ BACKBONE_PATTERN = r"^((timm|torchvision):)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 def _supported_task(value: Any) -> Any:
     if isinstance(value, str) and value not in TASKS:
         raise fault('"binary" or "multiclass" (one label per image)', f'"{value}", which is not supported')
+    return value
+
+
+def _known_strategy(value: Any) -> Any:
+    if value not in tuple(PRESETS):
+        raise fault(alternatives(tuple(PRESETS)), shown(value))
     return value
 
 
@@ -43,6 +49,7 @@ def _named(value: Any) -> Any:
 
 Channels = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(for_each_channel)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
+Known = Annotated[Strategy, BeforeValidator(_known_strategy)]
 
 
 class Partition(Table):
@@ -72,11 +79,30 @@ else:
     Grid = create_model("Grid", __base__=Work, **part_fields(), **short_fields())
 
 
-class Backbone(Table):
+class ByStrategy(Table):
+    """Base of tables that hold one for each strategy, under its name; `with_grids` adds these."""
+
+    @property
+    def grids(self) -> dict[Strategy, Grid]:
+        """Those that are given, in the order of the presets."""
+        return {strategy: grid for strategy in PRESETS if (grid := getattr(self, strategy)) is not None}
+
+
+Holder = TypeVar("Holder", bound=ByStrategy)
+
+
+def with_grids(table: type[Holder]) -> type[Holder]:
+    """The same with a table for each strategy, after its own fields."""
+    grids: dict[str, Any] = dict.fromkeys(PRESETS, (Grid | None, None))
+    return create_model(table.__name__, __base__=table, **grids)
+
+
+@with_grids
+class Backbone(ByStrategy):
     """One backbone of the study's file, with what differs for it."""
 
     name: Annotated[str, Field(pattern=BACKBONE_PATTERN)]
-    strategies: Annotated[tuple[Strategy, ...], AfterValidator(different)] | None = None
+    strategies: Annotated[tuple[Known, ...], AfterValidator(different)] | None = None
     """None: all strategies of the study."""
     weights: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     """"hub", "none" or a file, in the place of --weights."""
@@ -84,21 +110,19 @@ class Backbone(Table):
     """That the weights expect, by channel or one number for all, on a 0–1 scale; like `std`."""
     std: Annotated[tuple[Spread, Spread, Spread], BeforeValidator(for_each_channel)] | None = None
     grid: Grid = Grid()
-    straightforward: Grid | None = None
-    extension: Grid | None = None
-    unfreezing: Grid | None = None
 
 
-class Small(Table):
+@with_grids
+class Small(ByStrategy):
     """What is tried on synthetic data unless everything is asked for; stands above every other table."""
 
     crops: Annotated[int, Strict(), Field(ge=1, le=64)] | None = None
-    straightforward: Grid | None = None
-    extension: Grid | None = None
-    unfreezing: Grid | None = None
 
 
-class StudyFile(Table):
+@with_grids
+class Study(ByStrategy):
+    """What a file says of its study as a whole and of each strategy."""
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9_-]$|^[A-Za-z0-9]$")]
     title: str = ""
     description: str = ""
@@ -111,9 +135,9 @@ class StudyFile(Table):
     partition: Partition = Partition()
     grid: Grid = Grid()
     """What holds for every strategy that does not say otherwise."""
-    straightforward: Grid | None = None
-    extension: Grid | None = None
-    unfreezing: Grid | None = None
+
+
+class StudyFile(Study):
     small: Small | None = None
     backbones: tuple[Annotated[Backbone, BeforeValidator(_named)], ...] = ()
     """What `--all` runs."""
@@ -121,7 +145,7 @@ class StudyFile(Table):
     @property
     def strategies(self) -> tuple[Strategy, ...]:
         """Those that the file has a table for; () when it has none and the default space decides."""
-        return tuple(strategy for strategy in STRATEGIES if getattr(self, strategy) is not None)
+        return tuple(self.grids)
 
     @property
     def ordered_classes(self) -> tuple[str, ...] | None:

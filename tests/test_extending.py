@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME = re.findall(
+SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME, STRATEGY = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 WITH_A_SETTING = f"""
@@ -131,6 +131,59 @@ ending = ending_of(settings.Ending(name="plateau", patience=2))
 scores = np.array([0.5, 0.7, 0.7, 0.7])
 print(json.dumps([bool(ending.is_over(scores[:n])) for n in (1, 2, 3, 4)]))
 """
+WITH_A_STRATEGY = f"""
+import json, sys
+from pathlib import Path
+from search_spaces import presets
+from search_spaces.presets import NON_LINEARITIES, UNFROZEN, Preset
+
+*others, last = presets.PRESETS.items()
+presets.PRESETS = {{**dict(others), {STRATEGY.strip()} **dict([last])}}
+
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+from dashboards.figures.choice import Choice
+from dashboards.figures.registry import open_source
+from dashboards.page.page import render
+from orchestrator.command_line import main
+from orchestrator.export.tables import study_tables
+from search_spaces.changes import Typed, changes_of
+from search_spaces.describe import describe
+from search_spaces.loader import default_space, parse_space
+from search_spaces.points import points
+from tests.support.drawn import drawn
+from tests.support.generated_study import NOW, small_study
+
+def refused(act, *given):
+    try:
+        act(*given)
+    except Exception as error:
+        return str(error)
+
+own = parse_space('name = "x"\\nbackbones = [{{ name = "y", finetune.lr = 0.25 }}]\\n[finetune]\\nlr = 0.5', "x")
+changes = changes_of([Typed("--non-linearities", "non_linearities", "1")], ["finetune"])
+tried = [point for small in (False, True) for point in points(default_space(), "x", changes, small=small)]
+begun = ShellComplete(main, {{}}, "orch", "").get_completions(["search", "--strategy"], "extension,f")
+told = " ".join(CliRunner().invoke(main, "search --help").output.split())
+storage, study = small_study(Path(sys.argv[1]), depths=((0, 0), (0, 3), (0, 2)))
+source = open_source(storage, NOW)
+shown = [trace for trace in drawn(source, "gap", Choice())["data"] if trace["name"] == "finetune"]
+print(json.dumps({{
+    "file": [sorted({{(p.strategy, p.unfrozen, p.lr) for p in points(own, name, small=False)}}) for name in "xy"],
+    "described": "y, finetune, u = 3" in describe(own),
+    "held": refused(parse_space, 'name = "x"\\n[finetune]\\nunfrozen = 2', "x"),
+    "default": default_space().strategies,
+    "asked": sorted({{(point.strategy, point.non_linearities) for point in tried}}),
+    "option": refused(changes_of, [Typed("--unfrozen", "unfrozen", "2")], ["finetune"]),
+    "unknown": refused(changes_of, [], ["finetun"]),
+    "completed": [item.value for item in begun],
+    "help": "finetune (the last three weight layers too)" in told,
+    "called": [c.strategy for c in study.configurations()[::4]],
+    "table": sorted(set(study_tables(storage, source.summary, False)["configurations"]["strategy"])),
+    "page": "finetune, u = 3" in render(storage, now=NOW),
+    "marks": [trace["marker"]["symbol"] for trace in shown],
+}}))
+"""
 
 
 def told(code: str, *arguments: str) -> Any:
@@ -175,6 +228,26 @@ def test_an_ending(tmp_path: Path) -> None:
     (tmp_path / "plateau.py").write_text(f"from __future__ import annotations\n\n{head}\n\n\n{ENDING}")
     beside = f"import trainables.learning.endings as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_AN_ENDING) == [False, False, False, True]
+
+
+def test_a_strategy(tmp_path: Path) -> None:
+    found = told(WITH_A_STRATEGY, str(tmp_path))
+    held, option, unknown = (found.pop(name) for name in ("held", "option", "unknown"))
+    assert "finetune.unfrozen: expected nothing, as the strategy holds it, found 2" in held
+    assert "--unfrozen: expected --strategy unfreezing with it, found finetune" in option
+    assert "expected some of straightforward, extension, finetune, unfreezing, found 'finetun'" in unknown
+    assert found == {
+        "file": [[["finetune", 3, 0.5]], [["finetune", 3, 0.25]]],
+        "described": True,
+        "default": ["straightforward", "extension", "unfreezing"],
+        "asked": [["finetune", 1]],
+        "completed": ["extension,finetune"],
+        "help": True,
+        "called": ["straightforward", "finetune", "unfreezing"],
+        "table": ["finetune", "straightforward", "unfreezing"],
+        "page": True,
+        "marks": ["cross-open"],
+    }
 
 
 def test_a_loss(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from dashboards.figures.setting_text import by_size, label_of, unknown, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import IN_EVERY_NAME
 from orchestrator.store.errors import Faults
-from search_spaces.configuration import BACKBONE, by_column, column_names, differing, shown_settings, strategy_of
+from search_spaces.configuration import BACKBONE, by_column, column_names, differing, shown_settings
+from search_spaces.presets import PRESETS
 
 _ALWAYS = tuple(one.column for one in shown_settings() if one.path in IN_EVERY_NAME and one.path != BACKBONE)
 """What a facet says even where all configurations have it alike."""
@@ -115,7 +116,8 @@ def _words(
     beside = dict(values)
     if all(name in values for name in _DEPTH):
         u, n = (beside.pop(name) for name in _DEPTH)
-        yield depth_text((strategy_of(u, n), n, u))
+        found = {member.configuration.strategy for member in mine}
+        yield depth_text((" or ".join(name for name in PRESETS if name in found), n, u))
     for name, value in beside.items():
         one = by_column()[name]
         if name in _DEPTH and not any(member.configuration.column(name) for member in every):

@@ -19,7 +19,6 @@ from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from dashboards.figures.setting_text import by_size, label_of, ordered, value_of, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
-from search_spaces.configuration import strategy_of
 
 STATISTICS = ["mean", "std", "n", "asked"]
 NO_LIMITS = (0.0, 1.0)
@@ -27,7 +26,7 @@ NO_LIMITS = (0.0, 1.0)
 
 
 class Point(NamedTuple):
-    """One configuration: its values of the two settings, and its score."""
+    """One configuration: its values of the two settings, its score, and its strategy."""
 
     row: Any
     column: Any
@@ -35,6 +34,7 @@ class Point(NamedTuple):
     std: float
     n: int
     asked: int
+    strategy: str = ""
 
 
 def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -47,18 +47,18 @@ def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
     limits = heat_limits(chain.from_iterable(points.values()), choice.quantity) or NO_LIMITS
     shown = points if choice.facet is None else {choice.facet: points.get(choice.facet, [])}
     rows = [
-        {**dict(facet.values), choice.pair.rows: row, choice.pair.columns: column}
-        | dict(zip(STATISTICS, score, strict=True))
+        {
+            "strategy": point.strategy,
+            **dict(facet.values),
+            choice.pair.rows: point.row,
+            choice.pair.columns: point.column,
+        }
+        | {name: getattr(point, name) for name in STATISTICS}
         for facet, here in shown.items()
-        for row, column, *score in here
+        for point in here
     ]
-    data = pd.DataFrame(rows, columns=None if rows else [*choice.pair, *STATISTICS]).assign(
-        low=limits[0], high=limits[1]
-    )
-    if rows and "strategy" not in data:
-        strategies = map(strategy_of, data["unfrozen"], data["non_linearities"])
-        data.insert(0, "strategy", list(strategies))
-    return data
+    data = pd.DataFrame(rows, columns=None if rows else [*choice.pair, *STATISTICS])
+    return data.assign(low=limits[0], high=limits[1])
 
 
 def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
@@ -70,8 +70,8 @@ def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
         for member in members:
             score = _statistic(member, choice.score)
             mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
-            column = member.configuration.column
-            points.append(Point(column(rows), column(columns), mean, std, n, member.asked))
+            c = member.configuration
+            points.append(Point(c.column(rows), c.column(columns), mean, std, n, member.asked, c.strategy))
         found[facet] = sorted(points, key=lambda point: (by_size(point.row), by_size(point.column)))
     return found
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from search_spaces.presets import PRESETS
+
 Spec = dict[str, Any]
 """A plotly figure as plain data ("data", "layout"); plotly.graph_objects.Figure(spec) is the same as an object."""
 
@@ -25,8 +27,8 @@ UNTRAINED_BAND = "rgba(111,119,128,0.16)"
 HEAT = ("#f3eee2", "#d5dfd8", "#a5c4c6", "#6a9db4", "#39729b", "#1c4775")
 SERIES = (TRAIN, VALID, "#1b7a58", "#85509a", "#7d6400", "#b8397a", "#0d7787", "#545d68")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-STRATEGY_MARKS = {"straightforward": "circle", "extension": "square", "unfreezing": "diamond"}
-STRATEGY_COLOURS = dict(zip(STRATEGY_MARKS, ("#85509a", "#1b7a58", VALID), strict=True))
+STRATEGY_MARKS = {name: preset.mark for name, preset in PRESETS.items()}
+STRATEGY_COLOURS = {name: SERIES[preset.colour] for name, preset in PRESETS.items()}
 
 DARK: dict[str, str] = {
     INK: "#e9e5dc",

@@ -65,7 +65,7 @@ def _panels(figure: Figure, source: Source, choice: Choice, every: Every, limits
 
 def _table(points: Sequence[heat_maps.Point], choice: Choice) -> tuple[list[str], list[Any]]:
     """The columns of a map's table, and the values of each."""
-    row, column, mean, std, n, asked = zip(*points, strict=True)
+    row, column, mean, std, n, asked, _ = zip(*points, strict=True)
     names = [label_of(name) for name in choice.pair]
     places = [[value_of(name, one) for one in values] for name, values in zip(choice.pair, (row, column), strict=True)]
     score = f"{SCORES[choice.score]}, mean"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.place import Where
 from orchestrator.store.schema import Metric
 from orchestrator.study.studies import Study, find_study, open_study
-from search_spaces.configuration import Strategy
+from search_spaces.presets import PRESETS
 from trainables.learning import metrics
 
 LEAST_ID = 4
@@ -104,7 +103,7 @@ def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[
     if len(names) < 2:
         raise InputError(
             f"expected at least two names to compare, found {len(names)}",
-            "Example: orch compare neuroblastoma:straightforward neuroblastoma:unfreezing",
+            f"Example: orch compare {' '.join(f'neuroblastoma:{strategy}' for strategy in PRESETS)}",
         )
     given = open_study(studies, default) if default is not None else None
     summaries: dict[str, Summary] = {}
@@ -128,7 +127,7 @@ def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[
             )
             continue
         found.append(_Named(name, summary, members))
-    faults.raise_if_any("Example: orch compare --study neuroblastoma straightforward unfreezing")
+    faults.raise_if_any(f"Example: orch compare --study neuroblastoma {' '.join(PRESETS)}")
     return found
 
 
@@ -153,7 +152,7 @@ def _members(summary: Summary, what: str) -> frozenset[str]:
     every = {member.id: member.configuration for member in summary.configurations}
     if not what:
         return frozenset(every)
-    if what in get_args(Strategy):
+    if what in PRESETS:
         return frozenset(name for name, c in every.items() if c.strategy == what)
     named = frozenset(name for name, c in every.items() if what in _names_of(c.network.backbone))
     if named:

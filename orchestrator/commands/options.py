@@ -137,6 +137,14 @@ def complete_backbone(ctx: click.Context, _param: click.Parameter, incomplete: s
     return [name for name in names if name.startswith(incomplete)]
 
 
+def complete_strategy(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of strategies, for the last of a list."""
+    from search_spaces.presets import PRESETS
+
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in PRESETS if name.startswith(begun)]
+
+
 def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Command]]:
     """Options that say how the images of --data are read.
 
@@ -173,7 +181,7 @@ def what_to_search(command: Command) -> Command:
             show_default=True,
             help="Share of images that may be refused before the search stops.",
         ),
-        click.option("--strategy", type=CommaList(str), help="straightforward, extension, unfreezing."),
+        _strategy_option(),
         *_short_options(),
         click.option(
             "--set",
@@ -216,6 +224,15 @@ def what_to_search(command: Command) -> Command:
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+def _strategy_option() -> Callable[[Command], Command]:
+    from search_spaces.presets import PRESETS
+
+    told = ", ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items())
+    return click.option(
+        "--strategy", type=CommaList(str), shell_complete=complete_strategy, help=f"What trains: {told}."
+    )
 
 
 def _short_options() -> list[Callable[[Command], Command]]:

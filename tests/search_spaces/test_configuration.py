@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ from pydantic import ValidationError
 from orchestrator.store import layout
 from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import LocalStorage
+from search_spaces import presets
 from search_spaces.configuration import Configuration, by_path, differing
+from search_spaces.loader import default_space
+from search_spaces.points import points
+from search_spaces.presets import PRESETS
 from search_spaces.stored import read_configuration
+from tests.support.configurations import asked
 
 BASE: dict[str, Any] = {
     "data.task": "binary",
@@ -171,6 +177,25 @@ def test_the_strategy_is_a_label() -> None:
         "unfreezing",
         "unfreezing",
     ]
+
+
+def test_a_strategy_may_hold_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = PRESETS["straightforward"]
+    narrow = dataclasses.replace(probe, fixed={**probe.fixed, "optimiser.name": "sgd"})
+    monkeypatch.setattr(presets, "PRESETS", {**PRESETS, "straightforward": narrow})
+    names = {name: made(**{"head.non_linearities": 0, "optimiser.name": name}).strategy for name in ("sgd", "adam")}
+    assert names == {"sgd": "straightforward", "adam": "extension"}
+    found = points(default_space(), "x", asked(strategies=("straightforward",)), small=False)
+    assert {(point.values["optimiser.name"], point.strategy) for point in found} == {("sgd", "straightforward")}
+
+
+def test_presets_are_told_apart() -> None:
+    last = list(PRESETS.values())[-1]
+    assert not last.fixed, "there is a strategy for every configuration"
+    assert len({preset.mark for preset in PRESETS.values()}) == len(PRESETS)
+    assert len({preset.colour for preset in PRESETS.values()}) == len(PRESETS)
+    paths = {path for preset in PRESETS.values() for path in (*preset.fixed, *preset.also, preset.axis) if path}
+    assert paths <= by_path().keys()
 
 
 @pytest.mark.parametrize(

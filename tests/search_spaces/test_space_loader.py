@@ -44,8 +44,7 @@ def faults_of(text: str) -> list[str]:
 def test_sound_file_is_read() -> None:
     space = loader.parse_space(SOUND, "mine.toml")
     assert [backbone.name for backbone in space.backbones] == ["resnet18", "timm:vgg19.tv_in1k"]
-    assert space.straightforward is not None
-    assert space.straightforward.lr == (1.0, 0.5)
+    assert space.grids["straightforward"].lr == (1.0, 0.5)
     assert space.strategies == ("straightforward",)
 
 

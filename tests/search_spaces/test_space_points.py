@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import canonical_json
 from search_spaces.backbones import find_backbone, settled_name
-from search_spaces.configuration import Strategy
 from search_spaces.loader import default_space, load_space, parse_space
 from search_spaces.points import Point, grid_axes, points, settled
-from search_spaces.presets import STRATEGIES
+from search_spaces.presets import PRESETS, Strategy
 from tests.support.configurations import asked, shown
 
 MINE = """
@@ -156,7 +155,7 @@ def test_small_is_changed_too() -> None:
 
 depths = st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(tuple)
 rates = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=3, unique=True).map(tuple)
-chosen = st.lists(st.sampled_from(STRATEGIES), min_size=1, max_size=3, unique=True).map(tuple)
+chosen = st.lists(st.sampled_from(tuple(PRESETS)), min_size=1, max_size=3, unique=True).map(tuple)
 
 
 @given(chosen, depths, depths, rates)
@@ -176,5 +175,5 @@ def test_points_are_distinct_ordered_and_in_normal_form(
 
 
 def _place(point: Point) -> tuple[float, ...]:
-    rank = STRATEGIES.index(point.strategy)
+    rank = list(PRESETS).index(point.strategy)
     return rank, point.unfrozen, point.non_linearities, point.lr, point.batch_size

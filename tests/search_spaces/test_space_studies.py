@@ -6,7 +6,7 @@ import pytest
 
 from search_spaces.loader import bundled, load_space, space_source
 from search_spaces.points import Point, points
-from search_spaces.presets import STRATEGIES
+from search_spaces.presets import PRESETS
 from search_spaces.schema import Space
 from tests.support.configurations import shown
 
@@ -41,9 +41,9 @@ def test_every_study_expands_for_its_backbones_and_any_other(name: str, small: b
 
 def test_default_space_has_every_strategy_and_a_preset() -> None:
     space = load_space("default")
-    assert space.strategies == STRATEGIES
+    assert space.strategies == tuple(PRESETS)
     assert space.small is not None
-    assert all(getattr(space.small, strategy) is not None for strategy in STRATEGIES)
+    assert space.small.grids.keys() == PRESETS.keys()
 
 
 def test_neuroblastoma_has_the_ten_backbones_with_the_weights_of_the_report(neuroblastoma: Space) -> None:

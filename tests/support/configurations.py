@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.changes import Changes
-from search_spaces.configuration import Configuration, Strategy
+from search_spaces.configuration import Configuration
 from search_spaces.configuration import by_path as declared_by_path
 from search_spaces.points import Point
+from search_spaces.presets import Strategy
 
 _NAMES = {
     **{one.name: path for path, one in declared_by_path().items()},

@@ -20,7 +20,9 @@ from dashboards.page.packing import decode, encode, packed_text
 from dashboards.page.page import write_page
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import History
+from search_spaces import presets
 from search_spaces.configuration import Configuration
+from search_spaces.presets import PRESETS
 from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
@@ -131,6 +133,18 @@ def test_no_cell_hides_a_configuration(tmp_path: Path) -> None:
     assert names == [
         f"{depth}, batch {batch}" for depth in ("straightforward", "extension, n = 2") for batch in (16, 32)
     ]
+
+
+def test_a_map_over_what_strategies_differ_in_names_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = PRESETS["straightforward"]
+    plain = replace(probe, fixed={**probe.fixed, "optimiser.weight_decay": 0.0})
+    monkeypatch.setattr(presets, "PRESETS", {**PRESETS, "straightforward": plain})
+    storage, _ = small_study(tmp_path, study=TwoDecays, depths=((0, 0),), lrs=(0.3,), batch_sizes=(17,))
+    source = open_source(storage, NOW)
+    place = replace(at(0, 0), facet=None, pair=Pair("lr", "weight_decay"))
+    assert [facet.name for facet in source.facets(place)] == ["straightforward or extension, batch 17"]
+    data = heat_maps.heat_data(source, place)
+    assert dict(zip(data["weight_decay"], data["strategy"], strict=True)) == {0.0: "straightforward", 1e-2: "extension"}
 
 
 class TwoDecays(GeneratedStudy):
