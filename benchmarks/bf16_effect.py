@@ -14,7 +14,8 @@ from table import Table, progress
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner, Lane
+from trainables.learning.learner import Lane
+from trainables.learning.material import learner_of
 
 RATES, BATCH_SIZES, REPEATS, EPOCHS = (1e-3, 1e-2, 1e-1), (16, 64), 10, 50
 QUICK = (1e-2,), (16,), 3, 5
@@ -61,10 +62,8 @@ def _results(
     found = {}
     for configuration in configurations(search):
         material = bench.material(configuration, partition(search))
-        assert material.features is not None, "nothing of the backbone is trained"
         lanes = [Lane(configuration, repeat) for repeat in range(repeats)]
-        learner = HeadLearner(lanes, material.features, material.labels, material.weights)
-        group = Group(lanes, learner, material.samples, epochs, 4096, device)
+        group = Group(lanes, learner_of(lanes, material), material.samples, epochs, 4096, device)
         while not group.is_done:
             group.advance(60.0)
         found[configuration.optimiser.lr, configuration.optimiser.batch_size, epochs] = [

@@ -10,7 +10,9 @@ import torch
 from task import Task, open_network
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.learning.heads import layer_sizes
+from search_spaces.settings.head import Head
+from trainables.learning.heads.head import head_of
+from trainables.learning.heads.layer import linear
 
 FORWARD_BATCH = {"cpu": 32, "cuda": 256}
 
@@ -43,7 +45,7 @@ def count(task: Task) -> Counted:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, task.image_size, task.image_size))
     backbone = counter.get_total_flops() / 2
-    products = [i * o for i, o in layer_sizes(width, task.non_linearities, task.outputs)]
+    products = [i * o for i, o in _sizes(task, width)]
     forward, backward = sum(products), sum(products) + sum(products[1:])
     train, valid = sum(task.training), len(task.files) - sum(task.training)
     runs = len(task.grid) * task.repeats
@@ -52,6 +54,10 @@ def count(task: Task) -> Counted:
     whole = passes * backbone + heads
     scoring = runs * ((task.epochs + 1) * (train + valid) - task.epochs * valid) * forward
     return Counted(whole, len(task.files) * backbone + heads + scoring, passes, len(task.files), width)
+
+
+def _sizes(task: Task, width: int) -> list[tuple[int, int]]:
+    return linear(head_of(Head(non_linearities=task.non_linearities)).layers(width, task.outputs))
 
 
 @torch.no_grad()
@@ -80,7 +86,7 @@ def seconds_of_heads(task: Task, width: int, device: torch.device) -> float:
     """
     lanes, threads = min(10, task.repeats), torch.get_num_threads()
     torch.set_num_threads(1)
-    heads = _Products(layer_sizes(width, task.non_linearities, task.outputs), lanes, device)
+    heads = _Products(_sizes(task, width), lanes, device)
     steps = {batch: -(-sum(task.training) // batch) for _, batch in task.grid}
     step_s = {batch: _fastest(heads.step, batch) for batch in steps}
     score_s = _fastest(heads.score, len(task.files))

@@ -32,8 +32,8 @@ from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import open_bench
-from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner, lanes_of
+from trainables.learning.learner import lanes_of
+from trainables.learning.material import begin_group
 from trainables.machine.places import Places
 
 COLUMNS = (
@@ -108,16 +108,13 @@ def learning_alone(place: Place, name: str, epochs: int, repeats: int, most: int
     every = form_stacks(bench, works, works, CORES)
     chosen = every[:: max(1, -(-len(works) // most))]
     material = bench.material(bench.configuration(names[0]), partition)
-    if material.features is None:
-        raise RuntimeError("expected pooled features")
     started = time.monotonic()
     for stack in chosen:
         configurations = [bench.configuration(work.key.configuration) for work in stack]
         recipe = decide(configurations[0], material.width, material.layer, material.width, bench.device)
         lanes = lanes_of(configurations, range(repeats))
         for several in [lanes] if recipe.stacked else [[lane] for lane in lanes]:
-            learner = HeadLearner(several, material.features, material.labels, material.weights)
-            group = Group(several, learner, material.samples, epochs, recipe.scoring_batch, bench.device)
+            group = begin_group(material, several, recipe, epochs, bench.device)
             group.advance(math.inf)
     return (time.monotonic() - started) * len(works) / sum(map(len, chosen))
 

@@ -24,7 +24,7 @@ from trainables.bundles.recipe import most_bundles
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.samples import Samples
 from trainables.features.store import feature_store
-from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.learner import Lane, lanes_of
 from trainables.network.backbone import facts_of
 
 Precision = Literal["fp32", "bf16"]

@@ -18,8 +18,11 @@ from torch import nn
 from trainables.bundles.recipe import decide
 from trainables.features.samples import Samples
 from trainables.features.store import StoredInputs
+from trainables.learning.bodies.body import Body
+from trainables.learning.bodies.cached import Cached
+from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
-from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner
+from trainables.learning.learner import Inputs, Lane, Learner, Resident
 from trainables.network.backbone import open_backbone
 from trainables.network.division import Cut
 from trainables.network.frontier import places_to_cut
@@ -152,8 +155,7 @@ class Material:
     labels: torch.Tensor
     layer: str
     values: int
-    features: torch.Tensor | None
-    inputs: Repeated
+    inputs: Inputs
     suffix: nn.Module | None
 
 
@@ -178,7 +180,9 @@ def _material(
     store = made_features(cache, _samples().labels[:: _samples().rows // rows][:rows], shapes, precision, device.type)
     inputs = StoredInputs(store, precision, device)
     values = sum(math.prod(shape) for shape in shapes)
-    return Material(labels, layer, values, None if unfrozen else inputs.everything(), Repeated(inputs, rows), suffix)
+    return Material(
+        labels, layer, values, Repeated(inputs, rows) if unfrozen else Resident(inputs.everything()), suffix
+    )
 
 
 @lru_cache(maxsize=1)
@@ -188,11 +192,8 @@ def _network(backbone: str, image_size: int) -> nn.Module:
 
 
 def _learner(stack: Stack, material: Material) -> Learner:
-    if material.features is not None:
-        return HeadLearner(list(stack.lanes), material.features, material.labels, None)
-    if material.suffix is None:
-        raise RuntimeError("expected layers to train")
-    return DeepLearner(stack.lanes[0], material.inputs, material.suffix, stack.width, material.labels, None)
+    body: Body = Cached() if material.suffix is None else Network(material.suffix, material.labels.device)
+    return Learner(list(stack.lanes), material.inputs, body, stack.width, material.labels, None)
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from reference_whole import feature_seconds, whole_study
 from table import Table, arguments, progress
 
 from orchestrator.study.preparation import best_precision
-from trainables.learning.learners import lanes_of
+from trainables.learning.learner import lanes_of
 
 PARTS = {"cpu": {"B.1": 1.0, "B.2": 0.005, "B.3": 2e-6}, "cuda": {"B.1": 1.0, "B.2": 1.0, "B.3": 0.002}}
 """Share of each grid that is trained where nothing else is said: minutes on two cores, and on one GPU."""

@@ -1,7 +1,7 @@
 """What stacking is worth: time of a lane's step and of its scoring, in turn, by repeats, and over configurations.
 
 This is what the constants of `trainables/bundles/recipe.py` were chosen by. Features are random; the class is what a
-search uses (`HeadLearner` in a `Group`), the sides alternate, times are processor time of one thread (wall time on a
+search uses (`Learner` in a `Group`), the sides alternate, times are processor time of one thread (wall time on a
 GPU).
 Parity: every lane of the widest stack has the losses that it has alone, within 1e-4 after an epoch.
 """
@@ -21,9 +21,11 @@ from search_spaces.configuration import Configuration
 from tests.support.configurations import configured
 from trainables.bundles.recipe import decide, most_bundles
 from trainables.features.samples import Samples
+from trainables.learning.bodies.cached import Cached
 from trainables.learning.group import Group
-from trainables.learning.heads import head_parameters
-from trainables.learning.learners import HeadLearner, Lane, lanes_of
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import parameter_count
+from trainables.learning.learner import Lane, Learner, Resident, lanes_of
 
 STACKS = ((1, 1), (1, 10), (5, 10), (20, 10))
 """(configurations, repeats) that are compared."""
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 def _compare(table: Table, width: int, n: int, classes: int, device: torch.device, rounds: int) -> None:
-    parameters = head_parameters(width, n, 1 if classes == 2 else classes)
+    parameters = parameter_count(layers_of(_configurations(1, n, classes)[0], width))
     features = torch.randn(TRAINING + VALID, width, generator=torch.Generator().manual_seed(0)).to(device)
     samples = _samples(classes)
     fitting = [stack for stack in STACKS if 8 * stack[0] * stack[1] * parameters <= LARGEST_STACK_BYTES]
@@ -114,7 +116,8 @@ def _check(group: Group, features: torch.Tensor, samples: Samples) -> None:
 
 def _group(lanes: list[Lane], features: torch.Tensor, samples: Samples) -> Group:
     labels = torch.from_numpy(samples.labels).to(features.device)
-    return Group(lanes, HeadLearner(lanes, features, labels, None), samples, 1, 4096, features.device)
+    learner = Learner(lanes, Resident(features), Cached(), features.shape[1], labels, None)
+    return Group(lanes, learner, samples, 1, 4096, features.device)
 
 
 def _samples(classes: int) -> Samples:

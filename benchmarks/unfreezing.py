@@ -27,8 +27,8 @@ from search_spaces.changes import Changes
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
-from trainables.learning.learners import DeepLearner, Lane
-from trainables.learning.material import Material
+from trainables.learning.learner import Lane
+from trainables.learning.material import Material, learner_of
 from trainables.network.backbone import open_backbone
 from trainables.network.frontier import places_to_cut
 
@@ -152,10 +152,7 @@ def measure(
     c = frozen.configuration
     progress(f"{c.network.backbone}, u = {c.adaptation.unfrozen}, cached up to {frozen.layer}")
     material = bench.material(c, partition(search), frozen.layer)
-    assert material.inputs is not None, "a suffix is trained from stored inputs"
-    assert material.suffix is not None, "a suffix is trained from stored inputs"
-    lane = Lane(c, 0)
-    cached = DeepLearner(lane, material.inputs, material.suffix, material.width, material.labels, material.weights)
+    cached = learner_of([Lane(c, 0)], material)
     whole = Whole(search, frozen, material, device)
     training = torch.from_numpy(frozen.samples.training).to(device)
     batches = [training[torch.arange(given.batch_size, device=device) + 5 * n] for n in range(given.steps)]

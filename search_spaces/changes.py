@@ -15,7 +15,7 @@ from search_spaces.axes import BATCH_SIZE, LR, Axes, product
 from search_spaces.configuration import by_path
 from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.settings.declaration import Declared, When
+from search_spaces.settings.declaration import Declared
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
@@ -55,10 +55,10 @@ class Changes:
         """Raise InputError where a value is given that matters at none of these points."""
         faults, several = Faults("command line"), list(several)
         for path in self.values:
-            condition = by_path()[path].setting.matters_when
-            if condition and not any(condition.holds(values[condition.path]) for values in several):
-                found = list(dict.fromkeys(values[condition.path] for values in several))
-                faults.add(_needs(path, condition, found))
+            setting = by_path()[path].setting
+            if not any(setting.matters(values.__getitem__) for values in several):
+                given = {one.path: dict.fromkeys(values[one.path] for values in several) for one in setting.conditions}
+                faults.add(_needs(path, given))
         faults.raise_if_any(_OPTIONS)
 
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
@@ -69,10 +69,8 @@ class Changes:
                 axis = next((strategy for strategy in PRESETS if PRESETS[strategy].axis == path), takers[0])
                 option = option_of(by_path()[path])
                 yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
-            condition = by_path()[path].setting.matters_when
-            given = self.values.get(condition.path) if condition else None
-            if condition and given and not any(condition.holds(value) for value in given):
-                yield _needs(path, condition, given)
+            if by_path()[path].setting.never_matters(self.values):
+                yield _needs(path, self.values)
 
     def applied_to(self, axes: Axes, chosen: Sequence[Strategy]) -> Axes:
         """The axes of one strategy with these values in the place of the space's."""
@@ -136,11 +134,14 @@ def changes_of(
     return changes
 
 
-def _needs(path: str, condition: When, found: Iterable[Any]) -> str:
-    wanted = " or ".join(map(str, condition.among)) or f"above {condition.above:g}"
-    label = by_path()[condition.path].setting.label
-    told = ", ".join(map(str, found))
-    return f"{option_of(by_path()[path])}: expected the {label} {wanted} with it, found {told}"
+def _needs(path: str, given: Mapping[str, Iterable[Any]]) -> str:
+    """given: values, by path, of the settings that this one hangs on."""
+    wanted, found = [], []
+    for condition in by_path()[path].setting.conditions:
+        values = " or ".join(map(str, condition.among)) or f"above {condition.above:g}"
+        wanted.append(f"the {by_path()[condition.path].setting.label} {values}")
+        found.append(", ".join(map(str, given[condition.path])))
+    return f"{option_of(by_path()[path])}: expected {' or '.join(wanted)} with it, found {' and '.join(found)}"
 
 
 def option_of(one: Declared) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from search_spaces.configuration import by_path
 from search_spaces.faults import shown
 from search_spaces.presets import PRESETS
 from search_spaces.schema import Backbone, ByStrategy, Grid, Space
+from search_spaces.settings.declaration import When
 from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
 
 LR, BATCH_SIZE = "optimiser.lr", "optimiser.batch_size"
@@ -40,22 +41,27 @@ def _idle(prefix: str, table: Space | Grid) -> Iterator[str]:
     """Settings that cannot matter beside what the same table says of the setting that they hang on."""
     given = values_of(table)
     for path, values in given.items():
-        condition = by_path()[path].setting.matters_when
-        if condition is None:
-            continue
-        others = given.get(condition.path) or (_default(path, condition.path) if condition.among else ())
-        if others and not any(condition.holds(other) for other in others):
-            told, found = (", ".join(map(shown, several)) for several in (others, values))
+        setting = by_path()[path].setting
+        others = {**_defaults(path, setting.conditions), **given}
+        if setting.never_matters(others):
+            told = " and ".join(f"{one.path} {_listed(others[one.path])}" for one in setting.conditions)
             key = f"{prefix}{written_as(table, by_path()[path])}"
-            yield f"{key}: expected nothing with {condition.path} {told}, found {found}"
+            yield f"{key}: expected nothing with {told}, found {_listed(values)}"
 
 
-def _default(path: str, other: str) -> Values:
-    """The default of a choice of the same part, which holds where a table leaves it out."""
-    if path.partition(".")[0] != other.partition(".")[0]:
-        return ()
-    one = by_path()[other]
-    return () if one.field.is_required() else as_values(one, one.field.default)
+def _defaults(path: str, conditions: Iterable[When]) -> dict[str, Values]:
+    """Of choices of the same part, which hold where a table leaves them out."""
+    several = [by_path()[one.path] for one in conditions if one.among]
+    part = by_path()[path].part
+    return {
+        one.path: as_values(one, one.field.default)
+        for one in several
+        if one.part == part and not one.field.is_required()
+    }
+
+
+def _listed(values: Values) -> str:
+    return ", ".join(map(shown, values))
 
 
 def _of_tables(space: Space) -> Iterator[str]:

@@ -13,8 +13,10 @@ from typing import Any, Self
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import ENGINE, Record
+from search_spaces.live import Live
 from search_spaces.presets import Strategy, strategy_of
 from search_spaces.settings.adaptation import Adaptation
+from search_spaces.settings.augmentation import Augmentation
 from search_spaces.settings.balance import Balance
 from search_spaces.settings.data import Data
 from search_spaces.settings.declaration import Declared, Part, Touch, declared
@@ -41,6 +43,7 @@ class Configuration(Record):
     adaptation: Adaptation
     image: Image
     balance: Balance
+    augmentation: Augmentation = Augmentation()
     head: Head
     loss: Loss = Loss()
     optimiser: Optimiser
@@ -74,8 +77,7 @@ class Configuration(Record):
 
     def matters(self, one: Declared) -> bool:
         """Whether a setting can change anything here."""
-        condition = one.setting.matters_when
-        return condition is None or condition.holds(self.value(condition.path))
+        return one.setting.matters(self.value)
 
     @functools.cached_property
     def id(self) -> str:
@@ -113,6 +115,11 @@ class Configuration(Record):
     def outputs(self) -> int:
         """Width of the last layer: one for a binary task, one per class otherwise."""
         return 1 if self.data.task == "binary" else len(self.data.classes)
+
+    @property
+    def live(self) -> Live:
+        """What of the network changes in training; decided here alone."""
+        return Live(self.adaptation.unfrozen, self.augmentation.variant.from_pixels)
 
     @functools.cached_property
     def strategy(self) -> Strategy:

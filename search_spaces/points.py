@@ -41,6 +41,11 @@ class Point:
         return int(self.values[UNFROZEN])
 
     @property
+    def moves_statistics(self) -> bool:
+        """Whether batch norm learns statistics, of which a batch of one image has none."""
+        return bool(self.values["head.batch_norm"]) or self.values["adaptation.norms"] == "moving"
+
+    @property
     def lr(self) -> float:
         return float(self.values[LR])
 
@@ -93,8 +98,7 @@ def settled(values: Mapping[str, Any]) -> dict[str, Any]:
     every = {one.path: given.get(one.path, one.field.default) for one in from_file()}
     found = {}
     for one in from_file():
-        condition = one.setting.matters_when
-        if condition is not None and not condition.holds(every[condition.path]):
+        if not one.setting.matters(every.__getitem__):
             found[one.path] = one.setting.neutral
         elif one.path in given or not one.field.is_required():
             found[one.path] = every[one.path]

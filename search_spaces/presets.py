@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NON_LINEARITIES, UNFROZEN = "head.non_linearities", "adaptation.unfrozen"
+_LINEAR = {"head.name": "halving", NON_LINEARITIES: 0}
 
 Strategy = str
 """The name of a preset."""
@@ -34,7 +35,7 @@ class Preset:
 
 
 PRESETS: Mapping[Strategy, Preset] = {
-    "straightforward": Preset("a new last layer", "circle", 3, fixed={NON_LINEARITIES: 0, UNFROZEN: 0}),
+    "straightforward": Preset("a new last layer", "circle", 3, fixed={**_LINEAR, UNFROZEN: 0}),
     "extension": Preset("n new non-linear layers before it", "square", 2, axis=NON_LINEARITIES, fixed={UNFROZEN: 0}),
     "unfreezing": Preset(
         "the last u weight layers of the backbone too", "diamond", 1, axis=UNFROZEN, also=(NON_LINEARITIES,)

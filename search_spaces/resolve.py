@@ -38,7 +38,8 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, o
     """Raise InputError, with all faults together, for every u and n that this network cannot have.
 
     u goes back to the network's first weight layer at most; each non-linearity halves the width of the features, and
-    the last layer needs at least twice as many inputs as it has outputs. `where` names the file or command line.
+    the last layer needs at least twice as many inputs as it has outputs. A batch that batch norm learns its statistics
+    from has two images at least. `where` names the file or command line.
     """
     points = list(points)
     faults = Faults(where)
@@ -56,7 +57,11 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, o
                 f"{facts.name} are halved each time, down to {2 * outputs} for {outputs} "
                 f"output{'s' if outputs > 1 else ''}), found {n}"
             )
-    faults.raise_if_any("Change the file, or choose with --unfrozen and --non-linearities")
+    for strategy in sorted({point.strategy for point in points if point.batch_size < 2 and point.moves_statistics}):
+        faults.add(
+            f"{strategy}.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1"
+        )
+    faults.raise_if_any("Change the file, or choose with --unfrozen, --non-linearities and --batch-size")
 
 
 def deepest_extension(feature_width: int, outputs: int) -> int:

@@ -96,7 +96,9 @@ def expected_words(one: Declared) -> str:
         return alternatives(choices)
     if is_tuple(one):
         (inner,) = [get_args(kind) for kind in _kinds(one) if get_origin(kind) is tuple]
-        return f"a list of {len(inner)} numbers{_range(get_args(inner[0]))}"
+        kind, *limits = get_args(inner[0])
+        count = "" if inner[-1] is Ellipsis else f"{len(inner)} "
+        return f"a list of {count}{'whole ' if kind is int else ''}numbers{_range(limits)}"
     kinds = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
     return kinds[one.field.annotation] + _range(one.field.metadata)  # type: ignore[index]
 

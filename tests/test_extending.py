@@ -15,9 +15,11 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME, STRATEGY = re.findall(
+BLOCKS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
+SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME, *BLOCKS = BLOCKS
+HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, STRATEGY = BLOCKS
 WITH_A_SETTING = f"""
 import json
 from typing import Annotated
@@ -131,6 +133,48 @@ ending = ending_of(settings.Ending(name="plateau", patience=2))
 scores = np.array([0.5, 0.7, 0.7, 0.7])
 print(json.dumps([bool(ending.is_over(scores[:n])) for n in (1, 2, 3, 4)]))
 """
+TRAINED = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.support.tiny_study import make_tiny_study
+from trainables.bundles.trained import trained
+
+study = make_tiny_study(Path(sys.argv[1]))
+plain = study.configuration(lr=0.05)
+c = study.configuration(lr=0.05, **CHANGES)
+record = study.train(c, (0,), 2)[0]
+one = trained(study.bench(), study.partition, c.id, [0])[0]
+loss = record.history.loss
+told = {
+    "learned": bool(loss[-1, 0] != loss[0, 0] and np.isfinite(loss).all()),
+    "same": one.deviation == 0.0,
+    "weights": sorted(one.weights),
+    "frontier": record.meta["recipe"]["frontier"],
+    "other": c.id != plain.id,
+    "strategy": c.strategy,
+}
+"""
+WITH_A_HEAD = f"""
+import json
+from search_spaces.settings import head as settings
+from search_spaces.settings.choice import Variant
+
+settings.HEADS.variants["normed"] = {HEAD_LINE.strip()}
+CHANGES = {{"head": "normed", "widths": (6,)}}
+{TRAINED}
+print(json.dumps(told))
+"""
+WITH_AN_AUGMENTATION = f"""
+import json
+from search_spaces.settings import augmentation as settings
+from search_spaces.settings.augmentation import AugmentationVariant
+
+settings.AUGMENTATIONS.variants["contrast"] = {AUGMENTATION_LINE.strip()}
+CHANGES = {{"augmentation": "contrast"}}
+{TRAINED}
+print(json.dumps(told))
+"""
 WITH_A_STRATEGY = f"""
 import json, sys
 from pathlib import Path
@@ -228,6 +272,43 @@ def test_an_ending(tmp_path: Path) -> None:
     (tmp_path / "plateau.py").write_text(f"from __future__ import annotations\n\n{head}\n\n\n{ENDING}")
     beside = f"import trainables.learning.endings as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_AN_ENDING) == [False, False, False, True]
+
+
+def test_a_head(tmp_path: Path) -> None:
+    head = (
+        "from search_spaces.settings import head as settings\nfrom trainables.learning.heads.layer import Layer, Layers"
+    )
+    (tmp_path / "normed.py").write_text(f"from __future__ import annotations\n\n{head}\n\n\n{HEAD}")
+    beside = f"import trainables.learning.heads as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_A_HEAD, str(tmp_path / "study")) == {
+        "learned": True,
+        "same": True,
+        "weights": [f"head.{place}.{part}" for place in (0, 1, 3) for part in ("bias", "weight")],
+        "frontier": "the pooled features",
+        "other": True,
+        "strategy": "extension",
+    }
+
+
+def test_an_augmentation(tmp_path: Path) -> None:
+    imports = """
+from __future__ import annotations
+import numpy as np
+import torch
+from search_spaces.settings import augmentation as settings
+from trainables.learning.augmentations.augmentation import Batch
+from trainables.learning.bodies.body import Inputs
+"""
+    (tmp_path / "contrast.py").write_text(imports + AUGMENTATION)
+    beside = f"import trainables.learning.augmentations as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_AN_AUGMENTATION, str(tmp_path / "study")) == {
+        "learned": True,
+        "same": True,
+        "weights": ["head.0.bias", "head.0.weight"],
+        "frontier": "the pixels",
+        "other": True,
+        "strategy": "straightforward",
+    }
 
 
 def test_a_strategy(tmp_path: Path) -> None:

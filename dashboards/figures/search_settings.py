@@ -36,10 +36,10 @@ def varying_settings(members: Sequence[ConfigurationSummary]) -> list[str]:
     found = []
     for name in NAMES:
         values = {member.configuration.column(name) for member in members}
-        condition = by_column()[name].setting.matters_when
-        if condition is not None:
-            pairs = {(m.configuration.value(condition.path), m.configuration.column(name)) for m in members}
-            if len(pairs) == len({value for value, _ in pairs}):
+        deciding = [condition.path for condition in by_column()[name].setting.conditions]
+        if deciding:
+            pairs = {(*map(m.configuration.value, deciding), m.configuration.column(name)) for m in members}
+            if len(pairs) == len({pair[:-1] for pair in pairs}):
                 continue
         if len(values) > 1:
             found.append(name)

@@ -86,7 +86,7 @@ def list_settings(as_json: bool) -> None:
             "option": option_of(one),
             "expected": expected_words(one),
             "default": None if one.field.is_required() else one.field.default,
-            "matters_with": one.setting.matters_when.words() if one.setting.matters_when else "",
+            "matters_with": " or ".join(condition.words() for condition in one.setting.conditions),
             "help": one.setting.help,
         }
         for one in from_file()

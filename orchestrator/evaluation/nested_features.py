@@ -51,7 +51,7 @@ def frozen_part(configuration: Configuration) -> str:
 def feature_table(
     bench: Workbench, configuration: Configuration, partition: str, manifest: pd.DataFrame, needed: Iterable[View]
 ) -> FeatureTable:
-    """Features of the views that the configuration (nothing unfrozen) has on the partition, and of those needed beside.
+    """Features of the views that the configuration has on the partition, and of those needed beside; they are cached.
 
     What the cache has is read from there, or computed into it. The others, test images among them, are computed with
     the same network, standardisation and batch size and are not kept. Raises InputError where a file has changed.

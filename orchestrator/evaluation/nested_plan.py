@@ -105,12 +105,12 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
-    heads = [entry for entry in ranked if entry.configuration.adaptation.unfrozen == 0]
+    heads = [entry for entry in ranked if entry.configuration.live.has_features]
     if not heads:
         raise InputError(
-            f"study {study!r}: every configuration unfreezes layers of its backbone; nested evaluation trains heads on "
-            "features alone",
-            f"orch search {study} BACKBONE --unfrozen 0",
+            f"study {study!r}: every configuration unfreezes layers of its backbone or changes images anew; nested "
+            "evaluation trains heads on cached features alone",
+            f"orch search {study} BACKBONE --unfrozen 0 --augmentation none",
         )
     metric = selecting_metric(summary, None)
     found = [entry for entry in heads if entry.configuration.selection.metric == metric]
@@ -122,10 +122,10 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
     notes = []
     if deep := len(ranked) - len(heads):
         best = ranked[0].configuration
-        told = f" The best one, {describe_configuration(best)}, is among them." if best.adaptation.unfrozen else ""
+        told = "" if best.live.has_features else f" The best one, {describe_configuration(best)}, is among them."
         notes.append(
-            f"{deep} of {len(ranked)} configurations unfreeze layers and are left out: this tests the selection among "
-            f"heads on frozen features.{told}"
+            f"{deep} of {len(ranked)} configurations unfreeze layers or change images anew and are left out: this "
+            f"tests the selection among heads on cached features.{told}"
         )
     if others := len(heads) - len(found):
         notes.append(f"{others} configurations select by another metric than {metric} and are left out.")

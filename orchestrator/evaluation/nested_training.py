@@ -17,7 +17,6 @@ from orchestrator.evaluation.nested_features import FeatureTable, View, frozen_p
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import BUNDLE_SIZE, Recipe
 from search_spaces.configuration import Configuration
-from trainables.bundles.prediction import head
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import form_stacks
 from trainables.bundles.work import Work
@@ -25,9 +24,12 @@ from trainables.bundles.workbench import Workbench
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key
 from trainables.learning.group import Group
-from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import modules
+from trainables.learning.learner import Lane, Resident, lanes_of
 from trainables.learning.material import Material, begin_group
 from trainables.learning.metrics import selection_scores
+from trainables.learning.weights import put
 
 SLICE_S = 2.0
 """How long is trained between two words about it."""
@@ -39,7 +41,7 @@ Told = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration with nothing unfrozen, as the study asked for it."""
+    """A configuration whose features are cached, as the study asked for it."""
 
     configuration: Configuration
     repeats: tuple[int, ...]
@@ -129,12 +131,15 @@ class FoldTraining:
         features = self.tables[frozen_part(winner.configuration)].of(outer_views(self.manifest, self.fold))
         places = {lane.repeat: n for n, lane in enumerate(lanes) if lane.configuration.id == winner.configuration.id}
         group = self._begin(lanes, winner.epochs)
+        head = modules(layers_of(winner.configuration, features.shape[1])).to(features.device).eval()
+        head.requires_grad_(False)
         found = {}
         for repeat in sorted(places, key=lambda repeat: epochs[repeat]):
             while group.epoch < epochs[repeat] and not group.is_done:
                 group.advance(0.0)
             weights = group.learner.weights_of(places[repeat])
-            found[repeat] = head(weights, features, winner.configuration).cpu().numpy()
+            put(weights, head=head, body=None)
+            found[repeat] = head(features).cpu().numpy()
         return found
 
     def _groups(self, configurations: Sequence[Configuration], repeats: Sequence[int]) -> list[list[Lane]]:
@@ -167,7 +172,7 @@ class FoldTraining:
             labels = torch.from_numpy(samples.labels).to(device)
             weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
             width = features.shape[1]
-            self._materials[key] = Material(samples, labels, weights, width, features, None, None, table.layer)
+            self._materials[key] = Material(samples, labels, weights, width, Resident(features), None, table.layer)
         return self._materials[key]
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from orchestrator.export.model import Model, Preprocessing, head_of
-from orchestrator.store.errors import OrchError
+from orchestrator.export.model import Model, Preprocessing
 from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
 from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.pixels import ViewReader
-from trainables.learning.heads import layer_sizes
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import modules
+from trainables.learning.weights import Weights, put
 
 BATCH = 16
 COMPARED_IMAGES = 512
@@ -57,28 +57,22 @@ def assemble(
     configuration: Configuration,
     partition: str,
     record: FinalRecord,
-    weights: Mapping[str, np.ndarray],
+    weights: Weights,
 ) -> Assembled:
-    """Put a repeat's weights ("head.<i>.weight" [in, out], "head.<i>.bias" [out], "body.<name>") into its network.
+    """Put a repeat's weights into its network.
 
     Everything is float32 on the CPU, whatever the study computed with. Valid images are read, test images never.
     """
     frozen = bench.frozen_ready(configuration, partition, str(record.meta["recipe"].get("frontier", "")))
     backbone = copy.deepcopy(bench.network(frozen)).to("cpu")
     backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    _put(backbone, {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")})
-    sizes = tuple(
-        layer_sizes(bench.facts(configuration).feature_width, configuration.head.non_linearities, configuration.outputs)
-    )
     library, _, architecture = configuration.network.backbone.partition(":")
     model = Model(
         library=library,  # type: ignore[arg-type]  # a configuration's backbone is of one of the two
         architecture=architecture,
         arguments=_arguments(configuration),
         replaced=_replaced(configuration),
-        head=sizes,
-        negative_slope=configuration.head.negative_slope,
-        dropout=configuration.head.dropout,
+        head=layers_of(configuration, bench.facts(configuration).feature_width),
         task=configuration.data.task,
         classes=configuration.data.classes,
         preprocessing=Preprocessing(
@@ -101,16 +95,8 @@ def assemble(
         },
         sha256={},
     )
-    head = head_of(model)
-    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
-    _put(
-        head,
-        {
-            f"{list(head).index(layer)}.{part}": weights[f"head.{i}.{part}"].T
-            for i, layer in enumerate(linear)
-            for part in ("weight", "bias")
-        },
-    )
+    head = modules(model.head)
+    put(weights, head=head, body=backbone)
     for part in (backbone, head):
         part.eval().requires_grad_(False)
     rows = frozen.samples.scoring["valid"]
@@ -120,15 +106,6 @@ def assemble(
     logits = _logits(network, reader, rows[places])
     squares = reader.pixels[reader.views[rows[places[:BATCH]], 0]].transpose(0, 2, 3, 1)
     return Assembled(model, backbone, head, squares, _agreement(logits, record.logits[places]))
-
-
-def _put(module: nn.Module, values: Mapping[str, np.ndarray]) -> None:
-    own = dict(module.named_parameters())
-    with torch.no_grad():
-        for name, value in values.items():
-            if name not in own or tuple(own[name].shape) != value.shape:
-                raise OrchError(f"the weights of this repeat do not fit its network: {name} {list(value.shape)}")
-            own[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
 
 
 @torch.no_grad()

@@ -63,21 +63,14 @@ def _warnings(facts: CardFacts) -> list[str]:
 
 def _what(facts: CardFacts) -> list[str]:
     model, c = facts.model, facts.chosen.member.configuration
-    hidden = " → ".join(str(outputs) for _, outputs in model.head)
     trained = (
-        "the new head alone"
-        if not c.adaptation.unfrozen
-        else f"the new head and the last {c.adaptation.unfrozen} weight layers"
+        f"the new head and the last {c.live.unfrozen} weight layers" if c.live.trains_body else "the new head alone"
     )
     rows = [
         ("task", f"{model.task}: one image, one of {len(model.classes)} classes"),
         ("classes", ", ".join(model.classes)),
         ("backbone", f"`{model.backbone}`, weights {facts.origin_of_weights or c.network.weights[:19]}"),
-        (
-            "head",
-            f"{model.head[0][0]} → {hidden}"
-            + (f", LeakyReLU({model.negative_slope:g})" if c.head.non_linearities else ""),
-        ),
+        ("head", ", ".join(layer.words() for layer in model.head)),
         ("trained", f"{trained} ({facts.record.meta.get('trainable_parameters', 0):,} parameters)"),
         ("input", _input(facts)),
         ("output", _output(facts)),

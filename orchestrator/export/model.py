@@ -15,8 +15,9 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from trainables.data.views import crop_offset
+from trainables.learning.heads.layer import Layer, Layers, modules
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "model.json"
 BACKBONE = "backbone.safetensors"
 HEAD = "head.safetensors"
@@ -41,17 +42,15 @@ class Model:
     """Everything but the weights.
 
     library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
-    gives way to an identity ("" where num_classes=0 does it). head: (inputs, outputs) of every linear layer. One
-    output is the logit of the second class, several are one per class.
+    gives way to an identity ("" where num_classes=0 does it). head: the modules of torch.nn in order. One output is the
+    logit of the second class, several are one per class.
     """
 
     library: Literal["timm", "torchvision"]
     architecture: str
     arguments: dict[str, Any]
     replaced: str
-    head: tuple[tuple[int, int], ...]
-    negative_slope: float
-    dropout: float
+    head: Layers
     task: Literal["binary", "multiclass"]
     classes: tuple[str, ...]
     preprocessing: Preprocessing
@@ -64,15 +63,9 @@ class Model:
     def backbone(self) -> str:
         return f"{self.library}:{self.architecture}"
 
-    @property
-    def layers(self) -> list[list[Any]]:
-        """The head as names of torch.nn with what they are made with."""
-        between = [["LeakyReLU", self.negative_slope], ["Dropout", self.dropout]]
-        return [entry for i, o in self.head for entry in (["Linear", i, o], *between)][:-2]
-
     def to_json(self) -> bytes:
-        """`layers` and `crop` say the same as head and sizes do, for readers that build with them."""
-        described = {"format": FORMAT, **asdict(self), "layers": self.layers}
+        """`head` as [name, argument, …] of each module; `crop` says the same as the sizes do."""
+        described = {"format": FORMAT, **asdict(self), "head": [[kind, *values] for kind, values in self.head]}
         first, size = (
             (self.preprocessing.store_size - self.preprocessing.image_size) // 2,
             self.preprocessing.image_size,
@@ -88,9 +81,10 @@ class Model:
             if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
                 raise ValueError(f"expected format {FORMAT}")
             prepared = found.pop("preprocessing")
-            del prepared["crop"], found["layers"]
+            del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
-            head = tuple((int(i), int(o)) for i, o in found.pop("head"))
+            head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
+            modules(head)
             classes = tuple(str(label) for label in found.pop("classes"))
             model = cls(**found, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
         except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
@@ -103,11 +97,6 @@ class Model:
 
 
 _AGAIN = "Export it again: orch export STUDY --output DIR"
-
-
-def head_of(model: Model) -> nn.Sequential:
-    """Linear layers with LeakyReLU and dropout between them."""
-    return nn.Sequential(*(getattr(nn, kind)(*values) for kind, *values in model.layers))
 
 
 def bare_backbone(model: Model) -> nn.Module:
@@ -140,7 +129,7 @@ def load(folder: Path) -> tuple[Model, nn.Module]:
     for name, digest in model.sha256.items():
         if not (folder / name).is_file() or file_hash(folder / name) != digest:
             raise InputError(f"model {str(folder)!r}: {name} is missing or not the file that was exported", _AGAIN)
-    head = head_of(model)
+    head = modules(model.head)
     try:
         backbone = bare_backbone(model)
         backbone.load_state_dict(load_file(folder / BACKBONE))

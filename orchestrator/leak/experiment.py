@@ -8,7 +8,7 @@ hold already. Records lie in results/leak, apart from everything that can be sel
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ from search_spaces.stored import read_configuration
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.samples import Samples
 from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner, Lane
-from trainables.learning.material import Material
+from trainables.learning.learner import Lane
+from trainables.learning.material import Material, learner_of
 from trainables.machine.places import Places
 
 Progress = Callable[[int, int], None]
@@ -83,6 +83,7 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
     """The same frozen backbone and images with one added layer, no dropout, no decay, Adam, to the last epoch."""
     return base.with_values(
         {
+            "head.name": "halving",
             "head.non_linearities": 1,
             "head.negative_slope": 0.2,
             "head.dropout": 0.0,
@@ -96,6 +97,7 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
             "ending.name": "complete",
             "loss.name": "cross_entropy",
             "balance.name": "none",
+            "augmentation.name": "none",
             "image.views": 1,
         }
     )
@@ -105,12 +107,11 @@ def train(
     configuration: Configuration, material: Material, partition: LeakPartition, epochs: int, device: torch.device
 ) -> LeakRun:
     """One training on a leak partition of the images in `material`, whose rows are one view of each."""
-    assert material.features is not None
     lanes = [Lane(configuration, partition.repeat)]
     found = material.samples
     scoring = {name: partition.rows(index) for index, name in enumerate(SPLITS)}
     samples = Samples(found.images, found.views, found.labels, partition.rows(TRAIN), scoring, None)
-    learner = HeadLearner(lanes, material.features, material.labels, None)
+    learner = learner_of(lanes, replace(material, weights=None))
     group = Group(lanes, learner, samples, epochs, SCORING_BATCH, device)
     while not group.is_done:
         group.advance(3600.0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -28,14 +30,15 @@ from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
 from trainables.features.store import room
-from trainables.learning.heads import head_parameters
+from trainables.learning.heads.head import head_of, layers_of
+from trainables.learning.heads.layer import parameter_count
 from trainables.learning.optimisers.optimiser import rule_of
 from trainables.network.backbone import open_backbone
 from trainables.network.division import FEATURES, PIXELS, Cut
 from trainables.network.frontier import places_to_cut
 
 DEPTHS = 3
-"""Depths of one backbone (n of its heads, u of its unfrozen layers) that are timed; others lie on lines between."""
+"""Depths of one kind that are timed; others lie on lines between."""
 FRONTIER_ROWS = 16
 
 
@@ -57,16 +60,33 @@ class FrozenCost:
         return self.layer != PIXELS
 
 
+class Computed(NamedTuple):
+    """How much of a network a step computes: times of one kind lie on lines between sizes that were timed."""
+
+    kind: tuple[str, bool]
+    size: int
+    """Weights of the head where features are cached, else unfrozen layers."""
+
+    @classmethod
+    def of(cls, c: Configuration, width: int) -> Computed:
+        """width: of the features."""
+        if c.live.has_features:
+            return cls(("head", head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
+        return cls(("body", c.live.from_pixels), c.live.unfrozen)
+
+
 @dataclass(frozen=True)
 class Rates:
     """Rates of the depths and batch sizes that were timed, of one backbone and one kind of trial."""
 
-    heads: dict[int, dict[int, GroupRate]]
-    """n → batch size → rate; step_s is per step."""
-    deep: dict[int, GroupRate]
-    """u → rate; step_s is per trained row."""
-    lanes: dict[int, int]
-    """n → lanes of the stack that was timed; 1 where repeats are trained in turn."""
+    width: int
+    """Of the backbone's features."""
+    heads: dict[Computed, dict[int, GroupRate]]
+    """Computed → batch size → rate; step_s is per step."""
+    deep: dict[Computed, GroupRate]
+    """step_s is per trained row."""
+    lanes: dict[Computed, int]
+    """Lanes of the stack that was timed; 1 where repeats are trained in turn."""
     prefix: dict[int, float]
     """u → seconds of the frozen part per view, one worker."""
 
@@ -76,24 +96,18 @@ class Rates:
 
     def epoch_s(self, c: Configuration, training: int, scored: int) -> tuple[float, float]:
         """(training, scoring) of one epoch of one group, in seconds of one worker."""
-        if c.adaptation.unfrozen:
-            step = between(c.adaptation.unfrozen, {u: rate.step_s for u, rate in self.deep.items()})
-            score = between(c.adaptation.unfrozen, {u: rate.score_s for u, rate in self.deep.items()})
-            return step * training, score * scored
+        score = self._at(c, {depth: rate.score_s for depth, rate in self._any_batch().items()}) * scored
+        if not c.live.has_features:
+            return self._at(c, {depth: rate.step_s for depth, rate in self.deep.items()}) * training, score
         at_batch = {
-            n: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in found.items()})
-            for n, found in self.heads.items()
+            depth: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in found.items()})
+            for depth, found in self.heads.items()
         }
-        score = between(c.head.non_linearities, {n: next(iter(f.values())).score_s for n, f in self.heads.items()})
-        return between(c.head.non_linearities, at_batch) * math.ceil(training / c.optimiser.batch_size), score * scored
+        return self._at(c, at_batch) * math.ceil(training / c.optimiser.batch_size), score
 
     def lanes_of(self, c: Configuration) -> float:
         """Lanes that the times of `epoch_s` and `checkpoint` are of."""
-        return (
-            1.0
-            if c.adaptation.unfrozen
-            else between(c.head.non_linearities, {n: float(count) for n, count in self.lanes.items()})
-        )
+        return self._at(c, {depth: float(count) for depth, count in self.lanes.items()})
 
     def prefix_s(self, unfrozen: int) -> float:
         """Seconds of the frozen part per view, one worker."""
@@ -103,12 +117,16 @@ class Rates:
 
     def checkpoint(self, c: Configuration) -> tuple[float, int]:
         """(seconds, bytes) of one checkpoint of one group."""
-        known = (
-            self.deep if c.adaptation.unfrozen else {n: next(iter(found.values())) for n, found in self.heads.items()}
-        )
-        depth = c.adaptation.unfrozen or c.head.non_linearities
-        seconds = between(depth, {at: rate.checkpoint_s for at, rate in known.items()})
-        return seconds, int(between(depth, {at: float(rate.checkpoint_bytes) for at, rate in known.items()}))
+        known = self._any_batch()
+        seconds = self._at(c, {depth: rate.checkpoint_s for depth, rate in known.items()})
+        return seconds, int(self._at(c, {depth: float(rate.checkpoint_bytes) for depth, rate in known.items()}))
+
+    def _any_batch(self) -> dict[Computed, GroupRate]:
+        return {**{depth: next(iter(found.values())) for depth, found in self.heads.items()}, **self.deep}
+
+    def _at(self, c: Configuration, known: dict[Computed, float]) -> float:
+        own = Computed.of(c, self.width)
+        return between(own.size, {depth.size: value for depth, value in known.items() if depth.kind == own.kind})
 
 
 class BackboneCosts:
@@ -146,8 +164,10 @@ class BackboneCosts:
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
         store, note = decided.features, ""
-        if not c.adaptation.unfrozen:
+        if c.live.has_features:
             why = "nothing of the backbone is trained"
+        elif c.live.from_pixels:
+            why = f"images change in each step ({c.augmentation.name})"
         else:
             candidates = [cut for cut in self._candidates(c) if not cut.is_pixels]
             why = "all before the first trained layer"
@@ -174,45 +194,45 @@ class BackboneCosts:
 
     def rates(self) -> Rates:
         """Time a few depths and batch sizes; see `DEPTHS`. The longest part of an estimate."""
-        shallow = [c for c in self.configurations if not c.adaptation.unfrozen]
-        deep = [c for c in self.configurations if c.adaptation.unfrozen]
-        lanes: dict[int, int] = {}
-        heads: dict[int, dict[int, GroupRate]] = {}
-        for n in _spread({c.head.non_linearities for c in shallow}):
-            here = [c for c in shallow if c.head.non_linearities == n]
-            stack = self._usual({c.id for c in here})
-            lanes[n] = math.prod(stack)
-            for size in sorted({min(c.optimiser.batch_size for c in here), max(c.optimiser.batch_size for c in here)}):
-                heads.setdefault(n, {})[size] = self._head(
-                    next(c for c in here if c.optimiser.batch_size == size), stack
-                )
+        width = self.facts.feature_width
+        of_depth: dict[Computed, list[Configuration]] = {}
+        for c in sorted(self.configurations, key=lambda c: c.optimiser.batch_size):
+            of_depth.setdefault(Computed.of(c, width), []).append(c)
         prefix: dict[int, float] = {}
-        slow: dict[int, GroupRate] = {}
-        for u in _spread({c.adaptation.unfrozen for c in deep}):
-            here = sorted((c for c in deep if c.adaptation.unfrozen == u), key=lambda c: c.optimiser.batch_size)
-            prefix[u], slow[u] = self._deep(here[len(here) // 2])
-        missing = {c.adaptation.unfrozen for c in shallow if self.frozen(c).missing}
-        if missing:
+        rates = Rates(width, {}, {}, {}, prefix)
+        for depth in _spread(of_depth):
+            here = of_depth[depth]
+            if not here[0].live.has_features:
+                seconds, rates.deep[depth] = self._deep(here[len(here) // 2])
+                rates.lanes[depth] = 1
+                if not here[0].live.from_pixels:
+                    prefix[depth.size] = seconds
+                continue
+            stack = self._usual({c.id for c in here})
+            rates.lanes[depth] = math.prod(stack)
+            rates.heads[depth] = {c.optimiser.batch_size: self._head(c, stack) for c in (here[0], here[-1])}
+        shallow = [c for c in self.configurations if c.live.has_features]
+        if any(self.frozen(c).missing for c in shallow):
             c = shallow[0]
             prefix[0] = prefix_seconds(self.network, c.image.size, c.network.precision, self.device)
-        return Rates(heads, slow, lanes, prefix)
+        return rates
 
     def memory_bytes(self, c: Configuration, frozen: FrozenCost, lanes: float) -> int:
         """Of one trial beside its process: resident features, weights, gradients, optimiser, one checkpoint.
 
-        Mapped features (u > 0) are pages that the operating system shares and are not counted.
+        Mapped frontier values are pages that the operating system shares and are not counted.
         """
-        head = head_parameters(self.facts.feature_width, c.head.non_linearities, c.outputs) * lanes
+        head = parameter_count(layers_of(c, self.facts.feature_width)) * lanes
         buffers = rule_of(c.optimiser.name).buffers_per_parameter
         live = self.live_parameters(c)
         trained = 4 * (head + live) * (3 + 2 * buffers)
-        features = 4 * frozen.rows * frozen.values if not c.adaptation.unfrozen else 0
-        body = 4 * self.facts.parameters * (2 if c.adaptation.unfrozen else 0)
+        features = 4 * frozen.rows * frozen.values if c.live.has_features else 0
+        body = 0 if c.live.has_features else 4 * self.facts.parameters * 2
         return int(features + trained + body)
 
     def live_parameters(self, c: Configuration) -> int:
         """Trained weights of the backbone itself."""
-        if not c.adaptation.unfrozen:
+        if not c.live.trains_body:
             return 0
         live = set(self.cut(c).live)
         return sum(parameter.numel() for name, parameter in self.network.named_parameters() if name in live)
@@ -243,9 +263,10 @@ class BackboneCosts:
         return (images.contiguous(memory_format=torch.channels_last),)
 
     def _candidates(self, c: Configuration) -> list[Cut]:
-        if c.adaptation.unfrozen not in self._cuts:
-            self._cuts[c.adaptation.unfrozen] = places_to_cut(self.network, c.image.size, c.adaptation.unfrozen)
-        return self._cuts[c.adaptation.unfrozen]
+        unfrozen = c.live.unfrozen
+        if unfrozen not in self._cuts:
+            self._cuts[unfrozen] = places_to_cut(self.network, c.image.size, unfrozen)
+        return self._cuts[unfrozen]
 
     def _decided(self, c: Configuration) -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
@@ -278,9 +299,10 @@ class BackboneCosts:
         return counts.most_common(1)[0][0]
 
 
-def _spread(values: set[int]) -> list[int]:
-    """At most `DEPTHS` of the values: the ends and the middle."""
-    ordered = sorted(values)
-    if len(ordered) <= DEPTHS:
-        return ordered
-    return [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
+def _spread(depths: Iterable[Computed]) -> list[Computed]:
+    """At most `DEPTHS` of each kind: the ends and the middle."""
+    found: list[Computed] = []
+    for _, alike in itertools.groupby(sorted(depths), key=lambda depth: depth.kind):
+        ordered = list(alike)
+        found += ordered if len(ordered) <= DEPTHS else [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
+    return found

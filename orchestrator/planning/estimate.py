@@ -217,7 +217,7 @@ class _Tally:
             backbone=first.network.backbone,
             strategy=first.strategy,
             non_linearities=first.head.non_linearities,
-            unfrozen=first.adaptation.unfrozen,
+            unfrozen=first.live.unfrozen,
             configurations=len(here),
             repeats_asked=sum(asked),
             repeats_owed=sum(len(repeats) for _, repeats in left),
@@ -283,7 +283,7 @@ class _Tally:
             # one pass over the images serves all depths, so that the longest counts
             workers = torch.cuda.device_count() or allocation.cpus()
             one = squares, canonical_json(c.key(*FROZEN_PART))
-            spent = frozen.missing * rates.prefix_s(c.adaptation.unfrozen) + workers * costs.opening_s
+            spent = frozen.missing * rates.prefix_s(c.live.unfrozen) + workers * costs.opening_s
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
 
     def _epochs_left(self, work: Work, repeats: list[int]) -> int:

@@ -22,8 +22,10 @@ from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to
 from trainables.data.options import DatasetOptions
 from trainables.features.samples import Samples
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
+from trainables.learning.bodies.cached import Cached
+from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
-from trainables.learning.learners import DeepLearner, HeadLearner, Lane, Learner, lanes_of
+from trainables.learning.learner import Lane, Learner, Resident, lanes_of
 
 DECODED_IMAGES = 6
 HEAD_ROWS = 4096
@@ -111,7 +113,8 @@ def head_rate(
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
     lanes = _lanes(configuration, *stack)
-    return _timed(HeadLearner(lanes, features, labels, weights), lanes, samples, scoring_batch, device)
+    learner = Learner(lanes, Resident(features), Cached(), width, labels, weights)
+    return _timed(learner, lanes, samples, scoring_batch, device)
 
 
 def deep_rate(
@@ -122,7 +125,7 @@ def deep_rate(
     scoring_batch: int,
     device: torch.device,
 ) -> GroupRate:
-    """Rate of one partly unfrozen network on frontier tensors as stored, each [n, …]; step_s is per trained row."""
+    """Rate of a network that steps compute, on frontier tensors as stored, each [n, …]; step_s is per trained row."""
     batch = min(configuration.optimiser.batch_size, DEEP_ROWS)
     scored = min(scoring_batch, DEEP_ROWS)
     samples = _samples(
@@ -134,7 +137,8 @@ def deep_rate(
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
     lanes = _lanes(configuration.with_values({"optimiser.batch_size": batch}), 1, 1)
-    learner = DeepLearner(lanes[0], _Frontier(frontier, device), suffix, width, labels, weights)
+    body = Network(suffix, device, norms_move=configuration.adaptation.norms_move)
+    learner = Learner(lanes, _Frontier(frontier, device), body, width, labels, weights)
     learner.score(torch.arange(min(2, scored), device=device))
     rate = _timed(learner, lanes, samples, scored, device)
     return GroupRate(rate.step_s / batch, rate.score_s, rate.checkpoint_s, rate.checkpoint_bytes)

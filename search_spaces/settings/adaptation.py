@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.declaration import Part, Setting, Touch, When
 from search_spaces.settings.numbers import Layers
+
+Norms = Literal["kept", "moving"]
 
 
 class Adaptation(Part):
@@ -22,3 +24,17 @@ class Adaptation(Part):
             neutral=0,
         ),
     ] = 0
+    norms: Annotated[
+        Norms,
+        Setting(
+            "batch norm statistics",
+            "Of unfrozen layers: those of the weights, or moving with what is trained on.",
+            (Touch.STEP,),
+            matters_when=When("adaptation.unfrozen", above=0),
+            neutral="kept",
+        ),
+    ] = "kept"
+
+    @property
+    def norms_move(self) -> bool:
+        return self.norms == "moving"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic_core import PydanticCustomError
 
@@ -26,14 +26,15 @@ class Variant:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-REGISTRIES: dict[str, Registry] = {}
+V = TypeVar("V", bound=Variant)
+REGISTRIES: dict[str, Registry[Any]] = {}
 """Every registry, by the path of its setting."""
 
 
-class Registry:
+class Registry(Generic[V]):
     """The variants of one setting, by name; `path` is the setting's."""
 
-    def __init__(self, path: str, variants: tuple[Variant, ...]) -> None:
+    def __init__(self, path: str, variants: tuple[V, ...]) -> None:
         self.path = path
         self.variants = {variant.name: variant for variant in variants}
         REGISTRIES[path] = self

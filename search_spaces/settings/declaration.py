@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -60,9 +60,9 @@ class Setting:
 
     label: as a reader meets it. help: one line. touches: see `Touch`. stackable: whether lanes that differ in it can be
     trained in one product. scale: of an axis. short: name of its option and column; its path where there is none.
-    matters_when: where that does not hold, the value is `neutral`, so that equal trainings are equal. neutral: the
-    value that means what was done before the setting existed; it is no part of an identity. from_file: whether a
-    study's file and the command line give it; else it follows from the data and the network.
+    matters_when: where it does not hold (of several: where none does), the value is `neutral`, so that equal trainings
+    are equal. neutral: the value that means what was done before the setting existed; it is no part of an identity.
+    from_file: whether a study's file and the command line give it; else it follows from the data and the network.
     """
 
     label: str
@@ -72,9 +72,24 @@ class Setting:
     scale: Scale = "categorical"
     unit: str = ""
     short: str = ""
-    matters_when: When | None = None
+    matters_when: When | tuple[When, ...] = ()
     neutral: object = ALWAYS
     from_file: bool = True
+
+    @property
+    def conditions(self) -> tuple[When, ...]:
+        """Of which one must hold; none of a setting that always matters."""
+        return (self.matters_when,) if isinstance(self.matters_when, When) else self.matters_when
+
+    def matters(self, value_of: Callable[[str], Any]) -> bool:
+        """Whether it can change anything beside these values of other settings, by path."""
+        return not self.conditions or any(one.holds(value_of(one.path)) for one in self.conditions)
+
+    def never_matters(self, given: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether what is given of the settings that it hangs on rules it out; one that is not given does not."""
+        return bool(self.conditions) and all(
+            one.path in given and not any(map(one.holds, given[one.path])) for one in self.conditions
+        )
 
 
 class Part(BaseModel):

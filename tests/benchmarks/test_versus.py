@@ -15,8 +15,8 @@ import torch
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner, Lane
-from trainables.learning.material import Material
+from trainables.learning.learner import Lane
+from trainables.learning.material import Material, learner_of
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -168,10 +168,8 @@ def test_the_plain_loop_gives_the_products_losses(
     configuration = study.configuration(non_linearities=non_linearities, dropout=dropout, lr=0.1)
     bench = study.bench()
     material: Material = bench.material(configuration, study.partition)
-    assert material.features is not None
     lanes = [Lane(configuration, 2)]
-    learner = HeadLearner(lanes, material.features, material.labels, material.weights)
-    group = Group(lanes, learner, material.samples, EPOCHS, 4096, torch.device("cpu"))
+    group = Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 4096, torch.device("cpu"))
     group.advance(100.0)
     training = set(material.samples.training.tolist())
     rows = range(material.samples.rows)

@@ -29,7 +29,7 @@ from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.work import Work, owed_repeats
 from trainables.bundles.workbench import Workbench
-from trainables.learning.learners import DeepLearner, HeadLearner
+from trainables.learning.learner import Learner
 
 EPOCHS = 4
 REPEATS = (0, 1, 2)
@@ -85,7 +85,7 @@ class Job:
         torch.set_num_threads(1)
         checkpoints.WRITING_SHARE = 1.0
         leases.RENEW_EVERY_S = self.renew_every_s
-        note_steps([HeadLearner, DeepLearner], self.log, self.pause)
+        note_steps(Learner, self.log, self.pause)
         if self.fault:
             self.fault()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ PAUSE = "pause"
 """A file in the log: seconds of a step from now on."""
 
 
-def note_steps(learners: Sequence[Any], log: Path, pause: float) -> None:
+def note_steps(learner: Any, log: Path, pause: float) -> None:
     """A byte in `log` for every step of every lane, the moment of this process's first one in a file of its own.
 
-    learners: the classes whose `train` is a step. pause: seconds that every step takes longer; a number in the file
+    learner: the class whose `train` is a step. pause: seconds that every step takes longer; a number in the file
     PAUSE of the log counts in its place.
     """
     log.mkdir(parents=True, exist_ok=True)
@@ -23,17 +23,16 @@ def note_steps(learners: Sequence[Any], log: Path, pause: float) -> None:
     begun, other = log / f"begun-{os.getpid()}", log / PAUSE
 
     def noted(inner: Callable[..., None]) -> Callable[..., None]:
-        def train(learner: Any, rows: Any, epoch: int, first: int) -> None:
+        def train(one: Any, rows: Any, epoch: int, first: int) -> None:
             if not begun.exists():
                 begun.write_text(str(time.monotonic()))
             os.write(steps, b"." * len(rows))
             time.sleep(float(other.read_text()) if other.exists() else pause)
-            inner(learner, rows, epoch, first)
+            inner(one, rows, epoch, first)
 
         return train
 
-    for learner in learners:
-        learner.train = noted(learner.train)
+    learner.train = noted(learner.train)
 
 
 def lane_steps(log: Path) -> int:

@@ -9,13 +9,16 @@ from click.testing import CliRunner
 
 from orchestrator.command_line import main
 
+HEAD = "name, non_linearities, widths, batch_norm, negative_slope, dropout"
 TABLE = (
-    "pairs, epochs, repeats, network, adaptation, image, balance, head, loss, optimiser, schedule, ending, selection, "
+    "pairs, epochs, repeats, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
+    "ending, selection, "
     "unfrozen, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
 )
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, unfreezing, "
-    "small, backbones, network, adaptation, image, balance, head, loss, optimiser, schedule, ending, selection"
+    "small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
+    "ending, selection"
 )
 BACKBONE = "name, strategies, weights, mean, std, grid, straightforward, extension, unfreezing"
 BROKEN: dict[str, tuple[str, str]] = {
@@ -64,7 +67,7 @@ epoch = 3
 """,
         """
 grid.epoch: expected one of TABLE; found an unknown key; did you mean 'epochs'?
-head.drop_out: expected one of non_linearities, negative_slope, dropout; found an unknown key; did you mean 'dropout'?
+head.drop_out: expected one of HEAD; found an unknown key; did you mean 'dropout'?
 balanse: expected one of FILE; found an unknown key; did you mean 'balance'?
 optimizer: expected one of FILE; found an unknown key; did you mean 'optimiser'?
 """,
@@ -76,7 +79,7 @@ zzz = 1
 zzz = 1
 """,
         """
-head.zzz: expected one of non_linearities, negative_slope, dropout; found an unknown key
+head.zzz: expected one of HEAD; found an unknown key
 zzz: expected one of FILE; found an unknown key
 """,
     ),
@@ -212,7 +215,7 @@ head = { non_linearities = 0, dropout = 0.5 }
         """
 balance.score_augmented: expected nothing with balance.name "class_weights", found true
 optimiser.momentum: expected nothing with optimiser.name "adam", found 0.9
-straightforward.head.dropout: expected nothing with head.non_linearities 0, found 0.5
+straightforward.head.dropout: expected nothing with head.non_linearities 0 and head.name "halving", found 0.5
 straightforward.head.non_linearities: expected nothing, as the strategy holds it, found 0
 """,
     ),
@@ -370,7 +373,14 @@ def test_all_faults_of_a_file_are_told(tmp_path: Path, name: str) -> None:
     result = CliRunner().invoke(main, ["spaces", "check", str(file)])
     assert result.exit_code == 2
     assert result.stdout == ""
-    faults = expected.strip().replace("FILE", FILE).replace("TABLE", TABLE).replace("BACKBONE", BACKBONE).split("\n")
+    faults = (
+        expected.strip()
+        .replace("FILE", FILE)
+        .replace("TABLE", TABLE)
+        .replace("BACKBONE", BACKBONE)
+        .replace("HEAD", HEAD)
+        .split("\n")
+    )
     assert len(faults) > 1
     assert result.stderr.strip().split("\n") == [
         f"Error: {file}: {len(faults)} faults",

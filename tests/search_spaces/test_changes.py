@@ -16,6 +16,7 @@ from tests.support.configurations import asked
 BAD_VALUE = {
     "network.precision": "fp16",
     "adaptation.unfrozen": "-1",
+    "adaptation.norms": "movin",
     "image.store_size": "7",
     "image.crops": "65",
     "image.interpolation": "bicubik",
@@ -23,7 +24,13 @@ BAD_VALUE = {
     "image.views": "9",
     "balance.name": "ncga",
     "balance.score_augmented": "maybe",
+    "augmentation.name": "mixupp",
+    "augmentation.chance": "1",
+    "augmentation.alpha": "0",
+    "head.name": "width",
     "head.non_linearities": "1001",
+    "head.widths": "64,0",
+    "head.batch_norm": "maybe",
     "head.negative_slope": "1",
     "head.dropout": "-0.1",
     "loss.name": "focl",
@@ -44,6 +51,7 @@ BAD_VALUE = {
 RANGES = {
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
     "adaptation.unfrozen": "a whole number from 0 to 1,000, found -1",
+    "adaptation.norms": '"kept" or "moving", found "movin"; did you mean \'moving\'?',
     "image.store_size": "a whole number from 8 to 4,096, found 7",
     "image.crops": "a whole number from 1 to 64, found 65",
     "image.interpolation": '"bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean \'bicubic\'?',
@@ -51,7 +59,13 @@ RANGES = {
     "image.views": "a whole number from 1 to 8, found 9",
     "balance.name": '"none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean \'ngca\'?',
     "balance.score_augmented": 'true or false, found "maybe"',
+    "augmentation.name": '"none", "flips" or "mixup", found "mixupp"; did you mean \'mixup\'?',
+    "augmentation.chance": "a number of 0 or more, below 1, found 1",
+    "augmentation.alpha": "a number above 0, found 0",
+    "head.name": '"halving" or "widths", found "width"; did you mean \'widths\'?',
     "head.non_linearities": "a whole number from 0 to 1,000, found 1001",
+    "head.widths": "a list of whole numbers from 1 to 65,536, found [64, 0]",
+    "head.batch_norm": 'true or false, found "maybe"',
     "head.negative_slope": "a number of 0 or more, below 1, found 1",
     "head.dropout": "a number of 0 or more, below 1, found -0.1",
     "loss.name": '"cross_entropy" or "smoothed", found "focl"',
@@ -122,7 +136,8 @@ def test_all_faults_of_all_options_are_told_together() -> None:
         "  - --repeats: expected 1 or more, found -1",
         "  - --lr (value 2): expected a number above 0, found -1.0",
         "  - --batch-size: expected at least one value, found nothing",
-        "  - --set head.drop: expected the name of a setting, found 'head.drop'; did you mean 'head.dropout'?",
+        "  - --set head.drop: expected the name of a setting, found 'head.drop'; "
+        "did you mean 'head.dropout' or 'head' or 'head.widths'?",
         "  - --set image.views: expected PATH=VALUES, such as optimiser.weight_decay=0,1e-4, found no =",
         "  - --set unfrozen: expected adaptation.unfrozen once, found it again",
         "  - --unfrozen: expected --strategy unfreezing with it, found straightforward",
@@ -184,7 +199,12 @@ def test_several_values_of_any_setting_are_an_axis() -> None:
     ("study", "option", "strategies", "told"),
     [
         ("default", "optimiser.betas=0.9,0.99", None, "--set optimiser.betas: expected the optimiser adam or adamw"),
-        ("default", "head.dropout=0.1", ["straightforward"], "--dropout: expected the non-linearities above 0"),
+        (
+            "default",
+            "head.dropout=0.1",
+            ["straightforward"],
+            "--dropout: expected the non-linearities above 0 or the head widths",
+        ),
         ("neuroblastoma", "image.views=4", None, "expected the balance none or class_weights or subsample"),
     ],
 )
@@ -194,7 +214,7 @@ def test_a_value_that_matters_nowhere_is_refused(
     changes = given(option, strategies=strategies)
     with pytest.raises(InputError) as caught:
         points(load_space(study), "x", changes, small=False)
-    found = {"optimiser": "sgd", "head": "0", "image": "ngca"}[option.partition(".")[0]]
+    found = {"optimiser": "sgd", "head": "0 and halving", "image": "ngca"}[option.partition(".")[0]]
     assert told in caught.value.message
     assert caught.value.message.endswith(f"with it, found {found}")
 

@@ -19,6 +19,8 @@ _NAMES = {
     "image_size": "image.size",
     "optimiser": "optimiser.name",
     "balance": "balance.name",
+    "augmentation": "augmentation.name",
+    "head": "head.name",
     "schedule": "schedule.name",
     "ending": "ending.name",
     "selection": "selection.metric",

@@ -17,7 +17,7 @@ from orchestrator.store.storage import LocalStorage
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 from trainables.machine.places import Places
 from trainables.machine.watchdog import Watchdog
 
@@ -25,7 +25,7 @@ study, data, cache, partition, configuration, least, pace, steps = sys.argv[1:]
 done = 0
 
 
-def waits_for_ever(learner: HeadLearner, rows: torch.Tensor, epoch: int, first: int) -> None:
+def waits_for_ever(learner: Learner, rows: torch.Tensor, epoch: int, first: int) -> None:
     global done
     done += 1
     if done > int(steps):
@@ -33,7 +33,7 @@ def waits_for_ever(learner: HeadLearner, rows: torch.Tensor, epoch: int, first: 
     time.sleep(float(pace))
 
 
-HeadLearner.train = waits_for_ever  # type: ignore[method-assign]
+Learner.train = waits_for_ever  # type: ignore[method-assign]
 storage = LocalStorage(Path(study))
 work = Work(BundleKey(partition, configuration, 0), (0, 1), 2)
 lease = Lease.take(storage, work.key, 0, "cpu")

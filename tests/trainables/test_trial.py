@@ -14,7 +14,7 @@ from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables import trial
 from trainables.bundles.failures import failures_of
 from trainables.bundles.work import Work, owed_repeats
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 from trainables.trial import Assignment, BundleTrial
 
 
@@ -64,7 +64,7 @@ def test_a_failure_is_told_and_kept_with_its_kind(
         raise error
 
     if where == "train":
-        monkeypatch.setattr(HeadLearner, "train", fails)
+        monkeypatch.setattr(Learner, "train", fails)
     else:
         monkeypatch.setattr("trainables.bundles.workbench.Workbench.material", fails)
     lr = 0.2 + 0.01 * len(kind) + 0.001 * len(where)

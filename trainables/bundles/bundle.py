@@ -30,7 +30,7 @@ from trainables.bundles.stored_recipes import divide_stack, members, train_in_tu
 from trainables.bundles.work import Work, owed_repeats
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learners import lanes_of
+from trainables.learning.learner import lanes_of
 from trainables.learning.material import Material, begin_group
 from trainables.machine.devices import device_name
 from trainables.machine.out_of_memory import is_out_of_memory

@@ -13,7 +13,8 @@ from trainables.bundles.checkpoints import WorkedOn
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.heads import head_parameters
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import parameter_count
 from trainables.learning.material import Material
 from trainables.machine.devices import device_name
 
@@ -43,7 +44,7 @@ class FinalRecords:
         selected, logits = group.selected(index)
         diverged = int(group.diverged[index])
         configuration = group.lanes[index].configuration
-        head = head_parameters(self.material.width, configuration.head.non_linearities, configuration.outputs)
+        head = parameter_count(layers_of(configuration, self.material.width))
         meta = {
             "configuration": configuration.id,
             "partition": key.partition,

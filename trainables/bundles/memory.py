@@ -11,7 +11,8 @@ from orchestrator.store.schema import BUNDLE_SIZE
 from search_spaces.configuration import Configuration
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
-from trainables.learning.heads import layer_sizes
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import linear, parameter_count
 from trainables.learning.optimisers.optimiser import rule_of
 
 MOST_TRIALS_PER_GPU = 8
@@ -26,13 +27,13 @@ def trial_bytes(
 ) -> int:
     """Bytes of one trial: context, features or frontier batch, weights with gradients and buffers, activations.
 
-    rows: views whose pooled features lie on the device (u = 0). frontier_values: values per view (u > 0).
+    rows: views whose pooled features lie on the device. frontier_values: values per view that are read otherwise.
     """
-    sizes = layer_sizes(feature_width, configuration.head.non_linearities, configuration.outputs)
-    head = sum((inputs + 1) * outputs for inputs, outputs in sizes)
+    layers = layers_of(configuration, feature_width)
+    head = parameter_count(layers)
     copies = 2 + rule_of(configuration.optimiser.name).buffers_per_parameter
-    widths = sum(outputs for _, outputs in sizes) + feature_width
-    if configuration.adaptation.unfrozen == 0:
+    widths = sum(outputs for _, outputs in linear(layers)) + feature_width
+    if configuration.live.has_features:
         scored = max(configuration.optimiser.batch_size, math.ceil(rows / 2))
         values = rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2)
         return CONTEXT_BYTES + 4 * values

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
-from torch.nn import functional
 
-from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import modules
+from trainables.learning.weights import Weights, put
 from trainables.machine.allocation import cpus
 
 FRONTIER_BYTES = 1_000_000_000
 """Frontier values that are held at a time where the backbone is trained: each repeat reads them in its turn."""
 
-Weights = Mapping[str, np.ndarray]
 Progress = Callable[[int, int], None]
 
 
@@ -65,6 +64,8 @@ class Models:
         prefix, suffix = bench.whole(frozen)
         self.prefix = prefix
         self.suffix = None if suffix is None else copy.deepcopy(suffix).to(bench.device).eval()
+        width = bench.facts(frozen.configuration).feature_width
+        self.head = modules(layers_of(frozen.configuration, width)).to(bench.device).eval()
         self.several = several
         self.configuration = frozen.configuration
         self.device = bench.device
@@ -75,10 +76,9 @@ class Models:
         frontier = [self._frontier(batch) for batch in batches]
         found = []
         for weights in self.several:
-            if self.suffix is not None:
-                _load(self.suffix, weights)
+            put(weights, head=self.head, body=self.suffix)
             features = [values[0] if self.suffix is None else self.suffix(values) for values in frontier]
-            found.append(torch.cat([head(weights, each, self.configuration) for each in features]).cpu().numpy())
+            found.append(torch.cat([self.head(each) for each in features]).cpu().numpy())
         return np.stack(found)
 
     def _frontier(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -89,26 +89,6 @@ class Models:
         if values[0] is batch:  # the pixels are the frontier
             return (batch,)
         return tuple(v.to(torch.bfloat16).to(torch.float32) if half else v.to(torch.float32) for v in values)
-
-
-def head(weights: Weights, features: torch.Tensor, configuration: Configuration) -> torch.Tensor:
-    """Features [N, D] → logits [N, outputs] by "head.<i>.weight" [in, out] and "head.<i>.bias" [out], no dropout."""
-    last = configuration.head.non_linearities
-    for layer in range(last + 1):
-        weight, bias = (
-            torch.from_numpy(weights[f"head.{layer}.{name}"]).to(features.device) for name in ("weight", "bias")
-        )
-        features = torch.addmm(bias, features, weight)
-        if layer < last:
-            features = functional.leaky_relu(features, configuration.head.negative_slope)
-    return features
-
-
-def _load(suffix: nn.Module, weights: Weights) -> None:
-    own = dict(suffix.named_parameters())
-    for name, value in weights.items():
-        if name.startswith("body."):
-            own[name.removeprefix("body.")].copy_(torch.from_numpy(value))
 
 
 def _chunk(

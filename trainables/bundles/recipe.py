@@ -2,8 +2,9 @@
 
 On a CPU small heads are stacked: products of thin matrices cost little more together than one of them alone. So are
 configurations that differ only in lr, momentum or weight decay, since they read the same rows. Large heads leave the
-cache together and are trained in turn. On a GPU heads are stacked whatever their size. Unfrozen backbones are trained
-in turn. `benchmarks/stacking.py` measures what the constants say.
+cache together and are trained in turn. On a GPU heads are stacked whatever their size. Backbones that steps compute,
+and heads whose products are not written out, are trained in turn. `benchmarks/stacking.py` measures what the constants
+say.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE, Recipe
 from search_spaces.configuration import Configuration
-from trainables.learning.heads import head_parameters
+from trainables.learning.heads.head import head_of, layers_of
+from trainables.learning.heads.layer import parameter_count
 from trainables.learning.optimisers.optimiser import rule_of
 from trainables.machine.devices import device_name
 
@@ -30,11 +32,9 @@ def decide(
 ) -> Recipe:
     """The recipe of a new bundle; values: how many the frontier holds per view."""
     on_gpu = device.type == "cuda"
-    stacked = configuration.adaptation.unfrozen == 0 and (
-        on_gpu or most_bundles(configuration, feature_width, device) > 0
-    )
+    stacked = most_bundles(configuration, feature_width, device) > 0
     scoring = max(16, min(4096, SCORING_VALUES // max(1, values)))
-    if configuration.adaptation.unfrozen:
+    if not configuration.live.has_features:
         scoring = min(scoring, 256 if on_gpu else 32)
     return Recipe(
         device="cuda" if on_gpu else "cpu",
@@ -48,9 +48,9 @@ def decide(
 
 def most_bundles(configuration: Configuration, feature_width: int, device: torch.device) -> int:
     """How many bundles of ten repeats a stack may hold; 0: not even one, its repeats are trained in turn."""
-    if configuration.adaptation.unfrozen:
+    if not (configuration.live.has_features and head_of(configuration.head).is_written_out):
         return 0
-    head = head_parameters(feature_width, configuration.head.non_linearities, configuration.outputs)
+    head = parameter_count(layers_of(configuration, feature_width))
     each = 4 * BUNDLE_SIZE * head * (1 + rule_of(configuration.optimiser.name).buffers_per_parameter)
     if device.type == "cuda":
         return max(1, min(WIDEST, CUDA_STACK_BYTES // each))

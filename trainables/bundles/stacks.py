@@ -16,6 +16,8 @@ from trainables.bundles.recipe import most_bundles
 from trainables.bundles.stored_recipes import stored_recipe
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import parameter_count
 
 Stack = tuple[Work, ...]
 
@@ -74,4 +76,5 @@ def _most(bench: Workbench, work: Work) -> int:
 
 def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
     c = bench.configuration(stack[0].key.configuration)
-    return stack[0].key.index, -c.adaptation.unfrozen, -c.head.non_linearities, c.optimiser.batch_size
+    head = parameter_count(layers_of(c, bench.facts(c).feature_width))
+    return stack[0].key.index, -c.live.from_pixels, -c.live.unfrozen, -head, c.optimiser.batch_size

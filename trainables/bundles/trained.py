@@ -22,7 +22,7 @@ from orchestrator.store.storage import Storage
 from trainables.bundles import kept_weights
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learners import Lane, lanes_of
+from trainables.learning.learner import Lane, lanes_of
 from trainables.learning.material import begin_group
 
 Progress = Callable[[int, int], None]
@@ -32,9 +32,8 @@ Progress = Callable[[int, int], None]
 class Trained:
     """One repeat at its selected epoch.
 
-    weights: "head.<i>.weight" float32 [in, out] and "head.<i>.bias" float32 [out] for every layer of the head, and
-    "body.<name>" for every trained parameter of the backbone. deviation: the largest difference between its logits of
-    the valid images and those of the final record; 0.0 says that it is the same model bit for bit.
+    weights: see `Weights`. deviation: the largest difference between its logits of the valid images and those of the
+    final record; 0.0 says that it is the same model bit for bit.
     """
 
     repeat: int

@@ -22,7 +22,7 @@ from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen, FrozenParts
 from trainables.features.samples import Samples, samples_key
 from trainables.features.store import StoredInputs
-from trainables.learning.learners import Inputs
+from trainables.learning.learner import Inputs, Resident
 from trainables.learning.material import Material
 from trainables.machine.arithmetic import settle_arithmetic
 from trainables.machine.places import Places
@@ -144,7 +144,7 @@ class Workbench:
 
     def whole(self, frozen: Frozen) -> tuple[nn.Module, nn.Module | None]:
         """images → frontier tensors, and frontier tensors → features; None where the frontier is the features."""
-        if frozen.configuration.adaptation.unfrozen == 0:
+        if frozen.configuration.live.has_features:
             return self.prefix([frozen]), None
         division = self._parts.division(frozen)
         return division.prefix, division.suffix
@@ -154,12 +154,13 @@ class Workbench:
         labels = torch.from_numpy(samples.labels).to(self.device)
         weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(self.device)
         width = self.facts(configuration).feature_width
-        inputs: Inputs
+        inputs, suffix = self._inputs(frozen), None
+        if not configuration.live.has_features:
+            suffix = self._parts.division(frozen).suffix
+        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer)
+
+    def _inputs(self, frozen: Frozen) -> Inputs:
         if frozen.features is None:
-            inputs = frozen.reader(self.device)
-        else:
-            inputs = StoredInputs(frozen.features, configuration.network.precision, self.device)
-            if configuration.adaptation.unfrozen == 0:
-                return Material(samples, labels, weights, width, inputs.everything(), None, None, frozen.layer)
-        suffix = self._parts.division(frozen).suffix
-        return Material(samples, labels, weights, width, None, inputs, suffix, frozen.layer)
+            return frozen.reader(self.device)
+        stored = StoredInputs(frozen.features, frozen.configuration.network.precision, self.device)
+        return Resident(stored.everything()) if frozen.configuration.live.has_features else stored

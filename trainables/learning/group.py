@@ -15,10 +15,10 @@ from orchestrator.store.schema import History, RepeatState
 from trainables.features.samples import Samples
 from trainables.learning.draws import epoch_order
 from trainables.learning.endings.ending import ending_of
-from trainables.learning.heads import losses, predictions
-from trainables.learning.learners import Lane, Learner
+from trainables.learning.learner import Lane, Learner
 from trainables.learning.metrics import selection_scores
 from trainables.learning.schedules.schedule import schedule_of
+from trainables.learning.scoring import losses, predictions
 
 _FLOAT16_MAX = 65504.0
 RUNAWAY, IN_A_ROW = 100.0, 3
@@ -50,7 +50,8 @@ class Group:
         self.device = device
         self.batch_size = first.optimiser.batch_size
         self.schedule = schedule_of(first.schedule)
-        self.steps_per_epoch = -(-len(samples.training) // self.batch_size)
+        self.batches_of_epoch = batches(len(samples.training), self.batch_size, joins_one=bool(learner.buffers))
+        self.steps_per_epoch = len(self.batches_of_epoch)
         self.steps_of_schedule = first.schedule.length * self.steps_per_epoch
         self.selection = first.selection.metric
         self.valid_alone = first.balance.name == "class_weights"
@@ -93,9 +94,9 @@ class Group:
         self.seconds += time.monotonic() - started
 
     def _step(self) -> None:
-        """One batch; the last, smaller one is used too. The epoch ends with its scoring, in the next call."""
+        """One batch. The epoch ends with its scoring, in the next call."""
         order = self._epoch_order()
-        last = min(self.position + self.batch_size, order.shape[1])
+        last = self.batches_of_epoch[self.position // self.batch_size]
         if not self.schedule.is_constant:
             step = self.epoch * self.steps_per_epoch + self.position // self.batch_size
             self.learner.scale_learning_rates(self.schedule.factor(step, self.steps_of_schedule))
@@ -244,6 +245,17 @@ class Group:
             raise DamagedRecordError(f"{name} does not fit this bundle: {error}") from error
         self._order = None
         return meta
+
+
+def batches(rows: int, size: int, *, joins_one: bool) -> list[int]:
+    """Where each batch of an epoch ends; the last, smaller one is used too.
+
+    joins_one: whether a last one of a single row joins the one before, for there is no variance in it.
+    """
+    ends = [*range(size, rows, size), rows]
+    if joins_one and len(ends) > 1 and ends[-1] - ends[-2] == 1:
+        del ends[-2]
+    return ends
 
 
 def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

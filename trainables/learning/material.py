@@ -10,8 +10,11 @@ from torch import nn
 
 from orchestrator.store.schema import Recipe
 from trainables.features.samples import Samples
+from trainables.learning.bodies.body import Body
+from trainables.learning.bodies.cached import Cached
+from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
-from trainables.learning.learners import DeepLearner, HeadLearner, Inputs, Lane, Learner
+from trainables.learning.learner import Inputs, Lane, Learner, Resident
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,16 @@ class Material:
     labels: torch.Tensor
     weights: torch.Tensor | None
     width: int
-    features: torch.Tensor | None
-    """float32 [rows, D] where nothing of the backbone is trained."""
-    inputs: Inputs | None
+    inputs: Inputs
+    """Of every row of the samples."""
     suffix: nn.Module | None
+    """Inputs → features float32 [n, width]; None where these are the inputs."""
     layer: str
+
+    @property
+    def features(self) -> torch.Tensor | None:
+        """float32 [rows, width] where these are the inputs."""
+        return self.inputs.values if isinstance(self.inputs, Resident) else None
 
     @property
     def live_parameters(self) -> int:
@@ -41,8 +49,8 @@ def begin_group(material: Material, lanes: Sequence[Lane], recipe: Recipe, epoch
 
 
 def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
-    if material.features is not None:
-        return HeadLearner(lanes, material.features, material.labels, material.weights)
-    if material.suffix is None or material.inputs is None:
-        raise ValueError("neither pooled features nor a suffix to train")
-    return DeepLearner(lanes[0], material.inputs, material.suffix, material.width, material.labels, material.weights)
+    body: Body = Cached()
+    if material.suffix is not None:
+        norms_move = lanes[0].configuration.adaptation.norms_move
+        body = Network(material.suffix, material.labels.device, norms_move=norms_move)
+    return Learner(lanes, material.inputs, body, material.width, material.labels, material.weights)

@@ -22,7 +22,7 @@ from search_spaces.settings.declaration import Touch
 from trainables.machine.places import Places
 from trainables.network.backbone import open_backbone, skeleton
 from trainables.network.calibration import calibrate
-from trainables.network.division import Cut, Division, together
+from trainables.network.division import FEATURES, Cut, Division, together
 from trainables.network.frontier import places_to_cut
 from trainables.network.known_backbones import KnownBackbones
 
@@ -67,7 +67,7 @@ class OpenNetwork:
     def prefix(self, cuts: Sequence[CutName]) -> nn.Module:
         """Images → frontier tensors of all cuts, in order."""
         asked = tuple(cuts)
-        if [cut.unfrozen for cut in asked] == [0]:
+        if [cut.layer for cut in asked] == [FEATURES]:
             return Pooled(self.module)
         if self._prefix is None or self._prefix[0] != asked:
             self._prefix = asked, together([self._cut(cut) for cut in asked])
@@ -125,11 +125,9 @@ class Networks:
     def cuts(self, configuration: Configuration) -> list[Cut]:
         """Places where the frozen part may end, the fewest values per view first; of a network without weights."""
         c = configuration
-        shape = _Shape(c.network.backbone, c.image.size, c.adaptation.unfrozen)
+        shape = _Shape(c.network.backbone, c.image.size, c.live.unfrozen)
         if shape not in self._cuts:
-            self._cuts[shape] = places_to_cut(
-                skeleton(c.network.backbone, c.image.size), c.image.size, c.adaptation.unfrozen
-            )
+            self._cuts[shape] = places_to_cut(skeleton(*shape[:2]), c.image.size, c.live.unfrozen)
         return self._cuts[shape]
 
     def open(self, configuration: Configuration, calibration: Calibration | None) -> OpenNetwork:

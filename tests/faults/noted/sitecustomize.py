@@ -15,9 +15,8 @@ from types import ModuleType
 from typing import Any
 
 
-def note_steps(learners: ModuleType) -> None:
-    classes = [learners.HeadLearner, learners.DeepLearner]
-    _noting().note_steps(classes, Path(os.environ["NOTED_LOG"]), float(os.environ["NOTED_PAUSE"]))
+def note_steps(learner: ModuleType) -> None:
+    _noting().note_steps(learner.Learner, Path(os.environ["NOTED_LOG"]), float(os.environ["NOTED_PAUSE"]))
 
 
 def write_every_epoch(checkpoints: ModuleType) -> None:
@@ -25,7 +24,7 @@ def write_every_epoch(checkpoints: ModuleType) -> None:
     checkpoints.WRITING_SHARE = 1.0  # type: ignore[attr-defined]
 
 
-WHEN_IMPORTED = {"trainables.learning.learners": note_steps, "trainables.bundles.checkpoints": write_every_epoch}
+WHEN_IMPORTED = {"trainables.learning.learner": note_steps, "trainables.bundles.checkpoints": write_every_epoch}
 
 
 class _AfterImport(MetaPathFinder):

@@ -25,7 +25,7 @@ from trainables.bundles.failures import RULES, Kind, SupersededError, failures_o
 from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.stored_recipes import stored_recipe
 from trainables.bundles.work import Work, owed_repeats
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 from trainables.machine.watchdog import HangError
 
 REPEATS = (0, 1)
@@ -116,16 +116,16 @@ def works_of(study: TinyStudy, rates: Sequence[float]) -> list[Work]:
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int = 10**6) -> list[int]:
     """Have whatever trains the bad rate raise that, so many times; returns the numbers of configurations at a time."""
-    real, seen = HeadLearner.__init__, list[int]()
+    real, seen = Learner.__init__, list[int]()
 
-    def make(self: HeadLearner, lanes: Sequence[Any], *rest: Any) -> None:
+    def make(self: Learner, lanes: Sequence[Any], *rest: Any) -> None:
         configurations: set[Configuration] = {lane.configuration for lane in lanes}
         if any(c.optimiser.lr == BAD for c in configurations) and len(seen) < times:
             seen.append(len(configurations))
             raise error
         real(self, lanes, *rest)
 
-    monkeypatch.setattr(HeadLearner, "__init__", make)
+    monkeypatch.setattr(Learner, "__init__", make)
     return seen
 
 

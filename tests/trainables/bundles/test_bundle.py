@@ -19,7 +19,7 @@ from trainables.bundles import attempts, checkpoints
 from trainables.bundles.bundle import BundleRun
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.work import Work, owed_repeats
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 from trainables.learning.metrics import selected_epoch
 
 REPEATS = (0, 1, 3)
@@ -138,13 +138,13 @@ def test_lost_among_the_final_records(
         run.advance(60.0)
     monkeypatch.undo()
     widths: list[int] = []
-    learn = HeadLearner.__init__
+    learn = Learner.__init__
 
-    def noted(self: HeadLearner, lanes: Sequence[Any], *rest: Any) -> None:
+    def noted(self: Learner, lanes: Sequence[Any], *rest: Any) -> None:
         widths.append(len(lanes))
         learn(self, lanes, *rest)
 
-    monkeypatch.setattr(HeadLearner, "__init__", noted)
+    monkeypatch.setattr(Learner, "__init__", noted)
     run.leases[0].release({}, 3)
     finals = other.train(c, REPEATS, 3)
     assert widths == [3]

@@ -15,21 +15,21 @@ from orchestrator.store.leases import current_lease
 from tests.support.tiny_study import TinyStudy
 from trainables.bundles.failures import Kind
 from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 
 REPEATS = (0, 1, 3)
 
 
 def test_out_of_memory_goes_on_with_one_repeat_at_a_time(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     c = study.configuration(lr=0.3)
-    real = HeadLearner.train
+    real = Learner.train
 
-    def train(self: HeadLearner, rows: torch.Tensor, epoch: int, first: int) -> None:
+    def train(self: Learner, rows: torch.Tensor, epoch: int, first: int) -> None:
         if len(rows) > 1:
             raise torch.OutOfMemoryError("too much")
         real(self, rows, epoch, first)
 
-    monkeypatch.setattr(HeadLearner, "train", train)
+    monkeypatch.setattr(Learner, "train", train)
     finals = study.train(c, REPEATS, 2)
     assert sorted(finals) == list(REPEATS)
     assert all(final.meta["recipe"]["stacked"] is False for final in finals.values())
@@ -42,14 +42,14 @@ def test_out_of_memory_while_a_group_is_made_goes_on_with_one_repeat_at_a_time(
     study: TinyStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     c = study.configuration(lr=0.3)
-    real = HeadLearner.__init__
+    real = Learner.__init__
 
-    def make(self: HeadLearner, lanes: Sequence[Any], *rest: Any) -> None:
+    def make(self: Learner, lanes: Sequence[Any], *rest: Any) -> None:
         if len(lanes) > 1:
             raise torch.OutOfMemoryError("too much")
         real(self, lanes, *rest)
 
-    monkeypatch.setattr(HeadLearner, "__init__", make)
+    monkeypatch.setattr(Learner, "__init__", make)
     finals = study.train(c, REPEATS, 2)
     assert sorted(finals) == list(REPEATS)
     assert all(final.meta["recipe"]["stacked"] is False for final in finals.values())
@@ -102,7 +102,7 @@ def test_one_repeat_that_does_not_fit_is_a_failure(study: TinyStudy, monkeypatch
     def train(*_: Any) -> None:
         raise torch.OutOfMemoryError("too much")
 
-    monkeypatch.setattr(HeadLearner, "train", train)
+    monkeypatch.setattr(Learner, "train", train)
     run = study.start(c, REPEATS, 2)
     with pytest.raises(MemoryError) as raised:
         run.advance(60.0)

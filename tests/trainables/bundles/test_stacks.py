@@ -21,7 +21,7 @@ from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work, owed_repeats
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learners import HeadLearner
+from trainables.learning.learner import Learner
 
 REPEATS = (0, 1, 2)
 RATES = (0.02, 0.05, 0.3)
@@ -226,15 +226,15 @@ def test_more_repeats_and_more_epochs_keep_the_stack(study: TinyStudy) -> None:
 
 def test_out_of_memory_halves_the_stack(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     works = works_of(study, grid(study, (0.01, 0.02, 0.03, 0.04, 0.05)))
-    real, widths = HeadLearner.train, []
+    real, widths = Learner.train, []
 
-    def step(self: HeadLearner, *arguments: Any) -> None:
+    def step(self: Learner, *arguments: Any) -> None:
         widths.append(self.heads.configurations)
         if self.heads.configurations > 2:
             raise torch.OutOfMemoryError("too much")
         real(self, *arguments)
 
-    monkeypatch.setattr(HeadLearner, "train", step)
+    monkeypatch.setattr(Learner, "train", step)
     found = train(study, works)
     assert list(dict.fromkeys(widths)) == [5, 3, 2, 1], "five; three and two; of the three two and one"
     assert all(sorted(finals) == list(REPEATS) for finals in found.values())
@@ -269,9 +269,9 @@ def test_weights_of_a_lane(study: TinyStudy) -> None:
     for lane, (configuration, repeat) in enumerate((c, r) for r in REPEATS for c in configurations):
         assert (group.lanes[lane].configuration, group.lanes[lane].repeat) == (configuration, repeat)
         weights = group.learner.weights_of(lane)
-        hidden = group.learner.features.numpy() @ weights["head.0.weight"] + weights["head.0.bias"]
+        hidden = group.learner.inputs.values.numpy() @ weights["head.0.weight"].T + weights["head.0.bias"]
         hidden = np.where(hidden > 0, hidden, configuration.head.negative_slope * hidden)
-        logits = hidden @ weights["head.1.weight"] + weights["head.1.bias"]
+        logits = hidden @ weights["head.3.weight"].T + weights["head.3.bias"]
         rows = group.samples.scoring["valid"]
         scored = group.learner.score(torch.from_numpy(rows))[lane].numpy()
         assert np.allclose(logits[rows], scored, atol=1e-4)

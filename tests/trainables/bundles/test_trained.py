@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,11 @@ def study(tmp_path: Path) -> TinyStudy:
 
 
 def head(weights: dict[str, np.ndarray], features: torch.Tensor, slope: float) -> torch.Tensor:
-    layers = sum(name.startswith("head.") for name in weights) // 2
-    for i in range(layers):
-        features = features @ torch.from_numpy(weights[f"head.{i}.weight"]) + torch.from_numpy(
-            weights[f"head.{i}.bias"]
-        )
-        if i < layers - 1:
+    places = sorted(int(name.split(".")[1]) for name in weights if re.fullmatch(r"head\.\d+\.bias", name))
+    for place in places:
+        weight, bias = (torch.from_numpy(weights[f"head.{place}.{part}"]) for part in ("weight", "bias"))
+        features = features @ weight.T + bias
+        if place != places[-1]:
             features = torch.nn.functional.leaky_relu(features, slope)
     return features
 
@@ -53,7 +53,6 @@ def valid_logits(study: TinyStudy, record: FinalRecord, weights: dict[str, np.nd
         features = material.features[rows]
     else:
         assert material.suffix is not None
-        assert material.inputs is not None
         own = dict(material.suffix.named_parameters())
         with torch.no_grad():
             for name, value in weights.items():
@@ -86,7 +85,7 @@ def test_a_repeat_asked_for_alone_has_the_same_weights(study: TinyStudy) -> None
     weights = trained(study.bench(), study.partition, configuration.id, [1])[1].weights
     both = trained(study.bench(), study.partition, configuration.id, [0, 1])
     assert set(weights) == {"head.0.weight", "head.0.bias"}
-    assert weights["head.0.weight"].shape[1] == weights["head.0.bias"].shape[0] == 3
+    assert weights["head.0.weight"].shape[0] == weights["head.0.bias"].shape[0] == 3
     for name, value in weights.items():
         assert np.array_equal(value, both[1].weights[name])
 

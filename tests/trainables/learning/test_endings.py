@@ -14,7 +14,7 @@ from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.trained import results, trained
 from trainables.learning.endings.ending import ending_of
 from trainables.learning.group import IN_A_ROW, RUNAWAY, Group
-from trainables.learning.learners import Lane
+from trainables.learning.learner import Lane
 from trainables.learning.material import learner_of
 from trainables.learning.metrics import selection_scores
 

@@ -15,7 +15,7 @@ from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learners import Lane
+from trainables.learning.learner import Lane
 from trainables.learning.material import learner_of
 from trainables.learning.metrics import selected_epoch
 

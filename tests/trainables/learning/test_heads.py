@@ -8,10 +8,14 @@ from torch import nn
 from torch.nn import functional
 
 from search_spaces.settings import loss as settings
+from search_spaces.settings.head import Head
 from trainables.learning.draws import dropout_masks, initial_layer, mask_keys
-from trainables.learning.heads import Heads, head_parameters, layer_sizes, losses, predictions
+from trainables.learning.heads.head import head_of
+from trainables.learning.heads.layer import Layers, dropouts, linear, modules, parameter_count
+from trainables.learning.heads.written_out import WrittenOut
 from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
 from trainables.learning.products import Outer
+from trainables.learning.scoring import losses, predictions
 
 CPU = torch.device("cpu")
 REPEATS, CONFIGURATIONS, BATCH, WIDTH, SLOPE = (0, 3, 4), 2, 6, 21, 0.2
@@ -33,41 +37,44 @@ class _Mask(nn.Module):
         return hidden * self.mask
 
 
-def heads_of(n: int, outputs: int, dropout: float = 0.3, configurations: int = CONFIGURATIONS) -> Heads:
+def halving(width: int, n: int, outputs: int, slope: float = SLOPE, dropout: float = 0.3) -> Layers:
+    return head_of(Head(non_linearities=n, negative_slope=slope, dropout=dropout)).layers(width, outputs)
+
+
+def heads_of(n: int, outputs: int, dropout: float = 0.3, configurations: int = CONFIGURATIONS) -> WrittenOut:
     """In double precision; the lanes' weights differ, as they do after a step."""
-    heads = Heads.initial(2, REPEATS, configurations, layer_sizes(WIDTH, n, outputs), SLOPE, dropout, CPU)
+    layers = halving(WIDTH, n, outputs, dropout=dropout)
+    heads = WrittenOut.initial(layers, 2, REPEATS, configurations, CPU)
     noise = torch.Generator().manual_seed(3)
     heads.weights = [w.double() + 0.1 * torch.randn(w.shape, generator=noise) for w in heads.weights]
     heads.biases = [b.double() + 0.1 * torch.randn(b.shape, generator=noise) for b in heads.biases]
     return heads
 
 
-def masks_of(heads: Heads, dropout: float = 0.3) -> list[torch.Tensor]:
+def masks_of(heads: WrittenOut) -> list[torch.Tensor]:
     return [
         dropout_masks(mask_keys(2, REPEATS, 1, layer), 0, BATCH, width, dropout).double()
-        for layer, width in enumerate(heads.hidden_widths)
+        for layer, (width, dropout) in enumerate(dropouts(heads.layers))
     ]
 
 
-def sequential(heads: Heads, masks: list[torch.Tensor], lane: int) -> nn.Sequential:
-    parts: list[nn.Module] = []
-    layers = heads.layers_of(lane)
-    for layer, (weight, bias) in enumerate(layers):
-        linear = nn.Linear(*weight.shape, dtype=torch.float64)
-        linear.weight.data, linear.bias.data = weight.T.clone(), bias.clone()
-        parts.append(linear)
-        if layer < len(layers) - 1:
-            parts += [nn.LeakyReLU(heads.negative_slope), _Mask(masks[layer][lane // heads.configurations])]
-    return nn.Sequential(*parts)
+def sequential(heads: WrittenOut, masks: list[torch.Tensor], lane: int) -> nn.Sequential:
+    """The plain modules of a lane, with given masks in the place of dropout."""
+    found = modules(heads.layers).double()
+    found.load_state_dict(heads.state_of(lane))
+    left = iter(masks)
+    return nn.Sequential(
+        *(_Mask(next(left)[lane // heads.configurations]) if isinstance(part, nn.Dropout) else part for part in found)
+    )
 
 
-def lane_of(gradient: torch.Tensor | Outer, heads: Heads, layer: int, lane: int) -> torch.Tensor:
+def lane_of(gradient: torch.Tensor | Outer, heads: WrittenOut, layer: int, lane: int) -> torch.Tensor:
     """A lane's part of a gradient, as torch's linear layers shape it."""
     dense = gradient.dense() if isinstance(gradient, Outer) else gradient
     alike = [torch.zeros_like(w) for w in heads.weights], [torch.zeros_like(b) for b in heads.biases]
     alike[isinstance(gradient, torch.Tensor)][layer][...] = dense
-    parts = Heads(*alike, heads.configurations, 0.0, 0.0).layers_of(lane)[layer]
-    return parts[0].T if isinstance(gradient, Outer) else parts[1]
+    name = f"{3 * layer}.{'weight' if isinstance(gradient, Outer) else 'bias'}"
+    return WrittenOut(heads.layers, *alike, heads.configurations).state_of(lane)[name]
 
 
 def by_definition(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
@@ -106,12 +113,12 @@ def test_forward_and_backward_equal_autograd(n: int, outputs: int, weighted: boo
         torch.testing.assert_close(logits[repeat, configuration], expected.detach(), rtol=1e-12, atol=1e-12)
         by_definition(expected, targets[repeat], weights).backward()
         linears = [part for part in network if isinstance(part, nn.Linear)]
-        for layer, linear in enumerate(linears):
-            assert linear.weight.grad is not None
+        for layer, one in enumerate(linears):
+            assert one.weight.grad is not None
             found = lane_of(gradients[2 * layer], heads, layer, lane)
-            torch.testing.assert_close(found, linear.weight.grad, rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(found, one.weight.grad, rtol=1e-10, atol=1e-12)
             found = lane_of(gradients[2 * layer + 1], heads, layer, lane)
-            torch.testing.assert_close(found, linear.bias.grad, rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(found, one.bias.grad, rtol=1e-10, atol=1e-12)
         assert inputs.grad is not None
         back[repeat] += inputs.grad
     torch.testing.assert_close(to_features, back, rtol=1e-10, atol=1e-12)
@@ -129,7 +136,8 @@ def test_scoring_is_the_network_without_dropout(n: int, outputs: int) -> None:
 
 
 def test_at_zero_the_slope_is_the_negative_one_as_in_torch() -> None:
-    heads = Heads([torch.zeros(1, 1, 2), torch.ones(1, 1, 1)], [torch.zeros(1, 1, 1)] * 2, 1, 0.2, 0.0)
+    weights = [torch.zeros(1, 1, 2), torch.ones(1, 1, 1)]
+    heads = WrittenOut(halving(2, 1, 1), weights, [torch.zeros(1, 1, 1)] * 2, 1)
     heads.forward(torch.ones(1, 1, 2), [torch.ones(1, 1, 1)])
     first = heads.backward(torch.ones(1, 1, 1, 1))[0]
     assert isinstance(first, Outer)
@@ -137,25 +145,26 @@ def test_at_zero_the_slope_is_the_negative_one_as_in_torch() -> None:
 
 
 def test_layer_sizes() -> None:
-    assert layer_sizes(2048, 0, 1) == [(2048, 1)]
-    assert layer_sizes(2048, 2, 3) == [(2048, 1024), (1024, 512), (512, 3)]
-    assert layer_sizes(5, 3, 2) == [(5, 2), (2, 1), (1, 1), (1, 2)]
-    assert head_parameters(2048, 0, 1) == 2049
-    heads = Heads.initial(0, (0,), 1, layer_sizes(21, 2, 3), 0.1, 0.0, CPU)
-    assert head_parameters(21, 2, 3) == sum(parameter.tensor.numel() for parameter in heads.parameters)
+    assert linear(halving(2048, 0, 1)) == [(2048, 1)]
+    assert linear(halving(2048, 2, 3)) == [(2048, 1024), (1024, 512), (512, 3)]
+    assert linear(halving(5, 3, 2)) == [(5, 2), (2, 1), (1, 1), (1, 2)]
+    assert parameter_count(halving(2048, 0, 1)) == 2049
+    heads = WrittenOut.initial(halving(21, 2, 3), 0, (0,), 1, CPU)
+    assert parameter_count(halving(21, 2, 3)) == sum(parameter.tensor.numel() for parameter in heads.parameters)
 
 
 def test_initial_layers_are_equal_for_equal_seed_repeat_and_shape() -> None:
-    one = Heads.initial(9, (0, 1, 7), 1, layer_sizes(16, 1, 2), 0.1, 0.5, CPU)
-    other = Heads.initial(9, (7, 2), 3, layer_sizes(16, 1, 5), 0.3, 0.0, CPU)
+    one = WrittenOut.initial(halving(16, 1, 2, 0.1, 0.5), 9, (0, 1, 7), 1, CPU)
+    other = WrittenOut.initial(halving(16, 1, 5, 0.3, 0.0), 9, (7, 2), 3, CPU)
     weight, bias = initial_layer(9, 7, 0, 16, 8)
-    assert torch.equal(one.layers_of(2)[0][0], torch.from_numpy(weight))
-    assert torch.equal(one.layers_of(2)[0][1], torch.from_numpy(bias))
+    assert torch.equal(one.state_of(2)["0.weight"], torch.from_numpy(weight.T))
+    assert torch.equal(one.state_of(2)["0.bias"], torch.from_numpy(bias))
     for lane in range(3):
-        for mine, its in zip(one.layers_of(2)[0], other.layers_of(lane)[0], strict=True):
+        for name in ("0.weight", "0.bias"):
+            mine, its = one.state_of(2)[name], other.state_of(lane)[name]
             assert torch.equal(mine, its), "the first layers have one shape, and every configuration starts alike"
-    assert torch.equal(other.layers_of(0)[1][0], other.layers_of(2)[1][0])
-    assert not torch.equal(one.layers_of(0)[0][0], one.layers_of(1)[0][0])
+    assert torch.equal(other.state_of(0)["3.weight"], other.state_of(2)["3.weight"])
+    assert not torch.equal(one.state_of(0)["0.weight"], one.state_of(1)["0.weight"])
 
 
 @pytest.mark.parametrize("outputs", [1, 4])

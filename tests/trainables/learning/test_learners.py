@@ -17,8 +17,10 @@ from trainables.bundles.workbench import Workbench
 from trainables.features.samples import Samples
 from trainables.learning.draws import dropout_masks, epoch_order, initial_layer, mask_keys
 from trainables.learning.group import Group
-from trainables.learning.heads import layer_sizes
-from trainables.learning.learners import HeadLearner, Lane
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import linear as linear_layers
+from trainables.learning.learner import Lane
+from trainables.learning.material import learner_of
 from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
 
@@ -43,9 +45,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 def stacked(study: TinyStudy, bench: Workbench, lanes: list[Lane]) -> Group:
     material = bench.material(lanes[0].configuration, study.partition)
-    assert material.features is not None
-    learner = HeadLearner(lanes, material.features, material.labels, material.weights)
-    group = Group(lanes, learner, material.samples, EPOCHS, 64, CPU)
+    group = Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
     group.advance(float("inf"))
     return group
 
@@ -106,7 +106,7 @@ def plain_torch(bench: Workbench, study: TinyStudy, settings: dict[str, Any], re
     live = layers_of_trace(body, trace(body, c.image.size)).last(c.adaptation.unfrozen) if c.adaptation.unfrozen else ()
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
-    sizes = layer_sizes(bench.facts(c).feature_width, c.head.non_linearities, c.outputs)
+    sizes = linear_layers(layers_of(c, bench.facts(c).feature_width))
     linears = []
     for layer, (inputs, outputs) in enumerate(sizes):
         weight, bias = initial_layer(c.data.seed, repeat, layer, inputs, outputs)

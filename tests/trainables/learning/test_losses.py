@@ -13,7 +13,7 @@ from search_spaces.settings.loss import LOSSES
 from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import make_tiny_study
 from trainables.learning.group import Group
-from trainables.learning.learners import Lane
+from trainables.learning.learner import Lane
 from trainables.learning.losses.loss import Loss, loss_of, mean_gradient, soft_targets
 from trainables.learning.material import learner_of
 

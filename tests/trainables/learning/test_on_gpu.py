@@ -14,7 +14,7 @@ from trainables.bundles.recipe import decide
 from trainables.bundles.workbench import Workbench
 from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
-from trainables.learning.learners import _Base, lanes_of
+from trainables.learning.learner import lanes_of
 from trainables.learning.material import begin_group
 from trainables.learning.replay import Replay
 
@@ -58,11 +58,6 @@ def begun(study: TinyStudy, configurations: list[Configuration], name: str = "cu
     return begin_group(material, lanes_of(configurations, repeats), recipe, EPOCHS, device)
 
 
-def learner_of(group: Group) -> _Base:
-    assert isinstance(group.learner, _Base)
-    return group.learner
-
-
 def assert_equal(one: Group, two: Group) -> None:
     for lane in range(len(one.lanes)):
         assert np.array_equal(one.history(lane).loss, two.history(lane).loss)
@@ -72,11 +67,11 @@ def assert_equal(one: Group, two: Group) -> None:
 
 def test_recorded_steps_give_the_bits_of_written_ones(study: TinyStudy, several: list[Configuration]) -> None:
     recorded, written = begun(study, several), begun(study, several)
-    learner_of(written)._replay._refused = True
+    written.learner._replay._refused = True
     recorded.advance(float("inf"))
     written.advance(float("inf"))
-    assert len(learner_of(recorded)._replay._graphs) == 2, "whole batches, and the smaller one at the end of an epoch"
-    assert not learner_of(written)._replay._graphs
+    assert len(recorded.learner._replay._graphs) == 2, "whole batches, and the smaller one at the end of an epoch"
+    assert not written.learner._replay._graphs
     assert_equal(recorded, written)
 
 
@@ -101,7 +96,7 @@ def test_a_gpu_learns_what_a_cpu_learns(study: TinyStudy, several: list[Configur
 def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = study.configuration(unfrozen=2)
     group = begun(study, [configuration])
-    held = group.learner.inputs  # type: ignore[attr-defined]
+    held = group.learner.inputs
     assert isinstance(held, StoredInputs)
     assert held.is_on_device
     monkeypatch.setattr("trainables.features.store.DEVICE_SHARE", 0.0)
@@ -113,7 +108,7 @@ def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch
     again = begun(study, [configuration])
     group.advance(float("inf"))
     again.advance(float("inf"))
-    assert not again.learner.inputs.is_on_device  # type: ignore[attr-defined]
+    assert not again.learner.inputs.is_on_device
     assert_equal(group, again)
 
 

@@ -14,7 +14,7 @@ from search_spaces.settings.schedule import SCHEDULES
 from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.learning.group import Group
-from trainables.learning.learners import Lane
+from trainables.learning.learner import Lane
 from trainables.learning.material import learner_of
 from trainables.learning.schedules.schedule import schedule_of
 

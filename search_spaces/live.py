@@ -1,0 +1,22 @@
+"""What of a network changes while it is trained: all before it is computed once and kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Live(NamedTuple):
+    """unfrozen: weight layers that train, counted back from the output. from_pixels: the images themselves change."""
+
+    unfrozen: int
+    from_pixels: bool
+
+    @property
+    def trains_body(self) -> bool:
+        """Whether anything of the backbone is trained, so that each repeat has a body of its own."""
+        return self.unfrozen > 0
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the pooled features of each view are all that training reads."""
+        return not (self.trains_body or self.from_pixels)

@@ -1,0 +1,119 @@
+"""A whole network trained as anyone would write it: images, plain modules, autograd, torch.optim, in its own loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from search_spaces.configuration import Configuration
+from tests.support.tiny_study import TinyStudy
+from trainables.learning.draws import dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.network.tracing import trace
+from trainables.network.weight_layers import layers_of_trace
+
+Change = Callable[[int, int, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""(epoch, first position, images, soft targets) → both in their place."""
+
+
+class GivenMask(nn.Module):
+    """Dropout whose mask is set before each batch."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.mask: torch.Tensor | None = None
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden if self.mask is None else hidden * self.mask
+
+
+def losses(
+    study: TinyStudy, c: Configuration, repeat: int, epochs: int, head: nn.Sequential, change: Change | None = None
+) -> np.ndarray:
+    """Cross entropy [epochs + 1, 2] of train and valid. head: linear layers as drawn for the repeat are put in."""
+    bench = study.bench()
+    frozen = bench.frozen_ready(c, study.partition)
+    samples, reader = frozen.samples, frozen.reader(bench.device)
+    body = copy.deepcopy(bench.network(frozen)).eval()
+    layers = layers_of_trace(body, trace(body, c.image.size))
+    live = layers.last(c.adaptation.unfrozen) if c.adaptation.unfrozen else ()
+    for name, parameter in body.named_parameters():
+        parameter.requires_grad_(name in live)
+    for place, linear in enumerate(part for part in head if isinstance(part, nn.Linear)):
+        weight, bias = initial_layer(c.data.seed, repeat, place, linear.in_features, linear.out_features)
+        linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
+    trained = [*head.parameters(), *(p for p in body.parameters() if p.requires_grad)]
+    o = c.optimiser
+    optimiser = torch.optim.SGD(trained, lr=o.lr, momentum=o.momentum, weight_decay=o.weight_decay)
+    labels = torch.from_numpy(samples.labels)
+
+    def set_mode(training: bool) -> None:
+        head.train(training)
+        for part in body.modules():
+            if isinstance(part, nn.BatchNorm2d) and part.weight.requires_grad and c.adaptation.norms == "moving":
+                part.training = training
+
+    def probabilities(rows: np.ndarray) -> torch.Tensor:
+        """Soft targets of two classes or more."""
+        return functional.one_hot(labels[rows], max(2, c.outputs)).float()
+
+    def each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = head(body(images))
+        if c.outputs == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return functional.cross_entropy(logits, targets, reduction="none")
+
+    def scored() -> list[float]:
+        set_mode(False)
+        for part in head:
+            if isinstance(part, GivenMask):
+                part.mask = None
+        with torch.no_grad():
+            rows = (samples.scoring[name] for name in ("train", "valid"))
+            return [float(each(reader.batch(one), probabilities(one)).mean()) for one in rows]
+
+    found = [scored()]
+    for epoch in range(1, epochs + 1):
+        set_mode(True)
+        order = samples.training[epoch_order(c.data.seed, repeat, epoch, len(samples.training))]
+        for rows, first in _batches(order, o.batch_size, joins=_has_norm(head) or c.adaptation.norms == "moving"):
+            _set_masks(head, c, repeat, epoch, first, len(rows))
+            images, targets = reader.batch(rows), probabilities(rows)
+            if change is not None:
+                images, targets = change(epoch, first, images, targets)
+            optimiser.zero_grad()
+            each(images, targets).mean().backward()
+            optimiser.step()
+        found.append(scored())
+    return np.array(found)
+
+
+def _has_norm(head: nn.Sequential) -> bool:
+    return any(isinstance(part, nn.BatchNorm1d) for part in head)
+
+
+def _batches(order: np.ndarray, size: int, *, joins: bool) -> list[tuple[np.ndarray, int]]:
+    """(rows, first position) of each; a single row left over goes with those before it where batch norm moves."""
+    found: list[Any] = [(order[first : first + size], first) for first in range(0, len(order), size)]
+    if joins and len(found[-1][0]) == 1:
+        (rows, first), (left, _) = found[-2:]
+        found[-2:] = [(np.concatenate([rows, left]), first)]
+    return found
+
+
+def _set_masks(head: nn.Sequential, c: Configuration, repeat: int, epoch: int, first: int, rows: int) -> None:
+    width = 0
+    masked = 0
+    for part in head:
+        if isinstance(part, nn.Linear):
+            width = part.out_features
+        elif isinstance(part, GivenMask):
+            keys = mask_keys(c.data.seed, (repeat,), epoch, masked)
+            part.mask = dropout_masks(keys, first, rows, width, part.share)[0]
+            masked += 1

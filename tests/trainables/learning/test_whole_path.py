@@ -1,0 +1,210 @@
+"""Rows → inputs → augmentation → body → head → loss → rule: what each declared kind learns, beside plain torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from search_spaces.configuration import Configuration
+from search_spaces.settings.augmentation import AUGMENTATIONS
+from search_spaces.settings.head import HEADS
+from tests.support import plain_network
+from tests.support.plain_network import GivenMask
+from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
+from trainables.bundles.prediction import Models
+from trainables.bundles.trained import trained
+from trainables.learning.augmentations.augmentation import Batch, augmentation_of
+from trainables.learning.group import Group, batches
+from trainables.learning.learner import Lane
+from trainables.learning.material import learner_of
+
+CPU = torch.device("cpu")
+EPOCHS, REPEAT = 3, 1
+WIDTHS: dict[str, Any] = {"head": "widths", "widths": (24, 8), "batch_norm": True, "dropout": 0.25}
+CASES: dict[str, dict[str, Any]] = {
+    "batch norm in the head": {**WIDTHS, "lr": 0.05, "momentum": 0.9},
+    "given widths alone": {**WIDTHS, "batch_norm": False, "lr": 0.05},
+    "batch norm in head and body": {**WIDTHS, "unfrozen": 2, "norms": "moving", "lr": 0.01},
+    "moving norms": {"unfrozen": 3, "norms": "moving", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.01},
+    "flips, frozen": {"augmentation": "flips", "chance": 0.4, "lr": 0.05},
+    "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
+    "mixup, frozen": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05},
+    "mixup, batch norm": {**WIDTHS, "augmentation": "mixup", "unfrozen": 1, "norms": "moving", "lr": 0.01},
+}
+
+
+@pytest.fixture(params=[("few", "many"), ("few", "many", "some")], ids=["binary", "multiclass"], scope="module")
+def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    torch.set_num_threads(1)
+    return make_tiny_study(tmp_path_factory.mktemp("path"), request.param)
+
+
+@pytest.fixture(scope="module")
+def two_classes(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    torch.set_num_threads(1)
+    return make_tiny_study(tmp_path_factory.mktemp("path"))
+
+
+def begun(study: TinyStudy, c: Configuration, repeats: tuple[int, ...] = (REPEAT,)) -> Group:
+    material = study.bench().material(c, study.partition)
+    lanes = [Lane(c, repeat) for repeat in repeats]
+    return Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
+
+
+def done(group: Group) -> Group:
+    group.advance(float("inf"))
+    return group
+
+
+def plain_head(c: Configuration, width: int) -> nn.Sequential:
+    """The same layers as a reader of the help would write them."""
+    parts: list[nn.Module] = []
+    for wide in c.head.widths if c.head.name == "widths" else ():
+        parts.append(nn.Linear(width, wide))
+        if c.head.batch_norm:
+            parts.append(nn.BatchNorm1d(wide))
+        parts += [nn.LeakyReLU(c.head.negative_slope), GivenMask(c.head.dropout)]
+        width = wide
+    return nn.Sequential(*parts, nn.Linear(width, c.outputs))
+
+
+def changed(c: Configuration, batch: Batch, images: torch.Tensor, targets: torch.Tensor) -> Any:
+    """Image by image, by what the augmentation drew."""
+    drawn = augmentation_of(c.augmentation).draw(batch)
+    if c.augmentation.name == "flips":
+        (mirrored,) = drawn
+        for place in range(len(images)):
+            for axis, chosen in zip((2, 1), mirrored[:, place].tolist(), strict=True):
+                images[place] = images[place].flip(axis) if chosen else images[place]
+        return images, targets
+    others, (share,) = drawn
+    mixed = [(share * images[i] + (1 - share) * images[j]) for i, j in enumerate(others.tolist())]
+    return torch.stack(mixed), share * targets + (1 - share) * targets[others]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_three_epochs_equal_torch(study: TinyStudy, name: str) -> None:
+    c = study.configuration(**CASES[name])
+    group = done(begun(study, c))
+    head = plain_head(c, study.bench().facts(c).feature_width)
+
+    def change(epoch: int, first: int, images: torch.Tensor, targets: torch.Tensor) -> Any:
+        return changed(c, Batch(c.data.seed, (REPEAT,), epoch, first, len(images)), images, targets)
+
+    is_changed = c.augmentation.name != "none"
+    expected = plain_network.losses(study, c, REPEAT, EPOCHS, head, change if is_changed else None)
+    found = group.history(0).loss
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert np.ptp(found[:, 0]) > 0.01, "something was learned, so that something was compared"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_going_on_is_never_having_stopped(two_classes: TinyStudy, name: str) -> None:
+    c = two_classes.configuration(**CASES[name])
+    whole, cut = done(begun(two_classes, c)), begun(two_classes, c)
+    while not cut.is_done:
+        cut.advance(0.0)  # one step or one scoring
+        state = cut.to_bytes({})
+        cut = begun(two_classes, c)
+        cut.load(state, "a checkpoint")
+    assert np.array_equal(whole.history(0).loss, cut.history(0).loss)
+    for part, values in whole.learner.state().items():
+        assert np.array_equal(values, cut.learner.state()[part]), part
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_statistics_are_kept_with_the_weights(two_classes: TinyStudy, name: str) -> None:
+    """Trained, trained again from the seed, and predicted from images alone: the same logits."""
+    c = two_classes.configuration(**CASES[name])
+    finals = two_classes.train(c, (0, 3), EPOCHS)
+    bench = two_classes.bench()
+    again = trained(bench, two_classes.partition, c.id, [0, 3])
+    assert [one.deviation for one in again.values()] == [0.0, 0.0]
+    frozen = bench.frozen_ready(c, two_classes.partition, str(finals[0].meta["recipe"]["frontier"]))
+    rows = frozen.samples.scoring["valid"]
+    models = Models(bench, frozen, [again[0].weights, again[3].weights])
+    logits = models.logits([frozen.reader(CPU).batch(rows)])
+    for found, repeat in zip(logits, (0, 3), strict=True):
+        assert found == pytest.approx(finals[repeat].logits.astype(np.float32), rel=1e-3, abs=1e-3)
+    assert any("running_mean" in part for part in again[0].weights) == ("norm" in name)
+
+
+def test_a_stack_that_is_not_written_out_is_trained_in_turn(two_classes: TinyStudy) -> None:
+    c = two_classes.configuration(**CASES["batch norm in the head"])
+    with pytest.raises(ValueError, match='the lanes of a head "widths" are trained in turn'):
+        begun(two_classes, c, (0, 1))
+    alone = two_classes.train(c, (2,), EPOCHS)[2]
+    beside = make_other(two_classes, c)
+    assert not alone.meta["recipe"]["stacked"]
+    assert_same_result(alone, beside)
+
+
+def make_other(study: TinyStudy, c: Configuration) -> Any:
+    """Repeat 2 trained after others in one bundle of a study of its own."""
+    folder = study.folder.parent / "beside"
+    other = make_tiny_study(folder)
+    assert other.configuration(**CASES["batch norm in the head"]).id == c.id
+    return other.train(c, (0, 1, 2), EPOCHS)[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "joins", "ends"),
+    [
+        (25, 8, False, [8, 16, 24, 25]),
+        (25, 8, True, [8, 16, 25]),
+        (26, 8, True, [8, 16, 24, 26]),
+        (24, 8, True, [8, 16, 24]),
+        (1, 8, True, [1]),
+        (9, 8, True, [9]),
+        (3, 1, False, [1, 2, 3]),
+    ],
+)
+def test_where_batches_end(rows: int, size: int, joins: bool, ends: list[int]) -> None:
+    assert batches(rows, size, joins_one=joins) == ends
+
+
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS.names if name != "none"])
+def test_a_draw_belongs_to_its_batch(name: str, two_classes: TinyStudy) -> None:
+    augmentation = augmentation_of(two_classes.configuration(augmentation=name).augmentation)
+    batch = Batch(3, (0, 4), 2, 16, 6)
+    one, again = augmentation.draw(batch), augmentation.draw(batch)
+    assert len(one) == augmentation.draws
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    for other in (
+        batch._replace(epoch=3),
+        batch._replace(first=0),
+        batch._replace(seed=4),
+        batch._replace(repeats=(1, 5)),
+    ):
+        assert any(not torch.equal(a, b) for a, b in zip(one, augmentation.draw(other), strict=True))
+    targets = torch.rand(2, 1, 6, 1)
+    images = torch.randn(12, 3, 8, 8)
+    before = images.clone(), targets.clone()
+    (changed_images,), changed_targets = augmentation.apply((images,), targets, *one)
+    assert torch.equal(images, before[0]), "what was given stays as it is"
+    assert torch.equal(targets, before[1])
+    assert changed_images.shape == images.shape
+    assert changed_targets.shape == targets.shape
+    for repeat in (0, 1):  # no repeat sees images of another
+        part = slice(6 * repeat, 6 * repeat + 6)
+        alone = augmentation.draw(batch._replace(repeats=(batch.repeats[repeat],)))
+        (own,), own_targets = augmentation.apply((images[part],), targets[repeat : repeat + 1], *alone)
+        assert torch.equal(own, changed_images[part])
+        assert torch.equal(own_targets, changed_targets[repeat : repeat + 1])
+
+
+@pytest.mark.parametrize("name", HEADS.names)
+def test_what_a_stacked_head_is_made_of(name: str, two_classes: TinyStudy, tmp_path: Path) -> None:
+    """Whoever says that its products are written out has linear layers with one LeakyReLU and one dropout between."""
+    from trainables.learning.heads.head import head_of, layers_of
+
+    for batch_norm in (False, True):
+        c = two_classes.configuration(head=name, non_linearities=2, widths=(16, 4), batch_norm=batch_norm)
+        kinds = [layer.kind for layer in layers_of(c, 32)]
+        written_out = ["Linear", *["LeakyReLU", "Dropout", "Linear"] * 2]
+        assert (kinds == written_out) == head_of(c.head).is_written_out

@@ -1,0 +1,1 @@
+"""Augmentations: what is drawn anew for each batch."""

@@ -1,0 +1,1 @@
+"""Bodies: what turns inputs into the features that heads read."""

@@ -1,0 +1,183 @@
+"""Trains some lanes on batches and scores rows; knows no files.
+
+One path: rows → inputs → augmentation → body → head → loss → rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from search_spaces.configuration import Configuration
+from trainables.learning.augmentations.augmentation import Batch, augmentation_of
+from trainables.learning.bodies.body import Body
+from trainables.learning.draws import dropout_masks, mask_keys
+from trainables.learning.heads.lanes import initial_heads
+from trainables.learning.heads.layer import dropouts
+from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
+from trainables.learning.optimisers.optimiser import Optimiser
+from trainables.learning.replay import Replay
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One repeat of one configuration."""
+
+    configuration: Configuration
+    repeat: int
+
+
+def lanes_of(configurations: Sequence[Configuration], repeats: Sequence[int]) -> list[Lane]:
+    """A stack's lanes in their order: repeat by repeat, each with every configuration."""
+    return [Lane(configuration, repeat) for repeat in repeats for configuration in configurations]
+
+
+class Inputs(Protocol):
+    """What is read of every sample row: the frozen part's output, or the image itself."""
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether all rows lie on the learner's device, so that `gather` asks nothing of the host."""
+        ...
+
+    def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Tensors float32 [n, …] of rows int64 [n], on the learner's device."""
+        ...
+
+
+class Resident:
+    """One tensor of all rows, float32 [rows, …], on the device: pooled features, which are small."""
+
+    is_on_device = True
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+    def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.values.index_select(0, rows),)
+
+
+class Learner:
+    """Body, heads and optimiser of a stack's lanes, which see rows of `inputs`.
+
+    width: D of the body's features. labels: int64 [rows], on the device. weights: float32 [K] of the classes, or None.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        inputs: Inputs,
+        body: Body,
+        width: int,
+        labels: torch.Tensor,
+        weights: torch.Tensor | None,
+    ) -> None:
+        configurations = list(dict.fromkeys(lane.configuration for lane in lanes))
+        self.repeats = list(dict.fromkeys(lane.repeat for lane in lanes))
+        if list(lanes) != lanes_of(configurations, self.repeats):
+            raise ValueError("the lanes of a stack are every repeat of every configuration, repeat by repeat")
+        if body.parameters and len(lanes) > 1:
+            raise ValueError("the lanes of a body that trains are trained in turn")
+        first = configurations[0]
+        self.inputs = inputs
+        self.body = body
+        self.labels = labels
+        self.weights = weights
+        self.device = labels.device
+        self.seed = first.data.seed
+        self.heads = initial_heads(configurations, self.repeats, width, self.device)
+        self.augmentation = augmentation_of(first.augmentation)
+        self.loss = loss_of(first.loss)
+        self._outputs = first.outputs
+        self._dropouts = dropouts(self.heads.layers)
+        self._keys = [torch.zeros(len(self.repeats), 2, dtype=torch.int32, device=self.device) for _ in self._dropouts]
+        self._keys_of = -1
+        self._replay = Replay(self._update, self.device)
+        self.optimiser = Optimiser(
+            [*self.heads.parameters, *body.parameters], [configuration.optimiser for configuration in configurations]
+        )
+        self.buffers = [*self.heads.buffers, *body.buffers]
+        """What moves without being trained; each batch needs two rows then."""
+
+    def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
+        """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch."""
+        if self._keys_of != epoch:
+            for layer, keys in enumerate(self._keys):
+                keys.copy_(mask_keys(self.seed, self.repeats, epoch, layer))
+            self._keys_of = epoch
+        position = torch.full((), first, dtype=torch.int32, device=self.device)
+        # Whatever comes from the host is fetched before the step, which a GPU may replay
+        drawn = self.augmentation.draw(Batch(self.seed, tuple(self.repeats), epoch, first, rows.shape[1]))
+        fetched = () if self.inputs.is_on_device else self.inputs.gather(rows.reshape(-1))
+        self._replay(rows, position, *(tensor.to(self.device) for tensor in drawn), *fetched)
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """See `Optimiser.scale_learning_rates`."""
+        self.optimiser.scale_learning_rates(factor)
+
+    def score(self, rows: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [lanes, N, outputs] in eval mode, of rows int64 [N]."""
+        return self.heads.score(self.body.score(self.inputs.gather(rows)))
+
+    def weights_of(self, lane: int) -> dict[str, np.ndarray]:
+        """What a lane trained or moved, as the plain network names it: "head.<name>" and "body.<name>"."""
+        named = {"head": self.heads.state_of(lane), "body": self.body.state()}
+        return {f"{part}.{name}": _copied(value) for part, state in named.items() for name, value in state.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that changes, copied to the host under names of its own, so that a checkpoint needs no code."""
+        return {name: _copied(tensor) for name, tensor in self._tensors().items()}
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take back what `state` gave."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(_shaped(state[name], tensor))
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        kinds = {"parameter": self.optimiser.tensors, "buffer": self.optimiser.buffers, "moving": self.buffers}
+        found = {f"{kind}.{place}": tensor for kind, several in kinds.items() for place, tensor in enumerate(several)}
+        return {**found, "steps": self.optimiser.steps}
+
+    def _update(self, rows: torch.Tensor, first: torch.Tensor, *tensors: torch.Tensor) -> None:
+        """One step on the device alone; first: int32, the position of the batch within the epoch.
+
+        tensors: what the augmentation drew, then what was fetched of the inputs, if anything.
+        """
+        repeats, batch = rows.shape
+        drawn, fetched = tensors[: self.augmentation.draws], tensors[self.augmentation.draws :]
+        inputs = fetched or self.inputs.gather(rows.reshape(-1))
+        labels = self.labels.index_select(0, rows.reshape(-1)).view(repeats, batch)
+        targets = soft_targets(labels, self._outputs)
+        inputs, targets = self.augmentation.apply(inputs, targets, *drawn)
+        features = self.body.forward(inputs).view(repeats, batch, -1)
+        logits = self.heads.forward(features, self._masks(first, batch))
+        gradient = mean_gradient(self.loss, logits, targets, self.weights)
+        if not self.body.parameters:
+            self.optimiser.step(self.heads.backward(gradient))
+            return
+        *gradients, to_features = self.heads.backward(gradient, to_features=True)
+        assert isinstance(to_features, torch.Tensor)
+        self.optimiser.step([*gradients, *self.body.backward(to_features.flatten(0, 1))])
+
+    def _masks(self, first: torch.Tensor, batch: int) -> list[torch.Tensor]:
+        return [
+            dropout_masks(keys, first, batch, width, share)
+            for keys, (width, share) in zip(self._keys, self._dropouts, strict=True)
+        ]
+
+
+def _copied(tensor: torch.Tensor) -> np.ndarray:
+    values: np.ndarray = tensor.detach().cpu().numpy().copy()
+    return values
+
+
+def _shaped(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    """An array of a checkpoint; `copy_` alone would also take one that can be broadcast."""
+    if values.shape != tuple(like.shape):
+        raise ValueError(f"expected an array of shape {tuple(like.shape)}, found {values.shape}")
+    return torch.from_numpy(values)
