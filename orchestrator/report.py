@@ -133,8 +133,8 @@ def _repeats(numbers: Sequence[int]) -> str:
 
 def _metric(summary: Summary) -> str:
     """What ranks; the scores beside it need not be in its order."""
-    balances = {entry.configuration.balance.name for entry in summary.configurations}
-    looked_at = "valid" if balances == {"class_weights"} else "the worse of train and valid"
+    alone = {entry.configuration.selects_by_valid_alone for entry in summary.configurations}
+    looked_at = "valid" if alone == {True} else "the worse of train and valid"
     return f"{words(summary.study.selection)} ({looked_at})"
 
 

@@ -121,6 +121,11 @@ class Configuration(Record):
         """What of the network changes in training; decided here alone."""
         return Live(self.adaptation.unfrozen, self.augmentation.variant.from_pixels)
 
+    @property
+    def selects_by_valid_alone(self) -> bool:
+        """Whether the selected epoch looks at the validation split alone, else at the worse of train and valid."""
+        return not all(getattr(self, name).train_is_comparable for name in parts_of(type(self)))
+
     @functools.cached_property
     def strategy(self) -> Strategy:
         """The label that users see; it is derived and enters no identity."""

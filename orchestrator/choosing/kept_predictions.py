@@ -131,7 +131,7 @@ def _train_scores(member: ConfigurationSummary, repeats: list[int]) -> np.ndarra
     """float64 [R], the selecting metric on train at the selected epoch; NaN where selection looks at valid alone."""
     settings = member.configuration
     score = member.score(settings.selection.metric, "train")
-    if score is None or settings.balance.name == "class_weights":
+    if score is None or settings.selects_by_valid_alone:
         return np.full(len(repeats), np.nan)
     place = {number: at for at, number in enumerate(member.with_result)}
     return score.values[[place[number] for number in repeats]]

@@ -62,7 +62,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
             f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
         )
     lines += selection.notes
-    looked_at = "valid" if winner.configuration.balance.name == "class_weights" else "the worse of train and valid"
+    looked_at = "valid" if winner.configuration.selects_by_valid_alone else "the worse of train and valid"
     lines.append(
         f"Selecting values, differences, intervals and p: {looked_at} at the selected epochs, over repeats on "
         f"partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."

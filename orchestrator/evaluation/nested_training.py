@@ -195,6 +195,6 @@ def _selected(group: Group, index: int) -> tuple[int, float]:
     configuration = group.lanes[index].configuration
     epoch, _ = group.selected(index)
     values = selection_scores(
-        configuration.selection.metric, group.history(index), configuration.balance.name == "class_weights"
+        configuration.selection.metric, group.history(index), configuration.selects_by_valid_alone
     )
     return epoch, float(values[epoch])

@@ -151,7 +151,7 @@ def settings_said(c: Configuration) -> list[tuple[str, str]]:
 def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
     better, worse = ("lowest", "larger") if c.selection.metric == "loss" else ("highest", "smaller")
-    where = "validation" if c.balance.name == "class_weights" else f"{worse} of training and validation"
+    where = "validation" if c.selects_by_valid_alone else f"{worse} of training and validation"
     return f"{where} {c.selection.metric.replace('_', ' ')} is {better}; on a tie the earliest"
 
 

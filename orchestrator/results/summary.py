@@ -134,7 +134,7 @@ def _with_statistics(
     settings = summary.configuration
     selected = np.zeros(len(rows), dtype=np.int64)
     index = start[~diverged][:, None] + np.minimum(np.arange(epochs + 1), trained[~diverged][:, None])
-    scores = flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
+    scores = flat.selection(settings.selection.metric, settings.selects_by_valid_alone)
     if len(index):
         selected[~diverged] = np.argmax(scores[index], axis=1)
     splits = flat.repeats.splits

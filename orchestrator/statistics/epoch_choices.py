@@ -54,7 +54,7 @@ class EpochScores:
         rows = slice(first, first + member.n)
         start, diverged = self._flat.repeats.start[rows], self._flat.diverged[rows]
         settings = member.configuration
-        looked_at = self._flat.selection(settings.selection.metric, settings.balance.name == "class_weights")
+        looked_at = self._flat.selection(settings.selection.metric, settings.selects_by_valid_alone)
         trained = self._flat.trained[rows]
         along = start[~diverged][:, None] + np.minimum(np.arange(member.epochs + 1), trained[~diverged][:, None])
         last = best = 0

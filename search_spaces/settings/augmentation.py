@@ -82,5 +82,10 @@ class Augmentation(Part):
     ] = 0.2
 
     @property
+    def train_is_comparable(self) -> bool:
+        """What is mixed is learned from other targets than those that are scored."""
+        return not self.variant.mixes
+
+    @property
     def variant(self) -> AugmentationVariant:
         return AUGMENTATIONS.variants[self.name]

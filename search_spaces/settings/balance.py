@@ -35,3 +35,8 @@ class Balance(Part):
             neutral=False,
         ),
     ] = False
+
+    @property
+    def train_is_comparable(self) -> bool:
+        """Class weights make another loss small than the unweighted one that is scored."""
+        return self.name != "class_weights"

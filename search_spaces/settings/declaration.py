@@ -100,6 +100,12 @@ class Part(BaseModel):
     main: ClassVar[str] = ""
     """The field that is meant where the part is given by one value alone: `balance = "ngca"`."""
 
+    @property
+    def train_is_comparable(self) -> bool:
+        """Whether scores of the training split say the same as those of the validation split; else selection looks at
+        the validation split alone."""
+        return True
+
 
 @dataclass(frozen=True)
 class Declared:

@@ -13,10 +13,11 @@ from orchestrator.store import layout
 from orchestrator.store.schema import parse_toml
 from orchestrator.store.storage import LocalStorage
 from search_spaces import presets
-from search_spaces.configuration import Configuration, by_path, differing
+from search_spaces.configuration import Configuration, by_path, differing, parts_of
 from search_spaces.loader import default_space
 from search_spaces.points import points
 from search_spaces.presets import PRESETS
+from search_spaces.settings.declaration import Part
 from search_spaces.stored import read_configuration
 from tests.support.configurations import asked
 
@@ -164,6 +165,17 @@ def test_where_it_does_not_matter_a_setting_is_neutral(condition: dict[str, Any]
     one, other = made(**condition), made(**{**condition, path: OTHER[path]})
     assert one.id == other.id
     assert one.value(path) == by_path()[path].setting.neutral != BASE[path]
+
+
+@pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample"])
+def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
+    assert made(**{"balance.name": name}).selects_by_valid_alone == (name == "class_weights")
+
+
+@pytest.mark.parametrize("part", parts_of(Configuration).values())
+def test_every_part_is_asked_whether_train_is_comparable(part: type[Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part, "train_is_comparable", property(lambda self: False))
+    assert made().selects_by_valid_alone
 
 
 @pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", 2)])

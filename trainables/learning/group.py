@@ -54,7 +54,7 @@ class Group:
         self.steps_per_epoch = len(self.batches_of_epoch)
         self.steps_of_schedule = first.schedule.length * self.steps_per_epoch
         self.selection = first.selection.metric
-        self.valid_alone = first.balance.name == "class_weights"
+        self.valid_alone = first.selects_by_valid_alone
         self.classes = len(first.data.classes)
         self.splits = tuple(samples.scoring)
         self.epoch = 0
