@@ -31,10 +31,21 @@ CHANGING: dict[str, Any] = {
     "ending": "patience",
     "ending.patience": EPOCHS,
 }
+MOVING: dict[str, Any] = {
+    "head": "widths",
+    "widths": (24, 8),
+    "dropout": 0.25,
+    "unfrozen": 1,
+    "norms": "moving",
+    "augmentation": "mixup",
+    "lr": 0.02,
+    "momentum": 0.9,
+}
 EVERY = [
     pytest.param(STACKED, (0, 2, 3, 9), id="stacked"),
     pytest.param(UNFROZEN, (0, 5), id="unfrozen"),
     pytest.param(CHANGING, (0, 1), id="changing rates"),
+    pytest.param(MOVING, (0, 5), id="moving statistics"),
 ]
 
 Trainer = Callable[..., bool]

@@ -17,6 +17,7 @@ from search_spaces.configuration import Configuration, by_path, differing, parts
 from search_spaces.loader import default_space
 from search_spaces.points import points
 from search_spaces.presets import PRESETS
+from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.declaration import Part
 from search_spaces.stored import read_configuration
 from tests.support.configurations import asked
@@ -170,6 +171,11 @@ def test_where_it_does_not_matter_a_setting_is_neutral(condition: dict[str, Any]
 @pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample"])
 def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
     assert made(**{"balance.name": name}).selects_by_valid_alone == (name == "class_weights")
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+def test_selection_looks_at_valid_alone_where_images_are_mixed(name: str) -> None:
+    assert made(**{"augmentation.name": name}).selects_by_valid_alone == (name == "mixup")
 
 
 @pytest.mark.parametrize("part", parts_of(Configuration).values())

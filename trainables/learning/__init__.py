@@ -1,1 +1,1 @@
-"""Lanes that learn: draws, bodies, augmentations, heads, losses, optimisers, schedules, endings, the loop over epochs, metrics."""
+"""Lanes that learn: draws, augmentations, bodies, heads, losses, optimisers, schedules, endings, the loop, metrics."""
