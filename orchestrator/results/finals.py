@@ -27,6 +27,7 @@ REPEAT_COLUMNS: dict[str, pa.DataType] = {
     "host": pa.string(),
     "device": pa.string(),
     "devices_mixed": pa.bool_(),
+    "undetermined": pa.string(),
     "last_attempt": pa.int32(),
     "finished": pa.string(),
     "total_parameters": pa.int64(),

@@ -154,7 +154,8 @@ class FinalRecord:
 
     meta holds: configuration, partition, repeat, epochs (asked), state ("finished" | "stopped" | "diverged"),
     diverged_epoch, selected_epoch, selection, attempts (list of attempt numbers), seconds (training time of this
-    repeat), host, device, devices_mixed (bool), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
+    repeat), host, device, devices_mixed (bool), undetermined (operations without a deterministic algorithm, as torch
+    names them), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
     logits: float16 [n_valid, outputs], of view 0 of each valid image at the selected epoch, in manifest order.
     """
 

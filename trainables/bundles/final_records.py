@@ -59,6 +59,7 @@ class FinalRecords:
             "host": socket.gethostname(),
             "device": device_name(self.bench.device),
             "devices_mixed": len(worked_on.devices) > 1,
+            "undetermined": ", ".join(sorted(group.learner.undetermined)),
             "recipe": recipe.model_dump(mode="json"),
             "with_repeats": group.repeats,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -115,6 +115,11 @@ class Learner:
         fetched = () if self.inputs.is_on_device else self.inputs.gather(rows.reshape(-1))
         self._replay(rows, position, *(tensor.to(self.device) for tensor in drawn), *fetched)
 
+    @property
+    def undetermined(self) -> set[str]:
+        """Operations of its steps that may give other bits each time."""
+        return self._replay.undetermined
+
     def scale_learning_rates(self, factor: float) -> None:
         """See `Optimiser.scale_learning_rates`."""
         self.optimiser.scale_learning_rates(factor)

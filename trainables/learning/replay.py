@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 
 import torch
 
+from trainables.machine.arithmetic import undetermined
 from trainables.machine.out_of_memory import is_out_of_memory
 
 Step = Callable[..., None]
@@ -25,6 +26,8 @@ class Replay:
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[torch.Tensor]]] = {}
         self._seen: set[Hashable] = set()
         self._refused = device.type != "cuda"
+        self.undetermined: set[str] = set()
+        """Operations of the step that may give other bits each time, by the names that torch has for them."""
 
     def __call__(self, *inputs: torch.Tensor) -> None:
         if self._refused:
@@ -33,7 +36,8 @@ class Replay:
         shapes = tuple(tensor.shape for tensor in inputs)
         if shapes not in self._seen:
             self._seen.add(shapes)
-            self.step(*inputs)
+            with undetermined(self.undetermined):
+                self.step(*inputs)
             return
         if shapes not in self._graphs and not self._record(shapes, inputs):
             self.step(*inputs)
@@ -49,7 +53,7 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None
         try:
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"), undetermined(set()):
                 self.step(*held)
         except RuntimeError as error:
             if is_out_of_memory(error):

@@ -130,6 +130,8 @@ def _suffix(cut: Cut) -> nn.Module:
             copied[node] = graph.call_method("size", (first, 0))
         elif node is traced.device:
             copied[node] = graph.call_function(getattr, (first, "device"))
+        elif _changes_nothing(cut.network, node):
+            copied[node] = copied[node.all_input_nodes[0]]
         elif _sees_all_at_once(cut.network, node):
             weight, bias = (graph.get_attr(f"{node.target}.{name}") for name in ("weight", "bias"))
             copied[node] = graph.call_function(product_of_window, (copied[node.all_input_nodes[0]], weight, bias))
@@ -147,6 +149,18 @@ def product_of_window(values: torch.Tensor, weight: torch.Tensor, bias: torch.Te
     if not weight.is_contiguous():  # channels last
         values, weight = values.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
     return functional.linear(values.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+
+
+def _changes_nothing(network: nn.Module, node: fx.Node) -> bool:
+    """Whether a node is an adaptive mean over as many places as there are (VGG, AlexNet at their own size).
+
+    Its gradient has no deterministic algorithm on a GPU.
+    """
+    layer = network.get_submodule(str(node.target)) if node.op == "call_module" else None
+    if type(layer) is not nn.AdaptiveAvgPool2d:
+        return False
+    given, gives = (one.meta["value"].shape for one in (node.all_input_nodes[0], node))
+    return bool(given == gives)
 
 
 def _sees_all_at_once(network: nn.Module, node: fx.Node) -> bool:

@@ -29,3 +29,15 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         probe={"backbone": "torchvision:squeezenet1_1", "non_linearities": 1, "dropout": 0.2},
         timm={},
     )
+
+
+@pytest.fixture(scope="session")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
+    """Batch norm that learned its statistics: in the head alone, and in the backbone too."""
+    widths = {"head": "widths", "widths": (24, 8), "dropout": 0.25, "lr": 0.05}
+    return finished_study(
+        tmp_path_factory.mktemp("moving"),
+        ("few", "many"),
+        head=widths,
+        both={**widths, "unfrozen": 2, "norms": "moving", "lr": 0.02},
+    )

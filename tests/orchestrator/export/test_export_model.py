@@ -28,11 +28,15 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     return study.tiny.finals(study.configurations[name], EPOCHS)[repeat]
 
 
-@pytest.mark.parametrize("name", ["probe", "extension", "unfreezing"])
+@pytest.mark.parametrize(
+    ("fixture", "name"),
+    [("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing"), ("moving", "head"), ("moving", "both")],
+)
 @pytest.mark.parametrize("repeat", [0, 1])
 def test_the_folder_predicts_what_the_search_kept(
-    binary: FinishedStudy, tmp_path: Path, name: str, repeat: int
+    request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str, repeat: int
 ) -> None:
+    binary: FinishedStudy = request.getfixturevalue(fixture)
     found = exported(binary, tmp_path / "model", name, repeat=repeat)
     assert found.assembled.agreement.same == 1.0
     assert found.assembled.agreement.largest < 0.01
@@ -43,6 +47,34 @@ def test_the_folder_predicts_what_the_search_kept(
     assert logits.shape == kept.shape
     assert np.abs(logits - kept).max() < 0.01
     assert np.abs(kept - kept.mean()).max() > 0.01, "the comparison would pass for constant predictions"
+
+
+def test_a_head_is_described_as_it_was_trained(moving: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(moving, tmp_path / "model", "both").folder
+    slope = moving.configurations["both"].head.negative_slope
+    block = [["LeakyReLU", slope], ["Dropout", 0.25]]
+    width = json.loads((folder / "model.json").read_text())["head"][0][1]
+    assert json.loads((folder / "model.json").read_text())["head"] == [
+        *(["Linear", width, 24], ["BatchNorm1d", 24], *block),
+        *(["Linear", 24, 8], ["BatchNorm1d", 8], *block),
+        ["Linear", 8, 1],
+    ]
+    statistics = load_file(folder / "head.safetensors")["1.running_mean"]
+    assert float(statistics.abs().max()) > 0, "they moved"
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert f"{width} → 24, BatchNorm1d(24), LeakyReLU({slope:g}), Dropout(0.25), 24 → 8" in card
+
+
+def test_the_backbone_has_the_statistics_that_moved(moving: FinishedStudy, tmp_path: Path) -> None:
+    kept, moved = (
+        load_file(exported(moving, tmp_path / name, name).folder / "backbone.safetensors") for name in ("head", "both")
+    )
+    changed = [name for name, value in moved.items() if not torch.equal(value, kept[name])]
+    assert any(name.endswith("running_mean") for name in changed)
+    assert any(name.endswith("running_var") for name in changed)
+    assert len([name for name in changed if name.endswith("running_mean")]) < len(
+        [name for name in moved if name.endswith("running_mean")]
+    ), "those of frozen layers stayed"
 
 
 def test_repeats_are_different_models(binary: FinishedStudy, tmp_path: Path) -> None:
@@ -105,10 +137,13 @@ def test_the_script_needs_nothing_of_this_project(
 
 
 @pytest.mark.slow
-def test_onnx_is_checked_and_takes_any_batch(binary: FinishedStudy, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fixture", "name"), [("binary", "unfreezing"), ("moving", "both")])
+def test_onnx_is_checked_and_takes_any_batch(
+    request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str
+) -> None:
     import onnxruntime
 
-    found = exported(binary, tmp_path / "model", "unfreezing")
+    found = exported(request.getfixturevalue(fixture), tmp_path / "model", name)
     path = tmp_path / "model.onnx"
     steps, squares = found.assembled.model.preprocessing, found.assembled.squares
     written = write_onnx(found.assembled.network, steps, squares, path)
@@ -203,7 +238,7 @@ def test_a_changed_file_is_refused(binary: FinishedStudy, tmp_path: Path) -> Non
         load(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2}', b'{"format": 3}', b"\xff"])
 def test_descriptions_that_are_none(content: bytes) -> None:
     with pytest.raises(InputError, match="does not describe a model"):
         Model.from_json(content, "model.json")
