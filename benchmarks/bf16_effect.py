@@ -75,5 +75,5 @@ def _results(
 def _result(group: Group, lane: int) -> Result:
     history, (selected, _) = group.history(lane), group.selected(lane)
     valid = history.splits.index("valid")
-    counts = history.confusion[selected, valid]
+    counts = history.statistics[selected, valid]
     return float(history.loss[selected, valid]), float(counts.trace() / counts.sum())

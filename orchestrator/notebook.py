@@ -13,6 +13,7 @@ from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Place
 from orchestrator.study.studies import Study, open_study, studies_place
+from search_spaces.classes import check_confusion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +146,8 @@ class OpenStudy:
 
         if name not in FIGURES:
             raise InputError(f"there is no figure {name!r}", f"Figures: {', '.join(FIGURES)}")
+        if FIGURES[name].by_class:
+            check_confusion(self._study.record.task, f"figure {name!r} of study {self.name!r}")
         return FIGURES[name]
 
     def _choose(self, name: str, given: Mapping[str, Any]) -> Choice:

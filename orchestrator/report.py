@@ -13,6 +13,8 @@ from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
 from orchestrator.study.studies import Study, now
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 if TYPE_CHECKING:
     from orchestrator.search import Search
@@ -139,8 +141,9 @@ def _metric(summary: Summary) -> str:
 
 
 def _scores(entry: ConfigurationSummary) -> str:
-    loss, balanced = (plus_minus(entry.score(metric, "valid")) for metric in ("loss", "balanced_accuracy"))
-    return f"{plus_minus(entry.selection)}  valid loss {loss}  balanced accuracy {balanced}  n={entry.n}"
+    beside = TASKS.variants[entry.configuration.data.task].score
+    loss, score = (plus_minus(entry.score(metric, "valid")) for metric in ("loss", beside))
+    return f"{plus_minus(entry.selection)}  valid loss {loss}  {METRICS.variants[beside].label} {score}  n={entry.n}"
 
 
 def _data(summary: Summary) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
     c = entry.configuration
     scores = {
         f"valid_{metric}": {"mean": finite(score.mean), "std": finite(score.std), "n": score.n}
-        for metric in ("loss", "accuracy", "balanced_accuracy", "macro_f1")
+        for metric in TASKS.variants[c.data.task].metrics
         if (score := entry.score(metric, "valid")) is not None
     }
     return {

@@ -24,7 +24,8 @@ def _of_classes(space: Space) -> Iterator[str]:
         yield f'classes: expected two for the task "binary", found {len(space.classes)}'
     if space.positive is None:
         return
-    if space.task == "multiclass" or (space.task is None and space.classes is not None and len(space.classes) > 2):
+    has_several = space.classes is not None and len(space.classes) > 2
+    if space.task not in ("binary", None) or (space.task is None and has_several):
         yield f'positive: expected only with the task "binary", found "{space.positive}" with several classes'
     elif space.classes is not None and space.positive not in space.classes:
         yield f'positive: expected one of the classes {", ".join(space.classes)}, found "{space.positive}"'

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.store.errors import InputError
+from search_spaces.faults import alternatives
 from search_spaces.schema import Space, with_positive_last
-from search_spaces.settings.data import Task
+from search_spaces.settings.data import TASKS
 
 
-def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[Task, tuple[str, ...]]:
+def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[str, tuple[str, ...]]:
     """Return (task, classes by index) of a study on data with these labels; a binary task has (negative, positive).
 
     Where the file names its classes they must be the labels; otherwise the classes are the labels, sorted.
@@ -28,11 +29,18 @@ def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[Ta
             f'study {space.name}: expected the positive class "{space.positive}"; found {_few(found)} in the data',
             advice,
         )
-    task: Task = space.task or ("binary" if len(found) == 2 else "multiclass")
+    task = space.task or ("binary" if len(found) == 2 else "multiclass")
     if task == "binary" and len(found) != 2:
         raise InputError(f'study {space.name}: expected two classes (task "binary"); found {_few(found)}', advice)
     classes = space.classes or found
     return task, with_positive_last(classes, space.positive) if task == "binary" else classes
+
+
+def check_confusion(task: str, what: str) -> None:
+    """Raise InputError where the statistics of a task are no confusion counts, of which `what` is made."""
+    if not TASKS.variants[task].has_confusion:
+        known = alternatives([name for name, one in TASKS.variants.items() if one.has_confusion])
+        raise InputError(f'{what}: expected the task {known}, found "{task}"')
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from search_spaces.presets import Strategy, strategy_of
 from search_spaces.settings.adaptation import Adaptation
 from search_spaces.settings.augmentation import Augmentation
 from search_spaces.settings.balance import Balance
-from search_spaces.settings.data import Data
+from search_spaces.settings.data import TASKS, Data
 from search_spaces.settings.declaration import Declared, Part, Touch, declared
 from search_spaces.settings.ending import Ending
 from search_spaces.settings.head import Head
@@ -113,8 +113,8 @@ class Configuration(Record):
 
     @property
     def outputs(self) -> int:
-        """Width of the last layer: one for a binary task, one per class otherwise."""
-        return 1 if self.data.task == "binary" else len(self.data.classes)
+        """Width of the last layer."""
+        return TASKS.variants[self.data.task].outputs(len(self.data.classes))
 
     @property
     def live(self) -> Live:

@@ -8,8 +8,9 @@ from typing import Literal
 
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import Configuration
+from search_spaces.faults import alternatives
 from search_spaces.points import Point
-from search_spaces.settings.data import Task
+from search_spaces.settings.data import TASKS
 from search_spaces.settings.image import Interpolation
 
 
@@ -34,8 +35,9 @@ class BackboneFacts:
     parameters: int
 
 
-def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, outputs: int) -> None:
-    """Raise InputError, with all faults together, for every u and n that this network cannot have.
+def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, task: str, outputs: int) -> None:
+    """Raise InputError, with all faults together, for every u and n that this network cannot have, and every metric
+    that the task has not.
 
     u goes back to the network's first weight layer at most; each non-linearity halves the width of the features, and
     the last layer needs at least twice as many inputs as it has outputs. A batch that batch norm learns its statistics
@@ -61,7 +63,11 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, o
         faults.add(
             f"{strategy}.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1"
         )
-    faults.raise_if_any("Change the file, or choose with --unfrozen, --non-linearities and --batch-size")
+    known = TASKS.variants[task].metrics
+    for metric in dict.fromkeys(point.values["selection.metric"] for point in points):
+        if metric not in known:
+            faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
+    faults.raise_if_any("Change the file, or choose with --unfrozen, --non-linearities, --batch-size and --selection")
 
 
 def deepest_extension(feature_width: int, outputs: int) -> int:
@@ -76,7 +82,7 @@ def resolve(
     point: Point,
     facts: BackboneFacts,
     *,
-    task: Task,
+    task: str,
     classes: tuple[str, ...],
     data_fingerprint: str,
     study_seed: int,

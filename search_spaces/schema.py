@@ -11,20 +11,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, create_mode
 
 from search_spaces.faults import alternatives, shown
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.settings.data import Task
+from search_spaces.settings.data import TASKS
 from search_spaces.settings.image import Channel, Spread, for_each_channel
 from search_spaces.settings.numbers import Count, Rate, Share
 from search_spaces.tables import Table, different, fault, part_fields, short_fields
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo"]
 
-TASKS: tuple[Task, ...] = ("binary", "multiclass")
 BACKBONE_PATTERN = r"^((timm|torchvision):)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 
 
 def _supported_task(value: Any) -> Any:
-    if isinstance(value, str) and value not in TASKS:
-        raise fault('"binary" or "multiclass" (one label per image)', f'"{value}", which is not supported')
+    if value not in TASKS.names:
+        found = f'"{value}", which is not supported' if isinstance(value, str) else shown(value)
+        raise fault(f"{alternatives(TASKS.names)} (one label per image)", found)
     return value
 
 
@@ -126,7 +126,7 @@ class Study(ByStrategy):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9_-]$|^[A-Za-z0-9]$")]
     title: str = ""
     description: str = ""
-    task: Annotated[Task | None, BeforeValidator(_supported_task)] = None
+    task: Annotated[str | None, BeforeValidator(_supported_task)] = None
     """None: two classes make a binary task, more a multi-class one."""
     classes: Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(different)] | None = None
     """None: those of the data."""

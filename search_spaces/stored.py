@@ -1,15 +1,29 @@
-"""Configurations as a study holds them."""
+"""Studies and configurations as files hold them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 from orchestrator.store import layout
-from orchestrator.store.schema import parse_toml
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from search_spaces.faults import alternatives
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 _KEPT = 20_000
+
+
+def parse_study(content: bytes, name: str) -> StudyRecord:
+    """The record of a study whose task and metric there are; raises DamagedRecordError."""
+    record = parse_toml(StudyRecord, content, name)
+    for key, found, known in (("task", record.task, TASKS.names), ("selection", record.selection, METRICS.names)):
+        if found not in known:
+            told = f'{key}: expected {alternatives(known)}, found "{found}"'
+            raise DamagedRecordError(f"{name} is not a valid StudyRecord: {told}")
+    return record
 
 
 def read_configuration(storage: Storage, identity: str) -> Configuration:

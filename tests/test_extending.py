@@ -19,7 +19,7 @@ BLOCKS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME, *BLOCKS = BLOCKS
-HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, STRATEGY = BLOCKS
+HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, TASK, METRICS, METRIC, ITS_TASK, STRATEGY = BLOCKS
 WITH_A_SETTING = f"""
 import json
 from typing import Annotated
@@ -91,7 +91,8 @@ from search_spaces.settings.choice import Variant
 
 settings.LOSSES.variants["focal"] = {ITS_LINE.strip()}
 
-from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
+from trainables.learning.losses.loss import loss_of, mean_gradient
+from trainables.learning.tasks.classes import soft_targets
 
 loss = loss_of(settings.Loss(name="focal"))
 told = {{}}
@@ -229,6 +230,19 @@ print(json.dumps({{
 }}))
 """
 
+WITH_A_TASK = f"""
+import json
+from search_spaces.settings.data import TASKS, TaskVariant
+from search_spaces.settings.selection import METRICS, MetricVariant
+
+METRICS.variants["mean_absolute_error"] = {METRIC}
+TASKS.variants["grades"] = {ITS_TASK}
+
+from tests.support.graded_study import read
+
+print(json.dumps(read(Path(sys.argv[1]))))
+"""
+
 
 def told(code: str, *arguments: str) -> Any:
     run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -342,3 +356,29 @@ def test_a_loss(tmp_path: Path) -> None:
     assert two[0] == pytest.approx([quarter] * 2)
     assert binary[1] == pytest.approx([slope, -slope])
     assert two[1] == pytest.approx([-slope, slope, slope, -slope])
+
+
+def test_a_task(tmp_path: Path) -> None:
+    """Trained and read by everything between a group of lanes and the page; scores are those by hand."""
+    head = "from __future__ import annotations\n\nimport numpy as np\n"
+    task = "import torch\nfrom torch.nn import functional\n\nfrom search_spaces.settings import data as settings\n\n\n"
+    (tmp_path / "grades.py").write_text(head + task + TASK)
+    (tmp_path / "grade_metrics.py").write_text(head + METRICS)
+    beside = "import sys\nfrom pathlib import Path\nimport trainables.learning.tasks as room\n"
+    found = told(f"{beside}room.__path__.append({str(tmp_path)!r})\n{WITH_A_TASK}", str(tmp_path))
+    assert (found["gathered"], found["same"], found["shape"]) == (6, True, [2, 2])
+    assert found["scores"] == found["expected"]
+    assert len({value for one in found["scores"].values() for value in one["valid"]}) > 2, "else all would be one"
+    mean = {name: sum(one["selection"]) for name, one in found["scores"].items()}
+    assert found["ranked"] == sorted(mean, key=lambda name: mean[name])
+    assert found["best"] == found["ranked"][0]
+    valid = [found["scores"][name]["valid"] for name in found["ranked"]]
+    assert found["means"] == pytest.approx([sum(values) / 3 for values in valid])
+    assert found["columns"][-2:] == ["loss", "mean_absolute_error"]
+    assert found["epochs"]["rows"] == 2 * 3 * 6 * 2
+    assert 0 <= found["epochs"]["least"] < found["epochs"]["most"] <= 2
+    assert "mean absolute error" in found["status"]
+    assert "Selected by the best mean mean absolute error of 2 configurations" in found["report"]
+    assert "made of confusion counts, which this task has not" in found["report"]
+    assert found["refused"] == 'study study, evaluation: expected the task "binary" or "multiclass", found "grades"'
+    assert found["page"] == ['<option value="mean_absolute_error">'], "and nothing that only classes have"

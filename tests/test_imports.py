@@ -27,6 +27,7 @@ FOR_DASHBOARDS = (
     "orchestrator.energy.hours",
     "orchestrator.energy.meters",
     "orchestrator.energy.ratings",
+    "trainables.learning.tasks.confusion",
 )
 """All that the dashboards may see of the floors below: what can be read without torch."""
 SEES_DASHBOARDS = ("orchestrator/command_line.py", "orchestrator/commands/", "orchestrator/notebook.py")
@@ -45,6 +46,9 @@ WITHOUT_RAY = ("gpus", "interruption", "monitor", "pace", "progress", "retries",
 NEVER_IN = {
     "orchestrator/store/": ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision"),
     "search_spaces/": ("torch", "ray", "timm", "torchvision"),
+    "trainables/learning/metrics.py": ("torch", "ray", "timm", "torchvision"),
+    "trainables/learning/tasks/confusion.py": ("torch", "ray", "timm", "torchvision"),
+    "trainables/learning/tasks/class_metrics.py": ("torch", "ray", "timm", "torchvision"),
     "orchestrator/results/": ("torch", "ray", "timm", "torchvision"),
     "orchestrator/statistics/": ("torch", "ray", "timm", "torchvision"),
     "orchestrator/energy/": ("torch", "ray", "timm", "torchvision"),

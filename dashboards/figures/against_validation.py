@@ -89,5 +89,6 @@ FIGURE = Figure(
     draw=against_validation_figure,
     label=lambda data, choice: "Validation against test.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: validation against test"),
 )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from dashboards.figures.choice import Choice, Source
+from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import Spec, axis, layout, legend, series_style
 from dashboards.figures.setting_text import is_logarithmic, label_of, ordered, title_of, unknown, value_of
@@ -63,13 +63,13 @@ def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
     names = names_of(member.configuration for member in members)
     rows = []
     for member in members:
-        score = member.score(asked.y, "valid")  # type: ignore[arg-type]  # `check` has seen to it
+        score = member.score(asked.y, "valid")  # `check` has seen to it
         if score is None or not math.isfinite(score.mean):
             continue
         values = [member.configuration.column(name) if name else "" for name in (asked.facet, asked.line, asked.x)]
         rows.append((*values, score.mean, score.std, score.n, names[member.id]))
     found = pd.DataFrame(rows, columns=["facet", "line", "x", "mean", "std", "n", "configuration"])
-    return found.sort_values("mean", ascending=asked.y == "loss", kind="stable", ignore_index=True)
+    return found.sort_values("mean", ascending=is_loss(asked.y), kind="stable", ignore_index=True)
 
 
 def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
@@ -97,7 +97,7 @@ def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
             **_kind(asked.x, data["x"].tolist()),
         )
         axes[f"yaxis{number}"] = axis(
-            title={"text": f"valid {METRIC_NAMES[asked.y].lower()}" if across == 0 else ""},  # type: ignore[index]
+            title={"text": f"valid {METRIC_NAMES[asked.y].lower()}" if across == 0 else ""},
             domain=_domain(rows - 1 - down, rows),
             anchor=f"x{number}",
             nticks=6,

@@ -26,7 +26,7 @@ def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:
     for place, member in enumerate(members):
         names = depth_text(member.depth), backbone_text(member.configuration.network.backbone)
         for split in ("train", "valid"):
-            score = member.score(choice.score, split)  # type: ignore[arg-type]
+            score = member.score(choice.score, split)
             for repeat, value in zip(member.with_result, score.values if score else (), strict=False):
                 rows.append((place, *names, point_text(member), member.n, split, repeat, float(value)))
     return pd.DataFrame(rows, columns=["place", "strategy", "backbone", "point", "n", "split", "repeat", "value"])
@@ -34,7 +34,7 @@ def repeats_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def repeats_label(data: pd.DataFrame, choice: Choice) -> str:
     """What a screen reader says."""
-    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    name = METRIC_NAMES[choice.score]
     first = data[(data["place"] == 0) & (data["split"] == "valid")]
     value = plus_minus(Statistic.of(first["value"].to_numpy()))
     label = f"{name} of every repeat of the best configurations."
@@ -59,7 +59,7 @@ def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         f"{plot_text(strategy)}<br><span style='color:{MUTED}'>{plot_text(backbone)}</span>"
         for strategy, backbone in zip(places["strategy"], places["backbone"], strict=True)
     ]
-    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=6)  # type: ignore[index]
+    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=6)
     return {"data": traces, "layout": layout(74 + 58 * len(names), xaxis=across, yaxis=row_axis(names, 0.5))}
 
 

@@ -15,12 +15,15 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 Quantity = Literal["mean", "std", "n"]
 
 EPOCH = "epoch"
 BOTH = "loss_and_accuracy"
 """Two things that may stand where a metric does: the selected epoch, and loss and accuracy on two axes."""
+ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
 SCORES: dict[str, str] = {**{str(key): name for key, name in METRIC_NAMES.items()}, EPOCH: "Best epoch"}
 QUANTITIES: dict[Quantity, str] = {"mean": "mean", "std": "standard deviation", "n": "n"}
 
@@ -111,6 +114,17 @@ class Choice:
         if self.partition and len(partitions(summary.configurations)) > 1:
             parts.append(self.partition)
         return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(parts)).strip("-")[:100]
+
+
+def is_loss(score: str) -> bool:
+    """Whether smaller is better; an epoch is neither better nor worse."""
+    return score in METRICS.variants and METRICS.variants[score].is_loss
+
+
+def has_score(summary: Summary, score: str) -> bool:
+    """Whether the study's task has the metrics that a key of SCORES, or BOTH, is of."""
+    wanted = {EPOCH: (), BOTH: ON_TWO_AXES}.get(score, (score,))
+    return set(wanted) <= set(TASKS.variants[summary.study.task].metrics)
 
 
 def selection_of(summary: Summary, choice: Choice) -> Metric:

@@ -98,6 +98,7 @@ IMAGES = Figure(
     draw=confusion_figure,
     label=lambda data, choice: "Confusion matrix with images as the unit.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: confusion, images"),
 )
 GROUPS = Figure(
@@ -109,5 +110,6 @@ GROUPS = Figure(
     draw=confusion_figure,
     label=lambda data, choice: "Confusion matrix with groups as the unit.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: confusion, groups"),
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.figures.choice import BOTH, Choice, Source
+from dashboards.figures.choice import BOTH, ON_TWO_AXES, Choice, Source
 from dashboards.figures.markup import whole_name
 from dashboards.figures.palette import Spec
 from dashboards.figures.setting_text import by_size
@@ -20,7 +20,6 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.mean_curves import Curve
 from orchestrator.store.schema import Metric
 
-ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
 COLUMNS = ["configuration", "score", "series", "repeat", "epoch", "value", "std", "n"]
 """Of the table, behind those of the two settings."""
 Floats = NDArray[np.float64]
@@ -120,7 +119,7 @@ def placed(panels: Iterable[tuple[ConfigurationSummary, Panel | None]], choice: 
 
 def panel_of(member: ConfigurationSummary, score: str) -> Panel | None:
     """None where no repeat has a curve."""
-    metric: Metric = score  # type: ignore[assignment]  # a key of METRIC_NAMES
+    metric: Metric = score
     chosen, start = member.score(metric, "valid"), member.untrained(metric, "valid")
     train, valid = (member.curve(metric, split) for split in ("train", "valid"))
     if chosen is None or start is None or member.selected_epochs is None or train is None or valid is None:

@@ -150,13 +150,13 @@ def _own_hover(panel: Panel, split: str) -> Spec:
 
 
 def _hover(split: str, score: str, more: str) -> str:
-    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    name = METRIC_NAMES[score].lower()
     return f"{split} {name} %{{y:.4f}}{more}<extra></extra>"
 
 
 def _alike(score: str, place: int) -> list[Spec]:
     """What the traces of a score have in common, in the order of _ALIKE."""
-    name = METRIC_NAMES[score].lower()  # type: ignore[index]
+    name = METRIC_NAMES[score].lower()
     lines: list[Spec] = [
         {
             "type": "scatter",

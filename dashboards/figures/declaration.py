@@ -12,11 +12,12 @@ from enum import Enum
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from dashboards.figures.choice import Choice, Quantity, Source, backbones, selection_of
+from dashboards.figures.choice import Choice, Quantity, Source, backbones, has_score, selection_of
 from dashboards.figures.facets import LR_AND_BATCH, Pair, facets_of, names_of_facets
 from dashboards.figures.palette import Spec
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
+from search_spaces.settings.data import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,10 @@ class Control:
     label: str
     options: Mapping[str, str]
     sets: Literal["score", "quantity"] = "score"
+
+    def options_of(self, summary: Summary) -> Mapping[str, str]:
+        """Those that the study has."""
+        return {key: name for key, name in self.options.items() if self.sets != "score" or has_score(summary, key)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Figure:
     section: the section of the page, or the part of one, that it stands in. title: a few words. reading: how to read
     it: band, n, selection rule. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
     choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
-    scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects.
+    scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. by_class: whether it
+    is made of confusion counts or accuracy, which not every task has.
     """
 
     name: str
@@ -139,13 +145,21 @@ class Figure:
     quantities: tuple[Quantity, ...] = ("mean",)
     page: OnPage = OnPage()
     compared: Compared | None = None
+    by_class: bool = False
+
+    def is_of(self, summary: Summary) -> bool:
+        """Whether there is such a figure of the study at all."""
+        return TASKS.variants[summary.study.task].has_confusion or not self.by_class
 
     def choices(self, summary: Summary, pair: Pair = LR_AND_BATCH) -> list[Choice]:
         """Every choice that gives a figure of its own, the most telling first; `pair` of a figure that has facets."""
+        if not self.is_of(summary):
+            return []
+        scores = [score for score in self.scores if has_score(summary, score)]
         return [
             replace(place, score=score, quantity=quantity)
             for place in _places(summary, self.per, pair)
-            for score in self.scores or (selection_of(summary, place),)
+            for score in scores or (selection_of(summary, place),)
             for quantity in self.quantities
         ]
 
@@ -155,7 +169,7 @@ class Figure:
         if not controls:
             return {"only": replace(place, score=self.scores[0] if self.scores else selection_of(summary, place))}
         found = {}
-        for values in product(*(one.options for one in controls)):
+        for values in product(*(one.options_of(summary) for one in controls)):
             chosen: dict[str, Any] = {one.sets: value for one, value in zip(controls, values, strict=True)}
             found["|".join(values)] = replace(place, **chosen)
         return found

@@ -93,5 +93,6 @@ FIGURE = Figure(
     draw=density_figure,
     label=lambda data, choice: "Density of repeats by validation accuracy and loss.",
     per=Per.BACKBONE,
+    by_class=True,
     page=OnPage(min_width=520, folded=FOLDED),
 )

@@ -33,9 +33,9 @@ def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame
     for value, member in sorted(best.items()):
         row: dict[str, object] = {"value": value, "point": point_text(member), "n": member.n}
         for name, statistic in (
-            ("train", member.score(metric, "train")),  # type: ignore[arg-type]
-            ("valid", member.score(metric, "valid")),  # type: ignore[arg-type]
-            ("untrained", member.untrained(metric, "valid")),  # type: ignore[arg-type]
+            ("train", member.score(metric, "train")),
+            ("valid", member.score(metric, "valid")),
+            ("untrained", member.untrained(metric, "valid")),
         ):
             row[f"{name}_mean"] = statistic.mean if statistic else np.nan
             row[f"{name}_std"] = statistic.std if statistic else np.nan
@@ -45,13 +45,13 @@ def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame
 
 def depth_label(data: pd.DataFrame, choice: Choice, setting: Setting) -> str:
     """What a screen reader says."""
-    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    name = METRIC_NAMES[choice.score]
     return f"{name} against {NAMES[setting]}, {len(data)} values, with the band of the untrained network."
 
 
 def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
     """Mean ± standard deviation of train and valid, and the band of the untrained network in grey."""
-    name = METRIC_NAMES[choice.score]  # type: ignore[index]
+    name = METRIC_NAMES[choice.score]
     values = data["value"].to_numpy(dtype=float)
     mean, std = (data[f"untrained_{name}"].to_numpy(dtype=float) for name in ("mean", "std"))
     low, high = mean - np.nan_to_num(std), mean + np.nan_to_num(std)

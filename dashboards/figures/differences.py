@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dashboards.figures.choice import Choice, Source
+from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, place_text, plot_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
@@ -38,7 +38,7 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     for row, member in enumerate(ranked):
         scores[row, [column[number] for number in member.with_result]] = _values(member)
     metric = ranked[0].configuration.selection.metric
-    found = confidence_set(scores, higher_is_better=metric != "loss")
+    found = confidence_set(scores, higher_is_better=not is_loss(metric))
     rows = []
     for place, member in enumerate(ranked):
         settings = member.configuration

@@ -146,6 +146,7 @@ FIGURE = Figure(
     draw=family_figure,
     label=lambda data, choice: "Best validation loss and accuracy of every backbone, by family and strategy.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(min_width=560, is_shown=several_backbones),
     compared=Compared(
         "Best loss and accuracy",

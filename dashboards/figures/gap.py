@@ -19,7 +19,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration with a result: strategy, where it lies, train and valid mean, gap, n."""
     rows = []
     for member in source.members(choice):
-        train, valid = (member.score(choice.score, split) for split in ("train", "valid"))  # type: ignore[arg-type]
+        train, valid = (member.score(choice.score, split) for split in ("train", "valid"))
         if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
             continue
         where = whole_name(member)
@@ -30,7 +30,7 @@ def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Train across, valid up, a mark per configuration; on the diagonal there is no gap."""
-    name = METRIC_NAMES[choice.score].lower()  # type: ignore[index]
+    name = METRIC_NAMES[choice.score].lower()
     values = np.concatenate([data[split].to_numpy(dtype=float) for split in ("train", "valid")])
     values = values[np.isfinite(values)]
     if choice.score == "loss":

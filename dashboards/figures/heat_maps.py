@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Quantity, Source
+from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Quantity, Source, is_loss
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.facets import Facet
 from dashboards.figures.limits import ends
@@ -252,11 +252,11 @@ def _tick(column: str, value: Any) -> str:
 def _statistic(member: ConfigurationSummary, score: str) -> Statistic | None:
     if score == EPOCH:
         return member.selected_epochs
-    return member.score(score, "valid")  # type: ignore[arg-type]  # a key of SCORES
+    return member.score(score, "valid")  # a key of SCORES
 
 
 def _darker_is_less(choice: Choice) -> bool:
-    return choice.score == "loss" and choice.quantity == "mean"
+    return is_loss(choice.score) and choice.quantity == "mean"
 
 
 def _best(points: Sequence[Point], choice: Choice) -> Point | None:
@@ -264,7 +264,7 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
     whole = [point for point in points if point.n == point.asked and math.isfinite(point.mean)]
     if choice.score == EPOCH or choice.quantity != "mean" or not whole:
         return None
-    return min(whole, key=lambda point: point.mean if choice.score == "loss" else -point.mean)
+    return min(whole, key=lambda point: point.mean if is_loss(choice.score) else -point.mean)
 
 
 _READING = (

@@ -1,14 +1,16 @@
-"""The single repeats behind a summary, found by configuration: loss and accuracy by epoch."""
+"""The single repeats behind a summary, found by configuration: loss and accuracy by epoch, of tasks with classes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
+from trainables.learning.tasks.confusion import images, right
 
 Floats = NDArray[np.float64]
 
@@ -41,9 +43,16 @@ class Histories:
             self._first.setdefault(key, row)
         self._start = repeats.start
         self._loss = repeats.loss[:, :2]
-        self._counts = counts = repeats.confusion[:, :2]
-        self._hits = np.trace(counts, axis1=2, axis2=3)
-        self._images = counts[self._start[:-1]].sum(axis=(2, 3)) if len(repeats) else np.zeros((0, 2), np.int64)
+        self._counts = repeats.statistics[:, :2]
+
+    @cached_property
+    def _hits(self) -> NDArray[np.int64]:
+        hits: NDArray[np.int64] = right(self._counts).sum(axis=-1)
+        return hits
+
+    @cached_property
+    def _images(self) -> NDArray[np.int64]:
+        return images(self._counts[self._start[:-1]])
 
     def selected_counts(self, member: ConfigurationSummary) -> NDArray[np.int64]:
         """Confusion counts of the valid split at the selected epoch of every repeat that has a result; [n, K, K]."""
@@ -62,7 +71,6 @@ class Histories:
         found = []
         for place, repeat in enumerate(member.with_result):
             at = slice(int(self._start[first + place]), int(self._start[first + place + 1]))
-            images = self._images[first + place]
             selected = int(member.selected_epochs.values[place])
-            found.append(Single(repeat, selected, self._loss[at], self._hits[at], images))
+            found.append(Single(repeat, selected, self._loss[at], self._hits[at], self._images[first + place]))
         return found

@@ -11,14 +11,12 @@ from textwrap import wrap
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Metric, StudyRecord
+from search_spaces.settings.selection import METRICS
 
 METRIC_NAMES: dict[Metric, str] = {
-    "loss": "Loss",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
+    name: f"{metric.label[0].upper()}{metric.label[1:]}" for name, metric in METRICS.variants.items()
 }
-
+"""Of every task; which of them a study has, its task says."""
 
 _LONG = 1e6
 """From here on a number is written with a power of ten."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.figures.choice import Choice, Source
+from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, VALID, WIDE, Spec, axis, layout
@@ -26,9 +26,9 @@ Floats = NDArray[np.float64]
 def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """A line per configuration over one upright axis per setting and, on the right, the score; all plain SVG lines."""
     names = settings_of(data)
-    score = METRIC_NAMES[choice.score]  # type: ignore[index]  # a key of METRIC_NAMES
+    score = METRIC_NAMES[choice.score]
     scales = [scale_of(name, data[name].tolist()) for name in names]
-    scales.append(score_scale(data["mean"].to_numpy(dtype=float), choice.score == "loss"))
+    scales.append(score_scale(data["mean"].to_numpy(dtype=float), is_loss(choice.score)))
     titles = [*(NAMES[name] for name in names), f"valid {score.lower()}"]
     heights = np.stack([scale.places for scale in scales], axis=1)
     # from the worst to the best, so that good ones lie on top

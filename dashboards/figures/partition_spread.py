@@ -81,7 +81,7 @@ def partition_spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         )
     names = [plot_text(name) for name in data["configuration"]]
     down = axis(tickvals=rows, ticktext=names, range=[len(rows) - 0.4, -0.6], showgrid=False)
-    score = METRIC_NAMES[choice.score].lower()  # type: ignore[index]  # a key of METRIC_NAMES
+    score = METRIC_NAMES[choice.score].lower()
     across = axis(title={"text": f"standard deviation of the {score}"}, nticks=7, range=[-0.03 * top, 1.05 * top])
     spec = layout(100 + 27 * len(rows), xaxis=across, yaxis={**down, "color": INK}, showlegend=True, legend=legend())
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}

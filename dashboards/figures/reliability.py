@@ -77,5 +77,6 @@ FIGURE = Figure(
     draw=reliability_figure,
     label=lambda data, choice: "Reliability diagram of the test predictions.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: reliability"),
 )

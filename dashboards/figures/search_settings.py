@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboards.figures.choice import Choice, Source
+from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.declaration import Control
 from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.scales import number_text
@@ -73,7 +73,7 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     names = varying_settings(members)
     rows = []
     for member in members:
-        score = member.score(choice.score, "valid")  # type: ignore[arg-type]  # a key of METRIC_NAMES
+        score = member.score(choice.score, "valid")
         if score is None or not math.isfinite(score.mean):
             continue
         where = whole_name(member)
@@ -81,7 +81,7 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
         rank = math.nan if member.rank is None else member.rank
         rows.append((where, *settings, score.mean, score.std, score.n, rank))
     data = pd.DataFrame(rows, columns=["configuration", *names, *RESULT])
-    ordered = data.sort_values("mean", ascending=choice.score == "loss", kind="stable", ignore_index=True)
+    ordered = data.sort_values("mean", ascending=is_loss(choice.score), kind="stable", ignore_index=True)
     return ordered if len(ordered) > 1 else ordered.iloc[:0]
 
 

@@ -181,6 +181,7 @@ BEST = Figure(
     draw=singles_figure,
     label=lambda data, choice: f"Loss and accuracy of the best single repeat: {_where(data)}.",
     per=Per.BACKBONE,
+    by_class=True,
     page=OnPage(
         min_width=560,
         heading=lambda data, choice: f"The best single repeat: {_where(data)}",
@@ -197,5 +198,6 @@ EVERY = Figure(
     draw=singles_figure,
     label=lambda data, choice: f"Loss and accuracy by epoch of {data['repeat'].nunique()} single repeats.",
     per=Per.BACKBONE,
+    by_class=True,
     page=OnPage(form=Form.BEHIND),
 )

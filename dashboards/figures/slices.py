@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dashboards.figures.choice import Choice
+from dashboards.figures.choice import Choice, is_loss
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES
 from dashboards.figures.palette import TRAIN, VALID, Spec, axis, layout, legend
@@ -17,8 +17,8 @@ ACROSS = 3
 def slices_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """A panel per setting: the score of every configuration against the setting's value, the best one marked."""
     names = settings_of(data)
-    score = METRIC_NAMES[choice.score]  # type: ignore[index]  # a key of METRIC_NAMES
-    down = score_scale(data["mean"].to_numpy(dtype=float), choice.score == "loss")
+    score = METRIC_NAMES[choice.score]
+    down = score_scale(data["mean"].to_numpy(dtype=float), is_loss(choice.score))
     words = row_words(data, score)
     across = min(ACROSS, len(names))
     rows = -(-len(names) // across)

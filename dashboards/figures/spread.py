@@ -46,7 +46,7 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     for place, member in enumerate(ranked):
         settings = member.configuration
         for split in ("train", "valid"):
-            score = member.score(choice.score, split)  # type: ignore[arg-type]
+            score = member.score(choice.score, split)
             if score is None:
                 continue
             where = (place, *member.depth, settings.optimiser.lr, settings.optimiser.batch_size, member.others, split)
@@ -86,7 +86,7 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         + f"<br><span style='color:{MUTED}'>{place_text(lr, batch)}</span>"
         for strategy, n, u, lr, batch, others in (settings[row] for row in first)
     ]
-    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)  # type: ignore[index]
+    across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)
     spec = layout(64 + 32 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))
     return {"data": traces, "layout": spec}
 
@@ -100,7 +100,7 @@ def _quartiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-CONTROL = Control("spread", "Show", {score: SCORES[score] for score in ("loss", "accuracy", "balanced_accuracy")})
+CONTROL = Control("spread", "Show", {score: SCORES[score] for score in METRIC_NAMES if score != "macro_f1"})
 
 FIGURE = Figure(
     name="spread",

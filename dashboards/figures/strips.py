@@ -91,4 +91,4 @@ def row_axis(names: Sequence[str], edge: float) -> Spec:
 
 
 def _name(score: str) -> str:
-    return METRIC_NAMES[score]  # type: ignore[index]
+    return METRIC_NAMES[score]

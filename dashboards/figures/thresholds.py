@@ -135,6 +135,7 @@ ROC = Figure(
     draw=partial(threshold_figure, curve="roc"),
     label=lambda data, choice: "ROC curves, one class against the rest.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: roc curves"),
 )
 PRECISION_RECALL = Figure(
@@ -146,5 +147,6 @@ PRECISION_RECALL = Figure(
     draw=partial(threshold_figure, curve="pr"),
     label=lambda data, choice: "Precision-recall curves, one class against the rest.",
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(form=Form.PANEL, min_width=300, saved=lambda data, choice: "Test: precision and recall"),
 )

@@ -96,5 +96,6 @@ FIGURE = Figure(
     draw=untrained_figure,
     label=lambda data, choice: "Histograms of loss and accuracy at epoch 0.",
     per=Per.BACKBONE,
+    by_class=True,
     page=OnPage(min_width=520, folded=FOLDED),
 )

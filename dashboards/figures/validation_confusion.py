@@ -11,6 +11,7 @@ from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import backbone_text, depth_text, deviations, point_text
 from dashboards.figures.palette import INK, MUTED, Spec
 from orchestrator.results.names import counted
+from trainables.learning.tasks.confusion import images_of_classes, recall
 
 COLUMNS = ["configuration", "truth", "predicted", "count", "share", "recall", "recall_std", "n"]
 _LETTER, _COLUMN, _RECALL = 6, 52, 104
@@ -27,11 +28,11 @@ def validation_confusion_data(source: Source, choice: Choice) -> pd.DataFrame:
     if best is None:
         return pd.DataFrame(columns=COLUMNS)
     counts = source.histories.selected_counts(best).astype(float)
-    images = counts.sum(axis=2, keepdims=True)
+    images = images_of_classes(counts)[..., None]
     shares = np.divide(counts, images, out=np.full_like(counts, np.nan), where=images > 0)
-    recall = np.diagonal(shares, axis1=1, axis2=2)
-    std = recall.std(axis=0, ddof=1) if len(recall) > 1 else np.full(recall.shape[1], np.nan)
-    count, share, mean = counts.mean(axis=0), shares.mean(axis=0), recall.mean(axis=0)
+    recalls = recall(counts)
+    std = recalls.std(axis=0, ddof=1) if len(recalls) > 1 else np.full(recalls.shape[1], np.nan)
+    count, share, mean = counts.mean(axis=0), shares.mean(axis=0), recalls.mean(axis=0)
     settings = best.configuration
     where = f"{depth_text(best.depth)} on {backbone_text(settings.network.backbone)}, {point_text(best)}"
     classes = source.summary.study.classes
@@ -94,6 +95,7 @@ FIGURE = Figure(
     draw=validation_confusion_figure,
     label=_label,
     per=Per.PARTITION,
+    by_class=True,
     page=OnPage(
         min_width=_width,
         sentence=lambda data, choice: f"{data['configuration'].iloc[0]}: {_repeats(data)}.",

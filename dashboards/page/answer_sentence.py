@@ -9,7 +9,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import untrained_words
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
-from orchestrator.store.schema import Metric
+from search_spaces.settings.data import TASKS
 
 
 def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -> str:
@@ -18,9 +18,9 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
         return "No configuration has all its repeats yet, so there is nothing to rank."
     best = members[0]
     settings = best.configuration
-    other: Metric = "balanced_accuracy" if settings.selection.metric != "balanced_accuracy" else "accuracy"
-    chosen, extra = best.score(settings.selection.metric, "valid"), best.score(other, "valid")
-    metric = settings.selection.metric
+    metric, task = settings.selection.metric, TASKS.variants[settings.data.task]
+    other = next((name for name in (task.score, *task.metrics[1:]) if name != metric), "loss")
+    chosen, extra = best.score(metric, "valid"), best.score(other, "valid")
     so_far = "" if summary.totals.owed == 0 else " so far"
     return (
         f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "

@@ -7,6 +7,8 @@ import pandas as pd
 from dashboards.figures.backbone_names import family_of
 from dashboards.figures.choice import Choice, Source, best_of_each
 from dashboards.figures.markup import backbone_text, number, plus_minus, whole_name
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 
 def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -28,8 +30,10 @@ def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
                 "Parameters": _millions(member.total_parameters),
                 "Trained of them": _millions(member.trainable_parameters),
                 "Best configuration": whole_name(member),
-                "Valid loss": plus_minus(member.score("loss", "valid")),
-                "Valid accuracy": plus_minus(member.score("accuracy", "valid")),
+                **{
+                    f"Valid {METRICS.variants[metric].label}": plus_minus(member.score(metric, "valid"))
+                    for metric in TASKS.variants[source.summary.study.task].metrics[:2]
+                },
                 "Best epoch": plus_minus(member.selected_epochs, 1),
                 "n": str(member.n),
                 "Hours": number(seconds[name] / 3600, 2),

@@ -20,10 +20,11 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.paired import difference_intervals
 from orchestrator.store.schema import Metric
+from search_spaces.settings.data import TASKS
 
 INTERVAL = "95 % interval"
 _VALID = {metric: "Valid loss" if metric == "loss" else name for metric, name in METRIC_NAMES.items()}
-"""Columns of the table with validation scores."""
+"""Columns of the table with validation scores, of every task."""
 
 
 def best_table_data(members: Sequence[ConfigurationSummary], selections: Collection[Metric]) -> pd.DataFrame:
@@ -33,8 +34,8 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
     has_others = any(member.others for member in members)
     for member in members:
         settings, best = member.configuration, member.best_repeat()
-        loss = member.score("loss", "valid")
-        accuracy = member.score("accuracy", "valid")
+        known = TASKS.variants[settings.data.task].metrics
+        both = [score for metric in known[:2] if (score := member.score(metric, "valid"))]
         rows.append(
             {
                 "Strategy": depth_text(member.depth),
@@ -43,13 +44,13 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
                 "Batch": str(settings.optimiser.batch_size),
                 **({"Other settings": member.others or "–"} if has_others else {}),
                 "Train loss": plus_minus(member.score("loss", "train")),
-                **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in METRIC_NAMES},
+                **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in known},
                 INTERVAL: (f"{METRIC_NAMES[settings.selection.metric].lower()} " if len(selections) > 1 else "")
                 + interval(member.score(settings.selection.metric, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),
                 "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
-                "Best repeat": f"{loss.values[best[1]]:.3f}, {accuracy.values[best[1]]:.3f} (no. {best[0]})"
-                if best and loss and accuracy
+                "Best repeat": f"{', '.join(f'{score.values[best[1]]:.3f}' for score in both)} (no. {best[0]})"
+                if best and both
                 else "–",
             }
         )

@@ -82,7 +82,7 @@ def _figures(sources: Sequence[Source], charts: Charts) -> str:
 
 
 def _figure(figure: Figure, compared: Compared, sources: Sequence[Source], charts: Charts) -> str:
-    data = _together(sources, figure.data)
+    data = _together([source for source in sources if figure.is_of(source.summary)], figure.data)
     if data.empty:
         return ""
     label = f"{compared.title} of {len(sources)} studies."

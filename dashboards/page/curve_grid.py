@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dashboards.figures import curve_panels, curves, single_repeats
-from dashboards.figures.choice import BOTH, Choice, Source
+from dashboards.figures.choice import BOTH, ON_TWO_AXES, Choice, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.facets import Facet, Pair
 from dashboards.figures.markup import METRIC_NAMES, backbone_text
@@ -50,6 +50,8 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
         chart = chart.replace('class="chart"', f'class="chart" data-picks="{picks}"', 1)
         return controls(select("Of", facet, names, len(names) < 2)) + chart
 
+    if not single_repeats.EVERY.is_of(source.summary):
+        return by_pair(figure, source, block)
     singles = single_repeats.singles_payload(source, source.members(choice))
     options = {"": "none"} | {str(number): panel["name"] for number, panel in enumerate(singles["panels"])}
     behind = charts.add_singles(singles, picks, f"{backbone_text(choice.backbone)}, single repeats")
@@ -61,7 +63,7 @@ def _variants(figure: Figure, source: Source, choice: Choice, panels: Panels) ->
     """The figures in short, without their bands: the page's script draws them from the lines."""
     found = {}
     for value, one in figure.variants(source.summary, choice).items():
-        scores = curve_panels.ON_TWO_AXES if one.score == BOTH else (one.score,)
+        scores = ON_TWO_AXES if one.score == BOTH else (one.score,)
         every = [(m, panels[m.id, score]) for score in scores for m in source.members(choice)]
         if shown := curve_panels.placed(every, choice):
             label = curves.curve_label(len({place.panel.name for place in shown}), one)

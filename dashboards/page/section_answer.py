@@ -18,6 +18,8 @@ from orchestrator.results.edges import EdgeNote
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 _EDGES = 4
 """Notes on edges shown before the rest is folded."""
@@ -43,6 +45,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     )
     if members:
         selections = {member.configuration.selection.metric for member in members}
+        told = " and ".join(METRICS.variants[name].label for name in TASKS.variants[summary.study.task].metrics[:2])
         parts.append("<h3>The best configuration of each strategy and backbone</h3>")
         parts.append(best_table(best_table_data(members, selections), selections))
         parts.append(
@@ -50,7 +53,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
                 "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch; below it the 95 % "
                 "interval of the mean of the metric that selects (Student’s t over the n repeats: retraining on this "
                 "partition, not new patients). Scores without a split’s name are validation. Last column, apart: "
-                "validation loss and accuracy of the single best repeat and its number; one repeat is no result."
+                f"validation {told} of the single best repeat and its number; one repeat is no result."
             )
         )
         parts.append(section_figures("answer", source, choice, charts, Per.PARTITION))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import groupby
 
-from dashboards.figures.choice import Choice, Source
+from dashboards.figures.choice import Choice, Source, has_score
 from dashboards.figures.declaration import Figure, Form, Key, Per
 from dashboards.figures.markup import text
 from dashboards.figures.registry import figures_of
@@ -36,7 +36,8 @@ _FORMS: dict[Form, Callable[[Figure, Source, Choice, Charts], str]] = {
 def section_figures(section: str, source: Source, choice: Choice, charts: Charts, *per: Per) -> str:
     """The figures of a section that are of such a place, in the order of the registry; "" where none has data."""
     parts = []
-    for (form, folded), figures in groupby(figures_of(section, *per), lambda one: (one.page.form, one.page.folded)):
+    known = [figure for figure in figures_of(section, *per) if figure.is_of(source.summary)]
+    for (form, folded), figures in groupby(known, lambda one: (one.page.form, one.page.folded)):
         blocks = "".join(_block(figure, source, choice, charts) for figure in figures)
         if blocks and form is Form.PANEL:
             blocks = f'<div class="panels two">{blocks}</div>'
@@ -53,14 +54,20 @@ def _block(figure: Figure, source: Source, choice: Choice, charts: Charts) -> st
 
 def section_head(section: str, source: Source) -> str:
     """How the section's figures are read, their keys and the controls that they share."""
-    figures = figures_of(section)
+    figures = [figure for figure in figures_of(section) if figure.is_of(source.summary)]
     readings = "".join(reading(figure.page.reading_on_top) for figure in figures if figure.page.reading_on_top)
     if any(figure.page.form is Form.TABLES for figure in figures):
         readings += progress_key()
-    keys = dict.fromkeys(_key(figure, one) for figure in figures if figure.page.controls for one in figure.page.keys)
+    keys = dict.fromkeys(
+        _key(figure, one)
+        for figure in figures
+        if figure.page.controls
+        for one in figure.page.keys
+        if not one.score or has_score(source.summary, one.score)
+    )
     known = {control.name: control for figure in figures for control in figure.page.controls}
     choices = [choose_pair(figure, source) for figure in figures if figure.per is Per.FACET]
-    choices += [select(control.label, control.name, control.options) for control in known.values()]
+    choices += [select(control.label, control.name, control.options_of(source.summary)) for control in known.values()]
     return readings + "".join(keys) + (controls(*choices) if choices else "")
 
 

@@ -11,16 +11,16 @@ from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.resampled import Components
 from orchestrator.store.schema import Metric, StudyRecord
+from search_spaces.settings.selection import METRICS
 
 LABEL = "validation scores, used for selection"
 SHOWN = 15
 """Rows of a table on the screen unless all are asked for; JSON has all."""
-NAMES: dict[Metric, str] = {
-    "loss": "loss",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-}
+
+
+def label_of(metric: Metric) -> str:
+    """The name of a metric in words."""
+    return METRICS.variants[metric].label
 
 
 def heading(studies: Sequence[StudyRecord]) -> list[str]:

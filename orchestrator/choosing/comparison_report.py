@@ -10,11 +10,11 @@ import numpy as np
 
 from orchestrator.choosing.choice_text import (
     LABEL,
-    NAMES,
     components_data,
     components_text,
     heading,
     interval,
+    label_of,
     p_text,
     settings_data,
     statistic_data,
@@ -84,7 +84,7 @@ def _score(comparison: Comparison, row: int) -> Statistic:
 
 def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     over = "partitions" if found is None else "n"
-    rows = [("", "", "configuration", "id", "of", f"valid {NAMES[comparison.metric]}", over, "crossed", "p")]
+    rows = [("", "", "configuration", "id", "of", f"valid {label_of(comparison.metric)}", over, "crossed", "p")]
     names = names_of(item.members[0].configuration for item in comparison.items)
     for row, item in enumerate(comparison.items):
         score = _score(comparison, row)

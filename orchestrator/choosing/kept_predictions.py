@@ -80,6 +80,7 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
         np.stack([predicted for predicted, _ in scored]),
         np.stack([losses for _, losses in scored]),
         train,
+        summary.study.task,
     )
     return Kept(predictions, members, sum(found[1] for found in read if found is not None))
 

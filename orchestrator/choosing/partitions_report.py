@@ -6,12 +6,12 @@ from typing import Any
 
 from orchestrator.choosing.choice_text import (
     LABEL,
-    NAMES,
     SHOWN,
     components_data,
     components_text,
     heading,
     interval,
+    label_of,
     p_text,
     settings_data,
 )
@@ -31,7 +31,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     names = names_of(members[0].configuration for members in table.members)
     lines = [*heading([study]), ""]
     lines.append(
-        f"Selected by the best mean {NAMES[table.metric]} over {k} partitions (repeats averaged within each) of "
+        f"Selected by the best mean {label_of(table.metric)} over {k} partitions (repeats averaged within each) of "
         f"{count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")

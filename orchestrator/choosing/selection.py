@@ -17,8 +17,7 @@ from orchestrator.statistics.score_table import ScoreTable, ranked_table, select
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-
-METRICS_SHOWN: tuple[Metric, ...] = ("loss", "balanced_accuracy", "accuracy", "macro_f1")
+from search_spaces.settings.data import TASKS
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,9 @@ def select(
     found = table.confidence_set()
     scores = EpochScores(summary)
     winner = table.members[found.best]
-    choices = {name: c for name in METRICS_SHOWN if (c := scores.choices(winner, name)) is not None}
+    task = TASKS.variants[summary.study.task]
+    names = dict.fromkeys(("loss", task.score, *task.metrics))
+    choices = {name: c for name in names if (c := scores.choices(winner, name)) is not None}
     cheaper = cheapest_equal([cost_of(m) for m in table.members], found.best, found.differences, margin)
     bias, reason, notes = _bias(storage, summary, table, found.best, rounds)
     return Selection(
@@ -122,6 +123,8 @@ def _bias(
     """The bias-corrected figure, or why there is none, and what a reader must know of it."""
     if rounds < 1:
         return None, "it was not asked for", ()
+    if not TASKS.variants[summary.study.task].has_confusion:
+        return None, "it is made of confusion counts, which this task has not", ()
     kept = read_predictions(storage, summary, table)
     if kept is None or best not in kept.members:
         return None, "its validation predictions cannot be read", ()

@@ -7,10 +7,10 @@ from typing import Any
 
 from orchestrator.choosing.choice_text import (
     LABEL,
-    NAMES,
     SHOWN,
     heading,
     interval,
+    label_of,
     p_text,
     settings_data,
     statistic_data,
@@ -47,7 +47,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     count, names = len(table.members), _names(selection)
     lines = [*heading([summary.study]), ""]
     lines.append(
-        f"Selected by the best mean {NAMES[table.metric]} of {count} configuration{'s' if count > 1 else ''} "
+        f"Selected by the best mean {label_of(table.metric)} of {count} configuration{'s' if count > 1 else ''} "
         f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
     lines += filter(None, [untrained_words(winner.untrained_selected, winner.n)])
@@ -85,7 +85,7 @@ def _epochs(selection: Selection) -> list[str]:
         f"at the mean curve's best epoch ({first.mean_best_epoch})",
     )
     rows = [
-        (NAMES[metric], plus_minus(c.by_rule), plus_minus(c.at_last), plus_minus(c.at_mean_best))
+        (label_of(metric), plus_minus(c.by_rule), plus_minus(c.at_last), plus_minus(c.at_mean_best))
         for metric, c in selection.choices.items()
     ]
     return columns([head, *rows], (False, True, True, True))
@@ -101,11 +101,11 @@ def _bias(selection: Selection) -> list[str]:
         if bias.low is not None and bias.high is not None
         else f"no interval: {bias.no_interval}"
     )
-    others = ", ".join(f"{NAMES[name]} {bias.corrected[name]:.3f}" for name in selection.choices if name != metric)
+    others = ", ".join(f"{label_of(name)} {bias.corrected[name]:.3f}" for name in selection.choices if name != metric)
     over = f", over the {bias.repeats} repeats of which all have predictions" if bias.repeats < winner.n else ""
     return [
-        f"  Corrected for the choosing among configurations: {NAMES[metric]} {bias.corrected[metric]:.3f} instead of "
-        f"{bias.plain[metric]:.3f} ({band}); {others}",
+        f"  Corrected for the choosing among configurations: {label_of(metric)} {bias.corrected[metric]:.3f} instead "
+        f"of {bias.plain[metric]:.3f} ({band}); {others}",
         f"  ({bias.rounds} rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of them chose it"
         f"{over})",
     ]

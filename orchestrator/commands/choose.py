@@ -7,15 +7,16 @@ import json
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
+from search_spaces.settings.selection import METRICS
 
-METRICS = click.Choice(["loss", "accuracy", "balanced_accuracy", "macro_f1"])
+METRIC = click.Choice(METRICS.names)
 
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
 @click.option(
-    "--selection", "metric", type=METRICS, help="Rank those that select by this metric (default: the study's)."
+    "--selection", "metric", type=METRIC, help="Rank those that select by this metric (default: the study's)."
 )
 @click.option(
     "--margin",
@@ -59,7 +60,7 @@ def best(
 
     found = open_study(studies_place(studies), study)
     summary = summarise(found.storage)
-    by = selecting_metric(summary, metric)  # type: ignore[arg-type]  # click has checked the choice
+    by = selecting_metric(summary, metric)  # click has checked the choice
     partitions = chosen_partitions(summary, partition)
     report = nothing_report(summary, by)
     if len(partitions) > 1:
@@ -76,7 +77,7 @@ def best(
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="A B …", shell_complete=complete_study)
 @click.option("--study", metavar="STUDY", help="The study that all of A, B … are of.")
-@click.option("--metric", type=METRICS, help="Of the validation split (default: the one that selects).")
+@click.option("--metric", type=METRIC, help="Of the validation split (default: the one that selects).")
 @click.option("--partition", metavar="ID", help="One of several partitions (default: all that A, B … have).")
 @studies_option
 @json_option
@@ -104,5 +105,5 @@ def compare(
     from orchestrator.study.studies import studies_place
 
     folder = studies_place(studies)
-    report = comparison_report(gather(names, folder, study, metric, partition))  # type: ignore[arg-type]
+    report = comparison_report(gather(names, folder, study, metric, partition))
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())

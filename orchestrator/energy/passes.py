@@ -18,8 +18,11 @@ from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.settings.data import TASKS
 from search_spaces.stored import read_configuration
 from trainables.data.balance import TRANSFORMS, views_per_image
+from trainables.learning.metrics import images
+from trainables.learning.tasks.confusion import images_of_classes
 
 RATES = f"{RESULTS}/cost"
 PIXELS = "the pixels"
@@ -106,18 +109,18 @@ def keep_rate(storage: Storage, passes: Passes, seconds_each: float, device: str
 
 def _rows(repeats: Repeats, place: int, c: Configuration) -> tuple[int, int, int]:
     """Views trained on in an epoch, images scored in an epoch, views stored, of one repeat."""
-    first = repeats.confusion[repeats.start[place]]
-    counts = {name: first[column].sum(axis=1) for column, name in enumerate(repeats.splits)}
-    train, valid = counts["train"], counts["valid"]
-    scored = int(sum(found.sum() for found in counts.values()))
-    training, views = int(train.sum()) * c.image.views, int(train.sum()) * c.image.views
-    if c.balance.name == "ngca":
-        training = views = _views(train)
-    elif c.balance.name == "subsample":
-        present = train[train > 0]
-        training = int(present.min() * len(present)) * c.image.views if len(present) else 0
-    augmented = int(counts["valid_views"].sum()) if "valid_views" in counts else 0
-    return training, scored, views + max(int(valid.sum()), augmented)
+    first = repeats.statistics[repeats.start[place]]
+    counted = images(c.data.task, first).tolist()
+    counts = dict(zip(repeats.splits, counted, strict=True))
+    training = views = counts["train"] * c.image.views
+    if c.balance.name in ("ngca", "subsample") and TASKS.variants[c.data.task].has_confusion:
+        train = images_of_classes(first[repeats.splits.index("train")])
+        if c.balance.name == "ngca":
+            training = views = _views(train)
+        else:
+            present = train[train > 0]
+            training = int(present.min() * len(present)) * c.image.views if len(present) else 0
+    return training, sum(counted), views + max(counts["valid"], counts.get("valid_views", 0))
 
 
 def _views(counts: np.ndarray) -> int:

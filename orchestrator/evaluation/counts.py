@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.learning import metrics
+from trainables.learning.tasks.confusion import accuracy, balanced_accuracy, macro_f1
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +34,13 @@ def kappa(counts: np.ndarray) -> Floats:
     """Cohen's kappa, unweighted, −1 to 1; NaN where truth and prediction are one and the same class throughout."""
     total = counts.sum(axis=(-2, -1))
     expected = _ratio((counts.sum(axis=-1) * counts.sum(axis=-2)).sum(axis=-1), total**2)
-    return _ratio(metrics.accuracy(counts) - expected, 1 - expected)
+    return _ratio(accuracy(counts) - expected, 1 - expected)
 
 
 OVERALL: Mapping[str, Callable[[np.ndarray], Floats]] = {
-    "accuracy": metrics.accuracy,
-    "balanced_accuracy": metrics.balanced_accuracy,
-    "macro_f1": metrics.macro_f1,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "macro_f1": macro_f1,
     "mcc": matthews,
     "kappa": kappa,
 }

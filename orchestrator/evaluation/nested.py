@@ -37,7 +37,8 @@ from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.workbench import Workbench, open_bench
-from trainables.learning.metrics import accuracy, balanced_accuracy, is_loss
+from trainables.learning.metrics import is_loss
+from trainables.learning.tasks.confusion import accuracy, balanced_accuracy
 from trainables.machine.places import Places
 
 Show = Callable[[str], None]

@@ -22,6 +22,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Metric
 from orchestrator.study.studies import Study
+from search_spaces.classes import check_confusion
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 
@@ -66,6 +67,7 @@ class NestedPlan:
 
 def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     """Choose and check. Raises InputError for what cannot be nested."""
+    check_confusion(study.record.task, f"study {study.name}, nested evaluation")
     summary = summarise(study.storage)
     entries, notes = _candidates(summary, options.partition)
     name = entries[0].partition

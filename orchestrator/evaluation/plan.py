@@ -17,6 +17,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import FinalRecord
 from orchestrator.study.studies import Study
+from search_spaces.classes import check_confusion
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES
 from trainables.bundles.trained import results
 
@@ -65,6 +66,7 @@ class Plan:
 
 def make_plan(study: Study, options: EvaluationOptions) -> Plan:
     """Choose and check; the look is described, not yet written. Raises InputError for whatever is missing or wrong."""
+    check_confusion(study.record.task, f"study {study.name}, evaluation")
     summary = summarise(study.storage)
     choice = choose(summary, options.configuration, options.partition)
     entry = choice.entry

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.evaluation.calibration import probabilities
 from orchestrator.store.errors import DamagedRecordError
+from search_spaces.settings.data import TASKS
 
 _KEY = b"orch"
 
@@ -57,7 +58,7 @@ def read_predictions(
     try:
         table = pq.read_table(io.BytesIO(content))
         meta = json.loads(table.schema.metadata[_KEY])
-        names = _logit_names(1 if task == "binary" else len(classes), classes)
+        names = _logit_names(TASKS.variants[task].outputs(len(classes)), classes)
         flat = np.stack([table.column(name).to_numpy() for name in names], axis=1)
         views = tuple(int(view) for view in meta["views"])
         logits = flat.reshape(len(repeats), len(images), len(views), len(names))

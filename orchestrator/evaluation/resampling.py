@@ -10,7 +10,7 @@ from orchestrator.evaluation import calibration
 from orchestrator.evaluation.counts import OVERALL, confusion, hits_and_trials
 from orchestrator.evaluation.ranking import Ranking
 from orchestrator.evaluation.samples import Units
-from trainables.learning.metrics import f1
+from trainables.learning.tasks.confusion import f1
 
 Floats = NDArray[np.float64]
 

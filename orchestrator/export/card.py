@@ -14,6 +14,7 @@ from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, differing, plain, shown_settings
 from trainables.data.partition import SPLITS
+from trainables.learning.metrics import is_loss
 
 NO_GROUPS = "images assumed independent"
 FEW = 5
@@ -150,7 +151,7 @@ def settings_said(c: Configuration) -> list[tuple[str, str]]:
 
 def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
-    better, worse = ("lowest", "larger") if c.selection.metric == "loss" else ("highest", "smaller")
+    better, worse = ("lowest", "larger") if is_loss(c.selection.metric) else ("highest", "smaller")
     where = "validation" if c.selects_by_valid_alone else f"{worse} of training and validation"
     return f"{where} {c.selection.metric.replace('_', ' ')} is {better}; on a tie the earliest"
 

@@ -8,15 +8,10 @@ import numpy as np
 
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import table
-from orchestrator.store.schema import Metric
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 from trainables.learning import metrics
-
-NAMES: dict[Metric, str] = {
-    "loss": "loss (nats)",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-}
+from trainables.learning.tasks import confusion
 
 
 def valid_lines(facts: CardFacts) -> list[str]:
@@ -25,13 +20,14 @@ def valid_lines(facts: CardFacts) -> list[str]:
     history = facts.record.history
     column = history.splits.index("valid")
     rows = []
-    for metric, name in NAMES.items():
-        values = metrics.scores(metric, history.loss[:, column], history.confusion[:, column])
+    for metric in TASKS.variants[facts.study.task].metrics:
+        values = metrics.scores(metric, history.loss[:, column], history.statistics[:, column])
+        unit = METRICS.variants[metric].unit
         over = member.score(metric, "valid")
         before = member.untrained(metric, "valid")
         rows.append(
             (
-                name,
+                METRICS.variants[metric].label + (f" ({unit})" if unit else ""),
                 "–" if over is None else f"{over.mean:.3f}" + (f" ± {over.std:.3f}" if over.n > 1 else ""),
                 f"{values[epoch]:.3f}",
                 "–" if before is None else f"{before.mean:.3f}",
@@ -47,12 +43,14 @@ def valid_lines(facts: CardFacts) -> list[str]:
 
 
 def this_repeat_lines(facts: CardFacts) -> list[str]:
-    """Per class and the confusion matrix of this repeat on the valid images."""
+    """Per class and the confusion matrix of this repeat on the valid images; nothing of a task without such."""
+    if not TASKS.variants[facts.study.task].has_confusion:
+        return []
     history, epoch = facts.record.history, int(facts.record.meta["selected_epoch"])
-    counts = history.confusion[epoch, history.splits.index("valid")]
-    classes = facts.model.classes
-    values = [metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)]
-    rows = [(name, int(counts[k].sum()), *(_number(value[k]) for value in values)) for k, name in enumerate(classes)]
+    counts = history.statistics[epoch, history.splits.index("valid")]
+    classes, images = facts.model.classes, confusion.images_of_classes(counts)
+    values = [confusion.precision(counts), confusion.recall(counts), confusion.f1(counts)]
+    rows = [(name, int(images[k]), *(_number(value[k]) for value in values)) for k, name in enumerate(classes)]
     return [
         "This model on the valid images, by class, and its confusion matrix (truth in rows):",
         "",

@@ -36,6 +36,7 @@ from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
+from search_spaces.classes import check_confusion
 from trainables.bundles.trained import Trained, results, trained
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.machine.places import Places
@@ -117,6 +118,7 @@ def check_output(output: Path) -> None:
 
 def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
     """Write the model's folder; nothing lies at `options.output` until all of it is there. Raises InputError."""
+    check_confusion(study.record.task, f"study {study.name}, export")
     check_output(options.output)
     intensity = intensity_of(options.country, options.kg_per_kwh)
     summary = summarise(study.storage)

@@ -51,7 +51,7 @@ class Model:
     arguments: dict[str, Any]
     replaced: str
     head: Layers
-    task: Literal["binary", "multiclass"]
+    task: str
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     origin: dict[str, Any]

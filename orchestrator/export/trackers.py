@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.flat_scores import METRICS, FlatScores
+from orchestrator.results.flat_scores import FlatScores
 from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
 from orchestrator.store.errors import InputError
 from search_spaces.configuration import differing, plain
+from trainables.learning.metrics import is_loss
 
 ID = "configuration"
 KEY, EPOCHS = "orch_key", "orch_epochs"
@@ -164,7 +165,7 @@ def _to_optuna(optuna: Any, summary: Summary, address: str) -> int:
             m for m in summary.configurations if m.partition == partition and m.is_whole and m.selection is not None
         ]
         for metric in dict.fromkeys(m.configuration.selection.metric for m in members):
-            direction = "minimize" if metric == "loss" else "maximize"
+            direction = "minimize" if is_loss(metric) else "maximize"
             name = f"{summary.study.name} {partition} {metric}"
             study = optuna.create_study(storage=address, study_name=name, direction=direction, load_if_exists=True)
             there = {_state(trial.user_attrs) for trial in study.get_trials(deepcopy=False)}
@@ -222,7 +223,7 @@ def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str
 
 def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[str, np.ndarray], dict[str, Any]]]:
     """(configuration, repeat, "metric/split" → float64 [epochs + 1], its row of the repeats) of every result."""
-    flat, data = FlatScores(summary.repeats), summary.repeats
+    flat, data = FlatScores(summary.repeats, summary.study.task), summary.repeats
     members = {(member.partition, member.id): member for member in summary.configurations}
     for place, (partition, name, repeat) in enumerate(
         zip(data.table["partition"], data.table["configuration"], data.table["repeat"], strict=True)
@@ -230,8 +231,8 @@ def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[
         if (partition, name) in members:
             rows = slice(int(data.start[place]), int(data.start[place + 1]))
             curves = {
-                f"{metric}/{split}": flat.metrics[metric][rows, column]
-                for metric in METRICS
+                f"{metric}/{split}": values[rows, column]
+                for metric, values in flat.metrics.items()
                 for column, split in enumerate(data.splits)
             }
             row = {str(column): value for column, value in data.table.iloc[place].items()}

@@ -24,6 +24,7 @@ from orchestrator.store.schema import Request
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
+from search_spaces.classes import check_confusion
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import deepest_extension
 from search_spaces.stored import read_configuration
@@ -57,6 +58,7 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
     progress(done, total) counts trainings. Raises InputError where the study has no groups to hold back.
     """
     requests, _ = read_requests(study.storage)
+    check_confusion(study.record.task, f"study {study.name}, leak experiment")
     configuration = memoriser(_base(study, requests, options.backbone), options)
     bench = _bench(study, configuration, requests, options, say)
     configuration = _deep_enough(bench, configuration)

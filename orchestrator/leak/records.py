@@ -18,6 +18,7 @@ from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History, Metric
 from orchestrator.store.storage import Storage
 from trainables.learning import metrics
+from trainables.learning.tasks import confusion
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +103,7 @@ def pack_run(run: LeakRun, settings: Mapping[str, Any]) -> bytes:
     arrays = {
         "split": run.partition.split.astype(np.int8),
         "loss": run.history.loss,
-        "confusion": run.history.confusion,
+        "statistics": run.history.statistics,
     }
     return pack(meta, arrays)
 
@@ -117,7 +118,7 @@ def read_runs(storage: Storage, key: str) -> tuple[LeakRun, ...]:
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, KeyError):
             meta, arrays = unpack(storage.read(f"{FOLDER}/{key}/{name}"), name)
             partition = LeakPartition(int(match[1]), int(match[2]), arrays["split"].astype(np.int64))
-            history = History(SPLITS, arrays["loss"], arrays["confusion"])
+            history = History(SPLITS, arrays["loss"], arrays["statistics"])
             found.append(LeakRun(partition, history, int(meta["selected"])))
     return tuple(sorted(found, key=lambda run: (run.partition.experiment, run.partition.repeat)))
 
@@ -193,17 +194,17 @@ def answer_data(found: LeakAnswer) -> dict[str, Any]:
 def _result(experiment: int, runs: Sequence[LeakRun]) -> ExperimentResult:
     longest = max(len(run.history.loss) for run in runs)  # one that diverged is carried on as it last was
     losses = np.stack([run.history.loss[np.minimum(np.arange(longest), run.history.epochs)] for run in runs])
-    chosen = np.stack([run.history.confusion[run.selected] for run in runs])
-    last = np.stack([run.history.confusion[-1, TRAIN] for run in runs])
+    chosen = np.stack([run.history.statistics[run.selected] for run in runs])
+    last = np.stack([run.history.statistics[-1, TRAIN] for run in runs])
     spread = losses.std(axis=0, ddof=1) if len(runs) > 1 else np.full(losses.shape[1:], np.nan)
     return ExperimentResult(
         experiment=experiment,
         n=len(runs),
         loss=losses.mean(axis=0),
         spread=spread,
-        balanced=tuple(float(value) for value in metrics.balanced_accuracy(chosen.sum(axis=0))),
-        each=metrics.balanced_accuracy(chosen),
-        trained=float(metrics.accuracy(last).mean()),
+        balanced=tuple(float(value) for value in confusion.balanced_accuracy(chosen.sum(axis=0))),
+        each=confusion.balanced_accuracy(chosen),
+        trained=float(confusion.accuracy(last).mean()),
     )
 
 

@@ -82,11 +82,8 @@ def set_aside(storage: Storage, key: FinalKey) -> bool:
 
 def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
     history, meta = record.history, record.meta
-    shape = history.confusion.shape
     whole = (
-        history.loss.shape == shape[:2] == (len(history.loss), len(history.splits))
-        and len(shape) == 4
-        and shape[2] == shape[3]
+        history.loss.shape == history.statistics.shape[:2] == (len(history.loss), len(history.splits))
         and len(history.loss) >= 1
         and {"train", "valid"} <= set(history.splits)
         and meta.get("state") == key.state.value

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.results.histories import Repeats
 from orchestrator.store.schema import History, Metric
+from search_spaces.settings.data import TASKS
 from trainables.learning import metrics
 
 Floats = NDArray[np.float64]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 _BLOCK = 2_000_000
-"""Confusion counts that a thread scores at a time: bounds the memory of the intermediate float64 copies."""
+"""Numbers of the statistics that a thread scores at a time: bounds the memory of the intermediate float64 copies."""
 _THREADS = 2
 
 
 class FlatScores:
-    """metrics: float64 [rows, splits] each, rows as in `repeats`; beside them the columns that selection needs."""
+    """metrics: those of the task, float64 [rows, splits] each, rows as in `repeats`; beside them the columns that
+    selection needs."""
 
-    def __init__(self, repeats: Repeats) -> None:
+    def __init__(self, repeats: Repeats, task: str) -> None:
         self.repeats = repeats
         self.seconds = repeats.table["seconds"].to_numpy(dtype=np.float64, na_value=0.0)
         self.stopped = (repeats.table["state"] == "stopped").to_numpy()
@@ -34,20 +34,22 @@ class FlatScores:
         self.total_parameters = repeats.table["total_parameters"].tolist()
         self.trainable_parameters = repeats.table["trainable_parameters"].tolist()
         missing = np.isnan(repeats.loss)
-        missing[missing] = repeats.confusion[missing].sum(axis=(1, 2)) == 0
+        if missing.any():
+            missing[missing] = metrics.images(task, repeats.statistics[missing]) == 0
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(partial(self._scored, missing), METRICS)
-            self.metrics: dict[Metric, Floats] = dict(zip(METRICS, found, strict=True))
+            names = TASKS.variants[task].metrics
+            found = pool.map(partial(self._scored, missing), names)
+            self.metrics: dict[Metric, Floats] = dict(zip(names, found, strict=True))
         self._selection: dict[tuple[Metric, bool], Floats] = {}
 
     def selection(self, metric: Metric, valid_alone: bool) -> Floats:
         """What selection looks at, [rows], larger is better."""
         key = metric, valid_alone
         if key not in self._selection:
-            loss, confusion = self.repeats.loss[:, :2], self.repeats.confusion[:, :2]
+            loss, statistics = self.repeats.loss[:, :2], self.repeats.statistics[:, :2]
             parts = [
                 metrics.selection_scores(
-                    metric, History(("train", "valid"), loss[block], confusion[block]), valid_alone
+                    metric, History(("train", "valid"), loss[block], statistics[block]), valid_alone
                 )
                 for block in self._blocks()
             ]
@@ -55,12 +57,12 @@ class FlatScores:
         return self._selection[key]
 
     def _scored(self, missing: NDArray[np.bool_], metric: Metric) -> Floats:
-        loss, confusion = self.repeats.loss, self.repeats.confusion
-        values = np.concatenate([metrics.scores(metric, loss[block], confusion[block]) for block in self._blocks()])
+        loss, statistics = self.repeats.loss, self.repeats.statistics
+        values = np.concatenate([metrics.scores(metric, loss[block], statistics[block]) for block in self._blocks()])
         values[missing] = np.nan
         return values
 
     def _blocks(self) -> list[slice]:
         rows = len(self.repeats.loss)
-        step = max(1, _BLOCK // max(1, int(np.prod(self.repeats.confusion.shape[1:]))))
+        step = max(1, _BLOCK // max(1, int(np.prod(self.repeats.statistics.shape[1:]))))
         return [slice(first, first + step) for first in range(0, max(rows, 1), step)]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ MERGE_ABOVE = 8
 SMALL_PART = 4000
 """Parts of at least this many repeats are left as they are."""
 
+_SHAPE = b"shape of statistics"
+"""Key in the metadata of a part's epochs: its rows hold them flat."""
 _PART = re.compile(r"(part-([0-9a-f]{16}))\.(repeats|epochs)\.parquet")
 
 
@@ -50,7 +54,7 @@ class Repeats:
     table: one row per repeat, sorted by partition, configuration and repeat; columns as in the parts.
     splits: names of the second axis below, "train" and "valid" first.
     loss: float64 [rows, splits], NaN where a repeat has no such split.
-    confusion: int32 [rows, splits, K, K], truth in rows.
+    statistics: int32 [rows, splits, *shape], those of the task; without any row their shape is not known.
     start: int64 [repeats + 1]; repeat i of the table has rows start[i] (epoch 0) to start[i + 1] − 1.
     damaged: final records and parts that could not be read.
     """
@@ -58,7 +62,7 @@ class Repeats:
     table: pd.DataFrame
     splits: tuple[str, ...]
     loss: np.ndarray
-    confusion: np.ndarray
+    statistics: np.ndarray
     start: np.ndarray
     damaged: tuple[Damaged, ...]
 
@@ -139,7 +143,7 @@ def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -
     A final record is the truth: a part's row without one is not returned. `bundles` saves listing them again.
     """
     finals = list_finals(storage, bundles)
-    parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "confusion"])
+    parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "statistics"])
     held = {key for part in parts.values() for key in part.keys}
     loose, broken = _gather(storage, [key for key in finals if key not in held])
     together = [*parts.values(), *([] if loose is None else [loose])]
@@ -154,9 +158,9 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
     for key in sorted(keys, key=FinalKey.place):
         try:
             row, record = read_final(key, storage.read(key.path))
-            if records and record.history.confusion.shape[-1] != records[0].history.confusion.shape[-1]:
+            if records and record.history.statistics.shape[2:] != records[0].history.statistics.shape[2:]:
                 raise DamagedRecordError(
-                    f"{key.path} has another number of classes than {len(records)} records beside it"
+                    f"{key.path} has statistics of another shape than {len(records)} records beside it"
                 )
         except FileNotFoundError:
             continue
@@ -174,8 +178,8 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
 def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalRecord]) -> pa.Table:
     """One row per repeat, epoch and split, in the order of the repeats."""
     sizes = [record.history.loss.size for record in records]
-    classes = records[0].history.confusion.shape[-1]
-    counts = np.concatenate([record.history.confusion.reshape(-1, classes * classes) for record in records])
+    statistics = np.concatenate([record.history.statistics.astype(np.int32).ravel() for record in records])
+    shape = records[0].history.statistics.shape[2:]
     columns: dict[str, pa.Array] = {}
     for name in KEY:
         values = pa.array([row[name] for row in rows], type=REPEAT_COLUMNS[name])
@@ -184,9 +188,8 @@ def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalReco
     columns["epoch"] = pa.array(np.concatenate(epochs).astype(np.int32))
     columns["split"] = pa.array([name for r in records for name in r.history.splits * len(r.history.loss)])
     columns["loss"] = pa.array(np.concatenate([record.history.loss.ravel() for record in records]), type=pa.float64())
-    flat = pa.array(counts.ravel().astype(np.int32))
-    columns["confusion"] = pa.FixedSizeListArray.from_arrays(flat, classes * classes)
-    return pa.table(columns)
+    columns["statistics"] = pa.FixedSizeListArray.from_arrays(pa.array(statistics), math.prod(shape))
+    return pa.table(columns).replace_schema_metadata({_SHAPE: json.dumps(shape)})
 
 
 def _write_part(storage: Storage, part: _Part) -> str:
@@ -244,10 +247,8 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
     """Keep the longest of every repeat, once, and lay the epochs out in the order of the table."""
     if not parts:
         empty = pd.DataFrame({name: [] for name in REPEAT_COLUMNS})
-        shape = (0, 2, 1, 1)
-        return Repeats(
-            empty, ("train", "valid"), np.zeros(shape[:2]), np.zeros(shape, np.int32), np.zeros(1, int), damaged
-        )
+        nothing = np.zeros((0, 2))
+        return Repeats(empty, ("train", "valid"), nothing, nothing.astype(np.int32), np.zeros(1, int), damaged)
     table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
     listed = np.array([key in finals for part in parts for key in part.keys], dtype=bool)
     # of two records with the same epochs the one that has them all counts, as for what is owed
@@ -260,9 +261,9 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
     encoded = [part.epochs.column("split").dictionary_encode().unify_dictionaries().combine_chunks() for part in parts]
     found = {name for split in encoded for name in split.dictionary.to_pylist()}
     splits = ("train", "valid", *sorted(found - {"train", "valid"}))
-    classes = max(round(part.epochs.schema.field("confusion").type.list_size ** 0.5) for part in parts)
+    shape = json.loads(parts[0].epochs.schema.metadata[_SHAPE])
     loss = np.full(start[-1] * len(splits), np.nan)
-    confusion = np.zeros((len(loss), classes * classes), dtype=np.int32)
+    statistics = np.zeros((len(loss), math.prod(shape)), dtype=np.int32)
     offset = 0
     for part, split in zip(parts, encoded, strict=True):
         rows = _rows_per_repeat(part)
@@ -272,11 +273,11 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
         row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
         order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
         cell = _in_one_piece(row * len(splits) + order[split.indices.to_numpy()[kept]])
-        counts = part.epochs.column("confusion").combine_chunks().flatten().to_numpy()
+        counts = part.epochs.column("statistics").combine_chunks().flatten().to_numpy()
         loss[cell] = part.epochs.column("loss").to_numpy()[kept]
-        confusion[cell] = counts.reshape(len(target), -1)[kept]
+        statistics[cell] = counts.reshape(len(target), -1)[kept]
     grid = int(start[-1]), len(splits)
-    shaped = confusion.reshape(*grid, classes, classes)
+    shaped = statistics.reshape(*grid, *shape)
     return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
 
 

@@ -21,10 +21,10 @@ from orchestrator.results.statistic import Statistic
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, ConfigurationKey
-from orchestrator.store.schema import Metric, RepeatState, Request, StudyRecord, parse_toml
+from orchestrator.store.schema import Metric, RepeatState, Request, StudyRecord
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
-from search_spaces.stored import read_configuration
+from search_spaces.stored import parse_study, read_configuration
 from trainables.data.balance import views_per_image
 from trainables.learning import metrics
 
@@ -82,7 +82,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     `now` (UTC, ISO 8601) decides only which leases look alive. Damaged files are listed in the result, not raised; a
     missing or damaged study.toml raises FileNotFoundError or DamagedRecordError.
     """
-    study = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY)
+    study = parse_study(storage.read(layout.STUDY), layout.STUDY)
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
     requests, damaged = read_requests(storage)
     asked = epochs_asked(requests)
@@ -94,7 +94,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     settings, broken = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
     damaged += [*repeats.damaged, *broken]
     others = told_apart(settings.values())
-    flat, every = FlatScores(repeats), _results(repeats)
+    flat, every = FlatScores(repeats, study.task), _results(repeats)
     curves = MeanCurves(flat, ranges.values())
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key.configuration)

@@ -11,15 +11,18 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import RepeatState
 from search_spaces.configuration import column_names
+from search_spaces.settings.data import TASKS
 from trainables.learning import metrics
+from trainables.learning.tasks import confusion
 
-_PER_CLASS = {"precision": metrics.precision, "recall": metrics.recall, "f1": metrics.f1}
+_PER_CLASS = {"precision": confusion.precision, "recall": confusion.recall, "f1": confusion.f1}
 
 
 def build_table(summary: Summary, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
     """Columns: partition, configuration, those of `Configuration.columns`, then by level
 
-    epoch: repeat, epoch, split, is_selected, the metrics, precision_/recall_/f1_ and the class's name.
+    epoch: repeat, epoch, split, is_selected, the task's metrics, where it has confusion counts precision_/recall_/f1_
+        and the class's name.
     repeat: repeat, state, epochs, epochs_asked, selected_epoch, seconds, host, device, split, then the same scores at
         the selected epoch; NaN where there is no result yet.
     config: rank, repeats_asked, n, diverged, epochs, best_epoch_mean, best_epoch_std, seconds, parameters, split, and
@@ -43,13 +46,14 @@ def _epochs(summary: Summary) -> pd.DataFrame:
     epoch = taken - np.repeat(data.start[rows], lengths)
     frames = []
     for column, split in enumerate(data.splits):
-        there = ~(np.isnan(data.loss[taken, column]) & (data.confusion[taken, column].sum(axis=(1, 2)) == 0))
+        images = metrics.images(summary.study.task, data.statistics[taken, column])
+        there = ~(np.isnan(data.loss[taken, column]) & (images == 0))
         frame = _settings(members, owner[there])
         frame["repeat"] = np.repeat(data.table["repeat"].to_numpy()[rows], lengths)[there]
         frame["epoch"] = epoch[there]
         frame["split"] = split
         frame["is_selected"] = (epoch == np.repeat(selected, lengths))[there]
-        scored = _scores(summary, data.loss[taken[there], column], data.confusion[taken[there], column])
+        scored = _scores(summary, data.loss[taken[there], column], data.statistics[taken[there], column])
         frames.append(pd.concat([frame, scored], axis=1))
     table = pd.concat(frames, ignore_index=True)
     return table.sort_values(["partition", "configuration", "repeat", "epoch", "split"], ignore_index=True)
@@ -84,7 +88,7 @@ def _repeats(summary: Summary) -> pd.DataFrame:
             frame[name] = data.table[name].reindex(index).to_numpy()
         frame["split"] = split
         at = data.start[index[has]] + chosen[has]
-        scored = _scores(summary, data.loss[at, column], data.confusion[at, column])
+        scored = _scores(summary, data.loss[at, column], data.statistics[at, column])
         scored.index = pd.Index(np.flatnonzero(has))
         scored = scored.reindex(range(len(frame)))
         frames.append(pd.concat([frame, scored], axis=1))
@@ -171,20 +175,16 @@ def _settings(members: Any, owner: np.ndarray) -> pd.DataFrame:
 
 
 def _score_columns(summary: Summary) -> list[str]:
-    names = [f"{score}_{name}" for score in _PER_CLASS for name in summary.study.classes]
-    return ["loss", "accuracy", "balanced_accuracy", "macro_f1", *names]
+    task = TASKS.variants[summary.study.task]
+    classes = summary.study.classes if task.has_confusion else ()
+    return [*task.metrics, *(f"{score}_{name}" for score in _PER_CLASS for name in classes)]
 
 
-def _scores(summary: Summary, loss: np.ndarray, confusion: np.ndarray) -> pd.DataFrame:
-    """Metrics and per-class scores of loss [n] and confusion [n, K, K]."""
-    columns: dict[str, np.ndarray] = {
-        "loss": loss,
-        "accuracy": metrics.accuracy(confusion),
-        "balanced_accuracy": metrics.balanced_accuracy(confusion),
-        "macro_f1": metrics.macro_f1(confusion),
-    }
-    for score, function in _PER_CLASS.items():
-        values = function(confusion)
-        for place, name in enumerate(summary.study.classes):
-            columns[f"{score}_{name}"] = values[:, place] if place < values.shape[1] else np.full(len(loss), np.nan)
-    return pd.DataFrame(columns)
+def _scores(summary: Summary, loss: np.ndarray, statistics: np.ndarray) -> pd.DataFrame:
+    """Columns `_score_columns` of loss [n] and statistics [n, *shape]."""
+    task = TASKS.variants[summary.study.task]
+    columns = {metric: metrics.scores(metric, loss, statistics) for metric in task.metrics}
+    if task.has_confusion and len(loss):
+        for score, function in _PER_CLASS.items():
+            columns |= zip((f"{score}_{name}" for name in summary.study.classes), function(statistics).T, strict=True)
+    return pd.DataFrame(columns, columns=_score_columns(summary), dtype=np.float64)

@@ -7,15 +7,16 @@ and it is scored on the groups that were not drawn. Nothing is trained again: th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.results.flat_scores import METRICS
 from orchestrator.store.schema import Metric
+from search_spaces.settings.data import TASKS
 from trainables.learning import metrics
+from trainables.learning.tasks import confusion
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +33,7 @@ class Predictions:
     truth: int64 [N]. group: int64 [N], 0 … G − 1. classes: K names.
     predicted: int16 [C, R, N]. losses: float32 [C, R, N], cross entropy per image in nats.
     train: float64 [C, R], the selecting metric of the training split; NaN where selection looks at valid alone.
+    task: one that has confusion counts.
     """
 
     truth: NDArray[np.int64]
@@ -40,6 +42,7 @@ class Predictions:
     predicted: NDArray[np.int16]
     losses: NDArray[np.float32]
     train: Floats
+    task: str
 
     @property
     def groups(self) -> int:
@@ -101,24 +104,25 @@ def bias_corrected(
     picked = np.argmax(np.where(np.isfinite(better), better, -np.inf), axis=0)
     outside = (weights == 0).astype(np.float64)
     repeats, classes = predictions.predicted.shape[1], len(predictions.classes)
-    loss, confusion = np.zeros(repeats), np.zeros((repeats, classes, classes))
-    own_loss, own_confusion = np.zeros_like(loss), np.zeros_like(confusion)
+    loss, pooled = np.zeros(repeats), np.zeros((repeats, classes, classes))
+    own_loss, own_pooled = np.zeros_like(loss), np.zeros_like(pooled)
     each = np.full(len(picked), np.nan)
     for c in np.unique(picked):
         rows = np.flatnonzero(picked == c)
         losses, counts = sums.weighted(int(c), outside[rows])
         loss += losses.sum(axis=0)
-        confusion += counts.sum(axis=0)
+        pooled += counts.sum(axis=0)
         own_losses, own_counts = sums.weighted(winner, outside[rows])
         own_loss += own_losses.sum(axis=0)
-        own_confusion += own_counts.sum(axis=0)
-        scored = metrics.scores(metric, losses / counts.sum(axis=(2, 3)), counts).mean(axis=1)
-        whole = (counts[:, 0].sum(axis=2) > 0).all(axis=1)
+        own_pooled += own_counts.sum(axis=0)
+        scored = metrics.scores(metric, losses / confusion.images(counts), counts).mean(axis=1)
+        whole = (confusion.images_of_classes(counts[:, 0]) > 0).all(axis=1)
         each[rows] = np.where(whole, scored, np.nan)
     reason = _no_interval(predictions)
     low, high = (None, None) if reason else np.nanpercentile(each, [2.5, 97.5])
-    plain = _scored(*(part[0] for part in sums.weighted(winner, np.ones((1, predictions.groups)))))
-    chosen, own = _scored(loss, confusion), _scored(own_loss, own_confusion)
+    names = TASKS.variants[predictions.task].metrics
+    plain = _scored(names, *(part[0] for part in sums.weighted(winner, np.ones((1, predictions.groups)))))
+    chosen, own = _scored(names, loss, pooled), _scored(names, own_loss, own_pooled)
     return BiasCorrected(
         metric,
         plain,
@@ -150,23 +154,23 @@ class _GroupSums:
         cell = of.truth * k + of.predicted[c]
         counts = np.zeros((of.groups, repeats, k * k))
         np.add.at(counts, (np.broadcast_to(of.group, (repeats, images)), np.arange(repeats)[:, None], cell), 1.0)
-        confusion = (weights @ counts.reshape(of.groups, -1)).reshape(len(weights), repeats, k, k)
-        return weights @ loss, confusion
+        weighted = (weights @ counts.reshape(of.groups, -1)).reshape(len(weights), repeats, k, k)
+        return weights @ loss, weighted
 
 
 def _in_the_bag(sums: _GroupSums, c: int, weights: Floats, metric: Metric) -> Floats:
     """float64 [B]: what selection would look at on the drawn groups."""
-    loss, confusion = sums.weighted(c, weights)
-    valid = metrics.scores(metric, loss / confusion.sum(axis=(2, 3)), confusion)
+    loss, counts = sums.weighted(c, weights)
+    valid = metrics.scores(metric, loss / confusion.images(counts), counts)
     worse = np.fmax if metrics.is_loss(metric) else np.fmin
     value: Floats = worse(valid, sums.of.train[c]).mean(axis=1)
     return value
 
 
-def _scored(loss: Floats, confusion: Floats) -> dict[Metric, float]:
+def _scored(names: Sequence[Metric], loss: Floats, counts: Floats) -> dict[Metric, float]:
     """Every metric, the mean over repeats, of summed losses [R] and confusion counts [R, K, K]."""
-    mean = loss / confusion.sum(axis=(1, 2))
-    return {metric: float(metrics.scores(metric, mean, confusion).mean()) for metric in METRICS}
+    mean = loss / confusion.images(counts)
+    return {metric: float(metrics.scores(metric, mean, counts).mean()) for metric in names}
 
 
 def _no_interval(predictions: Predictions) -> str:

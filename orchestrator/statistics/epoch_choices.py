@@ -40,7 +40,7 @@ class EpochScores:
     """Scores of all epochs of a study, computed once for several configurations."""
 
     def __init__(self, summary: Summary) -> None:
-        self._flat = FlatScores(summary.repeats)
+        self._flat = FlatScores(summary.repeats, summary.study.task)
         table = summary.repeats.table
         self._row: dict[tuple[str, str], int] = {}
         for row, key in enumerate(zip(table["partition"].tolist(), table["configuration"].tolist(), strict=True)):

@@ -95,6 +95,8 @@ def image_ratio(summary: Summary, partitions: Sequence[str]) -> float:
     for partition in partitions:
         rows = np.flatnonzero((table["partition"] == partition).to_numpy())
         if len(rows):
-            counts = summary.repeats.confusion[summary.repeats.start[rows[0]], columns].sum(axis=(1, 2))
+            counts = metrics.images(
+                summary.study.task, summary.repeats.statistics[summary.repeats.start[rows[0]], columns]
+            )
             found.append(float(counts[0] / counts[1]))
     return float(np.mean(found)) if found else float("nan")

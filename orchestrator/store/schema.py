@@ -25,7 +25,8 @@ BUNDLE_SIZE = 10
 """A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
 
 _CHECKSUM = re.compile(rb"# sha256 ([0-9a-f]{64})\r?\n")
-Metric = Literal["loss", "accuracy", "balanced_accuracy", "macro_f1"]
+Metric = str
+"""Name of a metric: a variant of `search_spaces.settings.selection.METRICS`."""
 
 
 class RepeatState(enum.Enum):
@@ -64,7 +65,8 @@ class StudyRecord(Record):
 
     schema_version: int = SCHEMA_VERSION
     name: str
-    task: Literal["binary", "multiclass"]
+    task: str
+    """Name of a variant of `search_spaces.settings.data.TASKS`."""
     classes: tuple[str, ...]
     """Class names in the order of their indices; a binary task has (negative, positive)."""
     seed: int = 0
@@ -131,17 +133,18 @@ class Recipe(Record):
 
 
 class History:
-    """Per epoch and split: loss and confusion counts of one repeat, epoch 0 (untrained) included.
+    """Per epoch and split: loss and statistics of one repeat, epoch 0 (untrained) included.
 
-    loss: float64 [epochs + 1, splits], the mean unweighted cross entropy over the split's images, in nats.
-    confusion: int32 [epochs + 1, splits, K, K], rows are the truth, columns the prediction.
+    loss: float64 [epochs + 1, splits], the mean unweighted loss over the split's images, as the task has it.
+    statistics: int32 [epochs + 1, splits, *shape], what the task's metrics are made of: where there are classes,
+        confusion counts [K, K].
     splits: names of the second axis: "train", "valid" and, where asked for, "valid_views".
     """
 
-    def __init__(self, splits: tuple[str, ...], loss: np.ndarray, confusion: np.ndarray) -> None:
+    def __init__(self, splits: tuple[str, ...], loss: np.ndarray, statistics: np.ndarray) -> None:
         self.splits = splits
         self.loss = loss
-        self.confusion = confusion
+        self.statistics = statistics
 
     @property
     def epochs(self) -> int:
@@ -166,14 +169,14 @@ class FinalRecord:
 
     def to_bytes(self) -> bytes:
         meta = {**self.meta, "splits": list(self.history.splits)}
-        arrays = {"loss": self.history.loss, "confusion": self.history.confusion, "logits": self.logits}
+        arrays = {"loss": self.history.loss, "statistics": self.history.statistics, "logits": self.logits}
         return pack(meta, arrays)
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str) -> FinalRecord:
         meta, arrays = unpack(content, name)
         try:
-            history = History(tuple(meta["splits"]), arrays["loss"], arrays["confusion"])
+            history = History(tuple(meta["splits"]), arrays["loss"], arrays["statistics"])
             return cls(meta, history, arrays["logits"])
         except KeyError as error:
             raise DamagedRecordError(f"{name} lacks {error}") from error

@@ -19,6 +19,7 @@ from search_spaces.configuration import Configuration, by_path
 from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space
+from search_spaces.settings.data import TASKS
 from search_spaces.settings.network import Precision
 from trainables.machine.places import weights_choice
 from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
@@ -113,8 +114,8 @@ def resolve_asked(
         if used != "none":
             places[facts.weights] = weights_place(used)
         here = points(space, backbone, changes, small=small)
-        outputs = 1 if record.task == "binary" else len(record.classes)
-        check_points(here, facts, f"{space.name}, {facts.name}", outputs=outputs)
+        outputs = TASKS.variants[record.task].outputs(len(record.classes))
+        check_points(here, facts, f"{space.name}, {facts.name}", task=record.task, outputs=outputs)
         kept = before.image_beside({*given_by_file(space, entry), *changes.values}) if before else {}
         for point in here:
             configuration = resolve(

@@ -19,10 +19,11 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
 from orchestrator.store.place import Place, Where
-from orchestrator.store.schema import SCHEMA_VERSION, Request, StudyRecord, parse_toml
+from orchestrator.store.schema import SCHEMA_VERSION, Request, StudyRecord
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.configuration import Configuration
+from search_spaces.stored import parse_study
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def find_study(studies: Where, name: str) -> Study | None:
         return None
     _check_version(content, place)
     try:
-        record = parse_toml(StudyRecord, content, str(place / layout.STUDY))
+        record = parse_study(content, str(place / layout.STUDY))
         return Study(place, open_storage(place), record)
     except DamagedRecordError as error:
         raise InputError(

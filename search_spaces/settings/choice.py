@@ -56,5 +56,10 @@ class Registry(Generic[V]):
 
     def load(self, name: str) -> Any:
         """The object behind a variant; imports its module."""
-        module, _, attribute = self.variants[name].target.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return imported(self.variants[name].target)
+
+
+def imported(target: str) -> Any:
+    """The object at a dotted path `package.module:name`."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)

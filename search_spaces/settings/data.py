@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
 
-Task = Literal["binary", "multiclass"]
+
+@dataclass(frozen=True)
+class TaskVariant(Variant):
+    """What is predicted and how it is scored. `target` is a `trainables.learning.tasks.task.Task`.
+
+    outputs: width of the last layer by the number of classes, as many where nothing is said. images: dotted path of a
+    function that needs no torch: how many images statistics [..., *shape] count, [...]. metrics: names in
+    `selection.METRICS`, "loss" first. score: the one that stands beside the loss where there is room for one.
+    has_confusion: whether its statistics are confusion counts [K, K], which what is told class by class is made of;
+    else that is left out.
+    """
+
+    outputs: Callable[[int], int] = int
+    images: str = ""
+    metrics: tuple[str, ...] = ("loss",)
+    score: str = "loss"
+    has_confusion: bool = False
+
+
+_MULTICLASS = TaskVariant(
+    "multiclass",
+    "trainables.learning.tasks.classes:Multiclass",
+    "One of several classes, by an output each.",
+    images="trainables.learning.tasks.confusion:images",
+    metrics=("loss", "accuracy", "balanced_accuracy", "macro_f1"),
+    score="balanced_accuracy",
+    has_confusion=True,
+)
+_BINARY = replace(
+    _MULTICLASS,
+    name="binary",
+    target="trainables.learning.tasks.classes:Binary",
+    help="One of two classes, by one output.",
+    outputs=lambda classes: 1,
+)
+TASKS: Registry[TaskVariant] = Registry("data.task", (_BINARY, _MULTICLASS))
 
 
 class Data(Part):
     """The study's; it is the same in all configurations of a search."""
 
-    task: Annotated[Task, Setting("task", "Two classes, or more.", (Touch.STEP, Touch.SELECTION), from_file=False)]
+    task: Annotated[
+        str,
+        AfterValidator(TASKS.known),
+        Setting("task", "What is predicted and how it is scored.", (Touch.STEP, Touch.SELECTION), from_file=False),
+    ]
     classes: Annotated[
         tuple[str, ...],
         Setting(

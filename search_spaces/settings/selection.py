@@ -1,17 +1,68 @@
-"""Which epoch of a repeat counts."""
+"""Metrics, and which epoch of a repeat counts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from orchestrator.store.schema import Metric
+from pydantic import AfterValidator
+
+from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+
+
+@dataclass(frozen=True)
+class MetricVariant(Variant):
+    """One metric. A name means one thing in every task that has it.
+
+    target: a function of loss [...] and the statistics of the task int32 [..., *shape], float64 [...], that needs no
+    torch. label: as a reader meets it. unit: of its values. is_loss: whether smaller is better.
+    """
+
+    label: str = ""
+    unit: str = ""
+    is_loss: bool = False
+
+
+METRICS: Registry[MetricVariant] = Registry(
+    "selection.metric",
+    (
+        MetricVariant(
+            "loss",
+            "trainables.learning.metrics:mean_loss",
+            "Mean over the images of what the task says each has lost, whatever is trained by.",
+            label="loss",
+            unit="nats",
+            is_loss=True,
+        ),
+        MetricVariant(
+            "accuracy",
+            "trainables.learning.tasks.class_metrics:accuracy",
+            "Share of the images that are predicted right.",
+            label="accuracy",
+        ),
+        MetricVariant(
+            "balanced_accuracy",
+            "trainables.learning.tasks.class_metrics:balanced_accuracy",
+            "Mean recall of the classes that occur.",
+            label="balanced accuracy",
+        ),
+        MetricVariant(
+            "macro_f1",
+            "trainables.learning.tasks.class_metrics:macro_f1",
+            "Unweighted mean of the F1 of all classes.",
+            label="macro F1",
+        ),
+    ),
+)
+"""Of all tasks; which of them a task has is said by its variant in `data.TASKS`."""
 
 
 class Selection(Part):
     main = "metric"
 
     metric: Annotated[
-        Metric,
+        str,
+        AfterValidator(METRICS.known),
         Setting("selection", "The one metric that picks each repeat's epoch.", (Touch.SELECTION,), short="selection"),
     ] = "loss"

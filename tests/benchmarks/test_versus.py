@@ -186,6 +186,6 @@ def test_the_plain_loop_gives_the_products_losses(
     plain = Search(described, material.features, same_draws=True).train(0.1, configuration.optimiser.batch_size, 2)
     history = group.history(0)
     assert torch.tensor(plain["loss"]).numpy() == pytest.approx(history.loss, abs=1e-5)
-    assert torch.tensor(plain["confusion"]).view(history.confusion.shape).tolist() == history.confusion.tolist()
+    assert torch.tensor(plain["confusion"]).view(history.statistics.shape).tolist() == history.statistics.tolist()
     other = Search(described, material.features, same_draws=True).train(0.1, configuration.optimiser.batch_size, 3)
     assert other["loss"] != plain["loss"]

@@ -169,7 +169,7 @@ def _parts(world: World) -> tuple[bytes, Callable[[bytes], Any]]:
     def value(content: bytes) -> Any:
         part.write_bytes(content)
         found = read_repeats(storage)
-        return found.table.to_csv(), found.loss.tobytes(), found.confusion.tobytes()
+        return found.table.to_csv(), found.loss.tobytes(), found.statistics.tobytes()
 
     return part.read_bytes(), value
 

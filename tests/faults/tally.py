@@ -57,7 +57,7 @@ def compare(storage: Storage, expected: Mapping[tuple[str, int], FinalRecord]) -
 
 def _equal(left: FinalRecord, right: FinalRecord) -> bool:
     same = all(left.meta[name] == right.meta[name] for name in ("state", "selected_epoch", "epochs", "recipe"))
-    arrays = ((left.history.loss, right.history.loss), (left.history.confusion, right.history.confusion))
+    arrays = ((left.history.loss, right.history.loss), (left.history.statistics, right.history.statistics))
     return same and all(
         one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
         for one, other in (*arrays, (left.logits, right.logits))

@@ -198,7 +198,7 @@ class StudyMachine(RuleBasedStateMachine):
             expected = record(configuration, int(repeat), int(count)).history
             found = slice(table.start[index], table.start[index + 1])
             assert table.loss[found].tobytes() == expected.loss.tobytes()
-            assert table.confusion[found].tobytes() == expected.confusion.tobytes()
+            assert table.statistics[found].tobytes() == expected.statistics.tobytes()
 
 
 def test_the_files_of_a_study_agree_with_the_model() -> None:

@@ -13,6 +13,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.loader import default_space, load_space, parse_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, deepest_extension, resolve
+from search_spaces.settings.data import TASKS
 from tests.support.configurations import asked, by_path, shown
 
 RESNET = BackboneFacts(
@@ -130,7 +131,7 @@ def test_impossible_depths_are_told_together() -> None:
     depths = asked(non_linearities=(1, 8, 12), unfrozen=(2, 20, 21, 99))
     found = points(default_space(), "resnet18", depths, small=False)
     with pytest.raises(InputError) as caught:
-        check_points(found, RESNET, "mine.toml", outputs=1)
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message.split("\n") == [
         "mine.toml: 3 faults",
         "  - unfreezing.unfrozen: expected 20 or less (weight layers of timm:resnet18.tv_in1k before its new head), "
@@ -142,8 +143,19 @@ def test_impossible_depths_are_told_together() -> None:
     ]
 
 
+def test_a_metric_that_the_task_has_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = dataclasses.replace(TASKS.variants["binary"], metrics=("loss", "accuracy"))
+    monkeypatch.setitem(TASKS.variants, "binary", plain)
+    found = points(default_space(), "resnet18", asked(selection=("accuracy", "macro_f1")), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message == (
+        'mine.toml: selection.metric: expected "loss" or "accuracy" with the task "binary", found "macro_f1"'
+    )
+
+
 def test_possible_depths_pass() -> None:
-    check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", outputs=1)
+    check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", task="binary", outputs=1)
 
 
 @pytest.mark.parametrize(("width", "outputs", "most"), [(512, 1, 8), (512, 8, 5), (2048, 1, 10), (3, 1, 0), (8, 8, 0)])

@@ -122,7 +122,7 @@ def _final(final: FinalRecord) -> dict[str, Any]:
         "loss": {
             split: [_exact(value) for value in history.loss[:, place]] for place, split in enumerate(history.splits)
         },
-        "confusion": hashlib.sha256(np.ascontiguousarray(history.confusion).tobytes()).hexdigest(),
+        "confusion": hashlib.sha256(np.ascontiguousarray(history.statistics).tobytes()).hexdigest(),
         "logits": hashlib.sha256(np.ascontiguousarray(final.logits).tobytes()).hexdigest(),
     }
 

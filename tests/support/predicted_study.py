@@ -99,7 +99,7 @@ class PredictedStudy(GeneratedStudy):
             history.loss[:, 1] = rest
             history.loss[:, 0] = rest - 0.05
             history.loss[selected] = losses.mean() - 0.05, losses.mean()
-            history.confusion[:, 1] = confusion
+            history.statistics[:, 1] = confusion
             record.meta["selected_epoch"] = selected
         record.meta["partition"] = self.ids()[number]
         record.meta["total_parameters"] = 1_000_000 + 10_000 * configuration.head.non_linearities

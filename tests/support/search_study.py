@@ -70,7 +70,7 @@ def partitioned_study(folder: Path) -> tuple[LocalStorage, GeneratedStudy]:
             for repeat in range(4):
                 record = study.final(configuration, repeat, 6)
                 loss = record.history.loss + 0.05 * place
-                history = History(record.history.splits, loss, record.history.confusion)
+                history = History(record.history.splits, loss, record.history.statistics)
                 other = FinalRecord({**record.meta, "partition": name}, history, record.logits)
                 key = BundleKey.of_repeat(name, configuration.id, repeat)
                 storage.create(key.final(repeat, 6), other.to_bytes())

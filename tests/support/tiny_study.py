@@ -132,7 +132,7 @@ def make_tiny_study(root: Path, classes: tuple[str, ...] = ("few", "many"), seed
 def assert_same_result(left: FinalRecord, right: FinalRecord) -> None:
     """Every bit of what a repeat learned; not when, where and in how many attempts."""
     assert left.history.splits == right.history.splits
-    for name in ("loss", "confusion"):
+    for name in ("loss", "statistics"):
         one, other = getattr(left.history, name), getattr(right.history, name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other, equal_nan=True), name

@@ -18,7 +18,7 @@ from trainables.learning.endings.ending import ending_of
 from trainables.learning.learner import Lane, Learner
 from trainables.learning.metrics import selection_scores
 from trainables.learning.schedules.schedule import schedule_of
-from trainables.learning.scoring import losses, predictions
+from trainables.learning.tasks.task import task_of
 
 _FLOAT16_MAX = 65504.0
 RUNAWAY, IN_A_ROW = 100.0, 3
@@ -55,7 +55,7 @@ class Group:
         self.steps_of_schedule = first.schedule.length * self.steps_per_epoch
         self.selection = first.selection.metric
         self.valid_alone = first.selects_by_valid_alone
-        self.classes = len(first.data.classes)
+        self.task = task_of(first.data)
         self.splits = tuple(samples.scoring)
         self.epoch = 0
         self.position = 0
@@ -64,7 +64,7 @@ class Group:
         """Trained or scored by this process: grows as long as it gets on."""
         lane_count, valid = len(lanes), len(samples.scoring["valid"])
         self._loss: list[np.ndarray] = []
-        self._confusion: list[np.ndarray] = []
+        self._statistics: list[np.ndarray] = []
         self.logits = np.zeros((lane_count, valid, first.outputs), dtype=np.float16)
         self.untrained_logits = self.logits
         self.best = np.full(lane_count, -np.inf)
@@ -117,18 +117,18 @@ class Group:
     def _score(self) -> None:
         lane_count, split_count = len(self.lanes), len(self.splits)
         loss = np.empty((split_count, lane_count))
-        confusion = np.empty((split_count, lane_count, self.classes, self.classes), dtype=np.int32)
+        statistics = np.empty((split_count, lane_count, *self.task.shape), dtype=np.int32)
         valid_logits = self.logits
         for index, name in enumerate(self.splits):
             logits = self._logits(self.samples.scoring[name])
             truth = self._labels[name]
-            each = losses(logits, torch.from_numpy(truth).to(logits.device))
+            each = self.task.losses(logits, torch.from_numpy(truth).to(logits.device))
             loss[index] = each.mean(dim=1, dtype=torch.float64).cpu().numpy()
-            confusion[index] = _confusion(truth, predictions(logits).cpu().numpy(), self.classes)
+            statistics[index] = self.task.statistics(truth, self.task.predictions(logits).cpu().numpy())
             if name == "valid":
                 valid_logits = logits.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy()
         self._loss.append(loss)
-        self._confusion.append(confusion)
+        self._statistics.append(statistics)
         if self.epoch == 0:
             self.untrained_logits = valid_logits
         self.diverged[self._diverges() & ~self._have_ended()] = self.epoch
@@ -146,7 +146,7 @@ class Group:
 
     def _select(self, valid_logits: np.ndarray) -> None:
         """Keep the logits of the epoch selected so far; a tie keeps the earlier epoch."""
-        lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._confusion[-1].swapaxes(0, 1))
+        lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._statistics[-1].swapaxes(0, 1))
         values = selection_scores(self.selection, lanes, self.valid_alone)  # lanes in the place of epochs
         better = (values > self.best) & (self.stopped < 0) | (self.epoch == 0)
         self.best[better], self.best_epoch[better] = values[better], self.epoch
@@ -190,8 +190,8 @@ class Group:
         elif self.stopped[lane] >= 0:
             rows = min(rows, int(self.stopped[lane]) + 1)
         loss = np.stack([row[:, lane] for row in self._loss[:rows]])
-        confusion = np.stack([row[:, lane] for row in self._confusion[:rows]])
-        return History(self.splits, loss, confusion)
+        statistics = np.stack([row[:, lane] for row in self._statistics[:rows]])
+        return History(self.splits, loss, statistics)
 
     def selected(self, lane: int) -> tuple[int, np.ndarray]:
         """A lane's selected epoch and its valid logits float16 [N, outputs]; a diverged lane counts as untrained."""
@@ -211,7 +211,7 @@ class Group:
         arrays = {
             **self.learner.state(),
             "history.loss": np.stack(self._loss) if self._loss else np.zeros((0,)),
-            "history.confusion": np.stack(self._confusion) if self._confusion else np.zeros((0,), np.int32),
+            "history.statistics": np.stack(self._statistics) if self._statistics else np.zeros((0,), np.int32),
             "selected.logits": self.logits,
             "untrained.logits": self.untrained_logits,
             "selected.score": self.best,
@@ -232,7 +232,7 @@ class Group:
                 raise DamagedRecordError(f"{name} holds other repeats than expected")
             self.learner.load(arrays)
             self._loss = list(arrays["history.loss"])
-            self._confusion = list(arrays["history.confusion"])
+            self._statistics = list(arrays["history.statistics"])
             self.logits = arrays["selected.logits"].copy()
             self.untrained_logits = arrays["untrained.logits"]
             self.best = arrays["selected.score"].copy()
@@ -256,11 +256,3 @@ def batches(rows: int, size: int, *, joins_one: bool) -> list[int]:
     if joins_one and len(ends) > 1 and ends[-1] - ends[-2] == 1:
         del ends[-2]
     return ends
-
-
-def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """int32 [lanes, K, K] counts, rows the truth; truth [N], predicted [lanes, N]."""
-    lanes = len(predicted)
-    cell = (np.arange(lanes)[:, None] * classes + truth[None, :]) * classes + predicted
-    counts = np.bincount(cell.ravel(), minlength=lanes * classes * classes)
-    return counts.reshape(lanes, classes, classes).astype(np.int32)

@@ -18,9 +18,10 @@ from trainables.learning.bodies.body import Body
 from trainables.learning.draws import dropout_masks, mask_keys
 from trainables.learning.heads.lanes import initial_heads
 from trainables.learning.heads.layer import dropouts
-from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
+from trainables.learning.losses.loss import loss_of, mean_gradient
 from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.replay import Replay
+from trainables.learning.tasks.task import task_of
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class Learner:
         self.seed = first.data.seed
         self.heads = initial_heads(configurations, self.repeats, width, self.device)
         self.augmentation = augmentation_of(first.augmentation)
+        self.task = task_of(first.data)
         self.loss = loss_of(first.loss)
-        self._outputs = first.outputs
         self._dropouts = dropouts(self.heads.layers)
         self._keys = [torch.zeros(len(self.repeats), 2, dtype=torch.int32, device=self.device) for _ in self._dropouts]
         self._keys_of = -1
@@ -157,8 +158,7 @@ class Learner:
         drawn, fetched = tensors[: self.augmentation.draws], tensors[self.augmentation.draws :]
         inputs = fetched or self.inputs.gather(rows.reshape(-1))
         labels = self.labels.index_select(0, rows.reshape(-1)).view(repeats, batch)
-        targets = soft_targets(labels, self._outputs)
-        inputs, targets = self.augmentation.apply(inputs, targets, *drawn)
+        inputs, targets = self.augmentation.apply(inputs, self.task.targets(labels), *drawn)
         features = self.body.forward(inputs).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(first, batch))
         gradient = mean_gradient(self.loss, logits, targets, self.weights)

@@ -1,66 +1,45 @@
-"""Scores from loss and confusion counts, and the one rule that picks a repeat's epoch. NumPy only.
+"""Scores from loss and a task's statistics, and the one rule that picks a repeat's epoch. NumPy only.
 
-Every function takes arrays of any leading shape: loss [...], confusion [..., K, K] with the truth in rows.
+Every function takes arrays of any leading shape: loss [...], statistics [..., *shape].
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.schema import History, Metric
+from search_spaces.settings.choice import imported
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 
 Floats = NDArray[np.float64]
 
 
-def accuracy(confusion: np.ndarray) -> Floats:
-    """Share of images predicted right, [...]; NaN where there are none."""
-    counts = confusion.astype(np.float64)
-    return _ratio(_total(np.diagonal(counts, axis1=-2, axis2=-1), -1), _total(_total(counts, -1), -1))
-
-
-def recall(confusion: np.ndarray) -> Floats:
-    """Per class, [..., K]; NaN for a class without images."""
-    counts = confusion.astype(np.float64)
-    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), _total(counts, -1))
-
-
-def precision(confusion: np.ndarray) -> Floats:
-    """Per class, [..., K]; 0 for a class that was never predicted, as scikit-learn has it."""
-    counts = confusion.astype(np.float64)
-    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), _total(counts, -2), of_none=0.0)
-
-
-def f1(confusion: np.ndarray) -> Floats:
-    """Per class, [..., K]: 2·TP / (2·TP + FP + FN); 0 where the class neither occurs nor is predicted."""
-    counts = confusion.astype(np.float64)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    return _ratio(2 * hits, _total(counts, -1) + _total(counts, -2), of_none=0.0)
-
-
-def balanced_accuracy(confusion: np.ndarray) -> Floats:
-    """Mean recall of the classes that occur, [...]."""
-    recalls = recall(confusion)
-    present = ~np.isnan(recalls)
-    return _ratio(np.where(present, recalls, 0.0).sum(axis=-1), present.sum(axis=-1).astype(np.float64))
-
-
-def macro_f1(confusion: np.ndarray) -> Floats:
-    """Unweighted mean of the F1 of all classes, [...]."""
-    scores: Floats = f1(confusion).mean(axis=-1)
-    return scores
-
-
-def scores(metric: Metric, loss: np.ndarray, confusion: np.ndarray) -> Floats:
-    """The named metric, [...]; loss in nats, every other on a scale of 0 to 1."""
-    if metric == "loss":
+def scores(metric: Metric, loss: np.ndarray, statistics: np.ndarray) -> Floats:
+    """The named metric, float64 [...]."""
+    if not loss.size:  # of a study without results, whose statistics have no shape yet
         return loss.astype(np.float64)
-    return {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}[metric](confusion)
+    of: Callable[[np.ndarray, np.ndarray], Floats] = METRICS.load(metric)
+    return of(loss, statistics)
+
+
+def mean_loss(loss: np.ndarray, statistics: np.ndarray) -> Floats:
+    """The loss itself."""
+    return loss.astype(np.float64)
 
 
 def is_loss(metric: Metric) -> bool:
     """Whether smaller is better."""
-    return metric == "loss"
+    return METRICS.variants[metric].is_loss
+
+
+def images(task: str, statistics: np.ndarray) -> np.ndarray:
+    """How many images the statistics of a task count, [...]."""
+    count: Callable[[np.ndarray], np.ndarray] = imported(TASKS.variants[task].images)
+    return count(statistics)
 
 
 def selection_scores(metric: Metric, history: History, valid_alone: bool = False) -> Floats:
@@ -69,7 +48,7 @@ def selection_scores(metric: Metric, history: History, valid_alone: bool = False
     It is the worse of train and valid, so that a lucky validation epoch ahead of training does not win; valid alone
     where the two are not comparable. An epoch with a value that is not finite counts as minus infinity.
     """
-    values = scores(metric, history.loss, history.confusion)
+    values = scores(metric, history.loss, history.statistics)
     if is_loss(metric):
         values = -values
     valid = values[:, history.splits.index("valid")]
@@ -80,18 +59,3 @@ def selection_scores(metric: Metric, history: History, valid_alone: bool = False
 def selected_epoch(metric: Metric, history: History, valid_alone: bool = False) -> int:
     """The epoch that stands for the repeat; ties go to the earliest."""
     return int(np.argmax(selection_scores(metric, history, valid_alone)))
-
-
-def _total(counts: Floats, axis: int) -> Floats:
-    """Sum over an axis as short as there are classes: exact for counts, and faster than NumPy's over so few."""
-    first, *others = np.moveaxis(counts, axis, 0)
-    total: Floats = first.copy()
-    for other in others:
-        total += other
-    return total
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray, of_none: float = np.nan) -> Floats:
-    result = np.full(np.broadcast(numerator, denominator).shape, of_none)
-    np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
-    return result

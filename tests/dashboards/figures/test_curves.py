@@ -166,7 +166,7 @@ class InfiniteStart(GeneratedStudy):
 
     def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
         made = super().history(configuration, repeat, epochs, diverged)
-        return History(made.splits, made.loss * np.inf if repeat == 0 else made.loss, made.confusion)
+        return History(made.splits, made.loss * np.inf if repeat == 0 else made.loss, made.statistics)
 
 
 def test_the_table_of_curves_gives_the_same_drawing(source: Source) -> None:

@@ -23,7 +23,7 @@ def test_counts_and_recalls_are_those_of_the_records(tmp_path: Path) -> None:
     source = open_source(storage, NOW)
     best = source.summary.configurations[0]
     records = [study.final(best.configuration, repeat, study.epochs) for repeat in range(study.repeats)]
-    counts = np.array([one.history.confusion[one.meta["selected_epoch"], 1] for one in records], dtype=float)
+    counts = np.array([one.history.statistics[one.meta["selected_epoch"], 1] for one in records], dtype=float)
     data = FIGURES[NAME].data(source, Choice())
     assert data["count"].tolist() == pytest.approx(counts.mean(axis=0).ravel().tolist())
     assert data["count"].sum() == pytest.approx(study.n_valid)

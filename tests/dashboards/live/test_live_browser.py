@@ -147,7 +147,7 @@ class Overtaking(GeneratedStudy):
         made = super().history(configuration, repeat, epochs, diverged)
         if configuration.network.backbone != self.backbones[1]:
             return made
-        return History(made.splits, made.loss * (0.5 if repeat >= DONE else 1.2), made.confusion)
+        return History(made.splits, made.loss * (0.5 if repeat >= DONE else 1.2), made.statistics)
 
 
 def test_the_chosen_backbone_stays_when_another_overtakes_it(browser: Any, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
     loss = np.linspace([[0.7], [0.8]], [[0.3], [0.4]], 5)
     content = pack(
         {"group": {"repeats": [2], "configurations": [first.id]}},
-        {"history.loss": loss, "history.confusion": np.zeros((5, 2, 1, 2, 2), np.int32)},
+        {"history.loss": loss, "history.statistics": np.zeros((5, 2, 1, 2, 2), np.int32)},
     )
     served.storage.create(f"{key.attempt(1)}/r2.e4.p0.checkpoint", content)
     page.wait_for_selector("#now polyline.valid")

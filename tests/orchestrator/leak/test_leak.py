@@ -215,7 +215,7 @@ def test_test_images_take_no_part(study: FinishedStudy) -> None:
     (key,) = storage.list(FOLDER)
     for run in read_runs(storage, key):
         assert len(run.partition.split) == seen
-        assert run.history.confusion[0].sum() == seen
+        assert run.history.statistics[0].sum() == seen
 
 
 def test_it_goes_on_where_it_stopped(study: FinishedStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from orchestrator.results.finals import FinalKey
 from orchestrator.results.histories import Repeats, compact, list_finals, read_repeats
 from orchestrator.results.standing import Result, standings
 from orchestrator.store.layout import HISTORIES, BundleKey, damaged
-from orchestrator.store.schema import RepeatState
+from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.storage import LocalStorage
 from tests.support.generated_study import PARTITION, GeneratedStudy, small_study
 from trainables.bundles.work import Work, owed_repeats
@@ -43,7 +43,7 @@ def assert_same(one: Repeats, other: Repeats) -> None:
     pd.testing.assert_frame_equal(one.table, other.table)
     assert one.splits == other.splits
     np.testing.assert_array_equal(one.loss, other.loss)
-    np.testing.assert_array_equal(one.confusion, other.confusion)
+    np.testing.assert_array_equal(one.statistics, other.statistics)
     np.testing.assert_array_equal(one.start, other.start)
 
 
@@ -60,7 +60,7 @@ def test_histories_come_back_as_they_were_written(tmp_path: Path) -> None:
             history = study.final(configuration, repeat, study.epochs).history
             at = slice(read.start[rows[0]], read.start[rows[0] + 1])
             np.testing.assert_array_equal(read.loss[at], history.loss)
-            np.testing.assert_array_equal(read.confusion[at], history.confusion)
+            np.testing.assert_array_equal(read.statistics[at], history.statistics)
 
 
 def test_parts_and_final_records_give_the_same(tmp_path: Path) -> None:
@@ -293,3 +293,33 @@ def test_a_diverged_history_keeps_its_length(tmp_path: Path) -> None:
     assert set(lengths[diverged]) == {3}
     assert set(lengths[~diverged]) == {7}
     assert set(read.table.loc[diverged, "diverged_epoch"]) == {2}
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 3), (2, 1, 4)])
+def test_statistics_of_any_shape_come_back(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    storage, _ = small_study(tmp_path, repeats=1)
+    drawn = np.random.default_rng(0)
+    kept = {}
+    for key in list_finals(storage):
+        record = FinalRecord.from_bytes(storage.read(key.path), key.path)
+        rows = record.history.loss.shape
+        record.history.statistics = drawn.integers(0, 99, (*rows, *shape)).astype(np.int32)
+        kept[key.configuration] = record.history.statistics
+        storage.replace(key.path, record.to_bytes())
+    loose = read_repeats(storage)
+    compact(storage)
+    read = read_repeats(storage)
+    assert_same(read, loose)
+    for place, name in enumerate(read.table["configuration"]):
+        at = slice(read.start[place], read.start[place + 1])
+        np.testing.assert_array_equal(read.statistics[at], kept[name])
+
+
+def test_a_record_of_another_shape_than_those_beside_it_is_damaged(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, repeats=1)
+    key = list_finals(storage)[-1]
+    record = FinalRecord.from_bytes(storage.read(key.path), key.path)
+    record.history.statistics = record.history.statistics[..., :1]
+    storage.replace(key.path, record.to_bytes())
+    (broken,) = read_repeats(storage).damaged
+    assert broken.reason.startswith(f"{broken.path} has statistics of another shape than ")

@@ -29,7 +29,7 @@ class Stopping(GeneratedStudy):
         if repeat not in STOPS:
             return record
         rows = STOPS[repeat] + 1
-        history = History(record.history.splits, record.history.loss[:rows], record.history.confusion[:rows])
+        history = History(record.history.splits, record.history.loss[:rows], record.history.statistics[:rows])
         meta = {"state": "stopped", "selected_epoch": selected_epoch(self.selection, history, False)}
         return FinalRecord({**record.meta, **meta}, history, record.logits)
 
@@ -90,7 +90,7 @@ class Hopeless(GeneratedStudy):
 
     def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
         made = super().history(configuration, repeat, epochs, diverged)
-        return History(made.splits, np.sort(made.loss, axis=0), made.confusion)
+        return History(made.splits, np.sort(made.loss, axis=0), made.statistics)
 
 
 def test_an_untrained_selection_is_said(tmp_path: Path) -> None:

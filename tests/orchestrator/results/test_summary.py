@@ -62,7 +62,7 @@ def test_statistics_equal_those_of_single_records(tmp_path: Path, selection: str
         assert member.selected_epochs is not None
         assert member.selected_epochs.values.tolist() == chosen
         assert chosen == [record.meta["selected_epoch"] for record in records]
-        valid = [record.history.confusion[epoch, 1] for record, epoch in zip(records, chosen, strict=True)]
+        valid = [record.history.statistics[epoch, 1] for record, epoch in zip(records, chosen, strict=True)]
         losses = [record.history.loss[epoch, 1] for record, epoch in zip(records, chosen, strict=True)]
         score = member.score("loss", "valid")
         assert score is not None
@@ -365,7 +365,7 @@ def test_tables(tmp_path: Path) -> None:
     assert row["balanced_accuracy_std"] == pytest.approx(score.std)
     assert row["rank"] == member.rank
     record = study.final(member.configuration, 1, study.epochs)
-    truth, predicted = labels_of(record.history.confusion[record.meta["selected_epoch"], 1])
+    truth, predicted = labels_of(record.history.statistics[record.meta["selected_epoch"], 1])
     named = repeats.query("configuration == @member.id and repeat == 1 and split == 'valid'").iloc[0]
     reference = precision_score(truth, predicted, average=None)
     assert [named[f"precision_{name}"] for name in study.classes] == pytest.approx(reference)

@@ -36,6 +36,7 @@ def made(
         predicted.astype(np.int16),
         losses.astype(np.float32),
         np.full((configurations, repeats), train),
+        "multiclass",
     )
 
 
@@ -153,9 +154,8 @@ def test_a_class_of_one_group_still_counts() -> None:
     group = np.repeat(np.arange(9), 4)
     truth = (group == 8).astype(np.int64)
     predicted = np.zeros((1, 2, 36), dtype=np.int16)
-    of = Predictions(
-        truth, group, ("a", "b"), predicted, draws.random((1, 2, 36), dtype=np.float32), np.full((1, 2), np.nan)
-    )
+    losses = draws.random((1, 2, 36), dtype=np.float32)
+    of = Predictions(truth, group, ("a", "b"), predicted, losses, np.full((1, 2), np.nan), "binary")
     found = bias_corrected(of, 0, "balanced_accuracy", rounds=100)
     assert found is not None
     assert found.corrected["balanced_accuracy"] == pytest.approx(0.5)

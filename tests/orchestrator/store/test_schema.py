@@ -38,14 +38,14 @@ def test_a_final_record_comes_back() -> None:
     back = FinalRecord.from_bytes(_final().to_bytes(), "x")
     assert back.history.epochs == 1
     assert back.history.splits == ("train", "valid")
-    assert back.history.confusion.dtype == np.int32
+    assert back.history.statistics.dtype == np.int32
     assert back.logits.dtype == np.float16
     assert back.state is RepeatState.DIVERGED
     assert [state.ended_by_itself() for state in RepeatState] == [False, False, False, True, True, False]
     assert [state.has_result() for state in RepeatState] == [False, False, True, True, True, False]
 
 
-@pytest.mark.parametrize("lost", ["loss", "confusion", "logits"])
+@pytest.mark.parametrize("lost", ["loss", "statistics", "logits"])
 def test_a_record_that_lacks_something_is_damaged(lost: str) -> None:
     meta, arrays = unpack(_final().to_bytes())
     del arrays[lost]

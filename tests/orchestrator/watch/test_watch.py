@@ -152,7 +152,7 @@ def test_what_runs_as_plain_values(half: tuple[Counting, GeneratedStudy]) -> Non
     key = BundleKey.of_repeat(PARTITION, last.id, 0)
     loss = np.array([[[0.8, 0.6, 9.0], [1.0, 0.8, 9.0]], [[0.5, 0.3, 9.0], [np.nan, 0.5, 9.0]]])
     lanes = {"repeats": [0, 1, 0], "configurations": [last.id, last.id, "another"]}
-    content = pack({"group": lanes}, {"history.loss": loss, "history.confusion": np.zeros((2, 2, 3, 2, 2), np.int32)})
+    content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((2, 2, 3, 2, 2), np.int32)})
     storage.create(f"{key.attempt(1)}/r0_1.e1.p0.checkpoint", content)
     _, now = seen.look()
     (row,) = now["running"]
@@ -178,7 +178,7 @@ def test_bundles_that_are_trained_stacked(tmp_path: Path) -> None:
         write_lease(storage, configuration, {0: 1, 1: 1}, 5, updated=moment(), number=1)
     lanes = {"repeats": [0, 1] * 3, "configurations": [identity for identity in ids for _ in range(2)]}
     loss = np.tile(np.repeat([0.1, 0.2, 0.3], 2), (3, 2, 1))
-    content = pack({"group": lanes}, {"history.loss": loss, "history.confusion": np.zeros((3, 2, 6, 2, 2), np.int32)})
+    content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((3, 2, 6, 2, 2), np.int32)})
     storage.create(f"{keys[0].attempt(1)}/r0_1.e2.p0.checkpoint", content)
     _, now = StudyNow(storage).look()
     assert [row["epoch"] for row in now["running"]] == [[2, 2]] * 3, "one checkpoint tells of all"

@@ -47,7 +47,7 @@ def assert_equal(one: Group, other: Group) -> None:
     for lane in range(len(one.lanes)):
         assert one.state(lane) is other.state(lane)
         assert np.array_equal(one.history(lane).loss, other.history(lane).loss)
-        assert np.array_equal(one.history(lane).confusion, other.history(lane).confusion)
+        assert np.array_equal(one.history(lane).statistics, other.history(lane).statistics)
         assert one.selected(lane)[0] == other.selected(lane)[0]
         assert np.array_equal(one.selected(lane)[1], other.selected(lane)[1])
 

@@ -60,9 +60,9 @@ def test_histories_count_every_image_from_epoch_0_on(study: TinyStudy, bench: Wo
         assert history.epochs == 4
         assert history.loss.shape == (5, 3)
         assert history.loss.dtype == np.float64
-        assert history.confusion.shape == (5, 3, 3, 3)
-        assert history.confusion.dtype == np.int32
-        truth = history.confusion.sum(axis=3)
+        assert history.statistics.shape == (5, 3, 3, 3)
+        assert history.statistics.dtype == np.int32
+        truth = history.statistics.sum(axis=3)
         assert (truth == [[7, 18, 12], [4, 8, 6], [32, 32, 24]]).all()
     assert group.history(0).loss[0, 0] != group.history(1).loss[0, 0], "repeats start from different weights"
 
@@ -90,7 +90,7 @@ def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, sel
         values = torch.from_numpy(logits.astype(np.float64))
         loss = torch.nn.functional.cross_entropy(values, torch.from_numpy(truth))
         assert float(loss) == pytest.approx(history.loss[epoch, 1], abs=2e-3)
-        hits = np.trace(history.confusion[epoch, 1])
+        hits = np.trace(history.statistics[epoch, 1])
         assert (logits.argmax(axis=1) == truth).sum() == hits
         chosen.add(epoch)
     assert len(chosen) > 1, "else a fixed epoch would pass this test"
@@ -104,7 +104,7 @@ def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench, n: i
     for lane in (0, 2):
         assert mixed.diverged[lane] == -1
         assert np.array_equal(mixed.history(lane).loss, calm.history(lane).loss)
-        assert np.array_equal(mixed.history(lane).confusion, calm.history(lane).confusion)
+        assert np.array_equal(mixed.history(lane).statistics, calm.history(lane).statistics)
         assert mixed.selected(lane)[0] == calm.selected(lane)[0]
         assert np.array_equal(mixed.selected(lane)[1], calm.selected(lane)[1])
     assert (mixed.diverged[[1, 3]] >= 1).all()
@@ -161,7 +161,7 @@ def test_scoring_batches_change_no_count(study: TinyStudy, bench: Workbench) -> 
     c = study.configuration()
     one, other = (run(group_of(study, bench, [(c, 0)], scoring=size)) for size in (64, 5))
     assert other.history(0).loss == pytest.approx(one.history(0).loss, abs=1e-5)
-    assert np.array_equal(other.history(0).confusion, one.history(0).confusion)
+    assert np.array_equal(other.history(0).statistics, one.history(0).statistics)
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -192,7 +192,7 @@ def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbenc
     for lane in range(len(lanes)):
         one, other = unbroken.history(lane), group.history(lane)
         assert np.array_equal(one.loss, other.loss)
-        assert np.array_equal(one.confusion, other.confusion)
+        assert np.array_equal(one.statistics, other.statistics)
         assert unbroken.selected(lane)[0] == group.selected(lane)[0]
         assert np.array_equal(unbroken.selected(lane)[1], group.selected(lane)[1])
     state = group.learner.state()

@@ -13,9 +13,9 @@ from trainables.learning.draws import dropout_masks, initial_layer, mask_keys
 from trainables.learning.heads.head import head_of
 from trainables.learning.heads.layer import Layers, dropouts, linear, modules, parameter_count
 from trainables.learning.heads.written_out import WrittenOut
-from trainables.learning.losses.loss import loss_of, mean_gradient, soft_targets
+from trainables.learning.losses.loss import loss_of, mean_gradient
 from trainables.learning.products import Outer
-from trainables.learning.scoring import losses, predictions
+from trainables.learning.tasks.classes import soft_targets
 
 CPU = torch.device("cpu")
 REPEATS, CONFIGURATIONS, BATCH, WIDTH, SLOPE = (0, 3, 4), 2, 6, 21, 0.2
@@ -165,29 +165,3 @@ def test_initial_layers_are_equal_for_equal_seed_repeat_and_shape() -> None:
             assert torch.equal(mine, its), "the first layers have one shape, and every configuration starts alike"
     assert torch.equal(other.state_of(0)["3.weight"], other.state_of(2)["3.weight"])
     assert not torch.equal(one.state_of(0)["0.weight"], one.state_of(1)["0.weight"])
-
-
-@pytest.mark.parametrize("outputs", [1, 4])
-def test_losses_and_predictions(outputs: int) -> None:
-    generator = torch.Generator().manual_seed(1)
-    logits = 30 * torch.randn(2, 50, outputs, generator=generator)
-    targets = torch.randint(max(2, outputs), (50,), generator=generator)
-    found = losses(logits, targets)
-    assert found.shape == (2, 50)
-    assert bool((found >= 0).all())
-    for lane in range(2):
-        expected = by_definition(logits[lane].double(), targets, None)
-        torch.testing.assert_close(found[lane].double().mean(), expected, rtol=1e-6, atol=1e-6)
-        share = logits[lane, :, 0].sigmoid() > 0.5 if outputs == 1 else logits[lane].softmax(-1).argmax(-1)
-        assert torch.equal(predictions(logits)[lane], share.long())
-
-
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_enormous_logits_have_a_finite_loss(outputs: int) -> None:
-    logits = torch.full((1, 2, outputs), 1e30)
-    if outputs == 2:
-        logits[..., 1] = -1e30
-    found = losses(logits, torch.tensor([0, 1]))
-    assert bool(found.isfinite().all())
-    gradient = loss_gradient(logits.unsqueeze(0), torch.tensor([[0, 1]]), None)
-    assert bool(gradient.isfinite().all())

@@ -14,8 +14,9 @@ from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import make_tiny_study
 from trainables.learning.group import Group
 from trainables.learning.learner import Lane
-from trainables.learning.losses.loss import Loss, loss_of, mean_gradient, soft_targets
+from trainables.learning.losses.loss import Loss, loss_of, mean_gradient
 from trainables.learning.material import learner_of
+from trainables.learning.tasks.classes import soft_targets
 
 SHAPE = (2, 3, 5)
 """Repeats, configurations, images."""

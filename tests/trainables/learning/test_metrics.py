@@ -7,17 +7,10 @@ import pytest
 from sklearn import metrics as reference
 
 from orchestrator.store.schema import History, Metric
-from trainables.learning.metrics import (
-    accuracy,
-    balanced_accuracy,
-    f1,
-    macro_f1,
-    precision,
-    recall,
-    scores,
-    selected_epoch,
-    selection_scores,
-)
+from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
+from trainables.learning.metrics import images, is_loss, scores, selected_epoch, selection_scores
+from trainables.learning.tasks.confusion import accuracy, balanced_accuracy, f1, macro_f1, precision, recall
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -90,7 +83,19 @@ def test_an_epoch_that_is_not_finite_is_never_selected() -> None:
 
 def test_the_order_of_splits_does_not_matter() -> None:
     made = history([0.9, 0.8, 0.3], [0.9, 0.1, 0.5])
-    turned = History(("valid", "train"), made.loss[:, ::-1], made.confusion[:, ::-1])
+    turned = History(("valid", "train"), made.loss[:, ::-1], made.statistics[:, ::-1])
     for alone in (False, True):
         assert selected_epoch("loss", turned, alone) == selected_epoch("loss", made, alone)
-    assert scores("macro_f1", made.loss, made.confusion).shape == (3, 2)
+    assert scores("macro_f1", made.loss, made.statistics).shape == (3, 2)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_task_with_classes_has_four_metrics(task: str) -> None:
+    made = history([0.9, 0.8], [0.7, 0.6])
+    assert TASKS.variants[task].metrics == ("loss", "accuracy", "balanced_accuracy", "macro_f1") == METRICS.names
+    found = {name: scores(name, made.loss, made.statistics) for name in TASKS.variants[task].metrics}
+    assert found["loss"].tolist() == made.loss.tolist()
+    for name, function in (("accuracy", accuracy), ("balanced_accuracy", balanced_accuracy), ("macro_f1", macro_f1)):
+        assert found[name].tolist() == function(made.statistics).tolist()
+    assert [name for name in found if is_loss(name)] == ["loss"]
+    assert images(task, made.statistics).tolist() == [[100, 100], [100, 100]]

@@ -33,14 +33,6 @@ def loss_of(same: settings.Loss) -> Loss:
     return kind(same)
 
 
-def soft_targets(labels: torch.Tensor, outputs: int) -> torch.Tensor:
-    """Labels int64 [R, B] as the targets of a loss, float32 [R, 1, B, outputs]."""
-    wanted = labels.unsqueeze(1).unsqueeze(-1)
-    if outputs == 1:
-        return wanted.float()
-    return (wanted == torch.arange(outputs, device=labels.device)).float()
-
-
 def mean_gradient(
     loss: Loss, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
 ) -> torch.Tensor:
