@@ -46,6 +46,11 @@ class Point:
         return bool(self.values["head.batch_norm"]) or self.values["adaptation.norms"] == "moving"
 
     @property
+    def has_foreign_statistics(self) -> bool:
+        """Whether layers that are drawn would be standardised by statistics of other weights."""
+        return bool(self.values["adaptation.start"] == "drawn" and self.values["adaptation.norms"] == "kept")
+
+    @property
     def lr(self) -> float:
         return float(self.values[LR])
 

@@ -63,6 +63,11 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
         faults.add(
             f"{strategy}.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1"
         )
+    for strategy in sorted({point.strategy for point in points if point.has_foreign_statistics}):
+        faults.add(
+            f'{strategy}.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
+            'weights), found "kept"'
+        )
     known = TASKS.variants[task].metrics
     for metric in dict.fromkeys(point.values["selection.metric"] for point in points):
         if metric not in known:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from search_spaces.settings.declaration import Part, Setting, Touch, When
 from search_spaces.settings.numbers import Layers
 
+Start = Literal["weights", "drawn"]
 Norms = Literal["kept", "moving"]
+_WITH_LAYERS = When("adaptation.unfrozen", above=0)
 
 
 class Adaptation(Part):
@@ -24,13 +26,23 @@ class Adaptation(Part):
             neutral=0,
         ),
     ] = 0
+    start: Annotated[
+        Start,
+        Setting(
+            "start of unfrozen layers",
+            "From the backbone's weights, or from weights drawn anew for each repeat.",
+            (Touch.STEP,),
+            matters_when=_WITH_LAYERS,
+            neutral="weights",
+        ),
+    ] = "weights"
     norms: Annotated[
         Norms,
         Setting(
             "batch norm statistics",
             "Of unfrozen layers: those of the weights, or moving with what is trained on.",
             (Touch.STEP,),
-            matters_when=When("adaptation.unfrozen", above=0),
+            matters_when=_WITH_LAYERS,
             neutral="kept",
         ),
     ] = "kept"

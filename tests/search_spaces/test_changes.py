@@ -16,6 +16,7 @@ from tests.support.configurations import asked
 BAD_VALUE = {
     "network.precision": "fp16",
     "adaptation.unfrozen": "-1",
+    "adaptation.start": "drown",
     "adaptation.norms": "movin",
     "image.store_size": "7",
     "image.crops": "65",
@@ -51,6 +52,7 @@ BAD_VALUE = {
 RANGES = {
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
     "adaptation.unfrozen": "a whole number from 0 to 1,000, found -1",
+    "adaptation.start": '"weights" or "drawn", found "drown"; did you mean \'drawn\'?',
     "adaptation.norms": '"kept" or "moving", found "movin"; did you mean \'moving\'?',
     "image.store_size": "a whole number from 8 to 4,096, found 7",
     "image.crops": "a whole number from 1 to 64, found 65",

@@ -31,6 +31,7 @@ BASE: dict[str, Any] = {
     "network.weights": "sha256:" + "1" * 64,
     "network.precision": "fp32",
     "adaptation.unfrozen": 0,
+    "adaptation.start": "weights",
     "adaptation.norms": "kept",
     "image.size": 224,
     "image.store_size": 256,
@@ -75,6 +76,7 @@ OTHER: dict[str, Any] = {
     "network.weights": "init:0",
     "network.precision": "bf16",
     "adaptation.unfrozen": 1,
+    "adaptation.start": "drawn",
     "adaptation.norms": "moving",
     "image.size": 192,
     "image.store_size": 257,
@@ -111,6 +113,7 @@ OTHER: dict[str, Any] = {
     "selection.metric": "accuracy",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
+    "adaptation.start": {"adaptation.unfrozen": 1},
     "adaptation.norms": {"adaptation.unfrozen": 1},
     "balance.score_augmented": {"balance.name": "ngca"},
     "augmentation.chance": {"augmentation.name": "flips"},

@@ -154,6 +154,23 @@ def test_a_metric_that_the_task_has_not_is_told(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> None:
+    settings = {"unfrozen": (1,), "start": ("weights", "drawn"), "norms": ("kept", "moving"), "batch_size": (1, 8)}
+    found = points(default_space(), "resnet18", asked(("unfreezing",), **settings), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message.split("\n") == [
+        "mine.toml: 2 faults",
+        "  - unfreezing.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1",
+        '  - unfreezing.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
+        'weights), found "kept"',
+    ]
+    sound = asked(("unfreezing",), unfrozen=1, start="drawn", norms="moving", batch_size=2)
+    check_points(points(default_space(), "resnet18", sound, small=False), RESNET, "x", task="binary", outputs=1)
+    one_by_one = asked(("straightforward",), batch_size=1)
+    check_points(points(default_space(), "resnet18", one_by_one, small=False), RESNET, "x", task="binary", outputs=1)
+
+
 def test_possible_depths_pass() -> None:
     check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", task="binary", outputs=1)
 

@@ -28,6 +28,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "network.weights": {NETWORK, FEATURES},
     "network.precision": {FEATURES},
     "adaptation.unfrozen": {STEP},
+    "adaptation.start": {STEP},
     "adaptation.norms": {STEP},
     "image.size": {NETWORK, FEATURES},
     "image.store_size": {PIXELS},

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
-from trainables.learning.draws import dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.learning.draws import body_seed, dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.network.backbone import open_backbone
 from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
 
@@ -45,6 +46,16 @@ def losses(
     live = layers.last(c.adaptation.unfrozen) if c.adaptation.unfrozen else ()
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
+    if c.adaptation.start == "drawn":
+        fresh = open_backbone(c.network.backbone, "none", body_seed(c.data.seed, repeat), c.image.size).module
+        new = dict(fresh.named_parameters()) | dict(fresh.named_buffers())
+        norms = [name for name, part in body.named_modules() if isinstance(part, nn.BatchNorm2d)]
+        learned = [
+            name for name in new if name.rpartition(".")[0] in norms and f"{name.rpartition('.')[0]}.weight" in live
+        ]
+        own = dict(body.named_parameters()) | dict(body.named_buffers())
+        for name in {*live, *learned}:
+            own[name].data.copy_(new[name])
     for place, linear in enumerate(part for part in head if isinstance(part, nn.Linear)):
         weight, bias = initial_layer(c.data.seed, repeat, place, linear.in_features, linear.out_features)
         linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)

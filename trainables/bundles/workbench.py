@@ -22,6 +22,7 @@ from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen, FrozenParts
 from trainables.features.samples import Samples, samples_key
 from trainables.features.store import StoredInputs
+from trainables.learning.draws import body_seed
 from trainables.learning.learner import Inputs, Resident
 from trainables.learning.material import Material
 from trainables.machine.arithmetic import settle_arithmetic
@@ -157,7 +158,11 @@ class Workbench:
         inputs, suffix = self._inputs(frozen), None
         if not configuration.live.has_features:
             suffix = self._parts.division(frozen).suffix
-        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer)
+
+        def fresh(repeat: int) -> dict[str, torch.Tensor]:
+            return self._networks.fresh(configuration, body_seed(configuration.data.seed, repeat))
+
+        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer, fresh)
 
     def _inputs(self, frozen: Frozen) -> Inputs:
         if frozen.features is None:

@@ -37,6 +37,11 @@ def initial_layer(seed: int, repeat: int, layer: int, inputs: int, outputs: int)
     return weight, bias
 
 
+def body_seed(seed: int, repeat: int) -> int:
+    """What a library draws the initial weights of a backbone from."""
+    return int(generator(seed, "body", repeat).integers(2**31))
+
+
 def mask_keys(seed: int, repeats: Sequence[int], epoch: int, layer: int) -> torch.Tensor:
     """Two key words per repeat for `dropout_masks`, int32 [repeats, 2]."""
     keys = [hashlib.sha256(canonical_json([seed, "dropout", r, epoch, layer]).encode()).digest()[:8] for r in repeats]

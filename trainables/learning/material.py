@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,8 @@ class Material:
     suffix: nn.Module | None
     """Inputs → features float32 [n, width]; None where these are the inputs."""
     layer: str
+    fresh: Callable[[int], Mapping[str, torch.Tensor]] | None = None
+    """Values of the backbone as they are drawn for a repeat, by name; not needed where nothing of it is trained."""
 
     @property
     def features(self) -> torch.Tensor | None:
@@ -51,6 +53,7 @@ def begin_group(material: Material, lanes: Sequence[Lane], recipe: Recipe, epoch
 def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
     body: Body = Cached()
     if material.suffix is not None:
-        norms_move = lanes[0].configuration.adaptation.norms_move
-        body = Network(material.suffix, material.labels.device, norms_move=norms_move)
+        adaptation = lanes[0].configuration.adaptation
+        start = material.fresh(lanes[0].repeat) if material.fresh and adaptation.start == "drawn" else None
+        body = Network(material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start)
     return Learner(lanes, material.inputs, body, material.width, material.labels, material.weights)

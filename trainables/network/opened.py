@@ -145,6 +145,11 @@ class Networks:
             self._open = key, OpenNetwork(module, c.image.size)
         return self._open[1]
 
+    def fresh(self, configuration: Configuration, seed: int) -> dict[str, torch.Tensor]:
+        """Parameters and buffers of the backbone as its library draws them, by name."""
+        network = open_backbone(configuration.network.backbone, "none", seed, configuration.image.size).module
+        return network.state_dict()
+
     def _loaded(self, c: Configuration) -> nn.Module:
         opened = open_backbone(c.network.backbone, self.places.weights_of(c.network.weights), c.data.seed, c.image.size)
         if opened.facts.weights != c.network.weights:

@@ -31,6 +31,7 @@ CASES: dict[str, dict[str, Any]] = {
     "given widths alone": {**WIDTHS, "batch_norm": False, "lr": 0.05},
     "batch norm in head and body": {**WIDTHS, "unfrozen": 2, "norms": "moving", "lr": 0.01},
     "moving norms": {"unfrozen": 3, "norms": "moving", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.01},
+    "drawn anew, moving norms": {"unfrozen": 3, "start": "drawn", "norms": "moving", "lr": 0.01, "momentum": 0.9},
     "flips, frozen": {"augmentation": "flips", "chance": 0.4, "lr": 0.05},
     "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
     "mixup, frozen": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05},
@@ -132,6 +133,17 @@ def test_statistics_are_kept_with_the_weights(two_classes: TinyStudy, name: str)
     for found, repeat in zip(logits, (0, 3), strict=True):
         assert found == pytest.approx(finals[repeat].logits.astype(np.float32), rel=1e-3, abs=1e-3)
     assert any("running_mean" in part for part in again[0].weights) == ("norm" in name)
+
+
+def test_each_repeat_draws_layers_of_its_own(two_classes: TinyStudy) -> None:
+    c = two_classes.configuration(**CASES["drawn anew, moving norms"])
+    one, other = (begun(two_classes, c, (repeat,)).learner.weights_of(0) for repeat in (0, 1))
+    kept = begun(two_classes, two_classes.configuration(unfrozen=3, norms="moving")).learner.weights_of(0)
+    layers = [name for name in one if name.startswith("body.") and one[name].ndim == 4]
+    assert layers
+    for name in layers:
+        assert not np.array_equal(one[name], other[name])
+        assert not np.array_equal(one[name], kept[name])
 
 
 def test_a_stack_that_is_not_written_out_is_trained_in_turn(two_classes: TinyStudy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -16,14 +17,25 @@ class Network:
 
     It stays in eval mode: dropout is off, batch norm trains scale and shift and keeps its stored statistics. With
     `norms_move` batch norm that is trained standardises by its batch, as torch has it, and moves its statistics.
+    start: what is trained or moves begins with these in the place of the suffix's own, by name; others are not read.
     """
 
-    def __init__(self, suffix: nn.Module, device: torch.device, *, norms_move: bool = False) -> None:
+    def __init__(
+        self,
+        suffix: nn.Module,
+        device: torch.device,
+        *,
+        norms_move: bool = False,
+        start: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         self.module = copy.deepcopy(suffix).to(device).eval()
         self.live = {name: value for name, value in self.module.named_parameters() if value.requires_grad}
         self.parameters = [Parameter(parameter.data) for parameter in self.live.values()]
         self.norms = {name: part for name, part in self.module.named_modules() if norms_move and _is_trained_norm(part)}
         self.buffers = [buffer for norm in self.norms.values() for buffer in norm.buffers(recurse=False)]
+        if start is not None:
+            for name, values in self.state().items():
+                values.copy_(start[name])
         self._features = torch.empty(0)
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
