@@ -273,7 +273,9 @@ def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> 
     nested = NestedStudy(study, tiny)
     record = nested.evaluate()
     assert record.candidates == 1
-    assert any("1 of 2 configurations unfreeze layers and are left out" in note for note in record.notes)
+    assert any(
+        "1 of 2 configurations unfreeze layers or change images anew and are left out" in note for note in record.notes
+    )
     assert len(record.estimates) == 1, "one repeat has no ensemble"
 
 

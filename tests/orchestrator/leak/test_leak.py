@@ -27,6 +27,7 @@ from tests.support.configurations import configured
 from tests.support.finished_study import FinishedStudy, finished_study
 from trainables.data.manifest import read_manifest
 from trainables.features.samples import Samples
+from trainables.learning.learner import Resident
 from trainables.learning.material import Material
 
 SETTINGS = {"backbone": "timm:x", "epochs": 15, "group_meaning": "slide"}
@@ -133,7 +134,7 @@ def made_up(groups_matter: bool) -> tuple[Configuration, Material, np.ndarray, n
     views = np.stack([np.arange(len(labels)), np.zeros(len(labels))], axis=1).astype(np.int32)
     samples = Samples(pd.DataFrame({"group": groups}), views, labels.astype(np.int64), np.arange(0), {}, None)
     tensors = torch.from_numpy(features), torch.from_numpy(labels.astype(np.int64))
-    material = Material(samples, tensors[1], None, size, tensors[0], None, None, "the pooled features")
+    material = Material(samples, tensors[1], None, size, Resident(tensors[0]), None, "the pooled features")
     return configuration, material, labels, groups
 
 

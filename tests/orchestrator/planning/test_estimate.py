@@ -240,5 +240,6 @@ def test_rates_are_positive_and_wider_stacks_cost_more(search: Search) -> None:
 def test_depths_between_measured_ones_lie_on_lines() -> None:
     assert between(3, {1: 10.0, 5: 20.0}) == 15.0
     assert between(9, {1: 10.0, 5: 20.0}) == 20.0
-    assert costs._spread({1, 2, 3, 4, 5}) == [1, 3, 5]
-    assert costs._spread({2, 1}) == [1, 2]
+    heads = [costs.Computed(("head", True), size) for size in (5, 4, 3, 2, 1)]
+    bodies = [costs.Computed(("body", False), size) for size in (2, 1)]
+    assert costs._spread([*heads, *bodies]) == [*bodies[::-1], *heads[::-2]], "at most three of each kind"
