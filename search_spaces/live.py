@@ -1,4 +1,4 @@
-"""What of a network changes while it is trained: all before it is computed once and kept."""
+"""What changes while a network is trained: all before it is computed once and kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Live(NamedTuple):
-    """unfrozen: weight layers that train, counted back from the output. from_pixels: the images themselves change."""
+    """unfrozen: weight layers that train, counted back from the output. from_pixels: images that are trained on change,
+    so that each step computes the frozen part of them; scores read what is kept."""
 
     unfrozen: int
     from_pixels: bool

@@ -68,6 +68,11 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
             f'{strategy}.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
             'weights), found "kept"'
         )
+    balances = {point.values["balance.name"] for point in points}
+    if "class_weights" in balances and not TASKS.variants[task].has_confusion:
+        faults.add(
+            f'balance.name: expected no class weights with the task "{task}" (its targets are no shares of classes)'
+        )
     known = TASKS.variants[task].metrics
     for metric in dict.fromkeys(point.values["selection.metric"] for point in points):
         if metric not in known:

@@ -319,7 +319,7 @@ from trainables.learning.bodies.body import Inputs
         "learned": True,
         "same": True,
         "weights": ["head.0.bias", "head.0.weight"],
-        "frontier": "the pixels",
+        "frontier": "the pooled features",
         "other": True,
         "strategy": "straightforward",
     }

@@ -70,7 +70,7 @@ def count_passes(
 ) -> tuple[Passes, ...]:
     """Of every backbone and depth with results, with times where some were measured before; writes nothing.
 
-    Repeats that are not finished are left out, and so are configurations whose frontier is the pixels. One pass over
+    Repeats that are not finished are left out, and so are configurations that read pixels in each step. One pass over
     the images serves all depths of a backbone; here each depth is charged for its own, so that less counts as saved.
     `bundles` and `repeats`, all of them, save reading them again.
     """
@@ -86,7 +86,7 @@ def count_passes(
             settings[name] = _configuration(storage, name)
         c = settings[name]
         layer = layers.get((partition, name), "")
-        if c is None or layer == PIXELS:
+        if c is None or c.live.from_pixels or layer == PIXELS:
             continue
         training, scored, views = _rows(repeats, place, c)
         key: _Kind = (c.network.backbone, c.image.size, c.network.precision, c.adaptation.unfrozen, layer)

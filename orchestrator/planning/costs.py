@@ -14,6 +14,7 @@ from torch import nn
 
 from orchestrator.planning.rates import (
     GroupRate,
+    Parts,
     Stopwatch,
     between,
     decode_seconds,
@@ -29,13 +30,14 @@ from trainables.bundles.stacks import Stack
 from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
-from trainables.features.store import room
+from trainables.features.store import frozen_values, room
 from trainables.learning.heads.head import head_of, layers_of
 from trainables.learning.heads.layer import parameter_count
 from trainables.learning.optimisers.optimiser import rule_of
 from trainables.network.backbone import open_backbone
 from trainables.network.division import FEATURES, PIXELS, Cut
 from trainables.network.frontier import places_to_cut
+from trainables.network.opened import Pooled
 
 DEPTHS = 3
 """Depths of one kind that are timed; others lie on lines between."""
@@ -164,10 +166,8 @@ class BackboneCosts:
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
         store, note = decided.features, ""
-        if c.live.has_features:
+        if c.live.has_features or not c.live.trains_body:
             why = "nothing of the backbone is trained"
-        elif c.live.from_pixels:
-            why = f"images change in each step ({c.augmentation.name})"
         else:
             candidates = [cut for cut in self._candidates(c) if not cut.is_pixels]
             why = "all before the first trained layer"
@@ -175,6 +175,8 @@ class BackboneCosts:
                 why, note = self._why_pixels(c, candidates, rows)
             elif decided.layer != candidates[-1].layer:
                 why = "what follows does not fit"
+        if c.live.from_pixels:
+            why = f"to score from; training images change in each step ({c.augmentation.name})"
         if store is None:
             return FrozenCost(PIXELS, decided.layer, why, values, rows, 0, 0, note)
         missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
@@ -203,16 +205,14 @@ class BackboneCosts:
         for depth in _spread(of_depth):
             here = of_depth[depth]
             if not here[0].live.has_features:
-                seconds, rates.deep[depth] = self._deep(here[len(here) // 2])
+                prefix[depth.size], rates.deep[depth] = self._deep(here[len(here) // 2])
                 rates.lanes[depth] = 1
-                if not here[0].live.from_pixels:
-                    prefix[depth.size] = seconds
                 continue
             stack = self._usual({c.id for c in here})
             rates.lanes[depth] = math.prod(stack)
             rates.heads[depth] = {c.optimiser.batch_size: self._head(c, stack) for c in (here[0], here[-1])}
         shallow = [c for c in self.configurations if c.live.has_features]
-        if any(self.frozen(c).missing for c in shallow):
+        if 0 not in prefix and any(self.frozen(c).missing for c in shallow):
             c = shallow[0]
             prefix[0] = prefix_seconds(self.network, c.image.size, c.network.precision, self.device)
         return rates
@@ -226,7 +226,7 @@ class BackboneCosts:
         buffers = rule_of(c.optimiser.name).buffers_per_parameter
         live = self.live_parameters(c)
         trained = 4 * (head + live) * (3 + 2 * buffers)
-        features = 4 * frozen.rows * frozen.values if c.live.has_features else 0
+        features = 0 if c.live.trains_body else 4 * frozen.rows * frozen.values
         body = 0 if c.live.has_features else 4 * self.facts.parameters * 2
         return int(features + trained + body)
 
@@ -245,18 +245,23 @@ class BackboneCosts:
         return head_rate(c, self.facts.feature_width, stack, rows, recipe.scoring_batch, self.device)
 
     def _deep(self, c: Configuration) -> tuple[float, GroupRate]:
-        division = self.cut(c).build()
-        recipe = decide(c, self.facts.feature_width, division.layer, division.values_per_view, self.device)
-        prefix, frontier = 0.0, self._images(c)
-        if division.layer != PIXELS:
-            prefix = prefix_seconds(division.prefix, c.image.size, c.network.precision, self.device)
-            with torch.no_grad():
-                frontier = tuple(division.prefix(frontier[0]))
+        """(seconds of the frozen part per view, rate of what steps compute)."""
+        width, layer, values = self.facts.feature_width, FEATURES, self.facts.feature_width
+        prefix: nn.Module = Pooled(self.network)
+        suffix = None
+        if c.live.trains_body:
+            division = self.cut(c).build()
+            prefix, suffix, layer, values = division.prefix, division.suffix, division.layer, division.values_per_view
+        recipe = decide(c, width, layer, values, self.device)
+        seconds, frontier = 0.0, self._images(c)
+        if layer != PIXELS:
+            seconds = prefix_seconds(prefix, c.image.size, c.network.precision, self.device)
+            frontier = frozen_values(prefix, frontier[0], c.network.precision)
             if c.network.precision == "bf16":
                 frontier = tuple(tensor.to(torch.bfloat16) for tensor in frontier)
-        stored = tuple(tensor.cpu() for tensor in frontier)
-        width = self.facts.feature_width
-        return prefix, deep_rate(c, stored, division.suffix, width, recipe.scoring_batch, self.device)
+        images = self._images(c) if c.live.from_pixels else None
+        parts = Parts(tuple(tensor.cpu() for tensor in frontier), suffix, width, images, prefix)
+        return seconds, deep_rate(c, parts, recipe.scoring_batch, self.device)
 
     def _images(self, c: Configuration) -> tuple[torch.Tensor, ...]:
         images = torch.randn(FRONTIER_ROWS, 3, c.image.size, c.image.size, device=self.device)

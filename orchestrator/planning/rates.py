@@ -22,10 +22,11 @@ from trainables.data.decode import RefusedImageError, content_hash, read_rgb, to
 from trainables.data.options import DatasetOptions
 from trainables.features.samples import Samples
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
+from trainables.learning.bodies.body import Body
 from trainables.learning.bodies.cached import Cached
 from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
-from trainables.learning.learner import Lane, Learner, Resident, lanes_of
+from trainables.learning.learner import Images, Lane, Learner, Resident, lanes_of
 
 DECODED_IMAGES = 6
 HEAD_ROWS = 4096
@@ -117,15 +118,21 @@ def head_rate(
     return _timed(learner, lanes, samples, scoring_batch, device)
 
 
-def deep_rate(
-    configuration: Configuration,
-    frontier: Sequence[torch.Tensor],
-    suffix: nn.Module,
-    width: int,
-    scoring_batch: int,
-    device: torch.device,
-) -> GroupRate:
-    """Rate of a network that steps compute, on frontier tensors as stored, each [n, …]; step_s is per trained row."""
+@dataclass(frozen=True)
+class Parts:
+    """What a step computes. frontier: tensors as stored, each [n, …]. suffix: from them on, None where nothing of it
+    trains. width: of the features. images: [n, 3, S, S], trained on through `prefix`, where they change in each step.
+    """
+
+    frontier: tuple[torch.Tensor, ...]
+    suffix: nn.Module | None
+    width: int
+    images: tuple[torch.Tensor, ...] | None
+    prefix: nn.Module
+
+
+def deep_rate(configuration: Configuration, parts: Parts, scoring_batch: int, device: torch.device) -> GroupRate:
+    """Rate of a network that steps compute; step_s is per trained row."""
     batch = min(configuration.optimiser.batch_size, DEEP_ROWS)
     scored = min(scoring_batch, DEEP_ROWS)
     samples = _samples(
@@ -137,8 +144,13 @@ def deep_rate(
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
     lanes = _lanes(configuration.with_values({"optimiser.batch_size": batch}), 1, 1)
-    body = Network(suffix, device, norms_move=configuration.adaptation.norms_move)
-    learner = Learner(lanes, _Frontier(frontier, device), body, width, labels, weights)
+    body: Body = Cached()
+    if parts.suffix is not None:
+        body = Network(parts.suffix, device, norms_move=configuration.adaptation.norms_move)
+    images = None
+    if parts.images is not None:
+        images = Images(_Frontier(parts.images, device), parts.prefix, configuration.network.precision)
+    learner = Learner(lanes, _Frontier(parts.frontier, device), body, parts.width, labels, weights, images)
     learner.score(torch.arange(min(2, scored), device=device))
     rate = _timed(learner, lanes, samples, scored, device)
     return GroupRate(rate.step_s / batch, rate.score_s, rate.checkpoint_s, rate.checkpoint_bytes)

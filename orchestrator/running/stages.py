@@ -14,7 +14,6 @@ from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from orchestrator.store.record import canonical_json
 from search_spaces.configuration import FROZEN_PART, Configuration
-from search_spaces.live import Live
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
 from trainables.features.frozen import Frozen, of_any_standardisation
@@ -26,14 +25,14 @@ class Pass:
     """One pass of a network over a set of views, which gives the features of every depth that is asked for."""
 
     partition: str
-    depths: dict[Live, Configuration] = field(default_factory=dict)
-    """One configuration of each."""
-    frozen: dict[Live, Frozen] = field(default_factory=dict)
+    depths: dict[int, Configuration] = field(default_factory=dict)
+    """One configuration for each number of unfrozen layers."""
+    frozen: dict[int, Frozen] = field(default_factory=dict)
     """Filled in once the images are decoded."""
-    left: list[tuple[tuple[Live, ...], int]] = field(default_factory=list)
+    left: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
     """(depths that miss the chunk and are stored alike, chunk) still to be submitted; before that, chunks of images."""
     running: int = 0
-    ready: set[Live] = field(default_factory=set)
+    ready: set[int] = field(default_factory=set)
     """Depths whose features were there from the start."""
     error: Exception | None = None
     """What ended the pass; depths that were ready stay so."""
@@ -46,15 +45,15 @@ class Pass:
     def is_done(self) -> bool:
         return not self.running and (self.error is not None or (bool(self.frozen) and not self.left))
 
-    def is_ready(self, depth: Live) -> bool:
+    def is_ready(self, depth: int) -> bool:
         return depth in self.ready or (self.is_done and self.error is None)
 
 
 class _Depth(NamedTuple):
-    """Where the features of one configuration come from: a pass, and the depth in it."""
+    """Where the features of one configuration come from: a pass, and the number of unfrozen layers in it."""
 
     one: Pass
-    depth: Live
+    unfrozen: int
 
 
 class FeatureStage:
@@ -89,8 +88,8 @@ class FeatureStage:
             configuration = self.bench.configuration(key.configuration)
             shared = key.partition, canonical_json(configuration.key(*FROZEN_PART))
             found = self._passes.setdefault(shared, Pass(key.partition))
-            found.depths.setdefault(configuration.live, configuration)
-            self._depth_of[key] = _Depth(found, configuration.live)
+            found.depths.setdefault(configuration.live.unfrozen, configuration)
+            self._depth_of[key] = _Depth(found, configuration.live.unfrozen)
 
     def reserve(self) -> None:
         """Hold what is in the cache already, and make room for the rest; nothing happens without a budget.
@@ -115,18 +114,18 @@ class FeatureStage:
         self.use.make_room()
 
     def is_ready(self, of: ConfigurationKey) -> bool:
-        one, depth = self._depth_of[of]
-        return one.is_ready(depth)
+        one, unfrozen = self._depth_of[of]
+        return one.is_ready(unfrozen)
 
     def error(self, of: ConfigurationKey) -> Exception | None:
         """Why this configuration's features cannot be had, if they cannot."""
-        one, depth = self._depth_of[of]
-        return None if one.is_ready(depth) else one.error
+        one, unfrozen = self._depth_of[of]
+        return None if one.is_ready(unfrozen) else one.error
 
     def layer(self, of: ConfigurationKey) -> str:
         """Name of the layer up to which the ready features are cached."""
-        one, depth = self._depth_of[of]
-        return one.frozen[depth].layer
+        one, unfrozen = self._depth_of[of]
+        return one.frozen[unfrozen].layer
 
     def poll(self) -> None:
         """Collect finished tasks, submit further ones. An error ends its own pass only."""
@@ -205,7 +204,7 @@ class FeatureStage:
     def _divide(self, one: Pass) -> None:
         """Choose the cuts, and list the chunks that some depth misses; those of equal size are computed together."""
         one.frozen = {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
-        alike: dict[int, dict[int, set[Live]]] = {}
+        alike: dict[int, dict[int, set[int]]] = {}
         for depth, frozen in one.frozen.items():
             if frozen.features is not None:
                 self.use.need(_Depth(one, depth), frozen.features.total_bytes)

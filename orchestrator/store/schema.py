@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, short_hash, unpack
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """1: studies of version 0.1, whose configurations were flat."""
 ENGINE = 1
 """Raised whenever learning changes, so that results of another engine are never mixed with these."""

@@ -14,8 +14,8 @@ from search_spaces.settings.numbers import Rate, Share
 
 @dataclass(frozen=True)
 class AugmentationVariant(Variant):
-    """from_pixels: it changes images, so that nothing of the network can be cached. mixes: it changes targets too, so
-    that scores of training images say little beside those of others."""
+    """from_pixels: it changes images, so that each step computes the frozen part of them. mixes: it changes targets
+    too, so that scores of training images say little beside those of others."""
 
     from_pixels: bool = False
     mixes: bool = False

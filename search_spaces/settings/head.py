@@ -53,6 +53,7 @@ class Head(Part):
     ] = 0
     widths: Annotated[
         tuple[Width, ...],
+        Field(min_length=1, max_length=16),
         Setting(
             "widths", "Of the added layers, in order.", (Touch.STEP,), matters_when=HEADS.using("widths"), neutral=(1,)
         ),

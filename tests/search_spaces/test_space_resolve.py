@@ -171,6 +171,14 @@ def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> N
     check_points(points(default_space(), "resnet18", one_by_one, small=False), RESNET, "x", task="binary", outputs=1)
 
 
+def test_class_weights_need_targets_that_are_shares_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    graded = dataclasses.replace(TASKS.variants["binary"], name="graded", has_confusion=False)
+    monkeypatch.setitem(TASKS.variants, "graded", graded)
+    found = points(default_space(), "resnet18", asked(balance=("none", "class_weights")), small=False)
+    with pytest.raises(InputError, match='expected no class weights with the task "graded"'):
+        check_points(found, RESNET, "mine.toml", task="graded", outputs=1)
+
+
 def test_possible_depths_pass() -> None:
     check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", task="binary", outputs=1)
 

@@ -18,7 +18,7 @@ import torch
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
-from trainables.features.store import CPU_BATCH, CUDA_BATCH
+from trainables.features.store import CPU_BATCH, CUDA_BATCH, frozen_values
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import modules
 from trainables.learning.weights import Weights, put
@@ -67,28 +67,18 @@ class Models:
         width = bench.facts(frozen.configuration).feature_width
         self.head = modules(layers_of(frozen.configuration, width)).to(bench.device).eval()
         self.several = several
-        self.configuration = frozen.configuration
-        self.device = bench.device
+        self.precision = frozen.configuration.network.precision
 
     @torch.no_grad()
     def logits(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
         """float32 [repeats, rows, outputs] of standardised images float32 [n, 3, S, S], batch by batch."""
-        frontier = [self._frontier(batch) for batch in batches]
+        frontier = [frozen_values(self.prefix, batch, self.precision) for batch in batches]
         found = []
         for weights in self.several:
             put(weights, head=self.head, body=self.suffix)
             features = [values[0] if self.suffix is None else self.suffix(values) for values in frontier]
             found.append(torch.cat([self.head(each) for each in features]).cpu().numpy())
         return np.stack(found)
-
-    def _frontier(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the frozen part gives, rounded as it is when it is stored for training."""
-        half = self.configuration.network.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
-            values = self.prefix(batch)
-        if values[0] is batch:  # the pixels are the frontier
-            return (batch,)
-        return tuple(v.to(torch.bfloat16).to(torch.float32) if half else v.to(torch.float32) for v in values)
 
 
 def _chunk(

@@ -34,7 +34,7 @@ def decide(
     on_gpu = device.type == "cuda"
     stacked = most_bundles(configuration, feature_width, device) > 0
     scoring = max(16, min(4096, SCORING_VALUES // max(1, values)))
-    if not configuration.live.has_features:
+    if configuration.live.trains_body:
         scoring = min(scoring, 256 if on_gpu else 32)
     return Recipe(
         device="cuda" if on_gpu else "cpu",

@@ -23,7 +23,7 @@ from trainables.features.frozen import Frozen, FrozenParts
 from trainables.features.samples import Samples, samples_key
 from trainables.features.store import StoredInputs
 from trainables.learning.draws import body_seed
-from trainables.learning.learner import Inputs, Resident
+from trainables.learning.learner import Images, Inputs, Resident
 from trainables.learning.material import Material
 from trainables.machine.arithmetic import settle_arithmetic
 from trainables.machine.places import Places
@@ -51,6 +51,7 @@ class _MaterialKey(NamedTuple):
     std: tuple[float, float, float]
     calibration: str
     cut: CutName
+    from_pixels: bool
 
     @classmethod
     def of(cls, frozen: Frozen, partition_id: str) -> _MaterialKey:
@@ -64,6 +65,7 @@ class _MaterialKey(NamedTuple):
             frozen.std,
             frozen.calibration,
             frozen.cut,
+            c.live.from_pixels,
         )
 
 
@@ -145,7 +147,7 @@ class Workbench:
 
     def whole(self, frozen: Frozen) -> tuple[nn.Module, nn.Module | None]:
         """images → frontier tensors, and frontier tensors → features; None where the frontier is the features."""
-        if frozen.configuration.live.has_features:
+        if not frozen.configuration.live.trains_body:
             return self.prefix([frozen]), None
         division = self._parts.division(frozen)
         return division.prefix, division.suffix
@@ -155,17 +157,19 @@ class Workbench:
         labels = torch.from_numpy(samples.labels).to(self.device)
         weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(self.device)
         width = self.facts(configuration).feature_width
-        inputs, suffix = self._inputs(frozen), None
-        if not configuration.live.has_features:
+        inputs, images, suffix = self._inputs(frozen), None, None
+        if configuration.live.trains_body:
             suffix = self._parts.division(frozen).suffix
+        if configuration.live.from_pixels:
+            images = Images(frozen.reader(self.device), self.whole(frozen)[0], configuration.network.precision)
 
         def fresh(repeat: int) -> dict[str, torch.Tensor]:
             return self._networks.fresh(configuration, body_seed(configuration.data.seed, repeat))
 
-        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer, fresh)
+        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer, images, fresh)
 
     def _inputs(self, frozen: Frozen) -> Inputs:
         if frozen.features is None:
             return frozen.reader(self.device)
         stored = StoredInputs(frozen.features, frozen.configuration.network.precision, self.device)
-        return Resident(stored.everything()) if frozen.configuration.live.has_features else stored
+        return stored if frozen.configuration.live.trains_body else Resident(stored.everything())

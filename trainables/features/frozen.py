@@ -96,7 +96,7 @@ class FrozenParts:
             precision, device = configuration.network.precision, self.device.type
             return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
 
-        if configuration.live.has_features:
+        if not configuration.live.trains_body:
             shapes: tuple[tuple[int, ...], ...] = ((self.networks.facts(configuration).feature_width,),)
             features: ChunkedArrays | None = stored(FEATURES, shapes)
             chosen = FEATURES
@@ -145,8 +145,6 @@ class FrozenParts:
 
     def _cut(self, configuration: Configuration, rows: int, layer: str, stored: Callable[[Cut], ChunkedArrays]) -> Cut:
         candidates = self.networks.cuts(configuration)
-        if configuration.live.from_pixels:
-            return candidates[-1]
         for cut in candidates:
             if cut.layer == layer:
                 return cut

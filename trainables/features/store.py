@@ -77,6 +77,17 @@ def feature_store(
 
 
 @torch.no_grad()
+def frozen_values(prefix: nn.Module, images: torch.Tensor, precision: str) -> tuple[torch.Tensor, ...]:
+    """What the frozen part gives of standardised images, float32, rounded as it is where it is stored."""
+    half = precision == "bf16"
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
+        values = prefix(images)
+    if values[0] is images:  # the pixels are the frontier
+        return (images,)
+    return tuple(v.to(torch.bfloat16).to(torch.float32) if half else v.to(torch.float32) for v in values)
+
+
+@torch.no_grad()
 def compute_chunk(
     stores: Sequence[ChunkedArrays], chunk: int, prefix: nn.Module, reader: ViewReader, precision: str
 ) -> None:

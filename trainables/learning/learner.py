@@ -1,6 +1,7 @@
 """Trains some lanes on batches and scores rows; knows no files.
 
-One path: rows → inputs → augmentation → body → head → loss → rule.
+One path: rows → inputs → augmentation → body → head → loss → rule. Where an augmentation changes images, their frozen
+part is computed before the body.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from search_spaces.configuration import Configuration
+from trainables.features.store import frozen_values
 from trainables.learning.augmentations.augmentation import Batch, augmentation_of
 from trainables.learning.bodies.body import Body
 from trainables.learning.draws import dropout_masks, mask_keys
@@ -62,10 +65,24 @@ class Resident:
         return (self.values.index_select(0, rows),)
 
 
+class Images:
+    """Images that change in each step: read as they are, and taken through the frozen part once they have changed."""
+
+    def __init__(self, reader: Inputs, prefix: nn.Module, precision: str) -> None:
+        """prefix: standardised images → what `inputs` hold; precision: of the frozen part."""
+        self.reader = reader
+        self.prefix = prefix
+        self.precision = precision
+
+    def frozen(self, images: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return frozen_values(self.prefix, images[0], self.precision)
+
+
 class Learner:
-    """Body, heads and optimiser of a stack's lanes, which see rows of `inputs`.
+    """Body, heads and optimiser of a stack's lanes, which score rows of `inputs` and are trained on them too.
 
     width: D of the body's features. labels: int64 [rows], on the device. weights: float32 [K] of the classes, or None.
+    images: trained on in the place of `inputs`, where these do not hold what an augmentation changes.
     """
 
     def __init__(
@@ -76,6 +93,7 @@ class Learner:
         width: int,
         labels: torch.Tensor,
         weights: torch.Tensor | None,
+        images: Images | None = None,
     ) -> None:
         configurations = list(dict.fromkeys(lane.configuration for lane in lanes))
         self.repeats = list(dict.fromkeys(lane.repeat for lane in lanes))
@@ -85,6 +103,8 @@ class Learner:
             raise ValueError("the lanes of a body that trains are trained in turn")
         first = configurations[0]
         self.inputs = inputs
+        self.images = images
+        self._trained_on = images.reader if images is not None else inputs
         self.body = body
         self.labels = labels
         self.weights = weights
@@ -113,7 +133,7 @@ class Learner:
         position = torch.full((), first, dtype=torch.int32, device=self.device)
         # Whatever comes from the host is fetched before the step, which a GPU may replay
         drawn = self.augmentation.draw(Batch(self.seed, tuple(self.repeats), epoch, first, rows.shape[1]))
-        fetched = () if self.inputs.is_on_device else self.inputs.gather(rows.reshape(-1))
+        fetched = () if self._trained_on.is_on_device else self._trained_on.gather(rows.reshape(-1))
         self._replay(rows, position, *(tensor.to(self.device) for tensor in drawn), *fetched)
 
     @property
@@ -156,9 +176,11 @@ class Learner:
         """
         repeats, batch = rows.shape
         drawn, fetched = tensors[: self.augmentation.draws], tensors[self.augmentation.draws :]
-        inputs = fetched or self.inputs.gather(rows.reshape(-1))
+        inputs = fetched or self._trained_on.gather(rows.reshape(-1))
         labels = self.labels.index_select(0, rows.reshape(-1)).view(repeats, batch)
         inputs, targets = self.augmentation.apply(inputs, self.task.targets(labels), *drawn)
+        if self.images is not None:
+            inputs = self.images.frozen(inputs)
         features = self.body.forward(inputs).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(first, batch))
         gradient = mean_gradient(self.loss, logits, targets, self.weights)

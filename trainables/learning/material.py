@@ -14,7 +14,7 @@ from trainables.learning.bodies.body import Body
 from trainables.learning.bodies.cached import Cached
 from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
-from trainables.learning.learner import Inputs, Lane, Learner, Resident
+from trainables.learning.learner import Images, Inputs, Lane, Learner, Resident
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class Material:
     weights: torch.Tensor | None
     width: int
     inputs: Inputs
-    """Of every row of the samples."""
+    """Of every row of the samples, as the frozen part gives it."""
     suffix: nn.Module | None
     """Inputs → features float32 [n, width]; None where these are the inputs."""
     layer: str
+    images: Images | None = None
+    """What is trained on in the place of `inputs`, where images change in each step."""
     fresh: Callable[[int], Mapping[str, torch.Tensor]] | None = None
     """Values of the backbone as they are drawn for a repeat, by name; not needed where nothing of it is trained."""
 
@@ -56,4 +58,4 @@ def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
         adaptation = lanes[0].configuration.adaptation
         start = material.fresh(lanes[0].repeat) if material.fresh and adaptation.start == "drawn" else None
         body = Network(material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start)
-    return Learner(lanes, material.inputs, body, material.width, material.labels, material.weights)
+    return Learner(lanes, material.inputs, body, material.width, material.labels, material.weights, material.images)

@@ -135,6 +135,37 @@ def test_statistics_are_kept_with_the_weights(two_classes: TinyStudy, name: str)
     assert any("running_mean" in part for part in again[0].weights) == ("norm" in name)
 
 
+@pytest.mark.parametrize("settings", [{}, {"unfrozen": 2}], ids=["frozen", "unfrozen"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_scores_read_what_is_kept_whatever_is_trained_on(
+    two_classes: TinyStudy, settings: dict[str, Any], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that configurations differ in what they are trained on alone, and nothing frozen is computed to score."""
+    settings = {**settings, "precision": precision, "lr": 0.01}
+    plain, flipped = (two_classes.configuration(**settings, augmentation=name) for name in ("none", "flips"))
+    study, bench = two_classes, two_classes.bench()
+    frozen = [bench.frozen_ready(c, study.partition).features for c in (plain, flipped)]
+    assert frozen[0] is not None
+    assert frozen[1] is not None
+    assert frozen[0].folder == frozen[1].folder
+    one, other = begun(study, plain), begun(study, flipped)
+    images = other.learner.images
+    assert images is not None
+    computed = list[int]()
+    real = images.frozen
+
+    def counted(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        computed.append(len(batch[0]))
+        return real(batch)
+
+    monkeypatch.setattr(images, "frozen", counted)
+    done(one)
+    done(other)
+    assert np.array_equal(one.history(0).loss[0], other.history(0).loss[0]), "untrained they are the same"
+    assert not np.array_equal(one.history(0).loss[1], other.history(0).loss[1])
+    assert sum(computed) == EPOCHS * len(other.samples.training)
+
+
 def test_each_repeat_draws_layers_of_its_own(two_classes: TinyStudy) -> None:
     c = two_classes.configuration(**CASES["drawn anew, moving norms"])
     one, other = (begun(two_classes, c, (repeat,)).learner.weights_of(0) for repeat in (0, 1))

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 class Augmentation(Protocol):
     """Changes what a body reads in training. `search_spaces.settings.augmentation.AUGMENTATIONS` names them all.
 
-    A variant that says `from_pixels` is given standardised images, another what the configuration reads anyway.
+    A variant that says `from_pixels` is given standardised images, another what the frozen part gives.
     """
 
     draws: ClassVar[int]
