@@ -180,8 +180,8 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         "strategy": c.strategy,
         "non_linearities": c.head.non_linearities,
         "unfrozen": c.adaptation.unfrozen,
-        "lr": c.optimiser.lr,
-        "batch_size": c.optimiser.batch_size,
+        "lr": None if c.head.is_fitted else c.optimiser.lr,
+        "batch_size": None if c.head.is_fitted else c.optimiser.batch_size,
         "repeats": {
             "asked": entry.asked,
             "done": entry.n,

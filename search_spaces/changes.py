@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from orchestrator.store.errors import Faults
 from search_spaces.axes import BATCH_SIZE, LR, Axes, product
-from search_spaces.configuration import by_path
+from search_spaces.configuration import by_path, matters, unmet
 from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.settings.declaration import Declared
+from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
@@ -54,11 +54,10 @@ class Changes:
     def check_matters(self, several: Iterable[Mapping[str, Any]]) -> None:
         """Raise InputError where a value is given that matters at none of these points."""
         faults, several = Faults("command line"), list(several)
-        for path in self.values:
-            setting = by_path()[path].setting
-            if not any(setting.matters(values.__getitem__) for values in several):
-                given = {one.path: dict.fromkeys(values[one.path] for values in several) for one in setting.conditions}
-                faults.add(_needs(path, given))
+        for one in map(by_path().__getitem__, self.values):
+            if not any(matters(one, values.__getitem__) for values in several):
+                given = {path: dict.fromkeys(values[path] for values in several) for path in several[0]}
+                faults.add(_needs(one, unmet(one, given), given))
         faults.raise_if_any(_OPTIONS)
 
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
@@ -69,8 +68,8 @@ class Changes:
                 axis = next((strategy for strategy in PRESETS if PRESETS[strategy].axis == path), takers[0])
                 option = option_of(by_path()[path])
                 yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
-            if by_path()[path].setting.never_matters(self.values):
-                yield _needs(path, self.values)
+            if conditions := unmet(by_path()[path], self.values):
+                yield _needs(by_path()[path], conditions, self.values)
 
     def applied_to(self, axes: Axes, chosen: Sequence[Strategy]) -> Axes:
         """The axes of one strategy with these values in the place of the space's."""
@@ -134,14 +133,11 @@ def changes_of(
     return changes
 
 
-def _needs(path: str, given: Mapping[str, Iterable[Any]]) -> str:
-    """given: values, by path, of the settings that this one hangs on."""
-    wanted, found = [], []
-    for condition in by_path()[path].setting.conditions:
-        values = " or ".join(map(str, condition.among)) or f"above {condition.above:g}"
-        wanted.append(f"the {by_path()[condition.path].setting.label} {values}")
-        found.append(", ".join(map(str, given[condition.path])))
-    return f"{option_of(by_path()[path])}: expected {' or '.join(wanted)} with it, found {' and '.join(found)}"
+def _needs(one: Declared, conditions: Iterable[When], given: Mapping[str, Iterable[Any]]) -> str:
+    """conditions: those that values given by path do not meet."""
+    wanted = [f"the {by_path()[condition.path].setting.label} {condition.words(str)}" for condition in conditions]
+    found = {condition.path: ", ".join(map(str, given[condition.path])) for condition in conditions}
+    return f"{option_of(one)}: expected {' or '.join(wanted)} with it, found {' and '.join(found.values())}"
 
 
 def option_of(one: Declared) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from search_spaces.configuration import by_path
+from search_spaces.configuration import by_path, unmet
 from search_spaces.faults import shown
 from search_spaces.presets import PRESETS
 from search_spaces.schema import Backbone, ByStrategy, Grid, Space
@@ -42,10 +42,9 @@ def _idle(prefix: str, table: Space | Grid) -> Iterator[str]:
     """Settings that cannot matter beside what the same table says of the setting that they hang on."""
     given = values_of(table)
     for path, values in given.items():
-        setting = by_path()[path].setting
-        others = {**_defaults(path, setting.conditions), **given}
-        if setting.never_matters(others):
-            told = " and ".join(f"{one.path} {_listed(others[one.path])}" for one in setting.conditions)
+        others = {**_defaults(path, by_path()[path].setting.conditions), **given}
+        if conditions := unmet(by_path()[path], others):
+            told = " and ".join(f"{one.path} {_listed(others[one.path])}" for one in conditions)
             key = f"{prefix}{written_as(table, by_path()[path])}"
             yield f"{key}: expected nothing with {told}, found {_listed(values)}"
 

@@ -7,8 +7,9 @@ names one.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Self
 
 from orchestrator.store.record import short_hash
@@ -19,7 +20,7 @@ from search_spaces.settings.adaptation import Adaptation
 from search_spaces.settings.augmentation import Augmentation
 from search_spaces.settings.balance import Balance
 from search_spaces.settings.data import TASKS, Data
-from search_spaces.settings.declaration import Declared, Part, Touch, declared
+from search_spaces.settings.declaration import Declared, Part, Touch, When, declared
 from search_spaces.settings.ending import Ending
 from search_spaces.settings.head import Head
 from search_spaces.settings.image import Image
@@ -35,7 +36,7 @@ FROZEN_PART = (Touch.PIXELS, Touch.SAMPLES, Touch.NETWORK, Touch.FEATURES)
 
 
 class Configuration(Record):
-    """Values that cannot matter are at their neutral ones (`made` sees to it), so that equal trainings have one id."""
+    """Values that cannot matter are at their idle ones (`made` sees to it), so that equal trainings have one id."""
 
     engine: int = ENGINE
     data: Data
@@ -63,11 +64,11 @@ class Configuration(Record):
             if dot:
                 parts[part][name] = value
         found = cls.model_validate({**parts, **rest})
-        idle = {one.path: one.setting.neutral for one in settings_of(cls) if not found.matters(one)}
+        idle = {one.path: one.setting.idle for one in settings_of(cls) if not found.matters(one)}
         return found._changed(idle)
 
     def with_values(self, changes: Mapping[str, Any]) -> Self:
-        """The same with other values by path; what no longer matters is at its neutral value."""
+        """The same with other values by path; what no longer matters is at its idle value."""
         values = {one.path: self.value(one.path) for one in settings_of(type(self))}
         return self.made({"engine": self.engine, "parent": self.parent, **values, **changes})
 
@@ -77,7 +78,11 @@ class Configuration(Record):
 
     def matters(self, one: Declared) -> bool:
         """Whether a setting can change anything here."""
-        return one.setting.matters(self.value)
+        return matters(one, self.value)
+
+    def batch_size(self, rows: int) -> int:
+        """Images of a step, of so many that are trained on; a head that is fitted takes them all."""
+        return rows if self.head.is_fitted else self.optimiser.batch_size
 
     @functools.cached_property
     def id(self) -> str:
@@ -178,6 +183,28 @@ def plain(value: Any) -> Any:
 def by_path() -> dict[str, Declared]:
     """The declared settings by path."""
     return {one.path: one for one in settings_of(Configuration)}
+
+
+def matters(one: Declared, value: Callable[[str], Any]) -> bool:
+    """Whether a setting can change anything beside these values of others, by path."""
+    conditions = one.setting.conditions
+    return not conditions or any(
+        condition.holds(value(condition.path)) and matters(by_path()[condition.path], value) for condition in conditions
+    )
+
+
+def unmet(one: Declared, given: Mapping[str, Collection[Any]]) -> tuple[When, ...]:
+    """The conditions by which what is given of other settings, by path, rules one out; none where it may matter.
+
+    A setting that is not given rules out nothing.
+    """
+    found = [
+        (condition,)
+        if condition.path in given and not any(map(condition.holds, given[condition.path]))
+        else unmet(by_path()[condition.path], given)
+        for condition in one.setting.conditions
+    ]
+    return tuple(dict.fromkeys(itertools.chain(*found))) if all(found) else ()
 
 
 def differing(configurations: Iterable[Configuration]) -> tuple[Declared, ...]:

@@ -19,6 +19,7 @@ class Row:
     non_linearities: tuple[int, ...]
     unfrozen: tuple[int, ...]
     lr: tuple[float, ...]
+    """None where all are fitted, like the batch sizes."""
     batch_size: tuple[int, ...]
     configurations: int
     repeats: int
@@ -55,10 +56,8 @@ def describe(space: Space, *, small: bool = False) -> str:
     for row in rows(space, small=small):
         depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)
         lines.append(f"  {row.backbone}, {row.strategy}{depths}")
-        lines.append(
-            f"    lr {_joined(row.lr)} × batch size {_joined(row.batch_size)}: "
-            f"configurations {row.configurations}, repeats {row.repeats}, epochs {row.epochs:,}"
-        )
+        rates = f"lr {_joined(row.lr)} × batch size {_joined(row.batch_size)}" if row.lr else "fitted, without steps"
+        lines.append(f"    {rates}: configurations {row.configurations}, repeats {row.repeats}, epochs {row.epochs:,}")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from orchestrator.store.record import canonical_json
 from search_spaces.axes import BATCH_SIZE, LR, axes_for, small_of, with_defaults
 from search_spaces.backbones import find_backbone
 from search_spaces.changes import Changes
+from search_spaces.configuration import by_path, matters
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
 from search_spaces.schema import Backbone, Space
@@ -44,6 +45,10 @@ class Point:
     def moves_statistics(self) -> bool:
         """Whether batch norm learns statistics, of which a batch of one image has none."""
         return bool(self.values["head.batch_norm"]) or self.values["adaptation.norms"] == "moving"
+
+    def matters(self, path: str) -> bool:
+        """Whether a setting can change anything here."""
+        return matters(by_path()[path], self.values.__getitem__)
 
     @property
     def has_foreign_statistics(self) -> bool:
@@ -98,25 +103,30 @@ def points(space: Space, backbone: str, changes: Changes = NOTHING, *, small: bo
 
 
 def settled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same training with every value that cannot matter at its neutral one, so that equal trainings are equal."""
+    """The same training with every value that cannot matter at its idle one, so that equal trainings are equal."""
     given = with_defaults(values)
     every = {one.path: given.get(one.path, one.field.default) for one in from_file()}
     found = {}
     for one in from_file():
-        if not one.setting.matters(every.__getitem__):
-            found[one.path] = one.setting.neutral
+        if not matters(one, every.__getitem__):
+            found[one.path] = one.setting.idle
         elif one.path in given or not one.field.is_required():
             found[one.path] = every[one.path]
     return found
 
 
 def grid_axes(several: Iterable[Point]) -> dict[tuple[Strategy, int, int], Tried]:
-    """The lr and batch sizes tried per (strategy, n, u), so that a best value at an edge can be pointed out."""
+    """The lr and batch sizes tried per (strategy, n, u), none where they do not matter."""
     grouped: dict[tuple[Strategy, int, int], list[Point]] = {}
     for point in several:
         grouped.setdefault((point.strategy, point.non_linearities, point.unfrozen), []).append(point)
     return {
-        key: Tried(tuple(sorted({point.lr for point in group})), tuple(sorted({point.batch_size for point in group})))
+        key: Tried(
+            *(
+                tuple(sorted({point.values[path] for point in group if point.matters(path)}))
+                for path in (LR, BATCH_SIZE)
+            )
+        )
         for key, group in grouped.items()
     }
 

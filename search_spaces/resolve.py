@@ -11,7 +11,12 @@ from search_spaces.configuration import Configuration
 from search_spaces.faults import alternatives
 from search_spaces.points import Point
 from search_spaces.settings.data import TASKS
+from search_spaces.settings.head import HEADS
 from search_spaces.settings.image import Interpolation
+
+_HINT = (
+    "Change the file, or choose with --strategy, --head, --unfrozen, --non-linearities, --batch-size and --selection"
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class BackboneFacts:
 
 
 def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, task: str, outputs: int) -> None:
-    """Raise InputError, with all faults together, for every u and n that this network cannot have, and every metric
-    that the task has not.
+    """Raise InputError, with all faults together, for every u and n that this network cannot have, every head that is
+    fitted to anything but cached features and classes, and every metric that the task has not.
 
     u goes back to the network's first weight layer at most; each non-linearity halves the width of the features, and
     the last layer needs at least twice as many inputs as it has outputs. A batch that batch norm learns its statistics
@@ -73,11 +78,18 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
         faults.add(
             f'balance.name: expected no class weights with the task "{task}" (its targets are no shares of classes)'
         )
+    stepping = alternatives([name for name, head in HEADS.variants.items() if not head.is_fitted])
+    fitted = [point for point in points if HEADS.variants[point.values["head.name"]].is_fitted]
+    for strategy, name in sorted({(point.strategy, point.values["head.name"]) for point in fitted if point.unfrozen}):
+        faults.add(f'{strategy}.head.name: expected {stepping} with unfrozen layers (they need steps), found "{name}"')
+    if not TASKS.variants[task].has_confusion:
+        for name in sorted({point.values["head.name"] for point in fitted}):
+            faults.add(f'head.name: expected {stepping} with the task "{task}", found "{name}", which needs classes')
     known = TASKS.variants[task].metrics
     for metric in dict.fromkeys(point.values["selection.metric"] for point in points):
         if metric not in known:
             faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
-    faults.raise_if_any("Change the file, or choose with --unfrozen, --non-linearities, --batch-size and --selection")
+    faults.raise_if_any(_HINT)
 
 
 def deepest_extension(feature_width: int, outputs: int) -> int:

@@ -159,7 +159,7 @@ told = {
 WITH_A_HEAD = f"""
 import json
 from search_spaces.settings import head as settings
-from search_spaces.settings.choice import Variant
+from search_spaces.settings.head import HeadVariant
 
 settings.HEADS.variants["normed"] = {HEAD_LINE.strip()}
 CHANGES = {{"head": "normed", "widths": (6,)}}

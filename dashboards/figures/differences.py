@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.declaration import Figure, OnPage, Per
-from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, place_text, plot_text
+from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, plot_text, rates_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
@@ -15,7 +15,7 @@ from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
 SHOWN = 24
 """Configurations drawn; the table of the data has them all."""
 COLUMNS = [
-    "rank", "strategy", "non_linearities", "unfrozen", "backbone", "lr", "batch_size", "others", "score", "mean",
+    "rank", "strategy", "non_linearities", "unfrozen", "backbone", "rates", "others", "score", "mean",
     "difference", "low", "high", "n", "p", "in_set", "can_exclude",
 ]  # fmt: skip
 
@@ -44,9 +44,9 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
         settings = member.configuration
         inside = place in found.members or not found.can_exclude
         rows.append(
-            (member.rank, *member.depth, settings.network.backbone, settings.optimiser.lr,
-             settings.optimiser.batch_size, member.others, metric, found.mean[place], found.difference[place],
-             found.low[place], found.high[place], int(found.n[place]), found.p[place], inside, found.can_exclude)
+            (member.rank, *member.depth, settings.network.backbone, rates_text(settings), member.others, metric,
+             found.mean[place], found.difference[place], found.low[place], found.high[place], int(found.n[place]),
+             found.p[place], inside, found.can_exclude)
         )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -63,7 +63,7 @@ def difference_names(data: pd.DataFrame) -> list[str]:
     names = []
     for row in data.to_dict("records"):
         depth = depth_text((row["strategy"], row["non_linearities"], row["unfrozen"]))
-        name = plot_text(f"{depth}, {place_text(row['lr'], row['batch_size'])}")
+        name = plot_text(f"{depth}, {row['rates']}")
         below = ", ".join(filter(None, [backbone_text(row["backbone"]) if several else "", row["others"]]))
         names.append(f"{name}<br><span style='color:{MUTED}'>{plot_text(below)}</span>" if below else name)
     return names

@@ -14,8 +14,8 @@ from dashboards.figures.declaration import Compared, Figure, OnPage, Per
 from dashboards.figures.markup import (
     depth_text,
     deviations,
-    place_text,
     plot_text,
+    point_text,
 )
 from dashboards.figures.palette import (
     INK,
@@ -34,9 +34,8 @@ _SHIFT = 0.2
 def family_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per backbone and strategy: its best-ranked configuration; by family and backbone, best families first.
 
-    Columns: family, name (as shown), backbone, strategy, non_linearities, unfrozen, lr, batch_size, others, n; loss,
-    accuracy (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its
-    repeats).
+    Columns: family, name (as shown), backbone, strategy, non_linearities, unfrozen, point, n; loss, accuracy
+    (validation, at the selected epoch) and epoch, each with _mean and _std; parameters; hours (of all its repeats).
     """
     members = best_of_each(source.members(choice), "backbone", "strategy")
     names = backbone_names(members)
@@ -50,9 +49,7 @@ def family_data(source: Source, choice: Choice) -> pd.DataFrame:
             "strategy": settings.strategy,
             "non_linearities": settings.head.non_linearities,
             "unfrozen": settings.adaptation.unfrozen,
-            "lr": settings.optimiser.lr,
-            "batch_size": settings.optimiser.batch_size,
-            "others": member.others,
+            "point": point_text(member),
             "n": member.n,
         }
         for name, statistic in (
@@ -131,8 +128,7 @@ def family_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 def _point(row: dict[Hashable, Any]) -> str:
     depth = depth_text((row["strategy"], row["non_linearities"], row["unfrozen"]))
     where = f"{row['name']}, {depth}"
-    place = plot_text(place_text(row["lr"], row["batch_size"], row["others"]))
-    return f"{plot_text(where)}<br>{place}, n = {row['n']}"
+    return f"{plot_text(where)}<br>{plot_text(row['point'])}, n = {row['n']}"
 
 
 FIGURE = Figure(

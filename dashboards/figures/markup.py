@@ -11,6 +11,7 @@ from textwrap import wrap
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Metric, StudyRecord
+from search_spaces.configuration import Configuration
 from search_spaces.settings.selection import METRICS
 
 METRIC_NAMES: dict[Metric, str] = {
@@ -100,13 +101,13 @@ def whole_name(member: ConfigurationSummary) -> str:
 
 def point_text(member: ConfigurationSummary) -> str:
     """Where a configuration lies in its grid, and whatever else tells it apart."""
-    rates = member.configuration.optimiser
-    return place_text(rates.lr, rates.batch_size, member.others)
+    rates = rates_text(member.configuration)
+    return f"{rates}, {member.others}" if member.others else rates
 
 
-def place_text(lr: float, batch_size: int, others: str = "") -> str:
-    """`lr 0.01, batch 16, dropout 0.2`; others: see `ConfigurationSummary`."""
-    return f"lr {lr_text(lr)}, batch {batch_size}" + (f", {others}" if others else "")
+def rates_text(c: Configuration) -> str:
+    """`lr 1e-2, batch 16`, or `fitted` where there are no steps."""
+    return "fitted" if c.head.is_fitted else f"lr {lr_text(c.optimiser.lr)}, batch {c.optimiser.batch_size}"
 
 
 def study_title(study: StudyRecord) -> str:

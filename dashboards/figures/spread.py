@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dashboards.figures.choice import SCORES, Choice, Source
 from dashboards.figures.declaration import TRAIN_AND_VALID_MARKS, Control, Figure, OnPage, Per
-from dashboards.figures.markup import METRIC_NAMES, depth_text, place_text, plot_text
+from dashboards.figures.markup import METRIC_NAMES, depth_text, plot_text, rates_text
 from dashboards.figures.palette import (
     MUTED,
     SPLIT_COLOURS,
@@ -27,15 +27,14 @@ SHOWN = 24
 def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per repeat and split of the best-ranked SHOWN configurations, at the selected epoch.
 
-    Columns: place (0 is the best), strategy, non_linearities, unfrozen, lr, batch_size, others, split, repeat, value.
+    Columns: place (0 is the best), strategy, non_linearities, unfrozen, rates, others, split, repeat, value.
     """
     names = [
         "place",
         "strategy",
         "non_linearities",
         "unfrozen",
-        "lr",
-        "batch_size",
+        "rates",
         "others",
         "split",
         "repeat",
@@ -44,12 +43,11 @@ def spread_data(source: Source, choice: Choice) -> pd.DataFrame:
     found: dict[str, list[Any]] = {name: [] for name in names}
     ranked = [member for member in source.members(choice) if member.rank is not None][:SHOWN]
     for place, member in enumerate(ranked):
-        settings = member.configuration
         for split in ("train", "valid"):
             score = member.score(choice.score, split)
             if score is None:
                 continue
-            where = (place, *member.depth, settings.optimiser.lr, settings.optimiser.batch_size, member.others, split)
+            where = (place, *member.depth, rates_text(member.configuration), member.others, split)
             for name, value in zip(names, where, strict=False):
                 found[name] += [value] * score.n
             found["repeat"] += member.with_result
@@ -76,15 +74,13 @@ def spread_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             }
         )
         traces += [dots(one, split, choice.score), ticks(quartiles[:, 1], rows, split, choice.score, "median")]
-    columns = (
-        data[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "lr", "batch_size", "others")
-    )
+    columns = (data[name].tolist() for name in ("strategy", "non_linearities", "unfrozen", "rates", "others"))
     first = np.unique(data["place"].to_numpy(), return_index=True)[1].tolist()
     settings = list(zip(*columns, strict=True))
     names = [
         plot_text(", ".join(filter(None, [depth_text((strategy, n, u)), others])))
-        + f"<br><span style='color:{MUTED}'>{place_text(lr, batch)}</span>"
-        for strategy, n, u, lr, batch, others in (settings[row] for row in first)
+        + f"<br><span style='color:{MUTED}'>{rates}</span>"
+        for strategy, n, u, rates, others in (settings[row] for row in first)
     ]
     across = axis(title={"text": METRIC_NAMES[choice.score]}, nticks=7)
     spec = layout(64 + 32 * len(names), xaxis=across, yaxis=row_axis(names, 0.6))

@@ -40,8 +40,8 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
             {
                 "Strategy": depth_text(member.depth),
                 "Backbone": backbone_text(settings.network.backbone),
-                "lr": lr_text(settings.optimiser.lr),
-                "Batch": str(settings.optimiser.batch_size),
+                "lr": "–" if settings.head.is_fitted else lr_text(settings.optimiser.lr),
+                "Batch": "–" if settings.head.is_fitted else str(settings.optimiser.batch_size),
                 **({"Other settings": member.others or "–"} if has_others else {}),
                 "Train loss": plus_minus(member.score("loss", "train")),
                 **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in known},

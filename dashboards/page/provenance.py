@@ -71,7 +71,7 @@ def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, s
     for one in sorted(settings_of(Configuration), key=lambda one: one.path not in differ):
         if one.path in ("data.classes", "data.content"):
             continue
-        values = {configuration.value(one.path) for configuration in configurations} - {None}
+        values = {c.value(one.path) for c in configurations if c.matters(one)} - {None}
         ordered = sorted(values, key=lambda value: (isinstance(value, str), value))
         if ordered:
             show = lr_text if one.path == "optimiser.lr" else _short

@@ -86,7 +86,9 @@ def list_settings(as_json: bool) -> None:
             "option": option_of(one),
             "expected": expected_words(one),
             "default": None if one.field.is_required() else one.field.default,
-            "matters_with": " or ".join(condition.words() for condition in one.setting.conditions),
+            "matters_with": " or ".join(
+                f"{condition.path} {condition.words()}" for condition in one.setting.conditions
+            ),
             "help": one.setting.help,
         }
         for one in from_file()

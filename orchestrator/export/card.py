@@ -161,7 +161,7 @@ def _searched(facts: CardFacts) -> str:
     there = [member.configuration for member in facts.summary.configurations]
     lines = []
     for one in differing(there):
-        values = dict.fromkeys(str(plain(c.value(one.path))) for c in there)
+        values = dict.fromkeys(str(plain(c.value(one.path))) for c in there if c.matters(one))
         lines.append(f"{one.setting.label} {', '.join(values)}")
     count = len({c.id for c in there})
     return f"{count} configuration{'s' if count > 1 else ''}" + (f": {'; '.join(lines)}" if lines else "")

@@ -73,7 +73,8 @@ class Computed(NamedTuple):
     def of(cls, c: Configuration, width: int) -> Computed:
         """width: of the features."""
         if c.live.has_features:
-            return cls(("head", head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
+            kind = "fit" if c.head.is_fitted else "head"
+            return cls((kind, head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
         return cls(("body", c.live.from_pixels), c.live.unfrozen)
 
 
@@ -105,7 +106,7 @@ class Rates:
             depth: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in found.items()})
             for depth, found in self.heads.items()
         }
-        return self._at(c, at_batch) * math.ceil(training / c.optimiser.batch_size), score
+        return self._at(c, at_batch) * math.ceil(training / c.batch_size(training)), score
 
     def lanes_of(self, c: Configuration) -> float:
         """Lanes that the times of `epoch_s` and `checkpoint` are of."""
@@ -226,7 +227,8 @@ class BackboneCosts:
         buffers = rule_of(c.optimiser.name).buffers_per_parameter
         live = self.live_parameters(c)
         trained = 4 * (head + live) * (3 + 2 * buffers)
-        features = 0 if c.live.trains_body else 4 * frozen.rows * frozen.values
+        copies = 5 if c.head.is_fitted else 1  # what is fitted to, in float32 twice and in float64
+        features = 0 if c.live.trains_body else 4 * copies * frozen.rows * frozen.values
         body = 0 if c.live.has_features else 4 * self.facts.parameters * 2
         return int(features + trained + body)
 

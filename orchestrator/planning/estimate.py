@@ -295,7 +295,9 @@ class _Tally:
                     reached[repeat] = max(reached.get(repeat, 0), found.epoch)
         except DamagedRecordError:
             reached = {}
-        return sum(max(0, work.epochs - reached.get(repeat, 0)) for repeat in repeats)
+        is_fitted = self.search.asked.configurations[work.key.configuration].head.is_fitted
+        most = 1 if is_fitted else work.epochs
+        return sum(max(0, most - reached.get(repeat, 0)) for repeat in repeats)
 
     def _record_bytes(self, c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
         """Of one final record: history and predictions."""

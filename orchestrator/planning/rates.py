@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ from trainables.learning.learner import Images, Lane, Learner, Resident, lanes_o
 DECODED_IMAGES = 6
 HEAD_ROWS = 4096
 """Most rows of random features that a head is timed on."""
+FITTED_ROWS = 256
+"""The same of a head that is fitted; its time is taken to grow with them."""
 DEEP_ROWS = 16
 """Most frontier rows that a partly unfrozen network is timed on; time per row hardly changes beyond."""
 ENOUGH_S = 0.3
@@ -108,14 +110,17 @@ def head_rate(
     device: torch.device,
 ) -> GroupRate:
     """Rate of a stack of (configurations, repeats) on random features; rows: those trained on, and those scored."""
-    training, scored = min(rows[0], HEAD_ROWS), {name: min(count, HEAD_ROWS) for name, count in rows[1].items()}
+    is_fitted = configuration.head.is_fitted
+    training = min(rows[0], FITTED_ROWS if is_fitted else HEAD_ROWS)
+    scored = {name: min(count, HEAD_ROWS) for name, count in rows[1].items()}
     samples = _samples(training, scored, len(configuration.data.classes), configuration.balance.name)
     features = torch.randn(samples.rows, width, device=device)
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
     lanes = _lanes(configuration, *stack)
     learner = Learner(lanes, Resident(features), Cached(), width, labels, weights)
-    return _timed(learner, lanes, samples, scoring_batch, device)
+    rate = _timed(learner, lanes, samples, scoring_batch, device)
+    return replace(rate, step_s=rate.step_s * rows[0] / training) if is_fitted else rate
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,11 @@ class EdgeNote:
 
 
 def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> tuple[EdgeNote, ...]:
-    """Look at each partition, backbone, strategy, n and u by itself; only ranked configurations count."""
+    """Look at each partition, backbone, strategy, n and u by itself; ranked configurations that have steps count."""
     groups: dict[tuple[str, str, str, int, int], list[ConfigurationSummary]] = defaultdict(list)
     for summary in summaries:
+        if summary.configuration.head.is_fitted:
+            continue
         if summary.rank is not None and summary.configuration.selection.metric == selection:
             groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
     notes = []

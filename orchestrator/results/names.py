@@ -20,7 +20,7 @@ DIGITS = 8
 
 
 def describe_configuration(configuration: Configuration) -> str:
-    """Short, for one that is named alone: `inception_v3.tv_in1k n=1 lr 0.01 batch 16`."""
+    """Short, for one that is named alone: `inception_v3.tv_in1k n=1 lr 0.01 batch 16`, `resnet18.tv_in1k fitted`."""
     return _short(configuration, configuration.network.backbone.partition(":")[2])
 
 
@@ -72,7 +72,8 @@ def _short(c: Configuration, backbone: str) -> str:
     depth = (f" u={c.adaptation.unfrozen}" if c.adaptation.unfrozen else "") + (
         f" n={c.head.non_linearities}" if c.head.non_linearities else ""
     )
-    return f"{backbone}{depth} lr {value_text(c.optimiser.lr)} batch {c.optimiser.batch_size}"
+    rates = "fitted" if c.head.is_fitted else f"lr {value_text(c.optimiser.lr)} batch {c.optimiser.batch_size}"
+    return f"{backbone}{depth} {rates}"
 
 
 def value_text(value: Any) -> str:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Rate, Share
 
 
@@ -55,6 +56,7 @@ class Augmentation(Part):
             "How training images are changed anew each time that they are seen.",
             (Touch.STEP, Touch.SELECTION),
             short="augmentation",
+            matters_when=WITH_STEPS,
             neutral="none",
         ),
     ] = "none"

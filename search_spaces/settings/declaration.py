@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -37,21 +37,26 @@ ALWAYS = "always"
 
 @dataclass(frozen=True)
 class When:
-    """A condition on another setting: its value is one of `among`, or above `above`."""
+    """A condition on another setting: its value is one of `among`, none of `but`, or above `above`.
+
+    It does not hold either where the other setting itself cannot matter.
+    """
 
     path: str
     among: tuple[object, ...] = ()
     above: float | None = None
+    but: tuple[object, ...] = ()
 
     def holds(self, value: Any) -> bool:
-        return value > self.above if self.above is not None else value in self.among
-
-    def words(self) -> str:
-        """`optimiser.name "sgd"`, `head.non_linearities above 0`."""
         if self.above is not None:
-            return f"{self.path} above {self.above:g}"
-        values = [f'"{value}"' for value in self.among]
-        return f"{self.path} {' or '.join(values)}"
+            return bool(value > self.above)
+        return value not in self.but if self.but else value in self.among
+
+    def words(self, shown: Callable[[object], str] = '"{}"'.format) -> str:
+        """What it wants of a value: `"sgd" or "adam"`, `above 0`, `other than "logistic"`."""
+        if self.above is not None:
+            return f"above {self.above:g}"
+        return ("other than " if self.but else "") + " or ".join(map(shown, self.but or self.among))
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,9 @@ class Setting:
 
     label: as a reader meets it. help: one line. touches: see `Touch`. stackable: whether lanes that differ in it can be
     trained in one product. scale: of an axis. short: name of its option and column; its path where there is none.
-    matters_when: where it does not hold (of several: where none does), the value is `neutral`, so that equal trainings
+    matters_when: where it does not hold (of several: where none does), the value is `idle`, so that equal trainings
     are equal. neutral: the value that means what was done before the setting existed; it is no part of an identity.
+    idle: the neutral value, unless there is none.
     from_file: whether a study's file and the command line give it; else it follows from the data and the network.
     """
 
@@ -74,22 +80,17 @@ class Setting:
     short: str = ""
     matters_when: When | tuple[When, ...] = ()
     neutral: object = ALWAYS
+    idle: Any = None
     from_file: bool = True
+
+    def __post_init__(self) -> None:
+        if self.idle is None:
+            object.__setattr__(self, "idle", self.neutral)
 
     @property
     def conditions(self) -> tuple[When, ...]:
         """Of which one must hold; none of a setting that always matters."""
         return (self.matters_when,) if isinstance(self.matters_when, When) else self.matters_when
-
-    def matters(self, value_of: Callable[[str], Any]) -> bool:
-        """Whether it can change anything beside these values of other settings, by path."""
-        return not self.conditions or any(one.holds(value_of(one.path)) for one in self.conditions)
-
-    def never_matters(self, given: Mapping[str, Sequence[Any]]) -> bool:
-        """Whether what is given of the settings that it hangs on rules it out; one that is not given does not."""
-        return bool(self.conditions) and all(
-            one.path in given and not any(map(one.holds, given[one.path])) for one in self.conditions
-        )
 
 
 class Part(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Count
 
 ENDINGS = Registry(
@@ -35,6 +36,7 @@ class Ending(Part):
             "When a repeat has been trained for long enough.",
             (Touch.STEP,),
             short="ending",
+            matters_when=WITH_STEPS,
             neutral="complete",
         ),
     ] = "complete"

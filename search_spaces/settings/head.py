@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch, When
-from search_spaces.settings.numbers import Layers, Share
+from search_spaces.settings.numbers import Layers, Rate, Share
+
+
+@dataclass(frozen=True)
+class HeadVariant(Variant):
+    """is_fitted: it has no steps. One fit to all training images at once is its training, so that no setting of steps
+    can matter, and nothing of the backbone is trained with it."""
+
+    is_fitted: bool = False
+
 
 HEADS = Registry(
     "head.name",
     (
-        Variant(
+        HeadVariant(
             "halving",
             "trainables.learning.heads.halving:Halving",
             "Layers of half the width each, with LeakyReLU and dropout.",
             ("non_linearities",),
         ),
-        Variant(
+        HeadVariant(
             "widths",
             "trainables.learning.heads.widths:Widths",
             "Layers of given widths, with batch norm, LeakyReLU and dropout.",
             ("widths", "batch_norm", "negative_slope", "dropout"),
         ),
+        HeadVariant(
+            "logistic",
+            "trainables.learning.heads.logistic:Logistic",
+            "One layer, fitted to its minimum in the place of steps: logistic regression with an L2 penalty.",
+            ("penalty",),
+            is_fitted=True,
+        ),
     ),
 )
+WITH_STEPS = When(HEADS.path, but=tuple(name for name, one in HEADS.variants.items() if one.is_fitted))
+"""What a setting of steps hangs on."""
 _WITH_LAYERS = When("head.non_linearities", above=0)
 Width = Annotated[int, Strict(), Field(ge=1, le=65_536)]
 
@@ -92,3 +111,18 @@ class Head(Part):
             neutral=0.0,
         ),
     ] = 0.5
+    penalty: Annotated[
+        Rate,
+        Setting(
+            "penalty",
+            "λ of the mean loss + λ/2·|w|², whose minimum is fitted; the biases are no part of w.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=HEADS.using("penalty"),
+            neutral=1.0,
+        ),
+    ] = 0.001
+
+    @property
+    def is_fitted(self) -> bool:
+        return HEADS.variants[self.name].is_fitted

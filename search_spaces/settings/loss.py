@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Share
 
 LOSSES = Registry(
@@ -30,7 +31,13 @@ class Loss(Part):
     name: Annotated[
         str,
         AfterValidator(LOSSES.known),
-        Setting("training loss", "What a step makes smaller.", (Touch.STEP,), neutral="cross_entropy"),
+        Setting(
+            "training loss",
+            "What a step makes smaller.",
+            (Touch.STEP,),
+            matters_when=WITH_STEPS,
+            neutral="cross_entropy",
+        ),
     ] = "cross_entropy"
     smoothing: Annotated[
         Share,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Count, Rate, Share
 
 OPTIMISERS = Registry(
@@ -33,15 +34,35 @@ class Optimiser(Part):
     name: Annotated[
         str,
         AfterValidator(OPTIMISERS.known),
-        Setting("optimiser", "The rule of a step.", (Touch.STEP,), short="optimiser"),
+        Setting(
+            "optimiser", "The rule of a step.", (Touch.STEP,), short="optimiser", matters_when=WITH_STEPS, idle="sgd"
+        ),
     ] = "sgd"
     lr: Annotated[
         Rate,
-        Setting("learning rate", "Step length.", (Touch.STEP,), stackable=True, scale="log", short="lr"),
+        Setting(
+            "learning rate",
+            "Step length.",
+            (Touch.STEP,),
+            stackable=True,
+            scale="log",
+            short="lr",
+            matters_when=WITH_STEPS,
+            idle=1.0,
+        ),
     ]
     batch_size: Annotated[
         Count,
-        Setting("batch size", "Images of a step.", (Touch.STEP,), scale="log", short="batch_size", unit="images"),
+        Setting(
+            "batch size",
+            "Images of a step.",
+            (Touch.STEP,),
+            scale="log",
+            short="batch_size",
+            unit="images",
+            matters_when=WITH_STEPS,
+            idle=1,
+        ),
     ]
     momentum: Annotated[
         Share,

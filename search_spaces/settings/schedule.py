@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Count, Share
 
 SCHEDULES = Registry(
@@ -36,6 +37,7 @@ class Schedule(Part):
             "How the learning rate changes over training.",
             (Touch.STEP,),
             short="schedule",
+            matters_when=WITH_STEPS,
             neutral="constant",
         ),
     ] = "constant"

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from orchestrator.command_line import main
 
-HEAD = "name, non_linearities, widths, batch_norm, negative_slope, dropout"
+HEAD = "name, non_linearities, widths, batch_norm, negative_slope, dropout, penalty"
 TABLE = (
     "pairs, epochs, repeats, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection, "

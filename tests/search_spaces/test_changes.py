@@ -34,6 +34,7 @@ BAD_VALUE = {
     "head.batch_norm": "maybe",
     "head.negative_slope": "1",
     "head.dropout": "-0.1",
+    "head.penalty": "0",
     "loss.name": "focl",
     "loss.smoothing": "1",
     "optimiser.name": "rmsprop",
@@ -64,12 +65,13 @@ RANGES = {
     "augmentation.name": '"none", "flips" or "mixup", found "mixupp"; did you mean \'mixup\'?',
     "augmentation.chance": "a number of 0 or more, below 1, found 1",
     "augmentation.alpha": "a number above 0, found 0",
-    "head.name": '"halving" or "widths", found "width"; did you mean \'widths\'?',
+    "head.name": '"halving", "widths" or "logistic", found "width"; did you mean \'widths\'?',
     "head.non_linearities": "a whole number from 0 to 1,000, found 1001",
     "head.widths": "a list of whole numbers from 1 to 65,536, found [64, 0]",
     "head.batch_norm": 'true or false, found "maybe"',
     "head.negative_slope": "a number of 0 or more, below 1, found 1",
     "head.dropout": "a number of 0 or more, below 1, found -0.1",
+    "head.penalty": "a number above 0, found 0",
     "loss.name": '"cross_entropy" or "smoothed", found "focl"',
     "loss.smoothing": "a number of 0 or more, below 1, found 1",
     "optimiser.name": '"sgd", "adam", "adamw" or "lion", found "rmsprop"',
@@ -145,6 +147,16 @@ def test_all_faults_of_all_options_are_told_together() -> None:
         "  - --unfrozen: expected --strategy unfreezing with it, found straightforward",
         "  - --momentum: expected the optimiser sgd with it, found adam",
     ]
+
+
+def test_what_steps_alone_need_is_refused_with_a_head_that_is_fitted() -> None:
+    for option in ("optimiser.lr=0.1", "optimiser.momentum=0.5", "schedule.length=5", "head.dropout=0.1"):
+        (told,) = faults_of("head.name=logistic", option, strategies=["extension"])
+        heads = "halving or the head widths" if option.startswith("head") else "other than logistic"
+        assert told.endswith(f": expected the head {heads} with it, found logistic")
+    both = given("head.name=halving,logistic", "optimiser.lr=0.1,0.2", strategies=["extension"])
+    names = [point.values["head.name"] for point in points(default_space(), "x", both, small=False)]
+    assert names.count("logistic") == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from orchestrator.store.storage import LocalStorage
 from search_spaces import presets
 from search_spaces.configuration import Configuration, by_path, differing, parts_of
 from search_spaces.loader import default_space
-from search_spaces.points import points
+from search_spaces.points import points, settled
 from search_spaces.presets import PRESETS
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.declaration import Part
@@ -52,6 +52,7 @@ BASE: dict[str, Any] = {
     "head.batch_norm": True,
     "head.negative_slope": 0.1,
     "head.dropout": 0.5,
+    "head.penalty": 0.01,
     "loss.name": "cross_entropy",
     "loss.smoothing": 0.1,
     "optimiser.name": "sgd",
@@ -97,6 +98,7 @@ OTHER: dict[str, Any] = {
     "head.batch_norm": False,
     "head.negative_slope": 0.2,
     "head.dropout": 0.4,
+    "head.penalty": 0.02,
     "loss.name": "smoothed",
     "loss.smoothing": 0.2,
     "optimiser.name": "adam",
@@ -120,6 +122,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "augmentation.alpha": {"augmentation.name": "mixup"},
     "head.widths": {"head.name": "widths"},
     "head.batch_norm": {"head.name": "widths"},
+    "head.penalty": {"head.name": "logistic"},
     "optimiser.betas": {"optimiser.name": "adam"},
     "schedule.length": {"schedule.name": "linear"},
     "schedule.warm_up": {"schedule.name": "cosine"},
@@ -171,6 +174,42 @@ def test_where_it_does_not_matter_a_setting_is_neutral(condition: dict[str, Any]
     assert one.value(path) == by_path()[path].setting.neutral != BASE[path]
 
 
+IDLE_WITHOUT_STEPS = [
+    path
+    for path in OTHER
+    if path.partition(".")[0] in ("augmentation", "head", "loss", "optimiser", "schedule", "ending")
+    and path not in ("head.name", "head.penalty")
+]
+
+
+@pytest.mark.parametrize("path", IDLE_WITHOUT_STEPS)
+def test_where_there_are_no_steps_their_settings_are_idle(path: str) -> None:
+    fitted = made(**{"head.name": "logistic"})
+    assert not fitted.matters(by_path()[path])
+    other = made(**{"head.name": "logistic", **WHERE_IT_MATTERS.get(path, {}), path: OTHER[path]})
+    if path not in ("head.widths", "head.batch_norm"):  # which matter with a head of another name
+        assert other == fitted
+        assert other.id == fitted.id
+        assert other.value(path) == by_path()[path].setting.idle
+
+
+def test_a_condition_on_what_cannot_matter_does_not_hold() -> None:
+    """Two non-linearities make dropout matter, and a logistic head has none, whatever a grid gives."""
+    assert made(**{"head.non_linearities": 2}).head.dropout == 0.5
+    given = {**BASE, "head.name": "logistic", "head.non_linearities": 2, "schedule.name": "cosine"}
+    found = Configuration.made(given)
+    assert (found.head.dropout, found.head.negative_slope, found.schedule.length) == (0.0, 0.0, 1)
+    from_file = {path: value for path, value in given.items() if by_path()[path].setting.from_file}
+    values = settled({**from_file, "balance.name": found.balance.name})
+    assert {path: found.value(path) for path in values} == values
+
+
+def test_steps_keep_a_value_that_is_idle_elsewhere_in_their_identity() -> None:
+    one, other = made(**{"optimiser.lr": 1.0, "optimiser.batch_size": 1}), made(**{"optimiser.lr": 1.0})
+    assert one.id != other.id
+    assert len({one.id, other.id, made(**{"optimiser.batch_size": 1}).id, made().id}) == 4
+
+
 @pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample"])
 def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
     assert made(**{"balance.name": name}).selects_by_valid_alone == (name == "class_weights")
@@ -200,7 +239,9 @@ def test_neither_order_nor_a_written_default_changes_an_identity() -> None:
     assert Configuration.made({path: value for path, value in BASE.items() if path not in defaults}).id == made().id
 
 
-@pytest.mark.parametrize("changes", [{}, OTHER, {"image.standardisation": "train"}, {"parent": "abc"}])
+@pytest.mark.parametrize(
+    "changes", [{}, OTHER, {"image.standardisation": "train"}, {"parent": "abc"}, {"head.name": "logistic"}]
+)
 def test_a_configuration_keeps_its_identity_on_disk(changes: dict[str, Any]) -> None:
     one = made(**changes)
     back = parse_toml(Configuration, one.to_toml(), "x")

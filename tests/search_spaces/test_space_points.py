@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import canonical_json
 from search_spaces.backbones import find_backbone, settled_name
+from search_spaces.describe import describe
 from search_spaces.loader import default_space, load_space, parse_space
 from search_spaces.points import Point, grid_axes, points, settled
 from search_spaces.presets import PRESETS, Strategy
@@ -106,6 +107,30 @@ def test_non_linearities_are_those_of_the_head_where_unfreezing_alone_is_asked()
     assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", both, small=False)} == {(0, 0), (3, 0), (0, 2)}
     alone = dataclasses.replace(both, strategies=("unfreezing",))
     assert {(p.non_linearities, p.unfrozen) for p in points(space, "x", alone, small=False)} == {(3, 2)}
+
+
+def test_a_grid_of_steps_is_one_point_where_there_are_none() -> None:
+    text = 'name = "x"\nhead = { name = "logistic", penalty = [0.1, 1.0] }\n'
+    grid = "[extension]\nnon_linearities = [1, 2]\n"
+    found = points(parse_space(text + grid, "x"), "y", small=False)
+    assert [(p.values["head.penalty"], p.strategy, p.lr, p.batch_size) for p in found] == [
+        (penalty, "extension", 1.0, 1) for penalty in (0.1, 1.0)
+    ]
+    assert [(tried.lr, tried.batch_size) for tried in grid_axes(found).values()] == [((), ())]
+    assert "    fitted, without steps: configurations 2, repeats 10, epochs 500" in describe(
+        parse_space(text + grid, "x")
+    )
+
+
+def test_what_a_table_gives_of_steps_beside_such_a_head_is_a_fault() -> None:
+    text = 'name = "x"\nhead = "logistic"\n[extension]\nhead = { name = "logistic" }\nlr = [0.1, 0.2]\n'
+    with pytest.raises(InputError, match=r"extension.lr: expected nothing with head.name \"logistic\", found 0.1, 0.2"):
+        parse_space(text.replace('head = "logistic"\n', ""), "x")
+    text = 'name = "x"\nhead = { name = "logistic" }\noptimiser = { momentum = 0.5 }\n'
+    with pytest.raises(
+        InputError, match=r"optimiser.momentum: expected nothing with head.name \"logistic\", found 0.5"
+    ):
+        parse_space(text, "x")
 
 
 def test_other_optimiser_drops_what_it_does_not_use() -> None:

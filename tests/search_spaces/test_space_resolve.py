@@ -179,6 +179,27 @@ def test_class_weights_need_targets_that_are_shares_of_classes(monkeypatch: pyte
         check_points(found, RESNET, "mine.toml", task="graded", outputs=1)
 
 
+def test_a_head_that_is_fitted_needs_cached_features_and_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = points(default_space(), "resnet18", asked(head=("halving", "logistic")), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(everything, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message == (
+        'mine.toml: unfreezing.head.name: expected "halving" or "widths" with unfrozen layers (they need steps), '
+        'found "logistic"'
+    )
+    frozen = [point for point in everything if not point.unfrozen]
+    assert {point.values["head.name"] for point in frozen} == {"halving", "logistic"}
+    check_points(frozen, RESNET, "mine.toml", task="binary", outputs=1)
+    plain = dataclasses.replace(TASKS.variants["binary"], has_confusion=False)
+    monkeypatch.setitem(TASKS.variants, "binary", plain)
+    with pytest.raises(InputError) as caught:
+        check_points(frozen, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message == (
+        'mine.toml: head.name: expected "halving" or "widths" with the task "binary", found "logistic", '
+        "which needs classes"
+    )
+
+
 def test_possible_depths_pass() -> None:
     check_points(points(load_space("neuroblastoma"), "resnet18", small=False), RESNET, "x", task="binary", outputs=1)
 

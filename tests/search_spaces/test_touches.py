@@ -49,6 +49,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "head.batch_norm": {STEP},
     "head.negative_slope": {STEP},
     "head.dropout": {STEP},
+    "head.penalty": {STEP},
     "loss.name": {STEP},
     "loss.smoothing": {STEP},
     "optimiser.name": {STEP},

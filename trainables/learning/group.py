@@ -14,7 +14,8 @@ from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History, RepeatState
 from trainables.features.samples import Samples
 from trainables.learning.draws import epoch_order
-from trainables.learning.endings.ending import ending_of
+from trainables.learning.endings.ending import Ending, ending_of
+from trainables.learning.endings.one_epoch import OneEpoch
 from trainables.learning.learner import Lane, Learner
 from trainables.learning.metrics import selection_scores
 from trainables.learning.schedules.schedule import schedule_of
@@ -48,7 +49,7 @@ class Group:
         self.epochs = epochs
         self.scoring_batch = scoring_batch
         self.device = device
-        self.batch_size = first.optimiser.batch_size
+        self.batch_size = first.batch_size(len(samples.training))
         self.schedule = schedule_of(first.schedule)
         self.batches_of_epoch = batches(len(samples.training), self.batch_size, joins_one=bool(learner.buffers))
         self.steps_per_epoch = len(self.batches_of_epoch)
@@ -69,7 +70,7 @@ class Group:
         self.untrained_logits = self.logits
         self.best = np.full(lane_count, -np.inf)
         self.best_epoch = np.zeros(lane_count, dtype=np.int64)
-        self.ending = ending_of(first.ending)
+        self.ending: Ending = OneEpoch(first.ending) if learner.fitted else ending_of(first.ending)
         self.diverged = np.full(lane_count, -1, dtype=np.int64)
         self.stopped = np.full(lane_count, -1, dtype=np.int64)
         """Epoch at which a lane did so, -1 for none."""

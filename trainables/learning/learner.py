@@ -19,9 +19,10 @@ from trainables.features.store import frozen_values
 from trainables.learning.augmentations.augmentation import Batch, augmentation_of
 from trainables.learning.bodies.body import Body
 from trainables.learning.draws import dropout_masks, mask_keys
+from trainables.learning.heads.head import Fitted, fitted_of
 from trainables.learning.heads.lanes import initial_heads
 from trainables.learning.heads.layer import dropouts
-from trainables.learning.losses.loss import loss_of, mean_gradient
+from trainables.learning.losses.loss import image_weights, loss_of, mean_gradient
 from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.replay import Replay
 from trainables.learning.tasks.task import task_of
@@ -114,6 +115,7 @@ class Learner:
         self.augmentation = augmentation_of(first.augmentation)
         self.task = task_of(first.data)
         self.loss = loss_of(first.loss)
+        self.fitted: Fitted | None = fitted_of(first.head)
         self._dropouts = dropouts(self.heads.layers)
         self._keys = [torch.zeros(len(self.repeats), 2, dtype=torch.int32, device=self.device) for _ in self._dropouts]
         self._keys_of = -1
@@ -125,7 +127,13 @@ class Learner:
         """What moves without being trained; each batch needs two rows then."""
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
-        """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch."""
+        """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch.
+
+        Of a head that is fitted, the fit to these rows.
+        """
+        if self.fitted is not None:
+            self._fit(self.fitted, rows)
+            return
         if self._keys_of != epoch:
             for layer, keys in enumerate(self._keys):
                 keys.copy_(mask_keys(self.seed, self.repeats, epoch, layer))
@@ -190,6 +198,17 @@ class Learner:
         *gradients, to_features = self.heads.backward(gradient, to_features=True)
         assert isinstance(to_features, torch.Tensor)
         self.optimiser.step([*gradients, *self.body.backward(to_features.flatten(0, 1))])
+
+    @torch.no_grad()
+    def _fit(self, head: Fitted, rows: torch.Tensor) -> None:
+        """rows: int64 [1, N], which are taken in their own order, so that repeats do not differ in last bits."""
+        (rows,) = rows.sort().values
+        targets = self.task.targets(self.labels[rows].unsqueeze(0)).flatten(0, 2)
+        weights = torch.ones(len(rows)) if self.weights is None else image_weights(self.weights, targets).squeeze(1)
+        features = self.body.score(self.inputs.gather(rows))
+        found = head.fit(_copied(features), _copied(targets), _copied(weights))
+        for name, tensor in self.heads.state_of(0).items():
+            tensor.copy_(_shaped(found[name], tensor))
 
     def _masks(self, first: torch.Tensor, batch: int) -> list[torch.Tensor]:
         return [

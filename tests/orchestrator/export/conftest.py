@@ -22,12 +22,13 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
 
 @pytest.fixture(scope="session")
 def several(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """Three classes on a torchvision network whose classifier is a convolution, and on timm's."""
+    """Three classes on a torchvision network whose classifier is a convolution, and on timm's; a head without steps."""
     return finished_study(
         tmp_path_factory.mktemp("several"),
         ("few", "many", "some"),
         probe={"backbone": "torchvision:squeezenet1_1", "non_linearities": 1, "dropout": 0.2},
         timm={},
+        fitted={"head": "logistic", "penalty": 0.01},
     )
 
 

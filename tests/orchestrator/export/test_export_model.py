@@ -30,7 +30,10 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
 
 @pytest.mark.parametrize(
     ("fixture", "name"),
-    [("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing"), ("moving", "head"), ("moving", "both")],
+    [
+        *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
+        *(("moving", "head"), ("moving", "both"), ("several", "fitted")),
+    ],
 )
 @pytest.mark.parametrize("repeat", [0, 1])
 def test_the_folder_predicts_what_the_search_kept(
@@ -110,7 +113,13 @@ def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy,
 
 @pytest.mark.parametrize(
     ("fixture", "name"),
-    [("binary", "extension"), ("binary", "torchvision"), ("several", "probe"), ("several", "timm")],
+    [
+        ("binary", "extension"),
+        ("binary", "torchvision"),
+        ("several", "probe"),
+        ("several", "timm"),
+        ("several", "fitted"),
+    ],
 )
 @pytest.mark.slow
 def test_the_script_needs_nothing_of_this_project(

@@ -22,6 +22,7 @@ from orchestrator.store.layout import BundleKey
 from orchestrator.study.asked import Given
 from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
+from search_spaces.changes import Changes
 from tests.support.configurations import asked
 from trainables.data.options import DatasetOptions
 from trainables.features.frozen import FrozenParts
@@ -42,9 +43,11 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def searched(images: Path, *, writes: bool = False, epochs: int = EPOCHS, **settings: Any) -> Search:
-    """A search over n = 0, 1 and u = 2, with two batch sizes."""
-    changes = asked(
+def searched(
+    images: Path, *, writes: bool = False, epochs: int = EPOCHS, changes: Changes | None = None, **settings: Any
+) -> Search:
+    """A search over n = 0, 1 and u = 2, with two batch sizes; or by other changes."""
+    changes = changes or asked(
         strategies=("straightforward", "extension", "unfreezing"),
         non_linearities=(1,),
         unfrozen=(2,),
@@ -112,6 +115,17 @@ def test_more_epochs_take_proportionally_longer(search: Search, images: Path, fo
 def test_it_says_that_repeats_may_stop_early(images: Path, found: Estimate) -> None:
     notes = estimate(searched(images, ending=("patience",))).notes
     assert [note for note in notes if "may stop early" in note] == [*set(notes) - set(found.notes)]
+
+
+def test_a_fit_is_one_epoch_however_many_are_asked(images: Path) -> None:
+    both = {"strategies": ("extension",), "repeats": REPEATS, "epochs": EPOCHS, "non_linearities": (1,)}
+    found = estimate(searched(images, changes=asked(**both, head=("logistic", "halving"), lr=(0.01, 0.1))))
+    fitted, stepped = sorted(found.depths, key=lambda depth: depth.non_linearities)
+    assert (fitted.configurations, fitted.repeats_owed, fitted.epochs_owed) == (1, REPEATS, REPEATS)
+    assert stepped.epochs_owed == stepped.repeats_owed * EPOCHS
+    assert fitted.training_seconds > fitted.seconds_per_epoch > 0
+    assert fitted.memory_per_trial_bytes > 4 * fitted.feature_bytes
+    assert not any("may stop early" in note for note in found.notes)
 
 
 def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:

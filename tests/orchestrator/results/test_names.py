@@ -54,6 +54,16 @@ def test_a_setting_is_said_where_it_matters() -> None:
     assert named(configured(), HEAD)[1] == SHORT, "a probe has no dropout: n tells them apart"
 
 
+def test_a_head_that_is_fitted_has_no_rates() -> None:
+    probe, fitted = configured(), configured(head="logistic", penalty=0.5)
+    assert describe_configuration(fitted) == "test_resnet.r160_in1k fitted"
+    assert named(probe, fitted, changed(fitted, penalty=0.25)) == [
+        "test_resnet.r160_in1k lr 0.05 batch 8, head halving",
+        "test_resnet.r160_in1k fitted, head logistic, penalty 0.5",
+        "test_resnet.r160_in1k fitted, head logistic, penalty 0.25",
+    ]
+
+
 def test_what_comes_with_a_network_is_not_said_beside_its_name() -> None:
     own = {"standardisation": "weights", "std": (0.2,) * 3}
     one = configured(mean=(0.4,) * 3, **own)

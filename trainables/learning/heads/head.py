@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
+
+import numpy as np
 
 from search_spaces.configuration import Configuration
 from search_spaces.settings import head as settings
@@ -24,9 +26,25 @@ class Head(Protocol):
         """From features [N, width] to logits [N, outputs]."""
 
 
+class Fitted(Head, Protocol):
+    """A head without steps, of which its variant says `is_fitted`. One fit is its training; its lanes take turns."""
+
+    def fit(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Values float32 of all that its plain modules hold, by their names: "0.weight" [outputs, D] …
+
+        Of every training row: features float32 [N, D], targets float32 [N, outputs] as a loss has them (`Loss.each`),
+        weights float32 [N] of the images' classes, 1 where these have none. A pure function on one thread.
+        """
+
+
 def head_of(same: settings.Head) -> Head:
     kind: type[Head] = settings.HEADS.load(same.name)
     return kind(same)
+
+
+def fitted_of(same: settings.Head) -> Fitted | None:
+    """The head where it is one that is fitted."""
+    return cast(Fitted, head_of(same)) if same.is_fitted else None
 
 
 def layers_of(configuration: Configuration, width: int) -> Layers:

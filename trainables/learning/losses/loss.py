@@ -48,11 +48,12 @@ def mean_gradient(
             leaf = logits.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(loss.each(leaf, targets).sum(), leaf)
     if weights is not None:
-        gradient.mul_(_of_images(weights, targets))
+        gradient.mul_(image_weights(weights, targets))
     return gradient.div_(logits.shape[2])
 
 
-def _of_images(weights: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def image_weights(weights: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """What images weigh, float32 [..., 1], by weights [K] of their targets' classes [..., outputs]."""
     if targets.shape[-1] == 1:
         return weights[1] * targets + weights[0] * (1 - targets)
     return (weights * targets).sum(dim=-1, keepdim=True)
