@@ -10,7 +10,7 @@ import torch
 
 from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
-from trainables.bundles.recipe import decide
+from trainables.bundles.recipe import decide, most_bundles
 from trainables.bundles.workbench import Workbench
 from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
@@ -29,6 +29,9 @@ LEARNED: dict[str, dict[str, Any]] = {
     "adamw": {**ADAM, "optimiser": "adamw", "weight_decay": 0.1, "balance": "class_weights"},
     "unfrozen": {"lr": 0.01, "unfrozen": 2},
     "unfrozen, adam": {**ADAM, "optimiser": "adam", "unfrozen": 1},
+    "batch norm": {"lr": 0.02, "head": "widths", "widths": (24, 8), "dropout": 0.25},
+    "moving, mixed": {"lr": 0.01, "unfrozen": 2, "norms": "moving", "augmentation": "mixup"},
+    "flipped": {"lr": 0.02, "augmentation": "flips"},
 }
 
 
@@ -43,9 +46,10 @@ def deterministic() -> None:
 @pytest.fixture(params=LEARNED.values(), ids=LEARNED.keys())
 def several(request: pytest.FixtureRequest, study: TinyStudy) -> list[Configuration]:
     """What is stacked: two learning rates of a head, or one configuration of a network."""
-    first = request.param
-    rates = [first["lr"]] if first.get("unfrozen") else [first["lr"], 0.5 * first["lr"]]
-    return [study.configuration(**{**first, "lr": lr}) for lr in rates]
+    first = study.configuration(**request.param)
+    if not most_bundles(first, 96, torch.device("cuda")):
+        return [first]
+    return [first, study.configuration(**{**request.param, "lr": 0.5 * first.optimiser.lr})]
 
 
 def begun(study: TinyStudy, configurations: list[Configuration], name: str = "cuda") -> Group:
@@ -54,7 +58,7 @@ def begun(study: TinyStudy, configurations: list[Configuration], name: str = "cu
     first = configurations[0]
     material = bench.material(first, study.partition)
     recipe = decide(first, material.width, material.layer, 1000, device)
-    repeats = [4] if first.adaptation.unfrozen else [0, 3, 4]
+    repeats = [0, 3, 4] if recipe.stacked else [4]
     return begin_group(material, lanes_of(configurations, repeats), recipe, EPOCHS, device)
 
 
