@@ -25,6 +25,7 @@ from orchestrator.planning.rates import (
 from orchestrator.search import Search
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
+from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
 from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack
 from trainables.features.frozen import Frozen, of_any_standardisation
@@ -219,25 +220,20 @@ class BackboneCosts:
         return rates
 
     def memory_bytes(self, c: Configuration, frozen: FrozenCost, lanes: float) -> int:
-        """Of one trial beside its process: resident features, weights, gradients, optimiser, one checkpoint.
+        """Of one trial beside its process: resident features, weights, gradients, optimiser, activations of a network
+        that steps compute, one checkpoint.
 
         Mapped frontier values are pages that the operating system shares and are not counted.
         """
         head = parameter_count(layers_of(c, self.facts.feature_width)) * lanes
         buffers = rule_of(c.optimiser.name).buffers_per_parameter
-        live = self.live_parameters(c)
-        trained = 4 * (head + live) * (3 + 2 * buffers)
-        copies = 5 if c.head.is_fitted else 1  # what is fitted to, in float32 twice and in float64
-        features = 0 if c.live.trains_body else 4 * copies * frozen.rows * frozen.values
-        body = 0 if c.live.has_features else 4 * self.facts.parameters * 2
-        return int(features + trained + body)
-
-    def live_parameters(self, c: Configuration) -> int:
-        """Trained weights of the backbone itself."""
-        if not c.live.trains_body:
-            return 0
-        live = set(self.cut(c).live)
-        return sum(parameter.numel() for name, parameter in self.network.named_parameters() if name in live)
+        if c.live.has_features:
+            copies = 5 if c.head.is_fitted else 1  # what is fitted to, in float32 twice and in float64
+            return int(FLOAT32 * (copies * frozen.rows * frozen.values + head * (3 + 2 * buffers)))
+        computed = StepAndScore.by(self.bench, c, frozen.layer)
+        recipe = decide(c, self.facts.feature_width, frozen.layer, frozen.values, self.device)
+        checkpoint = FLOAT32 * (head + computed.step.trained) * (1 + buffers)
+        return int(network_bytes(c, self.facts, computed, recipe, self.samples(c)) + checkpoint)
 
     def _head(self, c: Configuration, stack: tuple[int, int]) -> GroupRate:
         samples = self.samples(c)

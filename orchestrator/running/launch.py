@@ -73,8 +73,8 @@ def launch(
     stage = FeatureStage(job.study, bench, room.devices, feature_options(room.gpus), use)
     stage.add(ConfigurationKey(work.key.partition, work.key.configuration) for work in job.owed)
     stage.reserve()
-    _keep_facts(job)
     largest = share_for(bench, job.owed) if room.gpus else 0.0
+    _keep_facts(job)
 
     @cache
     def share_of(stack: Stack) -> float:
@@ -109,7 +109,8 @@ def launch(
 
 
 def _keep_facts(job: Job) -> None:
-    """What the libraries say of the backbones is in the cache before workers ask for it."""
+    """What the libraries say of the backbones is in the cache before workers ask for it, and what the shares followed
+    from for the next search."""
     configurations = [job.bench.configuration(work.key.configuration) for work in job.owed]
     for configuration in {c.network.backbone: c for c in configurations}.values():
         job.bench.facts(configuration)

@@ -1,56 +1,110 @@
-"""How much memory a trial needs on its device, an upper estimate from shapes alone, and what share of a GPU that is."""
+"""How much memory a trial needs on its device, an upper estimate from shapes alone, and what share of a GPU that is.
+
+Where steps compute a network, activations are most of it. How many there are is counted for its graph, image size and
+depth (`trainables/network/activations.py`) and grows with the batch of a step, or with the one that is scored.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
-from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.store.schema import BUNDLE_SIZE, Recipe
 from search_spaces.configuration import Configuration
+from search_spaces.resolve import BackboneFacts
+from trainables.bundles.recipe import decide
 from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
+from trainables.features.samples import Samples
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import linear, parameter_count
 from trainables.learning.optimisers.optimiser import rule_of
+from trainables.network.activations import Activations
+from trainables.network.division import PIXELS
 
 MOST_TRIALS_PER_GPU = 8
 CONTEXT_BYTES = 800_000_000
 """What a process takes of a GPU before it holds any tensor."""
-ACTIVATIONS_PER_FRONTIER_VALUE = 24
-"""Values kept for the backward pass per frontier value, a rule of thumb for the blocks of common networks."""
+FLOAT32 = 4
+BODY_COPIES = 4
+"""Of the part of a network that steps compute, beside the network that it is of: as it was cut off, as it is trained,
+and its weights and gradients as libraries lay them out anew."""
+INPUT_COPIES = 5
+"""Of what a step reads: as it was fetched, three while an augmentation changes it, one laid out anew."""
+WORKSPACE = 1.25
+"""What operations need inside, which shapes do not show, and what allocators leave unused. `benchmarks/trial_memory.py`
+shows what these three come to."""
 
 
-def trial_bytes(
-    configuration: Configuration, feature_width: int, rows: int, frontier_values: int, backbone_parameters: int
-) -> int:
-    """Bytes of one trial: context, features or frontier batch, weights with gradients and buffers, activations.
+def trial_bytes(bench: Workbench, configuration: Configuration, partition: str) -> int:
+    """Bytes of one trial on the bench's device: its context, and all that it holds."""
+    c, samples = configuration, bench.samples(configuration, partition)
+    width = bench.facts(c).feature_width
+    if c.live.has_features:
+        return CONTEXT_BYTES + head_bytes(c, width, samples.rows)
+    frozen = bench.foreseen(c, partition)
+    recipe = decide(c, width, frozen.layer, sum(map(math.prod, frozen.shapes)), bench.device)
+    return CONTEXT_BYTES + network_bytes(c, bench.facts(c), StepAndScore.by(bench, c, frozen.layer), recipe, samples)
 
-    rows: views whose pooled features lie on the device. frontier_values: values per view that are read otherwise.
-    """
-    layers = layers_of(configuration, feature_width)
+
+class StepAndScore(NamedTuple):
+    """What the network takes in a step, and where scores are computed; where images change the step has all of it."""
+
+    step: Activations
+    score: Activations | None
+    """None where pooled features are scored."""
+
+    @classmethod
+    def by(cls, bench: Workbench, c: Configuration, layer: str) -> StepAndScore:
+        """Of trials whose frozen part is kept up to `layer`."""
+        score = bench.activations(c, layer) if c.live.trains_body else None
+        return cls(bench.activations(c, PIXELS) if c.live.from_pixels or score is None else score, score)
+
+
+def head_bytes(c: Configuration, feature_width: int, rows: int) -> int:
+    """Of heads on `rows` pooled features, which lie on the device: these, weights with gradients and buffers, what a
+    layer gives."""
+    layers = layers_of(c, feature_width)
     head = parameter_count(layers)
-    copies = 2 + rule_of(configuration.optimiser.name).buffers_per_parameter
+    copies = 2 + rule_of(c.optimiser.name).buffers_per_parameter
     widths = sum(outputs for _, outputs in linear(layers)) + feature_width
-    if configuration.live.has_features:
-        scored = max(configuration.optimiser.batch_size, math.ceil(rows / 2))
-        values = rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2)
-        return CONTEXT_BYTES + 4 * values
-    batch = max(configuration.optimiser.batch_size, 256)
-    values = (backbone_parameters + head) * copies + batch * frontier_values * ACTIVATIONS_PER_FRONTIER_VALUE
-    return CONTEXT_BYTES + 4 * values
+    scored = max(c.optimiser.batch_size, math.ceil(rows / 2))
+    return FLOAT32 * (rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2))
 
 
-def bytes_for(bench: Workbench, configuration: Configuration, partition: str) -> int:
-    """`trial_bytes` of a configuration; the frontier is taken as large as the images, which bounds most cuts."""
-    facts, rows = bench.facts(configuration), bench.samples(configuration, partition).rows
-    return trial_bytes(configuration, facts.feature_width, rows, 3 * configuration.image.size**2, facts.parameters)
+def network_bytes(
+    c: Configuration, facts: BackboneFacts, computed: StepAndScore, recipe: Recipe, samples: Samples
+) -> int:
+    """Of a network that steps compute: weights, gradients and buffers, and the larger of a step and a scoring batch.
+
+    On a GPU a step is recorded, and what it holds then stays its own: beside it
+    are scored batches and the last step of an epoch, which is smaller and is not recorded at first.
+    """
+    head = parameter_count(layers_of(c, facts.feature_width))
+    buffers = rule_of(c.optimiser.name).buffers_per_parameter
+    behind = computed.step
+    weights = facts.parameters + BODY_COPIES * behind.parameters + head
+    weights += (behind.trained + head) * (1 + buffers)
+    rows, batch = len(samples.training), min(c.optimiser.batch_size, len(samples.training))
+    step = _step_bytes(behind, batch)
+    scored = min(recipe.scoring_batch, max(map(len, samples.scoring.values())))
+    score = scored * (INPUT_COPIES * computed.score.read + computed.score.passing) if computed.score else 0
+    passes = step + max(score, _step_bytes(behind, rows % batch)) if recipe.device == "cuda" else max(step, score)
+    features = 0 if computed.score else samples.rows * facts.feature_width
+    return FLOAT32 * (weights + features) + behind.fixed + math.ceil(WORKSPACE * passes)
+
+
+def _step_bytes(behind: Activations, batch: int) -> int:
+    """Of a training step: what is read, what is kept, and what passes through while gradients go back."""
+    return batch * (INPUT_COPIES * behind.read + behind.kept + behind.passing)
 
 
 def share_for(bench: Workbench, work: Sequence[Work]) -> float:
     """The part of this machine's GPU that a trial of these works asks for: the largest decides."""
-    needs = [bytes_for(bench, bench.configuration(item.key.configuration), item.key.partition) for item in work]
+    needs = [trial_bytes(bench, bench.configuration(item.key.configuration), item.key.partition) for item in work]
     return gpu_share(max(needs, default=0), gpu_bytes_here())
 
 

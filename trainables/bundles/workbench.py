@@ -15,11 +15,12 @@ from torch import nn
 from orchestrator.store.record import canonical_json
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from search_spaces.live import Live
 from search_spaces.resolve import BackboneFacts
 from search_spaces.settings.declaration import Touch
 from trainables.bundles.study_files import StudyFiles
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.frozen import Frozen, FrozenParts
+from trainables.features.frozen import Frozen, FrozenParts, of_any_standardisation
 from trainables.features.samples import Samples, samples_key
 from trainables.features.store import StoredInputs
 from trainables.learning.draws import body_seed
@@ -27,6 +28,7 @@ from trainables.learning.learner import Images, Inputs, Resident
 from trainables.learning.material import Material
 from trainables.machine.arithmetic import settle_arithmetic
 from trainables.machine.places import Places
+from trainables.network.activations import Activations
 from trainables.network.opened import CutName, Networks
 
 
@@ -69,6 +71,14 @@ class _MaterialKey(NamedTuple):
         )
 
 
+class _Depth(NamedTuple):
+    """What the place where the frozen part ends follows from, on one machine."""
+
+    samples: str
+    settings: str
+    live: Live
+
+
 class Workbench:
     """Opens things of a study once and hands them out; `storage` is the study, `places` this machine's folders."""
 
@@ -79,6 +89,7 @@ class Workbench:
         self._study = StudyFiles(storage)
         self._networks = Networks(places, device)
         self._parts = FrozenParts(places, self._networks, device)
+        self._foreseen: dict[_Depth, Frozen] = {}
         self._material: tuple[_MaterialKey, Material] | None = None
         """The last one alone: features and what is trained of a network take memory."""
 
@@ -112,6 +123,19 @@ class Workbench:
     def frozen(self, configuration: Configuration, partition_id: str, layer: str = "") -> Frozen:
         """Decide where the frozen part ends (or take `layer`, from a recipe). The stored squares must be complete."""
         return self._parts.decide(configuration, self.samples(configuration, partition_id), layer)
+
+    def foreseen(self, configuration: Configuration, partition_id: str) -> Frozen:
+        """`frozen` before the squares are stored: without them mean and std are not known, which change neither where
+        the frozen part ends nor its size. Asked once for each depth."""
+        c = configuration
+        depth = _Depth(samples_key(c, partition_id), canonical_json(c.key(Touch.NETWORK, Touch.FEATURES)), c.live)
+        if depth not in self._foreseen:
+            self._foreseen[depth] = self.frozen(of_any_standardisation(c), partition_id)
+        return self._foreseen[depth]
+
+    def activations(self, configuration: Configuration, layer: str) -> Activations:
+        """What the network behind the cut at `layer` takes beside its weights."""
+        return self._networks.activations(configuration, layer)
 
     def frozen_ready(self, configuration: Configuration, partition_id: str, layer: str = "") -> Frozen:
         """`frozen`, after storing whatever squares are missing on this machine."""

@@ -1,4 +1,5 @@
-"""What timm and torchvision say of backbones, kept in the cache: importing them takes longer than most of what follows.
+"""What timm and torchvision say of backbones, and what their parts take, kept in the cache: importing the libraries
+takes longer than most of what follows.
 
 A search that goes on, and workers that only train heads, import neither.
 """
@@ -7,19 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from search_spaces.resolve import BackboneFacts
+from trainables.network.activations import Activations, activations_behind
 from trainables.network.backbone import Architecture, architecture_of
+from trainables.network.division import Cut
 from trainables.network.weights import Pretrained
 
 _LIBRARIES = ("torch", "torchvision", "timm")
+
+
+class _Behind(NamedTuple):
+    """The part of a backbone behind a cut."""
+
+    backbone: str
+    image_size: int
+    unfrozen: int
+    layer: str
 
 
 class KnownBackbones:
@@ -29,6 +42,8 @@ class KnownBackbones:
         self._cache = cache
         self._known: dict[tuple[str, int | None], Architecture] = {}
         self._new: set[tuple[str, int | None]] = set()
+        self._activations: dict[_Behind, Activations] = {}
+        self._new_activations: set[_Behind] = set()
 
     def architecture(self, name: str, image_size: int | None = None) -> Architecture:
         """image_size: side of the input in pixels, the library's own by default. Nothing is written. InputError."""
@@ -40,15 +55,30 @@ class KnownBackbones:
                 self._new.add(asked)
         return self._known[asked]
 
+    def activations(self, name: str, image_size: int, unfrozen: int, cut: Callable[[], Cut], layer: str) -> Activations:
+        """Of the network behind the cut at `layer`, which is asked for where they are not known. Nothing is written."""
+        asked = _Behind(name, image_size, unfrozen, layer)
+        if asked not in self._activations:
+            kept = self._read_activations(asked)
+            self._activations[asked] = kept or activations_behind(cut())
+            if kept is None:
+                self._new_activations.add(asked)
+        return self._activations[asked]
+
     def keep(self) -> None:
         """Store what was not yet kept: under the name that was asked for, and by full name and size, as workers ask."""
         for asked in self._new:
             found = self._known[asked]
-            content = json.dumps(asdict(found)).encode()
-            with contextlib.suppress(StorageError):  # a cache that takes nothing costs time alone
-                for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
-                    self._cache.replace(path, content)
+            for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
+                self._write(path, asdict(found))
+        for behind in self._new_activations:
+            self._write(_path(*behind), asdict(self._activations[behind]))
         self._new.clear()
+        self._new_activations.clear()
+
+    def _write(self, path: str, content: dict[str, Any]) -> None:
+        with contextlib.suppress(StorageError):  # a cache that takes nothing costs time alone
+            self._cache.replace(path, json.dumps(content).encode())
 
     def _read(self, name: str, image_size: int | None) -> Architecture | None:
         path = _path(name, image_size)
@@ -59,6 +89,12 @@ class KnownBackbones:
             return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]))
         return None
 
+    def _read_activations(self, behind: _Behind) -> Activations | None:
+        path = _path(*behind)
+        with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError):
+            return Activations(**parse_json(self._cache.read(path), path))
+        return None
 
-def _path(name: str, image_size: int | None) -> str:
-    return f"facts/{short_hash([name, image_size, *map(version, _LIBRARIES)], 20)}.json"
+
+def _path(*asked: str | int | None) -> str:
+    return f"facts/{short_hash([*asked, *map(version, _LIBRARIES)], 20)}.json"

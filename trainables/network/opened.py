@@ -20,6 +20,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
 from search_spaces.settings.declaration import Touch
 from trainables.machine.places import Places
+from trainables.network.activations import Activations
 from trainables.network.backbone import open_backbone, skeleton
 from trainables.network.calibration import calibrate
 from trainables.network.division import FEATURES, Cut, Division, together
@@ -129,6 +130,15 @@ class Networks:
         if shape not in self._cuts:
             self._cuts[shape] = places_to_cut(skeleton(*shape[:2]), c.image.size, c.live.unfrozen)
         return self._cuts[shape]
+
+    def activations(self, configuration: Configuration, layer: str) -> Activations:
+        """What the network behind the cut at `layer` takes, without its weights; kept as facts are."""
+        c = configuration
+
+        def cut() -> Cut:
+            return next(cut for cut in self.cuts(c) if cut.layer == layer)
+
+        return self._known.activations(c.network.backbone, c.image.size, c.live.unfrozen, cut, layer)
 
     def open(self, configuration: Configuration, calibration: Calibration | None) -> OpenNetwork:
         """The backbone with its weights; a freshly initialised one is calibrated where it is told by what.

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from orchestrator.planning import costs
+from orchestrator.planning.costs import BackboneCosts
 from orchestrator.planning.estimate import Estimate, estimate
 from orchestrator.planning.estimate_text import estimate_text
 from orchestrator.planning.rates import between, head_rate
@@ -24,6 +25,7 @@ from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
 from search_spaces.changes import Changes
 from tests.support.configurations import asked
+from trainables.bundles.memory import INPUT_COPIES, WORKSPACE
 from trainables.data.options import DatasetOptions
 from trainables.features.frozen import FrozenParts
 from trainables.network.division import FEATURES, PIXELS
@@ -162,6 +164,20 @@ def test_pooled_features_are_the_frontier_of_a_head(found: Estimate) -> None:
     assert deep.cached_up_to not in (FEATURES, PIXELS)
     assert deep.why == "all before the first trained layer"
     assert deep.memory_per_trial_bytes > 0
+
+
+def test_memory_of_a_trained_network_grows_with_its_batch(search: Search) -> None:
+    asked = list(search.asked.configurations.values())
+    of = BackboneCosts(search, asked, [], torch.device("cpu"))
+    every = {"adaptation.unfrozen": of.facts.weight_layers}
+    small, large = (
+        next(c for c in asked if c.adaptation.unfrozen).with_values({**every, "optimiser.batch_size": batch})
+        for batch in (8, 16)
+    )
+    need = [of.memory_bytes(c, of.frozen(c), 1) for c in (small, large)]
+    behind = of.bench.activations(small, PIXELS)
+    each = INPUT_COPIES * behind.read + behind.kept + behind.passing
+    assert need[1] - need[0] == pytest.approx(WORKSPACE * 8 * each, abs=1)
 
 
 def test_without_room_it_says_that_the_whole_network_is_trained(

@@ -11,7 +11,10 @@ import pytest
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
 from trainables.network import known_backbones
-from trainables.network.backbone import Architecture, architecture_of, facts_of
+from trainables.network.activations import activations_behind
+from trainables.network.backbone import Architecture, architecture_of, facts_of, skeleton
+from trainables.network.division import Cut
+from trainables.network.frontier import places_to_cut
 from trainables.network.known_backbones import KnownBackbones
 
 NAME = "test_resnet"
@@ -88,6 +91,40 @@ def test_other_versions_are_asked_anew(
     monkeypatch.setattr(known_backbones, "version", lambda library: "9.9")
     KnownBackbones(cache).architecture(NAME)
     assert len(counted) == 2
+
+
+def test_what_a_part_takes_is_found_once(cache: LocalStorage) -> None:
+    """Kept apart for each depth and cut; what is kept is what would be found."""
+    asked: list[tuple[int, str]] = []
+
+    def found(known: KnownBackbones, unfrozen: int, cut: Cut) -> None:
+        def ask() -> Cut:
+            asked.append((unfrozen, cut.layer))
+            return cut
+
+        assert known.activations(FULL, 64, unfrozen, ask, cut.layer) == activations_behind(cut)
+
+    parts = [(unfrozen, cut) for unfrozen in (1, 2) for cut in places_to_cut(skeleton(NAME, 64), 64, unfrozen)]
+    for _ in range(2):
+        known = KnownBackbones(cache)
+        for _ in range(2):
+            for part in parts:
+                found(known, *part)
+        known.keep()
+    assert asked == [(unfrozen, cut.layer) for unfrozen, cut in parts]
+    assert len(parts) >= 4
+
+
+@pytest.mark.parametrize("harm", [b"", b"{}", b"[1]", b"\xff"])
+def test_damaged_activations_are_found_again(cache: LocalStorage, harm: bytes, tmp_path: Path) -> None:
+    (*_, cut) = places_to_cut(skeleton(NAME, 64), 64, 1)
+    fresh = activations_behind(cut)
+    for _ in range(2):
+        known = KnownBackbones(cache)
+        assert known.activations(FULL, 64, 1, lambda: cut, cut.layer) == fresh
+        known.keep()
+        (file,) = (tmp_path / "facts").iterdir()
+        file.write_bytes(harm)
 
 
 def test_an_unknown_name_is_refused_every_time(cache: LocalStorage) -> None:

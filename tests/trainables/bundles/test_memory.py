@@ -1,0 +1,126 @@
+"""How much memory a trial is said to need, and what share of a GPU follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from orchestrator.store.schema import Recipe
+from search_spaces.configuration import Configuration
+from search_spaces.resolve import BackboneFacts
+from tests.support.configurations import configured
+from tests.support.tiny_study import TinyStudy
+from trainables.bundles import memory
+from trainables.bundles.memory import CONTEXT_BYTES, StepAndScore, gpu_share, network_bytes, share_for, trial_bytes
+from trainables.bundles.recipe import decide
+from trainables.bundles.work import Work
+from trainables.features.samples import Samples
+from trainables.network.activations import Activations
+from trainables.network.division import PIXELS
+
+FACTS = BackboneFacts("timm:one", "init:0", 32, "bilinear", (0, 0, 0), (1, 1, 1), 10, 9, 1000)
+BEHIND = Activations(read=40, kept=1000, passing=100, fixed=7, parameters=500, trained=200)
+HEAD = 10 + 1
+WEIGHTS = 4 * (1000 + 4 * 500 + HEAD + (200 + HEAD) * 2)
+"""The network, its part four times, the head; gradients and SGD's velocity of what is trained."""
+
+
+def recipe(device: str, scored: int) -> Recipe:
+    return Recipe.model_validate(
+        {"device": device, "device_name": "", "stacked": False, "threads": 1, "scoring_batch": scored}
+    )
+
+
+def samples(training: int, scored: int) -> Samples:
+    scoring = {"train": np.arange(scored), "valid": np.arange(3)}
+    return Samples(pd.DataFrame(), np.zeros((0, 2)), np.zeros(0), np.arange(training), scoring, None)
+
+
+def deep(batch: int) -> Configuration:
+    return configured(unfrozen=2, batch_size=batch)
+
+
+def both(behind: Activations) -> StepAndScore:
+    """Of a network whose scores read what its steps read."""
+    return StepAndScore(behind, behind)
+
+
+def activations(batch: int, scored: int, device: str = "cpu", training: int = 90, behind: Activations = BEHIND) -> int:
+    """Bytes beside the weights, of 64 rows that are scored at most."""
+    return network_bytes(deep(batch), FACTS, both(behind), recipe(device, scored), samples(training, 64)) - WEIGHTS
+
+
+def test_a_step_holds_what_is_read_what_is_kept_and_what_passes() -> None:
+    assert activations(batch=8, scored=8) == 7 + 1.25 * 8 * (5 * 40 + 1000 + 100)
+    assert activations(batch=16, scored=8) == 7 + 1.25 * 16 * 1300
+    assert activations(batch=16, scored=8, training=10) == 7 + 1.25 * 10 * 1300, "there are no more rows"
+
+
+def test_a_scoring_batch_keeps_nothing_and_counts_where_it_is_the_larger() -> None:
+    assert activations(batch=2, scored=32) == 7 + 1.25 * 32 * (5 * 40 + 100)
+    assert activations(batch=2, scored=256) == 7 + 1.25 * 64 * 300, "no more rows are scored"
+    assert activations(batch=2, scored=4) == 7 + 1.25 * 2 * 1300
+
+
+def test_a_recorded_step_of_a_gpu_keeps_its_own_beside_what_follows() -> None:
+    assert activations(batch=8, scored=8, device="cuda", training=80) == 7 + 1.25 * (8 * 1300 + 8 * 300)
+    assert activations(batch=8, scored=8, device="cuda", training=86) == 7 + 1.25 * (8 * 1300 + 6 * 1300)
+
+
+def test_rules_with_more_buffers_take_more() -> None:
+    adam = configured(unfrozen=2, batch_size=8, optimiser="adam", betas=(0.9, 0.99))
+    need = network_bytes(adam, FACTS, both(BEHIND), recipe("cpu", 8), samples(90, 64))
+    assert need == WEIGHTS + 4 * (200 + HEAD) + activations(batch=8, scored=8)
+
+
+def test_fewer_trials_of_a_large_batch_share_a_gpu() -> None:
+    """As of resnet18 at 224 pixels, all trained: 7 GB of activations at 200 images."""
+    large = replace(BEHIND, kept=22_000_000, passing=6_400_000)
+
+    def share(batch: int) -> float:
+        need = activations(batch, 8, "cuda", training=400, behind=large) + WEIGHTS
+        return gpu_share(CONTEXT_BYTES + need, 16_000_000_000)
+
+    assert [share(batch) for batch in (8, 80, 200, 400)] == [1 / 8, 1 / 4, 1 / 2, 1]
+
+
+def test_it_follows_batch_depth_and_where_the_frozen_part_ends(study: TinyStudy) -> None:
+    bench = study.bench()
+    every = bench.facts(study.configuration()).weight_layers
+    small, large, shallow, pixels, head = (
+        study.configuration(**settings)
+        for settings in (
+            {"unfrozen": every, "batch_size": 12},
+            {"unfrozen": every, "batch_size": 24},
+            {"unfrozen": 2, "batch_size": 12},
+            {"unfrozen": 2, "batch_size": 12, "augmentation": "flips"},
+            {"batch_size": 12},
+        )
+    )
+    need = {c.id: trial_bytes(bench, c, study.partition) for c in (small, large, shallow, pixels, head)}
+    assert need[head.id] < need[shallow.id] < need[pixels.id] < need[small.id] < need[large.id]
+    layer = bench.frozen_ready(shallow, study.partition).layer
+    facts, found = bench.facts(small), bench.samples(small, study.partition)
+    for c, place in ((small, PIXELS), (large, PIXELS), (shallow, layer), (pixels, PIXELS)):
+        frozen = bench.frozen(c, study.partition)
+        values = sum(torch.Size(shape).numel() for shape in frozen.shapes)
+        decided = decide(c, facts.feature_width, place, values, bench.device)
+        computed = StepAndScore(bench.activations(c, place), bench.activations(c, frozen.layer))
+        expected = network_bytes(c, facts, computed, decided, found)
+        assert need[c.id] == CONTEXT_BYTES + expected
+
+
+def test_shares_are_those_of_the_largest(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = study.bench()
+    monkeypatch.setattr(memory, "CONTEXT_BYTES", 0)
+    every = bench.facts(study.configuration()).weight_layers
+    small, large = (study.configuration(unfrozen=every, batch_size=batch) for batch in (2, 24))
+    works = [Work(study.key(c), (0,), 1) for c in (small, large)]
+    one, other = (trial_bytes(bench, c, study.partition) for c in (small, large))
+    monkeypatch.setattr(memory, "gpu_bytes_here", lambda: 4 * other)
+    assert share_for(bench, works) == share_for(bench, works[1:]) == 1 / 4
+    assert share_for(bench, works[:1]) == 1 / min(8, 4 * other // one) < 1 / 4
