@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import Report, finite, plus_minus
@@ -135,9 +136,9 @@ def _repeats(numbers: Sequence[int]) -> str:
 
 def _metric(summary: Summary) -> str:
     """What ranks; the scores beside it need not be in its order."""
-    alone = {entry.configuration.selects_by_valid_alone for entry in summary.configurations}
-    looked_at = "valid" if alone == {True} else "the worse of train and valid"
-    return f"{words(summary.study.selection)} ({looked_at})"
+    metric = summary.study.selection
+    members = [entry for entry in summary.configurations if entry.configuration.selection.metric == metric]
+    return f"{words(metric)} ({looked_at(members)})"
 
 
 def _scores(entry: ConfigurationSummary) -> str:

@@ -23,9 +23,9 @@ COLUMNS = [
 def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per ranked configuration of a partition, best first; COLUMNS.
 
-    score: the metric that ranks, its mean at the selected epochs (the worse of train and valid, or valid alone, as the
-    selection has it). difference: mean over common repeats to the best, negative is worse whatever the metric; low and
-    high bound it at 95 % (Student's t). in_set: p > 0.05, by `orchestrator.statistics.confidence_set`.
+    score: the metric that ranks, its mean at the selected epochs, of what ranks (`ConfigurationSummary.by_valid`).
+    difference: mean over common repeats to the best, negative is worse whatever the metric; low and high bound it at
+    95 % (Student's t). in_set: p > 0.05, by `orchestrator.statistics.confidence_set`.
     """
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
@@ -52,7 +52,7 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 
 def _values(member: ConfigurationSummary) -> np.ndarray:
-    """What selection looks at, per repeat; NaN where it is not finite, and where there is no result."""
+    """What ranks, per repeat; NaN where it is not finite, and where there is no result."""
     values = member.selection.values if member.selection else np.zeros(0)
     return np.where(np.isfinite(values), values, np.nan)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, number, plus_minus, point_text, text
+from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import untrained_words
 from orchestrator.results.summary import Summary
@@ -41,7 +42,7 @@ def over_partitions_sentence(table: PartitionTable) -> str:
         f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
         f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}, {score} "
         f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
-        "each; of train and valid the worse one, or valid alone). Below: one partition."
+        f"each; of {looked_at(members[0] for members in table.members)}). Below: one partition."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dashboards.figures.choice import Choice, Source, best_of_each
+from dashboards.figures.choice import Choice, Source, best_of_each, selection_of
 from dashboards.figures.declaration import Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, lr_text, text
 from dashboards.page.answer_sentence import answer_sentence, over_partitions_sentence
@@ -13,6 +13,7 @@ from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts
 from dashboards.page.controls import reading
 from dashboards.page.section_figures import section_figures
+from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
 from orchestrator.results.names import counted
@@ -36,12 +37,14 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     summary = source.summary
     choice = Choice(partition)
     members = best_of_each(choice.members(summary), "strategy", "backbone")
+    metric = selection_of(summary, choice)
+    ranked = [m for m in choice.members(summary) if m.configuration.selection.metric == metric]
     parts = [f'<p class="lede">{answer_sentence(summary, members)}</p>']
     parts.append(
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "
-        "best repeat: by the worse of train and valid, or by valid alone where class weights make the two "
-        "incomparable.</p>"
+        f"best repeat. The value is at each repeat’s selected epoch, of {looked_at(ranked)}; an epoch is selected by "
+        "the worse of train and valid, or by valid alone where training images or their weights differ.</p>"
     )
     if members:
         selections = {member.configuration.selection.metric for member in members}

@@ -129,10 +129,9 @@ def _scored(logits: np.ndarray, truth: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _train_scores(member: ConfigurationSummary, repeats: list[int]) -> np.ndarray:
-    """float64 [R], the selecting metric on train at the selected epoch; NaN where selection looks at valid alone."""
-    settings = member.configuration
-    score = member.score(settings.selection.metric, "train")
-    if score is None or settings.selects_by_valid_alone:
+    """float64 [R], the selecting metric on train at the selected epoch; NaN where valid compares."""
+    score = member.score(member.configuration.selection.metric, "train")
+    if score is None or member.by_valid:
         return np.full(len(repeats), np.nan)
     place = {number: at for at, number in enumerate(member.with_result)}
     return score.values[[place[number] for number in repeats]]

@@ -15,6 +15,7 @@ from orchestrator.choosing.choice_text import (
     p_text,
     settings_data,
 )
+from orchestrator.results.comparing import looked_at
 from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
@@ -51,6 +52,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     if table.incomplete:
         are = "configuration is" if table.incomplete == 1 else "configurations are"
         lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
+    lines.append(f"Selecting values are at the selected epochs: {_looked_at(table)}.")
     lines.append(
         "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
         "p is not corrected for the number of configurations."
@@ -58,6 +60,10 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     lines.append(f"orch evaluate and orch export take it as it was trained on partition {table.partitions[0]}.")
     lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
     return Report(tuple(lines), _partitions_data(summary, table, against))
+
+
+def _looked_at(table: PartitionTable) -> str:
+    return looked_at(member for members in table.members for member in members)
 
 
 def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled
         "synthetic": summary.study.synthetic,
         "label": LABEL,
         "metric": table.metric,
+        "looked_at": _looked_at(table),
         "partitions": list(table.partitions),
         "groups": summary.study.group_meaning,
         "selected": table.members[0][0].id,

@@ -16,6 +16,7 @@ from orchestrator.choosing.choice_text import (
     statistic_data,
 )
 from orchestrator.choosing.selection import Selection
+from orchestrator.results.comparing import looked_at
 from orchestrator.results.names import names_of, untrained_words
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
@@ -62,10 +63,9 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
             f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
         )
     lines += selection.notes
-    looked_at = "valid" if winner.configuration.selects_by_valid_alone else "the worse of train and valid"
     lines.append(
-        f"Selecting values, differences, intervals and p: {looked_at} at the selected epochs, over repeats on "
-        f"partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
+        f"Selecting values, differences, intervals and p are at the selected epochs ({looked_at(table.members)}), over "
+        f"repeats on partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
     )
     return lines
 
@@ -193,6 +193,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
         "synthetic": summary.study.synthetic,
         "label": LABEL,
         "metric": table.metric,
+        "looked_at": looked_at(table.members),
         "partition": table.partition,
         "groups": summary.study.group_meaning,
         "selected": selection.winner.id,

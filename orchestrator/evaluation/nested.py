@@ -118,7 +118,7 @@ def _train(
     n: int,
     epochs: _Epochs,
 ) -> FinishedFold:
-    training = FoldTraining(bench, plan.manifest, plan.folds[n], plan.candidates, tables, epochs)
+    training = FoldTraining(bench, plan.manifest, plan.folds[n], plan.candidates, tables, epochs, plan.by_valid)
     outcome = training.run()
     winner = plan.candidates[outcome.selected]
     fold = FinishedFold(

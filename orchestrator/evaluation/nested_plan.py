@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from orchestrator.evaluation.looks import short_hashes, test_set_of
 from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
+from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import Summary, summarise
@@ -48,6 +49,8 @@ class NestedPlan:
     partition: Partition
     candidates: tuple[Candidate, ...]
     selection: Metric
+    by_valid: bool
+    """By what candidates are compared: as in the study."""
     folds: tuple[Partition, ...]
     key: str
     looks: tuple[Look, ...]
@@ -76,10 +79,12 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     folds = tuple(outer_folds(manifest, partition, options.folds, summary.study.seed))
     candidates = tuple(Candidate(e.configuration, e.with_result, e.epochs) for e in entries)
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
-    key = short_hash([name, [fold.id for fold in folds], asked])
-    made = NestedPlan(
-        summary, manifest, partition, candidates, entries[0].configuration.selection.metric, folds, key, (), ()
-    )
+    mixed = are_mixed(entries)
+    key = short_hash([name, [fold.id for fold in folds], asked, *(["by valid"] if mixed else [])])
+    metric = entries[0].configuration.selection.metric
+    made = NestedPlan(summary, manifest, partition, candidates, metric, entries[0].by_valid, folds, key, (), ())
+    if mixed:
+        notes.append(f"In the folds as in the study configurations are compared by {looked_at(entries)}.")
     if len(made.sealed):
         notes.append(
             "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "
@@ -92,9 +97,7 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
         )
     notes.append("The folds' training images overlap, which the intervals do not count: they are rather too short.")
     looks = tuple(_look(study, made, number) for number in range(len(folds)))
-    return NestedPlan(
-        summary, manifest, partition, candidates, made.selection, folds, key, looks, tuple(dict.fromkeys(notes))
-    )
+    return replace(made, looks=looks, notes=tuple(dict.fromkeys(notes)))
 
 
 def _candidates(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:

@@ -59,7 +59,7 @@ class FoldResult(_Part):
     name: str
     """The selected configuration in words."""
     inner: float | None
-    """Mean over repeats of what selected it (the worse of inner train and valid): used to choose, hence optimistic."""
+    """Mean over repeats of what selected it (the worse of inner train and valid, or valid): hence optimistic."""
     accuracy: float
     """On the outer images, mean over repeats."""
     balanced_accuracy: float

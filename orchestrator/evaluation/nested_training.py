@@ -79,7 +79,8 @@ def outer_views(manifest: pd.DataFrame, fold: Partition) -> list[View]:
 
 
 class FoldTraining:
-    """Trains the candidates on one fold; tables: features by `frozen_part`."""
+    """Trains the candidates on one fold; tables: features by `frozen_part`; by_valid: what compares them, see
+    `ConfigurationSummary`."""
 
     def __init__(
         self,
@@ -89,11 +90,13 @@ class FoldTraining:
         candidates: Sequence[Candidate],
         tables: dict[str, FeatureTable],
         told: Told,
+        by_valid: bool = False,
     ) -> None:
         self.bench = bench
         self.manifest = manifest
         self.fold = fold
         self.candidates = candidates
+        self.by_valid = by_valid
         self.tables = tables
         self.told = told
         self._materials: dict[tuple[str, str], Material] = {}
@@ -112,7 +115,7 @@ class FoldTraining:
                 self._train(group)
                 for index, lane in enumerate(lanes):
                     key = lane.configuration.id, lane.repeat
-                    found[key] = _selected(group, index)
+                    found[key] = _selected(group, index, self.by_valid)
                     begun[key] = tuple(lanes)
         scores = np.array(
             [np.mean([found[c.configuration.id, repeat][1] for repeat in c.repeats]) for c in self.candidates]
@@ -190,11 +193,8 @@ def _works(candidate: Candidate) -> list[Work]:
     ]
 
 
-def _selected(group: Group, index: int) -> tuple[int, float]:
-    """(selected epoch, what selection looks at there) of a lane; a diverged one counts untrained."""
-    configuration = group.lanes[index].configuration
+def _selected(group: Group, index: int, by_valid: bool) -> tuple[int, float]:
+    """(selected epoch, what is compared there) of a lane; a diverged one counts untrained."""
     epoch, _ = group.selected(index)
-    values = selection_scores(
-        configuration.selection.metric, group.history(index), configuration.selects_by_valid_alone
-    )
+    values = selection_scores(group.lanes[index].configuration.selection.metric, group.history(index), by_valid)
     return epoch, float(values[epoch])

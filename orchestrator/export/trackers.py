@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.flat_scores import FlatScores
 from orchestrator.results.names import names_of
@@ -166,13 +167,13 @@ def _to_optuna(optuna: Any, summary: Summary, address: str) -> int:
         ]
         for metric in dict.fromkeys(m.configuration.selection.metric for m in members):
             direction = "minimize" if is_loss(metric) else "maximize"
-            name = f"{summary.study.name} {partition} {metric}"
+            same = [m for m in members if m.configuration.selection.metric == metric]
+            name = f"{summary.study.name} {partition} {metric}" + (" by valid" if are_mixed(same) else "")
             study = optuna.create_study(storage=address, study_name=name, direction=direction, load_if_exists=True)
             there = {_state(trial.user_attrs) for trial in study.get_trials(deepcopy=False)}
-            same = [m for m in members if m.configuration.selection.metric == metric]
             distributions = _distributions(optuna, same)
             for member in same:
-                trial = _trial(optuna, member, names[member.id], distributions)
+                trial = _trial(optuna, member, names[member.id], looked_at(same), distributions)
                 if _state(trial.user_attrs) not in there:
                     study.add_trial(trial)
                     written += 1
@@ -183,7 +184,7 @@ def _state(attributes: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(attributes.get(name) for name in (ID, "n", "epochs"))
 
 
-def _trial(optuna: Any, member: ConfigurationSummary, name: str, distributions: dict[str, Any]) -> Any:
+def _trial(optuna: Any, member: ConfigurationSummary, name: str, ranks: str, distributions: dict[str, Any]) -> Any:
     metric, selection = member.configuration.selection.metric, member.selection
     assert selection is not None
     curve = member.curve(metric, "valid")
@@ -199,7 +200,7 @@ def _trial(optuna: Any, member: ConfigurationSummary, name: str, distributions: 
         user_attrs={
             ID: member.id,
             "name": name,
-            "label": "mean over repeats of what selection looks at: validation, optimistic",
+            "label": f"mean over repeats of what ranks ({ranks}): used for selection, optimistic",
             "std": selection.std if math.isfinite(selection.std) else None,
             "n": selection.n,
             "epochs": member.epochs,

@@ -37,7 +37,10 @@ class ConfigurationSummary:
     at_start: Mapping[tuple[Metric, str], Statistic] | None = None
     curves: Mapping[tuple[Metric, str], Curve] | None = None
     selection: Statistic | None = None
-    """What selection looks at (the worse of train and valid, or valid alone), of the selection metric."""
+    """What ranks it and is compared with others (`by_valid`), of the selection metric."""
+    by_valid: bool = False
+    """Whether `selection` is of valid alone, else the worse of train and valid: the same for all that are ranked
+    together, see `comparing`."""
     selected_epochs: Statistic | None = None
     seconds: float = 0.0
     """Training time of the repeats that have a result."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from orchestrator.results.comparing import compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote, edge_notes
 from orchestrator.results.flat_scores import FlatScores
@@ -96,6 +97,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     others = told_apart(settings.values())
     flat, every = FlatScores(repeats, study.task), _results(repeats)
     curves = MeanCurves(flat, ranges.values())
+    by_valid = compared_by_valid(settings.values())
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key.configuration)
         if configuration is None:
@@ -105,7 +107,12 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
         damaged += faults
         summary = ConfigurationSummary(
-            key.partition, key.configuration, configuration, standing, others[configuration.id]
+            key.partition,
+            key.configuration,
+            configuration,
+            standing,
+            others[configuration.id],
+            by_valid=configuration.selection.metric in by_valid,
         )
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
@@ -135,6 +142,7 @@ def _with_statistics(
     selected = np.zeros(len(rows), dtype=np.int64)
     index = start[~diverged][:, None] + np.minimum(np.arange(epochs + 1), trained[~diverged][:, None])
     scores = flat.selection(settings.selection.metric, settings.selects_by_valid_alone)
+    ranking = flat.selection(settings.selection.metric, summary.by_valid)
     if len(index):
         selected[~diverged] = np.argmax(scores[index], axis=1)
     splits = flat.repeats.splits
@@ -154,7 +162,7 @@ def _with_statistics(
         at_selected=dict(zip(names, Statistic.of_all(chosen[known]), strict=True)),
         at_start=dict(zip(names, Statistic.of_all(first[known]), strict=True)),
         curves={name: means.of(rows, *key) for name, key in zip(names, keys, strict=True)} if len(index) else {},
-        selection=Statistic.of(sign * scores[start + selected]),
+        selection=Statistic.of(sign * ranking[start + selected]),
         selected_epochs=Statistic.of(selected),
         seconds=float(flat.seconds[at].sum()),
         total_parameters=_integer(flat.total_parameters[rows.start]),

@@ -32,7 +32,7 @@ class Predictions:
 
     truth: int64 [N]. group: int64 [N], 0 … G − 1. classes: K names.
     predicted: int16 [C, R, N]. losses: float32 [C, R, N], cross entropy per image in nats.
-    train: float64 [C, R], the selecting metric of the training split; NaN where selection looks at valid alone.
+    train: float64 [C, R], the selecting metric of the training split; NaN where they are compared by valid.
     task: one that has confusion counts.
     """
 
@@ -84,10 +84,10 @@ def bias_corrected(
 ) -> BiasCorrected | None:
     """Repeat the choosing by `metric` on resampled groups; None where there are fewer than two groups.
 
-    In a round each configuration's value is the mean over its repeats of the worse of train and valid, valid on the
-    drawn groups, as in the study's own rule; the epochs stay those already selected. The images left out are pooled
-    over all rounds, repeat by repeat, before they are scored, so a class that is left out in few rounds counts as it
-    does in the whole split. winner: the row whose plain score is given beside it.
+    In a round each configuration's value is the mean over its repeats of what the study compares, the worse of train
+    and valid or valid alone, valid on the drawn groups; the epochs stay those already selected. The images left out are
+    pooled over all rounds, repeat by repeat, before they are scored, so a class that is left out in few rounds counts
+    as it does in the whole split. winner: the row whose plain score is given beside it.
 
     What the rounds' choices score is compared with what the winner scores on the same images, and the difference added
     to the plain score. Its expectation is that of the choices' score; but which images happen to be left out how often,
@@ -159,7 +159,7 @@ class _GroupSums:
 
 
 def _in_the_bag(sums: _GroupSums, c: int, weights: Floats, metric: Metric) -> Floats:
-    """float64 [B]: what selection would look at on the drawn groups."""
+    """float64 [B]: what would be compared on the drawn groups."""
     loss, counts = sums.weighted(c, weights)
     valid = metrics.scores(metric, loss / confusion.images(counts), counts)
     worse = np.fmax if metrics.is_loss(metric) else np.fmin

@@ -46,11 +46,11 @@ def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
 
 
 def ranked_table(summary: Summary, partition: str, metric: Metric) -> ScoreTable:
-    """The selecting value of every configuration that is ranked and selects by `metric`.
+    """The value that ranks, of every configuration that is ranked and selects by `metric`.
 
-    It is what selection looks at: the worse of train and valid at the selected epoch, or valid alone where the two
-    cannot be compared. Configurations without all repeats asked, and those with a value that is not finite, are left
-    out. A diverged repeat counts with its value at epoch 0.
+    It is of the selected epoch, and of the same split in all (`ConfigurationSummary.by_valid`). Configurations without
+    all repeats asked, and those with a value that is not finite, are left out. A diverged repeat counts with its value
+    at epoch 0.
     """
     members = [
         m for m in summary.configurations if m.partition == partition and m.configuration.selection.metric == metric

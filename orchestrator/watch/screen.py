@@ -136,7 +136,7 @@ def _best(summary: Summary, names: Mapping[str, str]) -> RenderableType:
     if not shown:
         return Text("No repeat is finished yet.")
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("rank", "configuration", "repeats", f"{words(summary.study.selection)} that selects (optimistic)"):
+    for title in ("rank", "configuration", "repeats", f"{words(summary.study.selection)} that ranks (optimistic)"):
         table.add_column(title, justify="left" if title == "configuration" else "right")
     for member in shown:
         table.add_row(

@@ -159,6 +159,24 @@ def test_a_fold_that_is_the_studys_own_partition_gives_the_studys_own_result(nes
     assert np.allclose(outcome.logits, logits[:, :, 0], atol=1e-5)
 
 
+def test_candidates_that_select_by_different_rules_are_compared_as_in_the_study(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    settings: tuple[dict[str, object], ...] = ({}, {"balance": "class_weights"})
+    study, tiny, _ = make_trained_study(tmp_path, ("few", "many", "some"), repeats=2, epochs=2, settings=settings)
+    plan = make_nested_plan(study, NestedOptions(3))
+    assert any("compared by valid for all" in note for note in plan.notes)
+    bench, fold = tiny.bench(), plan.partition
+    tables = {}
+    for candidate in plan.candidates:
+        configuration = candidate.configuration
+        needed = [*outer_views(plan.manifest, fold), *views_of(samples_of(plan.manifest, fold, configuration))]
+        tables[frozen_part(configuration)] = feature_table(bench, configuration, fold.id, plan.manifest, needed)
+    training = FoldTraining(bench, plan.manifest, fold, plan.candidates, tables, lambda _: None, plan.by_valid)
+    ranked = summarise(study.storage).configurations
+    valid = [score.mean for entry in ranked if (score := entry.score("loss", "valid")) is not None]
+    assert training.run().scores == pytest.approx(-np.array(valid), abs=1e-5)
+
+
 def test_the_record_pools_every_image_once_and_is_no_evaluation(
     nested: NestedStudy, evaluated: NestedStudy, record: NestedRecord
 ) -> None:
