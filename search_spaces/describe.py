@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_spaces.points import grid_axes, points
-from search_spaces.presets import Strategy
+from search_spaces.configuration import by_path
+from search_spaces.points import Point, grid_axes, points
+from search_spaces.presets import NON_LINEARITIES, Strategy
 from search_spaces.schema import Space
 from search_spaces.tables import first_of, values_of
 
@@ -17,6 +18,7 @@ class Row:
     backbone: str
     strategy: Strategy
     non_linearities: tuple[int, ...]
+    """Of the heads that it says anything of."""
     unfrozen: tuple[int, ...]
     lr: tuple[float, ...]
     """None where all are fitted, like the batch sizes."""
@@ -74,7 +76,7 @@ def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:
             Row(
                 backbone=backbone,
                 strategy=strategy,
-                non_linearities=tuple(sorted({point.non_linearities for point in own})),
+                non_linearities=tuple(sorted({point.non_linearities for point in own if _has_n(point)})),
                 unfrozen=tuple(sorted({point.unfrozen for point in own})),
                 lr=tuple(sorted({lr for one in axes for lr in one.lr})),
                 batch_size=tuple(sorted({size for one in axes for size in one.batch_size})),
@@ -86,8 +88,12 @@ def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:
     return result
 
 
+def _has_n(point: Point) -> bool:
+    return by_path()[NON_LINEARITIES].setting.matters(point.values.__getitem__)
+
+
 def _values(letter: str, values: tuple[int, ...]) -> str:
-    return "" if values == (0,) else f", {letter} = {_joined(values)}"
+    return "" if values in ((), (0,)) else f", {letter} = {_joined(values)}"
 
 
 def _joined(values: tuple[float, ...]) -> str:

@@ -13,6 +13,7 @@ from dashboards.figures.declaration import TRAIN_AND_VALID_MARKS, Control, Figur
 from dashboards.figures.markup import METRIC_NAMES, deviations, point_text
 from dashboards.figures.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from search_spaces.configuration import by_column
 
 Setting = Literal["non_linearities", "unfrozen"]
 NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}
@@ -21,13 +22,16 @@ NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen"
 def depth_data(source: Source, choice: Choice, setting: Setting) -> pd.DataFrame:
     """One row per value of `setting` (the other at 0): its best-ranked configuration's scores and its untrained ones.
 
-    Columns: value, point, n, and mean and std of train, valid and untrained (valid at epoch 0).
+    Of heads of one kind, that of the best-ranked configuration in which both settings matter. Columns: value, point, n,
+    and mean and std of train, valid and untrained (valid at epoch 0).
     """
-    members, metric = source.members(choice), choice.score
-    other = "unfrozen" if setting == "non_linearities" else "non_linearities"
+    metric, other = choice.score, "unfrozen" if setting == "non_linearities" else "non_linearities"
+    both = [by_column()[name] for name in NAMES]
+    members = [m for m in source.members(choice) if m.rank is not None and all(map(m.configuration.matters, both))]
+    members = sorted((m for m in members if m.configuration.column(other) == 0), key=lambda m: m.rank or 0)
     best: dict[int, ConfigurationSummary] = {}
-    for member in sorted((m for m in members if m.rank is not None), key=lambda m: m.rank or 0):
-        if member.configuration.column(other) == 0:
+    for member in members:
+        if member.configuration.head.name == members[0].configuration.head.name:
             best.setdefault(member.configuration.column(setting), member)
     rows = []
     for value, member in sorted(best.items()):

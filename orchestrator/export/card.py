@@ -12,7 +12,8 @@ from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
 from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
-from search_spaces.configuration import Configuration, differing, plain, shown_settings
+from search_spaces.configuration import Configuration, by_path, differing, shown_settings
+from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 
@@ -121,11 +122,7 @@ def _use(facts: CardFacts) -> list[str]:
 def _training(facts: CardFacts) -> list[str]:
     c, request = facts.chosen.member.configuration, facts.chosen.member
     rows = [
-        (
-            "strategy",
-            f"{c.strategy}: n = {c.head.non_linearities} added non-linear layers, "
-            f"u = {c.adaptation.unfrozen} unfrozen layers",
-        ),
+        ("strategy", f"{c.strategy}: {_depth(c)}"),
         *settings_said(c),
         ("epochs", str(facts.record.meta["epochs"])),
         ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
@@ -139,9 +136,16 @@ def _training(facts: CardFacts) -> list[str]:
     return table(("", ""), rows)
 
 
+def _depth(c: Configuration) -> str:
+    """n, where it says what the head is, and u."""
+    added = f"n = {c.head.non_linearities} added non-linear layers, "
+    has_n = c.matters(by_path()[NON_LINEARITIES])
+    return f"{added if has_n else ''}u = {c.adaptation.unfrozen} unfrozen layers"
+
+
 def settings_said(c: Configuration) -> list[tuple[str, str]]:
     """Every declared setting that a file gives and that matters here, but those that sentences say."""
-    said_else = ("adaptation.unfrozen", "head.non_linearities", "selection.metric")
+    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric")
     return [
         (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
         for one in shown_settings()
@@ -157,11 +161,11 @@ def _rule(facts: CardFacts) -> str:
 
 
 def _searched(facts: CardFacts) -> str:
-    """Every setting that differs among the study's configurations, with its values."""
+    """Every setting that differs among the study's configurations, with its values where it matters."""
     there = [member.configuration for member in facts.summary.configurations]
     lines = []
     for one in differing(there):
-        values = dict.fromkeys(str(plain(c.value(one.path))) for c in there if c.matters(one))
+        values = dict.fromkeys(value_text(c.value(one.path)) for c in there if c.matters(one))
         lines.append(f"{one.setting.label} {', '.join(values)}")
     count = len({c.id for c in there})
     return f"{count} configuration{'s' if count > 1 else ''}" + (f": {'; '.join(lines)}" if lines else "")

@@ -263,6 +263,14 @@ def test_description_shows_what_is_tried() -> None:
     assert "lr 5e-06, 1e-05, 5e-05, 0.0001 × batch size 8, 16, 32, 64: configurations 160" in text
 
 
+def test_description_says_n_of_heads_that_have_one() -> None:
+    text = 'name = "mine"\n[extension]\nhead = { name = ["halving", "widths"], widths = [[16], [8]] }\nlr = 0.1\n'
+    of_both = describe(loader.parse_space(f"{text}non_linearities = [1, 2]", "mine.toml"))
+    assert "any other, extension, n = 1, 2\n" in of_both
+    of_widths = describe(loader.parse_space(text.replace('"halving", ', ""), "mine.toml"))
+    assert "any other, extension\n" in of_widths
+
+
 def test_space_is_immutable() -> None:
     space = loader.load_space("default")
     with pytest.raises(ValueError, match="frozen"):

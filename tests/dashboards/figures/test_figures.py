@@ -34,11 +34,14 @@ from dashboards.page.answer_sentence import answer_sentence
 from dashboards.page.backbone_table import backbone_table_data
 from dashboards.page.chart import Charts
 from dashboards.page.workers import pace, worker_data
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
+from orchestrator.store.schema import History
+from search_spaces.configuration import Configuration
 from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
-from tests.support.generated_study import NOW, small_study
+from tests.support.generated_study import NOW, GeneratedStudy, small_study
 
 
 def test_every_figure_can_be_drawn_for_every_choice(source: Source) -> None:
@@ -260,6 +263,39 @@ def test_depth(source: Source, summary: Summary) -> None:
         [score.mean, score.std, start.mean, start.std, 3]
     )
     assert FIGURES["unfrozen"].data(source, Choice())["value"].tolist() == [0, 2]
+
+
+class OtherHeads(GeneratedStudy):
+    """Beside the grid's heads one of given widths for every depth: it has no n, and is no linear probe."""
+
+    def configurations(self) -> list[Configuration]:
+        grid = super().configurations()
+        heads = [changed(c, head="widths", widths=(16, 8)) for c in grid]
+        return [*grid, *{c.id: c for c in heads}.values()]
+
+    def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
+        """Those of given widths are ahead of all others."""
+        made = super().history(configuration, repeat, epochs, diverged)
+        made.loss[:] /= 2 if configuration.head.name == "widths" else 1
+        return made
+
+
+def test_depth_is_of_heads_that_have_it(tmp_path: Path) -> None:
+    depths = ((0, 0), (1, 0), (0, 2))
+    storage, _ = small_study(tmp_path, study=OtherHeads, depths=depths, lrs=(1e-3,), batch_sizes=(16,))
+    made = Source(summarise(storage), storage)
+    assert made.summary.configurations[0].configuration.head.name == "widths"
+    by_n, by_u = (FIGURES[name].data(made, Choice()) for name in ("non-linearities", "unfrozen"))
+    assert (by_n["value"].tolist(), by_u["value"].tolist()) == ([0, 1], [0, 2])
+    assert by_n["valid_mean"].min() > max(_valid(m) for m in made.summary.configurations[:2])
+    probe = next(m for m in made.summary.configurations if m.configuration.strategy == "straightforward")
+    assert by_n["valid_mean"][0] == by_u["valid_mean"][0] == _valid(probe)
+
+
+def _valid(member: ConfigurationSummary) -> float:
+    score = member.score("loss", "valid")
+    assert score is not None
+    return score.mean
 
 
 def test_provenance_names_no_file_and_no_group(tmp_path: Path) -> None:

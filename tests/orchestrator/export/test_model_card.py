@@ -35,7 +35,7 @@ from orchestrator.store import layout
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
 from tests.support.configurations import configured
-from tests.support.finished_study import EPOCHS, FinishedStudy, exported
+from tests.support.finished_study import EPOCHS, FinishedStudy, exported, finished_study
 from trainables.data.manifest import read_manifest
 
 
@@ -85,6 +85,24 @@ def test_training_names_the_settings_that_matter(rule: str, there: dict[str, str
     assert not_there not in rows
     assert rows["optimiser"] == rule
     assert rows["batch size"] == "32 images"
+
+
+def test_a_head_of_given_widths_has_no_n(moving: FinishedStudy, tmp_path: Path) -> None:
+    text = card_of(moving, tmp_path, "head")
+    assert "| strategy | extension: u = 0 unfrozen layers |" in text
+    assert "| widths | 24/8 |" in text
+
+
+def test_what_was_searched_is_what_was_tried(tmp_path: Path) -> None:
+    study = finished_study(
+        tmp_path / "made",
+        ("few", "many"),
+        probe={},
+        wide={"head": "widths", "widths": (8,)},
+        deep={"head": "widths", "widths": (16, 8), "batch_norm": False},
+    )
+    searched = next(line for line in card_of(study, tmp_path, "probe").splitlines() if "| searched |" in line)
+    assert searched == "| searched | 3 configurations: head halving, widths; widths 8, 16/8; batch norm on, off |"
 
 
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
