@@ -108,8 +108,8 @@ class OpenStudy:
         from orchestrator.statistics.partitions import partitions_of
 
         asked = Asked(x, y, line, facet, band)
-        asked.check()
         source = self._read()
+        asked.check(source.summary)
         names = partitions_of(source.summary)
         data = any_data(source, Choice(partition or (names[0] if names else "")), asked)
         if data.empty:

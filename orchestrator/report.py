@@ -10,6 +10,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
+from orchestrator.results.tried import tried
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import RepeatState
@@ -179,7 +180,7 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         "partition": entry.partition,
         "backbone": c.network.backbone,
         "strategy": c.strategy,
-        "non_linearities": c.head.non_linearities,
+        "non_linearities": tried(c, "non_linearities"),
         "unfrozen": c.adaptation.unfrozen,
         "lr": None if c.head.is_fitted else c.optimiser.lr,
         "batch_size": None if c.head.is_fitted else c.optimiser.batch_size,

@@ -95,7 +95,7 @@ def write_any(
     source: Source, where: Where, asked: Asked, form: Format = "svg", width_mm: float | None = None
 ) -> Exported:
     """Write a score against settings, one file for each partition, as `write_figures` does. Raises InputError."""
-    asked.check()
+    asked.check(source.summary)
     partitions = partitions_of(source.summary)
     wanted = [
         _Wanted(

@@ -16,8 +16,18 @@ import pandas as pd
 from dashboards.figures.choice import Choice, Source, is_loss
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import Spec, axis, layout, legend, series_style
-from dashboards.figures.setting_text import is_logarithmic, label_of, ordered, title_of, unknown, value_of
+from dashboards.figures.setting_text import (
+    NOT_TRIED,
+    is_logarithmic,
+    label_of,
+    ordered,
+    shown_value,
+    title_of,
+    unknown,
+    value_of,
+)
 from orchestrator.results.names import names_of
+from orchestrator.results.summary import Summary
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import column_names
 
@@ -44,12 +54,15 @@ class Asked:
         """Of its file."""
         return "-".join(filter(None, [self.y, "by", self.x, self.line, self.facet])).replace(".", "_")
 
-    def check(self) -> None:
-        """Raise InputError with every name that there is not."""
+    def check(self, summary: Summary) -> None:
+        """Raise InputError with every name that there is not, and an x that matters nowhere in the study."""
         faults = Faults("figure")
         for option, name in (("x", self.x), ("line", self.line), ("facet", self.facet)):
             if (name or option == "x") and (fault := unknown(name)):
                 faults.add(f"{option}: {fault}")
+        configurations = [member.configuration for member in summary.configurations]
+        if configurations and not faults.found and all(shown_value(c, self.x) == NOT_TRIED for c in configurations):
+            faults.add(f"x: expected a setting that matters in study {summary.study.name!r}, found {self.x!r}")
         if self.y not in METRIC_NAMES:
             faults.add(f"y: expected {', '.join(METRIC_NAMES)}, found {self.y!r}")
         if self.band not in ("std", "none"):
@@ -58,15 +71,19 @@ class Asked:
 
 
 def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
-    """A row per configuration with a result on the choice's partition: facet, line, x, mean, std, n, configuration."""
+    """A row per configuration with a result on the choice's partition: facet, line, x, mean, std, n, configuration.
+
+    Those in which the setting of x cannot matter stay out.
+    """
     members = choice.members(source.summary)
     names = names_of(member.configuration for member in members)
     rows = []
     for member in members:
         score = member.score(asked.y, "valid")  # `check` has seen to it
-        if score is None or not math.isfinite(score.mean):
+        c = member.configuration
+        if score is None or not math.isfinite(score.mean) or shown_value(c, asked.x) == NOT_TRIED:
             continue
-        values = [member.configuration.column(name) if name else "" for name in (asked.facet, asked.line, asked.x)]
+        values = [shown_value(c, name) if name else "" for name in (asked.facet, asked.line, asked.x)]
         rows.append((*values, score.mean, score.std, score.n, names[member.id]))
     found = pd.DataFrame(rows, columns=["facet", "line", "x", "mean", "std", "n", "configuration"])
     return found.sort_values("mean", ascending=is_loss(asked.y), kind="stable", ignore_index=True)
@@ -74,7 +91,7 @@ def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
 
 def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:
     """Panels side by side, a colour and dash for each line."""
-    facets, lines = ordered(data["facet"]), ordered(data["line"])
+    facets, lines = ordered(asked.facet, data["facet"]), ordered(asked.line, data["line"])
     rows = -(-len(facets) // PANELS_ABREAST)
     columns = min(len(facets), PANELS_ABREAST)
     traces: list[Spec] = []
@@ -127,7 +144,7 @@ def _traces(
 ) -> list[Spec]:
     where = {"xaxis": f"x{number}", "yaxis": f"y{number}", "legendgroup": name}
     joined = mine.groupby("x", sort=False)["mean"].mean()
-    order = ordered(joined.index)
+    order = ordered(asked.x, joined.index)
     has_bars = asked.band == "std" and bool((mine["n"] > 1).any())
     bars = {"error_y": {"type": "data", "array": mine["std"].fillna(0.0).tolist(), "thickness": 1, "width": 3}}
     return [
@@ -160,7 +177,7 @@ def _traces(
 
 def _kind(column: str, values: Sequence[Any]) -> Spec:
     """The scale that the setting declares, as far as its values allow it; ticks at the values."""
-    shown = ordered(values)
+    shown = ordered(column, values)
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in shown):
         return {"type": "category", "categoryarray": [str(value) for value in shown]}
     is_log = is_logarithmic(column) and min(shown) > 0

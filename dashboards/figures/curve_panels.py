@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dashboards.figures.choice import BOTH, ON_TWO_AXES, Choice, Source
 from dashboards.figures.markup import whole_name
 from dashboards.figures.palette import Spec
-from dashboards.figures.setting_text import by_size
+from dashboards.figures.setting_text import by_size, shown_value
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.mean_curves import Curve
 from orchestrator.store.schema import Metric
@@ -110,11 +110,11 @@ def placed(panels: Iterable[tuple[ConfigurationSummary, Panel | None]], choice: 
     """The panels that there are of a facet's members, row by row."""
     rows, columns = choice.pair
     found = (
-        Placed(member.configuration.column(rows), member.configuration.column(columns), panel)
+        Placed(shown_value(member.configuration, rows), shown_value(member.configuration, columns), panel)
         for member, panel in panels
         if panel
     )
-    return sorted(found, key=lambda one: (by_size(one.row), by_size(one.column)))
+    return sorted(found, key=lambda one: (by_size(rows, one.row), by_size(columns, one.column)))
 
 
 def panel_of(member: ConfigurationSummary, score: str) -> Panel | None:

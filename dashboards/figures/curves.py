@@ -44,7 +44,8 @@ def panels_figure(placed: list[Placed], pair: Pair) -> Spec:
     """
     panels = [one.panel for one in placed]
     scores = list(dict.fromkeys(panel.score for panel in panels))
-    rows, columns = ordered(one.row for one in placed), ordered(one.column for one in placed)
+    rows = ordered(pair.rows, (one.row for one in placed))
+    columns = ordered(pair.columns, (one.column for one in placed))
     points = {(rows.index(one.row), columns.index(one.column)) for one in placed}
     top, bottom, right = 30, 48, 8 if len(scores) < 2 else 46
     height = PANEL_HEIGHT * max(1, len(rows)) + top + bottom

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from dashboards.figures.markup import depth_text
-from dashboards.figures.setting_text import by_size, label_of, unknown, words_of
+from dashboards.figures.setting_text import by_size, label_of, shown_value, unknown, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import IN_EVERY_NAME
 from orchestrator.store.errors import Faults
@@ -87,13 +87,12 @@ def facets_of(
     used: Counter[tuple[Any, ...]] = Counter()
     found: dict[tuple[tuple[Any, ...], int], list[ConfigurationSummary]] = {}
     for member in members:
-        column = member.configuration.column
-        values = tuple(column(name) for name in free)
-        place = (*values, column(pair.rows), column(pair.columns))
+        values = tuple(shown_value(member.configuration, name) for name in free)
+        place = (*values, *(shown_value(member.configuration, name) for name in pair))
         found.setdefault((values, used[place]), []).append(member)
         used[place] += 1
     facets = {}
-    for values, number in sorted(found, key=lambda key: ([by_size(value) for value in key[0]], key[1])):
+    for values, number in sorted(found, key=lambda key: ([*map(by_size, free, key[0])], key[1])):
         here, mine = dict(zip(free, values, strict=True)), found[values, number]
         facets[Facet(tuple(here.items()), ", ".join(_words(here, mine, members)), number)] = mine
     return facets

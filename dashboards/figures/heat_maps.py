@@ -16,7 +16,7 @@ from dashboards.figures.facets import Facet
 from dashboards.figures.limits import ends
 from dashboards.figures.markup import number, plot_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
-from dashboards.figures.setting_text import by_size, label_of, ordered, value_of, words_of
+from dashboards.figures.setting_text import by_size, label_of, ordered, shown_value, value_of, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 
@@ -71,8 +71,8 @@ def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
             score = _statistic(member, choice.score)
             mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
             c = member.configuration
-            points.append(Point(c.column(rows), c.column(columns), mean, std, n, member.asked, c.strategy))
-        found[facet] = sorted(points, key=lambda point: (by_size(point.row), by_size(point.column)))
+            points.append(Point(shown_value(c, rows), shown_value(c, columns), mean, std, n, member.asked, c.strategy))
+        found[facet] = sorted(points, key=lambda point: (by_size(rows, point.row), by_size(columns, point.column)))
     return found
 
 
@@ -117,7 +117,8 @@ def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: Choice) -> Spec:
     """The drawing itself; the page's script gives its words the colour that stands out."""
-    rows, columns = ordered(point.row for point in points), ordered(point.column for point in points)
+    rows = ordered(choice.pair.rows, (point.row for point in points))
+    columns = ordered(choice.pair.columns, (point.column for point in points))
     z = np.full((len(rows), len(columns)), np.nan)
     shown = [["" for _ in columns] for _ in rows]
     details = [["" for _ in columns] for _ in rows]

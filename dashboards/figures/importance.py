@@ -26,20 +26,24 @@ def importance_data(source: Source, choice: Choice) -> pd.DataFrame:
 
     The scores are replaced by their ranks, so that a few configurations that never learn do not decide. Columns:
     setting, share (0 to 1), by_chance (the share that shuffled scores exceed once in 20 times), bins, configurations.
-    Empty below LEAST_CONFIGURATIONS.
+    Of a setting only configurations count in which it matters; there is no row below LEAST_CONFIGURATIONS of them.
     """
-    data = search_data(source, choice)
+    return importance_of(search_data(source, choice))
+
+
+def importance_of(data: pd.DataFrame) -> pd.DataFrame:
+    """The same of rows as in `search_data`."""
     columns = ["setting", "share", "by_chance", "bins", "configurations"]
-    if len(data) < LEAST_CONFIGURATIONS:
-        return pd.DataFrame(columns=columns)
-    scores = np.asarray(data["mean"].rank(), dtype=np.float64)
-    draw = np.random.default_rng(0)
-    shuffled = [draw.permutation(scores) for _ in range(SHUFFLES)]
     rows = []
     for name in settings_of(data):
-        bins = binned(data[name])
-        by_chance = float(np.quantile([explained(mixed, bins) for mixed in shuffled], 0.95))
-        rows.append((NAMES[name], explained(scores, bins), by_chance, int(bins.max()) + 1, len(data)))
+        part = data[data[name].notna()]
+        if len(part) < LEAST_CONFIGURATIONS:
+            continue
+        scores, bins = np.asarray(part["mean"].rank(), dtype=np.float64), binned(part[name])
+        draw = np.random.default_rng(0)
+        shuffled = [explained(draw.permutation(scores), bins) for _ in range(SHUFFLES)]
+        by_chance = float(np.quantile(shuffled, 0.95))
+        rows.append((NAMES[name], explained(scores, bins), by_chance, int(bins.max()) + 1, len(part)))
     rows.sort(key=lambda row: -row[1])
     return pd.DataFrame(rows, columns=columns)
 
@@ -116,9 +120,9 @@ FIGURE = Figure(
     section="search",
     title="Importance of settings",
     reading="The share of the variance between configurations (ranks of their mean validation scores) that one setting "
-    "explains alone: ε² of a one-way analysis of variance over up to six groups of its values, less what chance "
-    "gives on average; shuffled scores pass the tick once in 20 times. Interactions are in no bar, and where a "
-    "sampler sought good regions a bar describes what was tried there.",
+    "explains alone, among those in which it matters: ε² of a one-way analysis of variance over up to six groups of "
+    "its values, less what chance gives on average; shuffled scores pass the tick once in 20 times. Interactions are "
+    "in no bar, and where a sampler sought good regions a bar describes what was tried there.",
     data=importance_data,
     draw=importance_figure,
     label=lambda data, choice: "Share of the variance between configurations that each setting explains alone.",

@@ -8,7 +8,7 @@ from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, OnPage, Per
 from dashboards.figures.markup import plot_text, whole_name
 from dashboards.figures.palette import MUTED, TRAIN, VALID, Spec, axis, layout, legend
-from dashboards.figures.setting_text import label_of, ordered, value_of
+from dashboards.figures.setting_text import label_of, ordered, shown_value, value_of
 from orchestrator.store.schema import RepeatState
 
 _PER_ROW = 5
@@ -49,7 +49,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
             rows.append(
                 {
                     "facet": facet.name,
-                    **{name: member.configuration.column(name) for name in choice.pair},
+                    **{name: shown_value(member.configuration, name) for name in choice.pair},
                     "configuration": whole_name(member),
                     "asked": member.asked,
                     "done": sum(count for state, count in counts.items() if state.has_result()),
@@ -63,7 +63,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """One mark per repeat asked, one setting down and one across, one facet."""
-    rows, columns = (ordered(data[name]) for name in choice.pair)
+    rows, columns = (ordered(name, data[name]) for name in choice.pair)
     places: dict[RepeatState, list[tuple[float, float, str]]] = {}
     notes: list[Spec] = []
     for row in data.to_dict("records"):

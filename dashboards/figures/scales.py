@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dashboards.figures.limits import are_apart
 from dashboards.figures.markup import lr_text, plot_text
-from dashboards.figures.setting_text import is_logarithmic
+from dashboards.figures.setting_text import NOT_TRIED, is_logarithmic, ordered, value_of
 
 _MOST_TICKS = 6
+_FOOT = 0.15
+"""Where values begin above what has none."""
 _MOST_DIGITS = 6
 """Before and behind the point."""
 Floats = NDArray[np.float64]
@@ -30,17 +33,26 @@ class Scale:
 
 
 def scale_of(column: str, values: Sequence[Any]) -> Scale:
-    """Of a setting: numbers as it declares, by size or by their logarithm, words evenly spaced in alphabetical order.
+    """Of a setting: numbers as it declares, by size or by their logarithm, words evenly spaced in their order.
 
-    By size where one is not above 0, which has no logarithm.
+    By size where one is not above 0, which has no logarithm. What is missing stands at the foot, below all values.
     """
+    there = np.array([not pd.isna(value) for value in values])
+    scale = _scale_of(column, [value for value, is_there in zip(values, there, strict=True) if is_there])
+    if there.all():
+        return scale
+    places = np.zeros(len(values))
+    places[there] = _FOOT + (1 - _FOOT) * scale.places
+    return Scale(places, [0.0, *(_FOOT + (1 - _FOOT) * tick for tick in scale.ticks)], [NOT_TRIED, *scale.names])
+
+
+def _scale_of(column: str, values: Sequence[Any]) -> Scale:
     if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        names = sorted({str(value) for value in values})
-        ticks = np.linspace(0, 1, len(names)) if len(names) > 1 else np.array([0.5])
-        at = dict(zip(names, ticks.tolist(), strict=True))
-        return Scale(
-            np.array([at[str(value)] for value in values]), list(at.values()), [plot_text(_cut(name)) for name in names]
-        )
+        words = ordered(column, values)
+        ticks = np.linspace(0, 1, len(words)) if len(words) > 1 else np.array([0.5])
+        at = dict(zip(words, ticks.tolist(), strict=True))
+        names = [plot_text(_cut(value_of(column, word))) for word in words]
+        return Scale(np.array([at[value] for value in values]), list(at.values()), names)
     numbers = np.array(values, dtype=float)
     by_logarithm = is_logarithmic(column) and numbers.min() > 0
     moved = np.log10(numbers) if by_logarithm else numbers

@@ -13,6 +13,7 @@ from dashboards.figures.declaration import Control
 from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.scales import number_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.tried import tried
 from search_spaces.configuration import by_column, shown_settings
 from search_spaces.settings.declaration import Touch
 
@@ -29,19 +30,17 @@ _ON_HEAT_MAPS = {"lr", "batch_size", "non_linearities", "unfrozen"}
 
 
 def varying_settings(members: Sequence[ConfigurationSummary]) -> list[str]:
-    """Columns of settings with two values or more, without those that another setting decides.
+    """Columns of settings with two values or more where they matter, without those that another setting decides.
 
-    Such a one matters only with some values of the other, and takes no two values beside one of them.
+    Such a one takes no two values beside one of the other's.
     """
     found = []
     for name in NAMES:
-        values = {member.configuration.column(name) for member in members}
-        deciding = [condition.path for condition in by_column()[name].setting.conditions]
-        if deciding:
-            pairs = {(*map(m.configuration.value, deciding), m.configuration.column(name)) for m in members}
-            if len(pairs) == len({pair[:-1] for pair in pairs}):
-                continue
-        if len(values) > 1:
+        one = by_column()[name]
+        mine = [member.configuration for member in members if member.configuration.matters(one)]
+        deciding = [condition.path for condition in one.setting.conditions]
+        pairs = {(*map(c.value, deciding), c.column(name)) for c in mine}
+        if len(pairs) > len({pair[:-1] for pair in pairs}):
             found.append(name)
     return found
 
@@ -56,7 +55,7 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
     for strategy in dict.fromkeys(member.configuration.strategy for member in members):
         part = [member for member in members if member.configuration.strategy == strategy]
         names = varying_settings(part)
-        points = {tuple(member.configuration.column(name) for name in names) for member in part}
+        points = {tuple(tried(member.configuration, name) for name in names) for member in part}
         whole = math.prod(len({point[place] for point in points}) for place in range(len(names)))
         if len(names) >= LEAST_SETTINGS and (len(points) < whole or not _ON_HEAT_MAPS.issuperset(names)):
             found += part
@@ -66,8 +65,8 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
 def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration off a grid that has a result; empty where the search fills its grids.
 
-    Columns: configuration, the settings that vary, mean, std and n of the validation score at selected epochs, rank
-    (NaN before all repeats are done). Best mean first.
+    Columns: configuration, the settings that vary (missing where one cannot matter), mean, std and n of the validation
+    score at selected epochs, rank (NaN before all repeats are done). Best mean first.
     """
     members = off_grid(source.members(choice))
     names = varying_settings(members)
@@ -77,7 +76,7 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
         if score is None or not math.isfinite(score.mean):
             continue
         where = whole_name(member)
-        settings = [member.configuration.column(name) for name in names]
+        settings = [tried(member.configuration, name) for name in names]
         rank = math.nan if member.rank is None else member.rank
         rows.append((where, *settings, score.mean, score.std, score.n, rank))
     data = pd.DataFrame(rows, columns=["configuration", *names, *RESULT])
@@ -94,7 +93,8 @@ def row_words(data: pd.DataFrame, score: str) -> list[str]:
     names = settings_of(data)
     found = []
     for row in data.to_dict("records"):
-        settings = "<br>".join(f"{NAMES[name]} {plot_text(_shown(row[name]))}" for name in names)
+        there = [name for name in names if not pd.isna(row[name])]
+        settings = "<br>".join(f"{NAMES[name]} {plot_text(_shown(row[name]))}" for name in there)
         std = f" ± {row['std']:.4f}" if math.isfinite(row["std"]) else ""
         found.append(f"{settings}<br>valid {score.lower()} {row['mean']:.4f}{std}, n = {row['n']}")
     return found

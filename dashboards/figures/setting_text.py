@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from dashboards.figures.markup import lr_text
 from orchestrator.results.names import value_text
-from search_spaces.configuration import by_column, column_names
+from orchestrator.results.tried import tried
+from search_spaces.configuration import Configuration, by_column, column_names
 from search_spaces.faults import did_you_mean, nearest
+from search_spaces.tables import is_tuple
+
+NOT_TRIED = "–"
+"""In the place of the value of a setting that cannot matter in a configuration."""
 
 _SHORT = {"lr": "lr", "batch_size": "batch", "non_linearities": "n", "unfrozen": "u"}
 """What they are called where there is little room; others by their label."""
@@ -59,10 +64,23 @@ def short_label(column: str) -> str:
     return _SHORT.get(column, label_of(column))
 
 
-def ordered(values: Iterable[Any]) -> list[Any]:
-    """Each once, numbers by size, then words by the alphabet."""
-    return sorted(set(values), key=by_size)
+def shown_value(configuration: Configuration, column: str) -> Any:
+    """Its value as figures place it; NOT_TRIED where the setting cannot matter."""
+    value = tried(configuration, column)
+    return NOT_TRIED if value is None else value
 
 
-def by_size(value: Any) -> tuple[bool, Any]:
-    return isinstance(value, str), value
+def ordered(column: str, values: Iterable[Any]) -> list[Any]:
+    """Each once, numbers by size, lists by their parts, words by the alphabet, and last what was not tried."""
+    return sorted(set(values), key=partial(by_size, column))
+
+
+def by_size(column: str, value: Any) -> tuple[int, Any]:
+    """The key of that order."""
+    if value == NOT_TRIED:
+        return 3, value
+    if not isinstance(value, str):
+        return 0, value
+    one = by_column().get(column)
+    is_list = one is not None and is_tuple(one)
+    return (1, tuple(map(float, value.split(", ")))) if is_list else (2, value)

@@ -10,7 +10,7 @@ from dashboards.figures.choice import BOTH, ON_TWO_AXES, Choice, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.facets import Facet, Pair
 from dashboards.figures.markup import METRIC_NAMES, backbone_text
-from dashboards.figures.setting_text import ordered
+from dashboards.figures.setting_text import shown_value
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import ANY, controls, nothing, select, when
 from dashboards.page.pairs import by_pair, pair_control, place_tag
@@ -44,7 +44,7 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
         facet = f"facet-{tag}-{source.pairs.index(pair)}"
         names = [one.name for one in facets[pair]]
         control = " ".join([pair_control(figure), facet, *(one.name for one in figure.page.controls)])
-        across = len(ordered(member.configuration.column(pair.columns) for member in source.members(choice)))
+        across = len({shown_value(member.configuration, pair.columns) for member in source.members(choice)})
         width = 100 + curves.PANEL_WIDTH * across
         chart = charts.frame(payload, first, control, width, backbone_text(choice.backbone))
         chart = chart.replace('class="chart"', f'class="chart" data-picks="{picks}"', 1)

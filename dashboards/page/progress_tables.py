@@ -11,7 +11,7 @@ from dashboards.figures.declaration import Figure
 from dashboards.figures.facets import Pair
 from dashboards.figures.markup import text, whole_name
 from dashboards.figures.progress import MOST, STATES
-from dashboards.figures.setting_text import ordered, short_label, value_of
+from dashboards.figures.setting_text import ordered, short_label, shown_value, value_of
 from dashboards.page.chart import Charts
 from dashboards.page.pairs import by_pair, place_tag
 from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -45,10 +45,10 @@ def progress_tables(figure: Figure, source: Source, choice: Choice, charts: Char
 def _table(title: str, pair: Pair, cells: Sequence[tuple[ConfigurationSummary, str]]) -> str:
     """The HTML table of a facet."""
     at = {
-        (member.configuration.column(pair.rows), member.configuration.column(pair.columns)): cell
+        (shown_value(member.configuration, pair.rows), shown_value(member.configuration, pair.columns)): cell
         for member, cell in cells
     }
-    rows, columns = ordered(row for row, _ in at), ordered(column for _, column in at)
+    rows, columns = ordered(pair.rows, (row for row, _ in at)), ordered(pair.columns, (column for _, column in at))
     head = "".join(f'<th scope="col">{text(value_of(pair.columns, value))}</th>' for value in columns)
     body = []
     for row in rows:

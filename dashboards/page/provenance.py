@@ -65,7 +65,7 @@ def provenance_data(storage: Storage, summary: Summary) -> Provenance:
 
 
 def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, str], ...]:
-    """Every setting with all values it takes; those that differ come first."""
+    """Every setting with all values it takes where it matters; those that differ come first."""
     differ = {one.path for one in differing(configurations)}
     rows = []
     for one in sorted(settings_of(Configuration), key=lambda one: one.path not in differ):

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
+from orchestrator.results.tried import tried_columns
 from orchestrator.statistics.resampled import Components
 from orchestrator.store.schema import Metric, StudyRecord
 from search_spaces.settings.selection import METRICS
@@ -61,8 +62,8 @@ def components_data(found: Components | None) -> dict[str, Any] | None:
 
 
 def settings_data(member: ConfigurationSummary) -> dict[str, Any]:
-    """Id and every setting."""
-    settings = member.configuration.columns()
+    """Id and every setting, None where it cannot matter."""
+    settings = tried_columns(member.configuration)
     parameters = {"total_parameters": member.total_parameters, "trainable_parameters": member.trainable_parameters}
     return {"id": member.id, **settings, **parameters}
 

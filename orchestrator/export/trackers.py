@@ -21,8 +21,9 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.flat_scores import FlatScores
 from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
+from orchestrator.results.tried import tried_columns
 from orchestrator.store.errors import InputError
-from search_spaces.configuration import differing, plain
+from search_spaces.configuration import differing
 from trainables.learning.metrics import is_loss
 
 ID = "configuration"
@@ -115,7 +116,7 @@ def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
         tags = {KEY: key, EPOCHS: epochs, "mlflow.runName": title}
         run = client.create_run(experiment, start_time=started, tags=tags).info.run_id
         entities = mlflow.entities
-        settings = {ID: member.id, "partition": member.partition, **member.configuration.columns()}
+        settings = {ID: member.id, "partition": member.partition, **_settings(member)}
         client.log_batch(run, params=[entities.Param(name, str(value)) for name, value in settings.items()])
         epoch = int(result["selected_epoch"])
         chosen = {f"selected_{name}": values[epoch : epoch + 1] for name, values in curves.items()}
@@ -188,10 +189,10 @@ def _trial(optuna: Any, member: ConfigurationSummary, name: str, ranks: str, dis
     metric, selection = member.configuration.selection.metric, member.selection
     assert selection is not None
     curve = member.curve(metric, "valid")
-    settings = member.configuration.columns()
+    settings = {column: value for column, value in _settings(member).items() if column in distributions}
     return optuna.trial.create_trial(
-        params={column: settings[column] for column in distributions},
-        distributions=distributions,
+        params=settings,
+        distributions={column: distributions[column] for column in settings},
         value=selection.mean if math.isfinite(selection.mean) else None,
         state=optuna.trial.TrialState.COMPLETE if math.isfinite(selection.mean) else optuna.trial.TrialState.FAIL,
         intermediate_values={}
@@ -214,7 +215,9 @@ def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str
     """Of the settings that differ: a logarithmic range where it is declared so, categories for the rest."""
     found: dict[str, Any] = {}
     for one in differing(member.configuration for member in members):
-        values = list(dict.fromkeys(plain(member.configuration.value(one.path)) for member in members))
+        values = list(
+            dict.fromkeys(value for member in members if (value := _settings(member).get(one.column)) is not None)
+        )
         if one.setting.scale == "log" and all(isinstance(value, float) and value > 0 for value in values):
             found[one.column] = optuna.distributions.FloatDistribution(min(values), max(values), log=True)
         else:
@@ -260,6 +263,11 @@ def _names(summary: Summary) -> dict[str, str]:
     return names_of(member.configuration for member in summary.configurations)
 
 
+def _settings(member: ConfigurationSummary) -> dict[str, Any]:
+    """What was tried, by column."""
+    return {column: value for column, value in tried_columns(member.configuration).items() if value is not None}
+
+
 def _text(member: ConfigurationSummary, name: str) -> str:
-    settings = "\n".join(f"{column} = {value}" for column, value in member.configuration.columns().items())
+    settings = "\n".join(f"{column} = {value}" for column, value in _settings(member).items())
     return f"{name}\n{settings}"

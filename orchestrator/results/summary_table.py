@@ -9,6 +9,7 @@ import pandas as pd
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
+from orchestrator.results.tried import tried_columns
 from orchestrator.store.schema import RepeatState
 from search_spaces.configuration import column_names
 from search_spaces.settings.data import TASKS
@@ -19,7 +20,7 @@ _PER_CLASS = {"precision": confusion.precision, "recall": confusion.recall, "f1"
 
 
 def build_table(summary: Summary, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
-    """Columns: partition, configuration, those of `Configuration.columns`, then by level
+    """Columns: partition, configuration, those of `tried_columns`, then by level
 
     epoch: repeat, epoch, split, is_selected, the task's metrics, where it has confusion counts precision_/recall_/f1_
         and the class's name.
@@ -164,13 +165,13 @@ def _settings(members: Any, owner: np.ndarray) -> pd.DataFrame:
         "partition": pd.Categorical([member.partition for member in members]).take(owner),
         "configuration": pd.Categorical([member.id for member in members]).take(owner),
     }
-    settings = [member.configuration.columns() for member in members]
+    settings = [tried_columns(member.configuration) for member in members]
     for name in column_names():
         values = [each[name] for each in settings]
         if any(isinstance(value, str) for value in values):
             columns[name] = pd.Categorical(values).take(owner)
         else:
-            columns[name] = np.array(values)[owner]
+            columns[name] = (pd.array(values) if None in values else np.array(values)).take(owner)
     return pd.DataFrame(columns).astype({"partition": "str", "configuration": "str"})
 
 

@@ -18,6 +18,7 @@ from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page.answer_sentence import answer_sentence
 from dashboards.page.best_table import best_table_data
 from orchestrator.command_line import main
+from orchestrator.results.tried import tried
 from orchestrator.store.errors import InputError
 from search_spaces.configuration import Configuration, by_column, column_names
 from tests.support.configurations import changed
@@ -74,6 +75,11 @@ def test_lines_join_the_means_of_what_lies_at_one_value(source: Source) -> None:
 @pytest.mark.parametrize("x", column_names())
 def test_every_setting_is_an_axis(source: Source, x: str) -> None:
     asked = Asked(x, "accuracy", line="weight_decay")
+    if all(tried(member.configuration, x) is None for member in source.summary.configurations):
+        with pytest.raises(InputError, match="expected a setting that matters in study 'generated'"):
+            asked.check(source.summary)
+        return
+    asked.check(source.summary)
     data = any_data(source, Choice(PARTITION), asked)
     spec = any_figure(data, asked)
     go.Figure(spec)
@@ -83,9 +89,9 @@ def test_every_setting_is_an_axis(source: Source, x: str) -> None:
     assert spec["layout"]["xaxis"]["type"] == ("linear" if holds_zero else kinds[scale])
 
 
-def test_what_there_is_not_is_told_together() -> None:
+def test_what_there_is_not_is_told_together(source: Source) -> None:
     with pytest.raises(InputError) as caught:
-        Asked("learning_rate", "auc", line="batchsize").check()
+        Asked("learning_rate", "auc", line="batchsize").check(source.summary)
     assert caught.value.message.count("expected") == 3
     assert "found 'batchsize'; did you mean 'batch_size'?" in caught.value.message
 

@@ -21,6 +21,7 @@ from orchestrator.results.standing import epochs_asked
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.summary_table import build_table
+from orchestrator.results.tried import tried_columns
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
@@ -414,7 +415,7 @@ def test_tables_can_be_written(
     assert list(again) == list(csv) == list(table)
     assert set(column_names()) < set(table)
     assert len(again) == len(csv) == len(rows) == len(table)
-    known = {c.id: c.columns() for c in study.configurations()}
+    known = {c.id: tried_columns(c) for c in study.configurations()}
     for found in (again.to_dict("records"), rows):
         for row in found:
             settings = known[row["configuration"]]
