@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from search_spaces.configuration import by_path, unmet
 from search_spaces.faults import shown
-from search_spaces.presets import PRESETS
+from search_spaces.presets import PRESETS, Strategy
 from search_spaces.schema import Backbone, ByStrategy, Grid, Space
 from search_spaces.settings.declaration import When
 from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
@@ -16,7 +16,7 @@ LR, BATCH_SIZE = "optimiser.lr", "optimiser.batch_size"
 
 def crossed_faults(space: Space) -> list[str]:
     """All of them, as "key: expected …, found …"; empty for a sound file."""
-    return [*_of_classes(space), *_of_image(space), *_idle("", space), *_of_tables(space)]
+    return [*_of_classes(space), *_of_image(space), *_idle("", space, {}), *_of_tables(space)]
 
 
 def _of_classes(space: Space) -> Iterator[str]:
@@ -38,11 +38,14 @@ def _of_image(space: Space) -> Iterator[str]:
         yield f"image.store_size: expected a size to cut {most} crops from, found nothing"
 
 
-def _idle(prefix: str, table: Space | Grid) -> Iterator[str]:
-    """Settings that cannot matter beside what the same table says of the setting that they hang on."""
+def _idle(prefix: str, table: Space | Grid, wider: Mapping[str, Values]) -> Iterator[str]:
+    """Settings that cannot matter beside what the table says of the setting that they hang on, else a wider one.
+
+    wider: by path, what holds where the table leaves a key out.
+    """
     given = values_of(table)
     for path, values in given.items():
-        others = {**_defaults(path, by_path()[path].setting.conditions), **given}
+        others = {**_defaults(path, by_path()[path].setting.conditions), **wider, **given}
         if conditions := unmet(by_path()[path], others):
             told = " and ".join(f"{one.path} {_listed(others[one.path])}" for one in conditions)
             key = f"{prefix}{written_as(table, by_path()[path])}"
@@ -53,11 +56,7 @@ def _defaults(path: str, conditions: Iterable[When]) -> dict[str, Values]:
     """Of choices of the same part, which hold where a table leaves them out."""
     several = [by_path()[one.path] for one in conditions if one.among]
     part = by_path()[path].part
-    return {
-        one.path: as_values(one, one.field.default)
-        for one in several
-        if one.part == part and not one.field.is_required()
-    }
+    return {one.path: found for one in several if one.part == part and (found := _default(one.path))}
 
 
 def _listed(values: Values) -> str:
@@ -65,10 +64,13 @@ def _listed(values: Values) -> str:
 
 
 def _of_tables(space: Space) -> Iterator[str]:
-    yield from _of_grid("grid", space.grid)
-    yield from _of_strategies("", space)
+    file = values_of(space)
+    yield from _of_grid("grid", space.grid, file)
+    wider = {strategy: {**file, **values_of(space.grid), **_held(strategy)} for strategy in PRESETS}
+    yield from _of_strategies("", space, wider)
+    wider = {strategy: {**found, **_values(space, strategy)} for strategy, found in wider.items()}
     if space.small is not None:
-        yield from _of_strategies("small.", space.small)
+        yield from _of_strategies("small.", space.small, wider)
         if not space.small.grids:
             yield f"small: expected a table for at least one of {', '.join(PRESETS)}, found none"
     seen: dict[str, int] = {}
@@ -77,8 +79,9 @@ def _of_tables(space: Space) -> Iterator[str]:
         if backbone.name in seen:
             yield f'{key}.name: expected each backbone once, found "{backbone.name}" at {seen[backbone.name]} too'
         seen.setdefault(backbone.name, index)
-        yield from _of_grid(f"{key}.grid", backbone.grid)
-        yield from _of_strategies(f"{key}.", backbone)
+        yield from _of_grid(f"{key}.grid", backbone.grid, _any_of(wider.values()))
+        own = values_of(backbone.grid)
+        yield from _of_strategies(f"{key}.", backbone, {name: {**found, **own} for name, found in wider.items()})
         yield from _of_choice(key, backbone, space)
 
 
@@ -93,9 +96,30 @@ def _of_choice(key: str, backbone: Backbone, space: Space) -> Iterator[str]:
             yield f"{key}.{strategy}: expected nothing, as its strategies leave it out, found a table"
 
 
-def _of_strategies(prefix: str, tables: ByStrategy) -> Iterator[str]:
+def _held(strategy: Strategy) -> dict[str, Values]:
+    return {path: (value,) for path, value in PRESETS[strategy].fixed.items()}
+
+
+def _values(tables: ByStrategy, strategy: Strategy) -> dict[str, Values]:
+    grid = tables.grids.get(strategy)
+    return {} if grid is None else values_of(grid)
+
+
+def _any_of(several: Iterable[Mapping[str, Values]]) -> dict[str, Values]:
+    """Every value that a path has in one of these, its default where one leaves it open."""
+    every = list(several)
+    paths = {path for one in every for path in one}
+    return {path: sum((one.get(path, _default(path)) for one in every), ()) for path in paths}
+
+
+def _default(path: str) -> Values:
+    one = by_path()[path]
+    return () if one.field.is_required() else as_values(one, one.field.default)
+
+
+def _of_strategies(prefix: str, tables: ByStrategy, wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
     for strategy, grid in tables.grids.items():
-        yield from _of_grid(f"{prefix}{strategy}", grid)
+        yield from _of_grid(f"{prefix}{strategy}", grid, wider[strategy])
         given = values_of(grid)
         for path in PRESETS[strategy].fixed:
             if path in given:
@@ -103,7 +127,7 @@ def _of_strategies(prefix: str, tables: ByStrategy) -> Iterator[str]:
                 yield f"{prefix}{strategy}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
 
 
-def _of_grid(key: str, grid: Grid) -> Iterator[str]:
+def _of_grid(key: str, grid: Grid, wider: Mapping[str, Values]) -> Iterator[str]:
     for one in twice_given(grid):
         yield f"{key}.{one.path}: expected one of {one.setting.short} and {one.path}, found both"
     if grid.pairs is not None:
@@ -112,4 +136,4 @@ def _of_grid(key: str, grid: Grid) -> Iterator[str]:
             if path in given:
                 name = written_as(grid, by_path()[path])
                 yield f"{key}.{name}: expected either pairs or lr and batch_size, found both"
-    yield from _idle(f"{key}.", grid)
+    yield from _idle(f"{key}.", grid, wider)

@@ -256,6 +256,46 @@ def test_new_study_takes_the_default_space() -> None:
     assert loader.default_space("fresh") == loader.load_space("default").model_copy(update={"name": "fresh"})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[head]\nname = "widths"\n[extension]\nhead = { widths = [[16], [8]] }\nlr = 0.1',
+        '[optimiser]\nname = "adamw"\n[grid]\noptimiser = { betas = [0.9, 0.99] }',
+        '[grid]\nhead = { name = "widths" }\n[extension]\nhead = { widths = [16] }\nlr = 0.1',
+        '[optimiser]\nname = "adamw"\n[[backbones]]\nname = "x"\ngrid = { optimiser = { betas = [0.9, 0.99] } }',
+        '[extension]\nhead = { name = "widths" }\nlr = 0.1\n[small.extension]\nhead = { widths = [8] }\n'
+        '[[backbones]]\nname = "x"\ngrid = { head = { widths = [4] } }\nextension = { head = { batch_norm = false } }',
+    ],
+)
+def test_a_condition_holds_by_what_a_wider_table_says(text: str) -> None:
+    space = loader.parse_space(f'name = "mine"\n{text}', "mine.toml")
+    found = points(space, "x", small=False)
+    assert any(point.values["head.widths"] in ((16,), (8,), (4,)) for point in found) or {
+        point.values["optimiser.betas"] for point in found
+    } == {(0.9, 0.99)}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[optimiser]\nname = "adamw"\n[extension]\noptimiser = { momentum = 0.9 }',
+            'extension.optimiser.momentum: expected nothing with optimiser.name "adamw", found 0.9',
+        ),
+        (
+            '[head]\nname = "widths"\n[extension]\nhead = { name = "halving", widths = [16] }',
+            'extension.head.widths: expected nothing with head.name "halving", found [16]',
+        ),
+        (
+            '[head]\nname = "widths"\n[straightforward]\nhead = { widths = [16] }',
+            'straightforward.head.widths: expected nothing with head.name "halving", found [16]',
+        ),
+    ],
+)
+def test_what_a_wider_table_rules_out_is_refused(text: str, told: str) -> None:
+    assert faults_of(f'name = "mine"\n{text}') == [told]
+
+
 def test_description_shows_what_is_tried() -> None:
     text = describe(loader.load_space("neuroblastoma"))
     assert "classes D, PD; positive PD" in text
