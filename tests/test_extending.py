@@ -380,5 +380,10 @@ def test_a_task(tmp_path: Path) -> None:
     assert "mean absolute error" in found["status"]
     assert "Selected by the best mean mean absolute error of 2 configurations" in found["report"]
     assert "made of confusion counts, which this task has not" in found["report"]
+    assert found["figures"] == [
+        "figure: y: expected a metric of the task grades (loss, mean_absolute_error), found 'accuracy'",
+        "figures: 'confusion' is made class by class, which the task grades of study 'study' is not",
+    ]
+    assert found["bytes_of_an_epoch"] == 2 * (8 + 4 * 2), "of two splits the loss and two counts"
     assert found["refused"] == 'study study, evaluation: expected the task "binary" or "multiclass", found "grades"'
     assert found["page"] == ['<option value="mean_absolute_error">'], "and nothing that only classes have"

@@ -81,8 +81,14 @@ def write_figures(
     """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, to `where`.
 
     Without kaleido or a browser the tables are written all the same, and without a figure that cannot be drawn all
-    others. Raises InputError for an unknown name.
+    others. Raises InputError for an unknown name, and for one that says nothing of the study's task.
     """
+    study = source.summary.study
+    faults = Faults("figures")
+    for name in names:
+        if name in FIGURES and not FIGURES[name].is_of(source.summary):
+            faults.add(f"{name!r} is made class by class, which the task {study.task} of study {study.name!r} is not")
+    faults.raise_if_any(f"Figures: {', '.join(name for name, one in FIGURES.items() if one.is_of(source.summary))}")
     wanted = [
         _wanted(FIGURES[name], choice, source)
         for name in checked_figures(names)

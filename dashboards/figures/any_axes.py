@@ -30,6 +30,7 @@ from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import column_names
+from search_spaces.settings.data import TASKS
 
 PANELS_ABREAST = 3
 PANEL_PX, GAP = 300, 0.08
@@ -55,7 +56,8 @@ class Asked:
         return "-".join(filter(None, [self.y, "by", self.x, self.line, self.facet])).replace(".", "_")
 
     def check(self, summary: Summary) -> None:
-        """Raise InputError with every name that there is not, and an x that matters nowhere in the study."""
+        """Raise InputError with every name that there is not, of settings and of metrics of the study's task, and an x
+        that matters nowhere in the study."""
         faults = Faults("figure")
         for option, name in (("x", self.x), ("line", self.line), ("facet", self.facet)):
             if (name or option == "x") and (fault := unknown(name)):
@@ -63,8 +65,9 @@ class Asked:
         configurations = [member.configuration for member in summary.configurations]
         if configurations and not faults.found and all(shown_value(c, self.x) == NOT_TRIED for c in configurations):
             faults.add(f"x: expected a setting that matters in study {summary.study.name!r}, found {self.x!r}")
-        if self.y not in METRIC_NAMES:
-            faults.add(f"y: expected {', '.join(METRIC_NAMES)}, found {self.y!r}")
+        known = TASKS.variants[summary.study.task].metrics
+        if self.y not in known:
+            faults.add(f"y: expected a metric of the task {summary.study.task} ({', '.join(known)}), found {self.y!r}")
         if self.band not in ("std", "none"):
             faults.add(f"band: expected std or none, found {self.band!r}")
         faults.raise_if_any(f"Settings: {', '.join(column_names())}")

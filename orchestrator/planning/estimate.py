@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import math
 import shutil
 import time
 from collections import defaultdict
@@ -33,6 +34,7 @@ from trainables.bundles.recipe import decide
 from trainables.bundles.stacks import Stack, form_stacks
 from trainables.bundles.work import Work, owed_repeats
 from trainables.learning.endings.ending import ending_of
+from trainables.learning.tasks.task import task_of
 from trainables.machine import allocation
 
 _MAY_STOP = "repeats may stop early: their epochs, and the time for training, are at most so many"
@@ -249,7 +251,7 @@ class _Tally:
             self.trials[stack] = spent + BUNDLE_S * len(stack)
             seconds += spent
             lanes = max(lanes, together)
-            size += len(stack) * len(repeats) * self._record_bytes(c, stack[0].epochs, samples.scoring)
+            size += len(stack) * len(repeats) * record_bytes(c, stack[0].epochs, samples.scoring)
             kept = int(checkpoint * together / timed)
             if kept <= KEPT_CHECKPOINT_BYTES * len(stack):
                 size += kept * (1 if stacked else len(repeats))
@@ -299,10 +301,11 @@ class _Tally:
         most = 1 if is_fitted else work.epochs
         return sum(max(0, most - reached.get(repeat, 0)) for repeat in repeats)
 
-    def _record_bytes(self, c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
-        """Of one final record: history and predictions."""
-        row = len(scoring) * (8 + 4 * len(c.data.classes) ** 2)
-        return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
+
+def record_bytes(c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
+    """Of one final record: history and predictions."""
+    row = len(scoring) * (8 + 4 * math.prod(task_of(c.data).shape))
+    return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
 
 
 def _makespan(trials: Mapping[Stack, float], workers: int) -> float:

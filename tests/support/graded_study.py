@@ -5,16 +5,21 @@ It is run in a process of its own, in which the task is in its registries before
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dashboards.export.files import write_any, write_figures
+from dashboards.figures.any_axes import Asked
+from dashboards.figures.registry import open_source
 from dashboards.page.page import render
 from orchestrator.choosing.selection import select
 from orchestrator.choosing.selection_report import selection_report
 from orchestrator.evaluation.plan import EvaluationOptions, make_plan
+from orchestrator.planning.estimate import record_bytes
 from orchestrator.report import status_report
 from orchestrator.results.histories import compact, read_repeats
 from orchestrator.results.summary import summarise
@@ -22,7 +27,7 @@ from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import FinalRecord, Request, RequestItem, StudyRecord
-from orchestrator.study.studies import Study, open_study
+from orchestrator.study.studies import open_study
 from tests.support.tiny_study import make_tiny_study
 from trainables.data.manifest import read_manifest
 
@@ -70,6 +75,8 @@ def read(folder: Path) -> dict[str, Any]:
     truth = np.array([CLASSES.index(label) for label in valid["label"]])
     tables = {level: build_table(summary, level) for level in ("epoch", "repeat", "config")}  # type: ignore[arg-type]
     opened = open_study(study.folder.parent, "study")
+    source, first = open_source(storage, NOW), configurations[0]
+    scored: dict[str, Any] = {"train": truth, "valid": truth}
     page = render(storage, now=NOW)
     return {
         "gathered": gathered,
@@ -84,7 +91,12 @@ def read(folder: Path) -> dict[str, Any]:
         "means": tables["config"].query("split == 'valid'")[f"{METRIC}_mean"].tolist(),
         "status": status_report(opened).as_text(),
         "report": selection_report(summary, chosen).as_text(),
-        "refused": _refusal(opened),
+        "refused": _refusal(lambda: make_plan(opened, EvaluationOptions())),
+        "figures": [
+            _refusal(lambda: write_any(source, folder / "figures", Asked("lr", "accuracy"))),
+            _refusal(lambda: write_figures(source, folder / "figures", names=("heat-map", "confusion"))),
+        ],
+        "bytes_of_an_epoch": record_bytes(first, 1, scored) - record_bytes(first, 0, scored),
         "page": [word for word in PAGE if word in page],
     }
 
@@ -111,9 +123,9 @@ def _by_hand(records: dict[int, FinalRecord], truth: np.ndarray) -> dict[str, An
     return {**found, "unknown": None}
 
 
-def _refusal(study: Study) -> str:
+def _refusal(act: Callable[[], object]) -> str:
     try:
-        make_plan(study, EvaluationOptions())
+        act()
     except InputError as error:
         return error.message
     return ""
