@@ -10,6 +10,7 @@ from typing import Literal
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.store.schema import Metric
+from search_spaces.configuration import Configuration
 
 _STEPS = 2
 """How many values beyond the edge are proposed."""
@@ -41,6 +42,7 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
             continue
         if summary.rank is not None and summary.configuration.selection.metric == selection:
             groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
+    least = 2 if any(_moves_statistics(summary.configuration) for summary in summaries) else 1
     notes = []
     for key, members in groups.items():
         best = min(members, key=lambda member: member.rank or 0)
@@ -50,7 +52,7 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
         if edge is not None and (values := _beyond_lr(lr, edge)):
             notes.append(EdgeNote(*key, "lr", best.configuration.optimiser.lr, edge, f"--lr {values}"))
         edge = _edge(best.configuration.optimiser.batch_size, batch)
-        if edge is not None and (values := _beyond_batch(batch, edge)):
+        if edge is not None and (values := _beyond_batch(batch, edge, least)):
             size = best.configuration.optimiser.batch_size
             notes.append(EdgeNote(*key, "batch_size", size, edge, f"--batch-size {values}"))
     return tuple(notes)
@@ -81,9 +83,14 @@ def _typed(lr: float) -> str:
     return f"{lr:g}" if lr >= 1e-3 else f"{float(mantissa):g}e{int(exponent)}"
 
 
-def _beyond_batch(grid: Sequence[int], edge: str) -> str:
-    """Double or halve; empty where a batch of one is already the smallest."""
+def _moves_statistics(c: Configuration) -> bool:
+    """Whether batch norm learns statistics, of which a batch of one image has none: a search refuses it."""
+    return c.head.batch_norm or c.adaptation.norms == "moving"
+
+
+def _beyond_batch(grid: Sequence[int], edge: str, least: int) -> str:
+    """Double or halve, not below `least`; empty where that is already the smallest."""
     if edge == "largest":
         return ",".join(str(grid[-1] * 2**step) for step in range(1, _STEPS + 1))
     values = [grid[0] // 2**step for step in range(_STEPS, 0, -1)]
-    return ",".join(str(value) for value in values if value >= 1)
+    return ",".join(str(value) for value in values if value >= least)

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -334,6 +334,37 @@ def test_values_at_the_edge_of_their_grid(tmp_path: Path, lr: float, batch: int,
         epochs=1,
     )
     notes = edge_notes(with_best_at(summarise(storage), lr, batch).configurations, "loss")
+    assert [note.option for note in notes] == options
+
+
+class BatchNorm(GeneratedStudy):
+    """Heads of given widths whose batch norm learns statistics."""
+
+    moving: ClassVar[dict[str, object]] = {"head": "widths", "batch_norm": True}
+
+    def configurations(self) -> list[Configuration]:
+        return [changed(one, **self.moving) for one in super().configurations()]
+
+
+class MovingBody(BatchNorm):
+    moving: ClassVar[dict[str, object]] = {"norms": "moving"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch_sizes", "options"),
+    [
+        (GeneratedStudy, (2, 4), ["--batch-size 1"]),
+        (BatchNorm, (2, 4), []),
+        (BatchNorm, (4, 8), ["--batch-size 2"]),
+        (MovingBody, (2, 4), []),
+    ],
+)
+def test_no_batch_is_proposed_that_a_search_refuses(
+    tmp_path: Path, kind: type[GeneratedStudy], batch_sizes: tuple[int, ...], options: list[str]
+) -> None:
+    settings = {"depths": ((0, 2),), "lrs": (1e-3,), "batch_sizes": batch_sizes, "repeats": 1, "epochs": 1}
+    storage, _ = small_study(tmp_path, study=kind, **settings)
+    notes = edge_notes(with_best_at(summarise(storage), 1e-3, batch_sizes[0]).configurations, "loss")
     assert [note.option for note in notes] == options
 
 
