@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_spaces.configuration import by_path
 from search_spaces.points import Point, grid_axes, points
 from search_spaces.presets import NON_LINEARITIES, Strategy
 from search_spaces.schema import Space
@@ -89,7 +88,7 @@ def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:
 
 
 def _has_n(point: Point) -> bool:
-    return by_path()[NON_LINEARITIES].setting.matters(point.values.__getitem__)
+    return point.matters(NON_LINEARITIES)
 
 
 def _values(letter: str, values: tuple[int, ...]) -> str:
