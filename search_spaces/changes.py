@@ -135,7 +135,11 @@ def changes_of(
 
 def _needs(one: Declared, conditions: Iterable[When], given: Mapping[str, Iterable[Any]]) -> str:
     """conditions: those that values given by path do not meet."""
-    wanted = [f"the {by_path()[condition.path].setting.label} {condition.words(str)}" for condition in conditions]
+    wanted = []
+    for condition in conditions:
+        option = option_of(by_path()[condition.path])
+        sign = "=" if condition.among and option.startswith("--set ") else " "
+        wanted.append(f"{option}{sign}{condition.words(str)}")
     found = {condition.path: ", ".join(map(str, given[condition.path])) for condition in conditions}
     return f"{option_of(one)}: expected {' or '.join(wanted)} with it, found {' and '.join(found.values())}"
 

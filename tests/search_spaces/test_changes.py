@@ -145,7 +145,7 @@ def test_all_faults_of_all_options_are_told_together() -> None:
         "  - --set image.views: expected PATH=VALUES, such as optimiser.weight_decay=0,1e-4, found no =",
         "  - --set unfrozen: expected adaptation.unfrozen once, found it again",
         "  - --unfrozen: expected --strategy unfreezing with it, found straightforward",
-        "  - --momentum: expected the optimiser sgd with it, found adam",
+        "  - --momentum: expected --optimiser sgd with it, found adam",
     ]
 
 
@@ -212,14 +212,15 @@ def test_several_values_of_any_setting_are_an_axis() -> None:
 @pytest.mark.parametrize(
     ("study", "option", "strategies", "told"),
     [
-        ("default", "optimiser.betas=0.9,0.99", None, "--set optimiser.betas: expected the optimiser adam or adamw"),
+        ("default", "optimiser.betas=0.9,0.99", None, "--set optimiser.betas: expected --optimiser adam or adamw"),
         (
             "default",
             "head.dropout=0.1",
             ["straightforward"],
-            "--dropout: expected the non-linearities above 0 or the head widths",
+            "--dropout: expected --non-linearities above 0 or --head widths",
         ),
-        ("neuroblastoma", "image.views=4", None, "expected the balance none or class_weights or subsample"),
+        ("default", "loss.smoothing=0.2", None, "--set loss.smoothing: expected --set loss.name=smoothed with it"),
+        ("neuroblastoma", "image.views=4", None, "expected --balance none or class_weights or subsample"),
     ],
 )
 def test_a_value_that_matters_nowhere_is_refused(
@@ -228,7 +229,9 @@ def test_a_value_that_matters_nowhere_is_refused(
     changes = given(option, strategies=strategies)
     with pytest.raises(InputError) as caught:
         points(load_space(study), "x", changes, small=False)
-    found = {"optimiser": "sgd", "head": "0 and halving", "image": "ngca"}[option.partition(".")[0]]
+    found = {"optimiser": "sgd", "head": "0 and halving", "image": "ngca", "loss": "cross_entropy"}[
+        option.partition(".")[0]
+    ]
     assert told in caught.value.message
     assert caught.value.message.endswith(f"with it, found {found}")
 

@@ -115,7 +115,7 @@ OVERRIDES = {
     ),
     "momentum of adam": (
         ["--optimiser", "adam", "--momentum", "0.5"],
-        "--momentum: expected the optimiser sgd with it, found adam",
+        "--momentum: expected --optimiser sgd with it, found adam",
     ),
     "groups without data": (["--group-by", "parent"], "go with --data DIR or --data TABLE"),
     "choice": (["--precision", "fp16"], "'fp16' is not one of 'fp32', 'bf16'"),
