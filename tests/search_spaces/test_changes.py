@@ -152,8 +152,8 @@ def test_all_faults_of_all_options_are_told_together() -> None:
 def test_what_steps_alone_need_is_refused_with_a_head_that_is_fitted() -> None:
     for option in ("optimiser.lr=0.1", "optimiser.momentum=0.5", "schedule.length=5", "head.dropout=0.1"):
         (told,) = faults_of("head.name=logistic", option, strategies=["extension"])
-        heads = "halving or the head widths" if option.startswith("head") else "other than logistic"
-        assert told.endswith(f": expected the head {heads} with it, found logistic")
+        heads = "halving or --head widths" if option.startswith("head") else "other than logistic"
+        assert told.endswith(f": expected --head {heads} with it, found logistic")
     both = given("head.name=halving,logistic", "optimiser.lr=0.1,0.2", strategies=["extension"])
     names = [point.values["head.name"] for point in points(default_space(), "x", both, small=False)]
     assert names.count("logistic") == 1

@@ -111,7 +111,7 @@ def test_non_linearities_are_those_of_the_head_where_unfreezing_alone_is_asked()
 
 def test_a_grid_of_steps_is_one_point_where_there_are_none() -> None:
     text = 'name = "x"\nhead = { name = "logistic", penalty = [0.1, 1.0] }\n'
-    grid = "[extension]\nnon_linearities = [1, 2]\n"
+    grid = "[extension]\nrepeats = 5\n"
     found = points(parse_space(text + grid, "x"), "y", small=False)
     assert [(p.values["head.penalty"], p.strategy, p.lr, p.batch_size) for p in found] == [
         (penalty, "extension", 1.0, 1) for penalty in (0.1, 1.0)
