@@ -31,7 +31,7 @@ class Head(head.Head):
 {textwrap.indent(SETTING, "    ")}
 head.Head = Head
 
-from dashboards.figures.any_axes import Asked
+from dashboards.figures.setting_text import unknown
 from orchestrator.export.card import settings_said
 from search_spaces.changes import Typed, changes_of
 from search_spaces.configuration import column_names
@@ -48,7 +48,7 @@ print(json.dumps({{
     "idle": configured(gain=2.0).id == configured().id,
     "column": "head.gain" in column_names(),
     "card": [value for label, value in settings_said(other) if label == "gain"],
-    "axis": Asked("head.gain").check(),
+    "axis": unknown("head.gain"),
     "keys": [touch for touch in Touch if other.key(touch) != plain.key(touch)],
 }}))
 """
@@ -258,7 +258,7 @@ def test_a_setting() -> None:
         "idle": True,
         "column": True,
         "card": ["2"],
-        "axis": None,
+        "axis": "",
         "keys": ["step"],
     }
 
