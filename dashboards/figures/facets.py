@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from dashboards.figures.markup import depth_text
-from dashboards.figures.setting_text import by_size, label_of, shown_value, unknown, words_of
+from dashboards.figures.setting_text import NOT_TRIED, by_size, label_of, shown_value, unknown, words_of
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import IN_EVERY_NAME
 from orchestrator.store.errors import Faults
@@ -114,7 +114,7 @@ def _words(
     """What the facet's members have alike; of n or u alone no 0 that all of the backbone's configurations have."""
     beside = dict(values)
     if all(name in values for name in _DEPTH):
-        u, n = (beside.pop(name) for name in _DEPTH)
+        u, n = (0 if value == NOT_TRIED else value for value in map(beside.pop, _DEPTH))
         found = {member.configuration.strategy for member in mine}
         yield depth_text((" or ".join(name for name in PRESETS if name in found), n, u))
     for name, value in beside.items():

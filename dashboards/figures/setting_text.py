@@ -50,7 +50,7 @@ def is_logarithmic(column: str) -> bool:
 @lru_cache(_KEPT, typed=True)
 def value_of(column: str, value: Any) -> str:
     """A learning rate as it would be typed, anything else as short as it can be."""
-    return lr_text(value) if column == "lr" else value_text(value)
+    return lr_text(value) if column == "lr" and value != NOT_TRIED else value_text(value)
 
 
 @lru_cache(_KEPT, typed=True)

@@ -66,4 +66,6 @@ def test_it_has_a_cell_of_its_own_and_a_page(source: Source) -> None:
     mine = [name.name for name, members in facets.items() if members[0].configuration.head.is_fitted]
     assert sorted(mine) == ["extension, head logistic, penalty 0.01", "extension, head logistic, penalty 0.1"]
     assert all(len(points) == len(facets[facet]) for facet, points in heat_maps.heat_points(source, Choice()).items())
-    assert "fitted, head logistic" in write_page(source, provenance_data(source.storage, source.summary), NOW)
+    page = write_page(source, provenance_data(source.storage, source.summary), NOW)
+    assert "fitted, head logistic" in page
+    assert "could not be drawn" not in page
