@@ -116,7 +116,7 @@ class GeneratedStudy:
     def write_frame(self, storage: LocalStorage) -> None:
         study = StudyRecord(
             name=self.name,
-            task=self.task,  # type: ignore[arg-type]
+            task=self.task,
             classes=self.classes,
             seed=self.seed,
             precision="fp32",
