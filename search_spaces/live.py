@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 
 class Live(NamedTuple):
@@ -21,3 +22,8 @@ class Live(NamedTuple):
     def has_features(self) -> bool:
         """Whether the pooled features of each view are all that training reads."""
         return not (self.trains_body or self.from_pixels)
+
+
+def moves_statistics(value: Callable[[str], Any]) -> bool:
+    """Whether batch norm learns statistics, by values of settings by path; a batch of one image has none."""
+    return bool(value("head.batch_norm") or value("adaptation.norms") == "moving")

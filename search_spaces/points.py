@@ -11,6 +11,7 @@ from search_spaces.axes import BATCH_SIZE, LR, axes_for, small_of, with_defaults
 from search_spaces.backbones import find_backbone
 from search_spaces.changes import Changes
 from search_spaces.configuration import by_path, matters
+from search_spaces.live import moves_statistics
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
 from search_spaces.schema import Backbone, Space
@@ -43,8 +44,7 @@ class Point:
 
     @property
     def moves_statistics(self) -> bool:
-        """Whether batch norm learns statistics, of which a batch of one image has none."""
-        return bool(self.values["head.batch_norm"]) or self.values["adaptation.norms"] == "moving"
+        return moves_statistics(self.values.__getitem__)
 
     def matters(self, path: str) -> bool:
         """Whether a setting can change anything here."""

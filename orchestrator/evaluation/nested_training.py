@@ -24,8 +24,7 @@ from trainables.bundles.workbench import Workbench
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key
 from trainables.learning.group import Group
-from trainables.learning.heads.head import layers_of
-from trainables.learning.heads.layer import modules
+from trainables.learning.heads.head import scoring_head
 from trainables.learning.learner import Lane, Resident, lanes_of
 from trainables.learning.material import Material, begin_group
 from trainables.learning.metrics import selection_scores
@@ -134,8 +133,7 @@ class FoldTraining:
         features = self.tables[frozen_part(winner.configuration)].of(outer_views(self.manifest, self.fold))
         places = {lane.repeat: n for n, lane in enumerate(lanes) if lane.configuration.id == winner.configuration.id}
         group = self._begin(lanes, winner.epochs)
-        head = modules(layers_of(winner.configuration, features.shape[1])).to(features.device).eval()
-        head.requires_grad_(False)
+        head = scoring_head(winner.configuration, features.shape[1], features.device)
         found = {}
         for repeat in sorted(places, key=lambda repeat: epochs[repeat]):
             while group.epoch < epochs[repeat] and not group.is_done:

@@ -15,7 +15,7 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from trainables.data.views import crop_offset
-from trainables.learning.heads.layer import Layer, Layers, modules
+from trainables.learning.heads.layer import Layer, Layers, modules, outline
 
 FORMAT = 2
 DESCRIPTION = "model.json"
@@ -84,7 +84,7 @@ class Model:
             del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
             head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
-            modules(head)
+            outline(head)
             classes = tuple(str(label) for label in found.pop("classes"))
             model = cls(**found, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
         except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:

@@ -168,7 +168,7 @@ class BackboneCosts:
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
         store, note = decided.features, ""
-        if c.live.has_features or not c.live.trains_body:
+        if not c.live.trains_body:
             why = "nothing of the backbone is trained"
         else:
             candidates = [cut for cut in self._candidates(c) if not cut.is_pixels]

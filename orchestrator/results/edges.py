@@ -10,7 +10,7 @@ from typing import Literal
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.store.schema import Metric
-from search_spaces.configuration import Configuration
+from search_spaces.live import moves_statistics
 
 _STEPS = 2
 """How many values beyond the edge are proposed."""
@@ -42,7 +42,7 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
             continue
         if summary.rank is not None and summary.configuration.selection.metric == selection:
             groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
-    least = 2 if any(_moves_statistics(summary.configuration) for summary in summaries) else 1
+    least = 2 if any(moves_statistics(summary.configuration.value) for summary in summaries) else 1
     notes = []
     for key, members in groups.items():
         best = min(members, key=lambda member: member.rank or 0)
@@ -81,11 +81,6 @@ def _beyond_lr(grid: Sequence[float], edge: str) -> str:
 def _typed(lr: float) -> str:
     mantissa, exponent = f"{lr:.6e}".split("e")
     return f"{lr:g}" if lr >= 1e-3 else f"{float(mantissa):g}e{int(exponent)}"
-
-
-def _moves_statistics(c: Configuration) -> bool:
-    """Whether batch norm learns statistics, of which a batch of one image has none: a search refuses it."""
-    return c.head.batch_norm or c.adaptation.norms == "moving"
 
 
 def _beyond_batch(grid: Sequence[int], edge: str, least: int) -> str:

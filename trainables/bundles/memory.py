@@ -80,8 +80,8 @@ def network_bytes(
 ) -> int:
     """Of a network that steps compute: weights, gradients and buffers, and the larger of a step and a scoring batch.
 
-    On a GPU a step is recorded, and what it holds then stays its own: beside it
-    are scored batches and the last step of an epoch, which is smaller and is not recorded at first.
+    On a GPU a step is recorded, and what it holds then stays its own: beside it are scored batches and the last step of
+    an epoch, which is smaller and is not recorded at first.
     """
     head = parameter_count(layers_of(c, facts.feature_width))
     buffers = rule_of(c.optimiser.name).buffers_per_parameter

@@ -19,8 +19,7 @@ from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH, frozen_values
-from trainables.learning.heads.head import layers_of
-from trainables.learning.heads.layer import modules
+from trainables.learning.heads.head import scoring_head
 from trainables.learning.weights import Weights, put
 from trainables.machine.allocation import cpus
 
@@ -65,7 +64,7 @@ class Models:
         self.prefix = prefix
         self.suffix = None if suffix is None else copy.deepcopy(suffix).to(bench.device).eval()
         width = bench.facts(frozen.configuration).feature_width
-        self.head = modules(layers_of(frozen.configuration, width)).to(bench.device).eval()
+        self.head = scoring_head(frozen.configuration, width, bench.device)
         self.several = several
         self.precision = frozen.configuration.network.precision
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Protocol, cast
 
 import numpy as np
+import torch
+from torch import nn
 
 from search_spaces.configuration import Configuration
 from search_spaces.settings import head as settings
-from trainables.learning.heads.layer import Layers
+from trainables.learning.heads.layer import Layers, modules
 
 
 class Head(Protocol):
@@ -50,3 +52,8 @@ def fitted_of(same: settings.Head) -> Fitted | None:
 def layers_of(configuration: Configuration, width: int) -> Layers:
     """Of one lane's head on features of this width."""
     return head_of(configuration.head).layers(width, configuration.outputs)
+
+
+def scoring_head(configuration: Configuration, width: int, device: torch.device) -> nn.Sequential:
+    """One lane's head as plain modules in eval mode, which weights are `put` into."""
+    return modules(layers_of(configuration, width)).to(device).eval().requires_grad_(False)

@@ -48,17 +48,21 @@ class Layer(NamedTuple):
 Layers = tuple[Layer, ...]
 
 
+def outline(layers: Layers) -> nn.Sequential:
+    """The head of one lane on the meta device: names and shapes, without memory."""
+    with torch.device("meta"):
+        return nn.Sequential(*(layer.module() for layer in layers))
+
+
 def modules(layers: Layers) -> nn.Sequential:
     """The head of one lane, its values not set."""
-    with torch.device("meta"):
-        empty = nn.Sequential(*(layer.module() for layer in layers))
-    return empty.to_empty(device="cpu")
+    return outline(layers).to_empty(device="cpu")
 
 
 @cache
 def parameter_count(layers: Layers) -> int:
     """Number of weights and biases of one head."""
-    return sum(parameter.numel() for parameter in modules(layers).parameters())
+    return sum(parameter.numel() for parameter in outline(layers).parameters())
 
 
 def linear(layers: Layers) -> list[tuple[int, int]]:
