@@ -10,12 +10,12 @@ import torch
 
 from orchestrator.store.schema import RepeatState
 from search_spaces.settings import ending as settings
+from tests.support.groups import done, group_of_lanes
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.trained import results, trained
 from trainables.learning.endings.ending import ending_of
 from trainables.learning.group import IN_A_ROW, RUNAWAY, Group
 from trainables.learning.learner import Lane
-from trainables.learning.material import learner_of
 from trainables.learning.metrics import selection_scores
 
 CPU = torch.device("cpu")
@@ -33,14 +33,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 def begun(study: TinyStudy, epochs: int, repeats: tuple[int, ...] = REPEATS, **changes: Any) -> Group:
     configuration = study.configuration(**{**HASTY, **changes})
-    material = study.bench().material(configuration, study.partition)
     lanes = [Lane(configuration, repeat) for repeat in repeats]
-    return Group(lanes, learner_of(lanes, material), material.samples, epochs, 64, CPU)
-
-
-def whole(group: Group) -> Group:
-    group.advance(float("inf"))
-    return group
+    return group_of_lanes(study, lanes, epochs)
 
 
 def assert_equal(one: Group, other: Group) -> None:
@@ -53,7 +47,7 @@ def assert_equal(one: Group, other: Group) -> None:
 
 
 def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy) -> None:
-    complete, patient = whole(begun(study, 12)), whole(begun(study, 12, **PATIENT))
+    complete, patient = done(begun(study, 12)), done(begun(study, 12, **PATIENT))
     ends = []
     for lane in range(len(REPEATS)):
         scores = selection_scores("loss", complete.history(lane), False)
@@ -72,7 +66,7 @@ def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy) -> None:
 )
 def test_going_on_is_never_having_stopped(study: TinyStudy, changes: dict[str, Any]) -> None:
     repeats = REPEATS[:1] if "unfrozen" in changes else REPEATS
-    unbroken, cut = whole(begun(study, 8, repeats, **changes)), begun(study, 8, repeats, **changes)
+    unbroken, cut = done(begun(study, 8, repeats, **changes)), begun(study, 8, repeats, **changes)
     while not cut.is_done:
         cut.advance(0.0)  # one step or one scoring
         state = cut.to_bytes({})
@@ -82,11 +76,11 @@ def test_going_on_is_never_having_stopped(study: TinyStudy, changes: dict[str, A
 
 
 def test_two_epochs_and_then_twelve_are_twelve(study: TinyStudy) -> None:
-    grown = whole(begun(study, 2, **PATIENT))
+    grown = done(begun(study, 2, **PATIENT))
     state = grown.to_bytes({})
     grown = begun(study, 12, **PATIENT)
     grown.load(state, "checkpoint")
-    assert_equal(whole(begun(study, 12, **PATIENT)), whole(grown))
+    assert_equal(done(begun(study, 12, **PATIENT)), done(grown))
 
 
 def test_stopped_repeats_are_results_whatever_is_asked_later(study: TinyStudy) -> None:
@@ -116,7 +110,7 @@ def test_an_ending_looks_back_alone(name: str) -> None:
 
 def test_a_loss_that_has_run_away_has_diverged(study: TinyStudy) -> None:
     """However finite it is."""
-    group = whole(begun(study, 8, lr=0.6, non_linearities=1))
+    group = done(begun(study, 8, lr=0.6, non_linearities=1))
     for lane in range(len(REPEATS)):
         assert group.state(lane) is RepeatState.DIVERGED
         assert group.selected(lane)[0] == 0
@@ -125,4 +119,4 @@ def test_a_loss_that_has_run_away_has_diverged(study: TinyStudy) -> None:
         first = next(epoch for epoch in range(IN_A_ROW, 9) if above[epoch - IN_A_ROW + 1 : epoch + 1].all())
         assert group.diverged[lane] == first
     assert np.isfinite(losses).all()
-    assert whole(begun(study, 8)).diverged.tolist() == [-1] * len(REPEATS)
+    assert done(begun(study, 8)).diverged.tolist() == [-1] * len(REPEATS)

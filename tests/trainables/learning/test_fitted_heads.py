@@ -15,6 +15,7 @@ from orchestrator.store.schema import RepeatState
 from search_spaces.configuration import Configuration
 from search_spaces.settings.head import Head
 from tests.support.configurations import changed
+from tests.support.groups import group_of_lanes
 from tests.support.tiny_study import TinyStudy, another, make_tiny_study
 from trainables.bundles.prediction import Models
 from trainables.bundles.trained import trained
@@ -24,7 +25,6 @@ from trainables.learning.heads.logistic import SMALL_GRADIENT
 from trainables.learning.learner import Lane
 from trainables.learning.losses.cross_entropy import CrossEntropy
 from trainables.learning.losses.loss import image_weights
-from trainables.learning.material import learner_of
 from trainables.learning.tasks.classes import soft_targets
 
 CPU = torch.device("cpu")
@@ -131,9 +131,8 @@ def test_a_class_without_images_is_told() -> None:
 
 
 def begun(study: TinyStudy, c: Configuration, epochs: int, repeats: tuple[int, ...] = (1,)) -> Group:
-    material = study.bench().material(c, study.partition)
     lanes = [Lane(c, repeat) for repeat in repeats]
-    return Group(lanes, learner_of(lanes, material), material.samples, epochs, 64, CPU)
+    return group_of_lanes(study, lanes, epochs)
 
 
 @pytest.mark.parametrize("balance", ["none", "class_weights"])

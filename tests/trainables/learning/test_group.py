@@ -12,11 +12,11 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History
 from search_spaces.configuration import Configuration
+from tests.support.groups import done, group_of_lanes
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.learner import Lane
-from trainables.learning.material import learner_of
 from trainables.learning.metrics import selected_epoch
 
 CPU = torch.device("cpu")
@@ -41,19 +41,12 @@ def group_of(
     study: TinyStudy, bench: Workbench, lanes: list[tuple[Configuration, int]], epochs: int = 4, scoring: int = 64
 ) -> Group:
     made = [Lane(configuration, repeat) for configuration, repeat in lanes]
-    material = bench.material(lanes[0][0], study.partition)
-    return Group(made, learner_of(made, material), material.samples, epochs, scoring, CPU)
-
-
-def run(group: Group) -> Group:
-    group.advance(float("inf"))
-    assert group.is_done
-    return group
+    return group_of_lanes(study, made, epochs, bench, scoring)
 
 
 def test_histories_count_every_image_from_epoch_0_on(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration(score_augmented=True, balance="ngca")
-    group = run(group_of(study, bench, [(c, 0), (c, 1)]))
+    group = done(group_of(study, bench, [(c, 0), (c, 1)]))
     for lane in range(2):
         history = group.history(lane)
         assert history.splits == ("train", "valid", "valid_views")
@@ -69,8 +62,8 @@ def test_histories_count_every_image_from_epoch_0_on(study: TinyStudy, bench: Wo
 
 def test_without_any_epoch_there_is_the_untrained_score(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration()
-    group = run(group_of(study, bench, [(c, 0)], epochs=0))
-    longer = run(group_of(study, bench, [(c, 0)]))
+    group = done(group_of(study, bench, [(c, 0)], epochs=0))
+    longer = done(group_of(study, bench, [(c, 0)]))
     assert group.history(0).loss.tolist() == longer.history(0).loss[:1].tolist()
     assert group.selected(0)[0] == 0
 
@@ -80,7 +73,7 @@ def test_without_any_epoch_there_is_the_untrained_score(study: TinyStudy, bench:
 def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, selection: Any, balance: str) -> None:
     """The logits kept are those of that epoch: their loss is the history's."""
     c = study.configuration(selection=selection, balance=balance, lr=0.4, momentum=0.9, batch_size=5)
-    group = run(group_of(study, bench, [(c, repeat) for repeat in range(6)], epochs=6))
+    group = done(group_of(study, bench, [(c, repeat) for repeat in range(6)], epochs=6))
     chosen = set()
     for lane in range(6):
         history = group.history(lane)
@@ -99,8 +92,8 @@ def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, sel
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench, n: int) -> None:
     good, other, wild = (study.configuration(lr=lr, non_linearities=n) for lr in (0.05, 0.06, 1e37))
-    calm = run(group_of(study, bench, [(good, 0), (other, 0), (good, 1), (other, 1)]))
-    mixed = run(group_of(study, bench, [(good, 0), (wild, 0), (good, 1), (wild, 1)]))
+    calm = done(group_of(study, bench, [(good, 0), (other, 0), (good, 1), (other, 1)]))
+    mixed = done(group_of(study, bench, [(good, 0), (wild, 0), (good, 1), (wild, 1)]))
     for lane in (0, 2):
         assert mixed.diverged[lane] == -1
         assert np.array_equal(mixed.history(lane).loss, calm.history(lane).loss)
@@ -114,14 +107,14 @@ def test_a_diverged_lane_is_alone_in_it(study: TinyStudy, bench: Workbench, n: i
         assert rows == mixed.diverged[lane], "no epoch from the one on in which it diverged"
         assert mixed.selected(lane)[0] == 0
         assert np.isfinite(mixed.selected(lane)[1]).all()
-    untrained = run(group_of(study, bench, [(good, 1)], epochs=0)).selected(0)[1]
+    untrained = done(group_of(study, bench, [(good, 1)], epochs=0)).selected(0)[1]
     assert np.allclose(mixed.selected(3)[1], untrained, atol=1e-3)
 
 
 @pytest.mark.parametrize("selection", ["loss", "accuracy"])
 def test_when_all_have_diverged_the_group_is_done(study: TinyStudy, bench: Workbench, selection: Any) -> None:
     wild = study.configuration(lr=1e37, selection=selection)
-    group = run(group_of(study, bench, [(wild, 0), (wild, 1)], epochs=1000))
+    group = done(group_of(study, bench, [(wild, 0), (wild, 1)], epochs=1000))
     assert group.epoch == 1
     assert group.diverged.tolist() == [1, 1]
     assert [group.selected(lane)[0] for lane in range(2)] == [0, 0]
@@ -129,7 +122,7 @@ def test_when_all_have_diverged_the_group_is_done(study: TinyStudy, bench: Workb
 
 def test_selected_logits_stay_finite_in_half_precision(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration(lr=1e7, momentum=0.0, selection="accuracy")
-    group = run(group_of(study, bench, [(c, 0)]))
+    group = done(group_of(study, bench, [(c, 0)]))
     assert group.diverged[0] == -1, "enormous, but not infinite"
     assert group.selected(0)[0] > 0
     valid = torch.from_numpy(group.samples.scoring["valid"])
@@ -150,7 +143,7 @@ def test_the_last_smaller_batch_is_used(study: TinyStudy, bench: Workbench) -> N
         train(batch, epoch, first)
 
     group.learner.train = noted  # type: ignore[method-assign]
-    run(group)
+    done(group)
     assert seen == [(e, f, min(8, 37 - f)) for e in (1, 2) for f in (0, 8, 16, 24, 32)]
     for epoch in rows:
         assert sorted(epoch) == sorted(group.samples.training.tolist()), "each row once per epoch"
@@ -159,7 +152,7 @@ def test_the_last_smaller_batch_is_used(study: TinyStudy, bench: Workbench) -> N
 
 def test_scoring_batches_change_no_count(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration()
-    one, other = (run(group_of(study, bench, [(c, 0)], scoring=size)) for size in (64, 5))
+    one, other = (done(group_of(study, bench, [(c, 0)], scoring=size)) for size in (64, 5))
     assert other.history(0).loss == pytest.approx(one.history(0).loss, abs=1e-5)
     assert np.array_equal(other.history(0).statistics, one.history(0).statistics)
 
@@ -176,7 +169,7 @@ SETTINGS: list[dict[str, Any]] = [
 def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbench, settings: dict[str, Any]) -> None:
     c = study.configuration(**settings)
     lanes = [(c, 0)] if c.adaptation.unfrozen else [(c, 0), (c, 1), (c, 4)]
-    unbroken = run(group_of(study, bench, lanes, epochs=3))
+    unbroken = done(group_of(study, bench, lanes, epochs=3))
     steps = np.random.default_rng(0)
     group, loads, moments = group_of(study, bench, lanes, epochs=3), 0, set()
     while not group.is_done:
@@ -205,22 +198,22 @@ def test_a_checkpoint_before_the_first_score(study: TinyStudy, bench: Workbench)
     content = group_of(study, bench, [(c, 0)]).to_bytes({})
     group = group_of(study, bench, [(c, 0)])
     group.load(content, "x")
-    assert np.array_equal(run(group).history(0).loss, run(group_of(study, bench, [(c, 0)])).history(0).loss)
+    assert np.array_equal(done(group).history(0).loss, done(group_of(study, bench, [(c, 0)])).history(0).loss)
 
 
 def test_more_epochs_go_on_from_fewer(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration(lr=0.2)
-    short = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=2))
+    short = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=2))
     group = group_of(study, bench, [(c, 0), (c, 1)], epochs=5)
     group.load(short.to_bytes({}), "x")
     assert not group.is_done
-    expected = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=5))
-    assert np.array_equal(run(group).history(1).loss, expected.history(1).loss)
+    expected = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=5))
+    assert np.array_equal(done(group).history(1).loss, expected.history(1).loss)
 
 
 def test_foreign_checkpoints_are_refused(study: TinyStudy, bench: Workbench) -> None:
     c, other = study.configuration(), study.configuration(lr=0.3)
-    content = run(group_of(study, bench, [(c, 0), (c, 1)], epochs=1)).to_bytes({})
+    content = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=1)).to_bytes({})
     for lanes in ([(c, 0)], [(c, 1), (c, 0)], [(other, 0), (other, 1)], [(c, 0), (c, 2)]):
         with pytest.raises(DamagedRecordError, match=r"holds other repeats|does not fit"):
             group_of(study, bench, lanes).load(content, "r0_1.checkpoint")
@@ -235,6 +228,6 @@ def test_foreign_checkpoints_are_refused(study: TinyStudy, bench: Workbench) -> 
 
 
 def test_a_history_is_what_the_metrics_take(study: TinyStudy, bench: Workbench) -> None:
-    history = run(group_of(study, bench, [(study.configuration(), 0)])).history(0)
+    history = done(group_of(study, bench, [(study.configuration(), 0)])).history(0)
     assert isinstance(history, History)
     assert 0 <= selected_epoch("accuracy", history) <= 4

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from search_spaces.configuration import by_path
+from tests.support.groups import done, group_of_lanes
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.features.samples import Samples
@@ -20,7 +21,6 @@ from trainables.learning.group import Group
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import linear as linear_layers
 from trainables.learning.learner import Lane
-from trainables.learning.material import learner_of
 from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
 
@@ -44,10 +44,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 
 def stacked(study: TinyStudy, bench: Workbench, lanes: list[Lane]) -> Group:
-    material = bench.material(lanes[0].configuration, study.partition)
-    group = Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
-    group.advance(float("inf"))
-    return group
+    return done(group_of_lanes(study, lanes, EPOCHS, bench))
 
 
 ADAM = {"betas": (0.9, 0.999), "lr": 1e-3, "non_linearities": 2, "dropout": 0.3}

@@ -10,12 +10,11 @@ from torch.nn import functional
 
 from search_spaces.settings import loss as settings
 from search_spaces.settings.loss import LOSSES
+from tests.support.groups import done, group_of_lanes
 from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import make_tiny_study
-from trainables.learning.group import Group
 from trainables.learning.learner import Lane
 from trainables.learning.losses.loss import Loss, loss_of, mean_gradient
-from trainables.learning.material import learner_of
 from trainables.learning.tasks.classes import soft_targets
 
 SHAPE = (2, 3, 5)
@@ -78,9 +77,6 @@ def test_three_epochs_equal_torch(name: str, classes: tuple[str, ...], tmp_path:
     torch.set_num_threads(1)
     study = make_tiny_study(tmp_path, classes)
     c = study.configuration(lr=0.05, momentum=0.9, **{"loss.name": name, "loss.smoothing": 0.2})
-    material = study.bench().material(c, study.partition)
-    lanes = [Lane(c, repeat) for repeat in (0, 1)]
-    group = Group(lanes, learner_of(lanes, material), material.samples, 3, 64, torch.device("cpu"))
-    group.advance(float("inf"))
+    group = done(group_of_lanes(study, [Lane(c, repeat) for repeat in (0, 1)], 3))
     expected = train_losses(study, c, 1, 3, smoothing=0.2 if name == "smoothed" else 0.0)
     assert group.history(1).loss[1:, 0].tolist() == pytest.approx(expected, abs=1e-5)

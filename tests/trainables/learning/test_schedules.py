@@ -11,11 +11,11 @@ import torch
 
 from search_spaces.settings import schedule as settings
 from search_spaces.settings.schedule import SCHEDULES
+from tests.support.groups import done, group_of_lanes
 from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.learning.group import Group
 from trainables.learning.learner import Lane
-from trainables.learning.material import learner_of
 from trainables.learning.schedules.schedule import schedule_of
 
 CPU = torch.device("cpu")
@@ -44,9 +44,8 @@ def group_of(study: TinyStudy, **changes: Any) -> Group:
     configuration = study.configuration(
         lr=0.05, momentum=0.9, **{"schedule.length": LENGTH, "schedule.warm_up": 0.3}, **changes
     )
-    material = study.bench().material(configuration, study.partition)
     lanes = [Lane(configuration, repeat) for repeat in (0, 1)]
-    return Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
+    return group_of_lanes(study, lanes, EPOCHS)
 
 
 @pytest.mark.parametrize("name", CHANGING)
@@ -69,13 +68,7 @@ def test_going_on_is_never_having_stopped(study: TinyStudy, name: str, tmp_path:
         cut.load(state, "checkpoint")
     for lane in (0, 1):
         assert np.array_equal(whole.history(lane).loss, cut.history(lane).loss)
-    assert not np.array_equal(whole.history(0).loss, group_done(study).history(0).loss), "it changes something"
-
-
-def group_done(study: TinyStudy) -> Group:
-    group = group_of(study)
-    group.advance(float("inf"))
-    return group
+    assert not np.array_equal(whole.history(0).loss, done(group_of(study)).history(0).loss), "it changes something"
 
 
 @pytest.mark.parametrize("name", SCHEDULES.names)

@@ -14,6 +14,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.head import HEADS
 from tests.support import plain_network
+from tests.support.groups import done, group_of_lanes
 from tests.support.plain_network import GivenMask
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables.bundles.prediction import Models
@@ -21,7 +22,6 @@ from trainables.bundles.trained import trained
 from trainables.learning.augmentations.augmentation import Batch, augmentation_of
 from trainables.learning.group import Group, batches
 from trainables.learning.learner import Lane
-from trainables.learning.material import learner_of
 
 CPU = torch.device("cpu")
 EPOCHS, REPEAT = 3, 1
@@ -52,14 +52,8 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 
 def begun(study: TinyStudy, c: Configuration, repeats: tuple[int, ...] = (REPEAT,)) -> Group:
-    material = study.bench().material(c, study.partition)
     lanes = [Lane(c, repeat) for repeat in repeats]
-    return Group(lanes, learner_of(lanes, material), material.samples, EPOCHS, 64, CPU)
-
-
-def done(group: Group) -> Group:
-    group.advance(float("inf"))
-    return group
+    return group_of_lanes(study, lanes, EPOCHS)
 
 
 def plain_head(c: Configuration, width: int) -> nn.Sequential:
