@@ -23,14 +23,12 @@ import torch
 from table import Table, arguments, progress
 from trivial import Run, grid, orch, search_arguments, write_images
 
+from orchestrator.results.decided import Decided
 from orchestrator.results.histories import list_bundles
 from orchestrator.store import layout
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
 from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import form_stacks
-from trainables.bundles.work import Work
 from trainables.bundles.workbench import open_bench
 from trainables.learning.learner import lanes_of
 from trainables.learning.material import begin_group
@@ -95,7 +93,7 @@ def finished(storage: LocalStorage) -> Finished:
     return Finished(min(min(found) for found in times.values()), tuple(max(found) for found in times.values()))
 
 
-def learning_alone(place: Place, name: str, epochs: int, repeats: int, most: int) -> float:
+def learning_alone(place: Place, name: str, repeats: int, most: int) -> float:
     """Seconds that the learning code needs for the study's bundles in this process, stacked as they were trained.
 
     At most `most` configurations are trained, spread over the grid; their time is scaled up to all of them.
@@ -104,19 +102,18 @@ def learning_alone(place: Place, name: str, epochs: int, repeats: int, most: int
     bench = open_bench(storage, Places(place.labels.parent, place.cache, "none"), torch.device("cpu"))
     partition = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).partition
     names = [file.removesuffix(".toml") for file in storage.list(layout.CONFIGURATIONS)]
-    works = [Work(BundleKey(partition, identity, 0), tuple(range(repeats)), epochs) for identity in names]
-    every = form_stacks(bench, works, works, CORES)
-    chosen = every[:: max(1, -(-len(works) // most))]
+    every = Decided.of(storage).segments()
+    chosen = every[:: max(1, -(-len(names) // most))]
     material = bench.material(bench.configuration(names[0]), partition)
     started = time.monotonic()
-    for stack in chosen:
-        configurations = [bench.configuration(work.key.configuration) for work in stack]
-        recipe = decide(configurations[0], material.width, material.layer, material.width, bench.device)
-        lanes = lanes_of(configurations, range(repeats))
-        for several in [lanes] if recipe.stacked else [[lane] for lane in lanes]:
-            group = begin_group(material, several, recipe, epochs, bench.device)
-            group.advance(math.inf)
-    return (time.monotonic() - started) * len(works) / sum(map(len, chosen))
+    for segment in chosen:
+        configurations = [bench.configuration(name) for name in segment.configurations]
+        recipe = decide(segment, configurations[0], material.layer, material.width, bench.device)
+        lanes = lanes_of(configurations, segment.repeats)
+        group = begin_group(material, lanes, recipe.scoring_batch, segment.epochs, bench.device)
+        group.advance(math.inf)
+    trained = sum(len(segment.lanes) for segment in chosen)
+    return (time.monotonic() - started) * len(names) * repeats / trained
 
 
 def measure(place: Place, configurations: int, vary: str, options: argparse.Namespace) -> tuple[Finished, list[Run]]:
@@ -151,7 +148,7 @@ def measure(place: Place, configurations: int, vary: str, options: argparse.Name
 def add_row(table: Table, place: Place, configurations: int, vary: str, options: argparse.Namespace) -> None:
     """Measure one size and add what was found."""
     times, (plan, search, again, status, dashboard) = measure(place, configurations, vary, options)
-    learning = learning_alone(place, f"{vary}-{configurations}", options.epochs, options.repeats, options.sample)
+    learning = learning_alone(place, f"{vary}-{configurations}", options.repeats, options.sample)
     ideal = learning / CORES
     bundles = len(times.bundles)
     table.add(

@@ -15,7 +15,7 @@ import torch
 from reference_grids import Grid, Precision, made_features, made_samples
 from torch import nn
 
-from trainables.bundles.recipe import decide
+from trainables.bundles.recipe import scoring_batch
 from trainables.features.samples import Samples
 from trainables.features.store import StoredInputs
 from trainables.learning.bodies.body import Body
@@ -89,11 +89,10 @@ def train(stack: Stack) -> Timing:
     samples = everything if stack.steps is None else _limited(everything, stack.steps, first.optimiser.batch_size)
     material = opened(stack)
     begun = _now(device)
-    recipe = decide(first, stack.width, material.layer, material.values, device)
     # On a GPU steps are recorded in the first two epochs; where an epoch stands for many, that is no part of it
     ahead = 2 if device.type == "cuda" and stack.steps is not None else 0
-    epochs = stack.epochs + ahead
-    group = Group(list(stack.lanes), _learner(stack, material), samples, epochs, recipe.scoring_batch, device)
+    epochs, scored_at_once = stack.epochs + ahead, scoring_batch(first, material.values, device)
+    group = Group(list(stack.lanes), _learner(stack, material), samples, epochs, scored_at_once, device)
     group.advance(0.0)
     seconds = [_epoch(group, device) for _ in range(epochs)]
     trained, scored = (statistics.fmean(each) for each in zip(*seconds[ahead:], strict=True))

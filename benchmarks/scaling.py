@@ -1,9 +1,9 @@
-"""How near to the ideal time many trials at once come: bundles that sleep, on a Ray told of 64 CPUs, and real bundles.
+"""How near to the ideal time many trials at once come: segments that sleep, on a Ray told of 64 CPUs, and real ones.
 
 Driver, launcher, trial, leases and final records are the product's; only the training inside a trial is replaced by a
-sleep. What sleeps does not load torch, which a trial loads with its first bundle: so 64 of them fit a small machine.
+sleep. What sleeps does not load torch, which a trial loads with its first segment: so 64 of them fit a small machine.
 `whole`: ideal time over the time from the start of Ray to its end. `running`: the share of its time that a worker is in
-bundles between its first and its last one, which leaves out what starting the processes takes.
+segments between its first and its last one, which leaves out what starting the processes takes.
 """
 
 from __future__ import annotations
@@ -32,26 +32,28 @@ import ray
 from table import Table, arguments, progress
 from trivial import BACKBONE, grid, orch, search_arguments, write_images
 
-from orchestrator.results.histories import list_bundles
+from orchestrator.results.decided import Decided
 from orchestrator.running import launch
 from orchestrator.running.progress import Display
 from orchestrator.search import RunOptions, SearchOptions, resolve_search, run
+from orchestrator.store import layout
 from orchestrator.store.leases import Lease
 from orchestrator.store.open import open_storage
-from orchestrator.store.schema import FinalRecord, History
+from orchestrator.store.schema import FinalRecord, History, RepeatState
+from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
-from trainables.bundles.work import Work
+from trainables.bundles.failures import Kind
 from trainables.machine.places import Places
-from trainables.trial import BundleTrial
+from trainables.trial import Assignment, SegmentTrial
 
 COLUMNS = (
     "what",
     "trials at a time",
-    "bundles",
+    "segments",
     "seconds each",
     "all at work after s",
     "whole s",
@@ -64,14 +66,14 @@ MEMORY_SHARE = 0.8
 
 
 class SleepingRun:
-    """Takes the place of `BundleRun`: the same leases and final records, a sleep for the training."""
+    """Takes the place of `SegmentRun`: the same lease and final records, a sleep for the training."""
 
     seconds = 1.0
 
-    def __init__(self, bench: Bench, works: Sequence[Work], leases: Sequence[Lease], layer: str = "") -> None:
+    def __init__(self, bench: Bench, segment: Segment, lease: Lease, assignment: Assignment) -> None:
         self.bench = bench
-        self.works = works
-        self.leases = leases
+        self.segment = segment
+        self.lease = lease
         self.epochs_trained = 0
         self._begun = time.time()
 
@@ -81,13 +83,13 @@ class SleepingRun:
             time.sleep(seconds)
             return False
         time.sleep(max(0.0, left))
-        for work, lease in zip(self.works, self.leases, strict=True):
-            for repeat in work.repeats:
-                self.bench.storage.create(work.key.final(repeat, work.epochs), self._final(work, repeat).to_bytes())
-            lease.release(dict.fromkeys(work.repeats, work.epochs), work.epochs)
-            own = psutil.Process().memory_full_info().uss
-            note = {"begun": self._begun, "ended": time.time(), "pid": os.getpid(), "own_bytes": own}
-            self.bench.storage.replace(f"{work.key.folder}/{SLEPT}", json.dumps(note).encode())
+        for lane in self.segment.lanes:
+            path = self.segment.final(lane, RepeatState.FINISHED)
+            self.bench.storage.create(path, self._final(lane).to_bytes())
+        self.lease.release()
+        own = psutil.Process().memory_full_info().uss
+        note = {"begun": self._begun, "ended": time.time(), "pid": os.getpid(), "own_bytes": own}
+        self.bench.storage.replace(f"{self.segment.folder}/{SLEPT}", json.dumps(note).encode())
         return True
 
     @property
@@ -99,16 +101,15 @@ class SleepingRun:
         raise error
 
     def stop(self, outcome: str = "stopped") -> None:
-        for lease, work in zip(self.leases, self.works, strict=True):
-            lease.release({}, work.epochs)
+        self.lease.release()
 
-    def fail(self, error: BaseException, kind: str = "exception") -> None:
+    def fail(self, error: BaseException) -> Kind:
         raise error
 
-    def _final(self, work: Work, repeat: int) -> FinalRecord:
-        epochs = work.epochs
+    def _final(self, lane: LaneKey) -> FinalRecord:
+        epochs = self.segment.epochs
         history = History(("train", "valid"), np.ones((epochs + 1, 2)), np.ones((epochs + 1, 2, 2, 2), dtype=np.int32))
-        meta = {"state": "finished", "repeat": repeat, "epochs": epochs, "selected_epoch": 0, "selection": "loss"}
+        meta = {"state": "finished", "repeat": lane.repeat, "epochs": epochs, "selected_epoch": 0, "selection": "loss"}
         return FinalRecord(meta, history, np.zeros((24, 1), dtype=np.float16))
 
 
@@ -124,7 +125,7 @@ def storage_alone(study: str, places: Places) -> Bench:
     return Bench(open_storage(study), SimpleNamespace(type="cpu"))
 
 
-class SleepingTrial(BundleTrial):
+class SleepingTrial(SegmentTrial):
     """The product's trial around a `SleepingRun`."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -136,29 +137,29 @@ class SleepingTrial(BundleTrial):
 
 @dataclass(frozen=True)
 class Scaled:
-    """What one search took: seconds of the whole, and (begun, ended) of each bundle by worker."""
+    """What one search took: seconds of the whole, and (begun, ended) of each segment by worker."""
 
     seconds: float
     started: float
-    bundles: Mapping[str, Sequence[tuple[float, float]]]
+    segments: Mapping[str, Sequence[tuple[float, float]]]
     own_bytes: int = 0
     """The most memory that a worker which slept had for itself."""
 
     @property
     def all_at_work(self) -> float:
-        """Seconds until every worker that ever worked had begun its first bundle."""
-        return max(several[0][0] for several in self.bundles.values()) - self.started
+        """Seconds until every worker that ever worked had begun its first segment."""
+        return max(several[0][0] for several in self.segments.values()) - self.started
 
     @property
     def running(self) -> float:
-        """Share of the workers' time between their first and their last bundle that they spent in bundles."""
-        within = sum(ended - begun for several in self.bundles.values() for begun, ended in several)
-        idle = sum(after[0] - before[1] for several in self.bundles.values() for before, after in pairwise(several))
+        """Share of the workers' time between their first and their last segment that they spent in segments."""
+        within = sum(ended - begun for several in self.segments.values() for begun, ended in several)
+        idle = sum(after[0] - before[1] for several in self.segments.values() for before, after in pairwise(several))
         return within / (within + idle)
 
     @property
     def each(self) -> float:
-        return statistics.mean(ended - begun for several in self.bundles.values() for begun, ended in several)
+        return statistics.mean(ended - begun for several in self.segments.values() for begun, ended in several)
 
 
 @contextmanager
@@ -176,13 +177,13 @@ def cpus(count: int) -> Iterator[None]:
         vars(ray)["init"] = original
 
 
-def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, workers: int) -> Scaled:
-    """One new study of so many bundles that cannot be stacked, trained by the product on so many CPUs."""
+def search(root: Path, labels: Path, name: str, segments: int, epochs: int, workers: int) -> Scaled:
+    """One new study of so many segments that cannot be stacked, trained by the product on so many CPUs."""
     display = Display()
     shutil.rmtree(root / "studies" / name, ignore_errors=True)
     changes = Changes(
         ("straightforward",),
-        {LR: (1e-3,), BATCH_SIZE: tuple(range(16, 16 + bundles))},
+        {LR: (1e-3,), BATCH_SIZE: tuple(range(16, 16 + segments))},
         epochs=epochs,
         repeats=10,
     )
@@ -207,29 +208,30 @@ def search(root: Path, labels: Path, name: str, bundles: int, epochs: int, worke
 
 
 def _by_worker(storage: LocalStorage) -> dict[str, list[tuple[float, float]]]:
-    """Each worker's bundles in order: from its own notes where it slept, else from its lease and last final record."""
+    """Each worker's segments in order: from its own notes where it slept, else from its lease and last final record."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for bundle in list_bundles(storage):
-        names = storage.list(bundle.folder)
+    for segment in Decided.of(storage).segments():
+        names = storage.list(segment.folder)
         if SLEPT in names:
-            note = json.loads(storage.read(f"{bundle.folder}/{SLEPT}"))
+            note = json.loads(storage.read(f"{segment.folder}/{SLEPT}"))
             found[str(note["pid"])].append((note["begun"], note["ended"]))
             continue
-        lease = json.loads(storage.read(bundle.lease(1)))
-        begun = storage.local(f"{bundle.folder}/recipe.toml").stat().st_mtime
-        ended = max(storage.local(f"{bundle.finals}/{name}").stat().st_mtime for name in storage.list(bundle.finals))
-        found[str(lease["process"]["pid"])].append((begun, ended))
+        lease = json.loads(storage.read(layout.lease(segment.folder, 1)))
+        begun = storage.local(segment.recipe).stat().st_mtime
+        finals = (storage.local(segment.final(lane, RepeatState.FINISHED)) for lane in segment.lanes)
+        found[str(lease["process"]["pid"])].append((begun, max(final.stat().st_mtime for final in finals)))
     return {worker: sorted(several) for worker, several in found.items()}
 
 
 def _own_bytes(storage: LocalStorage) -> int:
-    notes = [f"{bundle.folder}/{SLEPT}" for bundle in list_bundles(storage) if SLEPT in storage.list(bundle.folder)]
+    folders = [f"{SEGMENTS}/{name}" for name in storage.list(SEGMENTS)]
+    notes = [f"{folder}/{SLEPT}" for folder in folders if SLEPT in storage.list(folder)]
     return max((int(json.loads(storage.read(note))["own_bytes"]) for note in notes), default=0)
 
 
 def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float | None = None) -> None:
-    """alone: seconds of a bundle where one runs at a time, which is what the ideal is made of; None: its own."""
-    count = sum(map(len, found.bundles.values()))
+    """alone: seconds of a segment where one runs at a time, which is what the ideal is made of; None: its own."""
+    count = sum(map(len, found.segments.values()))
     ideal = (alone or found.each) * count / workers
     table.add(
         what,
@@ -245,7 +247,7 @@ def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float |
 
 
 def workers_that_fit(wanted: int) -> tuple[int, int]:
-    """As many as the free memory holds, and the bytes that one worker has for itself before its first bundle."""
+    """As many as the free memory holds, and the bytes that one worker has for itself before its first segment."""
     code = "import psutil, trainables.trial; print(psutil.Process().memory_full_info().uss)"
     bytes_each = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     return min(wanted, int(MEMORY_SHARE * psutil.virtual_memory().available / bytes_each)), bytes_each
@@ -253,38 +255,38 @@ def workers_that_fit(wanted: int) -> tuple[int, int]:
 
 def _options() -> argparse.Namespace:
     parser = arguments(__doc__ or "", 1)
-    parser.add_argument("--cpus", type=int, default=64, help="virtual CPUs for bundles that sleep (default: 64)")
-    parser.add_argument("--bundles", type=int, default=5, help="that each worker sleeps through (default: 5)")
-    parser.add_argument("--sleep", type=float, default=20.0, metavar="S", help="of each bundle (default: 20)")
-    parser.add_argument("--epochs", type=int, default=400, help="of real bundles")
-    parser.add_argument("--real", type=int, default=12, metavar="N", help="real bundles (default: 12)")
+    parser.add_argument("--cpus", type=int, default=64, help="virtual CPUs for segments that sleep (default: 64)")
+    parser.add_argument("--segments", type=int, default=5, help="that each worker sleeps through (default: 5)")
+    parser.add_argument("--sleep", type=float, default=20.0, metavar="S", help="of each segment (default: 20)")
+    parser.add_argument("--epochs", type=int, default=400, help="of real segments")
+    parser.add_argument("--real", type=int, default=12, metavar="N", help="real segments (default: 12)")
     return parser.parse_args()
 
 
 def main() -> None:
     options = _options()
     if options.quick:
-        options.cpus, options.bundles, options.sleep, options.epochs, options.real = 3, 2, 2.0, 20, 4
+        options.cpus, options.segments, options.sleep, options.epochs, options.real = 3, 2, 2.0, 20, 4
     fitting, bytes_each = workers_that_fit(options.cpus)
     root = Path(tempfile.mkdtemp(prefix="orch-scaling-"))
     table = Table("Scaling: share of the ideal time", COLUMNS)
     table.notes += [
-        f"Before its first bundle a worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} fit "
-        "the free memory here. Workers that sleep never load torch, which is most of what one that trains holds.",
-        "ideal: bundles × seconds each ÷ trials at a time; for real bundles seconds each of one at a time.",
+        f"Before its first segment a worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} "
+        "fit the free memory here. Workers that sleep never load torch, which is most of what one that trains holds.",
+        "ideal: segments × seconds each ÷ trials at a time; for real segments seconds each of one at a time.",
         f"all at work: every worker's process has begun, on {len(os.sched_getaffinity(0))} cores.",
     ]
     try:
         labels = write_images(root / "images", groups=1 if options.quick else 6)
         warm = search_arguments("warm", labels, root / "studies", root / "cache", 1, 1, grid(1, "lr"))
         progress(f"features: {orch('search', *warm).seconds:.1f} s")
-        vars(launch)["BundleTrial"] = SleepingTrial
+        vars(launch)["SegmentTrial"] = SleepingTrial
         SleepingRun.seconds = options.sleep
         for _ in range(options.rounds):
-            found = search(root, labels, "sleep", options.bundles * fitting, 1, fitting)
+            found = search(root, labels, "sleep", options.segments * fitting, 1, fitting)
             add_row(table, "sleeping", fitting, found)
             table.notes.append(f"A worker that sleeps held at most {found.own_bytes / 1e6:.0f} MB of its own.")
-        vars(launch)["BundleTrial"] = BundleTrial
+        vars(launch)["SegmentTrial"] = SegmentTrial
         for _ in range(options.rounds):
             one = search(root, labels, "one", options.real, options.epochs, 1)
             add_row(table, "training", 1, one)

@@ -24,7 +24,7 @@ from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
-from trainables.bundles.recipe import decide
+from trainables.bundles.recipe import scoring_batch
 from trainables.bundles.workbench import Workbench
 from trainables.learning.learner import Lane
 from trainables.learning.material import learner_of
@@ -96,10 +96,11 @@ def _measured(search: Search, c: Configuration) -> tuple[str, float, float]:
     bench = workbench(search, device)
     frozen = bench.frozen(c, partition(search))
     bench.network(frozen)
-    recipe = decide(c, bench.facts(c).feature_width, frozen.layer, _values(frozen.shapes), device)
+    scored = scoring_batch(c, _values(frozen.shapes), device)
     computed = StepAndScore.by(bench, c, frozen.layer)
-    told = network_bytes(c, bench.facts(c), computed, recipe, frozen.samples) - FLOAT32 * bench.facts(c).parameters
-    measured = peak_mib(device, lambda: _two_steps(bench, c, partition(search), frozen.layer, recipe.scoring_batch))
+    told = network_bytes(c, bench.facts(c), computed, scored, frozen.samples, device)
+    told -= FLOAT32 * bench.facts(c).parameters
+    measured = peak_mib(device, lambda: _two_steps(bench, c, partition(search), frozen.layer, scored))
     if measured is None:
         raise SystemExit("this system does not tell how much memory a process had at its highest")
     return frozen.layer, measured * 2**20 / 1e6, told / 1e6

@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("trainables.trial",),
     ("orchestrator.results",),
     ("orchestrator.statistics", "orchestrator.study"),
+    ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
     ("orchestrator.search",),
     ("orchestrator.planning", "orchestrator.evaluation", "orchestrator.leak", "orchestrator.watch"),

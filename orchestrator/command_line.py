@@ -13,6 +13,7 @@ import click
 from orchestrator.commands.choose import best, compare
 from orchestrator.commands.cost import cost
 from orchestrator.commands.data import data
+from orchestrator.commands.decisions import decisions
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
@@ -88,6 +89,7 @@ for command in (
     search,
     resume,
     status,
+    decisions,
     plan,
     table,
     best,

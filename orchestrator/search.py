@@ -1,28 +1,35 @@
 """One search from what the user typed to results: the product's flow, in one place.
 
-study → what is asked → what is owed → Ray: features, then bundles → final records → what to do next
+study → a search and its budget → decisions → what is owed → Ray: features, then segments → final records → (back to
+who proposes) → what to do next
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.proposing.proposer import proposer_of
+from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact
-from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.results.news import NewsReader
 from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
-from orchestrator.store.storage import LocalStorage, sweep_temporaries
+from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes
+from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
 from orchestrator.study.asked import Asked, Given, check_asked, find_weights, more_of_the_same, resolve_asked
-from orchestrator.study.owed import bundles, owed
+from orchestrator.study.owed import Chain, owed, serving
 from orchestrator.study.preparation import (
     DataRequest,
     Prepared,
@@ -32,13 +39,22 @@ from orchestrator.study.preparation import (
     reopen,
 )
 from orchestrator.study.remembered import EarlierSearches
-from orchestrator.study.studies import Study, check_writable, write_configurations, write_request, write_study
+from orchestrator.study.studies import (
+    Study,
+    check_writable,
+    raise_budget,
+    raised,
+    write_configurations,
+    write_search,
+    write_study,
+)
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.backbones import settled_name
 from search_spaces.changes import Changes
+from search_spaces.schema import Space
 from trainables.bundles.failures import has_failed
 from trainables.bundles.study_files import StudyFiles
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.work import Finals
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
@@ -49,6 +65,12 @@ from trainables.network.weights import file_of
 
 if TYPE_CHECKING:
     from orchestrator.running.stages import FeatureStage
+
+
+KEPT_BYTES = 1e9
+"""What end states may take in a study by default."""
+NOBODY = Machine(1, "", lambda wanted: [])
+"""Divides nothing: for what is asked, whoever trains it."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +88,13 @@ class SearchOptions:
     seed: int | None = None
     """None: the study's own, 0 for a new one."""
     given: Given = field(default_factory=Given)
+    proposer: str | None = None
+    """None: the one that the study's file names, else the grid."""
     command: str = ""
 
 
 @dataclass(frozen=True)
-class More:
+class Raise:
     """What `orch resume` may raise: epochs and repeats of everything that was asked for."""
 
     epochs: int | None
@@ -80,18 +104,81 @@ class More:
 
 @dataclass(frozen=True)
 class Search:
-    """A search that is resolved but not run: what `plan` describes and `run` trains."""
+    """A search that is resolved but not run: what `plan` describes and `run` trains. It may be several of a study.
+
+    decided: what the study holds, or, of a plan, what it would hold. searches: ids of those that are run.
+    ahead: decisions that are due and not made yet, undivided. only: see `Job`.
+    """
 
     prepared: Prepared
     asked: Asked
-    epochs: Mapping[ConfigurationKey, Sequence[int]]
-    """Per configuration and partition of this search: epochs asked of each repeat, by any request so far."""
-    work: list[Work]
+    decided: Decided
+    searches: tuple[str, ...]
+    ahead: tuple[Decision, ...]
     places: Places
+    only: frozenset[Segment] | None = None
 
     @property
     def study(self) -> Study:
         return self.prepared.study
+
+    @cached_property
+    def epochs(self) -> dict[ConfigurationKey, dict[int, int]]:
+        """Epochs that these searches ask of each repeat, by decisions so far and by those that are due."""
+        found = {key: dict(epochs) for key, epochs in self.decided.asked(self.searches).items() if self._is_mine(key)}
+        for lane, epochs in asked_of_lanes(self.ahead).items():
+            of = found.setdefault(ConfigurationKey(lane.partition, lane.configuration), {})
+            of[lane.repeat] = max(epochs, of.get(lane.repeat, 0))
+        return {key: found[key] for key in self.keys if key in found}
+
+    @cached_property
+    def keys(self) -> tuple[ConfigurationKey, ...]:
+        """Everything that may be trained, partition by partition, in the order of the space."""
+        searches = [self.decided.searches[name] for name in self.searches]
+        keys = (
+            ConfigurationKey(p, name)
+            for search in searches
+            for p in search.partitions
+            for name in search.configurations
+        )
+        return tuple(dict.fromkeys(key for key in keys if self._is_mine(key)))
+
+    def _is_mine(self, key: ConfigurationKey) -> bool:
+        return key.configuration in self.asked.configurations
+
+    def owed_lanes(self) -> list[LaneKey]:
+        """Lanes that are asked for and lack a result, partition by partition."""
+        asked = {LaneKey(*key, repeat): n for key, epochs in self.epochs.items() for repeat, n in epochs.items()}
+        finals = Finals(self.study.storage)
+        finals.look(lane.bundle for lane in asked)
+        return [lane for lane, epochs in asked.items() if not finals.are_enough(lane, epochs)]
+
+    def segments(self, machine: Machine) -> list[Segment]:
+        """What is to be trained: what decisions have divided, then what those that are due would be divided into."""
+        decided = serving(self.decided, self.searches, frozenset(self.keys))
+        chain = Chain()
+        chain.add(self.decided.segments())
+        found = owed(self.study.storage, chain.with_all_before(decided))
+        for decision in self._due(machine):
+            found += decision.segments()
+        return list(dict.fromkeys(found))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a cluster is needed."""
+        return bool(self.owed_lanes() if self.only is None else self.only)
+
+    def settled(self) -> Search:
+        """With all decisions written that are due and for which nothing is to be trained."""
+        search, storage = self, self.study.storage
+        while search.ahead and not search.owed_lanes():
+            for name in search.searches:
+                Deciding(storage, search.decided, name, NewsReader(storage), NOBODY).decide()
+            search = _searched(search.prepared, search.asked, Decided.of(storage), search.searches, search.places)
+        return search
+
+    def _due(self, machine: Machine) -> tuple[Decision, ...]:
+        return due(self.study.storage, self.decided, self.searches, machine)
 
     def bench(self) -> Workbench:
         """A workbench of the driver, for the device that trials will have: it decides, it does not train."""
@@ -101,7 +188,7 @@ class Search:
 
 
 def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
-    """Prepare the study and resolve what is asked; with `writes` study, configurations and request are stored.
+    """Prepare the study and resolve what is asked; with `writes` study, configurations and search are stored.
 
     Nothing is stored before all of it is known to be possible. Raises InputError.
     """
@@ -127,41 +214,63 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     )
     study = prepared.study
     show_partition(study, display)
-    before, _ = read_requests(study.storage)
+    before = Decided.of(study.storage)
+    tell_damaged(before, display)
     earlier = EarlierSearches(study.storage, before)
     names = [known.architecture(settled_name(space, backbone)).facts.name for backbone in backbones]
-    asked = more_of_the_same(earlier, names, options.changes, options.given.weights)
+    changes, more = options.changes, None
+    if (changes.epochs or changes.repeats) and not (changes.values or changes.strategies or options.proposer):
+        more = more_of_the_same(earlier, names, changes.epochs, changes.repeats, options.given.weights)
+    asked = more.asked if more is not None else None
     if asked is None:
         asked = resolve_asked(
             study,
             space,
             backbones,
-            options.changes,
+            changes,
             known,
             earlier,
             small=study.record.synthetic and not options.full,
             seed=study.record.seed if options.seed is None else options.seed,
             given=options.given,
         )
+    record = None
+    if more is not None and not study.partitions:
+        budgets = more.budgets
+    else:
+        record = _record(study, space, asked, options)
+        budgets = {record.id: asked.budget}
     for difference in earlier.differences(asked.configurations.values()):
         display.say(f"Note: this search differs from the study's earlier ones in {difference}.")
     for note in asked.notes:
         display.say(f"Note: {note}")
-    request = asked.request(study, options.command)
     if writes:
         if isinstance(study.storage, UnwrittenStudy):
             study = write_study(study)
             prepared = replace(prepared, study=study)
             display.say(f"New study {study.name} in {study.place}.")
         write_configurations(study, asked.configurations)
-        write_request(study, request)
+        if record is not None:
+            write_search(study, record)
+        for search, budget in budgets.items():
+            raise_budget(study.storage, search, budget, options.command)
         known.keep()
         set_damaged_aside(study, display)
-    union = epochs_asked([*before, request])
-    wanted = [ConfigurationKey(p, item.configuration) for p in request.partitions for item in request.items]
-    epochs = {key: union[key] for key in wanted}
+        decided = Decided.of(study.storage)
+    else:
+        new = {name: raised(before.budget(name), budget, options.command) for name, budget in budgets.items()}
+        decided = before.including(record, {name: budget for name, budget in new.items() if budget is not None})
     places = Places.here(prepared.data_root, options.cache, asked.weights)
-    return Search(prepared, asked, epochs, owed(study.storage, epochs), places)
+    return _searched(prepared, asked, decided, tuple(budgets), places)
+
+
+def _record(study: Study, space: Space, asked: Asked, options: SearchOptions) -> SearchRecord:
+    """The search as it would be stored; raises InputError where its proposer does not take its settings."""
+    proposer = options.proposer or space.proposer.name
+    settings = space.proposer.settings if proposer == space.proposer.name else {}
+    record = asked.search(study, proposer, settings, options.command)
+    proposer_of(record)
+    return record
 
 
 def reopen_search(
@@ -172,32 +281,54 @@ def reopen_search(
     display: Display,
     *,
     only_failed: bool = False,
-    more: More | None = None,
+    more: Raise | None = None,
 ) -> Search:
     """Everything that any search of the study asked for, with the places of this machine.
 
-    only_failed: of what is owed only the bundles of which a failure is kept. more: repeats and epochs that all of it is
-    raised to, which is a request of its own.
+    only_failed: of what is owed only the segments of which a failure is kept. more: repeats and epochs that all of it
+    is raised to, which raises the budget of each search.
     """
-    requests, _ = read_requests(study.storage)
+    decided = Decided.of(study.storage)
     if more is not None:
-        earlier = EarlierSearches(study.storage, requests)
-        raised = Asked(items=tuple(earlier.items(earlier.backbones(), more.epochs, more.repeats)))
-        if raised.items:
-            write_request(study, raised.request(study, more.command))
-            requests, _ = read_requests(study.storage)
-    epochs = epochs_asked(requests)
+        earlier = EarlierSearches(study.storage, decided)
+        every = more_of_the_same(earlier, earlier.backbones(), more.epochs, more.repeats, weights)
+        for search, budget in (every.budgets if every is not None else {}).items():
+            raise_budget(study.storage, search, budget, more.command)
+        decided.read()
+    searches = tuple(name for name in decided.searches if decided.budget(name) is not None)
     files = StudyFiles(study.storage)
-    configurations = {key.configuration: files.configuration(key.configuration) for key in epochs}
+    ids = dict.fromkeys(one for name in searches for one in decided.searches[name].configurations)
+    configurations = {name: files.configuration(name) for name in ids}
     prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)
+    tell_damaged(decided, display)
     set_damaged_aside(study, display)
-    work = owed(study.storage, epochs)
+    found = _searched(prepared, Asked(configurations), decided, searches, Places.here(prepared.data_root, cache, {}))
+    owing = {lane.configuration for lane in found.owed_lanes()}
+    places = find_weights([configurations[name] for name in owing], decided.searches.values(), weights)
+    only = None
     if only_failed:
-        work = [item for item in work if has_failed(study.storage, item.key)]
-    needed = [configurations[item.key.configuration] for item in work]
-    asked = Asked(configurations, (), find_weights(needed, requests, weights))
-    return Search(prepared, asked, epochs, work, Places.here(prepared.data_root, cache, asked.weights))
+        left = owed(study.storage, decided.segments())
+        only = frozenset(segment for segment in left if has_failed(study.storage, segment))
+    return replace(
+        found,
+        asked=Asked(configurations, weights=places),
+        only=only,
+        places=Places.here(prepared.data_root, cache, places),
+    )
+
+
+def _searched(prepared: Prepared, asked: Asked, decided: Decided, searches: tuple[str, ...], places: Places) -> Search:
+    """With what is due to be decided, as far as it can be said without dividing it."""
+    ahead = due(prepared.study.storage, decided, searches, NOBODY)
+    return Search(prepared, asked, decided, searches, ahead, places)
+
+
+def due(storage: Storage, decided: Decided, searches: Iterable[str], machine: Machine) -> tuple[Decision, ...]:
+    """What proposers say now and nobody has written yet."""
+    reader = NewsReader(storage)
+    found = (Deciding(storage, decided, search, reader, machine).next() for search in searches)
+    return tuple(decision for decision in found if decision is not None)
 
 
 @dataclass(frozen=True)
@@ -210,6 +341,8 @@ class RunOptions:
     """Within this time after SIGINT or SIGTERM the process ends, whatever it is doing."""
     cache_bytes: float | None = None
     """What squares and features in the cache may take."""
+    kept_bytes: float = KEPT_BYTES
+    """What end states may take in the study; see `Job`."""
 
 
 def run(search: Search, display: Display, rewrite: Callable[[], object], options: RunOptions) -> int:
@@ -225,11 +358,11 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
     from orchestrator.running.nodes import check_nodes
     from orchestrator.running.tally import Tally
 
-    study, work = search.study, search.work
+    study = search.study
     if study.place.path is not None:
         sweep_temporaries(study.place.path)
-    tally = Tally(len(work))
-    training = Training(study.name, study.storage, search.asked.configurations, search.epochs, work)
+    tally = Tally()
+    training = Training(study.name, study.storage, search.asked.configurations, search.searches, search.keys)
     monitor = Monitor(training, display, rewrite)
     outcome = Outcome(0, interrupted=True)
     use = CacheUse(search.places.cache, options.cache_bytes)
@@ -244,7 +377,15 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
                     interruption.trap()
                     if options.address:
                         check_nodes(study.place.absolute(), search.places)
-                    job = Job(study.place.absolute(), search.bench(), bundles(search.epochs), work)
+                    job = Job(
+                        study.place.absolute(),
+                        search.bench(),
+                        search.bench(),
+                        search.searches,
+                        frozenset(search.keys),
+                        options.kept_bytes,
+                        search.only,
+                    )
 
                     def beat(stage: FeatureStage) -> None:
                         monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line())
@@ -263,9 +404,17 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
 
 def _kept(search: Search) -> str:
     """What an interrupted search leaves behind."""
-    asked = sum(len(epochs) for epochs in search.epochs.values())
-    left = sum(len(owed_repeats(search.study.storage, work)) for work in bundles(search.epochs))
+    decided = Decided.of(search.study.storage)
+    now = replace(search, decided=decided, ahead=due(search.study.storage, decided, search.searches, NOBODY))
+    asked = sum(len(epochs) for epochs in now.epochs.values())
+    left = len(now.owed_lanes())
     return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"
+
+
+def tell_damaged(decided: Decided, display: Display) -> None:
+    """Searches, budgets and decisions that cannot be read."""
+    for broken in decided.damaged:
+        display.say(f"Note: {broken.reason}; it is passed over.")
 
 
 def set_damaged_aside(study: Study, display: Display) -> None:

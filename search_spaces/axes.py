@@ -78,7 +78,7 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """What chosen variants bring along, below what was given."""
     brought: dict[str, Any] = {}
     for path, registry in REGISTRIES.items():
-        if not by_path()[path].setting.from_file:
+        if path not in by_path() or not by_path()[path].setting.from_file:
             continue
         chosen, part = values.get(path, by_path()[path].field.default), path.partition(".")[0]
         brought |= {f"{part}.{name}": value for name, value in registry.variants[chosen].defaults.items()}

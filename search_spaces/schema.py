@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, create_model
 
 from search_spaces.faults import alternatives, shown
 from search_spaces.presets import PRESETS, Strategy
+from search_spaces.proposers import PROPOSERS
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.image import Channel, Spread, for_each_channel
 from search_spaces.settings.numbers import Count, Rate, Share
@@ -34,6 +35,12 @@ def _known_strategy(value: Any) -> Any:
     return value
 
 
+def _known_proposer(value: Any) -> Any:
+    if value not in PROPOSERS.names:
+        raise fault(alternatives(PROPOSERS.names), shown(value))
+    return value
+
+
 def _three_shares(targets: tuple[float, float, float]) -> tuple[float, float, float]:
     if abs(sum(targets) - 1) > 1e-6:
         raise fault("shares of train, valid and test that sum to 1", f"a sum of {sum(targets):g}")
@@ -43,7 +50,7 @@ def _three_shares(targets: tuple[float, float, float]) -> tuple[float, float, fl
 
 
 def _named(value: Any) -> Any:
-    """A backbone without settings of its own may be given by its name alone."""
+    """What has no settings of its own may be given by its name alone."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -137,7 +144,20 @@ class Study(ByStrategy):
     """What holds for every strategy that does not say otherwise."""
 
 
+class Proposer(BaseModel):
+    """Who says what to train next; beside its name whatever settings it takes, which it checks itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Annotated[str, BeforeValidator(_known_proposer)] = "grid"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
 class StudyFile(Study):
+    proposer: Annotated[Proposer, BeforeValidator(_named)] = Proposer()
     small: Small | None = None
     backbones: tuple[Annotated[Backbone, BeforeValidator(_named)], ...] = ()
     """What `--all` runs."""

@@ -19,7 +19,9 @@ BLOCKS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
 )
 SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME, *BLOCKS = BLOCKS
-HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, TASK, METRICS, METRIC, ITS_TASK, STRATEGY = BLOCKS
+HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, TASK, METRICS, METRIC, ITS_TASK, STRATEGY, PROPOSER, ITS_ENTRY = (
+    BLOCKS
+)
 WITH_A_SETTING = f"""
 import json
 from typing import Annotated
@@ -243,6 +245,36 @@ from tests.support.graded_study import read
 print(json.dumps(read(Path(sys.argv[1]))))
 """
 
+WITH_A_PROPOSER = f"""
+import json, sys
+from pathlib import Path
+from search_spaces.proposers import PROPOSERS
+from search_spaces.settings.choice import Variant
+
+PROPOSERS.variants["halving"] = {ITS_ENTRY.strip()}
+
+from orchestrator.proposing.checking import check
+from orchestrator.results.decided import Decided
+from search_spaces.loader import parse_space
+from tests.support.undecided_study import undecided_study
+
+study = undecided_study(Path(sys.argv[1]))
+space = parse_space('name = "x"\\nproposer = {{ name = "halving", first = 3 }}', "x")
+search = study.search(study.names, 2, 9, proposer=space.proposer.name, settings=space.proposer.settings)
+decisions = [study.decide(search)]
+for place in range(4):
+    study.finish(place, (0, 1), 3)
+decisions.append(study.decide(search))
+for place in range(4):
+    study.finish(place, (0, 1), 9)
+print(json.dumps({{
+    "asked": [[len(one.asks), one.asks[0].epochs, one.reason] for one in decisions],
+    "starts": sorted({{stack.start for stack in decisions[1].stacks}}),
+    "more": study.deciding(search).decide() is not None,
+    "faults": [one.faults for one in check(study.storage, Decided.of(study.storage))],
+}}))
+"""
+
 
 def told(code: str, *arguments: str) -> Any:
     run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -387,3 +419,19 @@ def test_a_task(tmp_path: Path) -> None:
     assert found["bytes_of_an_epoch"] == 2 * (8 + 4 * 2), "of two splits the loss and two counts"
     assert found["refused"] == 'study study, evaluation: expected the task "binary" or "multiclass", found "grades"'
     assert found["page"] == ['<option value="mean_absolute_error">'], "and nothing that only classes have"
+
+
+def test_a_proposer(tmp_path: Path) -> None:
+    imports = """
+from __future__ import annotations
+from orchestrator.proposing.proposer import Proposal, View
+from orchestrator.store.searches import Ask, SearchRecord
+"""
+    (tmp_path / "halving.py").write_text(imports + PROPOSER)
+    beside = f"import orchestrator.proposing as room\nroom.__path__.append({str(tmp_path)!r})\n"
+    assert told(beside + WITH_A_PROPOSER, str(tmp_path / "study")) == {
+        "asked": [[4, 3, "3 epochs of everything"], [2, 9, "2 of 4 configurations go on"]],
+        "starts": [3],
+        "more": False,
+        "faults": [[], []],
+    }

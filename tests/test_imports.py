@@ -12,6 +12,7 @@ import pytest
 
 from docs.rooms import FLOORS, PAGE, circles, file_arrows, files, imports_of, module_of, page, room_of
 from tests.support.checkout import ROOT
+from tests.support.generated_study import GeneratedStudy, UnsyncedStorage
 
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 FOR_DASHBOARDS = (
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "plotly": ("dashboards/",),
     "pytest": (),
 }
-WITHOUT_RAY = ("gpus", "interruption", "monitor", "pace", "progress", "retries", "tally", "work_queue")
+WITHOUT_RAY = ("decider", "gpus", "interruption", "monitor", "pace", "progress", "retries", "tally", "work_queue")
 """Files of orchestrator/running/ that know no Ray."""
 NEVER_IN = {
     "orchestrator/store/": ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision"),
@@ -52,6 +53,7 @@ NEVER_IN = {
     "orchestrator/results/": ("torch", "ray", "timm", "torchvision"),
     "orchestrator/statistics/": ("torch", "ray", "timm", "torchvision"),
     "orchestrator/energy/": ("torch", "ray", "timm", "torchvision"),
+    "orchestrator/proposing/": ("torch", "ray", "timm", "torchvision", "click"),
     **{f"orchestrator/running/{name}.py": ("ray",) for name in WITHOUT_RAY},
 }
 
@@ -196,6 +198,7 @@ print("\\nLOADED " + json.dumps([status, heavy]))
     [
         (["--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["status", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
+        (["decisions", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["plan", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["search", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["dashboard", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
@@ -209,6 +212,27 @@ def test_help_loads_nothing_heavy(arguments: list[str], banned: set[str]) -> Non
     assert status == 0, run.stdout + run.stderr
     assert "Usage" in run.stdout
     assert not set(loaded) & banned
+
+
+@pytest.mark.parametrize("more", [[], ["--check"], ["--json"]], ids=str)
+def test_decisions_are_read_without_torch_and_ray(tmp_path: Path, more: list[str]) -> None:
+    GeneratedStudy(depths=((0, 0),), lrs=(1e-3,), repeats=1, epochs=2).write(UnsyncedStorage(tmp_path / "made"))
+    arguments = ["decisions", "made", "--studies", str(tmp_path), *more]
+    run = subprocess.run([sys.executable, "-c", PROBE, json.dumps(arguments)], cwd=ROOT, capture_output=True, text=True)
+    assert "whole grid" in run.stdout, run.stdout + run.stderr
+    _, loaded = json.loads(run.stdout.rpartition("LOADED ")[2])
+    assert not set(loaded) & {"torch", "ray", "timm", "plotly", "optuna"}
+
+
+def test_proposers_load_nothing_heavy() -> None:
+    """Nor does anything that they import: a driver asks them while it has other things to do."""
+    modules = [module_of(path) for path in files() if is_in(path, ("orchestrator/proposing/",))]
+    assert "orchestrator.proposing.deciding" in modules
+    probe = (
+        f"import sys, {', '.join(modules)}; print([n for n in ('torch', 'ray', 'timm', 'click') if n in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr
 
 
 def test_a_worker_loads_torch_with_its_first_bundle() -> None:

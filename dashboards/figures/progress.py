@@ -38,7 +38,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration: facet, the two settings, configuration, asked, done, and how many repeats are in each
     state.
 
-    states: every repeat's state in the order of repeat numbers. cause: of the first failure, one line.
+    numbers, states: of every repeat its number and state, in their order. cause: of the first failure, one line.
     """
     facets = source.facets(choice)
     shown = facets if choice.facet is None else {choice.facet: facets.get(choice.facet, [])}
@@ -54,6 +54,7 @@ def progress_data(source: Source, choice: Choice) -> pd.DataFrame:
                     "asked": member.asked,
                     "done": sum(count for state, count in counts.items() if state.has_result()),
                     **{state.value: count for state, count in counts.items()},
+                    "numbers": tuple(standing.repeat for standing in member.standings),
                     "states": tuple(standing.state for standing in member.standings),
                     "cause": next((standing.cause for standing in member.standings if standing.cause), ""),
                 }
@@ -77,9 +78,9 @@ def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "font": {"size": 11, "color": MUTED},
             }
         )
-        for place, state in enumerate(row["states"][:MOST]):
+        for place, (number, state) in enumerate(list(zip(row["numbers"], row["states"], strict=True))[:MOST]):
             at = x - 0.3 + 0.15 * (place % _PER_ROW), y - 0.3 + 0.14 * (place // _PER_ROW)
-            places.setdefault(state, []).append((*at, f"{plot_text(row['configuration'])}, repeat {place}"))
+            places.setdefault(state, []).append((*at, f"{plot_text(row['configuration'])}, repeat {number}"))
     traces = [
         {
             "type": "scatter",

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dashboards.figures.choice import Source
 from orchestrator.energy.cost import Cost, cost_of_hours
 from orchestrator.energy.grid import intensity_of
-from orchestrator.energy.hours import bundle_hours
+from orchestrator.energy.hours import segment_hours
 from orchestrator.energy.meters import readings
 
 
 def cost_so_far(source: Source) -> Cost:
     """Of the study's own records, at the world's average electricity: as `orch cost`, without what the cache saved."""
-    hours = bundle_hours(source.storage, keys=source.summary.bundles, repeats=source.summary.repeats)
+    hours = segment_hours(source.storage, repeats=source.summary.repeats)
     return cost_of_hours(hours, readings(source.storage), intensity_of(None, None))
 
 
 def energy_sentence(cost: Cost) -> str:
     """For the head of the page's progress; "" where nothing was trained yet."""
-    if not cost.bundles:
+    if not cost.segments:
         return ""
     return (
         f"Energy so far: about {_energy(cost.kwh)} ({_how(cost)}), {_mass(cost.kg)} CO₂e at the world’s average "
@@ -27,7 +27,7 @@ def energy_sentence(cost: Cost) -> str:
 
 def energy_facts(cost: Cost, study: str) -> list[tuple[str, str]]:
     """Rows for the page's provenance: hours by device, energy by source, CO₂ equivalent; [] before any training."""
-    if not cost.bundles:
+    if not cost.segments:
         return []
     rows = []
     if cost.gpu_hours:

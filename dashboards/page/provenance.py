@@ -1,4 +1,4 @@
-"""Where the numbers come from: settings, data, versions, hardware and the command, without names of files or groups."""
+"""Where the numbers come from: settings, data, versions, hardware, what was asked; without names of files or groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dashboards.figures.markup import duration, lr_text, table, text
+from dashboards.figures.markup import duration, lr_text, table
+from dashboards.page.searches import searches_data, searches_html
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.results.summary import Summary
@@ -83,7 +84,7 @@ def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, s
 def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = ()) -> str:
     """The section's tables. energy: (name, value) of what was spent, see `dashboards.page.energy.energy_facts`."""
     study = summary.study
-    request = summary.requests[-1] if summary.requests else None
+    search = summary.searches[-1] if summary.searches else None
     facts = [
         ("Study", study.name),
         ("Made", study.created),
@@ -99,8 +100,8 @@ def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[t
         *((f"Partition {name}", f"{policy}, seed {seed}") for name, policy, seed in provenance.partitions),
         ("Looks at the test set", str(provenance.looks) if provenance.looks else "none: it is closed"),
         ("Training", f"{duration(summary.totals.seconds)}, added up over whatever ran side by side"),
-        ("Revision", request.revision if request and request.revision else "–"),
-        *sorted(({**study.versions, **(request.versions if request else {})}).items()),
+        ("Revision", search.revision if search and search.revision else "–"),
+        *sorted(({**study.versions, **(search.versions if search else {})}).items()),
     ]
     parts = [_facts("Study and versions", facts)]
     if weights := weights_data(summary):
@@ -114,19 +115,12 @@ def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[t
     if provenance.hardware:
         parts.append(_fact(table(["Device", "Machines", "Repeats", "Training"], provenance.hardware, "Hardware")))
     parts.append(_facts("Settings of all configurations", provenance.settings))
-    commands = "".join(
-        f'<p class="note">{text(", ".join(filter(None, (r.created[:16].replace("T", " "), r.who))))}</p>'
-        f"<pre><code>{text(r.command)}</code></pre>"
-        for r in summary.requests
-        if r.command
-    )
-    title = "<h3>Command</h3>" if len(summary.requests) < 2 else "<h3>Commands, oldest first</h3>"
-    return (title + commands if commands else "") + f'<div class="facts">{"".join(parts)}</div>'
+    return searches_html(searches_data(summary)) + f'<div class="facts">{"".join(parts)}</div>'
 
 
 def weights_data(summary: Summary) -> list[list[object]]:
     """(backbone, identity of its weights, where they came from) of every backbone and weights."""
-    origins = {backbone: origin for request in summary.requests for backbone, origin in request.weights.items()}
+    origins = {backbone: origin for search in summary.searches for backbone, origin in search.weights.items()}
     pairs = {(m.configuration.network.backbone, m.configuration.network.weights) for m in summary.configurations}
     return [[backbone, weights, origins.get(backbone, "–")] for backbone, weights in sorted(pairs)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,52 +10,50 @@ import pandas as pd
 
 from dashboards.figures.choice import Source
 from dashboards.figures.markup import whole_name
-from orchestrator.store.layout import BundleKey
-from orchestrator.store.leases import current_lease
-from orchestrator.store.schema import RepeatState
+from orchestrator.results.at_work import SILENT_AFTER_S, AtWork
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import and_more
 
 RECENT_S = 3600.0
 """The pace is that of the last so many seconds before the newest result."""
-SILENT_AFTER_S = 600.0
-"""A worker that was not heard of for longer is shown as silent."""
 
 
 def worker_data(source: Source, now: str) -> pd.DataFrame:
     """One row per lease that is held on repeats still owed, last heard of first.
 
-    Columns: host, device, configuration, repeats (how many it works on), epochs (done of those repeats), of, heard
-    (UTC), age_s (seconds before `now`), silent.
+    Columns: host, device, configuration (of several that are trained together the first, and how many more), repeats
+    (how many it works on), epochs (done of those repeats), of, heard (UTC), age_s (seconds before `now`), silent.
     """
     rows = []
     moment = _time(now)
-    for member in source.summary.configurations:
-        owed = [s for s in member.standings if s.state in (RepeatState.RUNNING, RepeatState.WAITING)]
-        for index in sorted({BundleKey.of_repeat(member.partition, member.id, s.repeat).index for s in owed}):
-            key = BundleKey(member.partition, member.id, index)
-            lease = current_lease(source.storage, key)
-            if lease is None or lease.is_released or not lease.content or lease.owner_is_dead():
-                continue
-            done = lease.content.get("done")
-            trained = list(done.values()) if isinstance(done, dict) else []
-            heard = str(lease.content.get("updated", ""))
-            at = _time(heard)
-            age = (moment - at).total_seconds() if moment and at else float("nan")
-            where = whole_name(member)
-            rows.append(
-                (
-                    str(lease.content.get("host", "–")),
-                    str(lease.content.get("device", "–")),
-                    where,
-                    len(trained),
-                    sum(int(epochs) for epochs in trained),
-                    len(trained) * int(lease.content.get("of", 0) or 0),
-                    heard,
-                    age,
-                    not age < SILENT_AFTER_S,
-                )
+    members = {(member.partition, member.id): member for member in source.summary.configurations}
+    for work in source.summary.at_work:
+        if not work.is_leased:
+            continue
+        at = _time(work.heard)
+        age = (moment - at).total_seconds() if moment and at else float("nan")
+        owed = len(work.lanes)
+        rows.append(
+            (
+                work.host or "–",
+                work.device or "–",
+                _configurations(members, work),
+                owed,
+                owed * work.epoch,
+                owed * work.segment.epochs,
+                work.heard,
+                age,
+                not age < SILENT_AFTER_S,
             )
+        )
     columns = ["host", "device", "configuration", "repeats", "epochs", "of", "heard", "age_s", "silent"]
     return pd.DataFrame(rows, columns=columns).sort_values("age_s", ignore_index=True)
+
+
+def _configurations(members: Mapping[tuple[str, str], ConfigurationSummary], work: AtWork) -> str:
+    names = list(dict.fromkeys(lane.configuration for lane in work.lanes))
+    first = members.get((work.segment.partition, names[0]))
+    return and_more(names[0] if first is None else whole_name(first), len(names) - 1)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,16 @@ studies_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
+keep_gb_option = click.option(
+    "--keep-gb",
+    metavar="N",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="What states of repeats, from which they can be given more epochs, may take in the study.",
+)
+
+
 def while_it_runs(command: Command) -> Command:
     """Options of what trains: `search` and `resume` share them."""
     decorators = [
@@ -109,6 +119,7 @@ def while_it_runs(command: Command) -> Command:
             type=click.FloatRange(min=0, min_open=True),
             help="What images and features in the cache may take; what no search uses is deleted, the oldest first.",
         ),
+        keep_gb_option,
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -182,6 +193,7 @@ def what_to_search(command: Command) -> Command:
             help="Share of images that may be refused before the search stops.",
         ),
         _strategy_option(),
+        _proposer_option(),
         *_short_options(),
         click.option(
             "--set",
@@ -235,6 +247,15 @@ def _strategy_option() -> Callable[[Command], Command]:
     )
 
 
+def _proposer_option() -> Callable[[Command], Command]:
+    from search_spaces.proposers import PROPOSERS
+
+    told = ", ".join(f"{name} ({one.help})" for name, one in PROPOSERS.variants.items())
+    return click.option(
+        "--proposer", type=click.Choice(PROPOSERS.names), help=f"Who says what of the space to train next: {told}."
+    )
+
+
 def _short_options() -> list[Callable[[Command], Command]]:
     """An option for each setting that has a short name; what it takes and its range follow from the declaration."""
     from search_spaces.changes import option_of
@@ -269,11 +290,11 @@ def _typed(given: Mapping[str, Any]) -> list[Typed]:
     return found
 
 
-def run_options(address: str | None, grace: float, cache_gb: float | None) -> RunOptions:
+def run_options(address: str | None, grace: float, cache_gb: float | None, keep_gb: float) -> RunOptions:
     """What `while_it_runs` parsed."""
     from orchestrator.search import RunOptions
 
-    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9)
+    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9)
 
 
 def search_options(command: str, **given: Any) -> SearchOptions:
@@ -311,5 +332,6 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         full=given["full"],
         seed=given["seed"],
         given=Given(given["weights"], given["mean"], given["std"], given["precision"]),
+        proposer=given["proposer"],
         command=command,
     )

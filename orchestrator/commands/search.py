@@ -14,6 +14,7 @@ import click
 from orchestrator.commands.options import (
     complete_study,
     json_option,
+    keep_gb_option,
     local_path,
     run_options,
     search_options,
@@ -51,6 +52,7 @@ def search(
     address: str | None,
     grace: float,
     cache_gb: float | None,
+    keep_gb: float,
     only_plan: bool,
     keep: int,
     as_json: bool,
@@ -73,10 +75,10 @@ def search(
     options = search_options(_typed(), **asked)
     display = Display()
     if only_plan:
-        _plan(options, display, as_json)
+        _plan(options, display, as_json, keep_gb)
         return
     found = resolve_search(options, display)
-    status = _run(found, display, run_options(address, grace, cache_gb), as_json)
+    status = _run(found, display, run_options(address, grace, cache_gb, keep_gb), as_json)
     if keep and status in (0, 1):
         _keep(found, keep)
     ctx.exit(status)
@@ -104,6 +106,7 @@ def resume(
     address: str | None,
     grace: float,
     cache_gb: float | None,
+    keep_gb: float,
     failed: bool,
     epochs: int | None,
     repeats: int | None,
@@ -119,23 +122,24 @@ def resume(
       orch resume neuroblastoma --repeats 20 --epochs 100
     """
     from orchestrator.running.progress import Display
-    from orchestrator.search import More, reopen_search
+    from orchestrator.search import Raise, reopen_search
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
     display = Display()
     found = open_study(studies_place(studies), study)
-    more = More(epochs, repeats, _typed()) if epochs or repeats else None
+    more = Raise(epochs, repeats, _typed()) if epochs or repeats else None
     place = cache or default_cache()
     reopened = reopen_search(found, data_root, weights, place, display, only_failed=failed, more=more)
     done = NONE_FAILED if failed else ALL_DONE
-    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb), as_json, done))
+    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb), as_json, done))
 
 
 @click.command()
 @what_to_search
+@keep_gb_option
 @json_option
-def plan(as_json: bool, **asked: Any) -> None:
+def plan(keep_gb: float, as_json: bool, **asked: Any) -> None:
     """Say what a search would take: configurations, repeats, work left, time, memory and disk. Trains nothing.
 
     \b
@@ -144,10 +148,10 @@ def plan(as_json: bool, **asked: Any) -> None:
     """
     from orchestrator.running.progress import Display
 
-    _plan(search_options(_typed(), **asked), Display(), as_json)
+    _plan(search_options(_typed(), **asked), Display(), as_json, keep_gb)
 
 
-def _plan(options: SearchOptions, display: Display, as_json: bool) -> None:
+def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: float) -> None:
     import psutil
 
     from orchestrator.planning.estimate import estimate
@@ -155,7 +159,7 @@ def _plan(options: SearchOptions, display: Display, as_json: bool) -> None:
     from orchestrator.search import resolve_search
 
     search = resolve_search(options, display, writes=False)
-    found = estimate(search, time.time() - psutil.Process().create_time())
+    found = estimate(search, time.time() - psutil.Process().create_time(), keep_gb * 1e9)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else estimate_text(found))
 
 
@@ -165,8 +169,8 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
     from orchestrator.report import closing_report
     from orchestrator.search import run
 
-    status = 0
-    if search.work:
+    status, search = 0, search.settled()
+    if search.has_work:
         status = run(search, display, lambda: write_dashboard(search.study), options)
     else:
         display.say(done)
@@ -185,5 +189,5 @@ def _keep(search: Search, count: int) -> None:
 
 
 def _typed() -> str:
-    """The command as the user typed it, for the request and the page."""
+    """The command as the user typed it, for the search and the page."""
     return shlex.join(["orch", *sys.argv[1:]])

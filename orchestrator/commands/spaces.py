@@ -61,9 +61,11 @@ def check_space(file: str) -> None:
     Example:
       orch spaces check my_study.toml
     """
+    from orchestrator.proposing.proposer import check_settings
     from search_spaces.loader import load_space
 
     space = load_space(file)
+    check_settings(space.proposer.name, space.proposer.settings)
     click.echo(f"{file}: a valid space, {space.name}")
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.energy.grid import Intensity
-from orchestrator.energy.hours import BundleHours, bundle_hours
+from orchestrator.energy.hours import SegmentHours, segment_hours
 from orchestrator.energy.meters import Reading, readings
 from orchestrator.energy.passes import Passes, count_passes
 from orchestrator.energy.ratings import Rating, rating_of
-from orchestrator.results.histories import list_bundles, read_repeats
+from orchestrator.results.histories import read_repeats
+from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
 
 JOULES_PER_KWH = 3.6e6
@@ -21,7 +22,7 @@ COMPONENT = {"cuda": "gpu", "cpu": "cpu"}
 
 @dataclass(frozen=True)
 class DeviceCost:
-    """All bundles on one kind of device."""
+    """All segments on one kind of device."""
 
     kind: str
     device: str
@@ -42,7 +43,7 @@ class DeviceCost:
 class Cost:
     """rated_kwh is power × time for what was not measured; the two add up."""
 
-    bundles: tuple[BundleHours, ...]
+    segments: tuple[SegmentHours, ...]
     devices: tuple[DeviceCost, ...]
     measured_kwh: float
     meters: tuple[str, ...]
@@ -114,23 +115,32 @@ class Cost:
             ],
             "repeats": [
                 {
-                    "partition": bundle.key.partition,
-                    "configuration": bundle.key.configuration,
-                    "first": bundle.key.repeats.start,
-                    "last": bundle.key.repeats.stop - 1,
-                    "results": bundle.repeats,
-                    "kind": bundle.kind,
-                    "device": bundle.device,
-                    "device_hours": bundle.device_seconds / 3600,
-                    "training_hours": bundle.trained / 3600,
-                    "attempt_hours": bundle.held / 3600,
-                    "attempts": bundle.attempts,
-                    "attempts_without_end": bundle.without_end,
-                    "gpu_share": bundle.share if bundle.kind == "cuda" else None,
+                    **_what(segment.segment),
+                    "results": segment.repeats,
+                    "kind": segment.kind,
+                    "device": segment.device,
+                    "device_hours": segment.device_seconds / 3600,
+                    "training_hours": segment.trained / 3600,
+                    "attempt_hours": segment.held / 3600,
+                    "attempts": segment.attempts,
+                    "attempts_without_end": segment.without_end,
+                    "gpu_share": segment.share if segment.kind == "cuda" else None,
                 }
-                for bundle in self.bundles
+                for segment in self.segments
             ],
         }
+
+
+def _what(segment: Segment | None) -> dict[str, Any]:
+    """Which repeats, and from which number of epochs to which."""
+    if segment is None:
+        return {"partition": "", "configurations": [], "repeats": [], "epochs": None}
+    return {
+        "partition": segment.partition,
+        "configurations": list(segment.configurations),
+        "repeats": list(segment.repeats),
+        "epochs": [segment.start, segment.epochs],
+    }
 
 
 def energy_kwh(hours: float, watts: float) -> float:
@@ -147,18 +157,17 @@ def cost_of(
 ) -> Cost:
     """From the study's own records; writes nothing, needs neither torch nor Ray.
 
-    Time of a bundle in which a meter counted its device's kind on the same host is covered by that meter and is not
+    Time of a segment in which a meter counted its device's kind on the same host is covered by that meter and is not
     rated again. A meter counts its whole machine, so measured energy includes whatever else ran there meanwhile.
     """
-    keys = list_bundles(storage)
-    repeats = read_repeats(storage, keys)
-    bundles = bundle_hours(storage, gpus_per_host, keys, repeats)
-    passes = count_passes(storage, keys, repeats)
-    return cost_of_hours(bundles, readings(storage), intensity, gpu_watts, core_watts, passes)
+    repeats = read_repeats(storage)
+    segments = segment_hours(storage, gpus_per_host, repeats)
+    passes = count_passes(storage, repeats)
+    return cost_of_hours(segments, readings(storage), intensity, gpu_watts, core_watts, passes)
 
 
 def cost_of_hours(
-    bundles: tuple[BundleHours, ...],
+    segments: tuple[SegmentHours, ...],
     searches: tuple[Reading, ...],
     intensity: Intensity,
     gpu_watts: float | None = None,
@@ -166,33 +175,33 @@ def cost_of_hours(
     passes: tuple[Passes, ...] = (),
 ) -> Cost:
     """What `cost_of` says, of hours and readings that somebody has read already."""
-    by_device: dict[tuple[str, str], list[BundleHours]] = defaultdict(list)
-    for bundle in bundles:
-        by_device[bundle.kind, bundle.device].append(bundle)
+    by_device: dict[tuple[str, str], list[SegmentHours]] = defaultdict(list)
+    for segment in segments:
+        by_device[segment.kind, segment.device].append(segment)
     devices = []
     for (kind, device), here in sorted(by_device.items()):
-        hours = sum(bundle.device_seconds for bundle in here) / 3600
-        open_s = sum(bundle.device_seconds * (1 - _covered(bundle, searches)) for bundle in here)
+        hours = sum(segment.device_seconds for segment in here) / 3600
+        open_s = sum(segment.device_seconds * (1 - _covered(segment, searches)) for segment in here)
         rating = rating_of(device, kind, gpu_watts, core_watts)
-        devices.append(DeviceCost(kind, device, sum(bundle.repeats for bundle in here), hours, rating, open_s / 3600))
+        devices.append(DeviceCost(kind, device, sum(segment.repeats for segment in here), hours, rating, open_s / 3600))
     joules = sum(_counted_once(searches))
     meters = sorted({source for reading in searches for source in reading.sources})
-    return Cost(bundles, tuple(devices), joules / JOULES_PER_KWH, tuple(meters), searches, intensity, passes)
+    return Cost(segments, tuple(devices), joules / JOULES_PER_KWH, tuple(meters), searches, intensity, passes)
 
 
-def _covered(bundle: BundleHours, searches: Sequence[Reading]) -> float:
-    """The part of a bundle's attempts during which a meter of its host counted such a device, 0 to 1."""
-    component = COMPONENT.get(bundle.kind, "cpu")
-    total = sum(end - start for _, (start, end) in bundle.spans)
+def _covered(segment: SegmentHours, searches: Sequence[Reading]) -> float:
+    """The part of a segment's attempts during which a meter of its host counted such a device, 0 to 1."""
+    component = COMPONENT.get(segment.kind, "cpu")
+    total = sum(end - start for _, (start, end) in segment.spans)
     inside = 0.0
-    for host, (start, end) in bundle.spans:
+    for host, (start, end) in segment.spans:
         here = [(r.started, r.ended) for r in searches if r.host == host and component in r.joules]
         cut = [(max(start, begun), min(end, ended)) for begun, ended in here if ended > start and begun < end]
         inside += _length(cut)
     if total > 0:
         return inside / total
     # an attempt shorter than a second has no length of its own
-    moments = [(host, start) for host, (start, _) in bundle.spans]
+    moments = [(host, start) for host, (start, _) in segment.spans]
     held = [
         any(r.host == host and component in r.joules and r.started <= moment <= r.ended for r in searches)
         for host, moment in moments

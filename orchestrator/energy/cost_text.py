@@ -8,13 +8,13 @@ from orchestrator.results.names import counted
 
 def cost_text(name: str, cost: Cost) -> str:
     """Several lines: hours by device, energy and where it comes from, CO₂ equivalent, what the cache saved."""
-    if not cost.bundles:
+    if not cost.segments:
         return f"{name}: nothing has been trained yet, so nothing was spent on it."
-    results = sum(bundle.repeats for bundle in cost.bundles)
-    attempts = sum(bundle.attempts for bundle in cost.bundles)
-    configurations = len({bundle.key.configuration for bundle in cost.bundles})
+    results = sum(segment.repeats for segment in cost.segments)
+    attempts = sum(segment.attempts for segment in cost.segments)
+    configurations = len({name for one in cost.segments if one.segment for name in one.segment.configurations})
     trained = f"{counted(results, 'repeat')} of {counted(configurations, 'configuration')}"
-    lines = [f"{name}: {trained}, {counted(attempts, 'attempt')} at them (ten repeats or fewer each)", ""]
+    lines = [f"{name}: {trained}, {counted(attempts, 'attempt')}, one repeat or several each", ""]
     for device in cost.devices:
         unit = "GPU hours" if device.kind == "cuda" else "core hours"
         lines.append(f"{_hours(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
@@ -36,7 +36,7 @@ def cost_text(name: str, cost: Cost) -> str:
         hours = sum(reading.ended - reading.started for reading in cost.searches) / 3600
         hosts = len({reading.host for reading in cost.searches})
         lines.append(f"Searches ran for {_hours(hours)} h on {counted(hosts, 'machine')}, features included.")
-    without_end = sum(bundle.without_end for bundle in cost.bundles)
+    without_end = sum(segment.without_end for segment in cost.segments)
     if without_end:
         lines.append(f"{counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
     if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):

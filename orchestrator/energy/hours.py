@@ -1,18 +1,24 @@
-"""How long every bundle kept a device busy, from final records and the times of attempts."""
+"""How long every segment kept a device busy, from final records and the times of attempts."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.results.histories import Repeats, list_bundles, read_repeats
-from orchestrator.store.layout import BundleKey, parse_attempt, parse_lease
+from pydantic import ValidationError
+
+from orchestrator.results.histories import Repeats, read_repeats
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import parse_attempt, parse_lease
+from orchestrator.store.schema import parse_toml
+from orchestrator.store.segments import SEGMENTS, Recipe, Segment
 from orchestrator.store.storage import Storage
 
 Span = tuple[float, float]
@@ -20,21 +26,25 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class BundleHours:
-    """One bundle. Times in seconds.
+class SegmentHours:
+    """One segment. Times in seconds.
 
-    trained: training time of the repeats that have a result. held: time that attempts took, opening of features,
-    checkpoints and lost work included. share: the part of a device that an attempt had on average, because several
-    shared it. without_end: attempts of which nobody knows when they ended; they count nothing in `held`.
+    trained: training time from its start to its end of the repeats whose longest result it is. held: time that attempts
+    took, opening of features, checkpoints and lost work included. share: the part of a device that an attempt had on
+    average, because several shared it. without_end: attempts of which nobody knows when they ended; they count nothing
+    in `held`.
     """
 
-    key: BundleKey
+    id: str
+    segment: Segment | None
+    """None where an attempt was begun and ended before it was noted how."""
     kind: str
     """cpu or cuda."""
     device: str
     hosts: tuple[str, ...]
     threads: int
     repeats: int
+    """Whose longest result it is."""
     trained: float
     held: float
     attempts: int
@@ -54,20 +64,17 @@ class BundleHours:
         return self.seconds * (self.share if self.kind == "cuda" else self.threads)
 
 
-def bundle_hours(
-    storage: Storage, gpus_per_host: int = 1, keys: Sequence[BundleKey] | None = None, repeats: Repeats | None = None
-) -> tuple[BundleHours, ...]:
-    """Every bundle that anybody began, sorted. Attempts that ran at once on a host shared its `gpus_per_host` GPUs.
+def segment_hours(storage: Storage, gpus_per_host: int = 1, repeats: Repeats | None = None) -> tuple[SegmentHours, ...]:
+    """Every segment that anybody began, by id. Attempts that ran at once on a host shared its `gpus_per_host` GPUs.
 
-    `keys` and `repeats`, of all bundles, save reading them again.
+    `repeats` saves reading them again.
     """
-    keys = list_bundles(storage) if keys is None else keys
-    repeats = read_repeats(storage, keys) if repeats is None else repeats
-    finals = _finals(repeats)
-    found = [_bundle(storage, key, finals.get(key, [])) for key in keys]
-    busy = [bundle for bundle in found if bundle.attempts or bundle.repeats]
+    finals = _finals(read_repeats(storage) if repeats is None else repeats)
+    names = sorted({*storage.list(SEGMENTS), *finals})
+    found = [_segment(storage, name, finals.get(name, [])) for name in names]
+    busy = [segment for segment in found if segment.attempts or segment.repeats]
     shares = _shares(busy, gpus_per_host)
-    return tuple(_with_share(bundle, shares) for bundle in busy)
+    return tuple(_with_share(segment, shares) for segment in busy)
 
 
 def together(spans: Iterable[Span], devices: int) -> float:
@@ -80,43 +87,69 @@ def together(spans: Iterable[Span], devices: int) -> float:
     return busy
 
 
-def _finals(repeats: Repeats) -> dict[BundleKey, list[dict[str, Any]]]:
-    found: dict[BundleKey, list[dict[str, Any]]] = defaultdict(list)
-    columns = ("partition", "configuration", "repeat", "seconds", "host", "device", "recipe")
-    values = [repeats.table[name].tolist() for name in columns]
-    for row in zip(*values, strict=True):
-        note = dict(zip(columns, row, strict=True))
-        found[BundleKey.of_repeat(note["partition"], note["configuration"], int(note["repeat"]))].append(note)
+@dataclass(frozen=True)
+class _Final:
+    """What hours need of a final record."""
+
+    recipe: Recipe
+    host: str
+    device: str
+    seconds: float
+
+
+def _finals(repeats: Repeats) -> dict[str, list[_Final]]:
+    """By the id of the segment that each was trained in."""
+    found: dict[str, list[_Final]] = defaultdict(list)
+    read = functools.cache(read_recipe)
+    columns = ("recipe", "host", "device", "seconds", "history_epochs")
+    for text, host, device, seconds, epochs in zip(*(repeats.table[name].tolist() for name in columns), strict=True):
+        recipe = read(text)
+        if recipe is not None:
+            known = seconds == seconds
+            # seconds are those of earlier segments too
+            here = seconds * (1 - min(recipe.segment.start / max(epochs, 1), 1)) if known else 0.0
+            found[recipe.segment.id].append(_Final(recipe, host or "", device or "", here))
     return found
 
 
-def _bundle(storage: Storage, key: BundleKey, finals: Sequence[Mapping[str, Any]]) -> BundleHours:
-    names = storage.list(key.folder)
-    numbers = sorted(number for name in names if (number := parse_attempt(name)) is not None)
-    starts = {number: _note(storage, f"{key.attempt(number)}/started.json") for number in numbers}
+def read_recipe(text: object) -> Recipe | None:
+    """As the table of repeats has it; None for anything else."""
+    try:
+        return Recipe.model_validate_json(str(text))
+    except ValidationError:
+        return None
+
+
+def _segment(storage: Storage, name: str, finals: Sequence[_Final]) -> SegmentHours:
+    folder = f"{SEGMENTS}/{name}"
+    names = storage.list(folder)
+    numbers = sorted(number for found in names if (number := parse_attempt(found)) is not None)
+    starts = {number: _note(storage, f"{folder}/attempt-{number}/started.json") for number in numbers}
     spans: list[tuple[str, Span]] = []
     without_end = 0
     for number in numbers:
         start = _moment(starts[number].get("started"))
-        end = _moment(_note(storage, f"{key.attempt(number)}/ended.json").get("ended"))
+        end = _moment(_note(storage, f"{folder}/attempt-{number}/ended.json").get("ended"))
         if end is None and number == numbers[-1]:
-            end = _last_sign(storage, key, names)
+            end = _last_sign(storage, folder, names)
         if start is None or end is None or end < start:
             without_end += 1
         else:
             spans.append((str(starts[number].get("host", "")), (start, end)))
-    recipe = _recipe(storage, key, finals)
-    devices = [str(note["device"]) for note in (*starts.values(), *finals) if note.get("device")]
-    hosts = {str(note["host"]) for note in (*starts.values(), *finals) if note.get("host")}
-    seconds = [float(final["seconds"]) for final in finals if final["seconds"] == final["seconds"]]
-    return BundleHours(
-        key=key,
-        kind=str(recipe.get("device", "cpu")),
-        device=devices[-1] if devices else str(recipe.get("device_name", "")),
-        hosts=tuple(sorted(hosts)),
-        threads=int(recipe.get("threads", 1)),
+    # as the results have it, which saves a file
+    recipe = finals[0].recipe if finals else _recipe(storage, f"{folder}/recipe.toml")
+    noted = [(str(note.get("host", "")), str(note.get("device", ""))) for note in starts.values()]
+    noted += [(final.host, final.device) for final in finals]
+    devices = [device for _, device in noted if device]
+    return SegmentHours(
+        id=name,
+        segment=None if recipe is None else recipe.segment,
+        kind="cpu" if recipe is None else recipe.device,
+        device=devices[-1] if devices else "" if recipe is None else recipe.device_name,
+        hosts=tuple(sorted({host for host, _ in noted if host})),
+        threads=1 if recipe is None else recipe.threads,
         repeats=len(finals),
-        trained=sum(seconds),
+        trained=sum(final.seconds for final in finals),
         held=sum(end - start for _, (start, end) in spans),
         attempts=len(numbers),
         without_end=without_end,
@@ -124,22 +157,16 @@ def _bundle(storage: Storage, key: BundleKey, finals: Sequence[Mapping[str, Any]
     )
 
 
-def _last_sign(storage: Storage, key: BundleKey, names: Sequence[str]) -> float | None:
+def _last_sign(storage: Storage, folder: str, names: Sequence[str]) -> float | None:
     """When the lease of an attempt that is under way, or was killed, was renewed last."""
     numbers = [number for name in names if (number := parse_lease(name)) is not None]
-    return _moment(_note(storage, key.lease(max(numbers))).get("updated")) if numbers else None
+    return _moment(_note(storage, layout.lease(folder, max(numbers))).get("updated")) if numbers else None
 
 
-def _recipe(storage: Storage, key: BundleKey, finals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """As the results have it, which saves a file; from the bundle's own while there is none."""
-    for final in finals:
-        with contextlib.suppress(TypeError, ValueError):
-            recipe = json.loads(final["recipe"])
-            if isinstance(recipe, dict) and recipe:
-                return recipe
-    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return tomllib.loads(storage.read(key.recipe).decode())
-    return {}
+def _recipe(storage: Storage, path: str) -> Recipe | None:
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+        return parse_toml(Recipe, storage.read(path), path)
+    return None
 
 
 def _note(storage: Storage, path: str) -> dict[str, Any]:
@@ -156,20 +183,20 @@ def _moment(text: object) -> float | None:
     return None
 
 
-def _shares(bundles: Sequence[BundleHours], gpus_per_host: int) -> dict[tuple[str, str], float]:
+def _shares(segments: Sequence[SegmentHours], gpus_per_host: int) -> dict[tuple[str, str], float]:
     """Per (host, device) the part of a GPU that an attempt had on average."""
     spans: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    for bundle in bundles:
-        if bundle.kind == "cuda":
-            for host, span in bundle.spans:
-                spans[host, bundle.device].append(span)
+    for segment in segments:
+        if segment.kind == "cuda":
+            for host, span in segment.spans:
+                spans[host, segment.device].append(span)
     alone = {place: sum(end - start for start, end in found) for place, found in spans.items()}
     return {place: together(found, gpus_per_host) / alone[place] for place, found in spans.items() if alone[place] > 0}
 
 
-def _with_share(bundle: BundleHours, shares: Mapping[tuple[str, str], float]) -> BundleHours:
-    known = [(end - start, shares.get((host, bundle.device), 1.0)) for host, (start, end) in bundle.spans]
+def _with_share(segment: SegmentHours, shares: Mapping[tuple[str, str], float]) -> SegmentHours:
+    known = [(end - start, shares.get((host, segment.device), 1.0)) for host, (start, end) in segment.spans]
     total = sum(length for length, _ in known)
-    if bundle.kind != "cuda" or total <= 0:
-        return bundle
-    return replace(bundle, share=sum(length * share for length, share in known) / total)
+    if segment.kind != "cuda" or total <= 0:
+        return segment
+    return replace(segment, share=sum(length * share for length, share in known) / total)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-import tomllib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.results.histories import Repeats, list_bundles, read_repeats
-from orchestrator.store import layout
+from orchestrator.energy.hours import read_recipe
+from orchestrator.results.histories import Repeats, read_repeats
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import short_hash
@@ -65,18 +65,15 @@ class Passes:
         return f"{RATES}/pass-{key}.json"
 
 
-def count_passes(
-    storage: Storage, bundles: Sequence[layout.BundleKey] | None = None, repeats: Repeats | None = None
-) -> tuple[Passes, ...]:
+def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Passes, ...]:
     """Of every backbone and depth with results, with times where some were measured before; writes nothing.
 
     Repeats that are not finished are left out, and so are configurations that read pixels in each step. One pass over
     the images serves all depths of a backbone; here each depth is charged for its own, so that less counts as saved.
-    `bundles` and `repeats`, all of them, save reading them again.
+    `repeats` saves reading them again.
     """
-    bundles = list_bundles(storage) if bundles is None else bundles
-    repeats = read_repeats(storage, bundles) if repeats is None else repeats
-    layers = _layers(storage, bundles)
+    repeats = read_repeats(storage) if repeats is None else repeats
+    layers = _layers(repeats)
     settings: dict[str, Configuration | None] = {}
     needed: dict[_Kind, int] = defaultdict(int)
     stored: dict[_Kind, dict[str, int]] = defaultdict(dict)
@@ -85,7 +82,7 @@ def count_passes(
         if name not in settings:
             settings[name] = _configuration(storage, name)
         c = settings[name]
-        layer = layers.get((partition, name), "")
+        layer = layers[place]
         if c is None or c.live.from_pixels or layer == PIXELS:
             continue
         training, scored, views = _rows(repeats, place, c)
@@ -134,15 +131,10 @@ def _set_of_views(partition: str, c: Configuration) -> str:
     return short_hash([partition, c.key(*FROZEN_PART)])
 
 
-def _layers(storage: Storage, bundles: Sequence[layout.BundleKey]) -> dict[tuple[str, str], str]:
-    """Where the frozen part ends, by (partition, configuration), from the recipes."""
-    found: dict[tuple[str, str], str] = {}
-    for key in bundles:
-        if (key.partition, key.configuration) not in found:
-            with contextlib.suppress(FileNotFoundError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-                recipe = tomllib.loads(storage.read(key.recipe).decode())
-                found[key.partition, key.configuration] = str(recipe.get("frontier", ""))
-    return found
+def _layers(repeats: Repeats) -> list[str]:
+    """Where the frozen part ended of each repeat, from its recipe; "" where that does not say."""
+    recipe = functools.cache(read_recipe)
+    return [found.frontier if (found := recipe(text)) else "" for text in repeats.table["recipe"]]
 
 
 def _configuration(storage: Storage, name: str) -> Configuration | None:

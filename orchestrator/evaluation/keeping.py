@@ -54,7 +54,7 @@ def keep_best(
         show("No configuration has all its repeats yet: no weights are kept.")
         return Kept((), 0)
     root = reopen(study, data_root, cache).data_root
-    known = find_weights([entry.configuration for entry in wanted], summary.requests, weights)
+    known = find_weights([entry.configuration for entry in wanted], summary.searches, weights)
     bench = open_bench(study.storage, Places.here(root, cache, known))
     order = [entry.id for entry in ranked]
     for entry in wanted:

@@ -80,7 +80,7 @@ def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path) 
             f"orch evaluate {study.name} --nested {len(plan.folds)} --data-root DIR",
         )
     configurations = [candidate.configuration for candidate in plan.candidates]
-    weights = find_weights(configurations, plan.summary.requests, options.weights)
+    weights = find_weights(configurations, plan.summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, cache, weights))
 
 

@@ -14,18 +14,17 @@ import pandas as pd
 import torch
 
 from orchestrator.evaluation.nested_features import FeatureTable, View, frozen_part, views_of
-from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import BUNDLE_SIZE, Recipe
+from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
-from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import form_stacks
-from trainables.bundles.work import Work
+from trainables.bundles.recipe import scoring_batch
+from trainables.bundles.stacks import divide_into_stacks
 from trainables.bundles.workbench import Workbench
 from trainables.data.partition import Partition, splits
 from trainables.features.samples import Samples, collect, samples_key
 from trainables.learning.group import Group
 from trainables.learning.heads.head import scoring_head
-from trainables.learning.learner import Lane, Resident, lanes_of
+from trainables.learning.learner import Lane, Resident
 from trainables.learning.material import Material, begin_group
 from trainables.learning.metrics import selection_scores
 from trainables.learning.weights import put
@@ -33,7 +32,7 @@ from trainables.learning.weights import put
 SLICE_S = 2.0
 """How long is trained between two words about it."""
 NOWHERE = "nested"
-"""In place of a partition's id: nothing of an outer fold lies among the study's bundles."""
+"""In place of a partition's id: nothing of an outer fold lies among the study's segments."""
 
 Told = Callable[[int], None]
 
@@ -104,13 +103,13 @@ class FoldTraining:
         """Train all, select, score the outer images with the selected one; told(n) hears of n further epochs."""
         bench = self.bench
         bench.remember(candidate.configuration for candidate in self.candidates)
-        works = [work for candidate in self.candidates for work in _works(candidate)]
+        wanted = [segment for candidate in self.candidates for segment in _segments(candidate)]
         found: dict[tuple[str, int], tuple[int, float]] = {}
         begun: dict[tuple[str, int], tuple[Lane, ...]] = {}
-        for stack in form_stacks(bench, works, works, workers=1):
-            configurations = [bench.configuration(work.key.configuration) for work in stack]
-            for lanes in self._groups(configurations, stack[0].repeats):
-                group = self._begin(lanes, stack[0].epochs)
+        for stack in divide_into_stacks(bench, wanted, workers=1):
+            for segment in stack.segments():
+                lanes = [Lane(bench.configuration(lane.configuration), lane.repeat) for lane in segment.lanes]
+                group = self._begin(lanes, segment.epochs)
                 self._train(group)
                 for index, lane in enumerate(lanes):
                     key = lane.configuration.id, lane.repeat
@@ -143,18 +142,10 @@ class FoldTraining:
             found[repeat] = head(features).cpu().numpy()
         return found
 
-    def _groups(self, configurations: Sequence[Configuration], repeats: Sequence[int]) -> list[list[Lane]]:
-        """Lanes that are trained together: all of a stack, or one by one where the recipe's rule says so."""
-        lanes = lanes_of(configurations, repeats)
-        return [lanes] if self._recipe(configurations[0]).stacked else [[lane] for lane in lanes]
-
-    def _recipe(self, configuration: Configuration) -> Recipe:
-        width = self.bench.facts(configuration).feature_width
-        return decide(configuration, width, "", width, self.bench.device)
-
     def _begin(self, lanes: list[Lane], epochs: int) -> Group:
-        configuration = lanes[0].configuration
-        return begin_group(self._material(configuration), lanes, self._recipe(configuration), epochs, self.bench.device)
+        configuration, device = lanes[0].configuration, self.bench.device
+        rows = scoring_batch(configuration, self.bench.facts(configuration).feature_width, device)
+        return begin_group(self._material(configuration), lanes, rows, epochs, device)
 
     def _train(self, group: Group) -> None:
         while not group.is_done:
@@ -177,18 +168,13 @@ class FoldTraining:
         return self._materials[key]
 
 
-def _works(candidate: Candidate) -> list[Work]:
-    """A candidate's repeats by bundles, as a search divides them."""
-    bundles = sorted({repeat // BUNDLE_SIZE for repeat in candidate.repeats})
+def _segments(candidate: Candidate) -> list[Segment]:
+    """A candidate's repeats, no more than ten together, as a search divides them."""
+    bundles: dict[int, list[int]] = {}
+    for repeat in candidate.repeats:
+        bundles.setdefault(repeat // BUNDLE_SIZE, []).append(repeat)
     name = candidate.configuration.id
-    return [
-        Work(
-            BundleKey(NOWHERE, name, index),
-            tuple(repeat for repeat in candidate.repeats if repeat // BUNDLE_SIZE == index),
-            candidate.epochs,
-        )
-        for index in bundles
-    ]
+    return [Segment(NOWHERE, (name,), tuple(bundles[index]), 0, candidate.epochs) for index in sorted(bundles)]
 
 
 def _selected(group: Group, index: int, by_valid: bool) -> tuple[int, float]:

@@ -105,7 +105,7 @@ def _models(
             f"the images of study {study.name!r} are not here: expected a folder {prepared.data_root}",
             f"orch evaluate {study.name} --data-root DIR",
         )
-    weights = find_weights([entry.configuration], plan.summary.requests, options.weights)
+    weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
     bench = open_bench(study.storage, Places.here(prepared.data_root, cache, weights))
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {len(plan.repeats)} repeats.")
     found = trained(

@@ -268,7 +268,7 @@ def _cost(facts: CardFacts) -> list[str]:
     hours = [f"{cost.gpu_hours:.3g} GPU hours"] if cost.gpu_hours else []
     hours += [f"{cost.core_hours:.3g} core hours"] if cost.core_hours else []
     measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", power × time"
-    trainings = sum(bundle.repeats for bundle in cost.bundles)
+    trainings = sum(segment.repeats for segment in cost.segments)
     others = "" if cost.measured_kwh else " Decoding images, computing features and tests are not in it."
     return [
         f"{' and '.join(hours) or 'No hours'} for all {trainings} trainings of the study, {cost.kwh:.3g} kWh"

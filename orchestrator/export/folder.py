@@ -196,7 +196,7 @@ def _weights(bench: Workbench, chosen: Chosen, record: FinalRecord, say: Say) ->
 def _bench(study: Study, summary: Summary, chosen: Chosen, options: ExportOptions, say: Say) -> Workbench:
     """On the kind of device that the repeat was trained on, where there is one."""
     root = reopen(study, options.data_root, options.cache, say).data_root
-    weights = find_weights([chosen.member.configuration], summary.requests, options.weights)
+    weights = find_weights([chosen.member.configuration], summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, options.cache, weights))
 
 
@@ -208,7 +208,7 @@ def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Su
     origin = dict(assembled.model.origin)
     if with_names:
         origin["data_source"] = study.record.data_source
-        origin["commands"] = [request.command for request in summary.requests]
+        origin["commands"] = [search.command for search in summary.searches]
     return replace(assembled, model=replace(assembled.model, sha256=sha256, origin=origin))
 
 
@@ -219,4 +219,4 @@ def _evaluations(storage: Storage, chosen: Chosen) -> list[EvaluationRecord]:
 
 
 def _origin(summary: Summary, backbone: str) -> str:
-    return next((request.weights[backbone] for request in summary.requests if backbone in request.weights), "")
+    return next((search.weights[backbone] for search in summary.searches if backbone in search.weights), "")

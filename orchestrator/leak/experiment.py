@@ -7,7 +7,7 @@ hold already. Records lie in results/leak, apart from everything that can be sel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import torch
 
 from orchestrator.leak.partitions import EXPERIMENTS, SPLITS, TRAIN, LeakPartition, check_groups, leak_partitions
 from orchestrator.leak.records import LeakAnswer, LeakRun, answer, pack_run, read_runs, run_path, selected_epoch
-from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.results.decided import Decided
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Request
+from orchestrator.store.searches import SearchRecord
 from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
@@ -57,10 +57,10 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
 
     progress(done, total) counts trainings. Raises InputError where the study has no groups to hold back.
     """
-    requests, _ = read_requests(study.storage)
+    decided = Decided.of(study.storage)
     check_confusion(study.record.task, f"study {study.name}, leak experiment")
-    configuration = memoriser(_base(study, requests, options.backbone), options)
-    bench = _bench(study, configuration, requests, options, say)
+    configuration = memoriser(_base(study, decided, options.backbone), options)
+    bench = _bench(study, configuration, decided.searches.values(), options, say)
     configuration = _deep_enough(bench, configuration)
     samples = bench.samples(configuration, study.record.partition)
     labels, groups = samples.labels, np.unique(samples.images["group"].to_numpy(dtype=object), return_inverse=True)[1]
@@ -121,9 +121,9 @@ def train(
     return LeakRun(partition, history, selected_epoch(configuration.selection.metric, history))
 
 
-def _base(study: Study, requests: tuple[Request, ...], wanted: str | None) -> Configuration:
+def _base(study: Study, decided: Decided, wanted: str | None) -> Configuration:
     """The first configuration that was asked for, of the backbone that is wanted."""
-    found = [read_configuration(study.storage, identity) for _, identity in epochs_asked(requests)]
+    found = [read_configuration(study.storage, identity) for _, identity in decided.asked()]
     if not found:
         raise InputError(
             f"study {study.name!r}: no backbone was searched yet, so there are no features to train on",
@@ -149,12 +149,12 @@ def _deep_enough(bench: Workbench, configuration: Configuration) -> Configuratio
 def _bench(
     study: Study,
     configuration: Configuration,
-    requests: tuple[Request, ...],
+    searches: Iterable[SearchRecord],
     options: LeakOptions,
     say: Callable[[str], None],
 ) -> Workbench:
     root = reopen(study, options.data_root, options.cache, say).data_root
-    weights = find_weights([configuration], requests, options.weights)
+    weights = find_weights([configuration], searches, options.weights)
     return open_bench(study.storage, Places.here(root, options.cache, weights))
 
 

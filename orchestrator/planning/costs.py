@@ -23,11 +23,11 @@ from orchestrator.planning.rates import (
     prefix_seconds,
 )
 from orchestrator.search import Search
+from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
-from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import Stack
+from trainables.bundles.recipe import scoring_batch
 from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
@@ -134,16 +134,16 @@ class Rates:
 
 
 class BackboneCosts:
-    """One backbone with its weights, opened once; `configurations` are those of it that owe repeats, in `stacks`."""
+    """One backbone with its weights, opened once; `configurations` are those of it that owe repeats, in `segments`."""
 
     def __init__(
-        self, search: Search, configurations: Sequence[Configuration], stacks: Sequence[Stack], device: torch.device
+        self, search: Search, configurations: Sequence[Configuration], segments: Sequence[Segment], device: torch.device
     ) -> None:
         first = configurations[0]
         self.search = search
         self.device = device
         self.configurations = configurations
-        self.stacks = stacks
+        self.segments = segments
         self.bench = search.bench()
         self.partition = next(iter(search.epochs)).partition
         watch = Stopwatch(torch.device("cpu"))
@@ -231,16 +231,15 @@ class BackboneCosts:
             copies = 5 if c.head.is_fitted else 1  # what is fitted to, in float32 twice and in float64
             return int(FLOAT32 * (copies * frozen.rows * frozen.values + head * (3 + 2 * buffers)))
         computed = StepAndScore.by(self.bench, c, frozen.layer)
-        recipe = decide(c, self.facts.feature_width, frozen.layer, frozen.values, self.device)
+        scored = scoring_batch(c, frozen.values, self.device)
         checkpoint = FLOAT32 * (head + computed.step.trained) * (1 + buffers)
-        return int(network_bytes(c, self.facts, computed, recipe, self.samples(c)) + checkpoint)
+        return int(network_bytes(c, self.facts, computed, scored, self.samples(c), self.device) + checkpoint)
 
     def _head(self, c: Configuration, stack: tuple[int, int]) -> GroupRate:
         samples = self.samples(c)
-        recipe = decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device)
-        scored = {name: len(rows) for name, rows in samples.scoring.items()}
-        rows = (len(samples.training), scored)
-        return head_rate(c, self.facts.feature_width, stack, rows, recipe.scoring_batch, self.device)
+        scored = scoring_batch(c, self.facts.feature_width, self.device)
+        rows = (len(samples.training), {name: len(rows) for name, rows in samples.scoring.items()})
+        return head_rate(c, self.facts.feature_width, stack, rows, scored, self.device)
 
     def _deep(self, c: Configuration) -> tuple[float, GroupRate]:
         """(seconds of the frozen part per view, rate of what steps compute)."""
@@ -250,7 +249,7 @@ class BackboneCosts:
         if c.live.trains_body:
             division = self.cut(c).build()
             prefix, suffix, layer, values = division.prefix, division.suffix, division.layer, division.values_per_view
-        recipe = decide(c, width, layer, values, self.device)
+        scored = scoring_batch(c, values, self.device)
         seconds, frontier = 0.0, self._images(c)
         if layer != PIXELS:
             seconds = prefix_seconds(prefix, c.image.size, c.network.precision, self.device)
@@ -259,7 +258,7 @@ class BackboneCosts:
                 frontier = tuple(tensor.to(torch.bfloat16) for tensor in frontier)
         images = self._images(c) if c.live.from_pixels else None
         parts = Parts(tuple(tensor.cpu() for tensor in frontier), suffix, width, images, prefix)
-        return seconds, deep_rate(c, parts, recipe.scoring_batch, self.device)
+        return seconds, deep_rate(c, parts, scored, self.device)
 
     def _images(self, c: Configuration) -> tuple[torch.Tensor, ...]:
         images = torch.randn(FRONTIER_ROWS, 3, c.image.size, c.image.size, device=self.device)
@@ -294,11 +293,8 @@ class BackboneCosts:
 
     def _usual(self, ids: set[str]) -> tuple[int, int]:
         """(configurations, repeats) of most stacks of these configurations; (1, 1) where they are trained in turn."""
-        c = next(c for c in self.configurations if c.id in ids)
-        if not decide(c, self.facts.feature_width, FEATURES, self.facts.feature_width, self.device).stacked:
-            return 1, 1
-        mine = [stack for stack in self.stacks if stack[0].key.configuration in ids]
-        counts = Counter((len(stack), len(stack[0].repeats)) for stack in mine)
+        mine = [one for one in self.segments if one.configurations[0] in ids]
+        counts = Counter((len(one.configurations), len(one.repeats)) for one in mine)
         return counts.most_common(1)[0][0]
 
 

@@ -14,30 +14,34 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psutil
 import torch
 
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
+from orchestrator.proposing.deciding import Machine
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
-from orchestrator.search import Search
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.search import KEPT_BYTES, Search
 from orchestrator.store.record import canonical_json
-from orchestrator.study.owed import bundles
+from orchestrator.store.segments import LaneKey, Segment
 from search_spaces.configuration import FROZEN_PART, Configuration, shown_settings
 from search_spaces.settings.declaration import Touch
 from trainables.bundles.attempts import checkpoints
-from trainables.bundles.checkpoints import KEPT_CHECKPOINT_BYTES, WRITING_SHARE
+from trainables.bundles.checkpoints import WRITING_SHARE
 from trainables.bundles.memory import share_for
-from trainables.bundles.recipe import decide
-from trainables.bundles.stacks import Stack, form_stacks
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.stacks import divide_into_stacks
+from trainables.bundles.states import stored_states
 from trainables.learning.endings.ending import ending_of
 from trainables.learning.tasks.task import task_of
 from trainables.machine import allocation
 
 _MAY_STOP = "repeats may stop early: their epochs, and the time for training, are at most so many"
+_NOT_KEPT = (
+    "states of some repeats are too large to be kept (--keep-gb): should they be given more epochs, they are trained "
+    "again up to there"
+)
 TASKS_START_S = 6.0
 """Ray, and the first workers with torch and timm in them; measured on 2 cores with nothing else running."""
 TRIALS_START_S = 4.0
@@ -46,8 +50,8 @@ CLOSE_S = 3.0
 """Summary and dashboard at the end, and Ray's end."""
 TRIAL_S = 0.15
 """Handing the next trial to a worker that has just finished one."""
-BUNDLE_S = 0.05
-"""Lease, recipe and final records of a bundle."""
+SEGMENT_S = 0.05
+"""Lease and recipe of a segment, and the final records of ten lanes."""
 ONE_LANE_SHARE = 0.25
 """Of the time of a full stack, what its first lane takes by itself."""
 RECORD_BYTES = 3000
@@ -76,6 +80,8 @@ class Depth:
     views_to_compute: int = 0
     memory_per_trial_bytes: int = 0
     study_bytes: int = 0
+    state_bytes: int = 0
+    """Of these, what is kept for more epochs later."""
     training_seconds: float = 0.0
     seconds_per_epoch: float = 0.0
     """Of one repeat, its share of a stack."""
@@ -91,7 +97,8 @@ class Estimate:
     repeats_done: int
     repeats_owed: int
     epochs_owed: int
-    bundles_owed: int
+    segments_owed: int
+    """What is leased and checkpointed by itself: stacks, and repeats that are trained in turn."""
     cpus: int
     gpus: int
     concurrent_trials: int
@@ -99,6 +106,7 @@ class Estimate:
     images_to_decode: int = 0
     cache_bytes: int = 0
     study_bytes: int = 0
+    state_bytes: int = 0
     memory_bytes: int = 0
     """Of all concurrent trials together, with their processes."""
     start_seconds: float = 0.0
@@ -119,40 +127,43 @@ class Estimate:
         return {**dataclasses.asdict(self), "done": self.is_done}
 
 
-def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
+def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BYTES) -> Estimate:
     """Describe and time what is owed of a search; nothing is written and neither pixels nor features need to exist.
 
     reading_s: what it took to start and to read and check the images just now, which a search does again. Per backbone
-    at most six shapes of heads and three of unfrozen networks are timed, each for about half a second.
+    at most six shapes of heads and three of unfrozen networks are timed, each for about half a second. kept_bytes: what
+    states at the end of segments may take in the study.
     """
     started = time.monotonic()
     cpus, gpus = allocation.cpus(), torch.cuda.device_count()
     threads = torch.get_num_threads()
     bench = search.bench()
-    slots = round(gpus / share_for(bench, search.work)) if gpus else cpus
-    stacks = form_stacks(bench, bundles(search.epochs), search.work, slots)
+    owed = search.owed_lanes()
+    lanes = [Segment(lane.partition, (lane.configuration,), (lane.repeat,), 0, 0) for lane in owed]
+    slots = round(gpus / share_for(bench, lanes)) if gpus else cpus
+    machine = Machine(slots, bench.device.type, lambda wanted: divide_into_stacks(bench, wanted, slots))
+    segments = search.segments(machine) if owed else []
     try:
-        tally = _Tally(search, stacks, bench.device)
+        tally = _Tally(search, owed, segments, kept_bytes, bench.device)
         for mine in _by_backbone(search):
             tally.add(mine)
     finally:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
-    owed = sum(len(owed_repeats(search.study.storage, work)) for work in search.work)
-    concurrent = min(len(stacks), slots)
+    concurrent = min(len(segments), slots)
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)
     training_s = _makespan(tally.trials, max(1, concurrent))
-    start_s = (TASKS_START_S + TRIALS_START_S + CLOSE_S) * bool(search.work) + reading_s
+    start_s = (TASKS_START_S + TRIALS_START_S + CLOSE_S) * bool(segments) + reading_s
     process = psutil.Process().memory_info().rss
     needed = concurrent * (process + max((depth.memory_per_trial_bytes for depth in tally.depths), default=0))
     return Estimate(
         study=search.study.name,
         configurations=len({name for _, name in search.epochs}),
         repeats_asked=asked,
-        repeats_done=asked - owed,
-        repeats_owed=owed,
+        repeats_done=asked - len(owed),
+        repeats_owed=len(owed),
         epochs_owed=sum(depth.epochs_owed for depth in tally.depths),
-        bundles_owed=len(search.work),
+        segments_owed=len(segments),
         cpus=cpus,
         gpus=gpus,
         concurrent_trials=concurrent,
@@ -160,6 +171,7 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
         images_to_decode=sum(tally.images.values()),
         cache_bytes=sum(tally.cache.values()),
         study_bytes=sum(depth.study_bytes for depth in tally.depths),
+        state_bytes=sum(depth.state_bytes for depth in tally.depths),
         memory_bytes=needed,
         start_seconds=start_s,
         images_seconds=images_s,
@@ -176,9 +188,18 @@ def estimate(search: Search, reading_s: float = 0.0) -> Estimate:
 class _Tally:
     """Sums over the backbones of a search."""
 
-    def __init__(self, search: Search, stacks: Sequence[Stack], device: torch.device) -> None:
+    def __init__(
+        self,
+        search: Search,
+        owed: Sequence[LaneKey],
+        segments: Sequence[Segment],
+        kept_bytes: float,
+        device: torch.device,
+    ) -> None:
         self.search = search
-        self.stacks = stacks
+        self.owed = owed
+        self.segments = segments
+        self.keeps = kept_bytes / max(1, sum(len(epochs) for epochs in search.decided.asked().values()) + len(owed))
         self.device = device
         self.depths: list[Depth] = []
         self.images: dict[str, int] = {}
@@ -186,7 +207,7 @@ class _Tally:
         self.notes: list[str] = []
         self.passes: dict[tuple[str, str], float] = {}
         self.images_s = 0.0
-        self.trials: dict[Stack, float] = {}
+        self.trials: dict[Segment, float] = {}
         self.shapes = 0
 
     def add(self, mine: list[Configuration]) -> None:
@@ -195,9 +216,9 @@ class _Tally:
         for c in mine:
             same = {path: value for path, value in c.stack_key().items() if path != "optimiser.batch_size"}
             by_depth[canonical_json(same)].append(c)
-        owed = {one.key.configuration for one in self.search.work}
+        owed = {lane.configuration for lane in self.owed}
         owing = [c for c in mine if c.id in owed]
-        costs = BackboneCosts(self.search, owing, self.stacks, self.device) if owing else None
+        costs = BackboneCosts(self.search, owing, self.segments, self.device) if owing else None
         rates = costs.rates() if costs else None
         self.shapes += rates.shapes if rates else 0
         stackable = {one.path for one in shown_settings() if one.setting.stackable}
@@ -211,8 +232,8 @@ class _Tally:
     def _counted(self, here: list[Configuration]) -> Depth:
         first, ids = here[0], {c.id for c in here}
         asked = [len(epochs) for (_, name), epochs in self.search.epochs.items() if name in ids]
-        work = [one for one in self.search.work if one.key.configuration in ids]
-        left = [(one, owed_repeats(self.search.study.storage, one)) for one in work]
+        left = [lane for lane in self.owed if lane.configuration in ids]
+        mine = [one for one in self.segments if one.configurations[0] in ids]
         if any(not ending_of(c.ending).is_complete for c in here) and _MAY_STOP not in self.notes:
             self.notes.append(_MAY_STOP)
         return Depth(
@@ -222,39 +243,36 @@ class _Tally:
             unfrozen=first.live.unfrozen,
             configurations=len(here),
             repeats_asked=sum(asked),
-            repeats_owed=sum(len(repeats) for _, repeats in left),
-            epochs_owed=sum(self._epochs_left(one, repeats) for one, repeats in left),
+            repeats_owed=len(left),
+            epochs_owed=sum(self._epochs_left(one) * self._owed_in(one) for one in mine),
         )
 
     def _costed(self, depth: Depth, here: dict[str, Configuration], costs: BackboneCosts, rates: Rates) -> Depth:
-        mine = [stack for stack in self.stacks if stack[0].key.configuration in here]
-        first = here[mine[0][0].key.configuration]
+        mine = [one for one in self.segments if one.configurations[0] in here]
+        first = here[mine[0].configurations[0]]
         frozen = costs.frozen(first)
         if frozen.note:
             self.notes.append(frozen.note)
         self._prepare(first, frozen, costs, rates)
         samples = costs.samples(first)
         training, scored = len(samples.training), sum(len(rows) for rows in samples.scoring.values())
-        stacked = decide(first, costs.facts.feature_width, frozen.layer, frozen.values, self.device).stacked
-        seconds, size, lanes, timed = 0.0, 0, 1, rates.lanes_of(first)
-        for stack in mine:
-            c, repeats = here[stack[0].key.configuration], owed_repeats(self.search.study.storage, stack[0])
-            if not repeats:  # another search has finished them meanwhile
-                continue
+        seconds, size, states, lanes, timed = 0.0, 0, 0, 1, rates.lanes_of(first)
+        for segment in mine:
+            c, together = here[segment.configurations[0]], len(segment.lanes)
             train_s, score_s = rates.epoch_s(c, training, scored)
             write_s, checkpoint = rates.checkpoint(c)
-            left = self._epochs_left(stack[0], repeats) / len(repeats)
-            together = len(stack) * len(repeats) if stacked else 1
-            of_stack = ONE_LANE_SHARE + (1 - ONE_LANE_SHARE) * together / timed
-            spent = of_stack * (left * train_s + (left + 1) * score_s)
-            spent = (spent * (1 + WRITING_SHARE) + write_s) * (1 if stacked else len(repeats))
-            self.trials[stack] = spent + BUNDLE_S * len(stack)
+            left = self._epochs_left(segment)
+            spent = (ONE_LANE_SHARE + (1 - ONE_LANE_SHARE) * together / timed) * (left * train_s + (left + 1) * score_s)
+            spent = spent * (1 + WRITING_SHARE) + write_s
+            self.trials[segment] = spent + SEGMENT_S * math.ceil(together / 10)
             seconds += spent
             lanes = max(lanes, together)
-            size += len(stack) * len(repeats) * record_bytes(c, stack[0].epochs, samples.scoring)
-            kept = int(checkpoint * together / timed)
-            if kept <= KEPT_CHECKPOINT_BYTES * len(stack):
-                size += kept * (1 if stacked else len(repeats))
+            size += self._owed_in(segment) * record_bytes(c, segment.epochs, samples.scoring)
+            state = int(checkpoint * together / timed)
+            if state <= self.keeps * together:
+                states += state
+            elif _NOT_KEPT not in self.notes:
+                self.notes.append(_NOT_KEPT)
         return dataclasses.replace(
             depth,
             cached_up_to=frozen.layer,
@@ -264,7 +282,8 @@ class _Tally:
             feature_bytes=frozen.size_bytes,
             views_to_compute=frozen.missing,
             memory_per_trial_bytes=costs.memory_bytes(first, frozen, lanes),
-            study_bytes=size,
+            study_bytes=size + states,
+            state_bytes=states,
             training_seconds=seconds,
             seconds_per_epoch=seconds / max(1, depth.epochs_owed),
         )
@@ -288,18 +307,23 @@ class _Tally:
             spent = frozen.missing * rates.prefix_s(c.live.unfrozen) + workers * costs.opening_s
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
 
-    def _epochs_left(self, work: Work, repeats: list[int]) -> int:
-        """Epochs of these repeats that no checkpoint holds."""
-        reached: dict[int, int] = {}
-        try:
-            for found in checkpoints(self.search.study.storage, work.key):
-                for repeat in found.repeats:
-                    reached[repeat] = max(reached.get(repeat, 0), found.epoch)
-        except DamagedRecordError:
-            reached = {}
-        is_fitted = self.search.asked.configurations[work.key.configuration].head.is_fitted
-        most = 1 if is_fitted else work.epochs
-        return sum(max(0, most - reached.get(repeat, 0)) for repeat in repeats)
+    def _epochs_left(self, segment: Segment) -> int:
+        """Epochs of a segment that neither a checkpoint nor an end state holds."""
+        storage = self.search.study.storage
+        if self.search.asked.configurations[segment.configurations[0]].head.is_fitted:
+            return 1
+        if stored_states(storage, segment):
+            return 0
+        reached = max((found.epoch for found in checkpoints(storage, segment)), default=segment.start)
+        return segment.epochs - min(reached, segment.epochs)
+
+    def _owed_in(self, segment: Segment) -> int:
+        """Lanes of a segment that lack a result."""
+        return len(self._all_owed.intersection(segment.lanes))
+
+    @cached_property
+    def _all_owed(self) -> frozenset[LaneKey]:
+        return frozenset(self.owed)
 
 
 def record_bytes(c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
@@ -308,7 +332,7 @@ def record_bytes(c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
     return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
 
 
-def _makespan(trials: Mapping[Stack, float], workers: int) -> float:
+def _makespan(trials: Mapping[Segment, float], workers: int) -> float:
     """Seconds until the last trial ends when each free worker takes the next one."""
     free = [0.0] * workers
     for seconds in trials.values():

@@ -25,7 +25,8 @@ def estimate_text(e: Estimate) -> str:
         "",
         f"This machine: {counted(e.cpus, 'core')}, {counted(e.gpus, 'GPU')}; "
         f"{counted(e.concurrent_trials, 'trial')} at a time, {size(e.memory_bytes)} of memory for them together",
-        f"Disk: {size(e.study_bytes)} for the study, {size(e.cache_bytes)} for the cache",
+        f"Disk: {size(e.study_bytes)} for the study, {size(e.state_bytes)} of it states that repeats can go on from, "
+        f"{size(e.cache_bytes)} for the cache",
         f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
         f"{e.images_to_decode} images, {duration(e.features_seconds)} for features, "
         f"{duration(e.training_seconds)} for training",

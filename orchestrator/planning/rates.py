@@ -171,7 +171,7 @@ def _timed(
     while group.epoch == 0 and sum(steps) < ENOUGH_S and len(steps) < ENOUGH_STEPS:
         steps.append(_one(group, device))
     watch = Stopwatch(torch.device("cpu"))
-    content = group.to_bytes({})
+    content = group.snapshot({}).to_bytes()
     written = watch.seconds
     later = steps[1:-1] or steps[1:] or steps
     return GroupRate(statistics.median(later), score / scored, written, len(content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -28,14 +29,15 @@ REPEAT_COLUMNS: dict[str, pa.DataType] = {
     "device": pa.string(),
     "devices_mixed": pa.bool_(),
     "undetermined": pa.string(),
-    "last_attempt": pa.int32(),
     "finished": pa.string(),
     "total_parameters": pa.int64(),
     "trainable_parameters": pa.int64(),
     "recipe": pa.string(),
     "history_epochs": pa.int32(),
     "history_splits": pa.int32(),
+    "digest": pa.string(),
 }
+"""Of a part's table of repeats; digest: what tells the record's bytes from others, see `digest_of`."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,15 @@ class FinalKey:
         return bundle.final(self.repeat, self.epochs, self.state)
 
 
+def digest_of(content: bytes) -> str:
+    """First 16 hex digits of the SHA-256 of a final record's bytes: what a decision cites of it."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def read_final(key: FinalKey, content: bytes) -> tuple[dict[str, object], FinalRecord]:
     """A row of REPEAT_COLUMNS and the record; DamagedRecordError where it is not the whole one that its name says."""
     record = FinalRecord.from_bytes(content, key.path)
-    return _repeat_row(key, record), record
+    return {**_repeat_row(key, record), "digest": digest_of(content)}, record
 
 
 def set_aside(storage: Storage, key: FinalKey) -> bool:
@@ -95,7 +102,6 @@ def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
     return {
         **{name: meta.get(name) for name in REPEAT_COLUMNS},
         **{name: getattr(key, name) for name in KEY},
-        "last_attempt": max(meta.get("attempts") or [0]),
         "recipe": recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True),
         "history_epochs": history.epochs,
         "history_splits": len(history.splits),

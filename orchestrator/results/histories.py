@@ -14,7 +14,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,7 +71,9 @@ class Repeats:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
+    """repeats: a row per repeat. epochs: of each, in the same order, a row per epoch and split."""
+
     repeats: pa.Table
     epochs: pa.Table
 
@@ -80,6 +82,23 @@ class _Part:
         """Of its repeats, in their order."""
         columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
         return [FinalKey(p, c, repeat, n, RepeatState(s)) for p, c, repeat, n, s in zip(*columns, strict=True)]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64 [repeats]: rows that each repeat has in `epochs`."""
+        epochs = self.repeats.column("history_epochs").to_numpy().astype(np.int64)
+        rows: np.ndarray = (epochs + 1) * self.repeats.column("history_splits").to_numpy()
+        return rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the statistics of an epoch and split."""
+        return tuple(json.loads(self.epochs.schema.metadata[_SHAPE]))
+
+    def statistics(self) -> np.ndarray:
+        """int32 [rows of epochs, values]: flat."""
+        flat: np.ndarray = self.epochs.column("statistics").combine_chunks().flatten().to_numpy()
+        return flat.reshape(self.epochs.num_rows, -1)
 
 
 def list_bundles(storage: Storage) -> list[BundleKey]:
@@ -120,12 +139,12 @@ def compact(storage: Storage) -> Compacted:
     final record is set aside under a name that is no final record's: its repeat is owed again and can be made again.
     Only records that no part holds are read. Raises StorageError when the study cannot be written.
     """
-    parts, damaged = _read_parts(storage)
+    parts, damaged = read_parts(storage)
     for broken in damaged:
         storage.delete(broken.path)
     held = {key for part in parts.values() for key in part.keys}
     loose = [key for key in list_finals(storage) if key not in held]
-    fresh, broken_finals = _gather(storage, loose)
+    fresh, broken_finals = gather(storage, loose)
     paths = {broken.path for broken in broken_finals}
     aside = {key.path for key in loose if key.path in paths and set_aside(storage, key)}
     if fresh is not None:
@@ -137,20 +156,20 @@ def compact(storage: Storage) -> Compacted:
     return Compacted(gathered, tuple(broken for broken in broken_finals if broken.path in aside))
 
 
-def read_repeats(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> Repeats:
+def read_repeats(storage: Storage) -> Repeats:
     """Read all results, from parts where they hold them and from final records where not; writes nothing.
 
-    A final record is the truth: a part's row without one is not returned. `bundles` saves listing them again.
+    A final record is the truth: a part's row without one is not returned.
     """
-    finals = list_finals(storage, bundles)
-    parts, damaged = _read_parts(storage, ["epoch", "split", "loss", "statistics"])
+    finals = list_finals(storage)
+    parts, damaged = read_parts(storage, ["epoch", "split", "loss", "statistics"])
     held = {key for part in parts.values() for key in part.keys}
-    loose, broken = _gather(storage, [key for key in finals if key not in held])
+    loose, broken = gather(storage, [key for key in finals if key not in held])
     together = [*parts.values(), *([] if loose is None else [loose])]
     return _join(together, set(finals), (*damaged, *broken))
 
 
-def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, list[Damaged]]:
+def gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[Part | None, list[Damaged]]:
     """Read final records one by one into a part in memory; None when there is none that is whole."""
     damaged: list[Damaged] = []
     rows: list[dict[str, object]] = []
@@ -172,7 +191,7 @@ def _gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[_Part | None, l
     if not records:
         return None, damaged
     schema = pa.schema(list(REPEAT_COLUMNS.items()))
-    return _Part(pa.Table.from_pylist(rows, schema=schema), _epochs_table(rows, records)), damaged
+    return Part(pa.Table.from_pylist(rows, schema=schema), _epochs_table(rows, records)), damaged
 
 
 def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalRecord]) -> pa.Table:
@@ -192,7 +211,7 @@ def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalReco
     return pa.table(columns).replace_schema_metadata({_SHAPE: json.dumps(shape)})
 
 
-def _write_part(storage: Storage, part: _Part) -> str:
+def _write_part(storage: Storage, part: Part) -> str:
     """Write the epochs first, then the repeats, which make the part count; return its name."""
     repeats, epochs = _parquet(part.repeats), _parquet(part.epochs)
     name = f"part-{_hash(repeats, epochs)}"
@@ -201,7 +220,7 @@ def _write_part(storage: Storage, part: _Part) -> str:
     return name
 
 
-def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
+def _merge(storage: Storage, small: dict[str, Part], known: set[str]) -> None:
     """Replace small parts by one that holds each of their records once, and sweep epochs without repeats."""
     seen: set[FinalKey] = set()
     repeats, epochs = [], []
@@ -209,10 +228,10 @@ def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
         keys = part.keys
         wanted = np.array([key not in seen for key in keys], dtype=bool)
         seen.update(keys)
-        rows = np.repeat(wanted, _rows_per_repeat(part))
+        rows = np.repeat(wanted, part.rows)
         repeats.append(part.repeats.filter(pa.array(wanted)))
         epochs.append(part.epochs.filter(pa.array(rows)))
-    merged = _write_part(storage, _Part(pa.concat_tables(repeats), pa.concat_tables(epochs)))
+    merged = _write_part(storage, Part(pa.concat_tables(repeats), pa.concat_tables(epochs)))
     listed = [match for name in storage.list(HISTORIES) if (match := _PART.fullmatch(name))]
     whole = {match[1] for match in listed if match[3] == "repeats"}
     for match in listed:
@@ -220,16 +239,19 @@ def _merge(storage: Storage, small: dict[str, _Part], known: set[str]) -> None:
             storage.delete(f"{HISTORIES}/{match[0]}")
 
 
-def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dict[str, _Part], list[Damaged]]:
+def read_parts(
+    storage: Storage, columns: list[str] | None = None, but: Collection[str] = ()
+) -> tuple[dict[str, Part], list[Damaged]]:
     """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole.
 
-    With `columns`, names of splits are read as a dictionary: for arithmetic, not to be written again.
+    With `columns`, names of splits are read as a dictionary: for arithmetic, not to be written again. but: names of
+    parts that are left out.
     """
-    parts: dict[str, _Part] = {}
+    parts: dict[str, Part] = {}
     damaged: list[Damaged] = []
     for name in storage.list(HISTORIES):
         match = _PART.fullmatch(name)
-        if match is None or match[3] != "repeats":
+        if match is None or match[3] != "repeats" or match[1] in but:
             continue
         files = f"{HISTORIES}/{match[1]}.repeats.parquet", f"{HISTORIES}/{match[1]}.epochs.parquet"
         repeats = epochs = b""
@@ -237,13 +259,13 @@ def _read_parts(storage: Storage, columns: list[str] | None = None) -> tuple[dic
             repeats, epochs = storage.read(files[0]), storage.read(files[1])
         if _hash(repeats, epochs) == match[2]:
             rows = pq.read_table(io.BytesIO(epochs), columns=columns, read_dictionary=["split"] if columns else None)
-            parts[match[1]] = _Part(pq.read_table(io.BytesIO(repeats)), rows)
+            parts[match[1]] = Part(pq.read_table(io.BytesIO(repeats)), rows)
         elif repeats:
             damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
     return parts, damaged
 
 
-def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged, ...]) -> Repeats:
+def _join(parts: Sequence[Part], finals: set[FinalKey], damaged: tuple[Damaged, ...]) -> Repeats:
     """Keep the longest of every repeat, once, and lay the epochs out in the order of the table."""
     if not parts:
         empty = pd.DataFrame({name: [] for name in REPEAT_COLUMNS})
@@ -261,21 +283,20 @@ def _join(parts: Sequence[_Part], finals: set[FinalKey], damaged: tuple[Damaged,
     encoded = [part.epochs.column("split").dictionary_encode().unify_dictionaries().combine_chunks() for part in parts]
     found = {name for split in encoded for name in split.dictionary.to_pylist()}
     splits = ("train", "valid", *sorted(found - {"train", "valid"}))
-    shape = json.loads(parts[0].epochs.schema.metadata[_SHAPE])
+    shape = parts[0].shape
     loss = np.full(start[-1] * len(splits), np.nan)
     statistics = np.zeros((len(loss), math.prod(shape)), dtype=np.int32)
     offset = 0
     for part, split in zip(parts, encoded, strict=True):
-        rows = _rows_per_repeat(part)
+        rows = part.rows
         target = np.repeat(place[offset : offset + len(rows)], rows)
         offset += len(rows)
         kept = _in_one_piece(np.flatnonzero(target >= 0))
         row = start[target[kept]] + part.epochs.column("epoch").to_numpy()[kept]
         order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
         cell = _in_one_piece(row * len(splits) + order[split.indices.to_numpy()[kept]])
-        counts = part.epochs.column("statistics").combine_chunks().flatten().to_numpy()
         loss[cell] = part.epochs.column("loss").to_numpy()[kept]
-        statistics[cell] = counts.reshape(len(target), -1)[kept]
+        statistics[cell] = part.statistics()[kept]
     grid = int(start[-1]), len(splits)
     shaped = statistics.reshape(*grid, *shape)
     return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
@@ -285,13 +306,6 @@ def _in_one_piece(places: np.ndarray) -> np.ndarray | slice:
     """The same as a slice where each place follows the one before, as in a part alone: copied in one piece."""
     follow = len(places) > 0 and bool((np.diff(places) == 1).all())
     return slice(int(places[0]), int(places[-1]) + 1) if follow else places
-
-
-def _rows_per_repeat(part: _Part) -> np.ndarray:
-    """int64 [repeats]: rows that each repeat has in the part's epochs."""
-    epochs = part.repeats.column("history_epochs").to_numpy().astype(np.int64)
-    rows: np.ndarray = (epochs + 1) * part.repeats.column("history_splits").to_numpy()
-    return rows
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -58,6 +58,11 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def and_more(first: str, others: int) -> str:
+    """The first of several, and how many others there are."""
+    return f"{first} and {others} more" if others else first
+
+
 def untrained_words(selected: int, n: int) -> str:
     """What to say where the selected epoch of so many of n repeats is 0; "" where it is of none."""
     return f"In {selected} of {n} repeats the untrained network (epoch 0) was selected." if selected else ""

@@ -10,19 +10,22 @@ from itertools import pairwise
 
 import numpy as np
 
+from orchestrator.results.at_work import AtWork, segments_at_work
 from orchestrator.results.comparing import compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.decided import Decided
 from orchestrator.results.edges import EdgeNote, edge_notes
 from orchestrator.results.flat_scores import FlatScores
-from orchestrator.results.histories import Damaged, Repeats, list_bundles, read_repeats
+from orchestrator.results.histories import Damaged, Repeats, read_repeats
 from orchestrator.results.mean_curves import MeanCurves
 from orchestrator.results.names import told_apart
-from orchestrator.results.standing import Result, epochs_asked, read_requests, standings
+from orchestrator.results.standing import owed_lanes, standings
 from orchestrator.results.statistic import Statistic
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import BundleKey, ConfigurationKey
-from orchestrator.store.schema import Metric, RepeatState, Request, StudyRecord
+from orchestrator.store.layout import ConfigurationKey, FinalName
+from orchestrator.store.schema import Metric, RepeatState, StudyRecord
+from orchestrator.store.searches import Budget, Decision, SearchRecord
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
 from search_spaces.stored import parse_study, read_configuration
@@ -66,11 +69,15 @@ class Summary:
     """Sorted by partition, then rank, then id; those without a rank come last."""
     totals: Totals
     edges: tuple[EdgeNote, ...]
-    requests: tuple[Request, ...]
+    searches: tuple[SearchRecord, ...]
+    """Oldest first."""
+    budgets: Mapping[str, Sequence[Budget]]
+    """By id of their search, in the order of their numbers; so are decisions."""
+    decisions: Mapping[str, Sequence[Decision]]
+    at_work: tuple[AtWork, ...]
+    """Segments that were begun and still owe something."""
     damaged: tuple[Damaged, ...]
     repeats: Repeats
-    bundles: tuple[BundleKey, ...]
-    """Every bundle that has a folder, sorted."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -85,17 +92,17 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     """
     study = parse_study(storage.read(layout.STUDY), layout.STUDY)
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
-    requests, damaged = read_requests(storage)
-    asked = epochs_asked(requests)
-    bundles = list_bundles(storage)
-    repeats = read_repeats(storage, bundles)
+    decided = Decided.of(storage)
+    asked = decided.asked()
+    repeats = read_repeats(storage)
     found: list[ConfigurationSummary] = []
-    by_key = _bundles_by_key(bundles)
     ranges = _ranges(repeats)
+    results = _results(repeats, ranges)
+    at_work = segments_at_work(storage, decided.segments(), owed_lanes(asked, results), moment)
     settings, broken = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
-    damaged += [*repeats.damaged, *broken]
+    damaged = (*decided.damaged, *repeats.damaged, *broken, *at_work.damaged)
     others = told_apart(settings.values())
-    flat, every = FlatScores(repeats, study.task), _results(repeats)
+    flat = FlatScores(repeats, study.task)
     curves = MeanCurves(flat, ranges.values())
     by_valid = compared_by_valid(settings.values())
     for key in sorted({*asked, *ranges}):
@@ -103,14 +110,11 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         if configuration is None:
             continue
         rows = ranges.get(key, range(0))
-        results = dict(every[rows.start : rows.stop])
-        standing, faults = standings(storage, asked.get(key, ()), results, by_key[key], moment)
-        damaged += faults
         summary = ConfigurationSummary(
             key.partition,
             key.configuration,
             configuration,
-            standing,
+            standings(key, asked.get(key, {}), results.get(key, {}), at_work),
             others[configuration.id],
             by_valid=configuration.selection.metric in by_valid,
         )
@@ -118,7 +122,18 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     ranked = _ranked(found, study.selection)
     edges = edge_notes(ranked, study.selection)
     trained = int(repeats.table["history_epochs"].sum())
-    return Summary(study, ranked, _totals(ranked, trained), edges, requests, tuple(damaged), repeats, tuple(bundles))
+    return Summary(
+        study,
+        ranked,
+        _totals(ranked, trained),
+        edges,
+        tuple(decided.searches.values()),
+        decided.budgets,
+        decided.decisions,
+        at_work.all,
+        damaged,
+        repeats,
+    )
 
 
 def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
@@ -249,13 +264,6 @@ def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configur
     return found, damaged
 
 
-def _bundles_by_key(bundles: Sequence[BundleKey]) -> dict[ConfigurationKey, list[BundleKey]]:
-    found: dict[ConfigurationKey, list[BundleKey]] = defaultdict(list)
-    for bundle in bundles:
-        found[ConfigurationKey(bundle.partition, bundle.configuration)].append(bundle)
-    return found
-
-
 def _ranges(repeats: Repeats) -> dict[ConfigurationKey, range]:
     """Rows of the table that belong to each configuration; the table is sorted, so they lie together."""
     table = repeats.table
@@ -265,13 +273,13 @@ def _ranges(repeats: Repeats) -> dict[ConfigurationKey, range]:
     return {keys[first]: range(first, last) for first, last in pairwise(edges) if first < last}
 
 
-def _results(repeats: Repeats) -> list[tuple[int, Result]]:
-    """(repeat number, result) of every row of the table."""
-    columns = (repeats.table[name].tolist() for name in ("repeat", "epochs", "state", "last_attempt"))
-    return [
-        (int(repeat), Result(int(epochs), RepeatState(state), int(attempt)))
-        for repeat, epochs, state, attempt in zip(*columns, strict=True)
-    ]
+def _results(
+    repeats: Repeats, ranges: Mapping[ConfigurationKey, range]
+) -> dict[ConfigurationKey, dict[int, FinalName]]:
+    """Of each configuration the result of each repeat."""
+    columns = (repeats.table[name].tolist() for name in ("repeat", "epochs", "state"))
+    rows = [FinalName(int(number), int(epochs), RepeatState(s)) for number, epochs, s in zip(*columns, strict=True)]
+    return {key: {one.repeat: one for one in rows[at.start : at.stop]} for key, at in ranges.items()}
 
 
 def _integer(value: object) -> int | None:

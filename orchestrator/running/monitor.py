@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from orchestrator.results.decided import Decided
 from orchestrator.results.names import names_of
 from orchestrator.running.progress import Display, Row, Snapshot
-from orchestrator.store.layout import ConfigurationKey
+from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.leases import current_lease
+from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.work import all_parts, is_enough, longest_finals
 
 REWRITE_EVERY_S = 60.0
 """How often the dashboard is written while a search runs."""
@@ -20,13 +23,13 @@ REWRITE_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Training:
-    """What is watched. epochs: asked of each repeat, finished ones included; work: what of it was owed at the start."""
+    """What is watched: all that these searches ask of these configurations, now and later."""
 
     name: str
     storage: Storage
     configurations: Mapping[str, Configuration]
-    epochs: Mapping[ConfigurationKey, Sequence[int]]
-    work: Sequence[Work]
+    searches: Collection[str]
+    keys: Collection[ConfigurationKey]
 
 
 class Monitor:
@@ -38,11 +41,11 @@ class Monitor:
         self.rewrite = rewrite
         self._rewritten = time.monotonic()
         self._told = False
-        self._finished: set[Work] = set()
         self._names = names_of(training.configurations.values())
-        asked = [epochs for every in training.epochs.values() for epochs in every]
-        self._repeats_before = len(asked) - sum(len(work.repeats) for work in training.work)
-        self._epochs_before = sum(asked) - sum(len(work.repeats) * work.epochs for work in training.work)
+        self._decided = Decided(training.storage)
+        self._asked: dict[LaneKey, int] = {}
+        self._done: set[LaneKey] = set()
+        self._owed: dict[BundleKey, list[LaneKey]] = {}
 
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
@@ -61,37 +64,73 @@ class Monitor:
             self._told = True
 
     def snapshot(self, rate: float, failed: int, preparing: str) -> Snapshot:
-        storage = self.training.storage
-        rows: list[Row] = []
-        epochs_done = repeats_done = 0
-        for work in self.training.work:
-            left = [] if work in self._finished else owed_repeats(storage, work)
-            if not left:
-                self._finished.add(work)
-            done = len(work.repeats) - len(left)
-            trained, is_under_way = self._trained(work, left)
-            repeats_done += done
-            epochs_done += done * work.epochs + sum(trained.values())
-            if trained and is_under_way:
-                epoch = f"{min(trained.values())}/{work.epochs}"
-                rows.append(Row(self._names[work.key.configuration], done, len(work.repeats), epoch))
+        """As far as decisions have asked up to now."""
+        self._read_decisions()
+        trained = self._read_finals()
+        rows = self._read_leases(trained)
         return Snapshot(
             act=self.training.name,
-            epochs_done=self._epochs_before + epochs_done,
-            epochs_asked=self._epochs_before + sum(len(work.repeats) * work.epochs for work in self.training.work),
-            repeats_done=self._repeats_before + repeats_done,
-            repeats_asked=self._repeats_before + sum(len(work.repeats) for work in self.training.work),
+            epochs_done=sum(self._asked[lane] for lane in self._done) + sum(trained.values()),
+            epochs_asked=sum(self._asked.values()),
+            repeats_done=len(self._done),
+            repeats_asked=len(self._asked),
             epochs_per_second=rate,
             failed=failed,
             preparing=preparing,
             rows=rows,
         )
 
-    def _trained(self, work: Work, left: Sequence[int]) -> tuple[dict[int, int], bool]:
-        """Epochs so far of the repeats that are left, from the newest lease, and whether they are under way."""
-        lease = current_lease(self.training.storage, work.key) if left else None
-        if lease is None:
-            return {}, False
-        done = lease.content.get("done") or {}
-        reached = {repeat: min(int(done[str(repeat)]), work.epochs) for repeat in left if str(repeat) in done}
-        return reached, not lease.is_released
+    def _read_decisions(self) -> None:
+        if not self._decided.read():
+            return
+        asked = self._decided.asked(self.training.searches)
+        self._asked = {
+            LaneKey(*key, repeat): epochs for key in self.training.keys for repeat, epochs in asked.get(key, {}).items()
+        }
+        self._done = set()
+        owed = defaultdict(list)
+        for lane in self._asked:
+            owed[lane.bundle].append(lane)
+        self._owed = dict(owed)
+
+    def _read_finals(self) -> dict[LaneKey, int]:
+        """Epochs that earlier results of lanes have which still owe some; what is whole is not looked at again."""
+        trained: dict[LaneKey, int] = {}
+        for bundle, lanes in list(self._owed.items()):
+            there = longest_finals(self.training.storage, bundle)
+            for lane in lanes:
+                final = there.get(lane.repeat)
+                if is_enough(final, self._asked[lane]):
+                    self._done.add(lane)
+                elif final is not None:
+                    trained[lane] = final.epochs
+            if self._done.issuperset(lanes):
+                del self._owed[bundle]
+        return trained
+
+    def _read_leases(self, trained: dict[LaneKey, int]) -> list[Row]:
+        """One row for each segment that somebody works on; adds to what lanes have trained."""
+        storage, rows = self.training.storage, []
+        begun = set(storage.list(SEGMENTS))
+        whole = [one for one in self._decided.segments() if one.id in begun and self._is_owed(one)]
+        for segment in all_parts(storage, whole):
+            lease = current_lease(storage, segment.folder)
+            if lease is None:
+                continue
+            reached = min(int(lease.content.get("epoch") or 0), segment.epochs)
+            for lane in segment.lanes:
+                if lane in self._asked and lane not in self._done:
+                    trained[lane] = max(trained.get(lane, 0), reached)
+            if reached and not lease.is_released:
+                rows.append(self._row(segment, reached))
+        return rows
+
+    def _is_owed(self, segment: Segment) -> bool:
+        return any(lane in self._asked and lane not in self._done for lane in segment.lanes)
+
+    def _row(self, segment: Segment, reached: int) -> Row:
+        more = len(segment.configurations) - 1
+        name = self._names.get(segment.configurations[0], segment.configurations[0])
+        name += f" and {more} more" if more else ""
+        done = sum(lane in self._done for lane in segment.lanes)
+        return Row(name, done, len(segment.lanes), f"{reached}/{segment.epochs}")

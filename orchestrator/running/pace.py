@@ -24,5 +24,5 @@ class Pace:
         while len(self._seen) > 2 and now - self._seen[1][0] >= OVER_S:
             self._seen.popleft()
         since, before = self._seen[0]
-        # a request that asks for more, or a lost checkpoint, can take epochs back
+        # a decision that asks for more, or a lost checkpoint, can take epochs back
         return (count - before) / (now - since) if count > before and now > since else float("nan")

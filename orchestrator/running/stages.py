@@ -1,4 +1,4 @@
-"""The feature stage: decoding and the frozen part as Ray tasks, chunk by chunk, while bundles wait for them."""
+"""The feature stage: decoding and the frozen part as Ray tasks, chunk by chunk, while segments wait for them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ class Pass:
         return next(iter(self.depths.values()))
 
     @property
+    def has_begun(self) -> bool:
+        """From then on no depth can be added to it."""
+        return bool(self.frozen or self.left or self.running or self.error)
+
+    @property
     def is_done(self) -> bool:
         return not self.running and (self.error is not None or (bool(self.frozen) and not self.left))
 
@@ -74,7 +79,9 @@ class FeatureStage:
         self._devices = devices
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
-        self._passes: dict[tuple[str, str], Pass] = {}
+        self._passes: list[Pass] = []
+        self._serving: dict[tuple[str, str, int], Pass] = {}
+        """By partition, frozen part and depth."""
         self._depth_of: dict[ConfigurationKey, _Depth] = {}
         self._in_flight: dict[Any, tuple[Pass, int]] = {}
         self._total = 0
@@ -83,13 +90,24 @@ class FeatureStage:
         self._started = time.monotonic()
 
     def add(self, wanted: Iterable[ConfigurationKey]) -> None:
-        """Note what configurations will need; cheap, nothing of their images is read yet."""
+        """Note what configurations will need, at any time; cheap, nothing of their images is read yet.
+
+        Depths that come once a pass over the images has begun are served by the next one.
+        """
         for key in wanted:
-            configuration = self.bench.configuration(key.configuration)
-            shared = key.partition, canonical_json(configuration.key(*FROZEN_PART))
-            found = self._passes.setdefault(shared, Pass(key.partition))
-            found.depths.setdefault(configuration.live.unfrozen, configuration)
-            self._depth_of[key] = _Depth(found, configuration.live.unfrozen)
+            if key in self._depth_of:
+                continue
+            c = self.bench.configuration(key.configuration)
+            shared, depth = (key.partition, canonical_json(c.key(*FROZEN_PART))), c.live.unfrozen
+            if (*shared, depth) not in self._serving:
+                waiting = (one for (*known, _), one in self._serving.items() if tuple(known) == shared)
+                found = next((one for one in waiting if not one.has_begun), None)
+                if found is None:
+                    found = Pass(key.partition)
+                    self._passes.append(found)
+                found.depths[depth] = c
+                self._serving[*shared, depth] = found
+            self._depth_of[key] = _Depth(self._serving[*shared, depth], depth)
 
     def reserve(self) -> None:
         """Hold what is in the cache already, and make room for the rest; nothing happens without a budget.
@@ -98,7 +116,7 @@ class FeatureStage:
         """
         if not self.use.is_limited:
             return
-        for one in self._passes.values():
+        for one in self._passes:
             store = self.bench.pixels(one.any_configuration, one.partition)
             self.use.need(store.folder, store.total_bytes)
             if store.is_prepared:
@@ -133,7 +151,7 @@ class FeatureStage:
             finished, _ = ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
             for reference in finished:
                 self._collect(reference)
-        for one in self._passes.values():
+        for one in self._passes:
             if len(self._in_flight) >= self._devices():
                 return
             if one.is_done:
@@ -145,7 +163,7 @@ class FeatureStage:
 
     def progress_line(self) -> str:
         """What is being prepared, for the display; "" when nothing is left."""
-        if all(one.is_done for one in self._passes.values()):
+        if all(one.is_done for one in self._passes):
             return ""
         if not self._total:
             return "reading images"

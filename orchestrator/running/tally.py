@@ -9,13 +9,12 @@ from orchestrator.running.pace import Pace
 
 @dataclass
 class Tally:
-    """Counts of bundles that ended, and epochs that trials told of while they ran."""
+    """Counts of repeats whose segments ended, and epochs that trials told of while they ran."""
 
-    bundles: int
     finished: int = 0
     failed: int = 0
     running: dict[str, int] = field(default_factory=dict)
-    """Epochs of all repeats trained so far by each trial, by its first bundle."""
+    """Epochs of all repeats trained so far by each trial, by its first segment."""
     epochs: int = 0
     """Epochs of all repeats trained by trials that ended."""
     pace: Pace = field(default_factory=Pace)

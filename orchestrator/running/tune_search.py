@@ -1,4 +1,4 @@
-"""The queue as Ray Tune meets it: a searcher that hands stacks out, and a callback that tells how far they are.
+"""The queue as Ray Tune meets it: a searcher that hands segments out, and a callback that tells how far they are.
 
 Nothing of Tune's own experiment state is used: both pickle as nothing.
 """
@@ -12,30 +12,32 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.search import Searcher
 
+from orchestrator.running.decider import WAIT_S
 from orchestrator.running.interruption import Interruption
 from orchestrator.running.tally import Tally
 from orchestrator.running.work_queue import Taken, WorkQueue
+from orchestrator.store.segments import Segment
 from trainables.bundles.failures import Kind
-from trainables.bundles.stacks import Stack
 
 
 class OwedWork(Searcher):
-    """Gives each free worker the next stack of the queue."""
+    """Gives each free worker what is next in the queue."""
 
     def __init__(
         self,
         queue: WorkQueue,
         interruption: Interruption,
         workers: Callable[[float], int],
-        poll: Callable[[], None],
+        poll: Callable[[float], bool],
         assign: Callable[[Taken], dict[str, Any]],
-        share_of: Callable[[Stack], float] = lambda stack: 0.0,
+        share_of: Callable[[Segment], float] = lambda segment: 0.0,
     ) -> None:
         """workers: how many trials of a share of a GPU there is room for; nodes of a cluster come and go while it runs.
 
-        poll: called before each look at the queue. assign: what a trial is told of the stack that it gets. share_of:
-        the part of a GPU that a stack needs; stacks of one share go out in one wave, for Tune gives all trials of a run
-        the same, and a large one would else make many small ones wait.
+        poll: called before each look at the queue; with a number of seconds it waits so long for a decision that is
+        being made, and says whether there may be more work. share_of: the part of a GPU that a segment needs; those of
+        one share go out in one wave, for Tune gives all trials of a run the same, and a large one would else make many
+        small ones wait.
         """
         super().__init__()
         self.queue = queue
@@ -50,9 +52,9 @@ class OwedWork(Searcher):
 
     @contextlib.contextmanager
     def wave(self) -> Iterator[float]:
-        """From here on only what needs the same share as what `has_work` found; gives that share."""
+        """From here on only what needs the same share as what `take_next` found; gives that share."""
         assert self._next is not None
-        self._share = self._share_of(self._next.stack)
+        self._share = self._share_of(self._next.segments[0])
         try:
             yield self._share
         finally:
@@ -61,10 +63,10 @@ class OwedWork(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self.interruption.is_raised:
             return Searcher.FINISHED
-        self._poll()
+        self._poll(0.0)
         if len(self._in_hand) >= self._workers(self._share or 0.0):
             return None
-        if not self.has_work():
+        if not self.take_next() and not (self._poll(WAIT_S) and self.take_next()):
             # With nothing in hand Tune would block, its idle actors keeping the cores that features need: end the wave
             return None if self._in_hand else Searcher.FINISHED
         taken, self._next = self._next, None
@@ -72,16 +74,16 @@ class OwedWork(Searcher):
         self._in_hand[trial_id] = taken
         return self._assign(taken)
 
-    def has_work(self) -> bool:
-        """Whether a stack can be handed out now: it is taken, and the next trial gets it."""
+    def take_next(self) -> bool:
+        """Whether something can be handed out now: it is taken, and the next trial gets it."""
         share = self._share
-        self._next = self._next or self.queue.take(lambda stack: share is None or self._share_of(stack) == share)
+        self._next = self._next or self.queue.take(lambda one: share is None or self._share_of(one) == share)
         return self._next is not None
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to be handed out."""
-        return self._next is None and not self.queue.waiting
+        """Whether nothing waits to be handed out."""
+        return self._next is None and not self.queue.waiting and not self._in_hand
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """True: the limit is the searcher's own, what Tune is told only bounds it."""
@@ -93,10 +95,11 @@ class OwedWork(Searcher):
             return
         told = {"outcome": "died"} if error or result is None else result
         outcome = str(told.get("outcome") or "stopped")
-        self.queue.tally.ended(str(taken.stack[0].key))
+        self.queue.tally.ended(taken.segments[0].id)
         if outcome == "stopped" and self.interruption.is_raised:
             return
-        self.queue.ended(taken, outcome, Kind(told["failure"]) if outcome == "failed" else None)
+        failure = Kind(told["failure"]) if outcome == "failed" else None
+        self.queue.ended(taken, outcome, failure, int(told.get("at") or 0))
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its parts for a restore that is never used here."""
@@ -132,4 +135,4 @@ class Watcher(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        self.tally.running[result["bundle"]] = int(result["epochs_total"])
+        self.tally.running[result["segment"]] = int(result["epochs_total"])

@@ -1,10 +1,10 @@
-"""What is handed out next: stacks that are owed, ready and not leased by somebody else. No Ray in it."""
+"""What is handed out next: segments that are owed, ready and not leased by somebody else. No Ray in it."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,17 +13,24 @@ from orchestrator.running.tally import Tally
 from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import StaleWatch, current_lease
+from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import Storage
+from orchestrator.study.owed import Chain, alone, owed
 from trainables.bundles.failures import Kind, note_failure
-from trainables.bundles.stacks import Stack
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.states import is_restored, lacking
+from trainables.bundles.work import divide, owed_lanes, parts, parts_of
 
 BUSY_RETRY_S = 2.0
 """What somebody else holds is looked at again after this time."""
+MOST_IN_TURN = 10
+"""Lanes trained in turn that one trial gets at most, so that short ones are not all handing over."""
 
 
 class Features(Protocol):
     """What the queue asks of the feature stage."""
+
+    def add(self, wanted: Iterable[ConfigurationKey]) -> None:
+        """These will be needed."""
 
     def is_ready(self, of: ConfigurationKey) -> bool: ...
 
@@ -33,103 +40,260 @@ class Features(Protocol):
 
 @dataclass(frozen=True)
 class Taken:
-    """A stack that goes out, with the numbers of the last leases on its bundles (0: none yet)."""
+    """Segments that go out to one trial, which trains them one after the other.
 
-    stack: Stack
+    over: numbers of the last leases on them (0: none yet). restores: they have their results; what others begin from
+    is made again.
+    """
+
+    segments: tuple[Segment, ...]
     over: tuple[int, ...]
+    restores: bool = False
 
     @property
     def key(self) -> ConfigurationKey:
-        """Of its first bundle; all of a stack are served by the same features."""
-        first = self.stack[0].key
-        return ConfigurationKey(first.partition, first.configuration)
+        """All are served by the same features."""
+        return key_of(self.segments[0])
+
+
+def key_of(segment: Segment) -> ConfigurationKey:
+    """Of its first configuration; the features serve all of a stack."""
+    return ConfigurationKey(segment.partition, segment.configurations[0])
+
+
+def keys_of(segment: Segment) -> list[ConfigurationKey]:
+    """Of all its configurations."""
+    return [ConfigurationKey(segment.partition, name) for name in segment.configurations]
 
 
 class WorkQueue:
-    """Stacks that wait, in the order in which they go out; `divide` makes stacks of works that are owed."""
+    """Segments that wait, in the order in which they go out. More may be added at any time."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        owed: Sequence[Work],
-        divide: Callable[[Sequence[Work]], list[Stack]],
-        features: Features,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, storage: Storage, features: Features, tally: Tally, workers: Callable[[], int]) -> None:
+        """workers: how many trials there is room for."""
         self.storage = storage
         self.features = features
         self.tally = tally
         self.errors: list[Exception] = []
         """What kept features from being computed, each once."""
-        self._divide_together = divide
+        self._workers = workers
         self._retries = Retries(storage)
         self._watch = StaleWatch()
-        self._not_before: dict[Work, float] = {}
-        self._waiting = self._divide(owed)
+        self._chain = Chain()
+        self._not_before: dict[Segment, float] = {}
+        self._chained: set[Segment] = set()
+        self._waiting: list[Segment] = []
+        self._known: set[Segment] = set()
+        self._out: set[Segment] = set()
+        self._restores: set[Segment] = set()
+        self._lost: set[tuple[LaneKey, int]] = set()
+        """Lanes that will not come to so many epochs: what gives them these failed for good."""
+        self._without_end: set[Segment] = set()
+        """Those whose end state could not be made again."""
+        self._failed: set[LaneKey] = set()
 
     @property
-    def waiting(self) -> tuple[Stack, ...]:
+    def waiting(self) -> tuple[Segment, ...]:
         return tuple(self._waiting)
 
-    def take(self, fits: Callable[[Stack], bool] = lambda stack: True) -> Taken | None:
-        """The next stack that can go out and fits, None where none can now; what is found finished on the way is
-        dropped.
+    def know(self, segments: Iterable[Segment]) -> None:
+        """Segments of the study from which others may go on, whether they are this driver's to train or not."""
+        new = [segment for segment in segments if segment not in self._chained]
+        self._chained.update(new)
+        self._chain.add(new)
 
-        Of a stack that others hold in part the rest goes out; what they hold waits by itself.
+    def add(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Have them trained too, after what waits, and what they go on from; returns what is new to the queue."""
+        unknown = [one for one in self._chain.with_all_before(segments) if one not in self._known]
+        self._known.update(unknown)
+        for segment, smaller in zip(unknown, parts_of(self.storage, unknown), strict=True):
+            if smaller != (segment,):
+                self._divided(segment, smaller)
+        new = owed(self.storage, unknown)
+        self._need_features(new)
+        self._waiting += new
+        return new
+
+    def take(self, fits: Callable[[Segment], bool] = lambda segment: True) -> Taken | None:
+        """The next that can go out and fits, None where none can now; what is found finished on the way is dropped.
+
+        Single lanes that are trained in turn go out several at a time while many wait.
         """
+        first = self._take_one(fits)
+        if first is None:
+            return None
+        segments, over = [first[0]], [first[1]]
+        restores = first[0] in self._restores
+        if len(first[0].lanes) == 1 and not restores:
+            waiting = sum(self._is_alike(first[0], segment) for segment in self._waiting)
+            for _ in range(min(MOST_IN_TURN - 1, waiting // (2 * max(1, self._workers())))):
+                more = self._take_one(lambda segment: self._is_alike(first[0], segment))
+                if more is None:
+                    break
+                segments.append(more[0])
+                over.append(more[1])
+        self._out.update(segments)
+        return Taken(tuple(segments), tuple(over), restores)
+
+    def ended(self, taken: Taken, outcome: str, failure: Kind | None = None, at: int = 0) -> None:
+        """What becomes of segments that come back: "finished", "failed", "superseded", "busy", "stopped" or "died".
+
+        at: which of them was under way. What was not begun, or is held by others, waits again.
+        """
+        self._out.difference_update(taken.segments)
+        failed = taken.segments[at] if failure is not None else None
+        if outcome == "died":
+            failed, failure = why_died(self.storage, taken.segments, taken.over)
+        pause = time.monotonic() + (BUSY_RETRY_S if outcome in ("busy", "stopped") else 0.0)
+        for segment in taken.segments:
+            if not self._is_owed(segment):
+                self._finished(segment)
+            elif segment == failed and failure is not None:
+                again = self._retries.again(segment, failure, divides=segment not in self._restores)
+                if not again:
+                    self._lose(segment)
+                elif again != (segment,):
+                    self._divided(segment, again)
+                self._put_back(again, 0.0)
+            else:
+                self._put_back((segment,), pause)
+
+    def _put_back(self, segments: Sequence[Segment], not_before: float) -> None:
+        """They go out next, in their order."""
+        self._not_before |= dict.fromkeys(segments, not_before)
+        self._known.update(segments)
+        self._waiting[:0] = segments
+
+    def _divided(self, segment: Segment, smaller: Sequence[Segment]) -> None:
+        """Others go on from its parts from now on."""
+        self._known.update(smaller)
+        self._chain.divide(segment, smaller)
+
+    def _need_features(self, segments: Iterable[Segment]) -> None:
+        keys = (ConfigurationKey(one.partition, name) for one in segments for name in one.configurations)
+        self.features.add(dict.fromkeys(keys))
+
+    def _finished(self, segment: Segment) -> None:
+        if segment in self._restores:
+            self._restores.discard(segment)
+        else:
+            self.tally.finished += len(segment.lanes)
+        self._not_before = {other: when for other, when in self._not_before.items() if not other.start}
+
+    def _take_one(self, fits: Callable[[Segment], bool]) -> tuple[Segment, int] | None:
+        """A segment that leaves the queue, and the number of the last lease on it."""
+        while True:
+            before = self.waiting
+            found = self._first_free(fits)
+            if found is not None or self.waiting == before:
+                return found
+
+    def _first_free(self, fits: Callable[[Segment], bool]) -> tuple[Segment, int] | None:
+        """As above, of what waits now; what comes into the queue on the way is not looked at."""
         now = time.monotonic()
-        for stack in self.waiting:
-            if not fits(stack) or any(self._not_before.get(work, 0.0) > now for work in stack):
+        for segment in self.waiting:
+            if not fits(segment) or not self._may_go(segment, now):
                 continue
-            first = stack[0].key
-            key = ConfigurationKey(first.partition, first.configuration)
-            error = self.features.error(key)
+            error = self.features.error(key_of(segment))
             if error is not None:
-                self._give_up(stack, error)
-            elif self.features.is_ready(key) and (taken := self._free_part(stack, now)) is not None:
-                return taken
+                self._give_up(segment, error)
+            elif self.features.is_ready(key_of(segment)):
+                found = self._free(segment, now)
+                if found is not None:
+                    self._waiting.remove(segment)
+                    return segment, found
         return None
 
-    def ended(self, taken: Taken, outcome: str, failure: Kind | None = None) -> None:
-        """What becomes of a stack that comes back: "finished", "failed", "superseded", "busy", "stopped" or "died"."""
-        left = [work for work in taken.stack if owed_repeats(self.storage, work)]
-        self.tally.finished += len(taken.stack) - len(left)
-        if outcome == "died":
-            failure = why_died(self.storage, dict(zip(taken.stack, taken.over, strict=True)))
-        if failure is not None:
-            again = self._retries.again(left, failure)
-            self.tally.failed += len(left) - len(again)
-            left = again
-        else:  # the rest of it is held by others, or goes on in smaller stacks
-            pause = BUSY_RETRY_S if outcome != "superseded" else 0.0
-            self._not_before |= dict.fromkeys(left, time.monotonic() + pause)
-        self._waiting += self._divide(left)
-
-    def _free_part(self, stack: Stack, now: float) -> Taken | None:
-        """What of a stack is owed and free leaves the queue; what is owed and held stays."""
-        owed = tuple(work for work in stack if owed_repeats(self.storage, work))
-        self.tally.finished += len(stack) - len(owed)
-        leases = {work: current_lease(self.storage, work.key) for work in owed}
-        free = tuple(work for work in owed if self._watch.is_free(work.key, leases[work]))
-        held = tuple(work for work in owed if work not in free)
-        self._not_before |= dict.fromkeys(held, now + BUSY_RETRY_S)
-        place = self._waiting.index(stack)
-        self._waiting[place : place + 1] = [held] if held else []
-        if not free:
+    def _free(self, segment: Segment, now: float) -> int | None:
+        """The number of the last lease on a segment that can go out now."""
+        smaller = parts(self.storage, segment)
+        if smaller != (segment,):
+            place = self._waiting.index(segment)
+            self._waiting[place : place + 1] = [part for part in smaller if part not in self._known]
+            self._divided(segment, smaller)
             return None
-        return Taken(free, tuple(lease.number if (lease := leases[work]) else 0 for work in free))
+        if not self._is_owed(segment):
+            self._waiting.remove(segment)
+            self._finished(segment)
+            return None
+        if self._must_wait(segment):
+            self._not_before[segment] = now + BUSY_RETRY_S
+            return None
+        lease = current_lease(self.storage, segment.folder)
+        if not self._watch.is_free(segment.folder, lease):
+            self._not_before[segment] = now + BUSY_RETRY_S
+            return None
+        return lease.number if lease else 0
 
-    def _give_up(self, stack: Stack, error: Exception) -> None:
+    def _must_wait(self, segment: Segment) -> bool:
+        """Whether what its lanes begin from is not there; what was there and is gone is made again."""
+        if not segment.start:
+            return False
+        found = lacking(self.storage, segment)
+        lost = {lane for lane in found.lanes if (lane, segment.start) in self._lost}
+        lost.update(lane for state in found.states if self._has_no_end(state) for lane in state.lanes)
+        if not lost.isdisjoint(segment.lanes):
+            self._waiting.remove(segment)
+            self._cut_off(segment, lost)
+            return True
+        before = [one for one in self._chain.before(segment) if set(one.lanes) & set(found.lanes)]
+        orphans = set(found.lanes).difference(lane for one in before for lane in one.lanes)
+        before += [alone(lane, segment.start) for lane in sorted(orphans)]
+        for earlier in dict.fromkeys([*before, *found.states]):
+            if earlier not in self._waiting and earlier not in self._out:
+                self._restores.add(earlier)
+                self._need_features([earlier])
+                self._put_back((earlier,), 0.0)
+        return found.anything
+
+    def _has_no_end(self, segment: Segment) -> bool:
+        """Whether the state at its end is gone for good: its parts have other ones."""
+        return segment in self._without_end or parts(self.storage, segment) != (segment,)
+
+    def _cut_off(self, segment: Segment, lost: Collection[LaneKey]) -> None:
+        """What has lost some of its lanes goes on with the others, as it would after a failure of theirs."""
+        left = [lane for lane in segment.lanes if lane not in lost]
+        if not left:
+            self._lose(segment)
+            return
+        smaller = segment.alone() if len(segment.configurations) > 1 else segment.in_turn()
+        with contextlib.suppress(StorageError):
+            divide(self.storage, segment, smaller)
+        self._divided(segment, smaller)
+        self._put_back(smaller, 0.0)
+
+    def _is_owed(self, segment: Segment) -> bool:
+        if segment in self._restores:
+            return not is_restored(self.storage, segment)
+        return bool(owed_lanes(self.storage, segment))
+
+    def _may_go(self, segment: Segment, now: float) -> bool:
+        return self._not_before.get(segment, 0.0) <= now
+
+    def _lose(self, segment: Segment) -> None:
+        """It failed for good, and what would go on from it cannot be trained."""
+        if segment in self._restores:
+            self._restores.discard(segment)
+            self._without_end.add(segment)
+        self._failed.update(owed_lanes(self.storage, segment))
+        self.tally.failed = len(self._failed)
+        self._lost.update((lane, segment.epochs) for lane in segment.lanes)
+
+    def _give_up(self, segment: Segment, error: Exception) -> None:
         """Its features cannot be had: keep the cause in the study, go on with the others."""
-        self._waiting.remove(stack)
-        self.tally.failed += len(stack)
+        self._waiting.remove(segment)
+        self._lose(segment)
         if error not in self.errors:
             self.errors.append(error)
-        for work in stack:
-            with contextlib.suppress(StorageError):
-                note_failure(self.storage, work.key, error, Kind.FEATURES, work.repeats)
+        with contextlib.suppress(StorageError):
+            note_failure(self.storage, segment, error, Kind.FEATURES)
 
-    def _divide(self, owed: Sequence[Work]) -> list[Stack]:
-        """What failed in a stack goes by itself."""
-        alone: list[Stack] = [(work,) for work in owed if self._retries.is_alone(work)]
-        return self._divide_together([work for work in owed if not self._retries.is_alone(work)]) + alone
+    @staticmethod
+    def _is_alike(one: Segment, other: Segment) -> bool:
+        """Whether both are single lanes of one configuration that go equally far."""
+        return len(other.lanes) == 1 and (other.partition, other.configurations, other.start, other.epochs) == (
+            one.partition,
+            one.configurations,
+            one.start,
+            one.epochs,
+        )

@@ -27,11 +27,14 @@ SETTLE_S = 60.0
 """Twice the half minute in which mounted drives usually show a file that another machine wrote."""
 
 _CLAIM = re.compile(r"(.+)\.claim-[0-9a-f]{32}", re.DOTALL)
-_CONTENDED = re.compile(r"(?:.*/)?(?:lease-\d+\.json|study\.toml|manifest\.parquet)")
+_CONTENDED = re.compile(
+    r"(?:.*/)?(?:lease-\d+\.json|study\.toml|manifest\.parquet|divided\.toml)|searches/[^/]+/(?:\d+|budget-\d+)\.toml"
+)
 
 
 def is_contended(path: str) -> bool:
-    """Whether it matters who creates this file: leases and the making of a study.
+    """Whether it matters who creates this file: leases, decisions, budgets, how a segment is divided, and
+    the making of a study.
 
     All other files of a study are named by their content, written under a lease, or keyed records that are equal
     whoever makes them; for those a look at the folder before writing is enough.

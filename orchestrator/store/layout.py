@@ -14,7 +14,7 @@ MANIFEST = "dataset/manifest.parquet"
 REFUSED = "dataset/refused.csv"
 NEAR_DUPLICATES = "dataset/near_duplicates.csv"
 DASHBOARD = "dashboard.html"
-REQUESTS = "requests"
+SEARCHES = "searches"
 PARTITIONS = "partitions"
 CONFIGURATIONS = "configurations"
 BUNDLES = "bundles"
@@ -42,10 +42,6 @@ def checked_name(name: str, what: str = "study name") -> str:
     )
 
 
-def request(request_id: str) -> str:
-    return f"{REQUESTS}/{request_id}.toml"
-
-
 def partition(partition_id: str) -> str:
     return f"{PARTITIONS}/{partition_id}.parquet"
 
@@ -63,7 +59,7 @@ class ConfigurationKey(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class BundleKey:
-    """Ten consecutive repeats of one configuration on one partition."""
+    """Ten consecutive repeats of one configuration on one partition: where their records lie."""
 
     partition: str
     configuration: str
@@ -90,25 +86,12 @@ class BundleKey:
         return f"{BUNDLES}/{self.partition}/{self.configuration}/{self.index}"
 
     @property
-    def recipe(self) -> str:
-        return f"{self.folder}/recipe.toml"
-
-    @property
     def finals(self) -> str:
         return f"{self.folder}/final"
 
     def final(self, repeat: int, epochs: int, state: RepeatState = RepeatState.FINISHED) -> str:
         """The final record of a repeat that was asked for so many epochs; its name alone says how it ended."""
         return f"{self.finals}/{repeat}.e{epochs}{'' if state is RepeatState.FINISHED else f'.{state.value}'}"
-
-    def attempt(self, number: int) -> str:
-        return f"{self.folder}/attempt-{number}"
-
-    def lease(self, number: int) -> str:
-        return f"{self.folder}/lease-{number}.json"
-
-    def failure(self, number: int) -> str:
-        return f"{self.folder}/failure-{number}.json"
 
 
 class FinalName(NamedTuple):
@@ -134,6 +117,11 @@ def damaged(final: str) -> str:
 def parse_attempt(name: str) -> int | None:
     match = _ATTEMPT.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def lease(folder: str, number: int) -> str:
+    """Of a segment or a search, in its folder."""
+    return f"{folder}/lease-{number}.json"
 
 
 def parse_lease(name: str) -> int | None:

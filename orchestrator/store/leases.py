@@ -1,8 +1,8 @@
-"""Short-lived claims on bundles. They save double work between drivers; correctness never hangs on them.
+"""Short-lived claims on work or on deciding. They save doing it twice; correctness never hangs on them.
 
-Leases of a bundle are numbered files, `lease-1.json`, `lease-2.json`, …, each created exclusively by its owner and
-renewed by it alone; the highest number counts. Whoever takes over a stale lease creates the next number, and the
-earlier owner, should it wake up, sees at its next renewal that it was succeeded.
+Leases lie in the folder of a segment or of a search: numbered files, `lease-1.json`, `lease-2.json`, …, each created
+exclusively by its owner and renewed by it alone; the highest number counts. Whoever takes over a stale lease creates
+the next number, and the earlier owner, should it wake up, sees at its next renewal that it was succeeded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError, StorageError
-from orchestrator.store.layout import BundleKey, parse_lease
+from orchestrator.store.layout import parse_lease
 from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 
@@ -56,14 +57,19 @@ class LeaseView:
         return process.get("machine") == _machine() and not _is_alive(process)
 
 
-def current_lease(storage: Storage, key: BundleKey) -> LeaseView | None:
-    """The lease with the highest number, released or not; None when there never was one."""
-    numbers = [number for name in storage.list(key.folder) if (number := parse_lease(name)) is not None]
+def current_lease(storage: Storage, folder: str, names: Sequence[str] | None = None) -> LeaseView | None:
+    """The lease with the highest number, released or not; None when there never was one.
+
+    names: of the files in the folder, where they are known.
+    """
+    names = storage.list(folder) if names is None else names
+    numbers = [number for name in names if (number := parse_lease(name)) is not None]
     if not numbers:
         return None
     number = max(numbers)
+    path = layout.lease(folder, number)
     try:
-        content = parse_json(storage.read(key.lease(number)), key.lease(number))
+        content = parse_json(storage.read(path), path)
     except (FileNotFoundError, DamagedRecordError):
         content = {}
     return LeaseView(number, content if isinstance(content, dict) else {})
@@ -74,80 +80,83 @@ class StaleWatch:
 
     def __init__(self, stale_after_s: float = STALE_AFTER_S) -> None:
         self.stale_after_s = stale_after_s
-        self._seen: dict[BundleKey, tuple[int, tuple[str, int], float]] = {}
+        self._seen: dict[str, tuple[int, tuple[str, int], float]] = {}
 
-    def is_free(self, key: BundleKey, lease: LeaseView | None) -> bool:
-        """Whether the bundle may be taken now: never leased, released, owner dead here, or heartbeat unchanged."""
+    def is_free(self, folder: str, lease: LeaseView | None) -> bool:
+        """Whether what lies there may be taken now: never leased, released, owner dead here, or heartbeat unchanged."""
         if lease is None or lease.is_released or lease.owner_is_dead():
             return True
         now = time.monotonic()
-        seen = self._seen.get(key)
+        seen = self._seen.get(folder)
         if seen is None or seen[:2] != (lease.number, lease.beat):
-            self._seen[key] = (lease.number, lease.beat, now)
+            self._seen[folder] = (lease.number, lease.beat, now)
             return False
         return now - seen[2] >= self.stale_after_s
 
 
 @dataclass
 class Lease:
-    """A claim held by this process."""
+    """A claim held by this process on what lies in `folder`."""
 
     storage: Storage
-    key: BundleKey
+    folder: str
     number: int
     device: str
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     beat: int = 0
     _renewed_at: float = 0.0
     _writing_s: float = 0.0
-    _done: dict[int, int] = field(default_factory=dict)
+    _epoch: int = 0
     _of: int = 0
 
     @classmethod
-    def take(cls, storage: Storage, key: BundleKey, over: int, device: str) -> Lease | None:
-        """Claim `key` as the successor of lease number `over` (0: none yet); None when somebody else was first."""
-        current = current_lease(storage, key)
+    def take(cls, storage: Storage, folder: str, over: int, device: str = "") -> Lease | None:
+        """Claim what lies in `folder` as the successor of lease number `over` (0: none yet).
+
+        None when somebody else was first.
+        """
+        current = current_lease(storage, folder)
         if (current.number if current else 0) != over:
             return None
-        lease = cls(storage, key, over + 1, device)
-        content = lease._content({}, 0, released=False)
+        lease = cls(storage, folder, over + 1, device)
+        content = lease._content(released=False)
         lease._renewed_at = time.monotonic()
-        return lease if storage.create(key.lease(lease.number), content) else None
+        return lease if storage.create(layout.lease(folder, lease.number), content) else None
 
-    def renew(self, done: Mapping[int, int], of: int, *, force: bool = False) -> bool:
+    def renew(self, epoch: int, of: int, *, force: bool = False) -> bool:
         """Beat, at most every few seconds; False when a successor exists, and then the work should stop.
 
-        done maps repeat numbers to epochs trained so far, `of` is the number of epochs asked.
+        epoch: as far as the lanes have come; of: the number of epochs asked.
         """
         due = RENEW_EVERY_S
-        if dict(done) != self._done:
+        if epoch != self._epoch:
             due = min(due, max(TELL_EVERY_S, self._writing_s / WRITING_SHARE))
         if not force and time.monotonic() - self._renewed_at < due:
             return True
         self._renewed_at = time.monotonic()
-        self._done, self._of = dict(done), of
-        current = current_lease(self.storage, self.key)
+        self._epoch, self._of = epoch, of
+        current = current_lease(self.storage, self.folder)
         if current is not None and current.number > self.number:
             return False
         self.beat += 1
-        self.storage.replace(self.key.lease(self.number), self._content(done, of, released=False))
+        self.storage.replace(layout.lease(self.folder, self.number), self._content(released=False))
         self._writing_s = time.monotonic() - self._renewed_at
         return True
 
     def beat_on(self) -> bool:
         """Renew at once, with what was last said to be done; False when a successor exists."""
-        return self.renew(self._done, self._of, force=True)
+        return self.renew(self._epoch, self._of, force=True)
 
-    def release(self, done: Mapping[int, int], of: int) -> None:
-        """Say that nobody works on the bundle any more, and drop the files of earlier leases."""
+    def release(self) -> None:
+        """Say that nobody works here any more, and drop the files of earlier leases."""
         self.beat += 1
-        self.storage.replace(self.key.lease(self.number), self._content(done, of, released=True))
-        for name in self.storage.list(self.key.folder):
+        self.storage.replace(layout.lease(self.folder, self.number), self._content(released=True))
+        for name in self.storage.list(self.folder):
             number = parse_lease(name)
             if number is not None and number < self.number:
-                self.storage.delete(self.key.lease(number))
+                self.storage.delete(layout.lease(self.folder, number))
 
-    def _content(self, done: Mapping[int, int], of: int, *, released: bool) -> bytes:
+    def _content(self, *, released: bool) -> bytes:
         content = {
             "owner": self.owner,
             "beat": self.beat,
@@ -155,8 +164,8 @@ class Lease:
             "host": socket.gethostname(),
             "process": {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())},
             "device": self.device,
-            "done": {str(repeat): epochs for repeat, epochs in done.items()},
-            "of": of,
+            "epoch": self._epoch,
+            "of": self._of,
             "updated": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         return json.dumps(content).encode()

@@ -14,15 +14,15 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.record import pack, short_hash, unpack
+from orchestrator.store.record import pack, unpack
 
-SCHEMA_VERSION = 3
-"""1: studies of version 0.1, whose configurations were flat."""
+SCHEMA_VERSION = 4
+"""1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`."""
 ENGINE = 1
 """Raised whenever learning changes, so that results of another engine are never mixed with these."""
 
 BUNDLE_SIZE = 10
-"""A bundle is this many consecutive repeat numbers: 0–9, 10–19, …"""
+"""A bundle is this many consecutive repeat numbers, 0–9, 10–19, …: where the records of a repeat lie."""
 
 _CHECKSUM = re.compile(rb"# sha256 ([0-9a-f]{64})\r?\n")
 Metric = str
@@ -90,48 +90,6 @@ class StudyRecord(Record):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-class RequestItem(Record):
-    configuration: str
-    repeats: int = Field(ge=1)
-    epochs: int = Field(ge=0)
-
-
-class Request(Record):
-    """`requests/<hash>.toml`: what one search asked for; immutable."""
-
-    partitions: tuple[str, ...]
-    items: tuple[RequestItem, ...]
-    command: str = ""
-    who: str = ""
-    created: str = ""
-    versions: dict[str, str] = Field(default_factory=dict)
-    revision: str = ""
-    weights: dict[str, str] = Field(default_factory=dict)
-    """Per backbone where its weights came from: repository and revision, address or file; for the record."""
-    weights_places: dict[str, str] = Field(default_factory=dict)
-    """Per identity of weights where they lay on the machine that asked: "hub" or a path; a hint for `resume`."""
-
-    @property
-    def id(self) -> str:
-        asked = {"partitions": self.partitions, "items": [item.model_dump() for item in self.items]}
-        return short_hash(asked)
-
-
-class Recipe(Record):
-    """How a bundle is computed; decided by a fixed rule at its first step and kept by whoever goes on."""
-
-    device: Literal["cpu", "cuda"]
-    device_name: str
-    stacked: bool
-    """Whether the repeats are trained as one batched product or one after the other."""
-    threads: int = Field(ge=1)
-    scoring_batch: int = Field(ge=1)
-    frontier: str = ""
-    """Name of the layer up to which the frozen part is cached."""
-    with_bundles: tuple[str, ...] = ()
-    """Keys of all bundles stacked together, in lane order; empty when the bundle is computed alone."""
-
-
 class History:
     """Per epoch and split: loss and statistics of one repeat, epoch 0 (untrained) included.
 
@@ -157,8 +115,10 @@ class FinalRecord:
 
     meta holds: configuration, partition, repeat, epochs (asked), state ("finished" | "stopped" | "diverged"),
     diverged_epoch, selected_epoch, selection, attempts (list of attempt numbers), seconds (training time of this
-    repeat), host, device, devices_mixed (bool), undetermined (operations without a deterministic algorithm, as torch
-    names them), recipe, finished (UTC), splits, total_parameters, trainable_parameters.
+    repeat, earlier segments included), host, device, devices_mixed (bool), undetermined (operations without a
+    deterministic algorithm, as torch names them), recipe (with the segment that it was trained in; attempts are those
+    at it), end_state (digest of what that left behind, whether it is kept or not), finished (UTC), splits,
+    total_parameters, trainable_parameters.
     logits: float16 [n_valid, outputs], of view 0 of each valid image at the selected epoch, in manifest order.
     """
 

@@ -1,17 +1,16 @@
-"""From a space, backbones and changes to resolved configurations and the request that asks for them."""
+"""From a space, backbones and changes to resolved configurations, and how much of each is asked."""
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from orchestrator.store.errors import Faults, InputError
-from orchestrator.store.schema import Request, RequestItem
+from orchestrator.store.searches import SearchRecord
 from orchestrator.study.remembered import EarlierSearches, Remembered
-from orchestrator.study.studies import Study, now, revision, versions
+from orchestrator.study.studies import Study, now, raised_budget, revision, versions, who
 from search_spaces.axes import given_by_file
 from search_spaces.backbones import find_backbone, settled_name
 from search_spaces.changes import Changes
@@ -30,22 +29,28 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Asked:
-    """What one search asks for, resolved."""
+    """What one command asks for, resolved."""
 
     configurations: dict[str, Configuration] = field(default_factory=dict)
-    items: tuple[RequestItem, ...] = ()
+    budget: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Configuration -> (repeats, epochs)."""
     weights: dict[str, str] = field(default_factory=dict)
     """Per identity of weights where they lie: "hub" or an absolute path; freshly initialised ones lie nowhere."""
     notes: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Per backbone where its weights came from."""
 
-    def request(self, study: Study, command: str) -> Request:
-        return Request(
+    def search(self, study: Study, proposer: str, settings: Mapping[str, Any], command: str) -> SearchRecord:
+        """The search among these configurations, as whoever asks for it first stores it."""
+        return SearchRecord(
+            proposer=proposer,
+            settings=settings,
+            seed=study.record.seed,
             partitions=(study.record.partition, *study.partitions),
-            items=self.items,
+            configurations=tuple(self.budget),
+            space=study.record.space,
             command=command,
-            who=f"{_user()}@{socket.gethostname()}",
+            who=who(),
             created=now(),
             versions=versions(),
             revision=revision(),
@@ -129,32 +134,42 @@ def resolve_asked(
             )
             _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
-    items = [RequestItem(configuration=name, repeats=r, epochs=e) for name, (_, r, e) in found.items()]
-    settled_configurations = {name: entry[0] for name, entry in found.items()}
-    check_schedules(settled_configurations, items)
-    return Asked(settled_configurations, tuple(items), places, tuple(dict.fromkeys(notes)), origins)
+    budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
+    configurations = {name: entry[0] for name, entry in found.items()}
+    check_schedules(configurations, budget)
+    return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins)
+
+
+class More(NamedTuple):
+    """More of what searches were given before."""
+
+    asked: Asked
+    budgets: dict[str, dict[str, tuple[int, int]]]
+    """By search: configuration -> (repeats, epochs)."""
 
 
 def more_of_the_same(
-    earlier: EarlierSearches, backbones: Iterable[str], changes: Changes, weights: str | None
-) -> Asked | None:
-    """What these backbones (resolved names) were asked for so far, with more repeats or epochs; None where the command
-    names a setting, or nothing was asked of one of them."""
+    earlier: EarlierSearches, backbones: Iterable[str], epochs: int | None, repeats: int | None, weights: str | None
+) -> More | None:
+    """All that was asked of these backbones (resolved names) so far, raised to so many repeats and epochs; None where
+    nothing was asked of one of them."""
     names = list(backbones)
-    if changes.values or changes.strategies or not (changes.epochs or changes.repeats):
+    budgets = earlier.raised(names, epochs, repeats)
+    budget: dict[str, tuple[int, int]] = {}
+    for mine in budgets.values():
+        budget = raised_budget(budget, mine)
+    configurations = {name: earlier.configurations[name] for name in budget}
+    if not set(names) <= {c.network.backbone for c in configurations.values()}:
         return None
-    if not set(names) <= set(earlier.backbones()):
-        return None
-    items = earlier.items(names, changes.epochs, changes.repeats)
-    configurations = {item.configuration: earlier.configurations[item.configuration] for item in items}
-    check_schedules(configurations, items)
-    return Asked(configurations, tuple(items), find_weights(configurations.values(), earlier.requests, weights))
+    check_schedules(configurations, budget)
+    places = find_weights(configurations.values(), earlier.searches, weights)
+    return More(Asked(configurations, budget, places), budgets)
 
 
-def check_schedules(configurations: Mapping[str, Configuration], items: Iterable[RequestItem]) -> None:
+def check_schedules(configurations: Mapping[str, Configuration], budget: Mapping[str, tuple[int, int]]) -> None:
     """Raise InputError where more epochs are asked than a schedule has: behind its end the learning rate is 0."""
     length = by_path()["schedule.length"]
-    asked = [(configurations[item.configuration], item.epochs) for item in items]
+    asked = [(configurations[name], epochs) for name, (_, epochs) in budget.items()]
     short = {(c.schedule.name, c.schedule.length, n) for c, n in asked if c.matters(length) and n > c.schedule.length}
     faults = Faults("schedule")
     for name, epochs, wanted in sorted(short):
@@ -184,12 +199,12 @@ def _facts(
 
 
 def find_weights(
-    configurations: Iterable[Configuration], requests: Iterable[Request], given: str | None
+    configurations: Iterable[Configuration], searches: Iterable[SearchRecord], given: str | None
 ) -> dict[str, str]:
-    """Where the weights of these configurations lie on this machine, by identity: the given file, else where a request
+    """Where the weights of these configurations lie on this machine, by identity: the given file, else where a search
     found them, else the hub. InputError names every backbone whose weights are at none of these places."""
     found: dict[str, str] = {}
-    hints = {identity: place for request in requests for identity, place in request.weights_places.items()}
+    hints = {identity: place for search in searches for identity, place in search.weights_places.items()}
     faults = Faults("weights")
     for backbone, identity in sorted({(c.network.backbone, c.network.weights) for c in configurations}):
         if identity.startswith("init:") or identity in found:
@@ -214,10 +229,3 @@ def _has(backbone: str, place: str, identity: str) -> bool:
 def weights_place(weights: str) -> str:
     """A file's path made absolute, for workers that run elsewhere; "hub" and "none" as they are."""
     return weights if weights in ("hub", "none") else str(Path(weights).resolve())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -1,32 +1,85 @@
-"""What is still to be trained: requests minus final records, bundle by bundle."""
+"""What is still to be trained: segments of decisions minus final records, with all that they go on from."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Iterable
 
-from orchestrator.store.layout import BundleKey, ConfigurationKey
-from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.results.decided import Decided
+from orchestrator.store.layout import ConfigurationKey
+from orchestrator.store.searches import asked_of_lanes
+from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import Storage
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.work import Finals, all_parts
 
 
-def bundles(asked: Mapping[ConfigurationKey, Sequence[int]]) -> list[Work]:
-    """Every piece of work in requests, the first repeats of all configurations first.
+class Chain:
+    """Which segments end where others begin; knows every segment of a study, whichever search asked for it."""
 
-    asked: per configuration and partition the epochs asked of each repeat, by repeat number. Repeats of one bundle that
-    are asked different numbers of epochs are different work.
+    def __init__(self) -> None:
+        self._ending: dict[tuple[LaneKey, int], dict[Segment, None]] = defaultdict(dict)
+        self._divided: set[Segment] = set()
+
+    def add(self, segments: Iterable[Segment]) -> None:
+        for segment in segments:
+            if segment in self._divided:
+                continue
+            for lane in segment.lanes:
+                self._ending[lane, segment.epochs][segment] = None
+
+    def divide(self, segment: Segment, smaller: Iterable[Segment]) -> None:
+        """Its parts in its place, from now on."""
+        self._divided.add(segment)
+        for lane in segment.lanes:
+            self._ending[lane, segment.epochs].pop(segment, None)
+        self.add(smaller)
+
+    def before(self, segment: Segment) -> list[Segment]:
+        """Those that give its lanes the epochs that it begins from; none where it begins from nothing."""
+        if not segment.start:
+            return []
+        found = (one for lane in segment.lanes for one in self._ending.get((lane, segment.start), ()))
+        return list(dict.fromkeys(found))
+
+    def with_all_before(self, segments: Iterable[Segment]) -> list[Segment]:
+        """The segments, each after those that it goes on from."""
+        found: dict[Segment, None] = {}
+        for segment in segments:
+            for earlier in self.with_all_before(self.before(segment)):
+                found[earlier] = None
+            found[segment] = None
+        return list(found)
+
+
+def serving(decided: Decided, searches: Collection[str], keys: Container[ConfigurationKey]) -> list[Segment]:
+    """What is trained for these searches' lanes of these configurations, whichever search had it divided, in order.
+
+    Of several that would do for a lane it is the shortest.
     """
-    found: list[Work] = []
-    for (partition, configuration), epochs in asked.items():
-        parts: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for repeat, count in enumerate(epochs):
-            parts[repeat // BUNDLE_SIZE, count].append(repeat)
-        for (index, count), repeats in parts.items():
-            found.append(Work(BundleKey(partition, configuration, index), tuple(repeats), count))
-    return sorted(found, key=lambda work: work.key.index)
+    asked = asked_of_lanes(decided.every(searches))
+    every, best = decided.segments(), dict[LaneKey, Segment]()
+    for segment in every:
+        for lane in segment.lanes:
+            if segment.epochs >= asked.get(lane, segment.epochs + 1) and (
+                lane not in best or segment.epochs < best[lane].epochs
+            ):
+                best[lane] = segment
+    asked = {lane: n for lane, n in asked.items() if ConfigurationKey(lane.partition, lane.configuration) in keys}
+    wanted = {best[lane] for lane in asked if lane in best}
+    return [
+        *(segment for segment in every if segment in wanted),
+        *(alone(lane, epochs) for lane, epochs in asked.items() if lane not in best),
+    ]
 
 
-def owed(storage: Storage, asked: Mapping[ConfigurationKey, Sequence[int]]) -> list[Work]:
-    """Work of which at least one repeat lacks a final record with enough epochs."""
-    return [work for work in bundles(asked) if owed_repeats(storage, work)]
+def alone(lane: LaneKey, epochs: int) -> Segment:
+    """One lane from its beginning: for what no decision has divided, because a result was there when it was made or the
+    decision is lost."""
+    return Segment(lane.partition, (lane.configuration,), (lane.repeat,), 0, epochs)
+
+
+def owed(storage: Storage, segments: Iterable[Segment]) -> list[Segment]:
+    """Those with at least one lane that lacks a result; where one was divided, its parts."""
+    every, finals = all_parts(storage, segments), Finals(storage)
+    finals.look(bundle for segment in every for bundle in segment.bundles)
+    return [segment for segment in every if finals.owed(segment)]

@@ -11,8 +11,8 @@ from typing import Literal
 import pandas as pd
 import torch
 
+from orchestrator.results.decided import Decided
 from orchestrator.results.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
-from orchestrator.results.standing import read_requests
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Where
@@ -251,11 +251,12 @@ def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Pre
     if count == 1:
         return prepared
     study = prepared.study
-    requests, _ = read_requests(study.storage)
-    known = max((r.partitions for r in requests if r.partitions[:1] == (study.record.partition,)), key=len, default=())
+    own = study.record.partition
+    searched = [search.partitions for search in Decided.of(study.storage).searches.values()]
+    known = max((partitions for partitions in searched if partitions[:1] == (own,)), key=len, default=())
     there = [
         Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
-        for name in known or (study.record.partition,)
+        for name in known or (own,)
     ]
     made = rotate(read_manifest(study.storage.read(layout.MANIFEST)), there, count, study.record.seed)
     changing = sum(split != "test" for split in made[0].groups.values())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.results.standing import epochs_asked
-from orchestrator.store.schema import Request, RequestItem
+from orchestrator.results.decided import Decided
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration, plain, shown_settings
 from search_spaces.stored import read_configuration
@@ -38,12 +37,13 @@ class Remembered:
 
 
 class EarlierSearches:
-    """The requests of a study and the configurations that they name; read once."""
+    """The searches of a study and the configurations that they may try; read once."""
 
-    def __init__(self, storage: Storage, requests: Sequence[Request]) -> None:
-        self.requests = tuple(requests)
-        self._asked = epochs_asked(requests)
-        self.configurations = {key.configuration: read_configuration(storage, key.configuration) for key in self._asked}
+    def __init__(self, storage: Storage, decided: Decided) -> None:
+        self.searches = tuple(decided.searches.values())
+        self._budgets = {name: budget.of_each() for name in decided.searches if (budget := decided.budget(name))}
+        every = dict.fromkeys(name for search in self.searches for name in search.configurations)
+        self.configurations = {name: read_configuration(storage, name) for name in every}
 
     def of(self, backbone: str) -> Remembered | None:
         """By the resolved name; None where it was not searched, or with several kinds of weights."""
@@ -52,7 +52,7 @@ class EarlierSearches:
         if len(identities) != 1:
             return None
         (identity,) = identities
-        places = {name: place for request in self.requests for name, place in request.weights_places.items()}
+        places = {name: place for search in self.searches for name, place in search.weights_places.items()}
         alike = {
             one.path: next(iter(values))
             for one in shown_settings()
@@ -60,26 +60,21 @@ class EarlierSearches:
         }
         return Remembered(identity, places.get(identity, ""), alike)
 
-    def items(self, backbones: Iterable[str], epochs: int | None, repeats: int | None) -> list[RequestItem]:
-        """What was asked of these backbones so far, raised to so many epochs and repeats; none where nothing was."""
+    def raised(
+        self, backbones: Iterable[str], epochs: int | None, repeats: int | None
+    ) -> dict[str, dict[str, tuple[int, int]]]:
+        """By search what it may train of these backbones, (repeats, epochs) of each, raised to so many."""
         wanted = set(backbones)
-        found: dict[str, RequestItem] = {}
-        for key, each in self._asked.items():
-            configuration = self.configurations.get(key.configuration)
-            if configuration is None or configuration.network.backbone not in wanted:
-                continue
-            asked = RequestItem(
-                configuration=key.configuration,
-                repeats=max(len(each), repeats or 0),
-                epochs=max(max(each), epochs or 0),
-            )
-            other = found.get(key.configuration, asked)
-            found[key.configuration] = RequestItem(
-                configuration=key.configuration,
-                repeats=max(asked.repeats, other.repeats),
-                epochs=max(asked.epochs, other.epochs),
-            )
-        return list(found.values())
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for search, budget in self._budgets.items():
+            mine = {
+                name: (max(r, repeats or 0), max(e, epochs or 0))
+                for name, (r, e) in budget.items()
+                if self.configurations[name].network.backbone in wanted
+            }
+            if mine:
+                found[search] = mine
+        return found
 
     def every(self) -> Collection[Configuration]:
         return self.configurations.values()

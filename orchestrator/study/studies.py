@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
+import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +21,16 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
 from orchestrator.store.place import Place, Where
-from orchestrator.store.schema import SCHEMA_VERSION, Request, StudyRecord
+from orchestrator.store.schema import SCHEMA_VERSION, StudyRecord, parse_toml
+from orchestrator.store.searches import (
+    Budget,
+    SearchRecord,
+    allowances,
+    budget_file,
+    parse_budget,
+    search_file,
+    search_folder,
+)
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.configuration import Configuration
@@ -27,7 +38,18 @@ from search_spaces.stored import parse_study
 
 T = TypeVar("T")
 
-RECORDED_PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "scikit-learn")
+RECORDED_PACKAGES = (
+    "ray",
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "scikit-learn",
+    "optuna",
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +60,7 @@ class Study:
     storage: Storage
     record: StudyRecord
     partitions: Mapping[str, bytes] = field(default_factory=dict)
-    """Files of the partitions, by id, that a search asks for beside the study's own; written with its request."""
+    """Files of the partitions, by id, that a search asks for beside the study's own; written with its search."""
 
     @property
     def name(self) -> str:
@@ -181,11 +203,61 @@ def write_configurations(study: Study, configurations: dict[str, Configuration])
             study.storage.create(layout.configuration(identity), configuration.to_toml())
 
 
-def write_request(study: Study, request: Request) -> None:
-    """Store what is asked; the partitions first, so that no request names one that is not there."""
+def write_search(study: Study, search: SearchRecord) -> None:
+    """Store what may be tried; the partitions first, so that no search names one that is not there.
+
+    A damaged file of the same search is written anew.
+    """
     for name, content in study.partitions.items():
         study.storage.create(layout.partition(name), content)
-    study.storage.create(layout.request(request.id), request.to_toml())
+    path = search_file(search.id)
+    if not study.storage.create(path, search.to_toml()):
+        try:
+            parse_toml(SearchRecord, study.storage.read(path), path)
+        except DamagedRecordError:
+            study.storage.replace(path, search.to_toml())
+
+
+def raise_budget(storage: Storage, search: str, wanted: Mapping[str, tuple[int, int]], command: str) -> None:
+    """Have a search train at least so many (repeats, epochs) of its configurations."""
+    while True:
+        numbers = [number for name in storage.list(search_folder(search)) if (number := parse_budget(name)) is not None]
+        budget = raised(_last_budget(storage, search, numbers), wanted, command)
+        if budget is None:
+            return
+        budget = budget.model_copy(update={"number": max(numbers, default=0) + 1})
+        if storage.create(budget_file(search, budget.number), budget.to_toml()):
+            return
+
+
+def _last_budget(storage: Storage, search: str, numbers: Iterable[int]) -> Budget | None:
+    """Of these the last that can be read."""
+    for number in sorted(numbers, reverse=True):
+        path = budget_file(search, number)
+        with contextlib.suppress(DamagedRecordError):
+            return parse_toml(Budget, storage.read(path), path)
+    return None
+
+
+def raised(before: Budget | None, wanted: Mapping[str, tuple[int, int]], command: str) -> Budget | None:
+    """The budget after `before` that allows as much; None where that does already."""
+    each = before.of_each() if before is not None else {}
+    more = raised_budget(each, wanted)
+    if more == each:
+        return None
+    number = before.number + 1 if before is not None else 1
+    return Budget(number=number, allowances=allowances(more), command=command, who=who(), created=now())
+
+
+def raised_budget(
+    before: Mapping[str, tuple[int, int]], wanted: Mapping[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """The larger of both for each configuration."""
+    every = {name: before.get(name, wanted.get(name, (1, 0))) for name in (*before, *wanted)}
+    return {
+        name: (max(r, wanted.get(name, (r, e))[0]), max(e, wanted.get(name, (r, e))[1]))
+        for name, (r, e) in every.items()
+    }
 
 
 def versions() -> dict[str, str]:
@@ -209,6 +281,15 @@ def revision() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def who() -> str:
+    """The user and the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 def now() -> str:

@@ -7,7 +7,7 @@ shown and nothing else, so the file's checksum is not verified here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from orchestrator.store.layout import BundleKey
+from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.watch.study_watch import Running
 from trainables.bundles.attempts import checkpoints
@@ -34,39 +34,38 @@ class CurvesSoFar:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._kept: dict[BundleKey, tuple[str, SoFar | None]] = {}
+        self._kept: dict[Segment, tuple[str, SoFar | None]] = {}
 
     def read(self, running: Running) -> SoFar | None:
-        """Curves of those of its repeats that the furthest checkpoint holds; None where there is none to be read."""
-        key, repeats = running.key, running.epochs
+        """Curves of its lanes from the furthest checkpoint; None where there is none to be read."""
+        segment = running.segment
         if not isinstance(self.storage, LocalStorage):
             return None
-        newest = next(
-            (c for c in checkpoints(self.storage, running.home) if not repeats.keys().isdisjoint(c.repeats)), None
-        )
+        newest = next(iter(checkpoints(self.storage, segment)), None)
         if newest is None:
             return None
-        kept = self._kept.get(key)
+        kept = self._kept.get(segment)
         if kept is None or kept[0] != newest.path:
-            kept = newest.path, _history(self.storage.local(newest.path), key, repeats)
-            self._kept[key] = kept
+            kept = newest.path, _history(self.storage.local(newest.path), running.lanes)
+            self._kept[segment] = kept
         return kept[1]
 
-    def forget_all_but(self, keys: set[BundleKey]) -> None:
-        """Drop what was kept of bundles that nobody works on any more."""
-        self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
+    def forget_all_but(self, segments: Collection[Segment]) -> None:
+        """Drop what was kept of segments that nobody works on any more."""
+        self._kept = {segment: kept for segment, kept in self._kept.items() if segment in segments}
 
 
-def _history(path: Path, key: BundleKey, repeats: Mapping[int, int]) -> SoFar | None:
+def _history(path: Path, owed: Collection[LaneKey]) -> SoFar | None:
     try:
         with safe_open(path, framework="np") as file:
+            wanted = {(lane.configuration, lane.repeat) for lane in owed}
             lanes = json.loads(file.metadata()["record"])["group"]
             loss = np.asarray(file.get_tensor("history.loss"), dtype=np.float64)
             stopped = file.get_tensor("stopped") if "stopped" in file.keys() else np.full(loss.shape[-1], -1)  # noqa: SIM118
         mine = [
             place
             for place, lane in enumerate(zip(lanes["configurations"], lanes["repeats"], strict=True))
-            if lane[0] == key.configuration and lane[1] in repeats
+            if lane in wanted
         ]
         if loss.ndim != 3 or not mine:
             return None

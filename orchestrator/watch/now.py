@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.results.names import names_of
+from orchestrator.results.names import and_more, names_of
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import Storage
 from orchestrator.watch.curves import CurvesSoFar
@@ -16,7 +16,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.stored import read_configuration
 
 ROWS = 24
-"""Bundles at work that are told one by one; the others are counted."""
+"""Segments at work that are told one by one; the others are counted."""
 QUIET_S = 15.0
 """A heartbeat comes every few seconds; silence is told from here on, in steps of ten seconds."""
 
@@ -34,12 +34,12 @@ class StudyNow:
         """The stamp of `Look` and, as JSON can hold it:
 
         repeats, epochs: [done, asked]. per_second: epochs of all repeats, or null. seconds_left: or null.
-        running: [{name, repeats (numbers), epoch ([least, most] so far), asked, host, device, silent_s (0 while it
-        beats), loss ({train, valid: [per epoch]} or null), n}], at most ROWS of them. hidden: how many more there are.
-        idle: a sentence where nothing runs, else "".
+        running: [{name (of several configurations the first, and how many more), repeats (numbers), epoch (so far), of,
+        host, device, silent_s (0 while it beats), loss ({train, valid: [per epoch]} or null), n}], at most ROWS.
+        hidden: how many more there are. idle: a sentence where nothing runs, else "".
         """
         look = self.watch.look()
-        self.curves.forget_all_but({running.key for running in look.running})
+        self.curves.forget_all_but({running.segment for running in look.running})
         shown = look.running[:ROWS]
         names = self._names(shown)
         return look.stamp, {
@@ -54,12 +54,12 @@ class StudyNow:
 
     def _row(self, running: Running, names: Mapping[str, str]) -> dict[str, Any]:
         so_far = self.curves.read(running)
-        reached = running.epochs.values()
+        first, *others = running.configurations
         return {
-            "name": names[running.key.configuration],
-            "repeats": sorted(running.epochs),
-            "epoch": [min(reached), max(reached)],
-            "asked": running.asked,
+            "name": and_more(names[first], len(others)),
+            "repeats": list(running.repeats),
+            "epoch": running.epoch,
+            "of": running.of,
             "host": running.host,
             "device": running.device,
             "silent_s": math.floor(running.silent_s / 10) * 10 if running.silent_s >= QUIET_S else 0,
@@ -71,7 +71,7 @@ class StudyNow:
 
     def _names(self, shown: Iterable[Running]) -> dict[str, str]:
         """By id; they tell apart all that were ever at work here, so that a name stays while others come and go."""
-        ids = {running.key.configuration for running in shown}
+        ids = {running.configurations[0] for running in shown}
         for identity in ids - set(self._seen):
             with contextlib.suppress(FileNotFoundError, DamagedRecordError):
                 self._seen[identity] = read_configuration(self.storage, identity)

@@ -27,7 +27,7 @@ BEST_ROWS, RUNNING_ROWS = 8, 12
 
 
 class StudyScreen:
-    """Looks every second; summarises again only when something was finished, failed or asked."""
+    """Looks every second; summarises again only when something was finished, failed or decided."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -110,13 +110,12 @@ def _running(now: Mapping[str, Any]) -> RenderableType:
         justify: JustifyMethod = "left" if title in ("at work on", "where") else "right"
         table.add_column(title, justify=justify, no_wrap=True, min_width=width)
     for row in now["running"][:RUNNING_ROWS]:
-        least, most = row["epoch"]
         numbers = row["repeats"]
         silence = f"silent for {row['silent_s']} s" if row["silent_s"] else ""
         table.add_row(
             Text(row["name"]),
             str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}",
-            f"{least if least == most else f'{least}–{most}'}/{row['asked']}",
+            f"{row['epoch']}/{row['of']}",
             *(_last(row["loss"], split) for split in ("train", "valid")),
             Text(", ".join(part for part in (silence, row["host"], row["device"]) if part)),
         )

@@ -131,12 +131,16 @@ def test_records_that_are_equal_whoever_writes_them_are_not_waited_for() -> None
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("bundles/p/c/0/lease-12.json", True),
+        ("segments/0a1b2c/lease-12.json", True),
+        ("searches/0a1b2c/lease-1.json", True),
+        ("searches/0a1b2c/12.toml", True),
+        ("searches/0a1b2c/budget-2.toml", True),
+        ("searches/0a1b2c/search.toml", False),
         ("study.toml", True),
         ("dataset/manifest.parquet", True),
         ("bundles/p/c/0/final/3.e10", False),
-        ("bundles/p/c/0/attempt-1/started.json", False),
-        ("requests/abc.toml", False),
+        ("segments/0a1b2c/attempt-1/started.json", False),
+        ("configurations/12.toml", False),
     ],
 )
 def test_what_is_contended(path: str, expected: bool) -> None:

@@ -13,7 +13,7 @@ from dashboards.figures.registry import open_source
 from dashboards.page.page import render
 from orchestrator.results.summary import Summary, summarise
 from tests.support.configurations import shown
-from tests.support.generated_study import NOW, small_study, write_failure, write_lease
+from tests.support.generated_study import NOW, segment_of, small_study, write_failure, write_lease
 from tests.support.opened_page import CHROMIUM, FLAGS
 
 
@@ -46,10 +46,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
             shown(c, "unfrozen", "lr") == (2, 1e-2) and (repeat == 2 or c.optimiser.batch_size == 32)
         ),
         diverges=lambda c, repeat: shown(c, "non_linearities", "lr", "batch_size") == (2, 1e-2, 16) and repeat == 0,
+        in_turn=True,
     )
     owed = [c for c in study.configurations() if shown(c, "unfrozen", "lr") == (2, 1e-2)]
-    write_lease(storage, owed[0], {2: 3}, 6, NOW)
-    write_failure(storage, owed[1], [0], "ValueError: no")
+    write_lease(storage, segment_of(storage, owed[0], 2), 3, NOW)
+    write_failure(storage, segment_of(storage, owed[1], 0), "ValueError: no")
     return open_source(storage, NOW)
 
 

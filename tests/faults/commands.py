@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 from orchestrator.store.schema import FinalRecord
-from tests.faults.searches import ORCH, ROOT
+from tests.faults.searches import ORCH
+from tests.support.checkout import ROOT
 
 
 def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:

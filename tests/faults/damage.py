@@ -9,25 +9,27 @@ import shutil
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orchestrator.results.histories import compact, read_repeats
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import StaleWatch, current_lease
-from orchestrator.store.record import unpack
-from orchestrator.store.schema import FinalRecord, Recipe, Request, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, Record, StudyRecord, parse_toml
+from orchestrator.store.searches import Budget, Decision, SearchRecord
+from orchestrator.store.segments import Divided, Recipe
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
 from search_spaces.configuration import Configuration
-from tests.faults.noting import lane_steps
-from tests.faults.rounds import World
-from tests.faults.steps import KillInWrite
+from tests.faults.learning import study_record
+from tests.faults.rounds import DIVIDED, GOING_ON, WHOLE, Plan, World
+from tests.faults.steps import STEPS, KillInWrite, Place
 from tests.faults.tally import Tally
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
 from trainables.features.arrays import ChunkedArrays
+from trainables.learning.group_state import GroupState
 
 SMALL = 20_000
 """Files up to this many bytes are cut at every byte, larger ones near both ends and at some bytes between."""
@@ -45,34 +47,29 @@ class Subject:
 
 
 def subjects(world: World) -> list[Subject]:
-    """The files of the unbroken study."""
-    folder, study = world.unbroken.folder, world.unbroken
-    final = sorted(folder.glob("bundles/*/*/*/final/*"))[0]
-    checkpoint = sorted(folder.glob("bundles/*/*/*/attempt-*/*.checkpoint"))[0]
-    lease = sorted(folder.glob("bundles/*/*/*/lease-*.json"))[0]
-    record = StudyRecord(
-        name="tiny", task="binary", classes=study.classes, precision="fp32", group_meaning="column group",
-        data_fingerprint=study.fingerprint, test_fingerprint="0" * 64, partition=study.partition, created="2026-01-01",
-        versions={"python": "3.11"},
-    )  # fmt: skip
-    kinds = {"request": (Request, "requests/*"), "configuration": (Configuration, "configurations/*")}
-    kinds["recipe"] = Recipe, "bundles/*/*/*/recipe.toml"
-    toml = [
-        Subject(name, sorted(folder.glob(pattern))[0].read_bytes(), lambda c, kind=kind: parse_toml(kind, c, "x"))
-        for name, (kind, pattern) in kinds.items()
-    ]
+    """The files of unbroken studies."""
+    study, whole = world.images, world.unbroken(DIVIDED).folder
+
+    def one(pattern: str, folder: Path = whole) -> bytes:
+        return sorted(folder.glob(pattern))[0].read_bytes()
+
+    toml: tuple[tuple[str, type[Record], bytes], ...] = (
+        ("study file", StudyRecord, study_record(study).to_toml()),
+        ("configuration", Configuration, one("configurations/*")),
+        ("search", SearchRecord, one("searches/*/search.toml")),
+        ("budget", Budget, one("searches/*/budget-2.toml")),
+        ("decision", Decision, one("searches/*/2.toml")),
+        ("recipe", Recipe, one("segments/*/recipe.toml")),
+        ("division", Divided, one("segments/*/divided.toml")),
+    )
     return [
-        Subject("study file", record.to_toml(), lambda c: parse_toml(StudyRecord, c, "x")),
-        Subject("manifest", (folder / layout.MANIFEST).read_bytes(), lambda c: read_manifest(c).to_csv()),
-        Subject(
-            "partition",
-            (folder / layout.partition(study.partition)).read_bytes(),
-            lambda c: dict(Partition.from_bytes(c).groups),
-        ),
-        *toml,
-        Subject("history", final.read_bytes(), lambda c: FinalRecord.from_bytes(c, "x").to_bytes()),
-        Subject("checkpoint", checkpoint.read_bytes(), _unpacked),
-        Subject("lease", lease.read_bytes(), _LeaseReading(world.folder / "lease")),
+        *(Subject(name, content, partial(_parsed, kind)) for name, kind, content in toml),
+        Subject("manifest", one(layout.MANIFEST), lambda c: read_manifest(c).to_csv()),
+        Subject("partition", one("partitions/*"), lambda c: dict(Partition.from_bytes(c).groups)),
+        Subject("history", one("bundles/*/*/*/final/*"), lambda c: FinalRecord.from_bytes(c, "x").to_bytes()),
+        Subject("state", one("segments/*/state-*"), _group_state),
+        Subject("checkpoint", _checkpoint(world), _group_state),
+        Subject("lease", one("segments/*/lease-*.json"), _LeaseReading(world.folder / "lease")),
         Subject("compacted history", *_parts(world), sampled=60),
         Subject("feature shard", *_shard(world), sampled=300),
     ]
@@ -103,25 +100,40 @@ def flipped(subject: Subject, seed: int, most: int) -> Tally:
     return _read(Tally(f"bytes flipped: {subject.name}"), subject, contents())
 
 
-def damaged_and_finished(world: World, count: int, seed: int) -> Tally:
-    """The newest checkpoint, or a final record, of a killed run is damaged before the next one."""
-    tally, draws = Tally("newest checkpoint or a history damaged, then resumed"), random.Random(seed)
+DAMAGED: dict[str, tuple[Plan, str]] = {
+    "search": (WHOLE, "searches/*/search.toml"),
+    "budget": (GOING_ON, "searches/*/budget-2.toml"),
+    "decision": (GOING_ON, "searches/*/2.toml"),
+    "lease on deciding": (GOING_ON, "searches/*/lease-*.json"),
+    "recipe": (GOING_ON, "segments/*/recipe.toml"),
+    "lease": (GOING_ON, "segments/*/lease-*.json"),
+    "checkpoint": (GOING_ON, "segments/*/attempt-*/*.checkpoint"),
+    "state": (WHOLE, "segments/*/state-*"),
+    "history": (GOING_ON, "bundles/*/*/*/final/*"),
+    "division": (DIVIDED, "segments/*/divided.toml"),
+}
+"""Which files of a run are damaged once it has been killed."""
+
+
+def damaged_and_finished(world: World, kind: str, count: int, seed: int) -> Tally:
+    """A process is killed just after one of its writes of a kind; the newest of them is damaged before the next one."""
+    tally, draws = Tally(f"damaged, then gone on: {kind}"), random.Random(seed)
+    plan, pattern = DAMAGED[kind]
+    step = "linked" if "linked" in STEPS[kind] else "renamed"
+    occurrences = world.unbroken(plan).writes[Place(kind, step)]
     for number in range(count):
-        job = dataclasses.replace(world.fresh(), pause=0.02)
-        kind = ("checkpoint", "history")[number % 2]
-        killed = dataclasses.replace(job, fault=KillInWrite(kind, "folder flushed", 3 if kind == "checkpoint" else 2))
-        status = world.processes.start(killed).wait()
-        pattern = "bundles/*/*/*/attempt-*/*.checkpoint" if kind == "checkpoint" else "bundles/*/*/*/final/*"
+        fault = KillInWrite(kind, step, 1 + draws.randrange(occurrences))
+        job = dataclasses.replace(world.fresh(plan), pause=0.02, fault=fault, renew_every_s=0.0, stale_after_s=1.0)
+        status = world.processes.start(job).wait()
         whole = [path for path in job.study.folder.glob(pattern) if not path.name.startswith(TEMPORARY_PREFIX)]
         newest = max(whole, key=lambda path: path.stat().st_mtime_ns)
         content = bytearray(newest.read_bytes())
-        if draws.random() < 0.5:
+        if number % 2:
             content[draws.randrange(len(content))] ^= 1 << draws.randrange(8)
         else:
             del content[draws.randrange(len(content)) :]
         newest.write_bytes(content)
-        assert lane_steps(job.log) > 0
-        world.end(job, tally, happened=status == -signal.SIGKILL)
+        world.end(job, tally, plan, happened=status == -signal.SIGKILL)
     return tally
 
 
@@ -139,9 +151,20 @@ def _read(tally: Tally, subject: Subject, contents: Iterable[bytes]) -> Tally:
     return tally
 
 
-def _unpacked(content: bytes) -> tuple[str, dict[str, bytes]]:
-    meta, arrays = unpack(content)
-    return json.dumps(meta, sort_keys=True), {name: array.tobytes() for name, array in arrays.items()}
+def _parsed(kind: type[Record], content: bytes) -> Record:
+    return parse_toml(kind, content, "x")
+
+
+def _group_state(content: bytes) -> tuple[str, str]:
+    state = GroupState.from_bytes(content, "x")
+    return json.dumps(state.meta, sort_keys=True), state.digest()
+
+
+def _checkpoint(world: World) -> bytes:
+    """Of a run that was killed, for one that is finished has none."""
+    job = dataclasses.replace(world.fresh(), fault=KillInWrite("checkpoint", STEPS["checkpoint"][-1]))
+    assert world.processes.start(job).wait() == -signal.SIGKILL
+    return next(job.study.folder.glob("segments/*/attempt-*/*.checkpoint")).read_bytes()
 
 
 class _LeaseReading:
@@ -149,19 +172,19 @@ class _LeaseReading:
 
     def __init__(self, folder: Path) -> None:
         self.storage = LocalStorage(folder)
-        self.key = BundleKey("p", "c", 0)
 
     def __call__(self, content: bytes) -> bool:
-        (self.storage.root / self.key.folder).mkdir(parents=True, exist_ok=True)
-        (self.storage.root / self.key.lease(1)).write_bytes(content)
-        lease = current_lease(self.storage, self.key)
-        return lease is not None and StaleWatch().is_free(self.key, lease) in (True, False)
+        path = self.storage.local(layout.lease("leased", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        lease = current_lease(self.storage, "leased")
+        return lease is not None and StaleWatch().is_free("leased", lease) in (True, False)
 
 
 def _parts(world: World) -> tuple[bytes, Callable[[bytes], Any]]:
     """A part of the compacted histories in a copy of the study: readers see the same rows whatever it holds."""
     folder = world.folder / "parts"
-    shutil.copytree(world.unbroken.folder, folder)
+    shutil.copytree(world.unbroken().folder, folder)
     storage = LocalStorage(folder)
     compact(storage)
     part = sorted(folder.glob("histories/*.epochs.parquet"))[0]
@@ -176,7 +199,7 @@ def _parts(world: World) -> tuple[bytes, Callable[[bytes], Any]]:
 
 def _shard(world: World) -> tuple[bytes, Callable[[bytes], Any]]:
     """The features of the unbroken run in a copy: what is damaged is discarded, what is left is right."""
-    source = next(path.parent for path in world.unbroken.cache.glob("features/**/arrays.json"))
+    source = next(path.parent for path in world.images.cache.glob("features/**/arrays.json"))
     folder = world.folder / "shard"
     shutil.copytree(source, folder)
     file = sorted(folder.glob("*.bin"))[0]

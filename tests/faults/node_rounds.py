@@ -69,6 +69,6 @@ def _wait_until(running: Running, is_so: Callable[[], bool]) -> bool:
 
 
 def hosts(studies: Path) -> set[str]:
-    """Where the attempts at bundles were made."""
-    begun = studies.glob(f"{NAME}/bundles/*/*/*/attempt-*/started.json")
+    """Where the attempts at segments were made."""
+    begun = studies.glob(f"{NAME}/segments/*/attempt-*/started.json")
     return {json.loads(path.read_text())["host"] for path in begun}

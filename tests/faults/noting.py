@@ -13,10 +13,10 @@ PAUSE = "pause"
 
 
 def note_steps(learner: Any, log: Path, pause: float) -> None:
-    """A byte in `log` for every step of every lane, the moment of this process's first one in a file of its own.
+    """A byte in `log` for every step of every repeat, the moment of this process's first one in a file of its own.
 
-    learner: the class whose `train` is a step. pause: seconds that every step takes longer; a number in the file
-    PAUSE of the log counts in its place.
+    learner: the class whose `train` is a step; stacked configurations count once. pause: seconds that every step takes
+    longer; a number in the file PAUSE of the log counts in its place.
     """
     log.mkdir(parents=True, exist_ok=True)
     steps = os.open(log / "steps", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -35,7 +35,7 @@ def note_steps(learner: Any, log: Path, pause: float) -> None:
     learner.train = noted(learner.train)
 
 
-def lane_steps(log: Path) -> int:
+def steps_noted(log: Path) -> int:
     """Steps noted so far by all processes with this log."""
     return (log / "steps").stat().st_size if (log / "steps").exists() else 0
 

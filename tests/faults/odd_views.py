@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from orchestrator.store import leases, storage
+from orchestrator.store import leases
 from orchestrator.store.storage import Storage
 from trainables.bundles import attempts, final_records
 
@@ -28,7 +28,7 @@ class ClockOff:
 
         for module in (leases, attempts, final_records):
             module.datetime = Shifted  # type: ignore[attr-defined]
-        storage.time.time = lambda: right() + seconds
+        time.time = lambda: right() + seconds
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from orchestrator.store import layout, objects
 from orchestrator.store.storage import Storage
 from tests.faults.learning import STORAGE_REFUSED
-from tests.faults.rounds import World
+from tests.faults.rounds import BEGINNING, World
 from tests.faults.tally import Tally
 from tests.support.bad_line import FAULTS, bad_line
 from tests.support.object_server import CREDENTIALS, bucket_storage, new_bucket, object_server
@@ -97,12 +97,12 @@ def bad_lines(world: World, count: int, seed: int) -> Tally:
             plan = random.Random(draws.random())
             with bad_line(endpoint, lambda *_, p=plan, f=fault, s=share: f if p.random() < s else "") as (line, met):
                 bucket = new_bucket(endpoint)
-                job = world.fresh(harm=InBucket(line, bucket))
+                job = world.fresh(BEGINNING, harm=InBucket(line, bucket))
                 job = dataclasses.replace(job, fault=_Impatient())
                 status = world.processes.start(job).wait()
                 if status not in (0, STORAGE_REFUSED):
                     tally.remarks.append(f"{fault}: ended with status {status}: {world.processes.complaints()}")
-                world.end(job, tally, happened=bool(met), harm=InBucket(endpoint, bucket), allowed=1.01)
+                world.end(job, tally, BEGINNING, happened=bool(met), harm=InBucket(endpoint, bucket), allowed=1.01)
     return tally
 
 

@@ -1,6 +1,6 @@
 """Runs rounds of faults and prints the table: `python -m tests.faults.report [--full] [--seed N] [--only NAME]`.
 
-The short form takes a minute and is part of the tests; the full form, with Ray, is what docs/reliability.md holds.
+The short form takes some minutes, and the tests do parts of it; the full form, with Ray, takes hours.
 --only takes a part of a name ("ray: the raylet", "write", "refused: EIO") and may be given several times. Ctrl-C prints
 the table of what was done, and says with which --from to go on.
 """
@@ -15,12 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tests.faults.damage import cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
 from tests.faults.node_rounds import node_lost
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
+    WRITES,
     World,
     drivers_hurt,
     drivers_with_odd_views,
@@ -32,7 +34,7 @@ from tests.faults.rounds import (
 from tests.faults.search_rounds import VICTIMS, head_gone, interrupted_with_ray, killed, worker_killed
 from tests.faults.searches import Searches, searches
 from tests.faults.signals import interrupted
-from tests.faults.steps import ERRORS, STEPS
+from tests.faults.steps import ERRORS
 from tests.faults.tally import Tally, as_markdown
 
 WITH_RAY = "ray: "
@@ -45,13 +47,15 @@ class Amount:
     """How much is tried."""
 
     kills: int
-    occurrences: tuple[int, ...]
+    of_a_kind: int
+    """Writes of a kind that are killed at each of their steps."""
     refused_every: int
     refusals: tuple[str, ...]
     """The first is tried at every `refused_every`-th write, the others at a third of those."""
     drivers: int
     odd_views: int
     damaged: int
+    """Files of each kind."""
     offsets: int
     limits: tuple[int, ...]
     disks_kb: tuple[int, ...]
@@ -70,15 +74,15 @@ class Amount:
         return dataclasses.replace(self, **{name: min(count, getattr(self, name)) for name in names})
 
 
-SHORT = Amount(3, (1,), 40, ("EIO",), 1, 1, 2, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
+SHORT = Amount(4, 1, 60, ("EIO",), 1, 1, 1, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
     kills=185,
-    occurrences=(1, 2),
+    of_a_kind=2,
     refused_every=1,
     refusals=tuple(ERRORS),
     drivers=30,
     odd_views=5,
-    damaged=20,
+    damaged=8,
     offsets=40_000,
     limits=(300, 600, 1000, 2000, 3000, 10_000),
     disks_kb=(32, 48, 64, 96, 160),
@@ -97,8 +101,9 @@ Rounds = dict[str, Callable[[], Tally | None]]
 
 def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
     rounds: Rounds = {"kill": lambda: killed_at_moments(found, amount.kills, seed)}
-    for kind in STEPS:
-        rounds[f"write: {kind}"] = lambda kind=kind: killed_in_writes(found, kind, amount.occurrences)
+    for plan, kinds in WRITES.items():
+        for kind in kinds:
+            rounds[f"write: {plan.name}: {kind}"] = partial(killed_in_writes, found, plan, kind, amount.of_a_kind)
     rounds["signals: once"] = lambda: interrupted(found, amount.signals, seed, twice=False)
     rounds["signals: twice"] = lambda: interrupted(found, amount.signals, seed, twice=True)
     rounds["drivers"] = lambda: drivers_hurt(found, amount.drivers, seed)
@@ -106,21 +111,22 @@ def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
     rounds["views"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=False)
     for index, name in enumerate(amount.refusals):
         every = amount.refused_every * (3 if index else 1)
-        rounds[f"refused: {name}"] = lambda name=name, every=every: refused_writes(found, name, every, 1000)
+        rounds[f"refused: {name}"] = partial(refused_writes, found, name, every, 1000)
     rounds["limit"] = lambda: limited_files(found, amount.limits)
     rounds["disk"] = lambda: full_disk(found, amount.disks_kb)
     rounds["s3"] = lambda: bad_lines(found, amount.lines, seed)
     rounds["bucket"] = lambda: drivers_in_a_bucket(found, max(1, amount.lines // 4), seed)
-    rounds["damaged"] = lambda: damaged_and_finished(found, amount.damaged, seed)
+    for kind in DAMAGED:
+        rounds[f"damaged: {kind}"] = partial(damaged_and_finished, found, kind, amount.damaged, seed)
     for subject in subjects(found):
-        rounds[f"cut short: {subject.name}"] = lambda subject=subject: cut_short(subject, seed, amount.offsets)
-        rounds[f"flipped: {subject.name}"] = lambda subject=subject: flipped(subject, seed, min(amount.offsets, 5000))
+        rounds[f"cut short: {subject.name}"] = partial(cut_short, subject, seed, amount.offsets)
+        rounds[f"flipped: {subject.name}"] = partial(flipped, subject, seed, min(amount.offsets, 5000))
     return rounds
 
 
 def ray_rounds(found: Searches, amount: Amount, seed: int) -> Rounds:
     rounds: Rounds = {
-        f"{WITH_RAY}{victim}": lambda victim=victim: killed(found, victim, amount.with_ray, seed) for victim in VICTIMS
+        f"{WITH_RAY}{victim}": partial(killed, found, victim, amount.with_ray, seed) for victim in VICTIMS
     }
     rounds[f"{WITH_RAY}a worker"] = lambda: worker_killed(found, amount.with_ray, seed)
     rounds[f"{WITH_RAY}signals"] = lambda: interrupted_with_ray(found, amount.signals_with_ray, seed)

@@ -8,46 +8,168 @@ import random
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.store import layout
-from orchestrator.store.schema import FinalRecord
-from orchestrator.store.storage import Storage, sweep_temporaries
-from tests.faults.learning import STORAGE_REFUSED, HarmedStudy, Job
-from tests.faults.noting import first_step, lane_steps
+from orchestrator.store.segments import SEGMENTS, parse_state
+from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
+from tests.faults.learning import COMMANDS, STORAGE_REFUSED, Command, HarmedStudy, Job
+from tests.faults.noting import first_step, steps_noted
 from tests.faults.nursery import Child, Nursery, nursery
 from tests.faults.odd_views import ClockOff, SeenLate
-from tests.faults.steps import BEFORE, ERRORS, STEPS, FailInWrite, KillInWrite
-from tests.faults.tally import Tally, compare
+from tests.faults.steps import EMPTY, ERRORS, HALF, STEPS, CountWrites, FailInWrite, KillInWrite, Place
+from tests.faults.tally import Results, Tally, compare
 from tests.support.tiny_study import make_tiny_study
+
+STEPS_PER_EPOCH = 4 * COMMANDS[0].repeats
+"""Of a segment, as they are noted: 25 training images in batches of 8, three repeats."""
+
+
+def lose_states(folder: Path) -> None:
+    """What the next segments begin from: in turn deleted, cut short, and with a flipped bit."""
+    paths = [path for path in sorted(folder.glob(f"{SEGMENTS}/*/*")) if parse_state(path.name)]
+    assert paths
+    for number, path in enumerate(paths):
+        content = bytearray(path.read_bytes())
+        if number % 3 == 0:
+            path.unlink()
+        elif number % 3 == 1:
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            content[-1] ^= 1
+            path.write_bytes(content)
+
+
+def damage_records(folder: Path) -> None:
+    """Of every bundle one record that the histories have taken in, and that others go on from."""
+    for finals in sorted(folder.glob("bundles/*/*/*/final")):
+        path = min(finals.iterdir())
+        path.write_bytes(path.read_bytes()[:-1])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the processes of a round find, and what they are told.
+
+    begun: whether the first command was obeyed before. prepare: what was done to that study since.
+    """
+
+    name: str
+    commands: tuple[Command, ...] = COMMANDS
+    begun: bool = False
+    prepare: Callable[[Path], None] | None = None
+    most_lanes: int | None = None
+
+
+WHOLE = Plan("from nothing")
+BEGINNING = Plan("the first command alone", COMMANDS[:1])
+GOING_ON = Plan("going on", COMMANDS[1:], begun=True)
+RESTORING = Plan("states lost", COMMANDS[1:], begun=True, prepare=lose_states)
+DIVIDED = Plan("divided", COMMANDS[1:], begun=True, most_lanes=3)
+RECORDS_DAMAGED = Plan("records damaged", COMMANDS[1:], begun=True, prepare=damage_records)
+PLANS = (WHOLE, GOING_ON, RESTORING, DIVIDED, RECORDS_DAMAGED)
+
+WRITES: dict[Plan, tuple[str, ...]] = {
+    WHOLE: (
+        "search",
+        "budget",
+        "lease on deciding",
+        "lease on deciding renewed",
+        "decision",
+        "study file",
+        "feature shard",
+        "recipe",
+        "attempt",
+        "lease",
+        "lease renewed",
+        "checkpoint",
+        "state",
+        "history",
+        "checkpoint deleted",
+        "compacted history",
+    ),
+    GOING_ON: (
+        "budget",
+        "decision",
+        "recipe",
+        "attempt",
+        "lease",
+        "checkpoint",
+        "state",
+        "history",
+        "checkpoint deleted",
+        "state deleted",
+    ),
+    RESTORING: ("lease", "lease deleted", "attempt", "checkpoint", "state", "checkpoint deleted", "state deleted"),
+    RECORDS_DAMAGED: ("history",),
+    DIVIDED: ("failure", "division", "recipe", "attempt", "state", "history", "state deleted"),
+}
+"""Kinds of files whose writes are killed."""
+
+
+@dataclass(frozen=True)
+class Unbroken:
+    """A study that nobody touched: what it came to, its training steps, and how often each step of a write came."""
+
+    folder: Path
+    results: Results
+    steps: int
+    writes: Counter[Place]
 
 
 @dataclass
 class World:
-    """Images, an unbroken run of them, and processes to hurt."""
+    """Images, unbroken runs of them, and processes to hurt."""
 
     folder: Path
     processes: Nursery
-    unbroken: HarmedStudy
-    expected: dict[tuple[str, int], FinalRecord] = field(default_factory=dict)
+    images: HarmedStudy
+    begun: Path
+    """A study in which the first command was obeyed."""
     rounds: int = 0
+    _unbroken: dict[Plan, Unbroken] = field(default_factory=dict)
 
-    def fresh(self, *, own_cache: bool = False, harm: Callable[[Storage], Storage] | None = None) -> Job:
-        """A job on the same images without any result."""
+    def fresh(
+        self,
+        plan: Plan = WHOLE,
+        *,
+        own_cache: bool = False,
+        harm: Callable[[Storage], Storage] | None = None,
+    ) -> Job:
+        """A job on the same images, as the plan says."""
         self.rounds += 1
         place = self.folder / f"round-{self.rounds}"
-        cache = place / "cache" if own_cache else self.unbroken.cache
-        study = dataclasses.replace(self.unbroken, folder=place / "study", cache=cache, harm=harm)
+        cache = place / "cache" if own_cache else self.images.cache
+        study = dataclasses.replace(self.images, folder=place / "study", cache=cache, harm=harm)
+        if plan.begun:
+            shutil.copytree(self.begun, study.folder)
         for path in (layout.MANIFEST, layout.partition(study.partition)):
-            study.storage.create(path, self.unbroken.storage.read(path))
-        return Job(study, place / "log")
+            study.storage.create(path, self.images.storage.read(path))
+        if plan.prepare:
+            plan.prepare(study.folder)
+        return Job(study, place / "log", plan.commands, most_lanes=plan.most_lanes)
+
+    def unbroken(self, plan: Plan = WHOLE) -> Unbroken:
+        """Run once."""
+        if plan not in self._unbroken:
+            job = self.fresh(plan)
+            job.log.mkdir()
+            counted = CountWrites(job.log / "writes")
+            status = self.processes.start(dataclasses.replace(job, fault=counted, renew_every_s=0.0)).wait()
+            assert status == 0, self.processes.complaints()
+            results = Results.of(job.study.storage)
+            assert set(results.asked) <= set(results.finals)
+            self._unbroken[plan] = Unbroken(job.study.folder, results, steps_noted(job.log), counted.counts())
+        return self._unbroken[plan]
 
     def end(
         self,
         job: Job,
         tally: Tally,
+        plan: Plan = WHOLE,
         *,
         happened: bool = True,
         allowed: float | None = None,
@@ -55,7 +177,7 @@ class World:
     ) -> None:
         """Let the study be finished without a fault (`harm`: where it lies instead of its folder), compare, clear up.
 
-        allowed: epochs of one repeat that may be trained again.
+        allowed: epochs of a segment that may be trained again.
         """
         plain = dataclasses.replace(job, fault=None, pause=0.0, study=dataclasses.replace(job.study, harm=harm))
         child = self.processes.start(plain)
@@ -65,52 +187,51 @@ class World:
             tally.seconds.append(began - child.started)
         if status:
             tally.remarks.append(f"the run after the fault ended with status {status}: {self.processes.complaints()}")
-        repeated = (lane_steps(job.log) - job.lane_steps) / job.steps_per_epoch / len(job.repeats)
+        expected = self.unbroken(plan)
+        repeated = (steps_noted(job.log) - expected.steps) / STEPS_PER_EPOCH
         tally.epochs.append(repeated)
         if allowed is not None and repeated > allowed:
             tally.remarks.append(f"{repeated:.2f} epochs were trained again, {allowed:g} allowed")
-        compared = compare(plain.study.storage, self.expected)
+        compared = compare(plain.study.storage, expected.results)
         tally.add(compared, happened=happened)
         left = list(job.study.folder.rglob(".tmp-*"))
         sweep_temporaries(job.study.folder, max_age_s=-1.0)
         if any(path.exists() for path in left):
             tally.remarks.append("a temporary was not swept")
         if compared.is_equal:
-            shutil.rmtree(self.folder / f"round-{self.rounds}", ignore_errors=True)
+            shutil.rmtree(job.study.folder.parent, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
-    made = make_tiny_study(folder / "unbroken")
+    made = make_tiny_study(folder / "images")
     fields = {name.name: getattr(made, name.name) for name in dataclasses.fields(made)}
     with nursery(folder) as processes:
-        found = World(folder, processes, HarmedStudy(**fields))
-        job = Job(found.unbroken, folder / "unbroken" / "log")
-        status = processes.start(job).wait()
-        assert status == 0, processes.complaints()
-        assert lane_steps(job.log) == job.lane_steps
-        for settings in job.configurations:
-            configuration = found.unbroken.configuration(**settings)
-            for repeat, record in found.unbroken.finals(configuration, job.epochs).items():
-                found.expected[configuration.id, repeat] = record
-        assert len(found.expected) == len(job.configurations) * len(job.repeats)
+        found = World(folder, processes, HarmedStudy(**fields), folder / "begun")
+        expected = found.unbroken()
+        first = dataclasses.replace(found.fresh(), commands=COMMANDS[:1])
+        assert processes.start(first).wait() == 0, processes.complaints()
+        first.study.folder.rename(found.begun)
+        for plan in (GOING_ON, RESTORING, RECORDS_DAMAGED):
+            assert compare(LocalStorage(found.unbroken(plan).folder), expected.results).is_equal
         yield found
 
 
 def killed_at_moments(world: World, count: int, seed: int) -> Tally:
-    """kill -9 at random moments, twice in a row, then a run to the end; every fourth round before it trains."""
+    """kill -9 at random moments, twice in a row, then a run to the end; every fifth round before it trains."""
     tally, draws = Tally("kill -9 of a process that trains"), random.Random(seed)
     for number in range(count):
-        job = dataclasses.replace(world.fresh(), pause=0.02)
+        plan = PLANS[number % len(PLANS)]
+        job = dataclasses.replace(world.fresh(plan), pause=0.02)
         met = 0
         for _ in range(2):
             child = world.processes.start(job)
-            if number % 4:
+            if number % 5:
                 wait_for_training(job, child)
-            time.sleep(draws.uniform(0.0, 0.5))
+            time.sleep(draws.uniform(0.0, 0.8))
             child.send(signal.SIGKILL)
             met += child.wait() == -signal.SIGKILL
-        world.end(job, tally, happened=met > 0, allowed=2.01)
+        world.end(job, tally, plan, happened=met > 0, allowed=2.01)
     return tally
 
 
@@ -120,22 +241,30 @@ def wait_for_training(job: Job, child: Child) -> None:
         child.nursery.listen(0.005)
 
 
-def killed_in_writes(world: World, kind: str, occurrences: Sequence[int]) -> Tally:
-    """kill -9 at every step of the write of one kind of file."""
-    tally = Tally(f"kill -9 inside a write: {kind}")
+def killed_in_writes(world: World, plan: Plan, kind: str, most: int) -> Tally:
+    """kill -9 at every step of the write of one kind of file, at so many of those writes: the first, the last and some
+    between."""
+    tally = Tally(f"kill -9 inside a write, {plan.name}: {kind}")
     for step in STEPS[kind]:
-        for occurrence in occurrences:
-            job = world.fresh(own_cache=kind == "feature shard")
+        for occurrence in spread(world.unbroken(plan).writes[Place(kind, step)], most):
+            job = world.fresh(plan, own_cache=kind == "feature shard")
             job = dataclasses.replace(job, fault=KillInWrite(kind, step, occurrence), renew_every_s=0.0, pause=0.02)
             status = world.processes.start(job).wait()
-            world.end(job, tally, happened=status == -signal.SIGKILL, allowed=1.01)
+            world.end(job, tally, plan, happened=status == -signal.SIGKILL, allowed=1.01)
     return tally
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of the numbers 1 … count, as far apart as they can be; of one alone the last."""
+    if count <= most:
+        return list(range(1, count + 1))
+    return [count] if most == 1 else sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
 def refused_writes(world: World, fault: str, every: int, limit: int) -> Tally:
     """One write of a run fails, every `every`-th of them in turn; the run stops and says so, or goes on."""
     tally = Tally(f"storage refuses a write: {fault}")
-    step = "half written" if fault.startswith("short") else BEFORE[0]
+    step = HALF if fault.startswith("short") else EMPTY
     for occurrence in range(1, limit, every):
         job = dataclasses.replace(
             world.fresh(), fault=FailInWrite("any", step, ERRORS[fault], occurrence), renew_every_s=0.0, pause=0.02
@@ -153,8 +282,9 @@ def refused_writes(world: World, fault: str, every: int, limit: int) -> Tally:
 def drivers_hurt(world: World, count: int, seed: int, drivers: int = 3) -> Tally:
     """Several drivers on one folder, killed, paused and continued at random; killed ones are started again."""
     tally, draws = Tally(f"{drivers} drivers on one folder, killed, paused, continued"), random.Random(seed)
-    for _ in range(count):
-        job = dataclasses.replace(world.fresh(), pause=0.02, stale_after_s=0.6, renew_every_s=0.05)
+    for number in range(count):
+        plan = PLANS[number % len(PLANS)]
+        job = dataclasses.replace(world.fresh(plan), pause=0.02, stale_after_s=0.6, renew_every_s=0.05)
         alive = [world.processes.start(job) for _ in range(drivers)]
         met = 0
         wait_for_training(job, alive[0])
@@ -168,7 +298,7 @@ def drivers_hurt(world: World, count: int, seed: int, drivers: int = 3) -> Tally
                 alive[index].wait()
                 alive[index] = world.processes.start(job)
         _all_end(alive, tally)
-        world.end(job, tally, happened=met > 0)
+        world.end(job, tally, plan, happened=met > 0)
     return tally
 
 

@@ -10,15 +10,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
-from orchestrator.store.layout import BundleKey
+from orchestrator.store.segments import SEGMENTS
 from tests.faults.searches import AT_ONCE, NAME, ORCH, PATIENCE_S, Place, Running, Searches
 from tests.faults.signals import SIGNALS
 from tests.faults.tally import Tally
-from trainables.bundles.failures import Kind, failures_of
+from trainables.bundles.failures import Kind, failures_in
 
 ENDS_WITHIN_S = 120.0
 """A driver whose Ray is gone, or that was sent a signal, must have ended by then, also on a busy machine."""
@@ -165,6 +164,6 @@ def _judge_end(running: Running, status: int | None, tally: Tally) -> None:
 
 def workers_lost(place: Place) -> int:
     """Failures of the kind "worker" that the study keeps."""
-    folders = {Path(*path.parts[-4:-1]) for path in place.studies.glob(f"{NAME}/bundles/*/*/*/failure-*.json")}
-    keys = [BundleKey(folder.parts[0], folder.parts[1], int(folder.parts[2])) for folder in folders]
-    return sum(failure.kind == Kind.WORKER for key in keys for failure in failures_of(place.storage, key))
+    storage = place.storage
+    folders = [f"{SEGMENTS}/{segment}" for segment in storage.list(SEGMENTS)]
+    return sum(failure.kind == Kind.WORKER for folder in folders for failure in failures_in(storage, folder))

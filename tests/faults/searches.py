@@ -15,10 +15,9 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage
-from tests.faults.noting import lane_steps, trainers
-from tests.faults.tally import Tally, compare
+from tests.faults.noting import steps_noted, trainers
+from tests.faults.tally import Results, Tally, compare
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import make_tiny_study
 
@@ -162,7 +161,7 @@ def _note_left(found: Callable[[], list[psutil.Process]], tally: Tally) -> None:
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
@@ -174,7 +173,7 @@ class Searches:
     folder: Path
     data: Path
     cache: Path
-    expected: dict[tuple[str, int], FinalRecord] = field(default_factory=dict)
+    expected: Results = field(default_factory=lambda: Results({}, (), {}))
     unbroken_steps: int = 0
     alive: list[Running] = field(default_factory=list)
     rounds: int = 0
@@ -239,7 +238,7 @@ class Searches:
 
     def judge(self, place: Place, tally: Tally, *, happened: bool, allowed: float) -> None:
         """Compare with the unbroken search, count what was trained again, and clear up."""
-        repeated = (lane_steps(place.log) - self.unbroken_steps) / self.epoch_steps
+        repeated = (steps_noted(place.log) - self.unbroken_steps) / self.epoch_steps
         tally.epochs.append(repeated)
         if repeated > allowed:
             tally.remarks.append(f"{repeated:.2f} epochs were trained again, {allowed:g} allowed")
@@ -260,12 +259,9 @@ def searches() -> Iterator[Searches]:
         unbroken = found.start(place)
         status = unbroken.wait(PATIENCE_S)
         assert status == 0, unbroken.said()
-        found.unbroken_steps = lane_steps(place.log)
-        storage = place.storage
-        for path in place.studies.glob(f"{NAME}/bundles/*/*/*/final/*"):
-            record = FinalRecord.from_bytes(storage.read(str(path.relative_to(storage.root))), str(path))
-            found.expected[record.meta["configuration"], record.meta["repeat"]] = record
-        assert len(found.expected) == BUNDLES * REPEATS
+        found.unbroken_steps = steps_noted(place.log)
+        found.expected = Results.of(place.storage)
+        assert len(found.expected.finals) == BUNDLES * REPEATS
         yield found
     finally:
         for running in found.alive:

@@ -7,44 +7,77 @@ of features (rows, flush, mark).
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
 import stat
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
 from trainables.features.arrays import ChunkedArrays
 
 KINDS = {
     "checkpoint": r".*\.checkpoint",
-    "history": r".*/final/.*",
+    "history": r"bundles/.*/final/.*",
     "compacted history": r"histories/.*",
-    "lease": r".*/lease-\d+\.json",
-    "attempt and recipe": r".*/(started\.json|ended\.json|recipe\.toml)",
-    "study file": r"(study|requests/.*|configurations/.*)\.toml|(dataset|partitions)/.*",
+    "state": r"segments/[^/]+/state-.*",
+    "lease": r"segments/[^/]+/lease-\d+\.json",
+    "recipe": r"segments/[^/]+/recipe\.toml",
+    "attempt": r"segments/.*/(started|ended)\.json",
+    "failure": r"segments/[^/]+/failure-\d+\.json",
+    "division": r"segments/[^/]+/divided\.toml",
+    "search": r"searches/[^/]+/search\.toml",
+    "budget": r"searches/[^/]+/budget-\d+\.toml",
+    "decision": r"searches/[^/]+/\d+\.toml",
+    "lease on deciding": r"searches/[^/]+/lease-\d+\.json",
+    "study file": r"(study|configurations/.*)\.toml|(dataset|partitions)/.*",
     "feature shard": r"chunks/.*|arrays\.json",
 }
-BEFORE = ("empty file", "half written", "written", "flushed")
+NOT_BEGUN = "not begun"
+EMPTY = "empty file"
+HALF = "half written"
+BEFORE = (NOT_BEGUN, EMPTY, HALF, "written", "flushed")
 CREATING = (*BEFORE, "linked", "temporary removed", "folder flushed")
 REPLACING = (*BEFORE, "renamed", "folder flushed")
+DELETING = (NOT_BEGUN, "removed")
 STEPS = {
-    "checkpoint": REPLACING,
-    "history": CREATING,
-    "compacted history": REPLACING,
-    "lease": CREATING,
-    "lease renewed": REPLACING,
-    "attempt and recipe": CREATING,
+    "search": CREATING,
+    "budget": CREATING,
+    "lease on deciding": CREATING,
+    "lease on deciding renewed": REPLACING,
+    "decision": CREATING,
     "study file": CREATING,
     "feature shard": ("space reserved", "half of the rows", "rows written", "rows flushed", *REPLACING),
+    "recipe": CREATING,
+    "attempt": CREATING,
+    "lease": CREATING,
+    "lease renewed": REPLACING,
+    "lease deleted": DELETING,
+    "checkpoint": REPLACING,
+    "state": CREATING,
+    "history": CREATING,
+    "checkpoint deleted": DELETING,
+    "state deleted": DELETING,
+    "failure": CREATING,
+    "division": CREATING,
+    "compacted history": CREATING,
 }
 
 Hook = Callable[[str, str], None]
 """(kind of file, step) → called when the step has just been done."""
+
+
+class Place(NamedTuple):
+    """Where a process can be killed: a step of the write of a kind of file."""
+
+    kind: str
+    step: str
 
 
 def kind_of(path: str) -> str:
@@ -61,6 +94,25 @@ class KillInWrite:
 
     def __call__(self) -> None:
         _at(self, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@dataclass(frozen=True)
+class CountWrites:
+    """Notes every step of every write in a file, a line of JSON each: [kind, step]."""
+
+    file: Path
+
+    def __call__(self) -> None:
+        notes = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        install(lambda kind, step: _note(notes, kind, step))
+
+    def counts(self) -> Counter[Place]:
+        """How often each came, by all processes that noted here."""
+        return Counter(Place(*json.loads(line)) for line in self.file.read_text().splitlines())
+
+
+def _note(notes: int, kind: str, step: str) -> None:
+    os.write(notes, f"{json.dumps([kind, step])}\n".encode())
 
 
 @dataclass(frozen=True)
@@ -110,6 +162,7 @@ def install(hook: Hook) -> None:
         def called(self: Any, path: Any, *rest: Any) -> Any:
             before, here.kind = getattr(here, "kind", None), kind(path)
             try:
+                step(NOT_BEGUN)
                 return method(self, path, *rest)
             finally:
                 here.kind = before
@@ -118,11 +171,17 @@ def install(hook: Hook) -> None:
 
     def renewing(path: str) -> str:
         kind = kind_of(path)
-        return "lease renewed" if kind == "lease" else kind
+        return f"{kind} renewed" if kind.startswith("lease") else kind
+
+    def delete(self: Any, path: str) -> None:
+        deleted(self, path)
+        step("removed")
 
     storage: Any = LocalStorage
     storage.create = within(storage.create, kind_of)
     storage.replace = within(storage.replace, renewing)
+    deleted = storage.delete
+    storage.delete = within(delete, lambda path: f"{kind_of(path)} deleted")
     arrays: Any = ChunkedArrays
     arrays.write = within(arrays.write, lambda _: "feature shard")
     _patch_calls(step, here)
@@ -189,7 +248,7 @@ class _SteppedFile:
         self._step = step
 
     def __enter__(self) -> _SteppedFile:
-        self._step("empty file")
+        self._step(EMPTY)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -199,7 +258,7 @@ class _SteppedFile:
         half = len(content) // 2
         self._file.write(content[:half])
         self._file.flush()
-        self._step("half written")
+        self._step(HALF)
         self._file.write(content[half:])
         return len(content)
 

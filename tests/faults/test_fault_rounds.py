@@ -6,9 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.damage import cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
+    DIVIDED,
+    GOING_ON,
+    RESTORING,
+    WHOLE,
+    WRITES,
+    Plan,
     World,
     drivers_hurt,
     drivers_with_odd_views,
@@ -18,7 +24,7 @@ from tests.faults.rounds import (
     world,
 )
 from tests.faults.signals import interrupted
-from tests.faults.steps import STEPS
+from tests.faults.steps import CREATING, HALF, REPLACING, STEPS
 from tests.faults.tally import Compared, Tally, as_markdown
 
 SEED = 7
@@ -48,18 +54,28 @@ def test_interrupted(hurt: World, twice: bool) -> None:
     check(interrupted(hurt, 2, SEED, twice=twice))
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "history"])
-def test_killed_inside_a_write(hurt: World, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = STEPS[kind]
-    monkeypatch.setitem(STEPS, kind, (steps[1], steps[4]))  # half written; linked or renamed
-    check(killed_in_writes(hurt, kind, [2]))
+@pytest.mark.parametrize(
+    ("plan", "kind", "step"),
+    [
+        (WHOLE, "decision", HALF),
+        (WHOLE, "checkpoint", "renamed"),
+        (GOING_ON, "state", "linked"),
+        (GOING_ON, "history", "linked"),
+        (RESTORING, "state", HALF),
+        (DIVIDED, "division", "linked"),
+    ],
+)
+def test_killed_inside_a_write(hurt: World, plan: Plan, kind: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert step in (*CREATING, *REPLACING)
+    monkeypatch.setitem(STEPS, kind, (step,))
+    check(killed_in_writes(hurt, plan, kind, 1))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", STEPS)
-def test_killed_at_every_step_of_a_write(hurt: World, kind: str) -> None:
-    check(killed_in_writes(hurt, kind, [1]))
+@pytest.mark.parametrize(("plan", "kind"), [(plan, kind) for plan, kinds in WRITES.items() for kind in kinds])
+def test_killed_at_every_step_of_a_write(hurt: World, plan: Plan, kind: str) -> None:
+    check(killed_in_writes(hurt, plan, kind, 1))
 
 
 def test_three_drivers_killed_paused_and_continued(hurt: World) -> None:
@@ -95,8 +111,11 @@ def test_two_drivers_in_one_bucket(hurt: World) -> None:
     check(drivers_in_a_bucket(hurt, 1, SEED))
 
 
-def test_a_damaged_checkpoint_and_a_damaged_history(hurt: World) -> None:
-    check(damaged_and_finished(hurt, 2, SEED))
+@pytest.mark.parametrize(
+    "kind", [kind if kind in ("decision", "state") else pytest.param(kind, marks=pytest.mark.slow) for kind in DAMAGED]
+)
+def test_a_damaged_file_costs_no_more_than_its_work(hurt: World, kind: str) -> None:
+    check(damaged_and_finished(hurt, kind, 2, SEED))
 
 
 def test_files_cut_short_and_flipped_are_found_out(hurt: World) -> None:
@@ -108,7 +127,7 @@ def test_files_cut_short_and_flipped_are_found_out(hurt: World) -> None:
 def test_the_table_says_what_was_lost() -> None:
     tally = Tally("a fault")
     tally.add(Compared())
-    tally.add(Compared(lost=2, twice=1), happened=False)
+    tally.add(Compared(lost=2, twice=1, decisions=3), happened=False)
     tally.epochs, tally.seconds = [0.25, 1.0], [0.51]
     assert not tally.passed
-    assert as_markdown([tally]).splitlines()[-1] == "| a fault | 2 (1) | 2 | 1 | 0 | 1 | 0.5 |"
+    assert as_markdown([tally]).splitlines()[-1] == "| a fault | 2 (1) | 2 | 1 | 0 | 3 | 1 | 0.5 |"

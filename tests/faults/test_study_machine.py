@@ -1,9 +1,10 @@
-"""A study's files driven at random (ask, lease, write, crash, damage, compact, sweep) against a simple model."""
+"""A study's files driven at random (ask, decide, lease, write, crash, damage, compact) against a simple model."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +20,28 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from orchestrator.results.histories import _read_parts, compact, list_finals, read_repeats
-from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.results.decided import Decided
+from orchestrator.results.histories import compact, list_finals, read_parts, read_repeats
+from orchestrator.results.news import NewsReader
 from orchestrator.store import layout
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, current_lease
-from orchestrator.store.schema import FinalRecord, History, Request, RequestItem
+from orchestrator.store.schema import FinalRecord, History
+from orchestrator.store.searches import SearchRecord, Stack, search_file
+from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
 from orchestrator.study.owed import owed
+from orchestrator.study.studies import raise_budget
+from tests.support.configurations import configured
+from trainables.bundles.work import owed_lanes
 
 PARTITION = "0" * 12
-CONFIGURATIONS = ("a" * 12, "b" * 12)
+RESOLVED = {c.id: c for c in (configured(lr=0.1), configured(lr=0.2))}
+CONFIGURATIONS = tuple(sorted(RESOLVED))
 EPOCHS = (1, 2, 3)
 REPEATS = 12  # two bundles
 
 configurations = st.sampled_from(CONFIGURATIONS)
-repeats = st.integers(0, REPEATS - 1)
 epochs = st.sampled_from(EPOCHS)
 shares = st.floats(0, 1, exclude_max=True)
 
@@ -56,14 +63,44 @@ def record(configuration: str, repeat: int, epochs: int) -> FinalRecord:
     return FinalRecord(meta, History(("train", "valid"), loss, confusion), np.zeros((3, 1), np.float16))
 
 
+def path_of(key: Key) -> str:
+    configuration, repeat, epochs = key
+    return LaneKey(PARTITION, configuration, repeat).bundle.final(repeat, epochs)
+
+
+def divided(wanted: Sequence[Segment]) -> list[Stack]:
+    """Each by itself."""
+    return [
+        Stack(
+            partition=one.partition,
+            configurations=one.configurations,
+            repeats=one.repeats,
+            start=one.start,
+            epochs=one.epochs,
+        )
+        for one in wanted
+    ]
+
+
 class StudyMachine(RuleBasedStateMachine):
-    """The model: what was asked, which final records are whole, which lie there damaged, who holds which lease."""
+    """The model: what was asked and decided, which final records are whole, which lie there damaged, who holds which
+    lease."""
 
     @initialize()
     def make(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.storage = LocalStorage(self.folder)
-        self.asked: dict[str, list[int]] = {}
+        self.searches: dict[str, str] = {}
+        for name, configuration in RESOLVED.items():
+            self.storage.create(layout.configuration(name), configuration.to_toml())
+            search = SearchRecord(proposer="grid", partitions=(PARTITION,), configurations=(name,))
+            self.storage.create(search_file(search.id), search.to_toml())
+            self.searches[name] = search.id
+        self.budgets: dict[str, tuple[int, int]] = {}
+        """(repeats, epochs)"""
+        self.answered: dict[str, tuple[int, int]] = {}
+        """The budget that was decided on last."""
+        self.segments: dict[Segment, None] = {}
         self.whole: set[Key] = set()
         self.damaged: set[Key] = set()
         self.gathered: set[Key] = set()
@@ -76,20 +113,39 @@ class StudyMachine(RuleBasedStateMachine):
 
     @rule(configuration=configurations, count=st.integers(1, REPEATS), epochs=epochs)
     def ask(self, configuration: str, count: int, epochs: int) -> None:
-        item = RequestItem(configuration=configuration, repeats=count, epochs=epochs)
-        request = Request(partitions=(PARTITION,), items=(item,))
-        self.storage.create(layout.request(request.id), request.to_toml())
-        asked = self.asked.setdefault(configuration, [])
-        asked.extend([0] * (count - len(asked)))
-        asked[:count] = [max(epochs, before) for before in asked[:count]]
+        raise_budget(self.storage, self.searches[configuration], {configuration: (count, epochs)}, "")
+        before = self.budgets.get(configuration, (0, 0))
+        self.budgets[configuration] = max(before[0], count), max(before[1], epochs)
 
-    @rule(configuration=configurations, repeat=repeats, view_is_late=st.booleans())
-    def lease(self, configuration: str, repeat: int, view_is_late: bool) -> None:
+    @rule(configuration=configurations)
+    def decide(self, configuration: str) -> None:
+        """Once for each budget: every lane from the epochs that were asked of it before, those with a result left out,
+        whether that can be read or not."""
+        before, now = self.answered.get(configuration, (0, 0)), self.budgets.get(configuration, (0, 0))
+        search = self.searches[configuration]
+        machine = Machine(1, "cpu", divided)
+        made = Deciding(self.storage, Decided.of(self.storage), search, NewsReader(self.storage), machine).decide()
+        assert (made is not None) == (now != before)
+        if made is None:
+            return
+        self.answered[configuration] = now
+        spans = {(lane, segment.start, segment.epochs) for segment in made.segments() for lane in segment.lanes}
+        done = self._done()
+        assert spans == {
+            (LaneKey(PARTITION, configuration, repeat), before[1] if repeat < before[0] else 0, now[1])
+            for repeat in range(now[0])
+            if (repeat >= before[0] or now[1] > before[1]) and done.get((configuration, repeat), -1) < now[1]
+        }
+        self.segments |= dict.fromkeys(made.segments())
+
+    @precondition(lambda self: self.segments)
+    @rule(share=shares, view_is_late=st.booleans())
+    def lease(self, share: float, view_is_late: bool) -> None:
         """Whoever takes over names the lease it saw; one whose view was late is refused."""
-        key = BundleKey.of_repeat(PARTITION, configuration, repeat)
-        current = current_lease(self.storage, key)
+        folder = self._segment(share).folder
+        current = current_lease(self.storage, folder)
         number = current.number if current else 0
-        taken = Lease.take(self.storage, key, max(0, number - 1) if view_is_late else number, "cpu")
+        taken = Lease.take(self.storage, folder, max(0, number - 1) if view_is_late else number, "cpu")
         assert (taken is not None) == (not view_is_late or number == 0)
         if taken is not None:
             assert taken.number == number + 1
@@ -99,33 +155,49 @@ class StudyMachine(RuleBasedStateMachine):
     @rule(share=shares)
     def renew_or_find_out(self, share: float) -> None:
         lease = self.leases[int(share * len(self.leases))]
-        newest = max(other.number for other in self.leases if other.key == lease.key)
-        assert lease.renew({}, 1, force=True) == (lease.number == newest)
+        newest = max(other.number for other in self.leases if other.folder == lease.folder)
+        assert lease.renew(0, 1, force=True) == (lease.number == newest)
 
-    @rule(configuration=configurations, repeat=repeats, epochs=epochs)
-    def write(self, configuration: str, repeat: int, epochs: int) -> None:
+    @precondition(lambda self: self.segments)
+    @rule(share=shares, lane=shares)
+    def write(self, share: float, lane: float) -> None:
         """By anybody, with or without a lease, as often as it likes: the first wins."""
-        key = (configuration, repeat, epochs)
-        path = BundleKey.of_repeat(PARTITION, configuration, repeat).final(repeat, epochs)
-        created = self.storage.create(path, record(*key).to_bytes())
+        key = self._key(share, lane)
+        created = self.storage.create(path_of(key), record(*key).to_bytes())
         assert created == (key not in self.whole | self.damaged)
         if created:
             self.whole.add(key)
 
-    @rule(configuration=configurations, repeat=repeats, epochs=epochs, share=shares)
-    def crash_in_a_write(self, configuration: str, repeat: int, epochs: int, share: float) -> None:
+    @precondition(lambda self: self.segments)
+    @rule(share=shares, lane=shares, size=shares)
+    def crash_in_a_write(self, share: float, lane: float, size: float) -> None:
         """A temporary is left, whole or not; the target never."""
-        folder = self.folder / BundleKey.of_repeat(PARTITION, configuration, repeat).finals
-        folder.mkdir(parents=True, exist_ok=True)
-        content = record(configuration, repeat, epochs).to_bytes()
-        (folder / f"{TEMPORARY_PREFIX}{repeat}").write_bytes(content[: int(share * len(content))])
+        key = self._key(share, lane)
+        content, target = record(*key).to_bytes(), self.folder / path_of(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (target.parent / f"{TEMPORARY_PREFIX}{key[1]}").write_bytes(content[: int(size * len(content))])
+
+    def _segment(self, share: float) -> Segment:
+        return list(self.segments)[int(share * len(self.segments))]
+
+    def _key(self, share: float, lane: float) -> Key:
+        segment = self._segment(share)
+        chosen = segment.lanes[int(lane * len(segment.lanes))]
+        return chosen.configuration, chosen.repeat, segment.epochs
+
+    def _done(self) -> dict[tuple[str, int], int]:
+        """Epochs of the longest record of each repeat, by its name alone."""
+        done: dict[tuple[str, int], int] = {}
+        for configuration, repeat, count in self.whole | self.damaged:
+            done[configuration, repeat] = max(count, done.get((configuration, repeat), 0))
+        return done
 
     @precondition(lambda self: self.whole)
     @rule(share=shares, cut=st.booleans(), place=shares)
     def damage(self, share: float, cut: bool, place: float) -> None:
         """Bit rot, or a file system that lost the end of a file."""
         key = sorted(self.whole)[int(share * len(self.whole))]
-        path = self.folder / BundleKey.of_repeat(PARTITION, *key[:2]).final(*key[1:])
+        path = self.folder / path_of(key)
         content = bytearray(path.read_bytes())
         at = int(place * len(content))
         if cut:
@@ -158,32 +230,31 @@ class StudyMachine(RuleBasedStateMachine):
             self.gathered = {key for key in self.gathered if key in self._held()}
 
     def _held(self) -> set[Key]:
-        parts, _ = _read_parts(self.storage)
+        parts, _ = read_parts(self.storage)
         return {(key.configuration, key.repeat, key.epochs) for part in parts.values() for key in part.keys}
 
     @invariant()
-    def what_is_owed_is_asked_minus_done(self) -> None:
-        if not hasattr(self, "asked"):
+    def what_is_owed_is_decided_minus_done(self) -> None:
+        if not hasattr(self, "segments"):
             return
-        requests, broken = read_requests(self.storage)
-        assert not broken
-        found = {(work.key.configuration, repeat, work.epochs) for work in owed(self.storage, epochs_asked(requests))
-                 for repeat in work.repeats}  # fmt: skip
-        done: dict[tuple[str, int], int] = {}
-        for configuration, repeat, count in self.whole | self.damaged:  # by their names alone
-            done[configuration, repeat] = max(count, done.get((configuration, repeat), 0))
-        expected = {
-            (configuration, repeat, count)
-            for configuration, asked in self.asked.items()
-            for repeat, count in enumerate(asked)
-            if done.get((configuration, repeat), -1) < count
-        }
-        assert expected <= found
-        assert {key for key in found if done.get(key[:2], -1) < key[2]} == expected
+        decided = Decided.of(self.storage)
+        assert not decided.damaged
+        assert set(decided.segments()) == set(self.segments)
+        found = [
+            (lane, segment.epochs)
+            for segment in owed(self.storage, decided.segments())
+            for lane in owed_lanes(self.storage, segment)
+        ]
+        done = self._done()
+        every = [(lane, segment.epochs) for segment in self.segments for lane in segment.lanes]
+        assert len(set(every)) == len(every), "no lane is trained twice to the same epoch"
+        assert sorted(found) == sorted(
+            (lane, epochs) for lane, epochs in every if done.get((lane.configuration, lane.repeat), -1) < epochs
+        )
 
     @invariant()
     def the_table_holds_every_whole_record_once(self) -> None:
-        if not hasattr(self, "asked"):
+        if not hasattr(self, "segments"):
             return
         names = {(key.configuration, key.repeat, key.epochs) for key in list_finals(self.storage)}
         assert names == self.whole | self.damaged

@@ -30,7 +30,7 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
     alone = run(*ASKED.split(), "--data", str(images.data), *where, str(whole))
     _, err = alone.communicate()
     assert alone.returncode == 0, err
-    done = ("bundles", "histories", "results", "dashboard.html")
+    done = ("bundles", "segments", "histories", "results", "dashboard.html")
     shutil.copytree(whole / "tiny", shared / "tiny", ignore=shutil.ignore_patterns(*done))
 
     with contextlib.ExitStack() as folders:
@@ -48,7 +48,7 @@ def test_two_drivers_on_one_machine_end_in_the_bits_of_one(tmp_path: Path) -> No
             _, err = driver.communicate()
             assert driver.returncode == 0, err
 
-    leases = [json.loads(path.read_bytes()) for path in shared.glob("tiny/bundles/*/*/*/lease-*.json")]
+    leases = [json.loads(path.read_bytes()) for path in shared.glob("tiny/segments/*/lease-*.json")]
     took = [sum(lease["process"]["pid"] in mine for lease in leases) for mine in started]
     assert sum(took) == len(leases)
     assert min(took) >= 1, took

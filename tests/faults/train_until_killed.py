@@ -1,9 +1,9 @@
-"""Trains bundles of tiny studies without a cluster, each in a process of its own that may be killed for good.
+"""Trains segments of tiny studies without a cluster, each in a process of its own that may be killed for good.
 
 Imports take longer than the training, so this process imports once and forks for every order: a line of JSON on stdin
-with the study, a configuration's id, repeats, epochs, seconds to sleep in every step, and when to kill the child
-("kill_after", seconds from its first step or, with "from_start", from the fork; null: never). Answers with a line of
-JSON: whether the child was killed, and its exit status.
+with the study, the segments to be trained one after the other, seconds to sleep in every step, and when to kill the
+child ("kill_after", seconds from its first run or, with "from_start", from the fork; null: never). Answers with a
+line of JSON: whether the child was killed, and its exit status.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from typing import Any
 import timm  # noqa: F401
 import torch
 
+from orchestrator.store.segments import Segment
 from tests.support.tiny_study import TinyStudy
 from trainables.bundles import checkpoints
+from trainables.bundles.states import is_over
 from trainables.learning.learner import Learner
 
 
@@ -78,12 +80,16 @@ def _train(order: dict[str, Any], writer: int) -> None:
     torch.set_num_threads(1)
     checkpoints.WRITING_SHARE = 1.0
     _slow_down(order["pause"])
-    bench = study.bench()
-    run = study.start(bench.configuration(order["configuration"]), tuple(order["repeats"]), order["epochs"], bench)
-    if not order["from_start"]:
-        os.write(writer, b"t")
-    while not run.advance(0.0):
-        pass
+    bench, has_begun = study.bench(), order["from_start"]
+    for segment in (Segment(p, tuple(names), tuple(repeats), *span) for p, names, repeats, *span in order["segments"]):
+        if is_over(study.storage, segment):
+            continue
+        run = study.start(segment, bench)
+        if not has_begun:
+            os.write(writer, b"t")
+            has_begun = True
+        while not run.advance(0.0):
+            pass
 
 
 def _slow_down(seconds: float) -> None:

@@ -17,7 +17,7 @@ TABLE = (
 )
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, unfreezing, "
-    "small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
+    "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection"
 )
 BACKBONE = "name, strategies, weights, mean, std, grid, straightforward, extension, unfreezing"
@@ -342,6 +342,28 @@ backbones[1].strategies: expected at least one value, found an empty list
 backbones[0].unfreezing: expected nothing, as its strategies leave it out, found a table
 """,
     ),
+    "proposers that there are not": (
+        """
+proposer = "grit"
+balance = "ncga"
+""",
+        """
+proposer: expected "grid", found "grit"
+balance: expected "none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean 'ngca'?
+""",
+    ),
+    "a proposer without a name": (
+        """
+[proposer]
+name = 3
+[grid]
+lr = 0
+""",
+        """
+grid.lr: expected a number above 0, found 0
+proposer.name: expected "grid", found 3
+""",
+    ),
     "tables for values and values for tables": (
         """
 grid = 3
@@ -350,10 +372,13 @@ head = "deep"
 crops = { low = 1 }
 [partition]
 targets = 0.7
+[[proposer]]
+name = "grid"
 """,
         """
 partition.targets: expected a list in brackets, found 0.7
 grid: expected a table, found 3
+proposer: expected a table, found [{"name": "grid"}]
 image.crops: expected a whole number from 1 to 64, found {"low": 1}
 head: expected a whole number from 0 to 1,000, found "deep"
 """,

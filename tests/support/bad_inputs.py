@@ -36,6 +36,7 @@ SPACES: dict[str, bytes] = {
     "TOML nested a thousand deep": b"a = " + b"[" * 3000 + b"]" * 3000,
     "a picture called TOML": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "an empty TOML": b"",
+    "TOML with an unknown proposer": b'name = "mine"\n[proposer]\nname = "oracle"\nrungs = 3\n',
 }
 
 
@@ -49,6 +50,19 @@ def _space_case(content: bytes) -> Make:
 
 for _name, _content in SPACES.items():
     CASES[_name] = _space_case(_content)
+
+
+@case("TOML with settings for a proposer that takes none")
+def _(desk: Path) -> list[str]:
+    (desk / "mine.toml").write_text('name = "mine"\n[proposer]\nname = "grid"\nrungs = 3\neta = 2\n')
+    found = search(desk, *GROUPS)
+    return ["search", str(desk / "mine.toml"), *found[2:]]
+
+
+@case("TOML to be checked, with settings for a proposer that takes none")
+def _(desk: Path) -> list[str]:
+    (desk / "mine.toml").write_text('name = "mine"\nproposer = { rungs = 3 }\n')
+    return ["spaces", "check", str(desk / "mine.toml")]
 
 
 @case("a folder called TOML")
@@ -175,6 +189,7 @@ ARGUMENTS = {
     "a mean of words": ["--mean", "a,b,c"],
     "an option that is none": ["--learning-rate", "0.1"],
     "no such optimiser": ["--optimiser", "rmsprop"],
+    "no such proposer": ["--proposer", "oracle"],
 }
 for _name, _arguments in ARGUMENTS.items():
     CASES[_name] = lambda desk, arguments=_arguments: search(desk, *GROUPS, *arguments)
@@ -184,12 +199,12 @@ for _name, _arguments in ARGUMENTS.items():
 
 STUDIES: dict[str, bytes] = {
     "an empty study file": b"",
-    "a study file cut short": b'schema_version = 3\nname = "mine"\ntask = "bin',
+    "a study file cut short": b'schema_version = 4\nname = "mine"\ntask = "bin',
     "a study file of bytes": bytes(range(256)),
     "a study of version 0.1": b'schema_version = 1\nname = "mine"\n',
     "a study file of a later version": b'schema_version = 99\nname = "mine"\n',
-    "a study file without what it needs": b'schema_version = 3\nname = "mine"\n',
-    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 3\nname = "mine"\n',
+    "a study file without what it needs": b'schema_version = 4\nname = "mine"\n',
+    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 4\nname = "mine"\n',
 }
 
 
@@ -213,7 +228,7 @@ def _(desk: Path) -> list[str]:
 
 
 def made_study(desk: Path) -> Path:
-    """A study of the desk's images with one request, nothing of it trained."""
+    """A study of the desk's images with one search, nothing of it trained."""
     from orchestrator.running.progress import Display
     from orchestrator.search import SearchOptions, resolve_search
     from orchestrator.study.asked import Given
@@ -252,6 +267,18 @@ for _name, _pattern in {
     CASES[f"a study without {_name}"] = _hurt_study(_pattern, Path.unlink, "resume")
     CASES[f"a study with half of {_name}"] = _hurt_study(_pattern, _cut, "resume")
     CASES[f"a study with nothing of {_name}"] = _hurt_study(_pattern, _emptied, "resume")
+
+
+@case("a study searched by a proposer of a later version")
+def _(desk: Path) -> list[str]:
+    from orchestrator.store.schema import parse_toml
+    from orchestrator.store.searches import SearchRecord
+
+    (path,) = made_study(desk).glob("searches/*/search.toml")
+    search = parse_toml(SearchRecord, path.read_bytes(), str(path)).model_copy(update={"proposer": "oracle"})
+    path.write_bytes(search.to_toml())
+    path.parent.rename(path.parent.with_name(search.id))
+    return ["resume", "mine", "--studies", str(desk / "studies")]
 
 
 @case("a study whose images changed")

@@ -8,9 +8,10 @@ from typing import Any
 
 from orchestrator.export.folder import Exported, ExportOptions, export_model
 from orchestrator.store import layout
-from orchestrator.store.schema import Request, RequestItem, StudyRecord
+from orchestrator.store.schema import StudyRecord
 from orchestrator.study.studies import Study, open_study
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.data.dataset import fingerprint
 from trainables.data.manifest import read_manifest
@@ -40,7 +41,7 @@ class FinishedStudy:
 
 
 def finished_study(root: Path, classes: tuple[str, ...], **settings: dict[str, Any]) -> FinishedStudy:
-    """Train one configuration per keyword, with these changes, and write the study's own file and request."""
+    """Train one configuration per keyword, with these changes, and write the study's own file and search."""
     tiny = make_tiny_study(root, classes)
     configurations = {name: tiny.configuration(**changes) for name, changes in settings.items()}
     manifest = read_manifest(tiny.storage.read(layout.MANIFEST))
@@ -61,9 +62,8 @@ def finished_study(root: Path, classes: tuple[str, ...], **settings: dict[str, A
     )
     tiny.storage.create(layout.STUDY, record.to_toml())
     tiny.storage.create(layout.REFUSED, b"file,reason\nDoe_John.png,empty file\nb.png,not an image: the content\n")
-    items = [RequestItem(configuration=c.id, repeats=REPEATS, epochs=EPOCHS) for c in configurations.values()]
-    request = Request(partitions=(tiny.partition,), items=tuple(items), command="orch search secret-folder", who="me")
-    tiny.storage.create(layout.request(request.id), request.to_toml())
+    items = [Item(c.id, REPEATS, EPOCHS) for c in configurations.values()]
+    ask(tiny.storage, (tiny.partition,), items, command="orch search secret-folder", who="me")
     bench = tiny.bench()
     for configuration in configurations.values():
         tiny.train(configuration, tuple(range(REPEATS)), EPOCHS, bench)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.results.decided import Decided
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import BUNDLE_SIZE, FinalRecord, History, Metric, Request, RequestItem, StudyRecord
+from orchestrator.store.schema import BUNDLE_SIZE, FinalRecord, History, Metric, StudyRecord
+from orchestrator.store.searches import SearchRecord
+from orchestrator.store.segments import LaneKey, Recipe, Segment
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask
 from tests.support.configurations import configured, shown
 from trainables.data.partition import Partition
 from trainables.learning.metrics import selected_epoch
@@ -56,7 +60,10 @@ class GeneratedStudy:
     selection: Metric = "loss"
     balance: str = "none"
     score_augmented: bool = False
+    in_turn: bool = False
+    """Each repeat is a segment of its own, else ten of a configuration are one."""
     seed: int = 0
+    frontier: str = "the pooled features"
     command: str = "orch search neuroblastoma resnet18"
     group_meaning: str = "source image"
     skip: Callable[[Configuration, int], bool] = field(default=lambda _configuration, _repeat: False)
@@ -98,16 +105,13 @@ class GeneratedStudy:
     def task(self) -> str:
         return "binary" if len(self.classes) == 2 else "multiclass"
 
-    def write(self, storage: LocalStorage, items: Iterable[RequestItem] | None = None) -> None:
-        """Study, dataset, partition, configurations, one request and the final records."""
+    def write(self, storage: LocalStorage, items: Iterable[Item] | None = None) -> None:
+        """Study, dataset, partition, configurations, one search and the final records."""
         configurations = self.configurations()
         self.write_frame(storage)
         for configuration in configurations:
             storage.create(layout.configuration(configuration.id), configuration.to_toml())
-        asked = items or [
-            RequestItem(configuration=c.id, repeats=self.repeats, epochs=self.epochs) for c in configurations
-        ]
-        self.write_request(storage, asked)
+        self.ask(storage, items or [Item(c.id, self.repeats, self.epochs) for c in configurations])
         for configuration in configurations:
             for repeat in range(self.repeats):
                 if not self.skip(configuration, repeat):
@@ -142,17 +146,22 @@ class GeneratedStudy:
         made = Partition(dict(zip(groups, splits, strict=True)), "stratified", 0, {"distance": 0.02})
         storage.create(layout.partition(PARTITION), made.to_bytes())
 
-    def write_request(self, storage: LocalStorage, items: Iterable[RequestItem]) -> None:
-        request = Request(
-            partitions=(PARTITION,),
-            items=tuple(items),
-            command=self.command,
-            who="someone",
-            created=NOW,
-            versions=VERSIONS,
-            revision="abc1234",
-        )
-        storage.create(layout.request(request.id), request.to_toml())
+    def ask(self, storage: LocalStorage, items: Iterable[Item]) -> SearchRecord:
+        return ask(storage, self.ids(), items, in_turn=self.in_turn, **self.about())
+
+    def ids(self) -> list[str]:
+        """Of the partitions that are searched."""
+        return [PARTITION]
+
+    def about(self) -> dict[str, object]:
+        """What a search says of who asked for it."""
+        return {
+            "command": self.command,
+            "who": "someone",
+            "created": NOW,
+            "versions": VERSIONS,
+            "revision": "abc1234",
+        }
 
     def write_final(self, storage: LocalStorage, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
         record = self.final(configuration, repeat, epochs)
@@ -179,13 +188,32 @@ class GeneratedStudy:
             "host": f"worker-{repeat % 2}",
             "device": "cpu",
             "devices_mixed": False,
-            "recipe": {"device": "cpu", "device_name": "a processor", "stacked": True, "threads": 1},
+            "recipe": self.recipe(configuration, repeat, epochs).model_dump(mode="json"),
             "finished": f"2026-03-01T11:{minute}:00+00:00",
             "total_parameters": 11_200_000,
             "trainable_parameters": 513 + 40_000 * configuration.adaptation.unfrozen,
         }
         outputs = 1 if len(self.classes) == 2 else len(self.classes)
         return FinalRecord(meta, history, np.zeros((self.n_valid, outputs), dtype=np.float16))
+
+    def begin(self, storage: LocalStorage, configuration: Configuration, repeat: int) -> None:
+        """Leave what a worker leaves first in the segment of a repeat."""
+        recipe = self.recipe(configuration, repeat, self.epochs)
+        storage.create(recipe.segment.recipe, recipe.to_toml())
+
+    def recipe(self, configuration: Configuration, repeat: int, epochs: int) -> Recipe:
+        first = repeat // BUNDLE_SIZE * BUNDLE_SIZE
+        repeats = tuple(range(first, max(repeat + 1, min(first + BUNDLE_SIZE, self.repeats))))
+        repeats = (repeat,) if self.in_turn else repeats
+        segment = Segment(PARTITION, (configuration.id,), repeats, 0, epochs)
+        return Recipe(
+            segment=segment,
+            device="cpu",
+            device_name="a processor",
+            threads=1,
+            scoring_batch=64,
+            frontier=self.frontier,
+        )
 
     def history(self, configuration: Configuration, repeat: int, epochs: int, diverged: int | None) -> History:
         """Learning gets faster with lr and smaller batches, overfits when too fast, ends lower with a better depth."""
@@ -216,45 +244,43 @@ class GeneratedStudy:
         return History(splits, loss, confusion)
 
 
+def segment_of(storage: LocalStorage, configuration: Configuration, repeat: int) -> Segment:
+    """The one that a repeat was last asked in."""
+    lane = LaneKey(PARTITION, configuration.id, repeat)
+    return [segment for segment in Decided.of(storage).segments() if lane in segment.lanes][-1]
+
+
 def write_lease(
-    storage: LocalStorage,
-    configuration: Configuration,
-    done: dict[int, int],
-    epochs: int,
-    updated: str,
-    released: bool = False,
-    number: int = 0,
+    storage: LocalStorage, segment: Segment, epoch: int, updated: str, released: bool = False, number: int = 1
 ) -> None:
-    """A lease on the bundle of the first repeat in `done`."""
-    key = BundleKey.of_repeat(PARTITION, configuration.id, min(done, default=0))
+    """Somebody works on the segment and has come so far."""
     lease = {
         "owner": "driver",
         "beat": 7,
         "released": released,
         "host": "worker-0",
         "device": "cpu",
-        "done": {str(repeat): trained for repeat, trained in done.items()},
-        "of": epochs,
+        "epoch": epoch,
+        "of": segment.epochs,
         "updated": updated,
     }
-    storage.replace(key.lease(number), json.dumps(lease).encode())
+    storage.replace(layout.lease(segment.folder, number), json.dumps(lease).encode())
 
 
-def write_failure(
-    storage: LocalStorage, configuration: Configuration, repeats: Sequence[int], cause: str, attempt: int = 1
-) -> None:
-    """A failure of the bundle of the first of `repeats`."""
-    key = BundleKey(PARTITION, configuration.id, repeats[0] // BUNDLE_SIZE)
+def write_failure(storage: LocalStorage, segment: Segment, cause: str, attempt: int = 1) -> None:
     failure = {
         "cause": cause,
         "kind": "exception",
         "traceback": "Traceback …",
         "attempt": attempt,
+        "lease": attempt,
+        "partition": segment.partition,
+        "configurations": segment.configurations,
+        "repeats": segment.repeats,
         "host": "worker-1",
         "time": NOW,
-        "repeats": list(repeats),
     }
-    storage.replace(key.failure(attempt), json.dumps(failure).encode())
+    storage.replace(segment.failure(attempt), json.dumps(failure).encode())
 
 
 def small_study(

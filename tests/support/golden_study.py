@@ -17,13 +17,12 @@ import torch
 
 from orchestrator.choosing.selection import Selection, select
 from orchestrator.results.summary import summarise
-from orchestrator.store.leases import Lease
+from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord
+from orchestrator.store.segments import Recipe, Segment
 from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import make_trained_study
-from trainables.bundles.bundle import BundleRun
-from trainables.bundles.work import Work
 
 RECORDED = Path(__file__).with_name("version_1.json")
 CLASSES = ("few", "many", "some")
@@ -101,11 +100,8 @@ def arithmetic() -> str:
 
 
 def _train_stacked(tiny: TinyStudy, configurations: list[Configuration]) -> None:
-    works = [Work(tiny.key(configuration), tuple(range(REPEATS)), EPOCHS) for configuration in configurations]
-    leases = [Lease.take(tiny.storage, work.key, 0, "cpu") for work in works]
-    run = BundleRun.begin(tiny.bench(), works, [lease for lease in leases if lease is not None])
-    while not run.advance(60.0):
-        pass
+    names = tuple(configuration.id for configuration in configurations)
+    tiny.train_segment(Segment(tiny.partition, names, tuple(range(REPEATS)), 0, EPOCHS))
 
 
 def _finals(tiny: TinyStudy, configuration: Configuration) -> list[dict[str, Any]]:
@@ -118,12 +114,23 @@ def _final(final: FinalRecord) -> dict[str, Any]:
     return {
         "state": final.meta["state"],
         "selected_epoch": final.meta["selected_epoch"],
-        "recipe": {name: value for name, value in final.meta["recipe"].items() if name != "device_name"},
+        "recipe": _recipe(Recipe.model_validate(final.meta["recipe"])),
         "loss": {
             split: [_exact(value) for value in history.loss[:, place]] for place, split in enumerate(history.splits)
         },
         "confusion": hashlib.sha256(np.ascontiguousarray(history.statistics).tobytes()).hexdigest(),
         "logits": hashlib.sha256(np.ascontiguousarray(final.logits).tobytes()).hexdigest(),
+    }
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """In the words of version 1, whose recipes were those of bundles."""
+    segment = recipe.segment
+    several = segment.configurations if len(segment.configurations) > 1 else ()
+    return {
+        **recipe.model_dump(mode="json", exclude={"segment", "device_name"}),
+        "stacked": len(segment.lanes) > 1,
+        "with_bundles": [str(BundleKey(segment.partition, name, 0)) for name in several],
     }
 
 

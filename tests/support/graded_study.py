@@ -26,8 +26,9 @@ from orchestrator.results.summary import summarise
 from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import FinalRecord, Request, RequestItem, StudyRecord
+from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import open_study
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import make_tiny_study
 from trainables.data.manifest import read_manifest
 
@@ -49,9 +50,7 @@ def read(folder: Path) -> dict[str, Any]:
     configurations = [study.configuration(**settings, lr=lr) for lr in (0.01, 0.3)]
     finals = {c.id: study.train(c, REPEATS, EPOCHS) for c in configurations}
     storage = study.storage
-    items = [RequestItem(configuration=c.id, repeats=len(REPEATS), epochs=EPOCHS) for c in configurations]
-    request = Request(partitions=(study.partition,), items=tuple(items))
-    storage.create(layout.request(request.id), request.to_toml())
+    ask(storage, (study.partition,), [Item(c.id, len(REPEATS), EPOCHS) for c in configurations])
     record = StudyRecord(
         name="study",
         task="grades",

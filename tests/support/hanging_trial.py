@@ -1,4 +1,4 @@
-"""Trains a bundle under a watchdog with a small limit; after some steps one of them never comes back.
+"""Trains a segment under a watchdog with a small limit; after some steps one of them never comes back.
 
 usage: python -m tests.support.hanging_trial STUDY DATA CACHE PARTITION CONFIGURATION LEAST_S PACE_S STEPS
 """
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, kept_alive
+from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage
-from trainables.bundles.bundle import BundleRun
-from trainables.bundles.work import Work
+from trainables.bundles.segment_run import SegmentRun
 from trainables.bundles.workbench import Workbench
 from trainables.learning.learner import Learner
 from trainables.machine.places import Places
@@ -35,10 +34,11 @@ def waits_for_ever(learner: Learner, rows: torch.Tensor, epoch: int, first: int)
 
 Learner.train = waits_for_ever  # type: ignore[method-assign]
 storage = LocalStorage(Path(study))
-work = Work(BundleKey(partition, configuration, 0), (0, 1), 2)
-lease = Lease.take(storage, work.key, 0, "cpu")
+segment = Segment(partition, (configuration,), (0, 1), 0, 2)
+lease = Lease.take(storage, segment.folder, 0)
 assert lease is not None
-run = BundleRun.begin(Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu")), [work], [lease])
+bench = Workbench(storage, Places(Path(data), Path(cache), "none"), torch.device("cpu"))
+run = SegmentRun.begin(bench, segment, lease)
 watchdog = Watchdog(lambda: run.steps, run.hang, least_s=float(least), times=4.0, tick_s=0.05)
 finished = False
 while not finished:

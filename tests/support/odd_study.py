@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import FinalRecord, History, Request, RequestItem
+from orchestrator.store.schema import FinalRecord, History
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask
 from tests.support.configurations import changed
-from tests.support.generated_study import NOW, PARTITION, VERSIONS, GeneratedStudy, UnsyncedStorage
+from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage
 from tests.support.made_up_evaluation import add_evaluation
 from trainables.data.manifest import made_manifest, manifest_bytes
 from trainables.data.partitioning import make_partition
@@ -109,10 +110,8 @@ def _images(study: GeneratedStudy) -> pd.DataFrame:
 def _second_partition(storage: LocalStorage, study: GeneratedStudy) -> None:
     """Two configurations there, with the same histories."""
     chosen = study.configurations()[:2]
-    items = tuple(RequestItem(configuration=one.id, repeats=study.repeats, epochs=study.epochs) for one in chosen)
-    asked = {"partitions": (OTHER,), "items": items, "command": "orch search more", "who": "someone", "created": NOW}
-    request = Request(**asked, versions=VERSIONS, revision="abc1234")  # type: ignore[arg-type]
-    storage.create(layout.request(request.id), request.to_toml())
+    items = [Item(one.id, study.repeats, study.epochs) for one in chosen]
+    ask(storage, (OTHER,), items, **{**study.about(), "command": "orch search more"})
     for configuration in chosen:
         for repeat in range(study.repeats):
             if study.skip(configuration, repeat):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import FinalRecord, Request, RequestItem, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.configurations import shown
@@ -66,10 +66,6 @@ class PredictedStudy(GeneratedStudy):
 
     def ids(self) -> list[str]:
         return [self.partition(number).id for number in range(self.partitions)]
-
-    def write_request(self, storage: LocalStorage, items: Sequence[RequestItem]) -> None:  # type: ignore[override]
-        request = Request(partitions=tuple(self.ids()), items=tuple(items), created="2026-03-01T12:00:00+00:00")
-        storage.create(layout.request(request.id), request.to_toml())
 
     def write_final(self, storage: LocalStorage, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
         for number, name in enumerate(self.ids()):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from orchestrator.energy.meters import READINGS
-from orchestrator.results.histories import compact, list_bundles
+from orchestrator.results.histories import compact
 from tests.support.generated_study import GeneratedStudy, UnsyncedStorage
 
 NAME = "reference"
@@ -40,15 +40,18 @@ def write_reference_study(studies: Path, backbones: int = len(BACKBONES), depths
         batch_sizes=(8, 16, 32, 64, 128),
         repeats=REPEATS,
         epochs=EPOCHS,
+        frontier="global_pool",
     )
     storage = UnsyncedStorage(studies / NAME)
     study.write(storage)
     compact(storage)
     host = {"started": "2026-03-01T11:00:00+00:00", "host": "worker-0"}
-    for key in list_bundles(storage):
-        storage.create(f"{key.attempt(0)}/started.json", json.dumps(host | {"device": "a processor"}).encode())
-        storage.create(f"{key.attempt(0)}/ended.json", b'{"ended": "2026-03-01T11:05:00+00:00"}')
-        storage.create(key.recipe, b'device = "cpu"\nthreads = 1\nfrontier = "global_pool"\n')
+    for configuration in study.configurations():
+        recipe = study.recipe(configuration, 0, EPOCHS)
+        attempt = recipe.segment.attempt(1)
+        storage.create(f"{attempt}/started.json", json.dumps(host | {"device": "a processor"}).encode())
+        storage.create(f"{attempt}/ended.json", b'{"ended": "2026-03-01T11:05:00+00:00"}')
+        storage.create(recipe.segment.recipe, recipe.to_toml())
     reading = host | {"seconds": 3600, "joules": {"cpu": 1e6}, "sources": ["RAPL package-0"]}
     storage.create(f"{READINGS}/0.json", json.dumps(reading).encode())
     return len(study.configurations()) * REPEATS

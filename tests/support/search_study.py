@@ -8,11 +8,12 @@ import numpy as np
 
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import FinalRecord, History, Request, RequestItem, StudyRecord, parse_toml
+from orchestrator.store.schema import FinalRecord, History, StudyRecord, parse_toml
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask
 from tests.support.configurations import changed
-from tests.support.generated_study import NOW, PARTITION, VERSIONS, GeneratedStudy, UnsyncedStorage
+from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage
 from trainables.data.partition import Partition
 
 OTHERS = ("p00000001", "p00000002")
@@ -56,16 +57,8 @@ def partitioned_study(folder: Path) -> tuple[LocalStorage, GeneratedStudy]:
     made = Partition.from_bytes(storage.read(layout.partition(PARTITION)))
     for place, name in enumerate(OTHERS, 1):
         storage.create(layout.partition(name), made.to_bytes())
-        request = Request(
-            partitions=(name,),
-            items=tuple(RequestItem(configuration=c.id, repeats=4, epochs=6) for c in study.configurations()),
-            command="orch search more",
-            who="someone",
-            created=NOW,
-            versions=VERSIONS,
-            revision="abc1234",
-        )
-        storage.create(layout.request(request.id), request.to_toml())
+        items = [Item(c.id, 4, 6) for c in study.configurations()]
+        ask(storage, (name,), items, **{**study.about(), "command": "orch search more"})
         for configuration in study.configurations():
             for repeat in range(4):
                 record = study.final(configuration, repeat, 6)

@@ -1,7 +1,8 @@
-"""Makes a study of a few small images on disk, with its partition, and bundles that train in a second or two."""
+"""Makes a study of a few small images on disk, with its partition, and trains segments of it in a second or two."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease
 from orchestrator.store.schema import FinalRecord
+from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.configurations import configured
-from trainables.bundles.bundle import BundleRun
-from trainables.bundles.work import Work
+from trainables.bundles.failures import SupersededError
+from trainables.bundles.recipe import is_stacked
+from trainables.bundles.segment_run import SegmentRun
+from trainables.bundles.work import all_parts, is_enough, longest_finals
 from trainables.bundles.workbench import Workbench
 from trainables.data.dataset import DatasetOptions, fingerprint, load_dataset, manifest_bytes
 from trainables.data.partition import Partition
@@ -29,6 +33,8 @@ SIZE = 32
 BACKBONE = "timm:test_resnet.r160_in1k"
 COUNTS = {"few": (7, 4, 3), "many": (18, 8, 4), "some": (12, 6, 3)}
 """Images per class in train, valid and test."""
+KEEPS = 10_000_000
+"""Bytes per lane that an end state may take: all of them stay."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +70,57 @@ class TinyStudy:
     def key(self, configuration: Configuration) -> BundleKey:
         return BundleKey(self.partition, configuration.id, 0)
 
-    def start(
+    def segments(
         self, configuration: Configuration, repeats: tuple[int, ...], epochs: int, bench: Workbench | None = None
-    ) -> BundleRun:
-        """A run of the bundle's repeats under a lease of its own; whoever held it before must be gone."""
-        key = self.key(configuration)
-        lease = current_lease(self.storage, key)
-        assert StaleWatch().is_free(key, lease), "the bundle is leased"
-        taken = Lease.take(self.storage, key, lease.number if lease else 0, "cpu")
+    ) -> list[Segment]:
+        """What of it is owed, each repeat from where it is; stacked or in turn, as the rule says."""
+        bench = bench or self.bench()
+        there = longest_finals(self.storage, self.key(configuration))
+        starts: dict[int, list[int]] = {}
+        for repeat in repeats:
+            final = there.get(repeat)
+            if not is_enough(final, epochs):
+                starts.setdefault(final.epochs if final else 0, []).append(repeat)
+        whole = [
+            Segment(self.partition, (configuration.id,), tuple(numbers), start, epochs)
+            for start, numbers in starts.items()
+        ]
+        if is_stacked(configuration, bench.facts(configuration).feature_width, bench.device):
+            return whole
+        return [lane for segment in whole for lane in segment.in_turn()]
+
+    def start(
+        self, segment: Segment, bench: Workbench | None = None, *, keeps: int = KEEPS, restores: bool = False
+    ) -> SegmentRun:
+        """A run under a lease of its own; whoever held it before must be gone."""
+        lease = current_lease(self.storage, segment.folder)
+        assert StaleWatch().is_free(segment.folder, lease), "the segment is leased"
+        taken = Lease.take(self.storage, segment.folder, lease.number if lease else 0, "cpu")
         assert taken is not None
-        return BundleRun.begin(bench or self.bench(), [Work(key, repeats, epochs)], [taken])
+        return SegmentRun.begin(bench or self.bench(), segment, taken, keeps=keeps, restores=restores)
+
+    def train_segment(
+        self, segment: Segment, bench: Workbench | None = None, *, keeps: int = KEEPS, restores: bool = False
+    ) -> None:
+        """Without a break; in parts where it is divided."""
+        bench = bench or self.bench()
+        with contextlib.suppress(SupersededError):
+            run = self.start(segment, bench, keeps=keeps, restores=restores)
+            while not run.advance(60.0):
+                pass
+            return
+        parts = all_parts(self.storage, [segment])
+        assert parts != [segment], "it could not begin"
+        for part in parts:
+            self.train_segment(part, bench, keeps=keeps, restores=restores)
 
     def train(
         self, configuration: Configuration, repeats: tuple[int, ...], epochs: int, bench: Workbench | None = None
     ) -> dict[int, FinalRecord]:
         """Train without a break; final records by repeat."""
-        run = self.start(configuration, repeats, epochs, bench)
-        while not run.advance(60.0):
-            pass
+        bench = bench or self.bench()
+        for segment in self.segments(configuration, repeats, epochs, bench):
+            self.train_segment(segment, bench)
         return self.finals(configuration, epochs)
 
     def finals(self, configuration: Configuration, epochs: int) -> dict[int, FinalRecord]:
@@ -130,14 +169,21 @@ def make_tiny_study(root: Path, classes: tuple[str, ...] = ("few", "many"), seed
 
 
 def assert_same_result(left: FinalRecord, right: FinalRecord) -> None:
-    """Every bit of what a repeat learned; not when, where and in how many attempts."""
+    """Every bit of what a repeat learned, and how it was divided; not when, where and in how many attempts."""
+    assert_same_learning(left, right)
+    for name in ("recipe", "end_state"):
+        assert left.meta[name] == right.meta[name], name
+
+
+def assert_same_learning(left: FinalRecord, right: FinalRecord) -> None:
+    """Every bit of what a repeat learned, in however many segments."""
     assert left.history.splits == right.history.splits
     for name in ("loss", "statistics"):
         one, other = getattr(left.history, name), getattr(right.history, name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other, equal_nan=True), name
     assert np.array_equal(left.logits, right.logits)
-    for name in ("repeat", "state", "diverged_epoch", "selected_epoch", "epochs", "configuration", "recipe"):
+    for name in ("repeat", "state", "diverged_epoch", "selected_epoch", "epochs", "configuration", "devices_mixed"):
         assert left.meta[name] == right.meta[name], name
 
 

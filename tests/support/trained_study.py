@@ -1,4 +1,4 @@
-"""A tiny trained study as a search leaves it, with study.toml and a request, in a folder of studies."""
+"""A tiny trained study as a search leaves it, with study.toml and a search, in a folder of studies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.store import layout
-from orchestrator.store.schema import Request, RequestItem, StudyRecord
+from orchestrator.store.schema import StudyRecord
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.data.manifest import fingerprint, manifest_bytes, read_manifest
 from trainables.data.partition import Partition, splits
@@ -56,11 +57,7 @@ def make_trained_study(
         created="2026-03-01T12:00:00+00:00",
     )
     storage.create(layout.STUDY, record.to_toml())
-    asked = Request(
-        partitions=(tiny.partition,),
-        items=tuple(RequestItem(configuration=c.id, repeats=repeats, epochs=epochs) for c in configurations),
-    )
-    storage.create(layout.request(asked.id), asked.to_toml())
+    ask(storage, (tiny.partition,), [Item(c.id, repeats, epochs) for c in configurations])
     for configuration in configurations:
         moved.train(configuration, tuple(range(repeats)), epochs)
     return open_study(root / "studies", NAME), moved, configurations

@@ -18,3 +18,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
     """A study of its own on the same images, with the features already there."""
     return another(images, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def harder_images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    return make_tiny_study(tmp_path_factory.mktemp("harder"), ("few", "many", "some"))
+
+
+@pytest.fixture
+def harder(harder_images: TinyStudy, tmp_path: Path) -> TinyStudy:
+    """A study of three classes, in which repeats get worse again after a few epochs."""
+    return another(harder_images, tmp_path)

@@ -1,1 +1,1 @@
-"""One bundle from whatever is on disk to its final records: work, attempts, recipes, stacks, failures, weights."""
+"""Segments from whatever is on disk to their final records: work, attempts, recipes, stacks, states, weights."""

@@ -1,85 +1,82 @@
-"""Checkpoints of the groups that one attempt trains: when one is due, written, taken up again and dropped.
+"""Checkpoints that one attempt writes: when one is due, how a group is taken up again from the newest of any attempt.
 
-They lie with the attempt; the newest whole one of any attempt at the bundle is where a group goes on. Who worked on a
-group travels inside them.
+Who worked on a group travels inside them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.schema import Recipe
-from trainables.bundles import attempts
+from orchestrator.store.segments import Recipe
+from trainables.bundles import attempts, states
 from trainables.bundles.attempts import Attempt
 from trainables.learning.group import Group
+from trainables.learning.group_state import GroupState
 
 WRITING_SHARE = 0.05
 """Checkpoints take at most this share of the time, unless an epoch is longer than the interval that follows."""
 FIRST_WRITE_S = 0.05
-KEPT_CHECKPOINT_BYTES = 4_000_000
-"""A finished group's last checkpoint is kept up to this size, so that more epochs can be trained later."""
 
 
 @dataclass(frozen=True)
 class WorkedOn:
-    """Who trained a group so far: numbers of attempts and kinds of devices, each in their order."""
+    """Who trained a group so far: numbers of attempts and kinds of devices, each in their order.
 
+    mixed: of each lane, whether earlier segments of it were computed otherwise than this one, or than each other.
+    """
+
+    mixed: tuple[bool, ...]
     attempts: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> WorkedOn:
         """From a checkpoint's "history"."""
-        return cls(tuple(meta["attempts"]), tuple(meta["devices"]))
+        return cls(tuple(meta["mixed"]), tuple(meta["attempts"]), tuple(meta["devices"]))
 
     def and_by(self, attempt: int, device: str) -> WorkedOn:
         devices = self.devices if device in self.devices else (*self.devices, device)
-        return WorkedOn((*self.attempts, attempt), devices)
+        return replace(self, attempts=(*self.attempts, attempt), devices=devices)
+
+    def is_mixed(self, lane: int) -> bool:
+        return self.mixed[lane] or len(self.devices) > 1
 
     def as_json(self) -> dict[str, Any]:
-        return {"attempts": list(self.attempts), "devices": list(self.devices)}
+        return {"mixed": list(self.mixed), "attempts": list(self.attempts), "devices": list(self.devices)}
 
 
 class Checkpoints:
-    """Of one attempt at a bundle or a stack, whose groups are trained up to `epochs`, one after the other."""
+    """Of one attempt at a segment."""
 
-    def __init__(self, attempt: Attempt, epochs: int) -> None:
+    def __init__(self, attempt: Attempt, recipe: Recipe) -> None:
         self.attempt = attempt
-        self.epochs = epochs
+        self.recipe = recipe
         self.written = 0
         """By this process."""
         self._write_s = FIRST_WRITE_S
         self._written_at = time.monotonic()
-        self._written_epoch = 0
+        self._written_epoch = recipe.segment.start
 
-    def begun_with(self, owed: Collection[int]) -> list[int] | None:
-        """The repeats of the furthest group that was begun and holds one of those owed."""
-        return next(
-            (
-                list(found.repeats)
-                for found in attempts.checkpoints(self.attempt.storage, self.attempt.key)
-                if found.epoch <= self.epochs and set(found.repeats) & set(owed)
-            ),
-            None,
-        )
+    def take_up(self, begin: Callable[[], Group]) -> tuple[Group, WorkedOn] | None:
+        """A group from its own end or its furthest whole checkpoint; None where there is neither.
 
-    def take_up(self, begin: Callable[[], Group]) -> tuple[Group, WorkedOn]:
-        """A group from its furthest whole checkpoint, or as it begins; a checkpoint that does not fit it is deleted."""
-        storage, key = self.attempt.storage, self.attempt.key
-        group, worked_on = begin(), WorkedOn()
-        while (found := attempts.newest_valid(storage, key, group.repeats, self.epochs)) is not None:
+        A checkpoint that does not fit it is deleted.
+        """
+        while (found := self._furthest()) is not None:
+            group = begin()
             try:
-                worked_on = WorkedOn.of(group.load(found.content, found.path)["history"])
-                break
+                group.load(found)
+                worked_on = WorkedOn.of(found.meta["history"])
             except DamagedRecordError:
-                storage.delete(found.path)
-                group = begin()
-        self._written_epoch, self._written_at = group.epoch, time.monotonic()
-        return group, worked_on
+                self.attempt.storage.delete(found.name)
+                continue
+            self._written_epoch, self._written_at = group.epoch, time.monotonic()
+            return group, worked_on
+        return None
 
     def is_due(self, group: Group) -> bool:
         """Whether an epoch has ended since the last one, and enough time for the next has passed."""
@@ -87,19 +84,31 @@ class Checkpoints:
             return False
         return time.monotonic() - self._written_at >= self._write_s / WRITING_SHARE
 
-    def write(self, group: Group, worked_on: WorkedOn, recipe: Recipe) -> int:
-        """The group as it is; returns the bytes that it takes."""
+    def state(self, group: Group, worked_on: WorkedOn) -> GroupState:
+        """The group as it is, and how it came about."""
+        return group.snapshot({"history": worked_on.as_json(), "recipe": self.recipe.model_dump(mode="json")})
+
+    def write(self, group: Group, worked_on: WorkedOn) -> None:
+        """The group as it is."""
         started = time.monotonic()
-        content = group.to_bytes({"history": worked_on.as_json(), "recipe": recipe.model_dump(mode="json")})
-        self.attempt.save(content, group.repeats, group.epoch, group.position)
+        self.save(group, self.state(group, worked_on).to_bytes())
+        self._write_s = self._written_at - started
+
+    def save(self, group: Group, content: bytes) -> None:
+        """Write what `state` gave."""
+        self.attempt.save(content, group.epoch, group.position)
         self.written += 1
         self._written_at = time.monotonic()
-        self._write_s = self._written_at - started
         self._written_epoch = group.epoch
-        return len(content)
 
-    def drop(self, group: Group, *, keeps_last: bool) -> None:
-        """Those of a finished group, of all attempts, but the last whole one where it is to be kept."""
-        storage, key = self.attempt.storage, self.attempt.key
-        last = attempts.newest_valid(storage, key, group.repeats, self.epochs) if keeps_last else None
-        attempts.drop_checkpoints(storage, key, group.repeats, self.epochs, last.path if last else None)
+    def drop(self) -> None:
+        """Those of all attempts."""
+        attempts.drop_checkpoints(self.attempt.storage, self.attempt.segment)
+
+    def _furthest(self) -> GroupState | None:
+        storage, segment = self.attempt.storage, self.attempt.segment
+        end = states.read_state(storage, segment)
+        if end is not None:
+            return end
+        found = attempts.newest_valid(storage, segment)
+        return None if found is None else GroupState.from_bytes(found.content, found.path)

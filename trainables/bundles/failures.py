@@ -1,4 +1,4 @@
-"""What went wrong with a bundle: kept beside it as failure-<n>.json, and how often each kind is tried again. No torch
+"""What went wrong with a segment: kept in it as failure-<n>.json, and how often each kind is tried again. No torch
 until something failed.
 
 A repeat that diverged is no failure: it is a result, with its epoch, and more tries would diverge at the same step.
@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from orchestrator.store.errors import OrchError
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import parse_json
+from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
 from trainables.bundles.attempts import last_attempt
 from trainables.machine.out_of_memory import is_out_of_memory
@@ -30,7 +30,7 @@ class SupersededError(OrchError):
 
 
 class Kind(StrEnum):
-    """Why a bundle could not go on."""
+    """Why a segment could not go on."""
 
     MEMORY = "memory"
     EXCEPTION = "exception"
@@ -44,8 +44,9 @@ class Kind(StrEnum):
 class Rule:
     """What follows a failure within one search.
 
-    retries: how often a bundle that trains alone is tried again. stack_tries: after so many failures the bundles of a
-    stack go on alone, so that the one at fault does not take the others with it; their tries count from then on.
+    retries: how often a segment of one configuration is tried again. stack_tries: after so many failures the
+    configurations of a stack go on alone, so that the one at fault does not take the others with it; their tries count
+    from then on.
     """
 
     retries: int
@@ -53,7 +54,7 @@ class Rule:
 
 
 RULES = {
-    # A stack that does not fit is halved, a bundle trained one repeat at a time; what arrives here can be no smaller
+    # What does not fit is halved, at last to one lane; what arrives here can be no smaller
     Kind.MEMORY: Rule(retries=0, stack_tries=1),
     Kind.EXCEPTION: Rule(retries=2, stack_tries=2),
     Kind.HANG: Rule(retries=1, stack_tries=2),
@@ -71,6 +72,8 @@ class Failure:
     kind: str
     cause: str
     """One line."""
+    partition: str
+    configurations: tuple[str, ...]
     repeats: tuple[int, ...]
     attempt: int
     lease: int
@@ -79,10 +82,9 @@ class Failure:
 
 def note_failure(
     storage: Storage,
-    key: BundleKey,
+    segment: Segment,
     error: BaseException,
     kind: Kind,
-    repeats: Sequence[int],
     attempt: int | None = None,
     lease: int = 0,
     stacks: str | None = None,
@@ -92,45 +94,63 @@ def note_failure(
     stacks: kept in place of the error's own traceback, where what matters is what other threads were doing.
     """
     if attempt is None:
-        attempt = last_attempt(storage, key)
+        attempt = last_attempt(storage, segment)
     note = {
         "cause": f"{type(error).__name__}: {error}",
         "kind": str(kind),
         "traceback": stacks if stacks is not None else "".join(traceback.format_exception(error)),
         "attempt": attempt,
         "lease": lease,
-        "repeats": list(repeats),
+        "partition": segment.partition,
+        "configurations": segment.configurations,
+        "repeats": segment.repeats,
+        "start": segment.start,
+        "epochs": segment.epochs,
         "host": socket.gethostname(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     number = 1
-    while not storage.create(key.failure(number), json.dumps(note).encode()):
+    while not storage.create(segment.failure(number), json.dumps(note).encode()):
         number += 1
 
 
-def failures_of(storage: Storage, key: BundleKey, names: Sequence[str] | None = None) -> list[Failure]:
-    """The failures of a bundle, oldest first; names: of the files in its folder, where they are known.
+def failures_of(storage: Storage, segment: Segment, names: Sequence[str] | None = None) -> list[Failure]:
+    """The failures of a segment, oldest first; see `failures_in`."""
+    return failures_in(storage, segment.folder, names)
+
+
+def failures_in(storage: Storage, folder: str, names: Sequence[str] | None = None) -> list[Failure]:
+    """The failures in a segment's folder, oldest first; names: of the files in it, where they are known.
 
     Raises DamagedRecordError, AttributeError, TypeError or ValueError for a file that is none.
     """
     found = []
-    names = storage.list(key.folder) if names is None else names
+    names = storage.list(folder) if names is None else names
     for number in sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name))):
-        path = key.failure(number)
+        path = f"{folder}/failure-{number}.json"
         try:
             note = parse_json(storage.read(path), path)
         except FileNotFoundError:
             continue
         cause = str(note.get("cause", "")).strip().splitlines()
-        repeats = tuple(int(repeat) for repeat in note.get("repeats") or key.repeats)
-        attempt, lease = int(note.get("attempt", number)), int(note.get("lease", 0))
-        found.append(Failure(path, str(note.get("kind", "")), cause[0] if cause else "", repeats, attempt, lease))
+        found.append(
+            Failure(
+                path,
+                str(note.get("kind", "")),
+                cause[0] if cause else "",
+                str(note.get("partition", "")),
+                tuple(str(name) for name in note.get("configurations", ())),
+                tuple(int(repeat) for repeat in note.get("repeats", ())),
+                int(note.get("attempt", number)),
+                int(note.get("lease", 0)),
+            )
+        )
     return found
 
 
-def has_failed(storage: Storage, key: BundleKey) -> bool:
-    """Whether a failure of the bundle is kept, whatever came of it later."""
-    return any(_NAME.fullmatch(name) for name in storage.list(key.folder))
+def has_failed(storage: Storage, segment: Segment) -> bool:
+    """Whether a failure of the segment is kept, whatever came of it later."""
+    return any(_NAME.fullmatch(name) for name in storage.list(segment.folder))
 
 
 def kind_of(error: BaseException) -> Kind:

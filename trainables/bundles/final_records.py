@@ -1,16 +1,16 @@
-"""What stays of a finished repeat: its history, its predictions, and how they came about."""
+"""What stays of a repeat at the end of a segment: its history, its predictions, and how they came about."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
+
 from orchestrator.store.concurrently import concurrently
-from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import FinalRecord, Recipe
+from orchestrator.store.schema import FinalRecord
+from orchestrator.store.segments import Recipe
 from trainables.bundles.checkpoints import WorkedOn
-from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.heads.head import layers_of
@@ -20,50 +20,50 @@ from trainables.machine.devices import device_name
 
 
 class FinalRecords:
-    """Of the works that a process holds; lanes of other bundles that were trained beside them get none from it."""
+    """Of a segment that is trained by its recipe."""
 
-    def __init__(self, bench: Workbench, works: Sequence[Work], material: Material) -> None:
+    def __init__(self, bench: Workbench, recipe: Recipe, material: Material) -> None:
         self.bench = bench
+        self.recipe = recipe
         self.material = material
-        self.epochs = works[0].epochs
-        self._keys = {work.key.configuration: work.key for work in works}
 
-    def write(self, group: Group, worked_on: WorkedOn, recipe: Recipe) -> None:
-        """One of each lane, created exclusively: the first record of a repeat wins."""
+    def write(self, group: Group, worked_on: WorkedOn, digest: str) -> None:
+        """One of each lane that did not end before, created exclusively: the first record of a repeat wins.
 
-        def write(index: int) -> None:
-            lane = group.lanes[index]
-            key = self._keys.get(lane.configuration.id)
-            if key is not None:
-                path = key.final(lane.repeat, self.epochs, group.state(index))
-                self.bench.storage.create(path, self._record(group, index, key, worked_on, recipe).to_bytes())
+        digest: of the segment's end state.
+        """
+        segment = self.recipe.segment
 
-        concurrently(write, range(len(group.lanes)))
+        def write(lane: int) -> None:
+            path = segment.final(segment.lanes[lane], group.state(lane))
+            self.bench.storage.create(path, self._record(group, lane, worked_on, digest).to_bytes())
 
-    def _record(self, group: Group, index: int, key: BundleKey, worked_on: WorkedOn, recipe: Recipe) -> FinalRecord:
-        selected, logits = group.selected(index)
-        diverged = int(group.diverged[index])
-        configuration = group.lanes[index].configuration
+        concurrently(write, np.flatnonzero(~group.absent).tolist())
+
+    def _record(self, group: Group, lane: int, worked_on: WorkedOn, digest: str) -> FinalRecord:
+        selected, logits = group.selected(lane)
+        diverged = int(group.diverged[lane])
+        configuration = group.lanes[lane].configuration
         head = parameter_count(layers_of(configuration, self.material.width))
         meta = {
             "configuration": configuration.id,
-            "partition": key.partition,
-            "repeat": group.lanes[index].repeat,
-            "epochs": self.epochs,
-            "state": group.state(index).value,
+            "partition": self.recipe.segment.partition,
+            "repeat": group.lanes[lane].repeat,
+            "epochs": self.recipe.segment.epochs,
+            "state": group.state(lane).value,
             "diverged_epoch": None if diverged < 0 else diverged,
             "selected_epoch": selected,
             "selection": configuration.selection.metric,
             "attempts": list(worked_on.attempts),
-            "seconds": group.seconds / len(group.lanes),
+            "seconds": float(group.seconds[lane]),
             "host": socket.gethostname(),
             "device": device_name(self.bench.device),
-            "devices_mixed": len(worked_on.devices) > 1,
+            "devices_mixed": worked_on.is_mixed(lane),
             "undetermined": ", ".join(sorted(group.learner.undetermined)),
-            "recipe": recipe.model_dump(mode="json"),
-            "with_repeats": group.repeats,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "end_state": digest,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "total_parameters": self.bench.facts(configuration).parameters + head,
             "trainable_parameters": head + self.material.live_parameters,
         }
-        return FinalRecord(meta, group.history(index), logits)
+        return FinalRecord(meta, group.history(lane), logits)

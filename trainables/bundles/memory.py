@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import torch
 
-from orchestrator.store.schema import BUNDLE_SIZE, Recipe
+from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
-from trainables.bundles.recipe import decide
-from trainables.bundles.work import Work
+from trainables.bundles.recipe import scoring_batch
 from trainables.bundles.workbench import Workbench
 from trainables.features.samples import Samples
 from trainables.learning.heads.head import layers_of
@@ -39,15 +39,19 @@ WORKSPACE = 1.25
 shows what these three come to."""
 
 
-def trial_bytes(bench: Workbench, configuration: Configuration, partition: str) -> int:
-    """Bytes of one trial on the bench's device: its context, and all that it holds."""
+def trial_bytes(bench: Workbench, configuration: Configuration, partition: str, lanes: int = BUNDLE_SIZE) -> int:
+    """Bytes of one trial on the bench's device: its context, and all that it holds.
+
+    lanes: how many are trained at a time, where they can be stacked.
+    """
     c, samples = configuration, bench.samples(configuration, partition)
     width = bench.facts(c).feature_width
     if c.live.has_features:
-        return CONTEXT_BYTES + head_bytes(c, width, samples.rows)
+        return CONTEXT_BYTES + head_bytes(c, width, samples.rows, lanes)
     frozen = bench.foreseen(c, partition)
-    recipe = decide(c, width, frozen.layer, sum(map(math.prod, frozen.shapes)), bench.device)
-    return CONTEXT_BYTES + network_bytes(c, bench.facts(c), StepAndScore.by(bench, c, frozen.layer), recipe, samples)
+    scored = scoring_batch(c, sum(map(math.prod, frozen.shapes)), bench.device)
+    computed = StepAndScore.by(bench, c, frozen.layer)
+    return CONTEXT_BYTES + network_bytes(c, bench.facts(c), computed, scored, samples, bench.device)
 
 
 class StepAndScore(NamedTuple):
@@ -64,21 +68,27 @@ class StepAndScore(NamedTuple):
         return cls(bench.activations(c, PIXELS) if c.live.from_pixels or score is None else score, score)
 
 
-def head_bytes(c: Configuration, feature_width: int, rows: int) -> int:
-    """Of heads on `rows` pooled features, which lie on the device: these, weights with gradients and buffers, what a
-    layer gives."""
+def head_bytes(c: Configuration, feature_width: int, rows: int, lanes: int = BUNDLE_SIZE) -> int:
+    """Of the heads of so many lanes on `rows` pooled features, which lie on the device: these, weights with gradients
+    and buffers, what a layer gives."""
     layers = layers_of(c, feature_width)
     head = parameter_count(layers)
     copies = 2 + rule_of(c.optimiser.name).buffers_per_parameter
     widths = sum(outputs for _, outputs in linear(layers)) + feature_width
     scored = max(c.optimiser.batch_size, math.ceil(rows / 2))
-    return FLOAT32 * (rows * feature_width + BUNDLE_SIZE * (head * copies + scored * widths * 2))
+    return FLOAT32 * (rows * feature_width + lanes * (head * copies + scored * widths * 2))
 
 
 def network_bytes(
-    c: Configuration, facts: BackboneFacts, computed: StepAndScore, recipe: Recipe, samples: Samples
+    c: Configuration,
+    facts: BackboneFacts,
+    computed: StepAndScore,
+    scoring_rows: int,
+    samples: Samples,
+    device: torch.device,
 ) -> int:
-    """Of a network that steps compute: weights, gradients and buffers, and the larger of a step and a scoring batch.
+    """Of a network that steps compute: weights, gradients and buffers, and the larger of a step and a scoring batch of
+    at most `scoring_rows`.
 
     On a GPU a step is recorded, and what it holds then stays its own: beside it are scored batches and the last step of
     an epoch, which is smaller and is not recorded at first.
@@ -90,9 +100,9 @@ def network_bytes(
     weights += (behind.trained + head) * (1 + buffers)
     rows, batch = len(samples.training), min(c.optimiser.batch_size, len(samples.training))
     step = _step_bytes(behind, batch)
-    scored = min(recipe.scoring_batch, max(map(len, samples.scoring.values())))
+    scored = min(scoring_rows, max(map(len, samples.scoring.values())))
     score = scored * (INPUT_COPIES * computed.score.read + computed.score.passing) if computed.score else 0
-    passes = step + max(score, _step_bytes(behind, rows % batch)) if recipe.device == "cuda" else max(step, score)
+    passes = step + max(score, _step_bytes(behind, rows % batch)) if device.type == "cuda" else max(step, score)
     features = 0 if computed.score else samples.rows * facts.feature_width
     return FLOAT32 * (weights + features) + behind.fixed + math.ceil(WORKSPACE * passes)
 
@@ -102,9 +112,12 @@ def _step_bytes(behind: Activations, batch: int) -> int:
     return batch * (INPUT_COPIES * behind.read + behind.kept + behind.passing)
 
 
-def share_for(bench: Workbench, work: Sequence[Work]) -> float:
-    """The part of this machine's GPU that a trial of these works asks for: the largest decides."""
-    needs = [trial_bytes(bench, bench.configuration(item.key.configuration), item.key.partition) for item in work]
+def share_for(bench: Workbench, segments: Sequence[Segment]) -> float:
+    """The part of this machine's GPU that a trial of one of these segments asks for: the largest decides."""
+    needs = [
+        trial_bytes(bench, bench.configuration(one.configurations[0]), one.partition, len(one.lanes))
+        for one in segments
+    ]
     return gpu_share(max(needs, default=0), gpu_bytes_here())
 
 

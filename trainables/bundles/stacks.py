@@ -1,8 +1,9 @@
-"""Which bundles are trained as one trial: those that were begun together, and fresh ones that may be stacked.
+"""How what is wanted is divided into stacks; a decision writes it down, and nobody divides again what fits.
 
-Fresh bundles are stacked when their configurations differ only in lr, momentum and weight decay: such lanes read the
-same rows in the same order under the same masks. Stacks are no wider than the recipe's rule allows, nor than leaves
-every worker one; narrower they need not be, for a stack takes the time of its steps, hardly that of its width.
+Configurations are stacked that differ only in lr, momentum and weight decay and go from the same epoch to the same one:
+such lanes read the same rows in the same order under the same masks. Stacks are no wider than the recipe's rule allows,
+nor than leaves every worker one; narrower they need not be, for a stack takes the time of its steps, hardly that of its
+width.
 """
 
 from __future__ import annotations
@@ -11,70 +12,64 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 from orchestrator.store.record import canonical_json
+from orchestrator.store.schema import BUNDLE_SIZE
+from orchestrator.store.searches import Stack
+from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from trainables.bundles.recipe import most_bundles
-from trainables.bundles.stored_recipes import stored_recipe
-from trainables.bundles.work import Work
 from trainables.bundles.workbench import Workbench
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import parameter_count
 
-Stack = tuple[Work, ...]
 
+def divide_into_stacks(bench: Workbench, wanted: Sequence[Segment], workers: int) -> list[Stack]:
+    """Stacks of even widths (11 configurations at 10 a stack are 6 and 5), the first repeats first and, among them, the
+    longest first.
 
-def form_stacks(bench: Workbench, asked: Sequence[Work], owed: Sequence[Work], workers: int) -> list[Stack]:
-    """The works of `owed` as trials, the first repeats first and, among them, the longest first.
-
-    asked: all that the search asked for, finished or not. Fresh bundles are stacked as if none of it had been begun, so
-    that a search that was interrupted forms the stacks of an unbroken one.
+    wanted: each of one configuration, repeats within one bundle. Nothing else enters but the study's configurations and
+    the kind of device.
     """
-    recipes = {work: stored_recipe(bench.storage, work.key) for work in owed}
-    begun = {
-        (name, work.epochs): recipe
-        for work, recipe in recipes.items()
-        if recipe is not None
-        for name in recipe.with_bundles
-    }
-    parts = _parts(bench, list(dict.fromkeys([*asked, *owed])), workers)
-    together: dict[Hashable, list[Work]] = defaultdict(list)
-    for work in owed:
-        # A kill may have come before the recipe of every bundle of a stack was written
-        recipe = recipes[work] or begun.get((str(work.key), work.epochs))
-        if recipe is not None and recipe.with_bundles:
-            together[recipe, work.epochs].append(work)
-        elif recipe is not None:
-            together[work].append(work)
-        else:
-            together[parts[work]].append(work)
-    return sorted((tuple(found) for found in together.values()), key=lambda stack: _order(bench, stack))
-
-
-def _parts(bench: Workbench, works: Sequence[Work], workers: int) -> dict[Work, tuple[Hashable, int]]:
-    """Which stack each of the works belongs to, of even widths: 11 bundles at 10 a stack are 6 and 5."""
-    kinds: dict[Hashable, list[Work]] = defaultdict(list)
-    for work in works:
-        kinds[_kind(bench.configuration(work.key.configuration), work)].append(work)
-    widest = -(-len(works) // max(1, workers))
-    found: dict[Work, tuple[Hashable, int]] = {}
-    for kind, alike in kinds.items():
-        count = -(-len(alike) // max(1, min(widest, _most(bench, alike[0]))))
+    kinds: dict[Hashable, list[Segment]] = defaultdict(list)
+    for one in wanted:
+        kinds[_kind(_configuration(bench, one), one)].append(one)
+    widest = -(-len(wanted) // max(1, workers))
+    found = []
+    for alike in kinds.values():
+        most = _most(bench, alike[0])
+        count = -(-len(alike) // max(1, min(widest, most)))
         for part in range(count):
-            for work in alike[part * len(alike) // count : (part + 1) * len(alike) // count]:
-                found[work] = kind, part
-    return found
+            together = alike[part * len(alike) // count : (part + 1) * len(alike) // count]
+            found.append(_stack(together, in_turn=most == 0))
+    return sorted(found, key=lambda stack: _order(bench, stack))
 
 
-def _kind(configuration: Configuration, work: Work) -> Hashable:
-    """Equal for bundles that may be stacked."""
-    return canonical_json(configuration.stack_key()), work.key.partition, work.key.index, work.repeats, work.epochs
+def _stack(together: Sequence[Segment], *, in_turn: bool) -> Stack:
+    first = together[0]
+    return Stack(
+        partition=first.partition,
+        configurations=tuple(one.configurations[0] for one in together),
+        repeats=first.repeats,
+        start=first.start,
+        epochs=first.epochs,
+        in_turn=in_turn,
+    )
 
 
-def _most(bench: Workbench, work: Work) -> int:
-    configuration = bench.configuration(work.key.configuration)
+def _kind(configuration: Configuration, one: Segment) -> Hashable:
+    """Equal for those that may be stacked."""
+    return canonical_json(configuration.stack_key()), one.partition, one.repeats, one.start, one.epochs
+
+
+def _configuration(bench: Workbench, one: Segment) -> Configuration:
+    return bench.configuration(one.configurations[0])
+
+
+def _most(bench: Workbench, one: Segment) -> int:
+    configuration = _configuration(bench, one)
     return most_bundles(configuration, bench.facts(configuration).feature_width, bench.device)
 
 
 def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
-    c = bench.configuration(stack[0].key.configuration)
+    c = bench.configuration(stack.configurations[0])
     head = parameter_count(layers_of(c, bench.facts(c).feature_width))
-    return stack[0].key.index, -c.live.from_pixels, -c.live.unfrozen, -head, c.optimiser.batch_size
+    return stack.repeats[0] // BUNDLE_SIZE, -c.live.from_pixels, -c.live.unfrozen, -head, c.optimiser.batch_size

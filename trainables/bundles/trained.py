@@ -1,7 +1,8 @@
 """The weights of a finished repeat at its selected epoch: read where they are kept, else trained again from the seed.
 
-Training the same lanes again under the stored recipe gives the same bits on the same kind of device; the logits of the
-valid images, which the final record holds, show whether it did.
+Only the segment is trained again in which that epoch lies, from the states that it began from; where these are gone,
+the segments before it too, in memory. Training the same lanes under the stored recipe gives the same bits on the same
+kind of device; the logits of the valid images, which the final record holds, show whether it did.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import torch
 
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.layout import BundleKey, FinalName, parse_final
-from orchestrator.store.record import canonical_json
-from orchestrator.store.schema import FinalRecord, Recipe, RepeatState
+from orchestrator.store.schema import FinalRecord, RepeatState
+from orchestrator.store.segments import LaneKey, Recipe
 from orchestrator.store.storage import Storage
-from trainables.bundles import kept_weights
+from trainables.bundles import kept_weights, states
+from trainables.bundles.states import Origin
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
-from trainables.learning.learner import Lane, lanes_of
+from trainables.learning.group_state import GroupState
+from trainables.learning.learner import lanes_of
 from trainables.learning.material import begin_group
 
 Progress = Callable[[int, int], None]
@@ -57,18 +60,18 @@ def trained(
     """
     records = results(bench.storage, partition, configuration, repeats, epochs)
     found: dict[int, Trained] = {}
-    again: dict[str, list[int]] = {}
+    again: dict[str, tuple[Recipe, list[int]]] = {}
     for repeat, record in records.items():
         kept = _kept(bench.storage, partition, configuration, repeat, record)
         if kept is not None:
             found[repeat] = kept
         else:
-            group = canonical_json([_stack_of(record), record.meta["recipe"], record.meta["epochs"]])
-            again.setdefault(group, []).append(repeat)
-    total = sum(max(_selected(records[repeat]) for repeat in together) for together in again.values())
+            recipe = _recipe_at_selected(bench.storage, LaneKey(partition, configuration, repeat), record)
+            again.setdefault(recipe.segment.id, (recipe, []))[1].append(repeat)
+    total = sum(max(_selected(records[repeat]) for repeat in together) for _, together in again.values())
     done = 0
-    for together in again.values():
-        for one in _train_again(bench, [records[repeat] for repeat in together], done, total, progress):
+    for recipe, together in again.values():
+        for one in _train_again(bench, recipe, [records[repeat] for repeat in together], done, total, progress):
             found[one.repeat] = one
         done += max(_selected(records[repeat]) for repeat in together)
     return {repeat: found[repeat] for repeat in repeats}
@@ -106,10 +109,21 @@ def results(
     return found
 
 
-def open_group(bench: Workbench, partition: str, lanes: list[Lane], recipe: Recipe, epochs: int) -> Group:
-    """The group of lanes that a recipe describes, before its first epoch."""
-    material = bench.material(lanes[0].configuration, partition, recipe.frontier)
-    return begin_group(material, lanes, recipe, epochs, bench.device)
+def open_group(bench: Workbench, recipe: Recipe) -> Group:
+    """The lanes of a segment at its start. Segments before it are trained again where the states there are not kept."""
+    segment = recipe.segment
+    before = (
+        states.beginnings(bench.storage, segment, bench.device.type, partial(_end_state, bench))
+        if segment.start > 0
+        else []
+    )
+    torch.set_num_threads(recipe.threads)
+    lanes = lanes_of([bench.configuration(name) for name in segment.configurations], segment.repeats)
+    material = bench.material(lanes[0].configuration, segment.partition, recipe.frontier)
+    group = begin_group(material, lanes, recipe.scoring_batch, segment.epochs, bench.device)
+    if segment.start > 0:
+        group.go_on_from(segment.start, [lane.state for lane in before])
+    return group
 
 
 def keep_trained(bench: Workbench, partition: str, configuration: str, several: Iterable[Trained], epochs: int) -> None:
@@ -144,36 +158,47 @@ def _kept(storage: Storage, partition: str, configuration: str, repeat: int, rec
     return Trained(repeat, _selected(record), found.weights, float(str(found.meta["deviation"])), was_kept=True)
 
 
-class _Together(NamedTuple):
-    """Everything that was trained in one product with a repeat: each configuration with each repeat."""
+def _recipe_at_selected(storage: Storage, lane: LaneKey, record: FinalRecord) -> Recipe:
+    """Of the segment in which the selected epoch lies; at its very start, too, where the state is what it began from.
 
-    configurations: tuple[str, ...]
-    repeats: tuple[int, ...]
+    Raises InputError where a record on the way is gone.
+    """
+    recipe = Recipe.model_validate(record.meta["recipe"])
+    while recipe.segment.start > _selected(record):
+        path = lane.bundle.final(lane.repeat, recipe.segment.start)
+        try:
+            content = storage.read(path)
+        except FileNotFoundError:
+            raise InputError(
+                f"configuration {lane.configuration}: expected the result with {recipe.segment.start} epochs of repeat "
+                f"{lane.repeat}, from which it went on, found none",
+                "Train what is missing: orch resume STUDY",
+            ) from None
+        recipe = Recipe.model_validate(FinalRecord.from_bytes(content, path).meta["recipe"])
+    if lane not in recipe.segment.lanes:
+        raise DamagedRecordError(
+            f"repeat {lane.repeat} of {lane.configuration} is not in the segment that its final record names"
+        )
+    return recipe
 
 
-def _stack_of(record: FinalRecord) -> _Together:
-    meta = record.meta
-    configuration, repeat = str(meta["configuration"]), int(meta["repeat"])
-    recipe = Recipe.model_validate(meta["recipe"])
-    if not recipe.stacked:
-        return _Together((configuration,), (repeat,))
-    members = tuple(BundleKey.parse(text).configuration for text in recipe.with_bundles) or (configuration,)
-    repeats = tuple(int(number) for number in meta.get("with_repeats") or [repeat])
-    if configuration not in members or repeat not in repeats:
-        raise DamagedRecordError(f"repeat {repeat} of {configuration} is not in the stack that its final record names")
-    return _Together(members, repeats)
+def _end_state(bench: Workbench, origin: Origin) -> GroupState:
+    """Of a segment that is trained again in memory."""
+    group = open_group(bench, origin.recipe)
+    group.advance(math.inf)
+    return group.snapshot({})
 
 
 def _train_again(
-    bench: Workbench, records: Sequence[FinalRecord], done: int, total: int, progress: Progress | None
+    bench: Workbench,
+    recipe: Recipe,
+    records: Sequence[FinalRecord],
+    done: int,
+    total: int,
+    progress: Progress | None,
 ) -> list[Trained]:
-    """Train the lanes of these records, which are of one group, up to the last epoch that one of them selected."""
-    first = records[0]
-    recipe = Recipe.model_validate(first.meta["recipe"])
-    torch.set_num_threads(recipe.threads)
-    stack = _stack_of(first)
-    lanes = lanes_of([bench.configuration(name) for name in stack.configurations], stack.repeats)
-    group = open_group(bench, str(first.meta["partition"]), lanes, recipe, int(first.meta["epochs"]))
+    """Train the lanes of a segment, which these records are of, up to the last epoch that one of them selected."""
+    group = open_group(bench, recipe)
     found = []
     for epoch in sorted({_selected(record) for record in records}):
         while group.epoch < epoch and not group.is_done:
@@ -182,7 +207,8 @@ def _train_again(
                 progress(done + group.epoch, total)
         here = [record for record in records if _selected(record) == epoch]
         weights = [group.learner.weights_of(_lane_of(record, group)) for record in here]
-        group.advance(0.0)  # the step that ended the epoch left its scoring to the next call
+        if not group.is_scored:
+            group.advance(0.0)
         found += [
             Trained(int(record.meta["repeat"]), epoch, each, _deviation(group, record), was_kept=False)
             for record, each in zip(here, weights, strict=True)

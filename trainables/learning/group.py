@@ -1,23 +1,24 @@
-"""A group of lanes trained in lockstep from epoch 0 to the last: the loop, its histories, its checkpoints' content."""
+"""A group of lanes trained in lockstep up to its last epoch: the loop, its histories, its state to go on from."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History, RepeatState
 from trainables.features.samples import Samples
 from trainables.learning.draws import epoch_order
 from trainables.learning.endings.ending import Ending, ending_of
 from trainables.learning.endings.one_epoch import OneEpoch
+from trainables.learning.group_state import GroupState, LaneState
 from trainables.learning.learner import Lane, Learner
 from trainables.learning.metrics import selection_scores
+from trainables.learning.optimisers.rates import Seat
 from trainables.learning.schedules.schedule import schedule_of
 from trainables.learning.tasks.task import task_of
 
@@ -29,7 +30,7 @@ RUNAWAY, IN_A_ROW = 100.0, 3
 class Group:
     """Trains `lanes` together: a stack's, see `lanes_of`. Their configurations differ in lr, momentum and weight decay.
 
-    Epochs may be raised later.
+    From their beginning, unless `go_on_from` or `load` says otherwise, up to so many epochs.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Group:
         self.splits = tuple(samples.scoring)
         self.epoch = 0
         self.position = 0
-        self.seconds = 0.0
+        self.seconds = np.zeros(len(lanes))
+        """Of training, each lane's share of what the group took."""
         self.batches = 0
         """Trained or scored by this process: grows as long as it gets on."""
         lane_count, valid = len(lanes), len(samples.scoring["valid"])
@@ -74,6 +76,8 @@ class Group:
         self.diverged = np.full(lane_count, -1, dtype=np.int64)
         self.stopped = np.full(lane_count, -1, dtype=np.int64)
         """Epoch at which a lane did so, -1 for none."""
+        self.absent = np.zeros(lane_count, dtype=np.bool_)
+        """Lanes that ended before this group began: their places are filled, they have no results."""
         self._labels = {name: samples.labels[rows] for name, rows in samples.scoring.items()}
         self._order: torch.Tensor | None = None
 
@@ -82,17 +86,22 @@ class Group:
         """Whether every epoch is trained and scored, or all lanes have ended by themselves."""
         return len(self._loss) > self.epochs or bool(self._have_ended().all())
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether the epoch that ended last has its row in the histories."""
+        return len(self._loss) > self.epoch
+
     def advance(self, seconds: float) -> None:
         """Train and score for about this long; stops between steps, wherever in the epoch that is."""
         started = time.monotonic()
         while not self.is_done:
-            if len(self._loss) <= self.epoch:
-                self._score()
-            else:
+            if self.is_scored:
                 self._step()
+            else:
+                self._score()
             if time.monotonic() - started >= seconds:
                 break
-        self.seconds += time.monotonic() - started
+        self.seconds += (time.monotonic() - started) / len(self.lanes)
 
     def _step(self) -> None:
         """One batch. The epoch ends with its scoring, in the next call."""
@@ -155,7 +164,7 @@ class Group:
 
     def _have_ended(self) -> np.ndarray:
         """bool [lanes]: by themselves. They keep their places in the stack until that ends."""
-        return (self.diverged >= 0) | (self.stopped >= 0)
+        return self.absent | (self.diverged >= 0) | (self.stopped >= 0)
 
     def _diverges(self) -> np.ndarray:
         """bool [lanes]: the loss of train or valid is no number, or that of train was beyond the limit for long enough.
@@ -200,14 +209,14 @@ class Group:
             return 0, self.untrained_logits[lane]
         return int(self.best_epoch[lane]), self.logits[lane]
 
-    def to_bytes(self, meta: Mapping[str, Any]) -> bytes:
-        """The whole state as one record; `meta` is kept beside it."""
-        state = {
+    def snapshot(self, meta: Mapping[str, Any]) -> GroupState:
+        """The whole state; `meta` is kept beside it."""
+        about = {
             "repeats": [lane.repeat for lane in self.lanes],
             "configurations": [lane.configuration.id for lane in self.lanes],
             "epoch": self.epoch,
             "position": self.position,
-            "seconds": self.seconds,
+            "seconds": self.seconds.tolist(),
         }
         arrays = {
             **self.learner.state(),
@@ -219,18 +228,16 @@ class Group:
             "selected.epoch": self.best_epoch,
             "diverged": self.diverged,
             "stopped": self.stopped,
+            "absent": self.absent,
         }
-        return pack({**meta, "group": state}, arrays)
+        return GroupState({**meta, "group": about}, arrays)
 
-    def load(self, content: bytes, name: str) -> dict[str, Any]:
-        """Take over a checkpoint of the same lanes; returns its meta. Raises DamagedRecordError."""
-        meta, arrays = unpack(content, name)
-        state = meta.get("group", {})
-        lanes = [(lane.configuration.id, lane.repeat) for lane in self.lanes]
+    def load(self, state: GroupState) -> None:
+        """Take over a state of the same lanes. Raises DamagedRecordError."""
+        arrays, about = state.arrays, state.about
         try:
-            found = list(zip(state["configurations"], state["repeats"], strict=True))
-            if found != lanes:
-                raise DamagedRecordError(f"{name} holds other repeats than expected")
+            if state.lanes != [(lane.configuration.id, lane.repeat) for lane in self.lanes]:
+                raise DamagedRecordError(f"{state.name} holds other repeats than expected")
             self.learner.load(arrays)
             self._loss = list(arrays["history.loss"])
             self._statistics = list(arrays["history.statistics"])
@@ -239,13 +246,53 @@ class Group:
             self.best = arrays["selected.score"].copy()
             self.best_epoch = arrays["selected.epoch"].copy()
             self.diverged = arrays["diverged"].copy()
-            self.stopped = arrays.get("stopped", np.full(len(lanes), -1, dtype=np.int64)).copy()
-            self.epoch, self.position = int(state["epoch"]), int(state["position"])
-            self.seconds = float(state["seconds"])
+            self.stopped = arrays["stopped"].copy()
+            self.absent = arrays["absent"].copy()
+            self.epoch, self.position = int(about["epoch"]), int(about["position"])
+            self.seconds = np.array(about["seconds"], dtype=np.float64)
         except (KeyError, ValueError, RuntimeError) as error:
-            raise DamagedRecordError(f"{name} does not fit this bundle: {error}") from error
+            raise DamagedRecordError(f"{state.name} does not fit these repeats: {error}") from error
         self._order = None
-        return meta
+
+    def go_on_from(self, start: int, states: Sequence[LaneState | None]) -> None:
+        """Have each lane begin at this epoch, from its state in whatever group it was in; all their steps are equal.
+
+        None: it had ended before, and its place is filled with an untrained lane. Raises DamagedRecordError.
+        """
+        lane_count, split_count = len(self.lanes), len(self.splits)
+        loss = np.zeros((start + 1, split_count, lane_count))
+        statistics = np.zeros((start + 1, split_count, lane_count, *self.task.shape), dtype=np.int32)
+        self.untrained_logits = self.logits.copy()
+        for lane, found in enumerate(states):
+            if found is None:
+                self.absent[lane] = True
+                continue
+            (state, place), arrays = found, found.of.arrays
+            try:
+                seat = Seat(place, len(state.lanes), len(set(state.about["configurations"])))
+                self.learner.take_lane(lane, arrays, seat)
+                loss[:, :, lane] = _as_long(arrays["history.loss"], start + 1)[:, :, place]
+                statistics[:, :, lane] = _as_long(arrays["history.statistics"], start + 1)[:, :, place]
+                self.logits[lane] = arrays["selected.logits"][place]
+                self.untrained_logits[lane] = arrays["untrained.logits"][place]
+                self.best[lane], self.best_epoch[lane] = (
+                    arrays["selected.score"][place],
+                    arrays["selected.epoch"][place],
+                )
+                self.diverged[lane], self.stopped[lane] = arrays["diverged"][place], arrays["stopped"][place]
+                self.seconds[lane] = state.about["seconds"][place]
+            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+                raise DamagedRecordError(
+                    f"{state.name} does not fit repeat {self.lanes[lane].repeat}: {error}"
+                ) from error
+        self._loss, self._statistics = list(loss), list(statistics)
+        self.epoch = start
+
+
+def _as_long(history: np.ndarray, rows: int) -> np.ndarray:
+    if len(history) != rows:
+        raise ValueError(f"expected {rows - 1} epochs, found {len(history) - 1}")
+    return history
 
 
 def batches(rows: int, size: int, *, joins_one: bool) -> list[int]:

@@ -24,6 +24,7 @@ from trainables.learning.heads.lanes import initial_heads
 from trainables.learning.heads.layer import dropouts
 from trainables.learning.losses.loss import image_weights, loss_of, mean_gradient
 from trainables.learning.optimisers.optimiser import Optimiser
+from trainables.learning.optimisers.rates import Parameter, Seat
 from trainables.learning.replay import Replay
 from trainables.learning.tasks.task import task_of
 
@@ -120,9 +121,9 @@ class Learner:
         self._keys = [torch.zeros(len(self.repeats), 2, dtype=torch.int32, device=self.device) for _ in self._dropouts]
         self._keys_of = -1
         self._replay = Replay(self._update, self.device)
-        self.optimiser = Optimiser(
-            [*self.heads.parameters, *body.parameters], [configuration.optimiser for configuration in configurations]
-        )
+        self.configurations = len(configurations)
+        self.parameters = [*self.heads.parameters, *body.parameters]
+        self.optimiser = Optimiser(self.parameters, [configuration.optimiser for configuration in configurations])
         self.buffers = [*self.heads.buffers, *body.buffers]
         """What moves without being trained; each batch needs two rows then."""
 
@@ -171,6 +172,29 @@ class Learner:
         """Take back what `state` gave."""
         for name, tensor in self._tensors().items():
             tensor.copy_(_shaped(state[name], tensor))
+
+    @torch.no_grad()
+    def take_lane(self, lane: int, state: Mapping[str, np.ndarray], there: Seat) -> None:
+        """Have a lane go on from where it is in `state`, of a stack in which it has another seat.
+
+        Lanes of one stack have made equally many steps.
+        """
+        here = Seat(lane, len(self.repeats) * self.configurations, self.configurations)
+        layouts = self._layouts()
+        for name, tensor in self._tensors().items():
+            layout = layouts.get(name)
+            mine, theirs = (layout.part(here), layout.part(there)) if layout else (..., ...)
+            tensor[mine].copy_(_shaped(state[name][theirs], tensor[mine]))
+
+    def _layouts(self) -> dict[str, Parameter]:
+        """How lanes lie in `_tensors`; those that are not in it are of one lane, or the same for all."""
+        buffers = self.optimiser.rule.buffers_per_parameter
+        return {
+            f"{kind}.{count * place + one}": parameter
+            for kind, count in (("parameter", 1), ("buffer", buffers))
+            for place, parameter in enumerate(self.parameters)
+            for one in range(count)
+        }
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         kinds = {"parameter": self.optimiser.tensors, "buffer": self.optimiser.buffers, "moving": self.buffers}

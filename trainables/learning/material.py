@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from orchestrator.store.schema import Recipe
 from trainables.features.samples import Samples
 from trainables.learning.bodies.body import Body
 from trainables.learning.bodies.cached import Cached
@@ -46,10 +45,11 @@ class Material:
         return sum(p.numel() for p in self.suffix.parameters() if p.requires_grad) if self.suffix is not None else 0
 
 
-def begin_group(material: Material, lanes: Sequence[Lane], recipe: Recipe, epochs: int, device: torch.device) -> Group:
-    """The group of lanes that a recipe describes, before its first epoch."""
-    learner = learner_of(lanes, material)
-    return Group(list(lanes), learner, material.samples, epochs, recipe.scoring_batch, device)
+def begin_group(
+    material: Material, lanes: Sequence[Lane], scoring_batch: int, epochs: int, device: torch.device
+) -> Group:
+    """The group of lanes before its first epoch."""
+    return Group(list(lanes), learner_of(lanes, material), material.samples, epochs, scoring_batch, device)
 
 
 def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:

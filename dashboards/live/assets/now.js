@@ -56,13 +56,12 @@ function spark(loss) {
 }
 
 const shown = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
-const range = ([from, to]) => (from === to ? String(from) : `${from}–${to}`);
 
-function cellsOf({ name, repeats, epoch, asked, loss, host, device, silent_s }) {
+function cellsOf({ name, repeats, epoch, of, loss, host, device, silent_s }) {
   return [
     name,
     repeats.length > 1 ? `${repeats[0]}–${repeats.at(-1)}` : String(repeats[0] ?? "–"),
-    `${range(epoch)} of ${asked}`,
+    `${epoch} of ${of}`,
     loss ? shown(loss.train.at(-1)) : "–",
     loss ? shown(loss.valid.at(-1)) : "–",
     loss && loss.valid.length > 1 ? spark(loss) : "–",

@@ -38,10 +38,11 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
 from orchestrator.store.schema import History
+from orchestrator.store.searches import Ask, Decision, decision_file
 from search_spaces.configuration import Configuration
 from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
-from tests.support.generated_study import NOW, GeneratedStudy, small_study
+from tests.support.generated_study import NOW, PARTITION, GeneratedStudy, small_study
 
 
 def test_every_figure_can_be_drawn_for_every_choice(source: Source) -> None:
@@ -223,6 +224,18 @@ def test_class_names_stand_in_up_to_three_lines_and_splits_keep_their_colours(tm
     assert len(set(bars.values())) == 4
 
 
+def test_marks_of_progress_are_named_by_their_repeats(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), repeats=1)
+    configuration = study.configurations()[0]
+    asked = Ask(partition=PARTITION, configurations=(configuration.id,), repeats=(7,), epochs=6)
+    (search,) = summarise(storage, NOW).searches
+    decision = Decision(number=2, budget=1, reason="one more", asks=(asked,), stacks=())
+    storage.create(decision_file(search.id, 2), decision.to_toml())
+    spec = progress.progress_figure(progress.progress_data(open_source(storage, NOW), Choice()), Choice())
+    told = [words.rpartition(", ")[2] for trace in spec["data"] for words in trace["text"]]
+    assert told == ["repeat 0", "repeat 7"]
+
+
 def test_balanced_classes_are_those_of_the_report(tmp_path: Path) -> None:
     _, study = small_study(tmp_path)
     configuration = changed(study.configurations()[0], balance="ngca")
@@ -231,6 +244,7 @@ def test_balanced_classes_are_those_of_the_report(tmp_path: Path) -> None:
 
 def test_workers_and_pace(source: Source) -> None:
     workers = worker_data(source, "2026-03-01T12:00:42+00:00")
+    assert len(workers) == 1, "one segment failed, and nobody holds it"
     assert workers[["host", "repeats", "epochs", "of", "age_s", "silent"]].iloc[0].tolist() == [
         "worker-0",
         1,

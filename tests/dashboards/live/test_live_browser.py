@@ -13,13 +13,12 @@ import pytest
 
 from dashboards.live.server import LiveServer
 from dashboards.page.page import render
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import pack
 from orchestrator.store.schema import History
 from orchestrator.study.studies import now
 from orchestrator.watch.now import StudyNow
 from search_spaces.configuration import Configuration
-from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, write_lease
+from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, segment_of, write_lease
 from tests.support.opened_page import pytestmark, until  # noqa: F401  # where it can run
 
 DONE = 2
@@ -68,6 +67,7 @@ class Served:
         """Write this repeat of every configuration, the earlier ones are there, and wait until the page shows it."""
         configurations = self.study.configurations()
         for configuration in configurations:
+            self.study.begin(self.storage, configuration, repeat)
             self.study.write_final(self.storage, configuration, repeat, self.study.epochs)
         done = f"{(repeat + 1) * len(configurations)} of "
         self.until(f"document.querySelector('.masthead .note').innerText.startsWith('{done}')")
@@ -179,6 +179,7 @@ def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
     assert page.evaluate(curves) == ["extension, n = 1"]
     for configuration in served.study.configurations():
         if configuration.head.non_linearities == 0:
+            served.study.begin(served.storage, configuration, 0)
             for repeat in range(3):
                 served.study.write_final(served.storage, configuration, repeat, served.study.epochs)
     served.until(f"{curves}.length === 2")
@@ -205,22 +206,22 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
     assert "No repeat is being trained" in page.inner_text("#now")
     first = served.study.configurations()[0]
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    write_lease(served.storage, first, {2: 3}, 6, updated=moment, number=1)
+    segment = segment_of(served.storage, first, 2)
+    write_lease(served.storage, segment, 3, updated=moment)
     page.wait_for_selector("#now table")
     assert "3 of 6" in page.inner_text("#now tbody tr")
-    key = BundleKey.of_repeat(PARTITION, first.id, 2)
     loss = np.linspace([[0.7], [0.8]], [[0.3], [0.4]], 5)
     content = pack(
         {"group": {"repeats": [2], "configurations": [first.id]}},
         {"history.loss": loss, "history.statistics": np.zeros((5, 2, 1, 2, 2), np.int32)},
     )
-    served.storage.create(f"{key.attempt(1)}/r2.e4.p0.checkpoint", content)
+    served.storage.create(f"{segment.attempt(1)}/e4.p0.checkpoint", content)
     page.wait_for_selector("#now polyline.valid")
     row = page.inner_text("#now tbody tr")
     assert "4 of 6" in row
     assert "0.400" in row
     assert page.locator("#now polyline.valid").get_attribute("points").count(",") == 5
-    write_lease(served.storage, first, {2: 4}, 6, updated=moment, number=1, released=True)
+    write_lease(served.storage, segment, 4, updated=moment, released=True)
     served.until("document.querySelector('#now').innerText.includes('No repeat is being trained')")
     assert served.faults == []
 
@@ -231,7 +232,7 @@ def test_a_study_without_results_begins_to_show_them(browser: Any, tmp_path: Pat
     page = served.page
     served.ready()
     assert "0 of 12 repeats" in page.inner_text("#now .lede")
-    write_lease(served.storage, served.study.configurations()[0], {0: 1}, 6, updated=now(), number=1)
+    write_lease(served.storage, segment_of(served.storage, served.study.configurations()[0], 0), 1, updated=now())
     page.wait_for_selector("#now tbody")
     assert hostile in page.inner_text("#now tbody")
     served.finish(0)

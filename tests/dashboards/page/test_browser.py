@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.page.page import render
-from tests.support.generated_study import NOW, small_study, write_lease
+from tests.support.generated_study import NOW, segment_of, small_study, write_lease
 from tests.support.made_up_evaluation import add_evaluation
 from tests.support.opened_page import Opened, pytestmark  # noqa: F401  # where it can run
 
@@ -170,7 +170,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study of which repeats are owed, one is running, and models are evaluated."""
     folder = tmp_path_factory.mktemp("busy")
     storage, study = small_study(folder, backbones=("timm:one", "timm:two"), skip=lambda c, repeat: repeat == 2)
-    write_lease(storage, study.configurations()[0], {2: 3}, 6, NOW)
+    write_lease(storage, segment_of(storage, study.configurations()[0], 2), 3, NOW)
     add_evaluation(storage)
     path = folder / "dashboard.html"
     path.write_text(render(storage, now=NOW), encoding="utf-8")

@@ -30,7 +30,7 @@ from orchestrator.evaluation.record import predictions_of, read_evaluation
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
-from tests.support.generated_study import NOW, GeneratedStudy, small_study, write_failure
+from tests.support.generated_study import NOW, GeneratedStudy, segment_of, small_study, write_failure
 from tests.support.made_up_evaluation import LOOK, add_evaluation
 from trainables.data.decode import content_hash, read_rgb
 
@@ -265,7 +265,7 @@ def test_pages_and_status_leave_names_of_causes_out(tmp_path: Path) -> None:
     storage = LocalStorage(studies / "slides")
     study.write(storage)
     file = image_list(storage)["file"][7]
-    write_failure(storage, study.configurations()[0], [0], f"OSError: {file} cannot be read")
+    write_failure(storage, segment_of(storage, study.configurations()[0], 0), f"OSError: {file} cannot be read")
     assert file not in text_of(render(storage, now=NOW))
     plain = orch(["status", "slides", "--studies", str(studies)])
     assert f"{file} cannot" not in plain

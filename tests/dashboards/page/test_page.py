@@ -13,7 +13,7 @@ from dashboards.page.page import render
 from dashboards.page.parts import LIBRARY
 from dashboards.page.sections import SECTIONS
 from orchestrator.store.storage import LocalStorage
-from tests.support.generated_study import NOW, GeneratedStudy, small_study, write_failure, write_lease
+from tests.support.generated_study import NOW, GeneratedStudy, segment_of, small_study, write_failure, write_lease
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 
@@ -133,12 +133,12 @@ def test_all_diverged(tmp_path: Path) -> None:
 
 def test_a_study_that_is_running(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, skip=lambda c, repeat: c.optimiser.lr == 1e-2)
-    write_lease(storage, study.configurations()[-1], {0: 2, 1: 3}, 6, NOW)
-    write_failure(storage, study.configurations()[2], [0], "MemoryError: <b>no</b>")
+    write_lease(storage, segment_of(storage, study.configurations()[-1], 0), 2, NOW)
+    write_failure(storage, segment_of(storage, study.configurations()[2], 0), "MemoryError: <b>no</b>")
     page = render(storage, now=NOW)
-    assert "2 running, 9 waiting, 1 failed" in page
+    assert "3 running, 6 waiting, 3 failed" in page
     assert "worker-0" in page
-    assert "5 of 12" in page
+    assert "6 of 18" in page
     assert "MemoryError: &lt;b&gt;no&lt;/b&gt;" in page
     assert "about" in page
 

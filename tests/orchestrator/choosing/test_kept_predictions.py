@@ -12,7 +12,8 @@ from orchestrator.results.summary import summarise
 from orchestrator.statistics.bias_corrected import bias_corrected
 from orchestrator.statistics.score_table import ranked_table
 from orchestrator.store import layout
-from orchestrator.store.schema import Request, RequestItem, StudyRecord
+from orchestrator.store.schema import StudyRecord
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 
 
@@ -35,9 +36,7 @@ def made_study(folder: Path, classes: tuple[str, ...]) -> TinyStudy:
     bench = study.bench()
     for configuration in configurations:
         study.train(configuration, (0, 1, 2), 4, bench)
-    items = tuple(RequestItem(configuration=c.id, repeats=3, epochs=4) for c in configurations)
-    request = Request(partitions=(study.partition,), items=items)
-    study.storage.create(layout.request(request.id), request.to_toml())
+    ask(study.storage, (study.partition,), [Item(c.id, 3, 4) for c in configurations])
     return study
 
 

@@ -18,17 +18,21 @@ from click.testing import CliRunner, Result
 
 import orchestrator as orch
 from orchestrator.command_line import main
+from orchestrator.proposing.deciding import Machine
+from orchestrator.running.decider import Decider
 from orchestrator.search import Search
 from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import LocalStorage, Storage
+from orchestrator.study.owed import owed
 from tests.support.finished_study import FinishedStudy, finished_study
 from tests.support.object_server import SECRET, new_bucket, object_server
 from tests.support.tiny_study import assert_same_result, make_tiny_study
-from tests.support.waiting import PatientClock
-from trainables.bundles.bundle import BundleRun
+from tests.support.waiting import PatientClock, wait_until
+from trainables.bundles.segment_run import SegmentRun
+from trainables.bundles.stacks import divide_into_stacks
 from trainables.bundles.workbench import Workbench
 
 pytestmark = pytest.mark.usefixtures("to_server")
@@ -179,13 +183,18 @@ def _completed(command: str, begun: str) -> list[str]:
 
 
 def trained_here(search: Search, *_: object) -> int:
-    """In place of Ray: the same bundles under the same leases, in this process, as a worker opens them."""
+    """In place of Ray: the same decisions and segments under the same leases, in this process."""
     bench = Workbench(open_storage(str(search.study.place.absolute())), search.places, torch.device("cpu"))
-    for work in search.work:
-        lease = current_lease(bench.storage, work.key)
-        taken = Lease.take(bench.storage, work.key, lease.number if lease else 0, "cpu")
+    storage = bench.storage
+    machine = Machine(1, "cpu", lambda wanted: divide_into_stacks(bench, wanted, 1))
+    keys = frozenset(search.keys)
+    with Decider(storage, search.searches, keys, machine) as decider:
+        wait_until(lambda: decider.poll(1.0))
+    for segment in owed(storage, decider.said.segments):
+        lease = current_lease(storage, segment.folder)
+        taken = Lease.take(storage, segment.folder, lease.number if lease else 0, "cpu")
         assert taken is not None
-        run = BundleRun.begin(bench, [work], [taken])
+        run = SegmentRun.begin(bench, segment, taken)
         while not run.advance(60.0):
             pass
     return 0

@@ -13,13 +13,13 @@ from orchestrator.commands.cost import cost as cost_command
 from orchestrator.energy.cost import cost_of, energy_kwh
 from orchestrator.energy.cost_text import cost_text
 from orchestrator.energy.grid import countries, intensity_of
-from orchestrator.energy.hours import bundle_hours, together
+from orchestrator.energy.hours import segment_hours, together
 from orchestrator.energy.meters import READINGS
 from orchestrator.energy.passes import count_passes, keep_rate
 from orchestrator.energy.ratings import rating_of
+from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.layout import BundleKey
-from orchestrator.store.schema import Recipe
+from orchestrator.store.segments import Recipe, Segment
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
@@ -32,38 +32,29 @@ def moment(seconds: float) -> str:
 
 
 def add_attempt(
-    storage: LocalStorage, key: BundleKey, number: int, start: float, end: float | None, device: str, host: str = "a"
+    storage: LocalStorage, segment: Segment, number: int, start: float, end: float | None, device: str, host: str = "a"
 ) -> None:
     started = {"started": moment(start), "host": host, "device": device}
-    storage.replace(f"{key.attempt(number)}/started.json", json.dumps(started).encode())
+    storage.replace(f"{segment.attempt(number)}/started.json", json.dumps(started).encode())
     if end is not None:
         ended = {"ended": moment(end), "outcome": "finished"}
-        storage.replace(f"{key.attempt(number)}/ended.json", json.dumps(ended).encode())
+        storage.replace(f"{segment.attempt(number)}/ended.json", json.dumps(ended).encode())
 
 
-def add_recipe(
-    storage: LocalStorage, key: BundleKey, device: str = "cuda", frontier: str = "the pooled features"
-) -> None:
-    recipe = Recipe(
-        device=device,  # type: ignore[arg-type]
-        device_name="Tesla T4",
-        stacked=True,
-        threads=1,
-        scoring_batch=64,
-        frontier=frontier,
-    )
-    storage.replace(key.recipe, recipe.to_toml())
+def add_recipe(storage: LocalStorage, segment: Segment) -> None:
+    recipe = Recipe(segment=segment, device="cuda", device_name="Tesla T4", threads=1, scoring_batch=64)
+    storage.replace(segment.recipe, recipe.to_toml())
 
 
 def gpu_study(folder: Path, spans: list[tuple[float, float | None]], hosts: list[str]) -> LocalStorage:
-    """Bundles without results, one per span, on T4s."""
+    """Segments without results, one per span, on T4s."""
     storage = UnsyncedStorage(folder)
     study = GeneratedStudy(depths=((0, 0),), batch_sizes=(16,), lrs=tuple(1e-3 * (i + 1) for i in range(len(spans))))
     study.write_frame(storage)
     for configuration, (start, end), host in zip(study.configurations(), spans, hosts, strict=True):
-        key = BundleKey(PARTITION, configuration.id, 0)
-        add_recipe(storage, key)
-        add_attempt(storage, key, 1, start, end, "Tesla T4", host)
+        segment = Segment(PARTITION, (configuration.id,), (0, 1), 0, 9)
+        add_recipe(storage, segment)
+        add_attempt(storage, segment, 1, start, end, "Tesla T4", host)
     return storage
 
 
@@ -95,11 +86,40 @@ def test_devices_busy_at_once() -> None:
 
 def test_a_killed_attempt_counts_up_to_its_last_sign(tmp_path: Path) -> None:
     storage = gpu_study(tmp_path, [(0, None)], ["a"])
-    (bundle,) = bundle_hours(storage)
-    assert (bundle.held, bundle.without_end) == (0, 1)
-    storage.replace(bundle.key.lease(3), json.dumps({"updated": moment(1800)}).encode())
-    (bundle,) = bundle_hours(storage)
-    assert (bundle.held, bundle.without_end) == (1800, 0)
+    (found,) = segment_hours(storage)
+    assert (found.held, found.without_end) == (0, 1)
+    assert found.segment is not None
+    lease = layout.lease(found.segment.folder, 3)
+    storage.replace(lease, json.dumps({"updated": moment(1800)}).encode())
+    (found,) = segment_hours(storage)
+    assert (found.held, found.without_end) == (1800, 0)
+
+
+def test_an_attempt_that_ended_before_its_recipe_was_written_counts(tmp_path: Path) -> None:
+    storage = gpu_study(tmp_path, [(0, 60)], ["a"])
+    (found,) = segment_hours(storage)
+    assert found.segment is not None
+    storage.delete(found.segment.recipe)
+    spent = cost_of(storage, WORLD)
+    assert [(one.segment, one.attempts, one.held, one.device) for one in spent.segments] == [(None, 1, 60, "Tesla T4")]
+    assert spent.as_json()["repeats"][0]["configurations"] == []
+
+
+def test_what_earlier_segments_took_is_not_counted_again(tmp_path: Path) -> None:
+    """A final record says the time of a repeat from its first epoch on."""
+    storage, study = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), repeats=1, epochs=6)
+    (before,) = segment_hours(storage)
+    configuration = study.configurations()[0]
+    record = study.final(configuration, 0, 24)
+    later = Segment(PARTITION, (configuration.id,), (0,), 6, 24)
+    record.meta["recipe"] = {**record.meta["recipe"], "segment": vars(later)}
+    record.meta["recipe"] = json.loads(json.dumps(record.meta["recipe"]))
+    storage.create(later.final(later.lanes[0], record.state), record.to_bytes())
+    assert before.segment is not None
+    add_attempt(storage, before.segment, 1, 0, 2, "a processor")
+    first, second = sorted(segment_hours(storage), key=lambda found: found.repeats)
+    assert (first.repeats, first.seconds) == (0, 2)
+    assert (second.repeats, second.seconds) == (1, pytest.approx(0.4 * 18))
 
 
 def test_core_hours_of_results_without_attempts(tmp_path: Path) -> None:
@@ -147,9 +167,7 @@ def test_passes_are_counted_from_histories(tmp_path: Path) -> None:
 
 
 def test_pixels_are_no_cache(tmp_path: Path) -> None:
-    storage, study = small_study(tmp_path, depths=((0, 4),), lrs=(1e-3,), batch_sizes=(16,))
-    for configuration in study.configurations():
-        add_recipe(storage, BundleKey(PARTITION, configuration.id, 0), "cpu", "the pixels")
+    storage, _ = small_study(tmp_path, depths=((0, 4),), lrs=(1e-3,), batch_sizes=(16,), frontier="the pixels")
     assert count_passes(storage) == ()
     assert "Nothing was cached" in cost_text("x", cost_of(storage, WORLD))
 
@@ -220,9 +238,10 @@ def test_the_command_as_json(tmp_path: Path) -> None:
     data = json.loads(run.output)
     assert data["kg_per_kwh"] == 0.056
     assert data["kg_co2e"] == pytest.approx(data["kwh"] * 0.056)
-    assert len(data["repeats"]) == len({(row["configuration"], row["first"]) for row in data["repeats"]})
+    told = [(name, n) for row in data["repeats"] for name in row["configurations"] for n in row["repeats"]]
+    assert len(told) == len(set(told)) == sum(row["results"] for row in data["repeats"])
     assert sum(row["results"] for row in data["repeats"]) == sum(device["repeats"] for device in data["devices"])
-    assert all(row["last"] == row["first"] + 9 for row in data["repeats"])
+    assert {tuple(row["epochs"]) for row in data["repeats"]} == {(0, 6)}
 
 
 def test_the_command_speaks_of_repeats_and_never_of_bundles(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from orchestrator.evaluation.run import evaluate
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import Request, RequestItem
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import NAME, copy_trained_study, make_trained_study
 from trainables.bundles.trained import results
@@ -354,8 +354,7 @@ def test_more_repeats_than_a_bundle_holds(nested: NestedStudy) -> None:
 def test_a_partition_without_a_test_split_can_be_nested(tmp_path: Path) -> None:
     study, tiny, configurations = make_trained_study(tmp_path, repeats=1, epochs=1, settings=({},))
     whole = tiny.add_partition({g: "train" if split == "test" else split for g, split in tiny.groups().items()})
-    asked = Request(partitions=(whole,), items=(RequestItem(configuration=configurations[0].id, repeats=1, epochs=1),))
-    study.storage.create(layout.request(asked.id), asked.to_toml())
+    ask(study.storage, (whole,), [Item(configurations[0].id, 1, 1)])
     replace(tiny, partition=whole).train(configurations[0], (0,), 1)
     nested = NestedStudy(study, tiny)
     record = nested.evaluate(partition=whole)

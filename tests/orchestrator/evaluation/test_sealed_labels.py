@@ -14,13 +14,14 @@ from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import unpack
-from orchestrator.store.schema import Request, RequestItem, StudyRecord
+from orchestrator.store.schema import StudyRecord
+from orchestrator.store.segments import SEGMENTS, parse_state
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.preparation import DataRequest, prepare
 from orchestrator.study.studies import write_study
 from search_spaces.loader import default_space
+from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.attempts import checkpoints
 from trainables.data.options import DatasetOptions
 
 CLASSES = ("few", "many", "some")
@@ -30,6 +31,8 @@ SETTINGS: tuple[dict[str, object], ...] = (
     {"unfrozen": 2, "lr": 0.01, "balance": "ngca"},
 )
 TIMES = ("seconds", "finished")
+OF_BYTES = ("digest",)
+"""Of a final record as it lies there, times included."""
 
 
 class Prepared:
@@ -59,9 +62,7 @@ class Prepared:
         self.configurations = [self.tiny.configuration(**settings) for settings in SETTINGS]
         for configuration in self.configurations:
             self.tiny.train(configuration, (0, 1), 2)
-        items = tuple(RequestItem(configuration=c.id, repeats=2, epochs=2) for c in self.configurations)
-        asked = Request(partitions=(self.record.partition,), items=items)
-        self.storage.create(layout.request(asked.id), asked.to_toml())
+        ask(self.storage, (self.record.partition,), [Item(c.id, 2, 2) for c in self.configurations])
 
     def features(self) -> dict[str, bytes]:
         """Everything in the cache: squares, features, statistics of fresh networks."""
@@ -69,24 +70,33 @@ class Prepared:
             str(path.relative_to(self.cache)): path.read_bytes() for path in self.cache.rglob("*") if path.is_file()
         }
 
-    def bundles(self) -> dict[str, Any]:
-        """Every file below bundles/ but leases and notes of attempts: times are taken out, arrays are bytes."""
+    def trained(self) -> dict[str, Any]:
+        """Every final record, and every file of segments but leases and notes of attempts: times are taken out, arrays
+        are bytes."""
         found: dict[str, Any] = {}
+        paths: list[str] = []
         for configuration in self.configurations:
-            key = BundleKey(self.record.partition, configuration.id, 0)
-            found[key.recipe] = self.storage.read(key.recipe)
-            paths = [f"{key.finals}/{name}" for name in self.storage.list(key.finals)]
-            for path in [*paths, *(checkpoint.path for checkpoint in checkpoints(self.storage, key))]:
-                meta, arrays = unpack(self.storage.read(path), path)
-                meta.get("group", {}).pop("seconds", None)
-                kept = {name: value for name, value in meta.items() if name not in TIMES}
-                found[path] = kept, {name: array.tobytes() for name, array in arrays.items()}
+            finals = BundleKey(self.record.partition, configuration.id, 0).finals
+            paths += [f"{finals}/{name}" for name in self.storage.list(finals)]
+        for name in self.storage.list(SEGMENTS):
+            folder = f"{SEGMENTS}/{name}"
+            found[f"{folder}/recipe.toml"] = self.storage.read(f"{folder}/recipe.toml")
+            names = self.storage.list(folder)
+            paths += [f"{folder}/{state}" for state in names if parse_state(state)]
+            attempts = [f"{folder}/{attempt}" for attempt in names if layout.parse_attempt(attempt)]
+            paths += [f"{one}/{file}" for one in attempts for file in self.storage.list(one) if file.endswith("point")]
+        for path in paths:
+            meta, arrays = unpack(self.storage.read(path), path)
+            meta.get("group", {}).pop("seconds", None)
+            kept = {name: value for name, value in meta.items() if name not in TIMES}
+            # the name of an end state says its bytes, which times are among
+            found[path.partition(".b")[0]] = kept, {name: array.tobytes() for name, array in arrays.items()}
         return found
 
     def histories(self) -> list[bytes]:
         compact(self.storage)
         parts = sorted((self.tiny.folder / layout.HISTORIES).glob("*.parquet"))
-        tables = [pd.read_parquet(part).drop(columns=[*TIMES], errors="ignore") for part in parts]
+        tables = [pd.read_parquet(part).drop(columns=[*TIMES, *OF_BYTES], errors="ignore") for part in parts]
         return sorted(table.to_csv(index=False).encode() for table in tables)
 
     def selection(self) -> list[tuple[object, ...]]:
@@ -120,8 +130,8 @@ def test_permuting_test_labels_changes_nothing_that_is_trained_or_selected(tmp_p
     assert any(name.startswith("features/") for name in left)
     assert any(name.startswith("pixels/") for name in left)
     assert left == right
-    assert len(one.bundles()) >= 3 * (1 + 2 + 1)
-    assert one.bundles() == other.bundles()
+    assert len(one.trained()) >= 3 * (1 + 2 + 1)
+    assert one.trained() == other.trained()
     assert one.histories()
     assert one.histories() == other.histories()
     assert len(one.selection()) == 3
@@ -136,6 +146,6 @@ def test_the_comparison_would_see_a_label_that_matters(tmp_path: Path) -> None:
     (images / "labels.csv").write_text(manifest)
     other = Prepared(images, tmp_path / "other", 0)
     assert one.record.data_fingerprint != other.record.data_fingerprint
-    left, right = (list(made.bundles().values()) for made in (one, other))
+    left, right = (list(made.trained().values()) for made in (one, other))
     losses = [next(value[1]["loss"] for value in side if isinstance(value, tuple)) for side in (left, right)]
     assert not np.array_equal(np.frombuffer(losses[0]), np.frombuffer(losses[1]))

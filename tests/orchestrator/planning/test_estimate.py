@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,21 @@ from orchestrator.planning.costs import BackboneCosts
 from orchestrator.planning.estimate import Estimate, estimate
 from orchestrator.planning.estimate_text import estimate_text
 from orchestrator.planning.rates import between, head_rate
+from orchestrator.proposing.deciding import Deciding, Divide, Machine
+from orchestrator.results.decided import Decided
+from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import RepeatState
+from orchestrator.store.segments import Segment
 from orchestrator.study.asked import Given
-from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
 from search_spaces.changes import Changes
 from tests.support.configurations import asked
+from tests.support.handing_out import as_wanted
 from trainables.bundles.memory import INPUT_COPIES, WORKSPACE
+from trainables.bundles.stacks import divide_into_stacks
 from trainables.data.options import DatasetOptions
 from trainables.features.frozen import FrozenParts
 from trainables.network.division import FEATURES, PIXELS
@@ -81,11 +88,21 @@ def found(search: Search) -> Estimate:
     return estimate(search)
 
 
+def dividing(search: Search, workers: int) -> Divide:
+    bench = search.bench()
+    return lambda wanted: divide_into_stacks(bench, wanted, workers)
+
+
 def test_counts_are_those_of_the_search(search: Search, found: Estimate) -> None:
     assert found.configurations == len(search.asked.configurations) == 12
     assert (found.repeats_asked, found.repeats_done, found.repeats_owed) == (36, 0, 36)
     assert found.epochs_owed == 36 * EPOCHS
-    assert found.bundles_owed == len(search.work) == 12
+    segments = search.segments(Machine(found.cpus, "cpu", dividing(search, found.gpus or found.cpus)))
+    assert found.segments_owed == len(segments)
+    assert sorted(lane for segment in segments for lane in segment.lanes) == sorted(search.owed_lanes())
+    unfrozen = [one for one in segments if search.asked.configurations[one.configurations[0]].adaptation.unfrozen]
+    assert len(unfrozen) == 4 * REPEATS, "each repeat in its turn"
+    assert len(segments) - len(unfrozen) < 8, "what differs in the learning rate is stacked"
     for name in ("configurations", "repeats_asked", "repeats_owed", "epochs_owed", "study_bytes"):
         assert sum(getattr(depth, name) for depth in found.depths) == getattr(found, name), name
 
@@ -196,10 +213,9 @@ def test_everything_done(images: Path) -> None:
     search = searched(images, writes=True)
     storage = search.study.storage
     for (partition, configuration), epochs in search.epochs.items():
-        for repeat, count in enumerate(epochs):
+        for repeat, count in epochs.items():
             storage.create(BundleKey.of_repeat(partition, configuration, repeat).final(repeat, count), b"")
-    done = dataclasses.replace(search, work=owed(storage, search.epochs))
-    told = estimate(done, reading_s=1.0)
+    told = estimate(search, reading_s=1.0)
     assert told.is_done
     assert told.repeats_done == told.repeats_asked == 36
     assert told.wall_seconds == pytest.approx(1.0)
@@ -208,25 +224,55 @@ def test_everything_done(images: Path) -> None:
     assert told.as_json()["done"] is True
 
 
+def decided(search: Search) -> list[Segment]:
+    """Decide it as a driver does, and give what is trained for it."""
+    (name,) = search.searches
+    storage = search.study.storage
+    deciding = Deciding(storage, Decided.of(storage), name, NewsReader(storage), Machine(1, "cpu", as_wanted))
+    decision = deciding.decide()
+    assert decision is not None
+    return list(decision.segments())
+
+
+def finish(search: Search, segments: Iterable[Segment]) -> None:
+    for segment in segments:
+        for lane in segment.lanes:
+            search.study.storage.create(segment.final(lane, RepeatState.FINISHED), b"")
+
+
 def test_a_part_that_is_done_is_not_owed(images: Path) -> None:
-    search = searched(images, writes=True)
-    partition, configuration = next(iter(search.epochs))
-    key = BundleKey(partition, configuration, 0)
-    search.study.storage.create(key.final(0, EPOCHS), b"")
-    search.study.storage.create(f"{key.attempt(1)}/r1_2.e3.p0.checkpoint", b"")
-    told = estimate(dataclasses.replace(search, work=owed(search.study.storage, search.epochs)))
+    """What was decided stays divided as it was, whichever machine goes on."""
+    segments = decided(searched(images, writes=True))
+    storage, begun = searched(images).study.storage, segments[0]
+    storage.create(begun.final(begun.lanes[0], RepeatState.FINISHED), b"")
+    storage.create(f"{begun.attempt(1)}/e3.p0.checkpoint", b"")
+    told = estimate(searched(images))
     assert (told.repeats_done, told.repeats_owed) == (1, 35)
-    # one repeat is finished, two of its bundle have a checkpoint after three of four epochs
+    assert told.segments_owed == len(segments) == 12
+    # one repeat is finished, two of its segment have a checkpoint after three of four epochs
     assert told.epochs_owed == 33 * EPOCHS + 2
 
 
+def test_more_epochs_begin_where_repeats_are(images: Path) -> None:
+    search = searched(images, writes=True)
+    finish(search, decided(search))
+    told = estimate(searched(images, epochs=EPOCHS + 5))
+    assert (told.repeats_done, told.repeats_owed) == (0, 36)
+    assert told.epochs_owed == 36 * 5
+
+
+def test_states_that_are_kept_are_counted_and_that_some_are_not_is_said(search: Search) -> None:
+    none, every = (estimate(search, kept_bytes=kept) for kept in (0.0, 1e9))
+    assert none.study_bytes < every.study_bytes
+    assert [sum("--keep-gb" in note for note in told.notes) for told in (none, every)] == [1, 0]
+
+
 def test_what_another_search_finishes_meanwhile_costs_nothing(images: Path) -> None:
-    """The list of what is owed is older than the look at each of its bundles."""
-    writing = searched(images, writes=True)
-    for work in writing.work[:3]:
-        for repeat in range(REPEATS):
-            writing.study.storage.create(work.key.final(repeat, EPOCHS), b"")
-    told = estimate(writing)
+    """What is owed is looked up when it is asked, not when the search was resolved."""
+    segments = decided(searched(images, writes=True))
+    search = searched(images)
+    finish(search, segments[:3])
+    told = estimate(search)
     assert told.repeats_owed == 36 - 3 * REPEATS
     assert told.epochs_owed == told.repeats_owed * EPOCHS
 

@@ -18,19 +18,19 @@ from orchestrator.store import layout
 from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.study.studies import Study
-from tests.support.generated_study import NOW, small_study, write_failure
+from tests.support.generated_study import NOW, segment_of, small_study, write_failure
 
 
 def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.report.now", lambda: NOW)
     storage, generated = small_study(tmp_path / "made", skip=lambda _configuration, repeat: repeat > 0)
     failed, fine = generated.configurations()[:2]
-    write_failure(storage, failed, [1, 2], "ValueError: not today\nsecond line")
+    write_failure(storage, segment_of(storage, failed, 1), "ValueError: not today\nsecond line")
     study = Study(Place.of(tmp_path / "made"), storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
     report = status_report(study)
     (line,) = [line for line in report.lines if line.startswith("Failed")]
     assert line.startswith("Failed (exception): ")
-    assert "2 repeats: ValueError: not today   [bundles/" in line
+    assert "2 repeats: ValueError: not today   [segments/" in line
     assert report.lines[-1] == f"Try only what failed: orch resume {study.name} --failed"
     entries = {entry["id"]: entry for entry in report.data["configurations"]}
     (failure,) = entries[failed.id]["failures"]
@@ -44,20 +44,19 @@ def test_only_what_has_failed_and_is_owed_is_tried_again(tmp_path: Path, monkeyp
     storage, generated = small_study(tmp_path / "made", skip=lambda _configuration, repeat: repeat > 1)
     failed, recovered = generated.configurations()[:2]
     study = Study(Place.of(tmp_path / "made"), storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
-    write_failure(storage, failed, [2], "MemoryError")
-    write_failure(storage, recovered, [0, 1], "OSError")
+    write_failure(storage, segment_of(storage, failed, 2), "MemoryError")
+    write_failure(storage, segment_of(storage, recovered, 0), "OSError")
     generated.write_final(storage, recovered, 2, generated.epochs)
-    monkeypatch.setattr("orchestrator.search.reopen", lambda *_: SimpleNamespace(data_root=tmp_path))
+    monkeypatch.setattr("orchestrator.search.reopen", lambda *_: SimpleNamespace(study=study, data_root=tmp_path))
     monkeypatch.setattr("orchestrator.search.show_partition", lambda *_: None)
     monkeypatch.setattr("orchestrator.search.find_weights", lambda *_: {})
 
-    def work(*, only_failed: bool) -> list[str]:
-        found = reopen_search(study, None, None, tmp_path, Display(), only_failed=only_failed)
-        return [item.key.configuration for item in found.work]
-
-    assert work(only_failed=True) == [failed.id]
+    again = reopen_search(study, None, None, tmp_path, Display(), only_failed=True)
+    assert again.only == {segment_of(storage, failed, 2)}
+    every = reopen_search(study, None, None, tmp_path, Display())
+    assert every.only is None
     others = {c.id for c in generated.configurations()} - {recovered.id}
-    assert set(work(only_failed=False)) == others
+    assert {lane.configuration for lane in every.owed_lanes()} == others
 
 
 def test_nothing_to_try_again_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,16 @@ import pandas as pd
 import pytest
 
 from orchestrator.results import histories
+from orchestrator.results.at_work import SegmentsAtWork
 from orchestrator.results.finals import FinalKey
 from orchestrator.results.histories import Repeats, compact, list_finals, read_repeats
-from orchestrator.results.standing import Result, standings
-from orchestrator.store.layout import HISTORIES, BundleKey, damaged
+from orchestrator.results.standing import standings
+from orchestrator.store.layout import HISTORIES, ConfigurationKey, FinalName, damaged
 from orchestrator.store.schema import FinalRecord, RepeatState
+from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage
 from tests.support.generated_study import PARTITION, GeneratedStudy, small_study
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.work import owed_lanes
 
 
 class CountingStorage(LocalStorage):
@@ -117,7 +118,7 @@ def test_overlapping_parts_of_two_compactors_give_each_row_once(tmp_path: Path) 
     storage, study = small_study(tmp_path)
     finals = list_finals(storage)
     for chosen in (finals[:10], finals[5:], finals[:10]):
-        part, _ = histories._gather(storage, chosen)
+        part, _ = histories.gather(storage, chosen)
         assert part is not None
         histories._write_part(storage, part)
     assert len(storage.list(HISTORIES)) == 4
@@ -183,17 +184,17 @@ def test_a_damaged_final_record_is_owed_again_and_can_be_made_again(tmp_path: Pa
     storage, study = small_study(tmp_path)
     configuration = study.configurations()[0]
     key = FinalKey(PARTITION, configuration.id, 1, study.epochs)
-    work = Work(BundleKey(PARTITION, configuration.id, 0), (0, 1, 2), study.epochs)
+    segment = Segment(PARTITION, (configuration.id,), (0, 1, 2), 0, study.epochs)
     torn = (tmp_path / key.path).read_bytes()[:-3]
     (tmp_path / key.path).write_bytes(torn)
-    assert owed_repeats(storage, work) == []
+    assert owed_lanes(storage, segment) == []
     compacted = compact(storage)
     assert compacted.gathered == 23
     assert [broken.path for broken in compacted.set_aside] == [key.path]
-    assert owed_repeats(storage, work) == [1]
+    assert owed_lanes(storage, segment) == [segment.lanes[1]]
     assert storage.read(damaged(key.path)) == torn
     study.write_final(storage, configuration, 1, study.epochs)
-    assert owed_repeats(storage, work) == []
+    assert owed_lanes(storage, segment) == []
     assert len(read_repeats(storage)) == 24
     again = compact(storage)
     assert (again.gathered, again.set_aside) == (1, ())
@@ -207,14 +208,14 @@ def test_a_record_that_was_made_again_beside_us_is_not_set_aside(
     path = FinalKey(PARTITION, study.configurations()[0].id, 1, study.epochs).path
     whole = (tmp_path / path).read_bytes()
     (tmp_path / path).write_bytes(whole[:-3])
-    gather = histories._gather
+    gather = histories.gather
 
     def slow(*arguments):  # type: ignore[no-untyped-def]
         found = gather(*arguments)
         (tmp_path / path).write_bytes(whole)
         return found
 
-    monkeypatch.setattr(histories, "_gather", slow)
+    monkeypatch.setattr(histories, "gather", slow)
     assert compact(storage).set_aside == ()
     assert storage.read(path) == whole
 
@@ -249,11 +250,11 @@ def test_the_same_record_counts_for_the_table_and_for_what_is_owed(
         assert compact(storage).gathered == len(finals)
     table = read_repeats(storage).table
     assert list(zip(table["epochs"], table["state"], strict=True)) == [counts]
-    result = Result(counts[0], RepeatState(counts[1]), 0)
-    bundle = BundleKey(PARTITION, configuration.id, 0)
+    final = FinalName(0, counts[0], RepeatState(counts[1]))
+    key, nobody = ConfigurationKey(PARTITION, configuration.id), SegmentsAtWork((), (), {})
     for asked in (5, 9, 10, 20):
-        owed = owed_repeats(storage, Work(bundle, (0,), asked))
-        (standing,), _ = standings(storage, [asked], {0: result}, [bundle], datetime.now(UTC))
+        owed = owed_lanes(storage, Segment(PARTITION, (configuration.id,), (0,), 0, asked))
+        (standing,) = standings(key, {0: asked}, {0: final}, nobody)
         assert bool(owed) == (standing.state not in (RepeatState.FINISHED, RepeatState.DIVERGED))
         assert bool(owed) == (counts[1] == "finished" and counts[0] < asked)
 

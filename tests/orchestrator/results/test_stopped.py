@@ -12,8 +12,9 @@ from dashboards.page.page import render
 from orchestrator.export.chosen import _repeat
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
-from orchestrator.store.schema import FinalRecord, History, RepeatState, RequestItem
+from orchestrator.store.schema import FinalRecord, History, RepeatState
 from search_spaces.configuration import Configuration
+from tests.support.asked import Item
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
 from trainables.learning.metrics import selected_epoch
 
@@ -103,8 +104,8 @@ def test_an_untrained_selection_is_said(tmp_path: Path) -> None:
 
 def test_nothing_more_is_owed_of_them_when_more_is_asked(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, study=Stopping, repeats=4)
-    items = [RequestItem(configuration=c.id, repeats=4, epochs=20) for c in study.configurations()]
-    study.write_request(storage, items)
+    items = [Item(c.id, 4, 20) for c in study.configurations()]
+    study.ask(storage, items)
     summary = summarise(storage, NOW)
     for member in summary.configurations:
         done = [(standing.epochs_done, standing.epochs_asked) for standing in member.standings]

@@ -11,13 +11,11 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
 
 from orchestrator.export.tables import write_tables
+from orchestrator.results.decided import Decided
 from orchestrator.results.edges import edge_notes
-from orchestrator.results.standing import epochs_asked
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.summary_table import build_table
@@ -25,20 +23,25 @@ from orchestrator.results.tried import tried_columns
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.leases import Lease
-from orchestrator.store.schema import RepeatState, Request, RequestItem
+from orchestrator.store.schema import RepeatState
+from orchestrator.store.searches import Ask, Decision, Stack, decision_file
+from orchestrator.store.segments import SEGMENTS, Segment
+from orchestrator.store.storage import LocalStorage
 from orchestrator.study.owed import owed
 from search_spaces.configuration import Configuration, column_names
+from tests.support.asked import Item, ask
 from tests.support.configurations import changed, shown
 from tests.support.generated_study import (
     NOW,
     PARTITION,
     GeneratedStudy,
     UnsyncedStorage,
+    segment_of,
     small_study,
     write_failure,
     write_lease,
 )
-from trainables.bundles.work import owed_repeats
+from trainables.bundles.work import divide, owed_lanes
 from trainables.learning import metrics
 
 
@@ -176,7 +179,7 @@ def test_all_repeats_diverged(tmp_path: Path) -> None:
 def test_during_an_extension_the_common_epochs_are_used(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path)
     configurations = study.configurations()
-    study.write_request(storage, [RequestItem(configuration=c.id, repeats=3, epochs=12) for c in configurations])
+    study.ask(storage, [Item(c.id, 3, 12) for c in configurations])
     for repeat in range(3):
         study.write_final(storage, configurations[0], repeat, 12)
     study.write_final(storage, configurations[1], 0, 12)
@@ -192,13 +195,15 @@ def test_during_an_extension_the_common_epochs_are_used(tmp_path: Path) -> None:
 
 
 def test_standings(tmp_path: Path) -> None:
-    storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0)
+    storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0, in_turn=True)
     running, failed, silent, again = study.configurations()[:4]
-    write_lease(storage, running, {1: 4}, 6, "2026-03-01T11:59:30+00:00", number=12)
-    write_lease(storage, running, {1: 2}, 6, NOW, released=True, number=3)
-    write_failure(storage, failed, [1], "ValueError: no\nsecond line")
-    write_lease(storage, silent, {1: 5, 2: 1}, 6, "2026-03-01T09:00:00+00:00")
-    write_failure(storage, again, [1, 2], "out of memory")
+    write_lease(storage, segment_of(storage, running, 1), 4, "2026-03-01T11:59:30+00:00", number=12)
+    write_lease(storage, segment_of(storage, running, 1), 2, NOW, released=True, number=3)
+    write_failure(storage, segment_of(storage, failed, 1), "ValueError: no\nsecond line")
+    write_lease(storage, segment_of(storage, silent, 1), 5, "2026-03-01T09:00:00+00:00")
+    write_lease(storage, segment_of(storage, silent, 2), 1, "2026-03-01T09:00:00+00:00")
+    for repeat in (1, 2):
+        write_failure(storage, segment_of(storage, again, repeat), "out of memory")
     study.write_final(storage, again, 1, study.epochs)
     summary = summarise(storage, NOW)
     states = {m.id: [(s.state.value, s.epochs_done) for s in m.standings] for m in summary.configurations}
@@ -213,33 +218,146 @@ def test_standings(tmp_path: Path) -> None:
     assert totals.epochs_per_second == pytest.approx(1 / 0.4), "of results alone, as the seconds are"
 
 
+def test_repeats_that_are_trained_together_stand_alike(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0)
+    running, failed = study.configurations()[:2]
+    write_lease(storage, segment_of(storage, running, 0), 4, NOW)
+    write_failure(storage, segment_of(storage, failed, 0), "ValueError: no")
+    states = {
+        m.id: [(s.state.value, s.epochs_done) for s in m.standings] for m in summarise(storage, NOW).configurations
+    }
+    assert states[running.id] == [("finished", 6), ("running", 4), ("running", 4)]
+    assert states[failed.id] == [("finished", 6), ("failed", 0), ("failed", 0)]
+
+
+def test_repeats_that_are_asked_need_not_follow_one_another(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, skip=lambda *_: True)
+    chosen = study.configurations()[0]
+    search = study.ask(storage, [Item(chosen.id, 1, 6)])
+    ask = Ask(partition=PARTITION, configurations=(chosen.id,), repeats=(7, 23), epochs=9)
+    decision = Decision(number=2, budget=1, reason="two more", asks=(ask,), stacks=())
+    storage.create(decision_file(search.id, 2), decision.to_toml())
+    study.write_final(storage, chosen, 23, 9)
+    member = next(m for m in summarise(storage, NOW).configurations if m.id == chosen.id)
+    assert [(s.repeat, s.state.value, s.epochs_asked) for s in member.standings] == [
+        (0, "waiting", 6),
+        (1, "waiting", 6),
+        (2, "waiting", 6),
+        (7, "waiting", 9),
+        (23, "finished", 9),
+    ]
+    assert member.n == 1
+    assert not member.is_whole
+
+
+class LookedInto(UnsyncedStorage):
+    """Remembers which segments were looked into, and which of their files were read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.listed: list[str] = []
+        self.files: list[str] = []
+
+    def list(self, folder: str) -> list[str]:
+        if folder.startswith(SEGMENTS):
+            self.listed.append(folder)
+        return super().list(folder)
+
+    def read(self, path: str) -> bytes:
+        if path.startswith(SEGMENTS):
+            self.files.append(path)
+        return super().read(path)
+
+
+def ask_together(storage: LocalStorage, study: GeneratedStudy) -> Segment:
+    """All configurations, up to twelve epochs, from the six that they were asked for before."""
+    names = tuple(c.id for c in study.configurations())
+    search = study.ask(storage, [Item(name, 3, 6) for name in names])
+    segment = Segment(PARTITION, names, (0, 1, 2), 6, 12)
+    decision = Decision(
+        number=9,
+        budget=1,
+        reason="all go on",
+        asks=(Ask(partition=PARTITION, configurations=names, repeats=(0, 1, 2), epochs=12),),
+        stacks=(Stack(partition=PARTITION, configurations=names, repeats=(0, 1, 2), start=6, epochs=12),),
+    )
+    storage.create(decision_file(search.id, 9), decision.to_toml())
+    return segment
+
+
+def test_a_stack_is_looked_into_once_and_what_is_done_never(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    for configuration in study.configurations():
+        write_lease(storage, segment_of(storage, configuration, 0), 6, NOW, released=True)
+    stack = ask_together(storage, study)
+    write_lease(storage, stack, 9, NOW)
+    looked = LookedInto(tmp_path)
+    summary = summarise(looked, NOW)
+    assert looked.listed == [SEGMENTS, stack.folder]
+    assert looked.files == [f"{stack.folder}/lease-1.json"]
+    standings = [standing for member in summary.configurations for standing in member.standings]
+    assert {(s.state, s.epochs_done, s.epochs_asked) for s in standings} == {(RepeatState.RUNNING, 9, 12)}
+    (at_work,) = summary.at_work
+    assert (at_work.segment, len(at_work.lanes), at_work.epoch, at_work.is_live) == (stack, 24, 9, True)
+
+
+def test_nothing_is_looked_into_where_nothing_is_owed(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    write_lease(storage, segment_of(storage, study.configurations()[0], 0), 6, NOW, released=True)
+    looked = LookedInto(tmp_path)
+    assert summarise(looked, NOW).at_work == ()
+    assert looked.listed == []
+
+
+def test_of_a_segment_that_was_divided_its_parts_count(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    stack = ask_together(storage, study)
+    write_failure(storage, stack, "out of memory")
+    one, two = stack.halves()
+    divide(storage, stack, (one, two))
+    divide(storage, two, two.alone())
+    write_lease(storage, one, 8, NOW)
+    write_failure(storage, two.alone()[0], "ValueError: no")
+    looked = LookedInto(tmp_path)
+    summary = summarise(looked, NOW)
+    told = {m.id: {(s.state.value, s.epochs_done, s.cause) for s in m.standings} for m in summary.configurations}
+    assert {name: told[name] for name in one.configurations} == {
+        name: {("running", 8, "")} for name in one.configurations
+    }
+    failed, *others = two.configurations
+    assert told[failed] == {("failed", 6, "ValueError: no")}
+    assert all(told[name] == {("waiting", 6, "")} for name in others)
+    assert len(looked.listed) == len(set(looked.listed))
+
+
 def test_a_failure_counts_until_somebody_tries_again(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
     configuration = study.configurations()[0]
-    key = layout.BundleKey(PARTITION, configuration.id, 0)
+    segment = segment_of(storage, configuration, 0)
 
     def states() -> list[str]:
         member = next(m for m in summarise(storage, NOW).configurations if m.id == configuration.id)
         return [standing.state.value for standing in member.standings]
 
-    storage.create(f"{key.attempt(2)}/started.json", b"{}")
-    write_failure(storage, configuration, [0, 1], "ValueError: no", attempt=2)
-    assert states() == ["failed", "failed", "waiting"]
-    write_lease(storage, configuration, {0: 2}, 6, NOW)
-    assert states() == ["running", "waiting", "waiting"], "somebody tries again, repeat 1 later"
-    write_lease(storage, configuration, {0: 2}, 6, NOW, released=True)
-    assert states() == ["failed", "failed", "waiting"]
-    storage.create(f"{key.attempt(3)}/started.json", b"{}")
+    storage.create(f"{segment.attempt(2)}/started.json", b"{}")
+    write_failure(storage, segment, "ValueError: no", attempt=2)
+    assert states() == ["failed"] * 3
+    write_lease(storage, segment, 2, NOW)
+    assert states() == ["running"] * 3, "somebody tries again"
+    assert [work.failure for work in summarise(storage, NOW).at_work] == [None]
+    write_lease(storage, segment, 2, NOW, released=True)
+    assert states() == ["failed"] * 3
+    storage.create(f"{segment.attempt(3)}/started.json", b"{}")
     assert states() == ["waiting"] * 3, "attempt 3 was interrupted, it did not fail"
-    write_failure(storage, configuration, [1], "ValueError: again", attempt=3)
-    assert states() == ["waiting", "failed", "waiting"]
+    write_failure(storage, segment, "ValueError: again", attempt=3)
+    assert states() == ["failed"] * 3
 
 
 def test_the_lease_of_a_process_that_died_here_is_not_running(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
     configuration = study.configurations()[0]
-    key = layout.BundleKey(PARTITION, configuration.id, 0)
-    lease = Lease.take(storage, key, 0, "cpu")
+    segment = segment_of(storage, configuration, 0)
+    lease = Lease.take(storage, segment.folder, 0, "cpu")
     assert lease is not None
     now = datetime.now(UTC).isoformat()
 
@@ -247,35 +365,37 @@ def test_the_lease_of_a_process_that_died_here_is_not_running(tmp_path: Path) ->
         member = next(m for m in summarise(storage, now).configurations if m.id == configuration.id)
         return [standing.state.value for standing in member.standings]
 
-    write_failure(storage, configuration, [0, 1, 2], "the worker process died")
+    write_failure(storage, segment, "the worker process died")
     assert states() == ["running"] * 3
-    content = json.loads(storage.read(key.lease(1)))
+    path = layout.lease(segment.folder, 1)
+    content = json.loads(storage.read(path))
     if not content["process"]["machine"]:
         pytest.skip("this system does not tell which machine it is")
     content["process"] |= {"pid": 2**22 + 1}
-    storage.replace(key.lease(1), json.dumps(content).encode())
+    storage.replace(path, json.dumps(content).encode())
     assert states() == ["failed"] * 3
 
 
 def test_a_diverged_repeat_is_done_when_more_epochs_are_asked(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, diverges=lambda _configuration, repeat: repeat == 1)
     configurations = study.configurations()
-    study.write_request(storage, [RequestItem(configuration=c.id, repeats=3, epochs=12) for c in configurations])
+    study.ask(storage, [Item(c.id, 3, 12) for c in configurations])
     summary = summarise(storage)
-    work = owed(storage, epochs_asked(summary.requests))
-    assert sum(len(owed_repeats(storage, item)) for item in work) == summary.totals.owed == 2 * 8
+    lanes = {lane for segment in owed(storage, Decided.of(storage).segments()) for lane in owed_lanes(storage, segment)}
+    assert len(lanes) == summary.totals.owed == 2 * 8
 
 
-def test_damaged_leases_and_requests_are_reported(tmp_path: Path) -> None:
+def test_damaged_leases_and_decisions_are_reported(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, skip=lambda _configuration, repeat: repeat > 0)
-    configuration = study.configurations()[0]
-    write_lease(storage, configuration, {1: 4}, 6, NOW)
-    lease = tmp_path / layout.BundleKey(PARTITION, configuration.id, 0).lease(0)
-    lease.write_text('{"owner": ')
-    (tmp_path / "requests" / "torn.toml").write_text("partitions = [")
+    segment = segment_of(storage, study.configurations()[0], 1)
+    (search,) = Decided.of(storage).searches
+    write_lease(storage, segment, 4, NOW)
+    (tmp_path / layout.lease(segment.folder, 1)).write_text('{"owner": ')
+    (tmp_path / decision_file(search, 7)).write_text("number = [")
     (tmp_path / layout.configuration(study.configurations()[1].id)).write_text("nonsense = 1")
     summary = summarise(storage)
     assert len(summary.damaged) == 3
+    assert {segment.folder, decision_file(search, 7)} < {broken.path for broken in summary.damaged}
     assert len(summary.configurations) == 7
 
 
@@ -288,16 +408,15 @@ def test_a_study_of_another_kind_is_an_error(tmp_path: Path) -> None:
         summarise(storage)
 
 
-@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 100)), min_size=1, max_size=5))
-def test_what_is_asked_is_the_union_of_requests(asked: list[tuple[int, int]]) -> None:
-    requests = [
-        Request(partitions=("p",), items=(RequestItem(configuration="c", repeats=repeats, epochs=epochs),))
-        for repeats, epochs in asked
-    ]
-    union = epochs_asked(requests)["p", "c"]
-    assert len(union) == max(repeats for repeats, _ in asked)
-    for repeat, epochs in enumerate(union):
-        assert epochs == max(e for repeats, e in asked if repeats > repeat)
+def test_searches_and_their_decisions_are_told(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    first = study.ask(storage, [Item(c.id, 5, 6) for c in study.configurations()])
+    about = {"command": "orch search more", "created": "2026-02-01T12:00:00+00:00"}
+    older = ask(storage, (PARTITION,), [Item(study.configurations()[0].id, 1, 9)], **about)
+    summary = summarise(storage, NOW)
+    assert [search.id for search in summary.searches] == [older.id, first.id]
+    assert [d.number for d in summary.decisions[first.id]] == [1, 2]
+    assert [d.number for d in summary.decisions[older.id]] == [1]
 
 
 def test_statistic_of_one_and_of_none() -> None:

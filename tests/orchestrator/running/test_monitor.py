@@ -1,51 +1,125 @@
-"""What a running search says of how far it is counts what earlier searches finished."""
+"""What a running search says of how far it is counts what earlier searches finished, and what is decided meanwhile."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from orchestrator.running.monitor import Monitor, Training
-from orchestrator.running.progress import Display
-from orchestrator.store.layout import ConfigurationKey
+from orchestrator.running.progress import Display, Snapshot
+from orchestrator.store.layout import ConfigurationKey, lease
+from orchestrator.store.searches import SearchRecord
+from orchestrator.store.segments import Segment
+from search_spaces.configuration import Configuration
+from tests.support.asked import Item, ask, segments_of
 from tests.support.tiny_study import TinyStudy, make_tiny_study
-from trainables.bundles.work import Work
+from trainables.bundles.work import divide
 
 
-def test_finished_bundles_count(tmp_path: Path) -> None:
-    study: TinyStudy = make_tiny_study(tmp_path)
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    return make_tiny_study(tmp_path)
+
+
+def watching(study: TinyStudy, configurations: Sequence[Configuration], *searches: SearchRecord) -> Monitor:
+    training = Training(
+        name="slides",
+        storage=study.storage,
+        configurations={c.id: c for c in configurations},
+        searches=[search.id for search in searches],
+        keys=[ConfigurationKey(study.partition, c.id) for c in configurations],
+    )
+    return Monitor(training, Display(), lambda: None)
+
+
+def shown(monitor: Monitor) -> Snapshot:
+    return monitor.snapshot(1.0, 0, "")
+
+
+def leased(study: TinyStudy, segment: Segment, epoch: int, *, released: bool = False) -> None:
+    content = json.dumps({"released": released, "epoch": epoch, "of": segment.epochs}).encode()
+    study.storage.replace(lease(segment.folder, 3), content)
+
+
+def test_what_is_finished_counts(study: TinyStudy) -> None:
     finished, begun = study.configuration(), study.configuration(lr=0.01)
+    search = ask(study.storage, [study.partition], [Item(finished.id, 3, 2), Item(begun.id, 2, 2)])
     study.train(finished, (0, 1, 2), 2)
     study.train(begun, (0,), 2)
-    asked = {finished: [2, 2, 2], begun: [2, 2]}
-    epochs = {ConfigurationKey(study.partition, c.id): each for c, each in asked.items()}
-    training = Training(
-        name="slides",
-        storage=study.storage,
-        configurations={finished.id: finished, begun.id: begun},
-        epochs=epochs,
-        work=[Work(study.key(begun), (0, 1), 2)],
-    )
-    snapshot = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "")
+    monitor = watching(study, [finished, begun], search)
+    snapshot = shown(monitor)
     assert (snapshot.repeats_done, snapshot.repeats_asked) == (4, 5)
     assert (snapshot.epochs_done, snapshot.epochs_asked) == (8, 10)
-    study.storage.replace(study.key(begun).lease(3), json.dumps({"released": True, "done": {"1": 1}}).encode())
-    snapshot = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "")
+    segment = segments_of(study.storage, search)[1]
+    leased(study, segment, 1, released=True)
+    snapshot = shown(monitor)
     assert snapshot.epochs_done == 9, "what was interrupted counts before anybody goes on with it"
     assert snapshot.rows == [], "but nobody is at it"
+    leased(study, segment, 1)
+    (row,) = shown(monitor).rows
+    assert (row.done, row.asked, row.running_epochs) == (1, 2, "1/2")
+    study.train(begun, (1,), 2)
+    snapshot = shown(monitor)
+    assert (snapshot.repeats_done, snapshot.epochs_done, snapshot.rows) == (5, 10, [])
 
 
-def test_rows_read_apart(tmp_path: Path) -> None:
-    study = make_tiny_study(tmp_path)
+def test_what_is_decided_meanwhile_counts(study: TinyStudy) -> None:
+    one, other = study.configuration(), study.configuration(lr=0.01)
+    first = ask(study.storage, [study.partition], [Item(one.id, 2, 2)])
+    second = ask(study.storage, [study.partition], [Item(one.id, 1, 1), Item(other.id, 1, 1)])
+    monitor = watching(study, [one, other], first, second)
+    study.train(one, (0, 1), 2)
+    snapshot = shown(monitor)
+    assert (snapshot.repeats_done, snapshot.repeats_asked) == (2, 3)
+    assert (snapshot.epochs_done, snapshot.epochs_asked) == (4, 5)
+    ask(study.storage, [study.partition], [Item(one.id, 2, 5)])
+    ask(study.storage, [study.partition], [Item(one.id, 1, 1), Item(other.id, 1, 3)])
+    snapshot = shown(monitor)
+    assert (snapshot.repeats_done, snapshot.repeats_asked) == (0, 3), "they are to go on"
+    assert (snapshot.epochs_done, snapshot.epochs_asked) == (4, 13)
+    ask(study.storage, [study.partition], [Item(other.id, 7, 7)])
+    ask(study.storage, [study.partition], [Item(study.configuration(lr=0.5).id, 7, 7)])
+    assert shown(monitor).repeats_asked == 3, "of what other searches ask nothing"
+
+
+def test_rows_read_apart(study: TinyStudy) -> None:
     several = [study.configuration(weight_decay=decay) for decay in (0.0, 0.1)]
-    for configuration in several:
-        study.storage.replace(study.key(configuration).lease(0), json.dumps({"done": {"0": 1}}).encode())
-    training = Training(
-        name="slides",
-        storage=study.storage,
-        configurations={c.id: c for c in several},
-        epochs={ConfigurationKey(study.partition, c.id): [2] for c in several},
-        work=[Work(study.key(c), (0,), 2) for c in several],
-    )
-    rows = Monitor(training, Display(), lambda: None).snapshot(1.0, 0, "").rows
+    search = ask(study.storage, [study.partition], [Item(c.id, 1, 2) for c in several])
+    for segment in segments_of(study.storage, search):
+        leased(study, segment, 1)
+    rows = shown(watching(study, several, search)).rows
     assert [row.name.partition(", ")[2] for row in rows] == ["weight decay 0", "weight decay 0.1"]
+
+
+def test_a_divided_segment_is_shown_as_its_parts(study: TinyStudy) -> None:
+    one = study.configuration()
+    search = ask(study.storage, [study.partition], [Item(one.id, 2, 4)])
+    (whole,) = segments_of(study.storage, search)
+    divide(study.storage, whole, whole.in_turn())
+    for part, epoch in zip(whole.in_turn(), (1, 3), strict=True):
+        leased(study, part, epoch)
+    snapshot = shown(watching(study, [one], search))
+    assert [(row.asked, row.running_epochs) for row in snapshot.rows] == [(1, "1/4"), (1, "3/4")]
+    assert (snapshot.epochs_done, snapshot.epochs_asked) == (4, 8)
+
+
+def test_a_page_that_cannot_be_drawn_is_told_once(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Told(Display):
+        def say(self, message: str) -> None:
+            told.append(message)
+
+    def broken() -> None:
+        raise ValueError("no figure")
+
+    monkeypatch.setattr("orchestrator.running.monitor.REWRITE_EVERY_S", 0.0)
+    monitor = Monitor(Training("slides", study.storage, {}, [], []), Told(line_every_s=1e9), broken)
+    for _ in range(3):
+        monitor.beat(0.0, 0, "")
+    assert [message for message in told if "could not be written" in message] == [
+        "The dashboard could not be written (no figure); the search goes on."
+    ]

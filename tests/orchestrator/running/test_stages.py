@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from orchestrator.running.stages import FeatureStage, feature_options
+from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from tests.support.tiny_study import TinyStudy, make_tiny_study
@@ -18,14 +20,30 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     return make_tiny_study(tmp_path_factory.mktemp("stages"))
 
 
-def passes(study: TinyStudy, *wanted: dict[str, Any], partitions: tuple[str, ...] = ("p",)) -> list[list[int]]:
-    """The depths that each serves."""
-    stage = FeatureStage(
+@pytest.fixture
+def stage(study: TinyStudy) -> Iterator[FeatureStage]:
+    made = stage_of(study)
+    yield made
+    made.use.release()
+
+
+def stage_of(study: TinyStudy) -> FeatureStage:
+    return FeatureStage(
         Place.of(study.folder), study.bench(), lambda: 1, feature_options(0), CacheUse(study.cache, None)
     )
+
+
+def depths(stage: FeatureStage) -> list[list[int]]:
+    """Those that each pass serves."""
+    return [sorted(one.depths) for one in stage._passes]
+
+
+def passes(study: TinyStudy, *wanted: dict[str, Any], partitions: tuple[str, ...] = ("p",)) -> list[list[int]]:
+    """The depths that each serves."""
+    stage = stage_of(study)
     ids = [study.configuration(**settings).id for settings in wanted]
     stage.add(ConfigurationKey(partition, name) for partition in partitions for name in ids)
-    return [sorted(one.depths) for one in stage._passes.values()]
+    return depths(stage)
 
 
 def test_heads_rates_and_depths_share_one(study: TinyStudy) -> None:
@@ -66,3 +84,46 @@ def test_what_changes_images_network_or_features_has_its_own(study: TinyStudy, o
 def test_statistics_of_weights_are_told_apart(study: TinyStudy) -> None:
     base: dict[str, Any] = {"standardisation": "weights", "mean": (0.4,) * 3, "std": (0.2,) * 3}
     assert len(passes(study, base, {**base, "mean": (0.5,) * 3}, {**base, "std": (0.3,) * 3})) == 3
+
+
+def test_what_comes_once_a_pass_has_begun_has_the_next_one(study: TinyStudy, stage: FeatureStage) -> None:
+    def key(**settings: Any) -> ConfigurationKey:
+        return ConfigurationKey(study.partition, study.configuration(**settings).id)
+
+    study.bench().material(study.configuration(), study.partition)  # so that no task is needed
+    first, same, late, later = key(), key(lr=0.5), key(unfrozen=1), key(unfrozen=3)
+    stage.add([first, first])
+    assert depths(stage) == [[0]]
+    assert not stage.is_ready(first)
+    stage.poll()
+    assert stage.is_ready(first)
+    stage.add([late])
+    stage.add([same, later, first])
+    assert depths(stage) == [[0], [1, 3]]
+    assert stage.is_ready(same), "it needs what is there"
+    assert not stage.is_ready(late)
+    assert stage.error(late) is None
+    assert stage.layer(same) == stage.layer(first)
+
+
+def test_an_error_ends_its_own_pass_only(
+    study: TinyStudy, stage: FeatureStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, late = (ConfigurationKey(study.partition, study.configuration(unfrozen=depth).id) for depth in (0, 2))
+    study.bench().material(study.configuration(), study.partition)
+    stage.add([first])
+    stage.poll()
+    stage.add([late])
+    error = OrchError("the image a.png changed", "Put it back.")
+
+    def broken(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(stage.bench, "pixels", broken)
+    stage.poll()
+    assert stage.error(late) is error
+    assert stage.error(first) is None
+    assert stage.is_ready(first)
+    again = ConfigurationKey(study.partition, study.configuration(unfrozen=2, lr=0.7).id)
+    stage.add([again])
+    assert stage.error(again) is error, "what needs the same cannot be had either"

@@ -1,62 +1,107 @@
-"""A wave of trials serves one memory class: a large trial does not set the share of small ones."""
+"""What each free worker of a wave gets: segments of one memory class, and what is decided while it waits."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ray.tune.search import Searcher
 
+from orchestrator.running.decider import WAIT_S
 from orchestrator.running.interruption import Interruption
-from orchestrator.running.tally import Tally
 from orchestrator.running.tune_search import OwedWork
-from orchestrator.running.work_queue import WorkQueue
-from orchestrator.store.layout import ConfigurationKey
-from tests.support.tiny_study import make_tiny_study
-from trainables.bundles.stacks import Stack
-from trainables.bundles.work import Work
+from orchestrator.running.work_queue import Taken
+from orchestrator.store.segments import Segment
+from tests.support.handing_out import Counter, together
+from tests.support.tiny_study import TinyStudy, make_tiny_study
 
 LARGE, SMALL = 1.0, 0.25
 
 
-class Ready:
-    def error(self, of: ConfigurationKey) -> None: ...
-
-    def is_ready(self, of: ConfigurationKey) -> bool:
-        return True
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    return make_tiny_study(tmp_path)
 
 
-def test_stacks_of_one_share_go_out_together(tmp_path: Path) -> None:
-    study = make_tiny_study(tmp_path)
-    works = [Work(study.key(study.configuration(lr=0.1, unfrozen=u)), (0,), 1) for u in (0, 1, 0, 1)]
-    works += [Work(study.key(study.configuration(lr=0.2 + i)), (0,), 1) for i in range(3)]
-    works = list(dict.fromkeys(works))
-    large = {work for work in works if study.bench().configuration(work.key.configuration).adaptation.unfrozen}
+def test_segments_of_one_share_go_out_together(study: TinyStudy) -> None:
+    configurations = [study.configuration(lr=0.1, unfrozen=depth) for depth in (1, 0)]
+    configurations += [study.configuration(lr=0.2 + i) for i in range(3)]
+    segments = [together(study, [one], (0,), 0, 1) for one in configurations]
+    large = segments[0]
 
-    def share_of(stack: Stack) -> float:
-        return LARGE if stack[0] in large else SMALL
+    def share_of(segment: Segment) -> float:
+        return LARGE if segment == large else SMALL
 
-    queue = WorkQueue(study.storage, works, lambda owed: [(work,) for work in owed], Ready(), Tally(len(works)))
+    counter = Counter(study, workers=4)
+    counter.add(*segments)
     asked: list[float] = []
 
     def workers(share: float) -> int:
         asked.append(share)
         return int(2 / share)
 
-    searcher = OwedWork(queue, Interruption(), workers, lambda: None, lambda taken: {"stack": taken.stack}, share_of)
+    searcher = OwedWork(
+        counter.queue, Interruption(), workers, lambda seconds: False, lambda taken: {"taken": taken}, share_of
+    )
     waves: list[tuple[float, int]] = []
     while not searcher.is_done:
-        assert searcher.has_work()
+        assert searcher.take_next()
         with searcher.wave() as share:
-            given: list[Any] = []
+            given: list[Taken] = []
             while isinstance(one := searcher.suggest(f"{len(waves)}-{len(given)}"), dict):
-                given.append(one["stack"])
+                given.append(one["taken"])
             assert one is None, "some are under way, and nothing else is of this share"
-            assert {share_of(stack) for stack in given} == {share}
-            for number, stack in enumerate(given):
-                study.train(study.bench().configuration(stack[0].key.configuration), (0,), 1)
+            assert {share_of(segment) for taken in given for segment in taken.segments} == {share}
+            for number, taken in enumerate(given):
+                for segment in taken.segments:
+                    study.train_segment(segment)
                 searcher.on_trial_complete(f"{len(waves)}-{number}", {"outcome": "finished"})
             assert searcher.suggest("none") == Searcher.FINISHED, "Tune ends, and the next wave begins"
             waves.append((share, len(given)))
-    assert sorted(waves) == [(SMALL, 4), (LARGE, 1)]
+    assert waves == [(LARGE, 1), (SMALL, 4)]
     assert set(asked) == {SMALL, LARGE}
+
+
+def test_a_worker_waits_for_what_is_being_decided(study: TinyStudy) -> None:
+    """So that a wave does not end, and its actors with it, between two decisions."""
+    first, second = (together(study, [study.configuration()], (repeat,), 0, 1) for repeat in (0, 1))
+    counter = Counter(study)
+    counter.add(first)
+    waited: list[float] = []
+
+    def poll(seconds: float) -> bool:
+        waited.append(seconds)
+        return bool(seconds and study.storage.list(second.bundles[0].finals) and counter.add(second))
+
+    def suggest(name: str) -> Any:
+        waited.clear()
+        return searcher.suggest(name)
+
+    searcher = OwedWork(
+        counter.queue, Interruption(), lambda share: 2, poll, lambda taken: {"segments": taken.segments}
+    )
+    assert suggest("first") == {"segments": (first,)}
+    assert waited == [0.0], "with work there nobody waits"
+    assert suggest("second") is None
+    assert waited == [0.0, WAIT_S]
+    study.train_segment(first)
+    searcher.on_trial_complete("first", {"outcome": "finished"})
+    assert suggest("second") == {"segments": (second,)}
+    assert not searcher.is_done
+    study.train_segment(second)
+    searcher.on_trial_complete("second", {"outcome": "finished"})
+    assert suggest("third") == Searcher.FINISHED
+    assert searcher.is_done
+
+
+def test_after_a_signal_nothing_is_handed_out(study: TinyStudy) -> None:
+    counter = Counter(study)
+    segment = together(study, [study.configuration()], (0,), 0, 1)
+    counter.add(segment)
+    interruption = Interruption()
+    interruption.signal = signal.SIGTERM
+    searcher = OwedWork(counter.queue, interruption, lambda share: 1, lambda seconds: False, lambda taken: {})
+    assert searcher.suggest("one") == Searcher.FINISHED
+    assert counter.queue.waiting == (segment,)

@@ -42,8 +42,7 @@ def test_parsing_undoes_naming_and_nothing_else() -> None:
         name = key.final(7, 100, state).rpartition("/")[2]
         assert layout.parse_final(name) == (7, 100, state)
         assert layout.parse_final(layout.damaged(name)) is None
-    assert layout.parse_attempt(key.attempt(12).rpartition("/")[2]) == 12
-    assert layout.parse_lease(key.lease(3).rpartition("/")[2]) == 3
+    assert layout.parse_lease(layout.lease("segments/a", 3).rpartition("/")[2]) == 3
     for name in ("7.e", "7.e1.tmp", ".tmp-7.e1", "a.e1", "7e1", "-7.e1", "7.e1\n", "7.e1.div", "7.diverged", ""):
         assert layout.parse_final(name) is None
     assert layout.parse_attempt("attempt-") is None

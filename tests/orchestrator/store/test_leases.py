@@ -1,4 +1,4 @@
-"""Claims on bundles: one owner at a time, the dead free at once, the silent after a while, the late learn of it."""
+"""Claims on a folder: one owner at a time, the dead free at once, the silent after a while, the late learn of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store import leases
-from orchestrator.store.layout import BundleKey
+from orchestrator.store import layout, leases
 from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease, kept_alive
 from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import ROOT
 from tests.support.waiting import wait_until
 
-KEY = BundleKey("p", "c", 0)
+FOLDER = "segments/0123456789ab"
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ class Clock:
 
 
 def taken(storage: LocalStorage, over: int = 0) -> Lease:
-    lease = Lease.take(storage, KEY, over, "cpu")
+    lease = Lease.take(storage, FOLDER, over, "cpu")
     assert lease is not None
     return lease
 
@@ -52,46 +51,46 @@ def elsewhere(storage: LocalStorage, number: int, beat: int = 0, **changes: Any)
         "process": {"machine": "another boot", "pid": 1, "started": 5},
         **changes,
     }
-    storage.replace(KEY.lease(number), json.dumps(content).encode())
+    storage.replace(layout.lease(FOLDER, number), json.dumps(content).encode())
 
 
 def test_take_hold_release(storage: LocalStorage) -> None:
     watch = StaleWatch(stale_after_s=60.0)
-    assert current_lease(storage, KEY) is None
-    assert watch.is_free(KEY, None)
+    assert current_lease(storage, FOLDER) is None
+    assert watch.is_free(FOLDER, None)
     lease = taken(storage)
-    held = current_lease(storage, KEY)
+    held = current_lease(storage, FOLDER)
     assert held is not None
     assert (held.number, held.is_released, held.owner_is_dead()) == (1, False, False)
-    assert not watch.is_free(KEY, held)
-    assert Lease.take(storage, KEY, 0, "cpu") is None
-    assert lease.renew({3: 7}, 10, force=True)
-    renewed = current_lease(storage, KEY)
+    assert not watch.is_free(FOLDER, held)
+    assert Lease.take(storage, FOLDER, 0, "cpu") is None
+    assert lease.renew(7, 10, force=True)
+    renewed = current_lease(storage, FOLDER)
     assert renewed is not None
     assert renewed.beat == (lease.owner, 1)
-    assert (renewed.content["done"], renewed.content["of"], renewed.content["device"]) == ({"3": 7}, 10, "cpu")
-    lease.release({3: 10}, 10)
-    released = current_lease(storage, KEY)
+    assert (renewed.content["epoch"], renewed.content["of"], renewed.content["device"]) == (7, 10, "cpu")
+    lease.release()
+    released = current_lease(storage, FOLDER)
     assert released is not None
     assert released.is_released
-    assert watch.is_free(KEY, released)
+    assert watch.is_free(FOLDER, released)
 
 
 def test_a_successor_takes_the_next_number_and_sweeps(storage: LocalStorage) -> None:
-    taken(storage).release({}, 1)
-    assert Lease.take(storage, KEY, 0, "cpu") is None
+    taken(storage).release()
+    assert Lease.take(storage, FOLDER, 0, "cpu") is None
     second = taken(storage, over=1)
     assert second.number == 2
-    assert storage.list(KEY.folder) == ["lease-1.json", "lease-2.json"]
-    second.release({}, 1)
-    assert storage.list(KEY.folder) == ["lease-2.json"]
+    assert storage.list(FOLDER) == ["lease-1.json", "lease-2.json"]
+    second.release()
+    assert storage.list(FOLDER) == ["lease-2.json"]
     assert taken(storage, over=2).number == 3
 
 
 def test_of_many_takers_one_wins(storage: LocalStorage) -> None:
     for over in range(6):
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda _, over=over: Lease.take(storage, KEY, over, "cpu"), range(8)))
+            found = list(pool.map(lambda _, over=over: Lease.take(storage, FOLDER, over, "cpu"), range(8)))
         assert sum(lease is not None for lease in found) == 1
 
 
@@ -99,13 +98,13 @@ def test_renewing_is_cheap_until_it_is_due(storage: LocalStorage, monkeypatch: p
     clock = Clock(monkeypatch)
     lease = taken(storage)
     clock.now += leases.RENEW_EVERY_S - 0.1
-    assert lease.renew({}, 1)
-    view = current_lease(storage, KEY)
+    assert lease.renew(0, 1)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert view.beat[1] == 0
     clock.now += 0.2
-    assert lease.renew({}, 1)
-    view = current_lease(storage, KEY)
+    assert lease.renew(0, 1)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert view.beat[1] == 1
 
@@ -121,7 +120,7 @@ def test_a_slow_storage_is_told_less_often(storage: LocalStorage, monkeypatch: p
     beats = []
     for epoch in range(1, 13):
         clock.now += 1.0
-        assert lease.renew({0: epoch}, 20)
+        assert lease.renew(epoch, 20)
         beats.append(lease.beat)
     assert beats[0] == beats[2] == 1, "0.15 s are a twentieth of 3 s"
     assert beats[-1] == 4
@@ -133,44 +132,44 @@ def test_a_silent_owner_is_stale_by_the_observers_clock_alone(
     clock = Clock(monkeypatch)
     elsewhere(storage, 1, updated="1970-01-01T00:00:00+00:00")
     watch = StaleWatch(stale_after_s=30.0)
-    assert not watch.is_free(KEY, current_lease(storage, KEY)), "never seen before: its age is unknown"
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER)), "never seen before: its age is unknown"
     clock.now += 29.0
-    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
     elsewhere(storage, 1, beat=1)
     clock.now += 2.0
-    assert not watch.is_free(KEY, current_lease(storage, KEY)), "it beat since"
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER)), "it beat since"
     clock.now += 29.9
-    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
     clock.now += 0.2
-    assert watch.is_free(KEY, current_lease(storage, KEY))
-    assert not StaleWatch(30.0).is_free(KEY, current_lease(storage, KEY)), "another observer starts afresh"
+    assert watch.is_free(FOLDER, current_lease(storage, FOLDER))
+    assert not StaleWatch(30.0).is_free(FOLDER, current_lease(storage, FOLDER)), "another observer starts afresh"
     elsewhere(storage, 2, beat=1)
-    assert not watch.is_free(KEY, current_lease(storage, KEY)), "a successor with the same beat is another lease"
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER)), "a successor with the same beat is another lease"
 
 
-def test_bundles_are_watched_one_by_one(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_watched_one_by_one(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     watch = StaleWatch(stale_after_s=10.0)
     view = LeaseView(1, {"owner": "a", "beat": 0})
-    other = BundleKey("p", "c", 1)
-    assert not watch.is_free(KEY, view)
+    other = "searches/0123456789ab"
+    assert not watch.is_free(FOLDER, view)
     clock.now += 11.0
     assert not watch.is_free(other, view)
-    assert watch.is_free(KEY, view)
+    assert watch.is_free(FOLDER, view)
 
 
 def test_a_woken_owner_learns_of_its_successor(storage: LocalStorage) -> None:
     first = taken(storage)
     second = taken(storage, over=1)
-    assert not first.renew({}, 1, force=True)
-    assert second.renew({}, 1, force=True)
-    first.release({}, 1)
-    view = current_lease(storage, KEY)
+    assert not first.renew(0, 1, force=True)
+    assert second.renew(0, 1, force=True)
+    first.release()
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert (view.number, view.is_released) == (2, False), "the late release of the first frees nothing"
-    second.release({}, 1)
-    assert not first.renew({}, 1, force=True), "also once its own file is gone"
-    assert storage.list(KEY.folder) == ["lease-2.json"]
+    second.release()
+    assert not first.renew(0, 1, force=True), "also once its own file is gone"
+    assert storage.list(FOLDER) == ["lease-2.json"]
 
 
 @pytest.mark.parametrize("content", [b"", b'{"owner": "a", "be', b"[1]", b"null", b"\xff"])
@@ -178,25 +177,24 @@ def test_a_torn_lease_is_held_until_it_is_stale(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     clock = Clock(monkeypatch)
-    storage.replace(KEY.lease(4), content)
+    storage.replace(layout.lease(FOLDER, 4), content)
     watch = StaleWatch(stale_after_s=5.0)
-    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
     clock.now += 5.0
-    view = current_lease(storage, KEY)
-    assert watch.is_free(KEY, view)
+    view = current_lease(storage, FOLDER)
+    assert watch.is_free(FOLDER, view)
     assert taken(storage, over=4).number == 5
 
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from orchestrator.store.layout import BundleKey
 from orchestrator.store.leases import Lease
 from orchestrator.store.storage import LocalStorage
 storage = LocalStorage(Path(sys.argv[1]))
-lease = Lease.take(storage, BundleKey("p", "c", 0), 0, "cpu")
+lease = Lease.take(storage, "segments/0123456789ab", 0, "cpu")
 while True:
-    print("held" if lease.renew({}, 1, force=True) else "succeeded", flush=True)
+    print("held" if lease.renew(0, 1, force=True) else "succeeded", flush=True)
     time.sleep(0.02)
 """
 
@@ -215,12 +213,12 @@ def owner(storage: LocalStorage) -> Any:
 
 def test_a_killed_owner_is_free_at_once(storage: LocalStorage, owner: subprocess.Popen[str]) -> None:
     watch = StaleWatch(stale_after_s=1e9)
-    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
     owner.send_signal(signal.SIGKILL)
     # it is a zombie here: nobody has waited for it
-    wait_until(lambda: watch.is_free(KEY, current_lease(storage, KEY)))
+    wait_until(lambda: watch.is_free(FOLDER, current_lease(storage, FOLDER)))
     owner.wait()
-    assert watch.is_free(KEY, current_lease(storage, KEY))
+    assert watch.is_free(FOLDER, current_lease(storage, FOLDER))
     assert taken(storage, over=1).number == 2
 
 
@@ -229,14 +227,14 @@ def test_a_stopped_owner_is_stale_and_learns_of_it_when_it_wakes(
 ) -> None:
     os.kill(owner.pid, signal.SIGSTOP)
     clock, watch = Clock(monkeypatch), StaleWatch(stale_after_s=60.0)
-    view = current_lease(storage, KEY)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert not view.owner_is_dead()
-    assert not watch.is_free(KEY, view)
+    assert not watch.is_free(FOLDER, view)
     clock.now += 50.0
-    assert not watch.is_free(KEY, current_lease(storage, KEY))
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
     clock.now += 11.0
-    assert watch.is_free(KEY, current_lease(storage, KEY))
+    assert watch.is_free(FOLDER, current_lease(storage, FOLDER))
     monkeypatch.undo()
     taken(storage, over=1)
     os.kill(owner.pid, signal.SIGCONT)
@@ -244,22 +242,22 @@ def test_a_stopped_owner_is_stale_and_learns_of_it_when_it_wakes(
     for line in owner.stdout:
         if line == "succeeded\n":
             break
-    view = current_lease(storage, KEY)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert view.number == 2
 
 
 def test_a_pid_that_came_back_as_another_process_is_a_dead_owner(storage: LocalStorage) -> None:
     lease = taken(storage)
-    content = json.loads(storage.read(KEY.lease(1)))
+    content = json.loads(storage.read(layout.lease(FOLDER, 1)))
     assert content["process"]["pid"] == os.getpid()
     content["process"]["started"] -= 1
-    storage.replace(KEY.lease(1), json.dumps(content).encode())
-    view = current_lease(storage, KEY)
+    storage.replace(layout.lease(FOLDER, 1), json.dumps(content).encode())
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert view.owner_is_dead()
-    assert lease.renew({}, 1, force=True)
-    view = current_lease(storage, KEY)
+    assert lease.renew(0, 1, force=True)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert not view.owner_is_dead()
 
@@ -267,7 +265,7 @@ def test_a_pid_that_came_back_as_another_process_is_a_dead_owner(storage: LocalS
 @pytest.mark.parametrize("machine", ["another boot", "", None])
 def test_the_pid_of_another_machine_says_nothing(storage: LocalStorage, machine: str | None) -> None:
     elsewhere(storage, 1, process={"machine": machine, "pid": 2**22 - 1, "started": 1})
-    view = current_lease(storage, KEY)
+    view = current_lease(storage, FOLDER)
     assert view is not None
     assert not view.owner_is_dead()
 
@@ -275,7 +273,7 @@ def test_the_pid_of_another_machine_says_nothing(storage: LocalStorage, machine:
 def test_a_lease_beats_while_something_long_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
     storage = LocalStorage(tmp_path)
-    lease = Lease.take(storage, KEY, 0, "cpu")
+    lease = Lease.take(storage, FOLDER, 0, "cpu")
     assert lease is not None
     with kept_alive([lease]):
         wait_until(lambda: lease.beat >= 3)

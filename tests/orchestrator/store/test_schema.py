@@ -1,4 +1,4 @@
-"""Records that come back as they were, and requests that are known by what they ask."""
+"""Records that come back as they were, and say so where they do not."""
 
 from __future__ import annotations
 
@@ -7,26 +7,9 @@ import pytest
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import (
-    FinalRecord,
-    History,
-    Recipe,
-    RepeatState,
-    Request,
-    RequestItem,
-    parse_json,
-    parse_toml,
-)
-
-
-def test_a_request_is_known_by_what_it_asks() -> None:
-    items = (RequestItem(configuration="c", repeats=5, epochs=10),)
-    one = Request(partitions=("p",), items=items, who="A", created="monday")
-    assert one.id == Request(partitions=("p",), items=items, who="B").id
-    more = (RequestItem(configuration="c", repeats=6, epochs=10),)
-    assert one.id != Request(partitions=("p",), items=more).id
-    assert one.id != Request(partitions=("q",), items=items).id
-    assert parse_toml(Request, one.to_toml(), "x") == one
+from orchestrator.store.schema import FinalRecord, History, RepeatState, parse_json, parse_toml
+from orchestrator.store.searches import Ask
+from orchestrator.store.segments import Recipe
 
 
 def _final() -> FinalRecord:
@@ -62,14 +45,14 @@ def test_torn_text_is_damaged(content: bytes) -> None:
 
 
 def test_toml_carries_a_checksum_that_a_hand_may_remove() -> None:
-    request = Request(partitions=("p",), items=(RequestItem(configuration="c", repeats=1, epochs=2),))
-    content = request.to_toml()
-    assert parse_toml(Request, content, "r") == request
+    ask = Ask(partition="p", configurations=("c",), repeats=(0, 1), epochs=2)
+    content = ask.to_toml()
+    assert parse_toml(Ask, content, "r") == ask
     first, _, rest = content.partition(b"\n")
     assert first.startswith(b"# sha256 ")
-    assert parse_toml(Request, rest, "r") == request
+    assert parse_toml(Ask, rest, "r") == ask
     with pytest.raises(DamagedRecordError, match=r"r fails its checksum \(if it was changed on purpose, remove"):
-        parse_toml(Request, content.replace(b"epochs = 2", b"epochs = 3"), "r")
+        parse_toml(Ask, content.replace(b"epochs = 2", b"epochs = 3"), "r")
     for cut in range(1, len(content)):
         with pytest.raises(DamagedRecordError):
-            parse_toml(Request, content[:cut], "r")
+            parse_toml(Ask, content[:cut], "r")

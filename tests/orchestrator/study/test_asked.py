@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.schema import RequestItem
 from orchestrator.study.asked import check_schedules
 from tests.support.configurations import configured
 
@@ -15,11 +14,10 @@ from tests.support.configurations import configured
 @pytest.mark.parametrize(("settings", "fits"), [({"schedule": "linear"}, False), ({}, True)])
 def test_epochs_behind_the_end_of_a_schedule_are_refused(settings: dict[str, Any], fits: bool) -> None:
     configuration = configured(**settings, **{"schedule.length": 20})
-    item = RequestItem(configuration=configuration.id, repeats=1, epochs=21)
-    check_schedules({configuration.id: configuration}, [item.model_copy(update={"epochs": 20})])
+    check_schedules({configuration.id: configuration}, {configuration.id: (1, 20)})
     if fits:
-        check_schedules({configuration.id: configuration}, [item])
+        check_schedules({configuration.id: configuration}, {configuration.id: (1, 21)})
         return
     with pytest.raises(InputError, match=r"linear: expected a length of at least 21.* found 20") as told:
-        check_schedules({configuration.id: configuration}, [item])
+        check_schedules({configuration.id: configuration}, {configuration.id: (1, 21)})
     assert "--set schedule.length=21" in told.value.advice

@@ -11,12 +11,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orchestrator.command_line import main
-from orchestrator.results.standing import read_requests
+from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
+from orchestrator.store.searches import search_file
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from orchestrator.study.studies import find_study
@@ -62,8 +63,8 @@ def test_every_configuration_is_owed_on_every_partition(folder: Path) -> None:
     assert len(search.epochs) == 2 * 3
     assert next(iter(search.epochs))[0] == own
     partitions = {partition for partition, _ in search.epochs}
-    assert {work.key.partition for work in search.work} == partitions
-    assert len(search.work) == 6
+    assert {lane.partition for lane in search.owed_lanes()} == partitions
+    assert len(search.owed_lanes()) == 6 * 2
     found = stored(folder)
     assert {partition.id for partition in found} == partitions
     tests = {frozenset(g for g, s in partition.groups.items() if s == "test") for partition in found}
@@ -72,10 +73,10 @@ def test_every_configuration_is_owed_on_every_partition(folder: Path) -> None:
 
 def test_later_searches_go_on_with_the_same_partitions(folder: Path) -> None:
     two, four = resolve(folder, 2), resolve(folder, 4, given=False)
-    (first, second), _ = read_requests(two.study.storage)
-    requests = sorted((first, second), key=lambda request: len(request.partitions))
-    assert [len(request.partitions) for request in requests] == [2, 4]
-    assert requests[1].partitions[:2] == requests[0].partitions
+    decided = Decided.of(two.study.storage)
+    searches = sorted(decided.searches.values(), key=lambda search: len(search.partitions))
+    assert [len(search.partitions) for search in searches] == [2, 4]
+    assert searches[1].partitions[:2] == searches[0].partitions
     assert set(two.epochs) < set(four.epochs)
     assert {c for _, c in two.epochs} == {c for _, c in four.epochs}
     assert len(resolve(folder, 1, given=False).epochs) == 2
@@ -93,16 +94,16 @@ def test_what_exists_is_gone_on_with_even_if_it_would_be_made_otherwise_today(fo
     groups = test | {group: "valid" if place < 3 else "train" for place, group in enumerate(free)}
     stranger = Partition(groups, "of another version")
     study.storage.create(layout.partition(stranger.id), stranger.to_bytes())
-    (request,), _ = read_requests(study.storage)
-    older = request.model_copy(update={"partitions": (own, stranger.id)})
-    study.storage.delete(layout.request(request.id))
-    study.storage.create(layout.request(older.id), older.to_toml())
+    (search,) = Decided.of(study.storage).searches.values()
+    older = search.model_copy(update={"partitions": (own, stranger.id)})
+    study.storage.delete(search_file(search.id))
+    study.storage.create(search_file(older.id), older.to_toml())
     assert next(iter(resolve(folder, 3, given=False).study.partitions)) == stranger.id
 
 
 def test_a_plan_writes_nothing(folder: Path) -> None:
     search = resolve(folder, 3, writes=False)
-    assert len(search.work) == 6
+    assert len(search.owed_lanes()) == 6 * 2
     assert not (folder / "studies").exists()
     resolve(folder, 1)
     resolve(folder, 3, given=False, writes=False)

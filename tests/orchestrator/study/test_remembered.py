@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
-from orchestrator.results.standing import epochs_asked, read_requests
+from orchestrator.results.decided import Decided
 from orchestrator.running.progress import Display
-from orchestrator.search import More, Search, SearchOptions, reopen_search, resolve_search
+from orchestrator.search import Raise, Search, SearchOptions, reopen_search, resolve_search
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
@@ -46,10 +46,11 @@ class Asking:
         return found
 
     def demands(self) -> set[tuple[int, int]]:
-        """(repeats, epochs) of every configuration that was asked for, by all requests together."""
+        """(repeats, epochs) that each search may train of each of its configurations."""
         study = find_study(self.folder / "studies", "mine")
         assert study is not None
-        return {(len(each), max(each)) for each in epochs_asked(read_requests(study.storage)[0]).values()}
+        decided = Decided.of(study.storage)
+        return {most for search in decided.searches if (b := decided.budget(search)) for most in b.of_each().values()}
 
 
 @pytest.fixture
@@ -105,10 +106,10 @@ def test_resume_raises_everything(ask: Asking) -> None:
     ask(Given("none"), **NARROW)
     study = find_study(ask.folder / "studies", "mine")
     assert study is not None
-    more = More(epochs=None, repeats=4, command="orch resume mine --repeats 4")
+    more = Raise(epochs=None, repeats=4, command="orch resume mine --repeats 4")
     found = reopen_search(study, ask.folder / "data", None, ask.folder / "cache", Display(io.StringIO()), more=more)
     assert ask.demands() == {(4, 3)}
-    assert sorted(len(work.repeats) for work in found.work) == [4, 4]
+    assert len(found.owed_lanes()) == 2 * 4
 
 
 def test_a_file_names_weights_mean_and_std_of_each_backbone() -> None:

@@ -9,15 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
-from orchestrator.store.schema import Recipe
+from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from search_spaces.resolve import BackboneFacts
 from tests.support.configurations import configured
 from tests.support.tiny_study import TinyStudy
 from trainables.bundles import memory
 from trainables.bundles.memory import CONTEXT_BYTES, StepAndScore, gpu_share, network_bytes, share_for, trial_bytes
-from trainables.bundles.recipe import decide
-from trainables.bundles.work import Work
+from trainables.bundles.recipe import scoring_batch
 from trainables.features.samples import Samples
 from trainables.network.activations import Activations
 from trainables.network.division import PIXELS
@@ -27,12 +26,6 @@ BEHIND = Activations(read=40, kept=1000, passing=100, fixed=7, parameters=500, t
 HEAD = 10 + 1
 WEIGHTS = 4 * (1000 + 4 * 500 + HEAD + (200 + HEAD) * 2)
 """The network, its part four times, the head; gradients and SGD's velocity of what is trained."""
-
-
-def recipe(device: str, scored: int) -> Recipe:
-    return Recipe.model_validate(
-        {"device": device, "device_name": "", "stacked": False, "threads": 1, "scoring_batch": scored}
-    )
 
 
 def samples(training: int, scored: int) -> Samples:
@@ -51,7 +44,8 @@ def both(behind: Activations) -> StepAndScore:
 
 def activations(batch: int, scored: int, device: str = "cpu", training: int = 90, behind: Activations = BEHIND) -> int:
     """Bytes beside the weights, of 64 rows that are scored at most."""
-    return network_bytes(deep(batch), FACTS, both(behind), recipe(device, scored), samples(training, 64)) - WEIGHTS
+    rows = samples(training, 64)
+    return network_bytes(deep(batch), FACTS, both(behind), scored, rows, torch.device(device)) - WEIGHTS
 
 
 def test_a_step_holds_what_is_read_what_is_kept_and_what_passes() -> None:
@@ -73,7 +67,7 @@ def test_a_recorded_step_of_a_gpu_keeps_its_own_beside_what_follows() -> None:
 
 def test_rules_with_more_buffers_take_more() -> None:
     adam = configured(unfrozen=2, batch_size=8, optimiser="adam", betas=(0.9, 0.99))
-    need = network_bytes(adam, FACTS, both(BEHIND), recipe("cpu", 8), samples(90, 64))
+    need = network_bytes(adam, FACTS, both(BEHIND), 8, samples(90, 64), torch.device("cpu"))
     assert need == WEIGHTS + 4 * (200 + HEAD) + activations(batch=8, scored=8)
 
 
@@ -108,9 +102,9 @@ def test_it_follows_batch_depth_and_where_the_frozen_part_ends(study: TinyStudy)
     for c, place in ((small, PIXELS), (large, PIXELS), (shallow, layer), (pixels, PIXELS)):
         frozen = bench.frozen(c, study.partition)
         values = sum(torch.Size(shape).numel() for shape in frozen.shapes)
-        decided = decide(c, facts.feature_width, place, values, bench.device)
+        scored = scoring_batch(c, values, bench.device)
         computed = StepAndScore(bench.activations(c, place), bench.activations(c, frozen.layer))
-        expected = network_bytes(c, facts, computed, decided, found)
+        expected = network_bytes(c, facts, computed, scored, found, bench.device)
         assert need[c.id] == CONTEXT_BYTES + expected
 
 
@@ -119,8 +113,15 @@ def test_shares_are_those_of_the_largest(study: TinyStudy, monkeypatch: pytest.M
     monkeypatch.setattr(memory, "CONTEXT_BYTES", 0)
     every = bench.facts(study.configuration()).weight_layers
     small, large = (study.configuration(unfrozen=every, batch_size=batch) for batch in (2, 24))
-    works = [Work(study.key(c), (0,), 1) for c in (small, large)]
+    segments = [Segment(study.partition, (c.id,), (0,), 0, 1) for c in (small, large)]
     one, other = (trial_bytes(bench, c, study.partition) for c in (small, large))
     monkeypatch.setattr(memory, "gpu_bytes_here", lambda: 4 * other)
-    assert share_for(bench, works) == share_for(bench, works[1:]) == 1 / 4
-    assert share_for(bench, works[:1]) == 1 / min(8, 4 * other // one) < 1 / 4
+    assert share_for(bench, segments) == share_for(bench, segments[1:]) == 1 / 4
+    assert share_for(bench, segments[:1]) == 1 / min(8, 4 * other // one) < 1 / 4
+
+
+def test_wide_stacks_take_more(study: TinyStudy) -> None:
+    bench, c = study.bench(), study.configuration()
+    need = [trial_bytes(bench, c, study.partition, lanes) for lanes in (1, 10, 200)]
+    assert need == sorted(set(need))
+    assert trial_bytes(bench, c, study.partition) == need[1]

@@ -11,13 +11,11 @@ import pytest
 import torch
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.leases import Lease
 from orchestrator.store.schema import FinalRecord
+from orchestrator.store.segments import Segment
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles import kept_weights
-from trainables.bundles.bundle import BundleRun
 from trainables.bundles.trained import keep_trained, open_group, results, trained
-from trainables.bundles.work import Work
 from trainables.learning.group import Group
 
 THREE = ("few", "many", "some")
@@ -153,6 +151,16 @@ def test_weights_of_more_epochs_are_not_those_of_fewer(study: TinyStudy) -> None
     assert long.deviation == 0.0
 
 
+def test_a_record_on_the_way_that_is_gone_is_named(study: TinyStudy) -> None:
+    configuration = study.configuration(lr=0.4, momentum=0.9)
+    study.train(configuration, (1,), 4)
+    selected = study.train(configuration, (1,), 6)[1].meta["selected_epoch"]
+    assert selected < 4, "choose settings that overfit at once"
+    study.storage.delete(study.key(configuration).final(1, 4))
+    with pytest.raises(InputError, match="expected the result with 4 epochs of repeat 1, from which it went on"):
+        trained(study.bench(), study.partition, configuration.id, [1])
+
+
 def test_a_repeat_without_a_result_is_named(study: TinyStudy) -> None:
     configuration = study.configuration()
     study.train(configuration, (0,), 2)
@@ -166,17 +174,13 @@ def test_configurations_that_were_stacked_are_trained_again_as_a_stack(
     study: TinyStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configurations = [study.configuration(lr=lr) for lr in (0.01, 0.1, 0.4)]
-    bench = study.bench()
-    leases = [Lease.take(study.storage, study.key(c), 0, "cpu") for c in configurations]
-    works = [Work(study.key(c), (0, 1, 2), 4) for c in configurations]
-    run = BundleRun.begin(bench, works, [one for one in leases if one])
-    while not run.advance(60.0):
-        pass
+    study.train_segment(Segment(study.partition, tuple(c.id for c in configurations), (0, 1, 2), 0, 4))
     lanes: list[int] = []
 
     def counted(*arguments: Any) -> Group:
-        lanes.append(len(arguments[2]))
-        return open_group(*arguments)
+        group = open_group(*arguments)
+        lanes.append(len(group.lanes))
+        return group
 
     monkeypatch.setattr("trainables.bundles.trained.open_group", counted)
     for configuration in configurations:

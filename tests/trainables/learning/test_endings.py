@@ -10,7 +10,7 @@ import torch
 
 from orchestrator.store.schema import RepeatState
 from search_spaces.settings import ending as settings
-from tests.support.groups import done, group_of_lanes
+from tests.support.groups import done, group_of_lanes, saved
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.trained import results, trained
 from trainables.learning.endings.ending import ending_of
@@ -69,17 +69,17 @@ def test_going_on_is_never_having_stopped(study: TinyStudy, changes: dict[str, A
     unbroken, cut = done(begun(study, 8, repeats, **changes)), begun(study, 8, repeats, **changes)
     while not cut.is_done:
         cut.advance(0.0)  # one step or one scoring
-        state = cut.to_bytes({})
+        state = saved(cut)
         cut = begun(study, 8, repeats, **changes)
-        cut.load(state, "checkpoint")
+        cut.load(state)
     assert_equal(unbroken, cut)
 
 
 def test_two_epochs_and_then_twelve_are_twelve(study: TinyStudy) -> None:
     grown = done(begun(study, 2, **PATIENT))
-    state = grown.to_bytes({})
+    state = saved(grown)
     grown = begun(study, 12, **PATIENT)
-    grown.load(state, "checkpoint")
+    grown.load(state)
     assert_equal(done(begun(study, 12, **PATIENT)), done(grown))
 
 

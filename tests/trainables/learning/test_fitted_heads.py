@@ -15,7 +15,7 @@ from orchestrator.store.schema import RepeatState
 from search_spaces.configuration import Configuration
 from search_spaces.settings.head import Head
 from tests.support.configurations import changed
-from tests.support.groups import group_of_lanes
+from tests.support.groups import group_of_lanes, saved
 from tests.support.tiny_study import TinyStudy, another, make_tiny_study
 from trainables.bundles.prediction import Models
 from trainables.bundles.trained import trained
@@ -164,7 +164,7 @@ def test_repeats_end_at_the_same_weights(study: TinyStudy, tmp_path: Path) -> No
     assert one.meta["state"] == other.meta["state"] == "stopped"
     assert one.history.loss[0].tolist() != other.history.loss[0].tolist()
     assert one.history.loss[1].tolist() == other.history.loss[1].tolist()
-    assert not one.meta["recipe"]["stacked"]
+    assert one.meta["recipe"]["segment"]["repeats"] == [0]
     with pytest.raises(ValueError, match='the lanes of a head "logistic" are trained in turn'):
         begun(study, c, 1, (0, 1))
 
@@ -175,9 +175,9 @@ def test_going_on_is_never_having_stopped(study: TinyStudy) -> None:
     whole.advance(float("inf"))
     while not cut.is_done:
         cut.advance(0.0)  # one step or one scoring
-        state = cut.to_bytes({})
+        state = saved(cut)
         cut = begun(study, c, 3)
-        cut.load(state, "a checkpoint")
+        cut.load(state)
     assert np.array_equal(whole.history(0).loss, cut.history(0).loss)
     assert cut.state(0) == RepeatState.STOPPED
     for part, values in whole.learner.state().items():

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History
 from search_spaces.configuration import Configuration
-from tests.support.groups import done, group_of_lanes
+from tests.support.groups import done, group_of_lanes, saved
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
+from trainables.learning.group_state import GroupState, LaneState
 from trainables.learning.learner import Lane
 from trainables.learning.metrics import selected_epoch
 
@@ -176,9 +176,9 @@ def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbenc
         for _ in range(int(steps.integers(1, 4))):
             group.advance(0.0)
         moments.add((group.epoch, group.position, len(group._loss)))
-        content = group.to_bytes({"extra": [1]})
+        state = saved(group)
         group = group_of(study, bench, lanes, epochs=3)
-        assert group.load(content, "checkpoint")["extra"] == [1]
+        group.load(state)
         loads += 1
     assert loads > 4
     assert any(position for _, position, _ in moments)
@@ -195,9 +195,9 @@ def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbenc
 
 def test_a_checkpoint_before_the_first_score(study: TinyStudy, bench: Workbench) -> None:
     c = study.configuration()
-    content = group_of(study, bench, [(c, 0)]).to_bytes({})
+    state = saved(group_of(study, bench, [(c, 0)]))
     group = group_of(study, bench, [(c, 0)])
-    group.load(content, "x")
+    group.load(state)
     assert np.array_equal(done(group).history(0).loss, done(group_of(study, bench, [(c, 0)])).history(0).loss)
 
 
@@ -205,7 +205,7 @@ def test_more_epochs_go_on_from_fewer(study: TinyStudy, bench: Workbench) -> Non
     c = study.configuration(lr=0.2)
     short = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=2))
     group = group_of(study, bench, [(c, 0), (c, 1)], epochs=5)
-    group.load(short.to_bytes({}), "x")
+    group.load(saved(short))
     assert not group.is_done
     expected = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=5))
     assert np.array_equal(done(group).history(1).loss, expected.history(1).loss)
@@ -213,21 +213,114 @@ def test_more_epochs_go_on_from_fewer(study: TinyStudy, bench: Workbench) -> Non
 
 def test_foreign_checkpoints_are_refused(study: TinyStudy, bench: Workbench) -> None:
     c, other = study.configuration(), study.configuration(lr=0.3)
-    content = done(group_of(study, bench, [(c, 0), (c, 1)], epochs=1)).to_bytes({})
+    state = saved(done(group_of(study, bench, [(c, 0), (c, 1)], epochs=1)))
     for lanes in ([(c, 0)], [(c, 1), (c, 0)], [(other, 0), (other, 1)], [(c, 0), (c, 2)]):
         with pytest.raises(DamagedRecordError, match=r"holds other repeats|does not fit"):
-            group_of(study, bench, lanes).load(content, "r0_1.checkpoint")
-    meta, arrays = unpack(content)
-    for name in ("parameter.0", "buffer.1", "steps", "history.loss", "selected.logits", "diverged"):
+            group_of(study, bench, lanes).load(state)
+    meta, arrays = state.meta, state.arrays
+    for name in ("parameter.0", "buffer.1", "steps", "history.loss", "selected.logits", "diverged", "absent"):
         less = {key: value for key, value in arrays.items() if key != name}
-        with pytest.raises(DamagedRecordError, match=r"r0_1\.checkpoint does not fit"):
-            group_of(study, bench, [(c, 0), (c, 1)]).load(pack(meta, less), "r0_1.checkpoint")
+        with pytest.raises(DamagedRecordError, match="a checkpoint does not fit"):
+            group_of(study, bench, [(c, 0), (c, 1)]).load(GroupState(meta, less, "a checkpoint"))
     wrong = {**arrays, "parameter.0": np.zeros((2, 9, 9), np.float32)}
     with pytest.raises(DamagedRecordError, match="does not fit"):
-        group_of(study, bench, [(c, 0), (c, 1)]).load(pack(meta, wrong), "x")
+        group_of(study, bench, [(c, 0), (c, 1)]).load(GroupState(meta, wrong))
 
 
 def test_a_history_is_what_the_metrics_take(study: TinyStudy, bench: Workbench) -> None:
     history = done(group_of(study, bench, [(study.configuration(), 0)])).history(0)
     assert isinstance(history, History)
     assert 0 <= selected_epoch("accuracy", history) <= 4
+
+
+GOING_ON: dict[str, dict[str, Any]] = {
+    "momentum": {"lr": 0.2, "momentum": 0.9},
+    "adam, dropout": {"lr": 0.01, "optimiser": "adam", "betas": (0.9, 0.99), "non_linearities": 1, "dropout": 0.4},
+    "cosine": {"lr": 0.3, "schedule": "cosine", "schedule.length": 6, "warm_up": 0.2},
+    "patience": {"lr": 0.4, "momentum": 0.9, "ending": "patience", "ending.patience": 2},
+    "unfrozen": {"unfrozen": 1, "lr": 0.02, "norms": "moving", "momentum": 0.9},
+    "batch norm": {"head": "widths", "widths": (8,), "batch_norm": True, "lr": 0.1},
+}
+
+
+@pytest.mark.parametrize("settings", GOING_ON.values(), ids=GOING_ON.keys())
+def test_lanes_that_go_on_from_their_states_never_stopped(
+    study: TinyStudy, bench: Workbench, settings: dict[str, Any]
+) -> None:
+    c = study.configuration(**settings)
+    lanes = [(c, 0)] if c.live.trains_body or c.head.name == "widths" else [(c, 0), (c, 1), (c, 4)]
+    unbroken = done(group_of(study, bench, lanes, epochs=6))
+    before = saved(done(group_of(study, bench, lanes, epochs=2)))
+    group = group_of(study, bench, lanes, epochs=6)
+    group.go_on_from(2, [before.lane(c.id, repeat) for _, repeat in lanes])
+    assert (group.epoch, group.is_scored) == (2, True)
+    done(group)
+    assert saved(group).digest() == saved(unbroken).digest()
+    assert (group.seconds > before.about["seconds"]).all()
+    for name, values in unbroken.learner.state().items():
+        assert np.array_equal(values, group.learner.state()[name]), name
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_lanes_of_any_stacks_go_on_in_any_other(study: TinyStudy, bench: Workbench, n: int) -> None:
+    """Each puts its own part of weights and buffers, laid out otherwise, in its place."""
+    settings = {"non_linearities": n, "momentum": 0.9, "dropout": 0.2}
+    a, b, d = (study.configuration(lr=lr, **settings) for lr in (0.02, 0.05, 0.1))
+    wide = saved(done(group_of(study, bench, [(c, r) for r in (0, 1) for c in (a, b, d)], epochs=2)))
+    alone = saved(done(group_of(study, bench, [(d, 5)], epochs=2)))
+    for lanes in ([(d, 0)], [(d, 1), (d, 5)], [(b, 0), (a, 0), (b, 1), (a, 1)]):
+        states = [wide.lane(c.id, repeat) or alone.lane(c.id, repeat) for c, repeat in lanes]
+        group = group_of(study, bench, lanes, epochs=4)
+        group.go_on_from(2, states)
+        for lane, found in enumerate(states):
+            assert found is not None
+            expected = group_of(study, bench, [lanes[lane]], epochs=4)
+            expected.go_on_from(2, [found])
+            for name, values in expected.learner.weights_of(0).items():
+                assert np.array_equal(values, group.learner.weights_of(lane)[name]), name
+            assert group.history(lane).loss.tolist() == expected.history(0).loss.tolist()
+        done(group)
+        for lane, (c, repeat) in enumerate(lanes):
+            whole = done(group_of(study, bench, [(c, repeat)], epochs=4))
+            assert group.history(lane).loss == pytest.approx(whole.history(0).loss, abs=1e-4)
+
+
+def test_a_lane_that_ended_before_keeps_its_place(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(lr=0.1)
+    lanes = [(c, 0), (c, 1), (c, 2)]
+    before = saved(done(group_of(study, bench, lanes, epochs=2)))
+    one, other = (group_of(study, bench, lanes, epochs=4) for _ in range(2))
+    one.go_on_from(2, [before.lane(c.id, repeat) for repeat in (0, 1, 2)])
+    other.go_on_from(2, [before.lane(c.id, 0), None, before.lane(c.id, 2)])
+    done(one)
+    resumed = group_of(study, bench, lanes, epochs=4)
+    other.advance(0.0)
+    resumed.load(saved(other))
+    done(resumed)
+    assert resumed.absent.tolist() == [False, True, False]
+    for lane in (0, 2):
+        assert np.array_equal(one.history(lane).loss, resumed.history(lane).loss), "no bit of the others is another"
+        assert np.array_equal(one.selected(lane)[1], resumed.selected(lane)[1])
+    assert saved(resumed).lane(c.id, 1) is None
+    nobody = group_of(study, bench, lanes, epochs=4)
+    nobody.go_on_from(2, [None] * 3)
+    assert nobody.is_done
+
+
+def test_states_that_do_not_fit_are_refused(study: TinyStudy, bench: Workbench) -> None:
+    c, deep = study.configuration(), study.configuration(non_linearities=1)
+    before = saved(done(group_of(study, bench, [(c, 0)], epochs=2)))
+    for start, configuration, state in ((1, c, before), (3, c, before), (2, deep, before)):
+        group = group_of(study, bench, [(configuration, 0)], epochs=5)
+        with pytest.raises(DamagedRecordError, match="a checkpoint does not fit repeat 0"):
+            group.go_on_from(start, [LaneState(state, 0)])
+
+
+def test_the_digest_is_of_what_was_learned_alone(study: TinyStudy, bench: Workbench) -> None:
+    c = study.configuration(lr=1e37)
+    one, other = (done(group_of(study, bench, [(c, 0), (c, 1)], epochs=3)) for _ in range(2))
+    other.seconds += 1.0
+    assert one.diverged.tolist() == [1, 1], "what is no number counts too"
+    assert saved(one).digest() == one.snapshot({"host": "another"}).digest() == saved(other).digest()
+    other.best_epoch[0] = 1
+    assert saved(one).digest() != saved(other).digest()

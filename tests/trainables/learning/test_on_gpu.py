@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from search_spaces.configuration import Configuration
+from tests.support.groups import saved
 from tests.support.tiny_study import TinyStudy
-from trainables.bundles.recipe import decide, most_bundles
+from trainables.bundles.recipe import is_stacked, scoring_batch
 from trainables.bundles.workbench import Workbench
 from trainables.features.store import StoredInputs
 from trainables.learning.group import Group
@@ -47,7 +48,7 @@ def deterministic() -> None:
 def several(request: pytest.FixtureRequest, study: TinyStudy) -> list[Configuration]:
     """What is stacked: two learning rates of a head, or one configuration of a network."""
     first = study.configuration(**request.param)
-    if not most_bundles(first, 96, torch.device("cuda")):
+    if not is_stacked(first, 96, torch.device("cuda")):
         return [first]
     return [first, study.configuration(**{**request.param, "lr": 0.5 * first.optimiser.lr})]
 
@@ -57,9 +58,9 @@ def begun(study: TinyStudy, configurations: list[Configuration], name: str = "cu
     bench = Workbench(study.storage, study.places, device)
     first = configurations[0]
     material = bench.material(first, study.partition)
-    recipe = decide(first, material.width, material.layer, 1000, device)
-    repeats = [0, 3, 4] if recipe.stacked else [4]
-    return begin_group(material, lanes_of(configurations, repeats), recipe, EPOCHS, device)
+    repeats = [0, 3, 4] if is_stacked(first, material.width, device) else [4]
+    scored = scoring_batch(first, 1000, device)
+    return begin_group(material, lanes_of(configurations, repeats), scored, EPOCHS, device)
 
 
 def assert_equal(one: Group, two: Group) -> None:
@@ -84,7 +85,18 @@ def test_a_stop_within_an_epoch_changes_no_bit(study: TinyStudy, several: list[C
     unbroken.advance(float("inf"))
     while (stopped.epoch, stopped.position) != (1, 16):
         stopped.advance(0.0)
-    resumed.load(stopped.to_bytes({}), "a checkpoint")
+    resumed.load(saved(stopped))
+    resumed.advance(float("inf"))
+    assert_equal(unbroken, resumed)
+
+
+def test_going_on_from_a_state_changes_no_bit(study: TinyStudy, several: list[Configuration]) -> None:
+    unbroken, before, resumed = begun(study, several), begun(study, several), begun(study, several)
+    unbroken.advance(float("inf"))
+    before.epochs = 1
+    before.advance(float("inf"))
+    state = saved(before)
+    resumed.go_on_from(1, [state.lane(lane.configuration.id, lane.repeat) for lane in resumed.lanes])
     resumed.advance(float("inf"))
     assert_equal(unbroken, resumed)
 
@@ -116,7 +128,7 @@ def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch
     assert_equal(group, again)
 
 
-def test_a_bundle_ends_with_its_records(study: TinyStudy) -> None:
+def test_a_segment_ends_with_its_records(study: TinyStudy) -> None:
     bench = Workbench(study.storage, study.places, torch.device("cuda"))
     finals = study.train(study.configuration(), (0, 1, 2), EPOCHS, bench)
     assert sorted(finals) == [0, 1, 2]

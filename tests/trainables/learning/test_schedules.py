@@ -11,7 +11,7 @@ import torch
 
 from search_spaces.settings import schedule as settings
 from search_spaces.settings.schedule import SCHEDULES
-from tests.support.groups import done, group_of_lanes
+from tests.support.groups import done, group_of_lanes, saved
 from tests.support.plain_probe import train_losses
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.learning.group import Group
@@ -63,9 +63,9 @@ def test_going_on_is_never_having_stopped(study: TinyStudy, name: str, tmp_path:
     whole.advance(float("inf"))
     while not cut.is_done:
         cut.advance(0.0)  # one step or one scoring
-        state = cut.to_bytes({})
+        state = saved(cut)
         cut = group_of(study, schedule=name)
-        cut.load(state, "checkpoint")
+        cut.load(state)
     for lane in (0, 1):
         assert np.array_equal(whole.history(lane).loss, cut.history(lane).loss)
     assert not np.array_equal(whole.history(0).loss, done(group_of(study)).history(0).loss), "it changes something"

@@ -14,7 +14,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.head import HEADS
 from tests.support import plain_network
-from tests.support.groups import done, group_of_lanes
+from tests.support.groups import done, group_of_lanes, saved
 from tests.support.plain_network import GivenMask
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables.bundles.prediction import Models
@@ -104,9 +104,9 @@ def test_going_on_is_never_having_stopped(two_classes: TinyStudy, name: str) -> 
     whole, cut = done(begun(two_classes, c)), begun(two_classes, c)
     while not cut.is_done:
         cut.advance(0.0)  # one step or one scoring
-        state = cut.to_bytes({})
+        state = saved(cut)
         cut = begun(two_classes, c)
-        cut.load(state, "a checkpoint")
+        cut.load(state)
     assert np.array_equal(whole.history(0).loss, cut.history(0).loss)
     for part, values in whole.learner.state().items():
         assert np.array_equal(values, cut.learner.state()[part]), part
@@ -177,12 +177,12 @@ def test_a_stack_that_is_not_written_out_is_trained_in_turn(two_classes: TinyStu
         begun(two_classes, c, (0, 1))
     alone = two_classes.train(c, (2,), EPOCHS)[2]
     beside = make_other(two_classes, c)
-    assert not alone.meta["recipe"]["stacked"]
+    assert alone.meta["recipe"]["segment"]["repeats"] == [2]
     assert_same_result(alone, beside)
 
 
 def make_other(study: TinyStudy, c: Configuration) -> Any:
-    """Repeat 2 trained after others in one bundle of a study of its own."""
+    """Repeat 2 trained after others in a study of its own."""
     folder = study.folder.parent / "beside"
     other = make_tiny_study(folder)
     assert other.configuration(**CASES["batch norm in the head"]).id == c.id

@@ -11,10 +11,11 @@ import pytest
 
 from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.schema import parse_json
+from orchestrator.store.segments import Segment
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.failures import failures_of
-from trainables.bundles.work import Work, owed_repeats
+from trainables.bundles.work import owed_lanes
 from trainables.machine import watchdog
 from trainables.machine.watchdog import EXIT_STATUS, HangError, Watchdog, stacks_of_all_threads
 
@@ -24,10 +25,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     return make_tiny_study(tmp_path_factory.mktemp("hang"))
 
 
-def trial(study: TinyStudy, lr: float, least_s: float, pace_s: float, steps: int) -> tuple[int, str, Work]:
+def trial(study: TinyStudy, lr: float, least_s: float, pace_s: float, steps: int) -> tuple[int, str, Segment]:
     """Exit status and stderr of a process of its own."""
     c = study.configuration(lr=lr)
-    key = study.key(c)
     given = [study.folder, study.data, study.cache, study.partition, c.id, least_s, pace_s, steps]
     run = subprocess.run(
         [sys.executable, "-m", "tests.support.hanging_trial", *map(str, given)],
@@ -36,27 +36,27 @@ def trial(study: TinyStudy, lr: float, least_s: float, pace_s: float, steps: int
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
     )
-    return run.returncode, run.stderr, Work(key, (0, 1), 2)
+    return run.returncode, run.stderr, Segment(study.partition, (c.id,), (0, 1), 0, 2)
 
 
 def test_a_hang_ends_the_process_and_is_kept_with_the_stacks_of_its_threads(study: TinyStudy) -> None:
-    status, err, work = trial(study, 0.1, 2.0, 0.0, 3)
+    status, err, segment = trial(study, 0.1, 2.0, 0.0, 3)
     assert status == EXIT_STATUS, err
-    (failure,) = failures_of(study.storage, work.key)
+    (failure,) = failures_of(study.storage, segment)
     assert (failure.kind, failure.repeats, failure.attempt, failure.lease) == ("hang", (0, 1), 1, 1)
     assert failure.cause.startswith("HangError: no step was finished within")
     stacks = parse_json(study.storage.read(failure.path), failure.path)["traceback"]
     assert "waits_for_ever" in stacks
     assert "Thread MainThread" in stacks
-    assert owed_repeats(study.storage, work) == [0, 1]
-    assert StaleWatch().is_free(work.key, current_lease(study.storage, work.key)), "its process is gone"
+    assert owed_lanes(study.storage, segment) == list(segment.lanes)
+    assert StaleWatch().is_free(segment.folder, current_lease(study.storage, segment.folder)), "its process is gone"
 
 
 def test_slow_steps_are_no_hang(study: TinyStudy) -> None:
-    status, err, work = trial(study, 0.2, 2.0, 0.3, 10**6)
+    status, err, segment = trial(study, 0.2, 2.0, 0.3, 10**6)
     assert status == 0, err
-    assert owed_repeats(study.storage, work) == []
-    assert failures_of(study.storage, work.key) == []
+    assert owed_lanes(study.storage, segment) == []
+    assert failures_of(study.storage, segment) == []
 
 
 class Bench:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
+from typing import NamedTuple
 
 import torch
 
 Rate = float | torch.Tensor
 """One number for all of a parameter, or one per configuration, shaped to be broadcast over it."""
+
+
+class Seat(NamedTuple):
+    """A lane's place in a stack of so many lanes and configurations: lane r·C + c is repeat r of configuration c."""
+
+    lane: int
+    lanes: int
+    configurations: int
 
 
 @dataclass
@@ -32,6 +42,16 @@ class Parameter:
         shape = [1] * self.tensor.dim()
         shape[self.axis] = -1
         return each.repeat_interleave(self.span).repeat(self.times).view(shape)
+
+    def part(self, seat: Seat) -> tuple[slice | EllipsisType, ...]:
+        """Where a lane lies in a tensor that is laid out like this one, in a stack of any width."""
+        if seat.lanes == 1:
+            return (...,)
+        repeat, configuration = divmod(seat.lane, seat.configurations)
+        if self.axis == 0:
+            return (slice(seat.lane * self.span, (seat.lane + 1) * self.span),)
+        between = [slice(None)] * (self.axis - 1)
+        return (slice(repeat, repeat + 1), *between, slice(configuration * self.span, (configuration + 1) * self.span))
 
 
 def add_scaled(target: torch.Tensor, values: torch.Tensor, rate: Rate, sign: float | torch.Tensor) -> None:

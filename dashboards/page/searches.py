@@ -1,0 +1,88 @@
+"""What was asked of the study: each search with its commands, and what its proposer decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards.figures.markup import table, text
+from orchestrator.results.names import counted
+from orchestrator.results.summary import Summary
+from orchestrator.store.searches import Ask, Budget, SearchRecord
+
+MOST = 20
+"""Decisions of a search that are shown; of more, the last ones."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command, and when and by whom it was given."""
+
+    command: str
+    about: str
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """decisions: (number, reason, repeats asked, epochs of each, when) of the last ones; hidden: how many come before.
+
+    commands: the search's own and those of budgets that asked for more, oldest first.
+    """
+
+    proposer: str
+    commands: tuple[Asked, ...]
+    decisions: tuple[tuple[int, str, int, str, str], ...]
+    hidden: int
+
+
+def searches_data(summary: Summary) -> list[SearchRow]:
+    """Oldest first."""
+    rows = []
+    for search in summary.searches:
+        decisions = summary.decisions[search.id]
+        givers: list[SearchRecord | Budget] = [search, *summary.budgets[search.id]]
+        commands = dict.fromkeys(Asked(one.command, _about(one.created, one.who)) for one in givers if one.command)
+        shown = tuple(
+            (one.number, one.reason, _repeats(one.asks), _epochs(one.asks), _about(one.created))
+            for one in decisions[-MOST:]
+        )
+        rows.append(SearchRow(search.proposer, tuple(commands), shown, len(decisions) - len(shown)))
+    return rows
+
+
+def searches_html(rows: Sequence[SearchRow]) -> str:
+    """ "" where nobody has asked for anything."""
+    if not rows:
+        return ""
+    title = "<h3>Search</h3>" if len(rows) < 2 else "<h3>Searches, oldest first</h3>"
+    return title + "".join(_search(row) for row in rows)
+
+
+def _search(row: SearchRow) -> str:
+    commands = "".join(
+        (f'<p class="note">{text(one.about)}</p>' if one.about else "") + f"<pre><code>{text(one.command)}</code></pre>"
+        for one in row.commands
+    )
+    if not row.decisions:
+        return f'{commands}<p class="note">{text(row.proposer)}: nothing was decided yet.</p>'
+    if len(row.decisions) == 1 and not row.hidden:
+        _, reason, repeats, epochs, _ = row.decisions[0]
+        told = f"{row.proposer}: {reason}, {counted(repeats, 'repeat')}, {epochs} epochs each"
+        return f'{commands}<p class="note">{text(told)}</p>'
+    columns = ["Decision", "Reason", "Repeats", "Epochs of each", "When"]
+    caption = f"Decisions of {row.proposer}" + (f", the last {MOST} of {MOST + row.hidden}" if row.hidden else "")
+    return commands + table(columns, row.decisions, caption, "cards")
+
+
+def _repeats(asks: Sequence[Ask]) -> int:
+    return sum(len(ask.configurations) * len(ask.repeats) for ask in asks)
+
+
+def _epochs(asks: Sequence[Ask]) -> str:
+    """`74`, or the least and the most."""
+    least, most = (pick((ask.epochs for ask in asks), default=0) for pick in (min, max))
+    return str(most) if least == most else f"{least}–{most}"
+
+
+def _about(created: str, who: str = "") -> str:
+    return ", ".join(filter(None, (created[:16].replace("T", " "), who)))

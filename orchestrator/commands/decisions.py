@@ -1,0 +1,48 @@
+"""`orch decisions`: what was asked of a study, by whom, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--check", "checks", is_flag=True, help="Make every decision again from what it cites, and compare.")
+@studies_option
+@json_option
+def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> None:
+    """What STUDY was asked for: its searches, and each decision with its reason and what it had seen.
+
+    With --check the exit status is 1 where a decision cannot be read, or is not what its proposer says of what it
+    cites.
+
+    \b
+    Examples:
+      orch decisions neuroblastoma
+      orch decisions neuroblastoma --check
+    """
+    from orchestrator.commands.said import Lines
+    from orchestrator.proposing.checking import check, faulty
+    from orchestrator.proposing.history import history, history_text
+    from orchestrator.results.decided import Decided
+    from orchestrator.study.studies import open_study, studies_place
+
+    found = open_study(studies_place(studies), study)
+    decided = Decided.of(found.storage)
+    lines = Lines()
+    checked = check(found.storage, decided, lambda *counts: lines("decisions", *counts)) if checks else []
+    if as_json:
+        damaged = [fault.reason for fault in decided.damaged]
+        data: dict[str, Any] = {"study": found.name, "searches": history(decided, checked), "damaged": damaged}
+        click.echo(json.dumps(data, indent=2))
+    else:
+        click.echo(history_text(found.name, decided, checked if checks else None))
+        for fault in decided.damaged:
+            click.echo(f"Damaged file, passed over: {fault.reason}")
+    if faulty(checked) or (checks and decided.damaged):
+        raise SystemExit(1)

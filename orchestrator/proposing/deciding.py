@@ -1,0 +1,161 @@
+"""From a proposer's answer to a decision on disk: what is new since the one before, and how the work is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.proposing.proposer import Proposal, View, proposer_of
+from orchestrator.results.comparing import compared_by_valid
+from orchestrator.results.decided import Decided
+from orchestrator.results.news import NewsReader
+from orchestrator.store.errors import OrchError
+from orchestrator.store.layout import BundleKey
+from orchestrator.store.schema import RepeatState
+from orchestrator.store.searches import (
+    Ask,
+    Budget,
+    Decision,
+    News,
+    Stack,
+    Told,
+    asked_of_lanes,
+    asks_of,
+    decision_file,
+    told,
+)
+from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.store.storage import Storage
+from orchestrator.study.studies import now, versions, who
+from search_spaces.stored import read_configuration
+from trainables.bundles.work import Finals
+
+Divide = Callable[[Sequence[Segment]], list[Stack]]
+"""Segments of one configuration each → how they are trained, in order."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a division follows from: how many trials there is room for, on which kind of device."""
+
+    workers: int
+    device: str
+    divide: Divide
+
+
+class Deciding:
+    """The decisions of one search: what the next one would be, and writing it. `decided` is of the whole study."""
+
+    def __init__(self, storage: Storage, decided: Decided, search: str, reader: NewsReader, machine: Machine) -> None:
+        self.storage = storage
+        self.decided = decided
+        self.search = search
+        self.reader = reader
+        self.machine = machine
+
+    def next(self) -> Decision | None:
+        """What the proposer says now, as the decision that it would be; None where it has nothing to say."""
+        search, budget = self.decided.searches[self.search], self.decided.budget(self.search)
+        decisions = self.decided.decisions[self.search]
+        proposer = proposer_of(search)
+        if budget is None or (not proposer.listens and self.decided.is_answered(self.search)):
+            return None
+        cited = [one for decision in decisions for one in decision.news]
+        asked = asked_of_lanes(decisions)
+        known = {(result.lane, result.epochs) for result in told(cited)}
+        news = self.reader.news(asked, known, self._by_valid()) if asked else ()
+        is_same = decisions and not news and decisions[-1].budget == budget.number
+        if is_same and not self.decided.has_lost(self.search):
+            return None
+        results = told([*cited, *news])
+        view = View(search, budget, decisions, results, pending(asked, results), self.machine.workers)
+        proposal = proposer.propose(view)
+        if proposal is None:
+            return None
+        self._check(proposal, budget)
+        return self._decision(view, proposal, news)
+
+    def decide(self) -> Decision | None:
+        """`next`, written; None where there is nothing to say, or somebody else has just said it."""
+        decision = self.next()
+        if decision is None:
+            return None
+        is_first = self.storage.create(decision_file(self.search, decision.number), decision.to_toml())
+        self.decided.read()
+        return decision if is_first else None
+
+    def _decision(self, view: View, proposal: Proposal, news: tuple[News, ...]) -> Decision:
+        return Decision(
+            number=self.decided.last_number.get(self.search, 0) + 1,
+            budget=view.budget.number,
+            reason=proposal.reason,
+            asks=proposal.asks,
+            stacks=tuple(self.machine.divide(self._fresh(proposal.asks))),
+            news=news,
+            pending=tuple(view.pending),
+            spent_epochs=spent_epochs(view.results),
+            workers=self.machine.workers,
+            device=self.machine.device,
+            versions=versions(),
+            created=now(),
+            who=who(),
+        )
+
+    def _by_valid(self) -> frozenset[str]:
+        """Metrics by which the search's configurations are compared on valid alone."""
+        return compared_by_valid(
+            read_configuration(self.storage, name) for name in self.decided.searches[self.search].configurations
+        )
+
+    def _check(self, proposal: Proposal, budget: Budget) -> None:
+        """A proposer keeps to the search and its budget."""
+        search, most = self.decided.searches[self.search], budget.of_each()
+        for ask in proposal.asks:
+            beyond = [
+                name
+                for name in ask.configurations
+                if name not in most or ask.epochs > most[name][1] or max(ask.repeats, default=0) >= most[name][0]
+            ]
+            if beyond or ask.partition not in search.partitions:
+                raise OrchError(
+                    f"proposer {search.proposer} asked for more than search {search.id} may train: "
+                    f"{', '.join(beyond[:3]) or ask.partition}",
+                    "This is a fault of the proposer. Nothing was written; what was decided before can go on.",
+                )
+
+    def _fresh(self, asks: Iterable[Ask]) -> list[Segment]:
+        """What no decision of the study has asked for and no result covers, each from the epochs that were asked so
+        far: of one configuration and one bundle each."""
+        before = asked_of_lanes(self.decided.every())
+        there = Finals(self.storage)
+        there.look(lane.bundle for ask in asks for lane in ask.lanes())
+        alike: dict[tuple[BundleKey, int, int], list[int]] = {}
+        for ask in asks:
+            for lane in ask.lanes():
+                start = before.get(lane, -1)
+                if start < ask.epochs and not there.are_enough(lane, ask.epochs):
+                    alike.setdefault((lane.bundle, max(0, start), ask.epochs), []).append(lane.repeat)
+        return [
+            Segment(bundle.partition, (bundle.configuration,), tuple(sorted(repeats)), start, epochs)
+            for (bundle, start, epochs), repeats in alike.items()
+        ]
+
+
+def pending(asked: Mapping[LaneKey, int], results: Iterable[Told]) -> tuple[Ask, ...]:
+    """What of it has no result that is enough, lanes in their order."""
+    most: dict[LaneKey, int] = {}
+    ended: set[LaneKey] = set()
+    for result in results:
+        most[result.lane] = max(result.epochs, most.get(result.lane, -1))
+        if RepeatState(result.state).ended_by_itself():
+            ended.add(result.lane)
+    left = [(lane, epochs) for lane, epochs in asked.items() if lane not in ended and most.get(lane, -1) < epochs]
+    return asks_of(sorted(left))
+
+
+def spent_epochs(results: Iterable[Told]) -> int:
+    """Epochs of all lanes that have a result."""
+    most: dict[LaneKey, int] = {}
+    for result in results:
+        most[result.lane] = max(result.epochs, most.get(result.lane, 0))
+    return sum(most.values())

@@ -1,0 +1,105 @@
+"""The decisions of a study for a reader, and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.proposing.checking import Checked
+from orchestrator.results.decided import Decided
+from orchestrator.results.names import counted
+from orchestrator.results.report import columns
+from orchestrator.store.searches import Decision
+
+
+def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str, Any]]:
+    """Every search with its budgets and decisions, oldest first."""
+    found = {(one.search, one.number): one for one in checked}
+    return [
+        {
+            "search": search.id,
+            "proposer": search.proposer,
+            "settings": dict(search.settings),
+            "configurations": len(search.configurations),
+            "partitions": list(search.partitions),
+            "command": search.command,
+            "who": search.who,
+            "created": search.created,
+            "budgets": [
+                {
+                    "number": budget.number,
+                    "repeats": sum(repeats for repeats, _ in budget.of_each().values()) * len(search.partitions),
+                    "epochs": sum(r * e for r, e in budget.of_each().values()) * len(search.partitions),
+                    "command": budget.command,
+                    "created": budget.created,
+                }
+                for budget in decided.budgets[search.id]
+            ],
+            "decisions": [
+                _entry(decision, found.get((search.id, decision.number))) for decision in decided.decisions[search.id]
+            ],
+        }
+        for search in decided.searches.values()
+    ]
+
+
+def _entry(decision: Decision, checked: Checked | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "number": decision.number,
+        "budget": decision.budget,
+        "reason": decision.reason,
+        "repeats": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.asks),
+        "epochs": sum(len(ask.configurations) * len(ask.repeats) * ask.epochs for ask in decision.asks),
+        "results_seen": sum(len(one.repeats) for one in decision.news),
+        "pending": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.pending),
+        "epochs_spent": decision.spent_epochs,
+        "workers": decision.workers,
+        "created": decision.created,
+        "who": decision.who,
+    }
+    if checked is not None:
+        entry |= {"faults": list(checked.faults), "other_versions": list(checked.differing)}
+    return entry
+
+
+def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None = None) -> str:
+    """A paragraph for each search. checked: None where nobody asked for it."""
+    searches = history(decided, checked or ())
+    count = sum(len(search["decisions"]) for search in searches)
+    lines = [f"{name}: {len(searches)} {'search' if len(searches) == 1 else 'searches'}, {counted(count, 'decision')}"]
+    for search in searches:
+        asked = (
+            f"{counted(search['configurations'], 'configuration')} on {counted(len(search['partitions']), 'partition')}"
+        )
+        lines += [
+            "",
+            f"{search['search']}  by the {search['proposer']}, {asked}: {search['command'] or 'command unknown'}",
+        ]
+        rows = [("decision", "when", "repeats", "epochs of each", "results seen", "reason")]
+        for one in search["decisions"]:
+            each = one["epochs"] / one["repeats"] if one["repeats"] else 0
+            rows.append(
+                (
+                    str(one["number"]),
+                    str(one["created"])[:16].replace("T", " "),
+                    str(one["repeats"]),
+                    f"{each:g}",
+                    str(one["results_seen"]),
+                    one["reason"],
+                )
+            )
+        lines += columns(rows, [True, False, True, True, True, False]) if len(rows) > 1 else ["  no decision yet"]
+    if checked is not None:
+        lines += ["", *_checked(checked)]
+    return "\n".join(lines)
+
+
+def _checked(checked: Sequence[Checked]) -> list[str]:
+    wrong = [one for one in checked if one.faults]
+    lines = [f"{one.search}, decision {one.number}: {fault}" for one in wrong for fault in one.faults]
+    whole = len(checked) - len(wrong)
+    lines.append(f"{whole} of {counted(len(checked), 'decision')} made again, with the same answer.")
+    differing = list(dict.fromkeys(version for one in checked for version in one.differing))
+    if differing:
+        lines.append(f"Other versions here than when they were made: {'; '.join(differing[:5])}.")
+    return lines

@@ -1,0 +1,79 @@
+"""The contract of a proposer: what it sees, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.searches import Ask, Budget, Decision, SearchRecord, Told, asked_of_lanes
+from orchestrator.store.segments import LaneKey
+from search_spaces.proposers import PROPOSERS
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a proposer may know; equal views give equal proposals.
+
+    results: everything told so far, in the order in which decisions cite it; of a lane that went on it has several.
+    pending: what the search asked for and has no result yet. workers: how many trials there is room for.
+    """
+
+    search: SearchRecord
+    budget: Budget
+    decisions: Sequence[Decision]
+    results: Sequence[Told]
+    pending: Sequence[Ask]
+    workers: int
+
+    @cached_property
+    def asked(self) -> dict[LaneKey, int]:
+        """Epochs asked of each lane by this search."""
+        return asked_of_lanes(self.decisions)
+
+    @property
+    def is_budget_new(self) -> bool:
+        """Whether no decision has answered it yet."""
+        return not self.decisions or self.decisions[-1].budget != self.budget.number
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One answer. reason: a sentence for the reader of `orch decisions`."""
+
+    asks: tuple[Ask, ...]
+    reason: str
+
+
+class Proposer(Protocol):
+    """Says what to train next. Remembers nothing: it is made anew for every answer, from the search alone."""
+
+    listens: ClassVar[bool]
+    """Whether it waits for results; else it is asked once for each budget."""
+
+    def __init__(self, search: SearchRecord) -> None:
+        """Raises InputError for settings that it does not know."""
+
+    def propose(self, view: View) -> Proposal | None:
+        """What else to train, within the budget; None where it has nothing to say before there are more results.
+
+        With nothing pending None is the end of the search, until its budget is raised.
+        """
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise InputError where a proposer does not take these settings."""
+    proposer_of(SearchRecord(proposer=name, settings=settings, partitions=(), configurations=()))
+
+
+def proposer_of(search: SearchRecord) -> Proposer:
+    """The one that a search names. Raises InputError where this version does not know it."""
+    if search.proposer not in PROPOSERS.names:
+        raise InputError(
+            f"search {search.id} is by the proposer {search.proposer!r}: expected {' or '.join(PROPOSERS.names)}",
+            "Go on with the version of orch that began it.",
+        )
+    kind: type[Proposer] = PROPOSERS.load(search.proposer)
+    return kind(search)

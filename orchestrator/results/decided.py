@@ -1,0 +1,168 @@
+"""What a study was asked for: all searches, their budgets and decisions. Only files that are new are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+from orchestrator.results.histories import Damaged
+from orchestrator.store.concurrently import concurrently
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import SEARCHES, ConfigurationKey
+from orchestrator.store.schema import Record, parse_toml
+from orchestrator.store.searches import (
+    Budget,
+    Decision,
+    SearchRecord,
+    budget_file,
+    decision_file,
+    parse_budget,
+    parse_decision,
+    search_file,
+    search_folder,
+)
+from orchestrator.store.segments import Segment
+from orchestrator.store.storage import Storage
+
+R = TypeVar("R", bound=Record)
+Asked = Mapping[int, int]
+"""Epochs asked of each repeat, by its number."""
+
+
+class _File(NamedTuple):
+    search: str
+    name: str
+
+
+class Decided:
+    """Read again and again with `read`; not shared between threads.
+
+    searches: by id, oldest first. budgets and decisions: by id of their search, in the order of their numbers.
+    damaged: files that are none; what they said is not known.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.searches: dict[str, SearchRecord] = {}
+        self.budgets: dict[str, list[Budget]] = {}
+        self.decisions: dict[str, list[Decision]] = {}
+        self.damaged: list[Damaged] = []
+        self.last_number: dict[str, int] = {}
+        """Of any decision of a search, damaged ones included."""
+        self._read: set[_File] = set()
+
+    @classmethod
+    def of(cls, storage: Storage) -> Decided:
+        """As it is now."""
+        decided = cls(storage)
+        decided.read()
+        return decided
+
+    def read(self) -> bool:
+        """Read what is new; whether there was anything."""
+        ids = self.storage.list(SEARCHES)
+        names = concurrently(lambda search: self.storage.list(search_folder(search)), ids)
+        new = [
+            _File(search, name)
+            for search, listed in zip(ids, names, strict=True)
+            for name in listed
+            if _is_record(name) and _File(search, name) not in self._read
+        ]
+        for file, record in zip(new, concurrently(self._parsed, new), strict=True):
+            self._take(file, record)
+        if new:
+            order = sorted(self.searches.values(), key=lambda search: (search.created, search.id))
+            self.searches = {search.id: search for search in order}
+            for search in self.searches:
+                self.budgets.setdefault(search, []).sort(key=lambda budget: budget.number)
+                self.decisions.setdefault(search, []).sort(key=lambda decision: decision.number)
+        return bool(new)
+
+    def including(self, search: SearchRecord | None, budgets: Mapping[str, Budget]) -> Decided:
+        """As it would be with this search, and with these budgets in the place of those of their searches."""
+        other = Decided(self.storage)
+        other.searches = {**self.searches, **({search.id: search} if search is not None else {})}
+        other.budgets = {
+            name: [*self.budgets.get(name, []), *([budgets[name]] if name in budgets else [])]
+            for name in other.searches
+        }
+        other.decisions = {name: list(self.decisions.get(name, [])) for name in other.searches}
+        other.last_number = dict(self.last_number)
+        return other
+
+    def budget(self, search: str) -> Budget | None:
+        """The one that counts."""
+        return self.budgets[search][-1] if self.budgets.get(search) else None
+
+    def every(self, searches: Collection[str] | None = None) -> Iterator[Decision]:
+        """All decisions, or those of some searches: search by search, in order."""
+        for search in self.searches:
+            if searches is None or search in searches:
+                yield from self.decisions[search]
+
+    def asked(self, searches: Collection[str] | None = None) -> dict[ConfigurationKey, dict[int, int]]:
+        """Per configuration and partition the epochs asked of each repeat: the union of the decisions."""
+        found: dict[ConfigurationKey, dict[int, int]] = {}
+        for decision in self.every(searches):
+            for ask in decision.asks:
+                for name in ask.configurations:
+                    epochs = found.setdefault(ConfigurationKey(ask.partition, name), {})
+                    for repeat in ask.repeats:
+                        epochs[repeat] = max(ask.epochs, epochs.get(repeat, 0))
+        return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
+
+    def segments(self, searches: Collection[str] | None = None) -> list[Segment]:
+        """What is trained for it, in the order of decisions; each once, whole (see `trainables.bundles.parts`)."""
+        return list(dict.fromkeys(segment for decision in self.every(searches) for segment in decision.segments()))
+
+    def is_answered(self, search: str) -> bool:
+        """Whether the last budget has a decision, and none is lost of which nobody knows what it asked for."""
+        budget = self.budget(search)
+        is_given = budget is None or any(one.budget == budget.number for one in self.decisions[search])
+        return is_given and not self.has_lost(search)
+
+    def has_lost(self, search: str) -> bool:
+        """Whether a decision is damaged or gone."""
+        return self.last_number.get(search, 0) > len(self.decisions[search])
+
+    def _parsed(self, file: _File) -> Record | Damaged | None:
+        """None where it is gone again."""
+        number = parse_decision(file.name)
+        try:
+            if number is not None:
+                return self._record(Decision, decision_file(file.search, number))
+            number = parse_budget(file.name)
+            if number is not None:
+                return self._record(Budget, budget_file(file.search, number))
+            return self._record(SearchRecord, search_file(file.search))
+        except FileNotFoundError:
+            return None
+        except DamagedRecordError as error:
+            return Damaged(f"{search_folder(file.search)}/{file.name}", error.message)
+
+    def _record(self, kind: type[R], path: str) -> R:
+        return parse_toml(kind, self.storage.read(path), path)
+
+    def _take(self, file: _File, record: Record | Damaged | None) -> None:
+        number = parse_decision(file.name)
+        if number is not None:
+            self.last_number[file.search] = max(number, self.last_number.get(file.search, 0))
+        if record is None:
+            return
+        self._read.add(file)
+        match record:
+            case SearchRecord() if record.id != file.search:
+                path = search_file(file.search)
+                self.damaged.append(Damaged(path, f"{path} holds another search, {record.id}"))
+            case SearchRecord():
+                self.searches[file.search] = record
+            case Budget():
+                self.budgets.setdefault(file.search, []).append(record)
+            case Decision():
+                self.decisions.setdefault(file.search, []).append(record)
+            case Damaged():
+                self.damaged.append(record)
+
+
+def _is_record(name: str) -> bool:
+    return name == "search.toml" or parse_decision(name) is not None or parse_budget(name) is not None

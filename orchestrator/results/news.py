@@ -1,0 +1,137 @@
+"""Results as decisions cite them: what is compared, and what tells each final record from others.
+
+Nothing is read twice: histories that were gathered before come from their parts, and of what finishes later only the
+new final records are read, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from orchestrator.results.finals import FinalKey
+from orchestrator.results.histories import Part, gather, list_finals, read_parts
+from orchestrator.store.concurrently import concurrently
+from orchestrator.store.layout import FinalName
+from orchestrator.store.schema import History, Metric
+from orchestrator.store.searches import News
+from orchestrator.store.segments import LaneKey
+from orchestrator.store.storage import Storage
+from search_spaces.stored import read_configuration
+from trainables.bundles.work import is_enough
+from trainables.learning.metrics import selection_scores
+
+ONE_BY_ONE = 50
+"""So many final records, or fewer, are read one by one whatever parts hold them."""
+
+
+class _Result(NamedTuple):
+    """What is kept of a final record. worse, valid: selection's values at its selected epoch, larger is better."""
+
+    state: str
+    digest: str
+    worse: float
+    """Of train and valid."""
+    valid: float
+
+
+class NewsReader:
+    """Asked again and again while a study is trained; keeps what it has read. Not shared between threads."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._longest: dict[LaneKey, FinalKey] = {}
+        self._results: dict[FinalKey, _Result] = {}
+        self._parts: set[str] = set()
+
+    def news(
+        self,
+        asked: Mapping[LaneKey, int],
+        known: Collection[tuple[LaneKey, int]] = (),
+        by_valid: Collection[Metric] = (),
+    ) -> tuple[News, ...]:
+        """The results of lanes that are not known yet, in order of partition, configuration, epochs and repeat.
+
+        asked: the epochs asked of each lane; one that has them, or ended by itself, is not looked at again. Of several
+        results of a lane the one with most epochs is told. known: lanes with the epochs of the result that was told
+        before. by_valid: metrics by which valid alone compares all, see `compared_by_valid`; each configuration whose
+        epochs valid alone selects is compared so in any case. Records that cannot be read are passed over.
+        """
+        self._look([lane for lane, epochs in asked.items() if not self._has_enough(lane, epochs)])
+        before = set(known)
+        alike: dict[tuple[str, str, int], list[FinalKey]] = {}
+        for lane in asked:
+            final = self._longest.get(lane)
+            if final is not None and (lane, final.epochs) not in before:
+                alike.setdefault((lane.partition, lane.configuration, final.epochs), []).append(final)
+        return tuple(self._told(*key, alike[key], by_valid) for key in sorted(alike))
+
+    def _has_enough(self, lane: LaneKey, epochs: int) -> bool:
+        final = self._longest.get(lane)
+        return final is not None and is_enough(FinalName(final.repeat, final.epochs, final.state), epochs)
+
+    def _told(
+        self, partition: str, name: str, epochs: int, finals: Iterable[FinalKey], by_valid: Collection[Metric]
+    ) -> News:
+        configuration = read_configuration(self.storage, name)
+        alone = configuration.selects_by_valid_alone or configuration.selection.metric in by_valid
+        ordered = sorted(finals, key=lambda final: final.repeat)
+        results = [self._results[final] for final in ordered]
+        return News(
+            partition=partition,
+            configuration=name,
+            epochs=epochs,
+            repeats=tuple(final.repeat for final in ordered),
+            states=tuple(result.state for result in results),
+            values=tuple(result.valid if alone else result.worse for result in results),
+            digests=tuple(result.digest for result in results),
+        )
+
+    def _look(self, lanes: Collection[LaneKey]) -> None:
+        """Find the longest result of each lane, of two with as many epochs the one that has them all."""
+        wanted = set(lanes)
+        bundles = list(dict.fromkeys(lane.bundle for lane in lanes))
+        left: dict[LaneKey, list[FinalKey]] = {}
+        for listed in concurrently(lambda bundle: list_finals(self.storage, [bundle]), bundles):
+            for final in sorted(listed, key=lambda final: (-final.epochs, final.state.ended_by_itself())):
+                lane = LaneKey(final.partition, final.configuration, final.repeat)
+                if lane in wanted:
+                    left.setdefault(lane, []).append(final)
+        while left:
+            self._read([finals[0] for finals in left.values() if finals[0] not in self._results])
+            self._longest |= {lane: finals[0] for lane, finals in left.items() if finals[0] in self._results}
+            left = {lane: finals[1:] for lane, finals in left.items() if lane not in self._longest and finals[1:]}
+
+    def _read(self, finals: Collection[FinalKey]) -> None:
+        if len(finals) > ONE_BY_ONE:
+            columns = ["epoch", "split", "loss", "statistics"]
+            parts, _ = read_parts(self.storage, columns, but=self._parts)
+            for part in parts.values():
+                self._results |= _results(part)
+            self._parts |= parts.keys()
+        loose, _ = gather(self.storage, [final for final in finals if final not in self._results])
+        if loose is not None:
+            self._results |= _results(loose)
+
+
+def _results(part: Part) -> dict[FinalKey, _Result]:
+    table, rows = part.repeats, part.rows
+    # of one that diverged it is 0
+    selected = np.repeat(table.column("selected_epoch").fill_null(0).to_numpy(), rows)
+    places = np.flatnonzero(part.epochs.column("epoch").to_numpy() == selected)
+    split = np.array(part.epochs.column("split").take(places).to_pylist())
+    pair = np.stack([places[split == name] for name in ("train", "valid")], axis=1)
+    loss = part.epochs.column("loss").to_numpy()[pair]
+    statistics = part.statistics()[pair].reshape(*pair.shape, *part.shape)
+    metrics = np.array(table.column("selection").to_pylist())
+    values = np.empty((len(pair), 2))
+    for metric in np.unique(metrics):
+        mine = metrics == metric
+        chosen = History(("train", "valid"), loss[mine], statistics[mine])
+        for place, valid_alone in enumerate((False, True)):
+            values[mine, place] = selection_scores(str(metric), chosen, valid_alone)
+    told = (table.column(name).to_pylist() for name in ("state", "digest"))
+    found = zip(part.keys, *told, *values.T.tolist(), strict=True)
+    return {key: _Result(*result) for key, *result in found}
