@@ -12,7 +12,6 @@ from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.proposing.proposer import proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
-from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease, kept_alive
 from orchestrator.store.searches import search_folder
@@ -22,8 +21,6 @@ from orchestrator.study.owed import serving
 
 LOOK_EVERY_S = 1.0
 """How often decisions of others, and raised budgets, are looked for."""
-PATIENCE_S = 120.0
-"""How long a place that cannot be read or written is asked again."""
 WAIT_S = 1.0
 """As long as a worker may wait for a decision that is under way."""
 
@@ -62,7 +59,6 @@ class Decider:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="deciding")
         self._job: Future[Said] | None = None
         self._looked = -LOOK_EVERY_S
-        self._failing_since: float | None = None
         self._has_news = True
         self.said = Said((), (), 0, is_open=True)
 
@@ -80,8 +76,7 @@ class Decider:
     @property
     def is_open(self) -> bool:
         """Whether more may be said, as far as is known: not before what has happened meanwhile was told."""
-        is_told = not self._has_news and self._job is None and self._failing_since is None
-        return self.said.is_open or not is_told
+        return self.said.is_open or self._has_news or self._job is not None
 
     def notice(self) -> None:
         """Something has finished."""
@@ -103,14 +98,7 @@ class Decider:
             except TimeoutError:
                 return False
         job, self._job = self._job, None
-        before = self.said
-        try:
-            self.said, self._failing_since = job.result(), None
-        except StorageError:
-            # what is under way goes on meanwhile; where the place stays away it fails as well
-            self._failing_since = self._failing_since or self._looked
-            if self._looked - self._failing_since >= PATIENCE_S:
-                raise
+        before, self.said = self.said, job.result()
         return self.said != before
 
     def _look(self) -> Said:

@@ -16,7 +16,7 @@ from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.running.decider import LOOK_EVERY_S, Decider, Said
-from orchestrator.store.errors import OrchError, StorageError
+from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import STALE_AFTER_S, Lease, current_lease
 from orchestrator.store.searches import SearchRecord, search_file, search_folder
@@ -295,27 +295,3 @@ def test_what_another_search_has_divided_serves_this_one(study: TinyStudy, one: 
     assert said.repeats == 5, "of the whole study"
     (decision,) = Decided.of(study.storage).decisions[narrow]
     assert decision.segments() == (mine,), "nothing is divided twice"
-
-
-def test_a_place_that_cannot_be_read_for_a_while_ends_nothing(
-    study: TinyStudy, one: Configuration, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search = searched(study, [one], (1, 1))
-    real, faults = Decided.read, [StorageError("the store does not answer")]
-
-    def read(self: Decided) -> bool:
-        if faults:
-            raise faults[0]
-        return real(self)
-
-    monkeypatch.setattr("orchestrator.running.decider.LOOK_EVERY_S", 0.0)
-    with decider_of(study, search) as decider:
-        monkeypatch.setattr(Decided, "read", read)
-        assert not decider.poll(5.0)
-        assert decider.is_open
-        monkeypatch.setattr("orchestrator.running.decider.PATIENCE_S", 0.0)
-        with pytest.raises(StorageError, match="does not answer"):
-            decider.poll(5.0)
-        faults.clear()
-        wait_until(lambda: decider.poll(1.0))
-        assert len(decider.said.segments) == 1
