@@ -50,6 +50,7 @@ def _entry(decision: Decision, checked: Checked | None) -> dict[str, Any]:
         "reason": decision.reason,
         "repeats": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.asks),
         "epochs": sum(len(ask.configurations) * len(ask.repeats) * ask.epochs for ask in decision.asks),
+        "epochs_of_each": sorted({ask.epochs for ask in decision.asks}),
         "results_seen": sum(len(one.repeats) for one in decision.news),
         "pending": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.pending),
         "epochs_spent": decision.spent_epochs,
@@ -77,13 +78,13 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
         ]
         rows = [("decision", "when", "repeats", "epochs of each", "results seen", "reason")]
         for one in search["decisions"]:
-            each = one["epochs"] / one["repeats"] if one["repeats"] else 0
+            each = one["epochs_of_each"] or [0]
             rows.append(
                 (
                     str(one["number"]),
                     str(one["created"])[:16].replace("T", " "),
                     str(one["repeats"]),
-                    f"{each:g}",
+                    str(each[0]) if len(each) == 1 else f"{each[0]}–{each[-1]}",
                     str(one["results_seen"]),
                     one["reason"],
                 )

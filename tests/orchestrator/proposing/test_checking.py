@@ -111,6 +111,7 @@ def test_the_command_tells_of_searches_and_their_decisions(
     assert found.exit_code == 0, found.output
     assert found.output.splitlines()[0] == "generated: 1 search, 2 decisions"
     assert "more of the whole grid" in found.output
+    assert {line.split()[4] for line in found.output.splitlines() if "the whole grid" in line} == {"5"}
     assert "2 of 2 decisions made again, with the same answer." in found.output
     data = json.loads(CliRunner().invoke(main, ["decisions", *where, "--json"]).stdout)
     (mine,) = data["searches"]
