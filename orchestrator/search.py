@@ -159,7 +159,7 @@ class Search:
         chain = Chain()
         chain.add(self.decided.segments())
         found = owed(self.study.storage, chain.with_all_before(decided))
-        for decision in self._due(machine):
+        for decision in due(self.study.storage, self.decided, self.searches, machine):
             found += decision.segments()
         return list(dict.fromkeys(found))
 
@@ -176,9 +176,6 @@ class Search:
                 Deciding(storage, search.decided, name, NewsReader(storage), NOBODY).decide()
             search = _searched(search.prepared, search.asked, Decided.of(storage), search.searches, search.places)
         return search
-
-    def _due(self, machine: Machine) -> tuple[Decision, ...]:
-        return due(self.study.storage, self.decided, self.searches, machine)
 
     def bench(self) -> Workbench:
         """A workbench of the driver, for the device that trials will have: it decides, it does not train."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.figures.markup import table, text
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, span
 from orchestrator.results.summary import Summary
-from orchestrator.store.searches import Ask, Budget, SearchRecord
+from orchestrator.store.searches import Budget, SearchRecord
 
 MOST = 20
 """Decisions of a search that are shown; of more, the last ones."""
@@ -43,7 +43,13 @@ def searches_data(summary: Summary) -> list[SearchRow]:
         givers: list[SearchRecord | Budget] = [search, *summary.budgets[search.id]]
         commands = dict.fromkeys(Asked(one.command, _about(one.created, one.who)) for one in givers if one.command)
         shown = tuple(
-            (one.number, one.reason, _repeats(one.asks), _epochs(one.asks), _about(one.created))
+            (
+                one.number,
+                one.reason,
+                sum(ask.count for ask in one.asks),
+                span(ask.epochs for ask in one.asks),
+                _about(one.created),
+            )
             for one in decisions[-MOST:]
         )
         rows.append(SearchRow(search.proposer, tuple(commands), shown, len(decisions) - len(shown)))
@@ -72,16 +78,6 @@ def _search(row: SearchRow) -> str:
     columns = ["Decision", "Reason", "Repeats", "Epochs of each", "When"]
     caption = f"Decisions of {row.proposer}" + (f", the last {MOST} of {MOST + row.hidden}" if row.hidden else "")
     return commands + table(columns, row.decisions, caption, "cards")
-
-
-def _repeats(asks: Sequence[Ask]) -> int:
-    return sum(len(ask.configurations) * len(ask.repeats) for ask in asks)
-
-
-def _epochs(asks: Sequence[Ask]) -> str:
-    """`74`, or the least and the most."""
-    least, most = (pick((ask.epochs for ask in asks), default=0) for pick in (min, max))
-    return str(most) if least == most else f"{least}–{most}"
 
 
 def _about(created: str, who: str = "") -> str:

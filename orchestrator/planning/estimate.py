@@ -26,6 +26,7 @@ from orchestrator.results.names import IN_EVERY_NAME, told_apart
 from orchestrator.search import KEPT_BYTES, Search
 from orchestrator.store.record import canonical_json
 from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.study.owed import alone
 from search_spaces.configuration import FROZEN_PART, Configuration, shown_settings
 from search_spaces.settings.declaration import Touch
 from trainables.bundles.attempts import checkpoints
@@ -139,8 +140,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
     threads = torch.get_num_threads()
     bench = search.bench()
     owed = search.owed_lanes()
-    lanes = [Segment(lane.partition, (lane.configuration,), (lane.repeat,), 0, 0) for lane in owed]
-    slots = round(gpus / share_for(bench, lanes)) if gpus else cpus
+    slots = round(gpus / share_for(bench, [alone(lane, 0) for lane in owed])) if gpus else cpus
     machine = Machine(slots, bench.device.type, lambda wanted: divide_into_stacks(bench, wanted, slots))
     segments = search.segments(machine) if owed else []
     try:

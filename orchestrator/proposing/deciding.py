@@ -143,19 +143,20 @@ class Deciding:
 
 def pending(asked: Mapping[LaneKey, int], results: Iterable[Told]) -> tuple[Ask, ...]:
     """What of it has no result that is enough, lanes in their order."""
-    most: dict[LaneKey, int] = {}
-    ended: set[LaneKey] = set()
-    for result in results:
-        most[result.lane] = max(result.epochs, most.get(result.lane, -1))
-        if RepeatState(result.state).ended_by_itself():
-            ended.add(result.lane)
+    several = list(results)
+    most, ended = _reached(several), {one.lane for one in several if RepeatState(one.state).ended_by_itself()}
     left = [(lane, epochs) for lane, epochs in asked.items() if lane not in ended and most.get(lane, -1) < epochs]
     return asks_of(sorted(left))
 
 
 def spent_epochs(results: Iterable[Told]) -> int:
     """Epochs of all lanes that have a result."""
+    return sum(_reached(results).values())
+
+
+def _reached(results: Iterable[Told]) -> dict[LaneKey, int]:
+    """The most epochs of each lane that has a result."""
     most: dict[LaneKey, int] = {}
     for result in results:
         most[result.lane] = max(result.epochs, most.get(result.lane, 0))
-    return sum(most.values())
+    return most

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.proposing.checking import Checked
+from orchestrator.proposing.checking import Checked, faulty
 from orchestrator.results.decided import Decided
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, span
 from orchestrator.results.report import columns
 from orchestrator.store.searches import Decision
 
@@ -48,11 +48,11 @@ def _entry(decision: Decision, checked: Checked | None) -> dict[str, Any]:
         "number": decision.number,
         "budget": decision.budget,
         "reason": decision.reason,
-        "repeats": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.asks),
-        "epochs": sum(len(ask.configurations) * len(ask.repeats) * ask.epochs for ask in decision.asks),
+        "repeats": sum(ask.count for ask in decision.asks),
+        "epochs": sum(ask.count * ask.epochs for ask in decision.asks),
         "epochs_of_each": sorted({ask.epochs for ask in decision.asks}),
         "results_seen": sum(len(one.repeats) for one in decision.news),
-        "pending": sum(len(ask.configurations) * len(ask.repeats) for ask in decision.pending),
+        "pending": sum(ask.count for ask in decision.pending),
         "epochs_spent": decision.spent_epochs,
         "workers": decision.workers,
         "created": decision.created,
@@ -78,13 +78,12 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
         ]
         rows = [("decision", "when", "repeats", "epochs of each", "results seen", "reason")]
         for one in search["decisions"]:
-            each = one["epochs_of_each"] or [0]
             rows.append(
                 (
                     str(one["number"]),
                     str(one["created"])[:16].replace("T", " "),
                     str(one["repeats"]),
-                    str(each[0]) if len(each) == 1 else f"{each[0]}–{each[-1]}",
+                    span(one["epochs_of_each"]),
                     str(one["results_seen"]),
                     one["reason"],
                 )
@@ -96,7 +95,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
 
 
 def _checked(checked: Sequence[Checked]) -> list[str]:
-    wrong = [one for one in checked if one.faults]
+    wrong = faulty(checked)
     lines = [f"{one.search}, decision {one.number}: {fault}" for one in wrong for fault in one.faults]
     whole = len(checked) - len(wrong)
     lines.append(f"{whole} of {counted(len(checked), 'decision')} made again, with the same answer.")

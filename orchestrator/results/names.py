@@ -63,6 +63,12 @@ def and_more(first: str, others: int) -> str:
     return f"{first} and {others} more" if others else first
 
 
+def span(values: Iterable[int]) -> str:
+    """`74`, or the least and the most: `2–12`; `0` of nothing."""
+    found = {*values} or {0}
+    return str(*found) if len(found) == 1 else f"{min(found)}–{max(found)}"
+
+
 def untrained_words(selected: int, n: int) -> str:
     """What to say where the selected epoch of so many of n repeats is 0; "" where it is of none."""
     return f"In {selected} of {n} repeats the untrained network (epoch 0) was selected." if selected else ""

@@ -46,7 +46,7 @@ def standings(
 ) -> tuple[Standing, ...]:
     """Where each repeat of one configuration stands, in order; repeats with a result that nobody asked for included.
 
-        results: the longest of each repeat.
+    results: the longest of each repeat.
     A failure counts until somebody tries again, see `AtWork`.
     """
     found = []

@@ -30,11 +30,12 @@ from orchestrator.running.stages import FeatureStage, feature_options
 from orchestrator.running.stop_flag import stop_flag
 from orchestrator.running.tally import Tally
 from orchestrator.running.tune_search import OwedWork, Watcher
-from orchestrator.running.work_queue import Taken, WorkQueue, keys_of
+from orchestrator.running.work_queue import Taken, WorkQueue
 from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
-from orchestrator.store.segments import Segment
+from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.study.owed import alone
 from trainables.bundles.memory import share_for
 from trainables.bundles.stacks import divide_into_stacks
 from trainables.bundles.workbench import Workbench
@@ -82,7 +83,7 @@ def launch(
     """
     bench, room, flag = job.bench, Room(), stop_flag()
     stage = FeatureStage(job.study, bench, room.devices, feature_options(room.gpus), use)
-    largest = share_for(bench, [_lane(key) for key in job.configurations]) if room.gpus else 0.0
+    largest = share_for(bench, [alone(LaneKey(*key, 0), 0) for key in job.configurations]) if room.gpus else 0.0
     _keep_facts(job)
 
     @cache
@@ -138,7 +139,6 @@ class _Work:
         self.has_begun = False
         """Whether what was decided before, or at once, is in the queue."""
         self._finished = 0
-        self._given: set[Segment] = set()
 
     def poll(self, wait_s: float = 0.0) -> bool:
         """Whether there is more in the queue than before, or may soon be; waits so long for a decision being made."""
@@ -152,18 +152,11 @@ class _Work:
         said = self.decider.said
         self.queue.know(said.every)
         wanted = said.segments if self.job.only is None else self.job.only
-        new = self.queue.add(one for one in wanted if one not in self._given)
-        self._given.update(wanted)
-        self.stage.add(dict.fromkeys(key for one in new for key in keys_of(one)))
-        return bool(new)
+        return bool(self.queue.add(wanted))
 
     @property
     def is_open(self) -> bool:
         return self.decider.is_open
-
-
-def _lane(key: ConfigurationKey) -> Segment:
-    return Segment(key.partition, (key.configuration,), (0,), 0, 0)
 
 
 def _keep_facts(job: Job) -> None:

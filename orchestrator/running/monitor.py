@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.results.decided import Decided
-from orchestrator.results.names import names_of
+from orchestrator.results.names import and_more, names_of
 from orchestrator.running.progress import Display, Row, Snapshot
 from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.leases import current_lease
@@ -129,8 +129,7 @@ class Monitor:
         return any(lane in self._asked and lane not in self._done for lane in segment.lanes)
 
     def _row(self, segment: Segment, reached: int) -> Row:
-        more = len(segment.configurations) - 1
-        name = self._names.get(segment.configurations[0], segment.configurations[0])
-        name += f" and {more} more" if more else ""
+        first, *others = segment.configurations
+        name = and_more(self._names.get(first, first), len(others))
         done = sum(lane in self._done for lane in segment.lanes)
         return Row(name, done, len(segment.lanes), f"{reached}/{segment.epochs}")

@@ -61,11 +61,6 @@ def key_of(segment: Segment) -> ConfigurationKey:
     return ConfigurationKey(segment.partition, segment.configurations[0])
 
 
-def keys_of(segment: Segment) -> list[ConfigurationKey]:
-    """Of all its configurations."""
-    return [ConfigurationKey(segment.partition, name) for name in segment.configurations]
-
-
 class WorkQueue:
     """Segments that wait, in the order in which they go out. More may be added at any time."""
 
@@ -104,7 +99,8 @@ class WorkQueue:
 
     def add(self, segments: Iterable[Segment]) -> list[Segment]:
         """Have them trained too, after what waits, and what they go on from; returns what is new to the queue."""
-        unknown = [one for one in self._chain.with_all_before(segments) if one not in self._known]
+        added = [one for one in segments if one not in self._known]
+        unknown = [one for one in self._chain.with_all_before(added) if one not in self._known]
         self._known.update(unknown)
         for segment, smaller in zip(unknown, parts_of(self.storage, unknown), strict=True):
             if smaller != (segment,):

@@ -92,6 +92,11 @@ class Ask(Record):
     repeats: tuple[int, ...]
     epochs: int = Field(ge=0)
 
+    @property
+    def count(self) -> int:
+        """Of its lanes."""
+        return len(self.configurations) * len(self.repeats)
+
     def lanes(self) -> Iterator[LaneKey]:
         for configuration in self.configurations:
             for repeat in self.repeats:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +26,13 @@ from orchestrator.results.news import NewsReader
 from orchestrator.store import layout
 from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.schema import FinalRecord, History
-from orchestrator.store.searches import SearchRecord, Stack, search_file
+from orchestrator.store.searches import SearchRecord, search_file
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
 from orchestrator.study.owed import owed
 from orchestrator.study.studies import raise_budget
 from tests.support.configurations import configured
+from tests.support.handing_out import as_wanted
 from trainables.bundles.work import owed_lanes
 
 PARTITION = "0" * 12
@@ -66,20 +66,6 @@ def record(configuration: str, repeat: int, epochs: int) -> FinalRecord:
 def path_of(key: Key) -> str:
     configuration, repeat, epochs = key
     return LaneKey(PARTITION, configuration, repeat).bundle.final(repeat, epochs)
-
-
-def divided(wanted: Sequence[Segment]) -> list[Stack]:
-    """Each by itself."""
-    return [
-        Stack(
-            partition=one.partition,
-            configurations=one.configurations,
-            repeats=one.repeats,
-            start=one.start,
-            epochs=one.epochs,
-        )
-        for one in wanted
-    ]
 
 
 class StudyMachine(RuleBasedStateMachine):
@@ -123,7 +109,7 @@ class StudyMachine(RuleBasedStateMachine):
         whether that can be read or not."""
         before, now = self.answered.get(configuration, (0, 0)), self.budgets.get(configuration, (0, 0))
         search = self.searches[configuration]
-        machine = Machine(1, "cpu", divided)
+        machine = Machine(1, "cpu", as_wanted)
         made = Deciding(self.storage, Decided.of(self.storage), search, NewsReader(self.storage), machine).decide()
         assert (made is not None) == (now != before)
         if made is None:

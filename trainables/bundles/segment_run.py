@@ -191,13 +191,15 @@ class SegmentRun:
         """The state first, or a checkpoint, so that whoever is killed among the final records goes on from there."""
         state = self.checkpoints.state(group, self._worked_on)
         digest, content = state.digest(), state.to_bytes()
-        if self.restores or len(content) <= self.keeps * len(self.segment.lanes):
+        is_kept = self.restores or len(content) <= self.keeps * len(self.segment.lanes)
+        if is_kept:
             states.keep_state(self.storage, self.segment, digest, content)
             self.checkpoints.drop()  # whoever is killed from here on leaves none behind
         else:
             self.checkpoints.save(group, content)
         self.finals.write(group, self._worked_on, digest)
-        self.checkpoints.drop()
+        if not is_kept:
+            self.checkpoints.drop()
         if self.segment.start > 0:
             states.drop_superseded(self.storage, self.segment)
 

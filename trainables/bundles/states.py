@@ -18,7 +18,7 @@ from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.segments import LaneKey, Recipe, Segment, StateName, parse_state
 from orchestrator.store.storage import Storage
 from trainables.bundles.failures import SupersededError
-from trainables.bundles.work import longest_finals, owed_lanes
+from trainables.bundles.work import is_enough, longest_finals, owed_lanes
 from trainables.learning.group_state import GroupState, LaneState
 
 
@@ -176,7 +176,7 @@ def drop_superseded(storage: Storage, segment: Segment) -> None:
     for before in dict.fromkeys(origin.segment for origin in origins(storage, segment).values()):
         there = {bundle: longest_finals(storage, bundle) for bundle in before.bundles}
         longest = [there[lane.bundle].get(lane.repeat) for lane in before.lanes]
-        if all(one is not None and (one.state.ended_by_itself() or one.epochs > before.epochs) for one in longest):
+        if all(is_enough(one, before.epochs + 1) for one in longest):
             drop_states(storage, before)
 
 

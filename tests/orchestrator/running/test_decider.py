@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,20 +25,10 @@ from search_spaces.proposers import PROPOSERS
 from tests.support.checkout import ROOT
 from tests.support.handing_out import as_wanted, together
 from tests.support.scripted import SCRIPTED
-from tests.support.tiny_study import TinyStudy, another, make_tiny_study
+from tests.support.tiny_study import TinyStudy
 from tests.support.waiting import PatientClock, wait_until
 
 STEPS = [{"configurations": [0], "repeats": [repeat], "epochs": 1} for repeat in range(3)]
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("decider"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    return another(images, tmp_path)
 
 
 @pytest.fixture

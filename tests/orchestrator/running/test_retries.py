@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +17,7 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from tests.support.handing_out import Counter, together
-from tests.support.tiny_study import KEEPS, TinyStudy, another, make_tiny_study
+from tests.support.tiny_study import KEEPS, TinyStudy
 from trainables.bundles.agreed_recipe import stored_recipe
 from trainables.bundles.failures import RULES, Kind, SupersededError, failures_of, has_failed, note_failure
 from trainables.bundles.segment_run import SegmentRun
@@ -92,16 +91,6 @@ class Search:
     def kinds(self, segment: Segment) -> list[str]:
         """Of the failures of a segment."""
         return [failure.kind for failure in failures_of(self.study.storage, segment)]
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("retries"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    return another(images, tmp_path)
 
 
 def segments_of(study: TinyStudy, rates: Sequence[float]) -> list[Segment]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,23 +13,13 @@ from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from tests.support.handing_out import Counter, together
-from tests.support.tiny_study import TinyStudy, another, make_tiny_study
+from tests.support.tiny_study import TinyStudy
 from tests.support.waiting import PatientClock
 from trainables.bundles.failures import RULES, Kind, failures_of
 from trainables.bundles.states import drop_states, stored_states
 from trainables.bundles.work import divide, owed_lanes
 
 REPEATS = (0, 1)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("queue"))
-
-
-@pytest.fixture
-def study(images: TinyStudy, tmp_path: Path) -> TinyStudy:
-    return another(images, tmp_path)
 
 
 @pytest.fixture
