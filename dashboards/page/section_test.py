@@ -13,7 +13,7 @@ from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
-from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score
+from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score, absent_kinds
 
 _NAMES = {
     "accuracy": "Accuracy",
@@ -91,14 +91,15 @@ def _record(record: EvaluationRecord, album: Album) -> str:
     parts.append(
         reading(
             f"Mean ± standard deviation over {len(record.repeats)} repeats, single models, one prediction per image; "
-            "intervals in brackets are 95 % over groups and describe other groups of the same kind."
+            "intervals in brackets are 95 % over groups and describe other groups of the same kind. "
+            + absent_kinds(record.groups)
         )
     )
     primary, cells = record.primary, _Cells()
-    levels = [level for level in (primary.image, primary.group) if level is not None]
+    levels = [level for level in (primary.image, primary.even, primary.group) if level is not None]
     names = list(dict.fromkeys(name for level in levels for name in level.overall if name in _NAMES))
     rows = [[_NAMES[name], *(cells.of(level.overall.get(name)) for level in levels)] for name in names]
-    heads = [f"{level.count:,} {'images' if level.unit == 'image' else 'groups'}" for level in levels]
+    heads = [_head(level) for level in levels]
     parts.append(table(["Primary estimate", *heads], rows, "Test scores", "cards"))
     if primary.group is None and primary.no_group:
         parts.append(nothing(f"No scores with groups as the unit: {primary.no_group.rstrip('.')}."))
@@ -111,6 +112,12 @@ def _record(record: EvaluationRecord, album: Album) -> str:
         notes = [note if album.shown.names else _without_example(note) for note in record.notes]
         parts.append('<ul class="notes">' + "".join(f"<li>{text(note)}</li>" for note in notes) + "</ul>")
     return "".join(parts)
+
+
+def _head(level: Level) -> str:
+    if level.unit == "group":
+        return f"{level.count:,} groups, a prediction each"
+    return f"{level.count:,} images, mean over {level.mean_over}"
 
 
 def _without_example(note: str) -> str:
@@ -126,7 +133,7 @@ def _classes(level: Level, cells: _Cells) -> str:
         for one in level.classes
     ]
     columns = ["Class", "Images", "Groups", *(_NAMES[name] for name in names)]
-    return table(columns, rows, "Each class against the rest, images", "cards")
+    return table(columns, rows, "Each class against the rest, mean over images", "cards")
 
 
 def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
@@ -142,7 +149,7 @@ def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
         if not one.is_primary
     ]
     columns = ["Estimate", "Ensemble", "Views", *(_NAMES[name] for name in names)]
-    return table(columns, rows, "Secondary estimates, images", "cards") if rows else ""
+    return table(columns, rows, "Secondary estimates, mean over images", "cards") if rows else ""
 
 
 def _points(record: EvaluationRecord, cells: _Cells) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,7 @@ def subgroups(column: str, values: pd.Series[str], test: Scored, classes: tuple[
     found = []
     for value in sorted(set(shown)):
         part = units.only(shown == value)
-        scored = level(part, Asked(classes, draws=0, positive=_positive(classes)))
+        scored = level(part, Asked(classes, positive=_positive(classes)))
         found.append(
             Subgroup(
                 column=column,
@@ -124,6 +124,7 @@ def _estimate(
 ) -> Estimate:
     positive = _positive(classes)
     asked = Asked(classes, "image", temperatures, DRAWS, seed, positive)
+    even = None if ensemble or views > 1 else level(units, replace(asked, mean_over="groups"))
     by_group = units.by_group()
     mixed = units.mixed_groups()
     return Estimate(
@@ -133,6 +134,7 @@ def _estimate(
         ensemble=ensemble,
         temperature=temperatures,
         image=level(units, asked),
+        even=even,
         group=None if by_group is None else level(by_group, Asked(classes, "group", (), DRAWS, seed, positive)),
         no_group="" if by_group is not None else f"{mixed} of {units.groups} groups hold images of several classes",
     )

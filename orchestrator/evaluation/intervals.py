@@ -1,11 +1,18 @@
 """95 % intervals over groups: patients or slides are drawn from a population, their images are not drawn one by one.
 
-Images of a group resemble one another, so an interval over images is far too short. Here the group is the unit: for a
-proportion the variance between groups on the logit scale with Student's t (the logit-transformed ratio estimator of
-cluster samples: Korn and Graubard 1998; Dean and Pagano 2015), for everything else a bootstrap that draws whole groups.
+Images of a group resemble one another, so an interval over images is far too short. Here the group is the unit, and one
+method serves every metric. It is a bootstrap that gives random weights to the groups (Rubin 1981) and puts a tenth of a
+group beside them that nobody has seen, one image at least: for the lower limit it is predicted wrong, for the upper one
+right. Gaffke 2005 adds a whole group, with which means of bounded values are covered however they are distributed; of
+groups of one image that gives Clopper and Pearson's limits. How the weights vary makes the interval as wide as
+Student's t does with so many groups. No limit rises when a prediction gets worse, and groups without an error give no
+interval of width 0.
+`benchmarks/coverage.py` measures how often they cover.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,80 +21,76 @@ from scipy import stats
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-LOGIT_T = "logit-t over groups"
-BETA = "Clopper-Pearson over groups, which are all alike"
-WIDER = "logit-t and Clopper-Pearson over groups, the wider, because few groups differ"
-FEW_DIFFER = 3
-"""Where fewer groups (or fewer than half) hold an error, or a hit, the variance between groups rests on those few."""
-BOOTSTRAP = "stratified bootstrap over groups"
+METHOD = "weighted bootstrap over groups with a tenth of an unseen one"
+UNSEEN = 0.1
+"""How much of a group, all wrong or all right, stands beside those that were tested; one image at least."""
+LEAST_ALIKE = 4.5
+"""Groups of equal size that the groups must be worth, of each class where a metric is made of classes."""
+WIDEST = 0.4
+"""Of a metric that lies within 0 … 1 or −1 … 1; what is wider says too little to be printed."""
+_LEAST_SHAPE = 0.15
 
 
-def mean_proportion(hits: np.ndarray, trials: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, str]:
-    """(value, low, high, method) of a share that is averaged over repeats.
+@dataclass(frozen=True)
+class Weighting:
+    """How much each group counts, float64 [draws, groups], and images of an unseen one by true class [draws, K]."""
 
-    hits and trials: numbers [repeats, groups]; a repeat's share is Σ hits / Σ trials over groups. Repeats without
-    trials are left out, groups without trials in any repeat too. NaN limits and no method with fewer than 2 groups.
-    Where all groups have the same share there is no variance between them to go by: then each counts as one trial.
-    Where only a few hold an error in any repeat, or only a few a hit, the variance is a guess, often too small, and the
-    limits are the wider of both ways; else one error in 50 groups would make the interval narrower than none does.
-    """
-    hits, trials = np.asarray(hits, dtype=np.float64), np.asarray(trials, dtype=np.float64)
-    kept = trials.sum(axis=1) > 0
-    hits, trials = hits[kept], trials[kept]
-    inside = (trials > 0).any(axis=0)
-    hits, trials = hits[:, inside], trials[:, inside]
-    groups = hits.shape[1]
-    if not groups:
-        return float("nan"), float("nan"), float("nan"), ""
-    total = trials.sum(axis=1, keepdims=True)
-    shares = hits.sum(axis=1, keepdims=True) / total
-    value = float(shares.mean())
-    if groups < 2:
-        return value, float("nan"), float("nan"), ""
-    residuals = ((hits - shares * trials) / total).mean(axis=0)
-    variance = float(groups / (groups - 1) * (residuals**2).sum())
-    tail = (1 - level) / 2
-    spread = value * (1 - value)
-    low, high = _one_trial_each(value, groups, tail)
-    if variance <= 1e-12 or spread <= 1e-12:
-        return value, low, high, BETA
-    shares_of = (trials / total).mean(axis=0)
-    alike = 1 / float((shares_of**2).sum())  # groups of equal size that would say as much (Kish 1965)
-    reach = float(stats.t.ppf(1 - tail, max(1.0, alike - 1))) * variance**0.5 / spread
-    centre = float(np.log(value / (1 - value)))
-    below, above = (float(1 / (1 + np.exp(-(centre + sign * reach)))) for sign in (-1, 1))
-    differ = min(int((hits < trials).any(axis=0).sum()), int((hits > 0).any(axis=0).sum()))
-    if differ < min(FEW_DIFFER, groups / 2):
-        return value, min(low, below), max(high, above), WIDER
-    return value, below, above, LOGIT_T
+    groups: Floats
+    unseen: Floats
+
+    @classmethod
+    def even(cls, groups: int, classes: int) -> Weighting:
+        """All groups once and nothing unseen, as one draw."""
+        return cls(np.ones((1, groups)), np.zeros((1, classes)))
 
 
-def _one_trial_each(value: float, groups: int, tail: float) -> tuple[float, float]:
-    """Clopper and Pearson's limits as if each group were one trial."""
-    like = value * groups
-    low = 0.0 if like <= 0 else float(stats.beta.ppf(tail, like, groups - like + 1))
-    high = 1.0 if like >= groups else float(stats.beta.ppf(1 - tail, like + 1, groups - like))
-    return low, high
+def too_few(images: np.ndarray, together: bool, least: float = LEAST_ALIKE) -> bool:
+    """Whether groups of these sizes say too little for an interval, whatever the scores; see `weightings`."""
+    alike = _alike(images, together)
+    return not len(alike) or bool((alike < least).any())
 
 
-def group_draws(strata: np.ndarray, draws: int, seed: int) -> Floats:
-    """How often each group is drawn, float64 [draws, groups]: with replacement, within each stratum as many as it has.
+def weightings(images: np.ndarray, together: bool, draws: int, seed: int) -> Weighting:
+    """Draws for one metric.
 
-    strata: one integer per group.
+    images: float [groups, K], of the classes that the metric counts, 0 for others; not `too_few`. together: whether the
+    metric is one share or mean over all of them, else it is made of classes, and each adds its own variance, with
+    degrees of freedom after Welch 1947.
     """
     generator = np.random.default_rng(seed)
-    weights = np.zeros((draws, len(strata)))
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
-        shares = np.full(len(members), 1 / len(members))
-        weights[:, members] = generator.multinomial(len(members), shares, size=draws)
-    return weights
+    alike = _alike(images, together)
+    freedom = (1 / alike).sum() ** 2 / (1 / (alike**2 * (alike - 1))).sum()
+    ratio = stats.norm.ppf((1 + LEVEL) / 2) / stats.t.ppf((1 + LEVEL) / 2, freedom)
+    # weights of this shape give a mean the variance s² t² / (z² k), s² with k − 1, of k groups that are alike
+    shape = max(_LEAST_SHAPE, float((((alike - 1) * ratio**2 - 1) / alike).min()))
+    holding = (images > 0).sum(axis=0)
+    held = holding > 0
+    each = (
+        holding.sum() / (images > 0).any(axis=1).sum() / held.sum()
+    )  # an unseen group is of as many classes as a seen
+    unseen = np.zeros((draws, images.shape[1]))
+    sizes = images.sum(axis=0)[held] / holding[held]
+    weights = generator.standard_gamma(shape, size=(draws, len(images)))
+    shares = np.maximum(UNSEEN, 1 / sizes) * shape * each
+    unseen[:, held] = generator.standard_gamma(shares, size=(draws, int(held.sum()))) * sizes
+    return Weighting(weights, unseen)
 
 
-def percentiles(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Limits of the middle `level` of bootstrap values [draws]; draws where the metric is undefined are left out."""
-    kept = values[np.isfinite(values)]
-    if len(kept) < len(values) / 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def limits(with_wrong: np.ndarray, with_right: np.ndarray) -> tuple[float, float]:
+    """Low and high of draws [draws] with an unseen group that is all wrong, and all right.
+
+    Draws where the metric is undefined are left out; NaN where most are.
+    """
+    ends = []
+    for values, place in ((with_wrong, (1 - LEVEL) / 2), (with_right, (1 + LEVEL) / 2)):
+        kept = values[np.isfinite(values)]
+        ends.append(float(np.quantile(kept, place)) if len(kept) >= len(values) / 2 else float("nan"))
+    return ends[0], ends[1]
+
+
+def _alike(images: np.ndarray, together: bool) -> Floats:
+    """Numbers of groups of equal size that would say as much (Kish 1965), of all or of each class that has images."""
+    parts = images.sum(axis=1, keepdims=True) if together else images
+    total, squares = parts.sum(axis=0), (parts**2).sum(axis=0)
+    found: Floats = total[total > 0] ** 2 / squares[total > 0]
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.evaluation.nested_record import NestedRecord
-from orchestrator.evaluation.text import level_lines, secondary_lines, table_lines
+from orchestrator.evaluation.text import estimate_lines, secondary_lines, table_lines
 from orchestrator.results.names import counted
 
 
@@ -30,14 +30,8 @@ def _heading(record: NestedRecord) -> list[str]:
 
 def _pooled(record: NestedRecord) -> list[str]:
     pooled = record.estimates[0]
-    lines = [
-        f"Pooled over the outer folds (not the primary test estimate), {pooled.name}",
-        "± is the standard deviation over repeats (retraining), [ ] the 95 % interval over groups.",
-        *level_lines(pooled.image),
-    ]
-    if pooled.group is None:
-        return [*lines, "", f"Per group: none, {pooled.no_group}."]
-    return [*lines, *level_lines(pooled.group)]
+    told = f"Pooled over the outer folds (not the primary test estimate), {pooled.name}"
+    return [told, *estimate_lines(pooled, record.groups)]
 
 
 def _folds(record: NestedRecord) -> list[str]:

@@ -13,7 +13,8 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
+ENOUGH_GROUPS = 40
 _RECORD = re.compile(r"evaluation-([0-9a-f]{12})\.json")
 
 
@@ -60,9 +61,13 @@ class ClassScores(_Part):
 
 
 class Level(_Part):
-    """All metrics with images, or groups, as the unit. confusion: counts [repeats][truth][prediction]."""
+    """All metrics with images, or groups, as the unit. confusion: counts [repeats][truth][prediction].
+
+    mean_over: whether every image counts alike, or every group, in which images share what it counts.
+    """
 
     unit: Literal["image", "group"]
+    mean_over: Literal["images", "groups"] = "images"
     count: int
     groups: int
     overall: dict[str, Score]
@@ -80,6 +85,8 @@ class Estimate(_Part):
     temperature: tuple[float, ...] = ()
     """Per model, fitted on the valid split; () where there are no valid predictions of this kind."""
     image: Level
+    even: Level | None = None
+    """Images again, but every group counts alike; of single models without further views."""
     group: Level | None = None
     no_group: str = ""
 
@@ -182,6 +189,19 @@ class EvaluationRecord(_Part):
     def looked_at(self) -> str:
         """To be shown beside every test score."""
         return "looked at once" if self.looks == 1 else f"looked at {self.looks} times"
+
+
+def absent_kinds(groups: int) -> str:
+    """What so few test groups cannot show, in words; "" for 40 and more.
+
+    Of n groups drawn at random, none is of a kind that 3 in n are with a probability of 5 % (the rule of three).
+    """
+    if not 0 < groups < ENOUGH_GROUPS:
+        return ""
+    return (
+        f"A kind of patient rarer than one in {max(2, round(groups / 3))} may be absent from "
+        f"{groups} test group{'' if groups == 1 else 's'}; intervals do not tell of it."
+    )
 
 
 def path_of(look: str) -> str:

@@ -1,4 +1,4 @@
-"""Every metric for many weightings of the groups at once: all groups once, or as a bootstrap drew them."""
+"""Every metric for many weightings of the groups at once: all groups once, or as a bootstrap weighs them."""
 
 from __future__ import annotations
 
@@ -8,89 +8,117 @@ from scipy.special import log_softmax
 
 from orchestrator.evaluation import calibration
 from orchestrator.evaluation.counts import OVERALL, confusion, hits_and_trials
+from orchestrator.evaluation.intervals import Weighting
 from orchestrator.evaluation.ranking import Ranking
 from orchestrator.evaluation.samples import Units
 from trainables.learning.tasks.confusion import f1
 
 Floats = NDArray[np.float64]
 
-CHUNK_VALUES = 20_000_000
-"""Weights of images that are held at a time."""
+RANKED = ("roc_auc", "average_precision")
 
 
 class Resampled:
     """Metrics of one set of units. Names are "accuracy" …, and "recall/0" … for class number 0.
 
     temperatures: per model; () leaves out the metrics of scaled probabilities. positive: of a binary task the class
-    whose area and average precision stand for the whole.
+    whose area and average precision stand for the whole. base: what an image counts, by group, float64 [groups]. In
+    the methods `right` says whether the images of the unseen group are predicted right, else as wrong as can be.
     """
 
-    def __init__(self, units: Units, temperatures: tuple[float, ...], positive: int | None) -> None:
+    def __init__(self, units: Units, temperatures: tuple[float, ...], positive: int | None, base: np.ndarray) -> None:
         self.units = units
         self.positive = positive
+        self.base = base
         self.counts = confusion(units.truth, units.predicted, units.group, units.classes, units.groups)
         self._chances = {"": units.chances}
         if temperatures:
             divided = np.log(np.maximum(units.chances, 1e-300)) / np.array(temperatures)[:, None, None]
             self._chances["_scaled"] = np.exp(log_softmax(divided, axis=-1))
         self._rankings = [
-            [Ranking(model[:, number], units.truth == number) for number in range(units.classes)]
+            [Ranking(model[:, k], units.truth == k, units.group) for k in range(units.classes)]
             for model in units.chances
         ]
         self._sizes = np.bincount(units.group, minlength=units.groups).astype(np.float64)
 
-    def values(self, weights: np.ndarray) -> dict[str, Floats]:
-        """Name → float64 [draws, models] for weights of the groups, float [draws, groups]."""
-        return {**self._counted(weights), **self._averaged(weights), **self._ranked(weights)}
+    def values(self) -> dict[str, Floats]:
+        """Name → float64 [models], of all groups once."""
+        even = Weighting.even(self.units.groups, self.units.classes)
+        counts = self.weighted_counts(even, right=False)
+        found = {name: of_counts(counts, name) for name in counted_names(self.units.classes)}
+        found |= self.averaged(even, right=False)
+        each = [self.ranked(even, number) for number in range(self.units.classes)]
+        for metric in RANKED:
+            values = np.stack([one[metric][0] for one in each])
+            found |= {f"{metric}/{number}": value for number, value in enumerate(values)}
+            found[metric] = mean_of_defined(values, axis=0) if self.positive is None else values[self.positive]
+        return {name: values[0] for name, values in found.items()} | self._calibration_errors()
 
-    def _counted(self, weights: np.ndarray) -> dict[str, Floats]:
+    def weighted_counts(self, weighting: Weighting, *, right: bool) -> Floats:
+        """Confusion counts float64 [draws, models, K, K]."""
         models, groups, classes, _ = self.counts.shape
         flat = self.counts.transpose(1, 0, 2, 3).reshape(groups, -1)
-        counts = (weights @ flat).reshape(len(weights), models, classes, classes)
-        found = {name: np.asarray(metric(counts)) for name, metric in OVERALL.items()}
-        for name, (hits, trials) in hits_and_trials(counts).items():
-            if name != "accuracy":
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    found |= _by_class(name, np.where(trials > 0, hits / trials, np.nan))
-        return found | _by_class("f1", f1(counts))
+        counts = ((weighting.groups * self.base) @ flat).reshape(-1, models, classes, classes)
+        diagonal = np.eye(classes)
+        spread = diagonal if right or classes == 1 else (1 - diagonal) / (classes - 1)
+        found: Floats = counts + (weighting.unseen[:, :, None] * spread)[:, None]
+        return found
 
-    def _averaged(self, weights: np.ndarray) -> dict[str, Floats]:
-        """Log loss, Brier score and calibration error, of plain and of scaled probabilities."""
+    def averaged(self, weighting: Weighting, *, right: bool) -> dict[str, Floats]:
+        """Log loss and Brier score of plain and of scaled probabilities, name → float64 [draws, models]."""
         truth, group = self.units.truth, self.units.group
-        total = (weights @ self._sizes)[:, None]
+        unseen = weighting.unseen.sum(axis=1)[:, None]
+        weights = weighting.groups * self.base
+        total = (weights @ self._sizes)[:, None] + unseen
         found = {}
         for suffix, chances in self._chances.items():
             for name, metric in (("log_loss", calibration.log_losses), ("brier", calibration.brier)):
-                sums = np.stack([np.bincount(group, row, self.units.groups) for row in metric(chances, truth)])
-                found[f"{name}{suffix}"] = (weights @ sums.T) / total
-            errors = [calibration.calibration_error(model, truth, group, weights) for model in chances]
-            found[f"calibration_error{suffix}"] = np.stack(errors, axis=1)
+                losses = metric(chances, truth)
+                sums = np.stack([np.bincount(group, row, self.units.groups) for row in losses])
+                # the log loss has no bound: all that is unseen is as bad as the worst image
+                worst = losses.max(axis=1) if name == "log_loss" else 1.0 if self.units.classes == 2 else 2.0
+                found[f"{name}{suffix}"] = (weights @ sums.T + unseen * (0.0 if right else worst)) / total
         return found
 
-    def _ranked(self, weights: np.ndarray) -> dict[str, Floats]:
-        models, classes = len(self.units.chances), self.units.classes
-        areas = np.full((2, len(weights), models, classes), np.nan)
-        step = max(1, CHUNK_VALUES // max(1, len(self.units.truth)))
-        for start in range(0, len(weights), step):
-            rows = slice(start, start + step)
-            spread = weights[rows][:, self.units.group]
-            for model in range(models):
-                for number in range(classes):
-                    areas[:, rows, model, number] = self._rankings[model][number].areas(spread)
-        found: dict[str, Floats] = {}
-        for name, values in zip(("roc_auc", "average_precision"), areas, strict=True):
-            found |= _by_class(name, values)
-            found[name] = _mean(values) if self.positive is None else values[..., self.positive]
-        return found
+    def ranked(self, weighting: Weighting, number: int) -> dict[str, Floats]:
+        """ROC area and average precision of a class, name → float64 [2, draws, models]: unseen images wrong, right."""
+        weights, own = weighting.groups * self.base, weighting.unseen[:, number]
+        others = weighting.unseen.sum(axis=1) - own
+        each = [model[number].areas(weights, own, others) for model in self._rankings]
+        return {name: np.stack(values, axis=-1) for name, values in zip(RANKED, zip(*each, strict=True), strict=True)}
+
+    def _calibration_errors(self) -> dict[str, Floats]:
+        truth, group = self.units.truth, self.units.group
+        return {
+            f"calibration_error{suffix}": np.concatenate(
+                [calibration.calibration_error(model, truth, group, self.base[None]) for model in chances]
+            )
+            for suffix, chances in self._chances.items()
+        }
 
 
-def _by_class(name: str, values: np.ndarray) -> dict[str, Floats]:
-    return {f"{name}/{number}": values[..., number] for number in range(values.shape[-1])}
+def counted_names(classes: int) -> list[str]:
+    """Names of the metrics of confusion counts."""
+    shares = [name for name in hits_and_trials(np.zeros((1, 1))) if name != "accuracy"]
+    return [*OVERALL, *(f"{name}/{number}" for name in (*shares, "f1") for number in range(classes))]
 
 
-def _mean(values: np.ndarray) -> Floats:
-    """Over the classes for which it is defined, NaN where it is for none; [..., K] → [...]."""
+def of_counts(counts: np.ndarray, name: str) -> Floats:
+    """One metric of confusion counts [..., K, K] → [...], NaN where it is undefined."""
+    metric, _, number = name.partition("/")
+    if not number:
+        return np.asarray(OVERALL[metric](counts), dtype=np.float64)
+    if metric == "f1":
+        return np.asarray(f1(counts)[..., int(number)], dtype=np.float64)
+    hits, trials = (part[..., int(number)] for part in hits_and_trials(counts)[metric])
+    found = np.full(hits.shape, np.nan)
+    np.divide(hits, trials, out=found, where=trials > 0)
+    return found
+
+
+def mean_of_defined(values: np.ndarray, axis: int) -> Floats:
+    """Over the values that are defined, NaN where none is."""
     defined = np.isfinite(values)
-    count = defined.sum(axis=-1)
-    total = np.where(defined, values, 0.0).sum(axis=-1)
+    count = defined.sum(axis=axis)
+    total = np.where(defined, values, 0.0).sum(axis=axis)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

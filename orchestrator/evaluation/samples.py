@@ -49,13 +49,6 @@ class Units:
         np.add.at(found, (self.group, self.truth), 1)
         return found
 
-    def strata(self) -> Integers:
-        """One number per group for a bootstrap: of its classes the one that fewest groups hold; none is lost so."""
-        rarity = np.argsort(np.argsort(self.groups_of_class(), kind="stable"), kind="stable")
-        held = np.where(self.per_class() > 0, rarity, self.classes)
-        found: Integers = held.min(axis=1)
-        return found
-
     def ensemble(self) -> Units:
         """One model: the mean of the models' probabilities."""
         return Units(self.chances.mean(axis=0, keepdims=True), self.truth, self.group, self.groups)

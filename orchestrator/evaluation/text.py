@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.evaluation.levels import LEAST_GROUPS
-from orchestrator.evaluation.record import Estimate, EvaluationRecord, Level, OperatingPoint, Score, Subgroup
+from orchestrator.evaluation.limits import LEAST_GROUPS
+from orchestrator.evaluation.record import (
+    Estimate,
+    EvaluationRecord,
+    Level,
+    OperatingPoint,
+    Score,
+    Subgroup,
+    absent_kinds,
+)
 
 _NAMES = {
     "mcc": "Matthews correlation",
@@ -52,22 +60,31 @@ def _heading(record: EvaluationRecord) -> list[str]:
 
 
 def _primary(record: EvaluationRecord) -> list[str]:
-    primary = record.primary
+    return [f"Primary estimate: {record.primary.name}", *estimate_lines(record.primary, record.groups)]
+
+
+def estimate_lines(estimate: Estimate, groups: int) -> list[str]:
+    """An estimate at its levels, and what so many test groups cannot show."""
     lines = [
-        f"Primary estimate: {primary.name}",
         "± is the standard deviation over repeats (retraining), [ ] the 95 % interval over groups.",
-        *level_lines(primary.image),
+        *filter(None, [absent_kinds(groups)]),
+        *_level_lines(estimate.image, estimate.even),
     ]
-    if primary.group is None:
-        return [*lines, "", f"Per group: none, {primary.no_group}."]
-    return [*lines, *level_lines(primary.group)]
+    if estimate.group is None:
+        return [*lines, "", f"Per group: none, {estimate.no_group}."]
+    return [*lines, *_level_lines(estimate.group)]
 
 
-def level_lines(level: Level) -> list[str]:
-    """All metrics of one level, with the reasons for what is missing."""
+def _level_lines(level: Level, even: Level | None = None) -> list[str]:
+    """All metrics of one level, with the reasons for what is missing; even: the same images, groups alike."""
     lines = ["", f"Per {level.unit} ({level.count})"]
     notes: dict[str, str] = {}
-    lines += table_lines([[metric_name(name), *_cells(score, notes)] for name, score in level.overall.items()])
+    rows = [[metric_name(name), *_cells(score, notes)] for name, score in level.overall.items()]
+    if even is not None:
+        lines[-1] += "; classes: mean over images"
+        rows = [[*row, _cell(score, notes, 3)] for row, score in zip(rows, even.overall.values(), strict=True)]
+        rows.insert(0, ["", "mean over images", "", "", "mean over groups"])
+    lines += table_lines(rows)
     for metrics in _CLASS_TABLES:
         rows = [["class", "images" if level.unit == "image" else "groups", *(metric_name(name) for name in metrics)]]
         for entry in level.classes:
@@ -122,13 +139,13 @@ def _cells(score: Score, notes: dict[str, str]) -> list[str]:
     return [value, "" if score.std is None else f"± {score.std:.3f}", _interval(score, notes, 3)]
 
 
-def _cell(score: Score, notes: dict[str, str]) -> str:
+def _cell(score: Score, notes: dict[str, str], digits: int = 2) -> str:
     """Value and interval; how many groups the classes have stands in the row already."""
     if score.few_groups:
         lost = score.reason.rpartition("; ")[0]
         score = score.model_copy(update={"reason": "; ".join(filter(None, [lost, _FEW]))})
-    value = "none" if score.value is None else f"{score.value:.2f}"
-    return f"{value} {_interval(score, notes, 2)}".rstrip()
+    value = "none" if score.value is None else f"{score.value:.{digits}f}"
+    return f"{value} {_interval(score, notes, digits)}".rstrip()
 
 
 def _interval(score: Score, notes: dict[str, str], digits: int) -> str:

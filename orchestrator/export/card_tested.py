@@ -9,7 +9,7 @@ from string import ascii_lowercase
 import numpy as np
 
 from orchestrator.evaluation.nested_record import NestedRecord
-from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score
+from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score, absent_kinds
 from orchestrator.evaluation.text import metric_name
 from orchestrator.export.card_scores import matrix
 from orchestrator.export.facts import CardFacts
@@ -43,7 +43,7 @@ def _own(found: EvaluationRecord) -> list[str]:
         f"{found.images:,} images of {found.groups:,} groups, {found.looked_at}. Estimate: {primary.name}, fixed "
         f"before the first look: what to expect of the exported repeat, whose own score is not singled out. ± is the "
         f"standard deviation over n = {n} repeats (retraining); [ ] the 95 % interval over groups, which describes "
-        "other groups of the same kind.",
+        "other groups of the same kind. " + absent_kinds(found.groups),
     ]
     if any(name.endswith("_scaled") for name in primary.image.overall):
         lines += [
@@ -51,9 +51,9 @@ def _own(found: EvaluationRecord) -> list[str]:
             f"Scores after temperature: logits divided by one temperature per repeat{_temperature(found)}, "
             "fitted on the valid split. The exported model is without it.",
         ]
-    for level in (primary.image, primary.group):
-        if level is not None:
-            lines += ["", f"By {level.unit}:", "", *_level(level)]
+    lines += ["", "By image, of classes the mean over images:", "", *_level(primary.image, primary.even)]
+    if primary.group is not None:
+        lines += ["", "By group, a prediction each:", "", *_level(primary.group)]
     if primary.group is None and primary.no_group:
         lines += ["", f"By group: none, {primary.no_group}."]
     counts = np.array(primary.image.confusion).sum(axis=0)
@@ -98,14 +98,20 @@ def _nested(record: NestedRecord) -> list[str]:
     ]
 
 
-def _level(level: Level) -> list[str]:
+def _level(level: Level, even: Level | None = None) -> list[str]:
     marks: dict[str, str] = {}
-    overall = [(metric_name(name), _marked(score, marks)) for name, score in level.overall.items()]
+    overall: list[tuple[str, ...]] = [
+        (metric_name(name), _marked(score, marks)) for name, score in level.overall.items()
+    ]
+    values: tuple[str, ...] = ("value",)
+    if even is not None:
+        values = "mean over images", "mean over groups"
+        overall = [(*row, _marked(score, marks)) for row, score in zip(overall, even.overall.values(), strict=True)]
     names = list(dict.fromkeys(name for found in level.classes for name in found.scores))
     counts = ("images", "groups") if level.unit == "image" else ("groups",)
     heads = ("class", *counts, *(metric_name(name) for name in names))
     rows = [_class_row(found, names, counts, marks) for found in level.classes]
-    return [*table(("metric", "value"), overall), "", *table(heads, rows), *_noted(marks)]
+    return [*table(("metric", *values), overall), "", *table(heads, rows), *_noted(marks)]
 
 
 def _noted(marks: dict[str, str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -47,9 +49,16 @@ def add_evaluation(
     above = np.exp(logits[:, :, 0] - logits[:, :, 0].max(axis=-1, keepdims=True))
     chances = above / above.sum(axis=-1, keepdims=True)
     units = Units(chances, truth, group, groups)
-    asked = Asked(classes, draws=0)
+    asked = Asked(classes, draws=100)
     numbers = tuple(range(repeats))
-    primary = Estimate(name="single models", is_primary=True, views=1, ensemble=False, image=level(units, asked))
+    primary = Estimate(
+        name="single models",
+        is_primary=True,
+        views=1,
+        ensemble=False,
+        image=level(units, asked),
+        even=level(units, replace(asked, mean_over="groups")),
+    )
     whole = Estimate(name="ensemble", is_primary=False, views=1, ensemble=True, image=level(units.ensemble(), asked))
     score = Score(value=0.8, std=0.02, repeats=repeats, interval=Interval(low=0.7, high=0.9, method="t", groups=groups))
     point = OperatingPoint(

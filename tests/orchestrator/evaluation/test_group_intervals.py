@@ -1,154 +1,209 @@
-"""Intervals over groups cover as often as they say; intervals over correlated images about half as often."""
+"""Intervals over groups cover as often as they say, and no interval shrinks because something went wrong."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit
 
-from orchestrator.evaluation.intervals import BETA, LOGIT_T, WIDER, group_draws, mean_proportion, percentiles
+from orchestrator.evaluation.intervals import METHOD, limits, too_few, weightings
 from orchestrator.evaluation.levels import Asked, level
+from orchestrator.evaluation.limits import LOSSES, Limits
+from orchestrator.evaluation.record import Interval, absent_kinds
+from orchestrator.evaluation.resampling import Resampled
 from orchestrator.evaluation.samples import Units
 
-SHARE, CORRELATION, PER_GROUP = 0.8, 0.3, 20
+PER_GROUP = 12
+METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "brier", "log_loss", "recall/1", "f1/1")
 
 
-def drawn_hits(draw: np.random.Generator, groups: int, share: float = SHARE) -> np.ndarray:
-    """Right predictions among PER_GROUP images of each group, with this correlation between images of a group."""
-    more = 1 / CORRELATION - 1
-    return draw.binomial(PER_GROUP, draw.beta(share * more, (1 - share) * more, groups))
+def of_hits(hits: np.ndarray, images: np.ndarray) -> Units:
+    """Two classes in turn over the groups, of whose images so many are predicted right."""
+    group = np.repeat(np.arange(len(images)), images)
+    truth = group % 2
+    right = np.concatenate([np.arange(count) < hit for hit, count in zip(hits, images, strict=True)])
+    second = np.where((truth == 1) == right, 0.9, 0.1)
+    return Units(np.stack([1 - second, second], axis=-1)[None], truth, group, len(images))
 
 
-def over_images(hits: int, images: int) -> tuple[float, float]:
-    """Wilson's interval, as if images were independent."""
-    z2, share = stats.norm.ppf(0.975) ** 2, hits / images
-    centre = (share + z2 / (2 * images)) / (1 + z2 / images)
-    reach = np.sqrt(z2 * (share * (1 - share) / images + z2 / (4 * images**2))) / (1 + z2 / images)
-    return centre - reach, centre + reach
+def drawn(generator: np.random.Generator, images: np.ndarray, constant: float, sd: float = 0.7) -> Units:
+    """Effects of groups with one peak, and one of each image; the second class where their sum is above 0."""
+    group = np.repeat(np.arange(len(images)), images)
+    truth = group % 2
+    effect = sd * generator.standard_normal(len(images))[group] + generator.logistic(size=len(group))
+    second = expit((constant + effect) * np.where(truth == 1, 1, -1))
+    return Units(np.stack([1 - second, second], axis=-1)[None], truth, group, len(images))
 
 
-@pytest.mark.parametrize("groups", [4, 10, 20, 40])
-def test_coverage_over_groups_and_over_images(groups: int) -> None:
-    draw, rounds, by_group, by_image = np.random.default_rng(groups), 1500, 0, 0
-    trials = np.full((1, groups), PER_GROUP)
-    for _ in range(rounds):
-        hits = drawn_hits(draw, groups)
-        _, low, high, _ = mean_proportion(hits[None], trials)
-        by_group += low <= SHARE <= high
-        low, high = over_images(int(hits.sum()), groups * PER_GROUP)
-        by_image += low <= SHARE <= high
-    assert 0.92 <= by_group / rounds <= 0.98
-    assert 0.40 <= by_image / rounds <= 0.65
+def limits_of(units: Units, draws: int = 200, seed: int = 0, over_groups: bool = False) -> Limits:
+    base = len(units.truth) / units.groups / np.bincount(units.group) if over_groups else np.ones(units.groups)
+    return Limits(Resampled(units, (), 1, base), ("a", "b"), draws, seed)
 
 
-@pytest.mark.parametrize("groups", [10, 20, 55])
-@pytest.mark.parametrize("share", [0.9, 0.95, 0.99])
-def test_coverage_near_the_border(groups: int, share: float) -> None:
-    """Where few groups err, the variance between groups alone covers in 88 % of cases (0.95 in 10 or 20 groups)."""
-    draw, rounds, covered = np.random.default_rng(groups), 400, 0
-    trials = np.full((1, groups), PER_GROUP)
-    for _ in range(rounds):
-        _, low, high, _ = mean_proportion(drawn_hits(draw, groups, share)[None], trials)
-        covered += low <= share <= high
-    assert covered / rounds >= 0.9
+def interval(units: Units, name: str = "accuracy", **options: int) -> Interval:
+    found, reason, _ = limits_of(units, **options).of(name)
+    assert found is not None, reason
+    return found
 
 
-def test_one_error_does_not_make_an_interval_narrower_than_none() -> None:
-    """As found on blood cells: 55 groups, and in one of ten repeats one image of one group was wrong."""
-    trials = np.full((10, 55), 5)
-    hits = trials.copy()
-    _, sure_low, _, method = mean_proportion(hits, trials)
-    assert method == BETA
-    hits[3, 7] -= 1
-    value, low, high, method = mean_proportion(hits, trials)
-    assert method == WIDER
-    assert value == pytest.approx(1 - 1 / 2750)
-    assert low == pytest.approx(sure_low, abs=0.002)
-    assert low < value < high == pytest.approx(1.0, abs=1e-3)
-    value, low, high, method = mean_proportion(trials - hits, trials)
-    assert (value, low, method) == (pytest.approx(1 / 2750), pytest.approx(0.0, abs=1e-3), WIDER)
-    assert high == pytest.approx(1 - sure_low, abs=0.002)
+def truth_of(constant: float) -> dict[str, float]:
+    many = drawn(np.random.default_rng(99), np.full(30_000, 4), constant)
+    return {name: float(value[0]) for name, value in Resampled(many, (), 1, np.ones(many.groups)).values().items()}
 
 
-def test_groups_of_unequal_size_are_covered_too() -> None:
-    draw, rounds, covered = np.random.default_rng(5), 1500, 0
-    more = 1 / CORRELATION - 1
-    for _ in range(rounds):
-        trials = 1 + draw.geometric(1 / PER_GROUP, 12)
-        hits = draw.binomial(trials, draw.beta(SHARE * more, (1 - SHARE) * more, 12))
-        _, low, high, _ = mean_proportion(hits[None], trials[None])
-        covered += low <= SHARE <= high
-    assert 0.92 <= covered / rounds <= 0.98
+@pytest.mark.parametrize(("groups", "constant"), [(20, 1.0), (20, 4.4), (40, 4.4)])
+def test_coverage_on_groups_of_geometric_sizes(groups: int, constant: float) -> None:
+    """A plain bootstrap of the area covered in 84 % and 86 % of cases at 0.98, of balanced accuracy in 88 %."""
+    generator, rounds, truth = np.random.default_rng(groups), 200, truth_of(constant)
+    covered, printed = dict.fromkeys(METRICS, 0), dict.fromkeys(METRICS, 0)
+    for number in range(rounds):
+        units = drawn(generator, generator.geometric(1 / PER_GROUP, groups), constant)
+        found = limits_of(units, seed=number)
+        for name in METRICS:
+            own = found.of(name)[0]
+            if own is not None:
+                printed[name] += 1
+                covered[name] += own.low <= truth[name] <= own.high
+    for name in METRICS:
+        assert printed[name] > rounds / 4, name
+        assert covered[name] / printed[name] > 0.92, name
 
 
-@pytest.mark.slow
+def test_coverage_of_means_over_images_and_over_groups() -> None:
+    """Weighted means of 40 groups of geometric sizes covered in 89 to 92 % of cases at 0.95."""
+    generator, rounds, truth, covered = np.random.default_rng(3), 400, truth_of(3.25)["accuracy"], [0, 0]
+    assert truth == pytest.approx(0.95, abs=0.01)
+    for number in range(rounds):
+        units = drawn(generator, generator.geometric(1 / PER_GROUP, 40), 3.25)
+        for place in range(2):
+            own = limits_of(units, seed=number, over_groups=bool(place)).of("accuracy")[0]
+            assert own is not None
+            covered[place] += own.low <= truth <= own.high
+    assert min(covered) / rounds > 0.93
+
+
 @pytest.mark.parametrize("groups", [20, 40])
-def test_coverage_of_the_bootstrap_over_groups(groups: int) -> None:
-    """Balanced accuracy of two classes, half of the groups each."""
-    draw, rounds, covered = np.random.default_rng(groups), 150, 0
-    truth = np.repeat(np.arange(groups) % 2, PER_GROUP)
-    group = np.repeat(np.arange(groups), PER_GROUP)
-    for _ in range(rounds):
-        right = np.concatenate([np.arange(PER_GROUP) < hits for hits in drawn_hits(draw, groups)])
-        chances = np.where((truth == 1) == right, 0.9, 0.1)
-        units = Units(np.stack([1 - chances, chances], axis=-1)[None], truth, group, groups)
-        interval = level(units, Asked(("a", "b"), draws=400)).overall["balanced_accuracy"].interval
-        assert interval is not None
-        covered += interval.low <= SHARE <= interval.high
-    assert 0.86 <= covered / rounds <= 1.0
+def test_errors_in_a_few_groups_do_not_make_an_interval_narrower_than_none(groups: int) -> None:
+    """Three groups with one error each gave [0.977, 0.998] where none gave [0.832, 1]."""
+    images, hits = np.full(groups, 20), np.full(groups, 20)
+    none = interval(of_hits(hits, images))
+    assert none.high == 1.0
+    before = none
+    for wrong in range(groups // 2):
+        hits[2 * wrong] -= 1
+        found = interval(of_hits(hits, images))
+        assert found.low < before.low
+        assert found.high < before.high or before.high == pytest.approx(1.0, abs=1e-3)
+        assert found.high - found.low > none.high - none.low
+        before = found
 
 
-def test_independent_images_give_nearly_the_interval_of_a_proportion() -> None:
-    hits = np.array([[1] * 80 + [0] * 20])
-    value, low, high, method = mean_proportion(hits, np.ones_like(hits))
-    assert value == pytest.approx(0.8)
-    assert (low, high) == pytest.approx(over_images(80, 100), abs=0.01)
-    assert method == LOGIT_T
+@pytest.mark.parametrize("seed", range(6))
+def test_no_limit_rises_when_predictions_get_worse(seed: int) -> None:
+    """And none falls when they get better: an error more never looks like a better model."""
+    generator = np.random.default_rng(seed)
+    images = generator.geometric(1 / PER_GROUP, 24) + 2
+    units = drawn(generator, images, generator.uniform(0.5, 4))
+    for _ in range(8):
+        image = generator.integers(len(units.truth))
+        chances = units.chances.copy()
+        own = units.truth[image]
+        chances[0, image, own] *= generator.uniform(0, 0.7)
+        chances[0, image, 1 - own] = 1 - chances[0, image, own]
+        worse = dataclasses.replace(units, chances=chances)
+        for name in ("accuracy", "balanced_accuracy", "roc_auc", "brier", "log_loss", "recall/1"):
+            ends = []
+            for these in (units, worse):
+                found = limits_of(these)._drawn(name, (0, 1))[0]
+                assert found is not None
+                ends.append([limits(*(found.of(name, right=side),) * 2) for side in (False, True)])
+            change = np.array(ends[1]) - np.array(ends[0])
+            assert (change * (-1 if name in LOSSES else 1) <= 1e-12).all(), name
+        units = worse
 
 
-def test_groups_that_are_all_alike_count_as_one_trial_each() -> None:
-    hits = np.full((1, 10), 7)
-    value, low, high, method = mean_proportion(hits, hits)
-    expected = stats.binomtest(10, 10).proportion_ci(method="exact")
-    assert (value, high, method) == (1.0, 1.0, BETA)
-    assert low == pytest.approx(expected.low)
-    value, low, high, _ = mean_proportion(0 * hits, hits)
-    assert (value, low) == (0.0, 0.0)
-    assert high == pytest.approx(1 - expected.low)
-    value, low, high, method = mean_proportion(hits, 2 * hits)
-    assert method == BETA
-    assert low < 0.25
-    assert high > 0.75
+def test_whether_an_interval_is_given_knows_no_score() -> None:
+    """Numbers and sizes of groups alone; what is then too wide to be of use is told in its place."""
+    generator = np.random.default_rng(1)
+    for images, given in (
+        (np.full(10, 8), True),
+        (np.full(9, 8), False),
+        (np.array([300] * 2 + [4] * 10), False),
+    ):
+        for share in (0.99, 0.9):
+            units = of_hits(generator.binomial(images, share), images)
+            found, reason, few = limits_of(units).of("accuracy")
+            assert (found is not None) == given, (images, share)
+            assert given or "too few groups" in reason or (few and reason == "b: 4 test groups")
+    found, reason, _ = limits_of(of_hits(np.arange(10) % 5 * 2, np.full(10, 8))).of("accuracy")
+    assert found is None
+    assert reason == "too few groups, the interval is wider than 0.4"
 
 
-def test_repeats_share_their_groups() -> None:
-    """Ten repeats that agree say no more about new patients than one."""
-    hits = np.array([[3, 5, 2, 6, 4]])
-    trials = np.full_like(hits, 6)
-    one = mean_proportion(hits, trials)
-    ten = mean_proportion(np.repeat(hits, 10, axis=0), np.repeat(trials, 10, axis=0))
-    assert ten[:3] == pytest.approx(one[:3])
+def test_groups_count_and_not_their_images() -> None:
+    """Fifty images of a group that are all alike say what ten of them say, and ten repeats that agree what one does."""
+    hits = np.array([1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1])
+    one = interval(of_hits(10 * hits, np.full(20, 10)))
+    many = of_hits(50 * hits, np.full(20, 50))
+    assert (interval(many).low, interval(many).high) == pytest.approx((one.low, one.high))
+    repeated = dataclasses.replace(many, chances=np.repeat(many.chances, 10, axis=0))
+    assert (interval(repeated).low, interval(repeated).high) == pytest.approx((one.low, one.high))
 
 
-def test_nothing_is_claimed_of_one_group_or_none() -> None:
-    assert np.isnan(mean_proportion(np.array([[3]]), np.array([[4]]))[1:3]).all()
-    assert np.isnan(mean_proportion(np.zeros((1, 3)), np.zeros((1, 3)))[0])
+def test_many_independent_images_give_nearly_the_interval_of_a_proportion() -> None:
+    hits = (np.arange(400) % 5 > 0).astype(int)
+    found = interval(of_hits(hits, np.ones(400, dtype=int)), draws=2000)
+    exact = stats.binomtest(320, 400).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.01)
+    assert found.method == METHOD
+    assert found.groups == 400
 
 
-def test_draws_keep_the_number_of_groups_of_every_stratum() -> None:
-    strata = np.array([0, 1, 1, 2, 2, 2, 2])
-    weights = group_draws(strata, 500, seed=1)
-    for stratum, count in ((0, 1), (1, 2), (2, 4)):
-        assert (weights[:, strata == stratum].sum(axis=1) == count).all()
-    assert weights[:, 3:].mean() == pytest.approx(1.0, abs=0.05)
-    assert np.array_equal(weights, group_draws(strata, 500, seed=1))
-    assert not np.array_equal(weights, group_draws(strata, 500, seed=2))
+def test_groups_of_one_image_have_the_limits_of_clopper_and_pearson() -> None:
+    """What is unseen is one whole image then."""
+    hits = (np.arange(200) % 10 > 0).astype(int)
+    for right in (hits, np.ones(200, dtype=int)):
+        found = interval(of_hits(right, np.ones(200, dtype=int)), draws=20_000)
+        exact = stats.binomtest(int(right.sum()), 200).proportion_ci(method="exact")
+        assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.006)
 
 
-def test_percentiles_pass_over_a_few_undefined_draws_only() -> None:
+def test_weights_are_as_wide_as_student_says() -> None:
+    """A mean of equal groups varies by s² t² / z² / n, with s² of n − 1."""
+    images, values = np.full((12, 1), 10.0), np.random.default_rng(0).normal(size=12)
+    weights = weightings(images, True, 200_000, 1).groups
+    means = weights @ values / weights.sum(axis=1)
+    wanted = values.std(ddof=1) / np.sqrt(12) * stats.t.ppf(0.975, 11) / stats.norm.ppf(0.975)
+    assert means.std() == pytest.approx(wanted, rel=0.01)
+    assert np.array_equal(weights[:5], weightings(images, True, 200_000, 1).groups[:5])
+
+
+def test_groups_of_unequal_size_are_worth_fewer() -> None:
+    assert not too_few(np.full((5, 1), 3.0), True)
+    assert too_few(np.full((4, 1), 3.0), True)
+    assert too_few(np.array([[100.0], [1], [1], [1], [1], [1], [1], [1]]), True)
+    both = np.array([[3.0, 0]] * 4 + [[0, 3.0]] * 4)
+    assert not too_few(both, True)
+    assert too_few(both, False)
+    assert too_few(np.full((8, 1), 3.0), True, 9)
+    assert too_few(np.zeros((5, 2)), True)
+
+
+def test_limits_pass_over_a_few_undefined_draws_only() -> None:
     values = np.arange(101.0)
-    assert percentiles(values) == pytest.approx((2.5, 97.5))
-    assert np.isnan(percentiles(np.where(values < 60, np.nan, values))).all()
+    assert limits(values, values) == pytest.approx((2.5, 97.5))
+    lost = np.where(values < 60, np.nan, values)
+    assert np.isnan(limits(lost, lost)).all()
+
+
+def test_below_forty_groups_a_rare_kind_may_be_absent() -> None:
+    assert absent_kinds(20) == (
+        "A kind of patient rarer than one in 7 may be absent from 20 test groups; intervals do not tell of it."
+    )
+    assert absent_kinds(40) == absent_kinds(0) == ""
 
 
 def test_macro_f1_is_of_all_classes_or_of_none() -> None:

@@ -1,4 +1,4 @@
-"""Every metric equals scikit-learn's, with the weights that a bootstrap over groups gives to images."""
+"""Every metric equals scikit-learn's, whatever the groups count and with images that nobody has seen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from sklearn import metrics as sk
 
 from orchestrator.evaluation.calibration import brier, fit_temperature, log_losses, probabilities
-from orchestrator.evaluation.intervals import group_draws
-from orchestrator.evaluation.resampling import Resampled
+from orchestrator.evaluation.intervals import Weighting
+from orchestrator.evaluation.resampling import Resampled, of_counts
 from orchestrator.evaluation.samples import Units
 
 
@@ -23,8 +23,10 @@ def made(classes: int, seed: int, models: int = 2, images: int = 120, groups: in
 
 
 def weighted(units: Units, seed: int, draws: int = 4) -> np.ndarray:
+    """What the groups count: all alike, then as often as they were drawn."""
     ones = np.ones((1, units.groups))
-    return np.concatenate([ones, group_draws(units.strata(), draws, seed)])
+    drawn = np.random.default_rng(seed).multinomial(units.groups, ones[0] / units.groups, size=draws)
+    return np.concatenate([ones, drawn])
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -32,9 +34,9 @@ def weighted(units: Units, seed: int, draws: int = 4) -> np.ndarray:
 def test_all_metrics_in_every_draw(classes: int, ties: bool) -> None:
     units = made(classes, 10 * classes + ties, ties=ties)
     weights = weighted(units, 3)
-    found = Resampled(units, (), 1 if classes == 2 else None).values(weights)
     labels = list(range(classes))
-    for draw, weight in enumerate(weights[:, units.group]):
+    for draw, (base, weight) in enumerate(zip(weights, weights[:, units.group], strict=True)):
+        found = Resampled(units, (), 1 if classes == 2 else None, base).values()
         for model, chances in enumerate(units.chances):
             predicted = chances.argmax(axis=1)
             common = {"y_true": units.truth, "y_pred": predicted, "sample_weight": weight}
@@ -71,25 +73,48 @@ def test_all_metrics_in_every_draw(classes: int, ties: bool) -> None:
             expected["roc_auc"] = areas[1] if classes == 2 else np.mean(areas)
             expected["average_precision"] = averages[1] if classes == 2 else np.mean(averages)
             for name, value in expected.items():
-                assert found[name][draw, model] == pytest.approx(value, abs=1e-9), (name, draw, model)
+                assert found[name][model] == pytest.approx(value, abs=1e-9), (name, draw, model)
             assert set(found) - set(expected) == {"calibration_error"}
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_unseen_images_count_as_predicted_wrong_or_right(right: bool) -> None:
+    units, draw = made(2, 4, models=1), np.random.default_rng(5)
+    weighting = Weighting(draw.gamma(1, size=(3, units.groups)), draw.gamma(1, size=(3, 2)))
+    resampled = Resampled(units, (), 1, np.ones(units.groups))
+    counts = resampled.weighted_counts(weighting, right=right)
+    averaged = resampled.averaged(weighting, right=right)
+    ranked = {name: values[int(right)] for name, values in resampled.ranked(weighting, 1).items()}
+    truth = np.concatenate([units.truth, [0, 1]])
+    score = np.concatenate([units.chances[0, :, 1], [0.0, 1.0] if right else [1.0, 0.0]])
+    for n in range(3):
+        weight = np.concatenate([weighting.groups[n][units.group], weighting.unseen[n]])
+        common = {"y_true": truth, "y_pred": score > 0.5, "sample_weight": weight}
+        assert of_counts(counts, "accuracy")[n, 0] == pytest.approx(sk.accuracy_score(**common))
+        assert of_counts(counts, "precision/1")[n, 0] == pytest.approx(sk.precision_score(**common))
+        assert averaged["brier"][n, 0] == pytest.approx(sk.brier_score_loss(truth, score, sample_weight=weight))
+        assert ranked["roc_auc"][n, 0] == pytest.approx(sk.roc_auc_score(truth, score, sample_weight=weight))
+        last = np.where(np.arange(len(truth)) == len(truth) - 2, -1.0, score)  # unseen others stand last
+        assert ranked["average_precision"][n, 0] == pytest.approx(
+            sk.average_precision_score(truth, last, sample_weight=weight)
+        )
 
 
 def test_calibration_error_by_hand() -> None:
     chances = np.array([[[0.95, 0.05], [0.94, 0.07], [0.6, 0.4]]])
     units = Units(chances, np.array([0, 1, 0]), np.array([0, 0, 1]), 2)
-    found = Resampled(units, (), 1).values(np.array([[1.0, 1.0], [0.0, 3.0]]))["calibration_error"]
+    even, second = (Resampled(units, (), 1, np.array(base)).values() for base in ([1.0, 1.0], [0.0, 3.0]))
     # one bin holds 0.95 (right) and 0.94 (wrong), another 0.6 (right)
-    assert found[0, 0] == pytest.approx((abs(0.95 + 0.94 - 1) + abs(0.6 - 1)) / 3)
-    assert found[1, 0] == pytest.approx(0.4)
+    assert even["calibration_error"][0] == pytest.approx((abs(0.95 + 0.94 - 1) + abs(0.6 - 1)) / 3)
+    assert second["calibration_error"][0] == pytest.approx(0.4)
 
 
 def test_a_class_without_images_or_calls_is_undefined_and_not_zero() -> None:
     chances = np.array([[[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]]])
-    found = Resampled(Units(chances, np.array([0, 1]), np.array([0, 1]), 2), (), None).values(np.ones((1, 2)))
+    found = Resampled(Units(chances, np.array([0, 1]), np.array([0, 1]), 2), (), None, np.ones(2)).values()
     for name in ("recall/2", "precision/2", "precision/1", "npv/0", "roc_auc/2", "average_precision/2"):
         assert np.isnan(found[name]).all(), name
-    assert found["recall/1"][0, 0] == 0.0
+    assert found["recall/1"][0] == 0.0
     assert np.isfinite(found["roc_auc"]).all()
 
 
@@ -108,11 +133,11 @@ def test_scaled_metrics_are_those_of_divided_logits() -> None:
     draw = np.random.default_rng(2)
     logits, truth = draw.normal(size=(1, 50, 3)), draw.integers(0, 3, 50)
     units = Units(probabilities(logits), truth, np.arange(50), 50)
-    found = Resampled(units, (2.5,), None).values(np.ones((1, 50)))
+    found = Resampled(units, (2.5,), None, np.ones(50)).values()
     divided = probabilities(logits, 2.5)
-    assert found["log_loss_scaled"][0, 0] == pytest.approx(log_losses(divided, truth).mean())
-    assert found["brier_scaled"][0, 0] == pytest.approx(brier(divided, truth).mean())
-    assert found["log_loss"][0, 0] == pytest.approx(log_losses(units.chances, truth).mean())
+    assert found["log_loss_scaled"][0] == pytest.approx(log_losses(divided, truth).mean())
+    assert found["brier_scaled"][0] == pytest.approx(brier(divided, truth).mean())
+    assert found["log_loss"][0] == pytest.approx(log_losses(units.chances, truth).mean())
 
 
 def test_large_logits_stay_finite() -> None:
