@@ -24,7 +24,6 @@ from reference_rates import Part, Stack, Timing, apportioned, compare_alone, ope
 from reference_whole import feature_seconds, whole_study
 from table import Table, arguments, progress
 
-from orchestrator.study.preparation import best_precision
 from trainables.learning.learner import lanes_of
 
 PARTS = {"cpu": {"B.1": 1.0, "B.2": 0.005, "B.3": 2e-6}, "cuda": {"B.1": 1.0, "B.2": 1.0, "B.3": 0.002}}
@@ -107,9 +106,7 @@ def _options() -> argparse.Namespace:
     parser = arguments(__doc__ or "", 1)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", choices=["cpu", "cuda"], default=default, help="default: %(default)s")
-    parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], default=best_precision(), help="of features: %(default)s"
-    )
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of features: %(default)s")
     parser.add_argument("--processes", type=int, help="default: one per core, one on a GPU")
     parser.add_argument("--grids", default=",".join(FIGURES), help="default: %(default)s")
     parser.add_argument("--part", type=float, help="share of each grid that is trained; the rest is extrapolated")

@@ -223,7 +223,9 @@ def what_to_search(command: Command) -> Command:
             "--std", type=CommaList(float), help="Standard deviation that the weights expect, one number or R,G,B."
         ),
         click.option(
-            "--precision", type=click.Choice(["fp32", "bf16"]), help="Of the frozen part (default: by device)."
+            "--precision",
+            type=click.Choice(["fp32", "bf16"]),
+            help="Of the frozen part (default: the study's own, fp32 for a new one).",
         ),
         click.option(
             "--cache",

@@ -21,6 +21,7 @@ import psutil
 import torch
 
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
+from orchestrator.planning.precision_notes import precision_notes
 from orchestrator.proposing.deciding import Machine
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
 from orchestrator.search import KEPT_BYTES, Search
@@ -150,6 +151,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
     finally:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
+    owing = [search.asked.configurations[name] for name in {lane.configuration for lane in owed}]
     concurrent = min(len(segments), slots)
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)
     training_s = _makespan(tally.trials, max(1, concurrent))
@@ -179,7 +181,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
         training_seconds=training_s,
         wall_seconds=start_s + images_s + features_s + training_s,
         gpu_hours=gpus * (features_s + training_s) / 3600 if gpus else None,
-        notes=(*tally.notes, *_memory_notes(needed), *_disk_notes(search, tally)),
+        notes=(*tally.notes, *precision_notes(owing, features_s), *_memory_notes(needed), *_disk_notes(search, tally)),
         shapes_measured=tally.shapes,
         measuring_seconds=time.monotonic() - started,
     )

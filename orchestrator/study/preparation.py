@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import torch
 
 from orchestrator.results.decided import Decided
 from orchestrator.results.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
@@ -119,13 +118,6 @@ def _prepared(
     return Prepared(found, dataset.root)
 
 
-def best_precision() -> Precision:
-    """bfloat16 where the hardware multiplies it natively (tensor cores since Ampere, AMX), else float32."""
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
-    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
-
-
 def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
     """One row per class: images and groups in all and per split, for the table that is printed first."""
     frame = manifest.assign(split=split.to_numpy())
@@ -219,7 +211,7 @@ def _made(
         task=task,
         classes=classes,
         seed=seed,
-        precision=precision or best_precision(),
+        precision=precision or "fp32",
         selection=first_of(space, "selection.metric"),
         synthetic=dataset.synthetic,
         group_meaning=dataset.group_meaning,

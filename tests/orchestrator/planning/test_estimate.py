@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from orchestrator.planning import costs
+from orchestrator.planning import costs, precision_notes
 from orchestrator.planning.costs import BackboneCosts
 from orchestrator.planning.estimate import Estimate, estimate
 from orchestrator.planning.estimate_text import estimate_text
@@ -29,7 +29,7 @@ from orchestrator.store.segments import Segment
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from search_spaces.changes import Changes
-from tests.support.configurations import asked
+from tests.support.configurations import asked, changed, configured
 from tests.support.handing_out import as_wanted
 from trainables.bundles.memory import INPUT_COPIES, WORKSPACE
 from trainables.bundles.stacks import divide_into_stacks
@@ -303,6 +303,30 @@ def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkey
     notes = " ".join(estimate(search).notes)
     assert "the study needs" in notes
     assert "elsewhere with --studies DIR" in notes
+
+
+def test_the_other_precision_is_told_where_a_gpu_is_faster_at_it(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision_notes, "multiplies_bf16", lambda: True)
+    assert [note for note in estimate(search).notes if "--precision bf16" in note] == [precision_notes.FASTER]
+    plain, every_step = configured(), configured(augmentation="flips")
+    half = changed(plain, precision="bf16")
+    told = [([plain], 1.0), ([half], 1.0), ([half, plain], 1.0), ([plain], 0.0), ([every_step], 0.0)]
+    assert [len(precision_notes.precision_notes(*one)) for one in told] == [1, 0, 1, 0, 1]
+    monkeypatch.setattr(precision_notes, "multiplies_bf16", lambda: False)
+    assert precision_notes.precision_notes([plain], 1.0) == []
+
+
+@pytest.mark.parametrize(("capability", "faster"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_gpus_multiply_bfloat16_since_ampere(
+    capability: tuple[int, int], faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: capability)
+    assert precision_notes.multiplies_bf16() == faster
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert not precision_notes.multiplies_bf16()
 
 
 def test_rates_are_positive_and_wider_stacks_cost_more(search: Search) -> None:

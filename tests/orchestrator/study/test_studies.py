@@ -15,7 +15,7 @@ from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.asked import Given
-from orchestrator.study.preparation import DataRequest, Prepared, find_space, prepare, reopen
+from orchestrator.study.preparation import DataRequest, Precision, Prepared, find_space, prepare, reopen
 from orchestrator.study.studies import Study, find_study, write_study
 from orchestrator.study.unwritten import UnwrittenStudy
 from tests.support.configurations import asked
@@ -52,11 +52,11 @@ class Place:
     def data(self, which: str) -> DataRequest:
         return DataRequest(self.folder / which, GROUPED)
 
-    def made(self, which: str, seed: int = 0) -> Prepared:
+    def made(self, which: str, seed: int = 0, precision: Precision | None = "fp32") -> Prepared:
         """A study in memory: its maker has seen that there is none of this name."""
         data = self.data(which)
         space = find_space("mine", self.studies, data)
-        return prepare("mine", space, self.studies, self.cache, data, seed, "fp32", lambda _: None)
+        return prepare("mine", space, self.studies, self.cache, data, seed, precision, lambda _: None)
 
     def resolve(self, seed: int | None) -> Search:
         changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
@@ -81,6 +81,13 @@ def assert_whole(place: Place, maker: Study) -> None:
     assert found is not None
     assert found.record == maker.record
     assert read_manifest(found.storage.read(layout.MANIFEST)).equals(read_manifest(maker.storage.read(layout.MANIFEST)))
+
+
+def test_features_are_float32_whatever_the_machine_is_fast_at(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
+    assert place.made("one", precision=None).study.record.precision == "fp32"
+    assert place.made("one", precision="bf16").study.record.precision == "bf16"
 
 
 def test_the_first_of_two_makers_from_different_images_has_the_name(place: Place) -> None:
