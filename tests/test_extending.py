@@ -58,8 +58,8 @@ WITH_A_RULE = f"""
 import json
 from collections.abc import Sequence
 import torch
-from search_spaces.settings import choice, optimiser as settings
-from search_spaces.settings.choice import Variant
+from search_spaces.settings import optimiser as settings
+from search_spaces.settings.optimiser import OptimiserVariant
 
 variants = (*settings.OPTIMISERS.variants.values(), {VARIANT.strip()})
 settings.OPTIMISERS.variants |= {{variant.name: variant for variant in variants}}

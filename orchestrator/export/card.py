@@ -14,6 +14,7 @@ from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
+from search_spaces.settings.optimiser import OPTIMISERS
 from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 
@@ -124,10 +125,11 @@ def _training(facts: CardFacts) -> list[str]:
     rows = [
         ("strategy", f"{c.strategy}: {_depth(c)}"),
         *settings_said(c),
+        *([("what decays", _decay(c))] if c.optimiser.weight_decay else []),
         ("epochs", str(facts.record.meta["epochs"])),
         ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
         ("searched", _searched(facts)),
-        ("loss", "cross entropy" + (", weighted by class" if c.balance.name == "class_weights" else "")),
+        ("loss", _loss(c)),
         ("views of training images", _views(facts)),
         ("repeats", f"{request.n} of {request.asked}, different initial weights and order, same partition"),
         ("study seed", str(c.data.seed)),
@@ -145,12 +147,27 @@ def _depth(c: Configuration) -> str:
 
 def settings_said(c: Configuration) -> list[tuple[str, str]]:
     """Every declared setting that a file gives and that matters here, but those that sentences say."""
-    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric")
+    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "optimiser.decay_on")
     return [
         (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
         for one in shown_settings()
         if one.setting.from_file and c.matters(one) and one.path not in said_else
     ]
+
+
+def _decay(c: Configuration) -> str:
+    every = "all that is trained, biases and scales and shifts of norms too"
+    what = every if c.optimiser.decay_on == "all" else "weights alone, no biases, no scales and shifts of norms"
+    return f"{what}; {OPTIMISERS.variants[c.optimiser.name].decay}"
+
+
+def _loss(c: Configuration) -> str:
+    if c.balance.name != "class_weights":
+        return "cross entropy"
+    return (
+        "cross entropy, of each image times the weight of its class, N / (K · N of the class); the sum over a batch is "
+        "divided by its number of images, not by the sum of their weights"
+    )
 
 
 def _rule(facts: CardFacts) -> str:

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
 from search_spaces.settings.choice import Registry, Variant
-from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.declaration import Part, Setting, Touch, When
 from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Count, Rate, Share
 
+DecayOn = Literal["all", "weights"]
+
+
+@dataclass(frozen=True)
+class OptimiserVariant(Variant):
+    """decay: what is done with weight decay, of one that takes it."""
+
+    decay: str = ""
+
+
+L2 = "added to the gradient (L2)"
+DECOUPLED = "decoupled from the gradient"
 OPTIMISERS = Registry(
     "optimiser.name",
     (
-        Variant("sgd", "trainables.learning.optimisers.sgd:SGD", "SGD with momentum.", ("momentum", "weight_decay")),
-        Variant("adam", "trainables.learning.optimisers.adam:Adam", "Adam.", ("betas", "weight_decay")),
-        Variant("adamw", "trainables.learning.optimisers.adam:AdamW", "Adam, decay apart.", ("betas", "weight_decay")),
-        Variant(
+        OptimiserVariant(
+            "sgd",
+            "trainables.learning.optimisers.sgd:SGD",
+            "SGD with momentum.",
+            ("momentum", "weight_decay"),
+            decay=L2,
+        ),
+        OptimiserVariant(
+            "adam", "trainables.learning.optimisers.adam:Adam", "Adam.", ("betas", "weight_decay"), decay=L2
+        ),
+        OptimiserVariant(
+            "adamw",
+            "trainables.learning.optimisers.adam:AdamW",
+            "Adam, decay apart.",
+            ("betas", "weight_decay"),
+            decay=DECOUPLED,
+        ),
+        OptimiserVariant(
             "lion",
             "trainables.learning.optimisers.lion:Lion",
             "The sign of a running mean; wants a learning rate some ten times smaller than AdamW.",
             ("betas", "weight_decay"),
             {"betas": (0.9, 0.99)},
+            DECOUPLED,
         ),
     ),
 )
@@ -100,3 +128,19 @@ class Optimiser(Part):
             neutral=0.0,
         ),
     ] = 0.0
+    decay_on: Annotated[
+        DecayOn,
+        Setting(
+            "decay on",
+            "All that is trained, or weights alone: no biases, no scales and shifts of norms.",
+            (Touch.STEP,),
+            stackable=True,
+            matters_when=When("optimiser.weight_decay", above=0),
+            neutral="all",
+        ),
+    ] = "all"
+
+    def rate(self, name: str, *, is_weight: bool) -> float:
+        """A rate of one parameter, by the name of its setting; is_weight: it has two dimensions or more."""
+        decays = is_weight or self.decay_on == "all"
+        return float(getattr(self, name)) if decays or name != "weight_decay" else 0.0

@@ -58,6 +58,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "optimiser.momentum": {STEP},
     "optimiser.betas": {STEP},
     "optimiser.weight_decay": {STEP},
+    "optimiser.decay_on": {STEP},
     "schedule.name": {STEP},
     "schedule.length": {STEP},
     "schedule.warm_up": {STEP},
@@ -66,7 +67,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "selection.metric": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""
-STACKABLE = {"optimiser.lr", "optimiser.momentum", "optimiser.weight_decay"}
+STACKABLE = {"optimiser.lr", "optimiser.momentum", "optimiser.weight_decay", "optimiser.decay_on"}
 BASE: dict[str, Any] = {
     "store_size": 40,
     "crops": 2,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.optim import param_groups_weight_decay
 from torch import nn
 from torch.nn import functional
 
@@ -59,8 +60,10 @@ def losses(
     for place, linear in enumerate(part for part in head if isinstance(part, nn.Linear)):
         weight, bias = initial_layer(c.data.seed, repeat, place, linear.in_features, linear.out_features)
         linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
-    trained = [*head.parameters(), *(p for p in body.parameters() if p.requires_grad)]
-    o = c.optimiser
+    o, whole = c.optimiser, nn.ModuleList([head, body])
+    trained: Any = [p for p in whole.parameters() if p.requires_grad]
+    if o.decay_on == "weights":
+        trained = param_groups_weight_decay(whole, o.weight_decay)
     optimiser = torch.optim.SGD(trained, lr=o.lr, momentum=o.momentum, weight_decay=o.weight_decay)
     labels = torch.from_numpy(samples.labels)
 

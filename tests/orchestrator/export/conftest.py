@@ -27,7 +27,13 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         tmp_path_factory.mktemp("several"),
         ("few", "many", "some"),
         probe={"backbone": "torchvision:squeezenet1_1", "non_linearities": 1, "dropout": 0.2},
-        timm={},
+        timm={
+            "balance": "class_weights",
+            "optimiser": "adamw",
+            "weight_decay": 0.01,
+            "decay_on": "weights",
+            "lr": 0.01,
+        },
         fitted={"head": "logistic", "penalty": 0.01},
     )
 

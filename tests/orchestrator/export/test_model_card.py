@@ -87,6 +87,18 @@ def test_training_names_the_settings_that_matter(rule: str, there: dict[str, str
     assert rows["batch size"] == "32 images"
 
 
+def test_what_decays_and_what_divides_a_weighted_loss(
+    binary: FinishedStudy, several: FinishedStudy, tmp_path: Path
+) -> None:
+    plain, weighted = card_of(binary, tmp_path / "plain", "probe"), card_of(several, tmp_path / "weighted", "timm")
+    assert "| loss | cross entropy |" in plain
+    assert "what decays" not in plain
+    assert "| weight decay | 0.01 |" in weighted
+    told = "weights alone, no biases, no scales and shifts of norms; decoupled from the gradient"
+    assert f"| what decays | {told} |" in weighted
+    assert "divided by its number of images, not by the sum of their weights |" in weighted
+
+
 def test_a_head_of_given_widths_has_no_n(moving: FinishedStudy, tmp_path: Path) -> None:
     text = card_of(moving, tmp_path, "head")
     assert "| strategy | extension: u = 0 unfrozen layers |" in text

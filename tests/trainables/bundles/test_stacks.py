@@ -49,6 +49,7 @@ def test_only_what_differs_in_rates_alone_is_stacked(study: TinyStudy) -> None:
         study.configuration(lr=0.1),
         study.configuration(lr=0.2, momentum=0.5),
         study.configuration(lr=0.1, weight_decay=0.01),
+        study.configuration(lr=0.1, weight_decay=0.01, decay_on="weights"),
     ]
     others = [
         study.configuration(batch_size=16),
@@ -65,7 +66,7 @@ def test_only_what_differs_in_rates_alone_is_stacked(study: TinyStudy) -> None:
         *wanted(study, alike[:2], start=2),
     ]
     stacks = divide_into_stacks(study.bench(), asked, 1)
-    assert widths(stacks) == [*[1] * 8, 2, 3]
+    assert widths(stacks) == [*[1] * 8, 2, 4]
     assert max(stacks, key=lambda one: len(one.configurations)).segments() == (
         Segment(study.partition, tuple(c.id for c in alike), REPEATS, 0, 3),
     )

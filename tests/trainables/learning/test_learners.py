@@ -70,11 +70,14 @@ def test_stacked_lanes_equal_lanes_in_turn(study: TinyStudy, settings: dict[str,
                 assert np.allclose(values[0], together.learner.state()[name][index], atol=1e-4), name
 
 
-TWO_VALUES: dict[str, tuple[float, float]] = {
+TWO_VALUES: dict[str, tuple[Any, Any]] = {
     "optimiser.lr": (0.1, 0.01),
     "optimiser.momentum": (0.0, 0.9),
     "optimiser.weight_decay": (0.0, 0.05),
+    "optimiser.decay_on": ("all", "weights"),
 }
+BESIDE: dict[str, dict[str, float]] = {"optimiser.decay_on": {"weight_decay": 0.9}}
+"""What makes a setting matter."""
 STACKABLE = [one.path for one in by_path().values() if one.setting.stackable]
 
 
@@ -82,7 +85,7 @@ STACKABLE = [one.path for one in by_path().values() if one.setting.stackable]
 def test_what_is_declared_stackable_is(two_classes: TinyStudy, path: str) -> None:
     """Lanes that differ in it learn in one product what each learns alone, and not the same."""
     bench = two_classes.bench()
-    base = two_classes.configuration(lr=0.03, momentum=0.5, non_linearities=1, dropout=0.2)
+    base = two_classes.configuration(lr=0.03, momentum=0.5, non_linearities=1, dropout=0.2, **BESIDE.get(path, {}))
     lanes = [Lane(base.with_values({path: value}), 3) for value in TWO_VALUES[path]]
     together = stacked(two_classes, bench, lanes)
     for index, lane in enumerate(lanes):

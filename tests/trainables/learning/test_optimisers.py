@@ -18,7 +18,7 @@ LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
 SHAPES = ((4, 5), (1, 5), (3, 2, 2))
 
 
-def reference(name: str, parameters: list[torch.Tensor], lr: float, momentum: float, decay: float) -> Any:
+def reference(name: str, parameters: Any, lr: float, momentum: float, decay: float) -> Any:
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=decay)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "lion": Lion}[name]
@@ -55,6 +55,35 @@ def test_ten_steps_equal_torch(name: str, decay: list[float], dtype: torch.dtype
     for lane in range(3):
         for tensor, expected in zip(stacked, own[lane], strict=True):
             torch.testing.assert_close(tensor[lane], expected.detach(), rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS.names)
+def test_decay_on_weights_is_that_of_parameter_groups(name: str) -> None:
+    """Configurations of one stack decay by different rates, one of them on everything."""
+    generator = torch.Generator().manual_seed(2)
+    stacked = [torch.randn(3, *shape, generator=generator) for shape in ((4, 5), (1, 5))]
+    own = [
+        [stacked[0][lane].clone().requires_grad_(), stacked[1][lane, 0].clone().requires_grad_()] for lane in range(3)
+    ]
+    several = [
+        settings.Optimiser(name=name, lr=0.01, batch_size=8, betas=(0.9, 0.99), weight_decay=decay, decay_on=on)
+        for decay, on in ((0.5, "weights"), (0.5, "all"), (0.1, "weights"))
+    ]
+    optimiser = Optimiser([Parameter(stacked[0]), Parameter(stacked[1], is_weight=False)], several)
+    others = []
+    for lane, c in enumerate(several):
+        groups = [{"params": own[lane][:1]}, {"params": own[lane][1:], "weight_decay": 0.0}]
+        both = own[lane] if c.decay_on == "all" else groups
+        others.append(reference(name, both, c.lr, c.momentum, c.weight_decay))
+    for _ in range(10):
+        gradients = [torch.randn(tensor.shape, generator=generator) for tensor in stacked]
+        for lane, other in enumerate(others):
+            own[lane][0].grad, own[lane][1].grad = gradients[0][lane].clone(), gradients[1][lane, 0].clone()
+            other.step()
+        optimiser.step(gradients)
+    for lane in range(3):
+        torch.testing.assert_close(stacked[0][lane], own[lane][0].detach(), rtol=2e-6, atol=2e-6)
+        torch.testing.assert_close(stacked[1][lane, 0], own[lane][1].detach(), rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS.names)

@@ -30,7 +30,7 @@ class Network:
     ) -> None:
         self.module = copy.deepcopy(suffix).to(device).eval()
         self.live = {name: value for name, value in self.module.named_parameters() if value.requires_grad}
-        self.parameters = [Parameter(parameter.data) for parameter in self.live.values()]
+        self.parameters = [Parameter(one.data, is_weight=one.dim() > 1) for one in self.live.values()]
         self.norms = {name: part for name, part in self.module.named_modules() if norms_move and _is_trained_norm(part)}
         self.buffers = [buffer for norm in self.norms.values() for buffer in norm.buffers(recurse=False)]
         if start is not None:

@@ -19,7 +19,7 @@ class Recorded:
     def __init__(self, layers: Layers, head: nn.Sequential) -> None:
         self.layers = layers
         self.head = head
-        self.parameters = [Parameter(parameter.data) for parameter in head.parameters()]
+        self.parameters = [Parameter(one.data, is_weight=one.dim() > 1) for one in head.parameters()]
         self.buffers = list(head.buffers())
         self._features = self._logits = torch.empty(0)
 

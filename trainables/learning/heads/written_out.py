@@ -66,9 +66,11 @@ class WrittenOut:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if layer == 0:
                 span = weight.shape[1] // self.configurations
-                found += [Parameter(weight, axis=1, span=span), Parameter(bias, axis=2, span=span)]
+                found.append(Parameter(weight, axis=1, span=span))
+                found.append(Parameter(bias, axis=2, span=span, is_weight=False))
             else:
-                found += [Parameter(weight, times=self.repeats), Parameter(bias, times=self.repeats)]
+                found.append(Parameter(weight, times=self.repeats))
+                found.append(Parameter(bias, times=self.repeats, is_weight=False))
         return found
 
     def state_of(self, lane: int) -> dict[str, torch.Tensor]:

@@ -16,8 +16,12 @@ from trainables.learning.optimisers.rates import Parameter, Rate
 from trainables.learning.products import Outer
 
 Gradient = torch.Tensor | Outer
-STACKABLE = tuple(one.name for one in declared("optimiser", settings.Optimiser) if one.setting.stackable)
-"""Settings that may differ between the configurations of a stack."""
+RATES = tuple(
+    one.name
+    for one in declared("optimiser", settings.Optimiser)
+    if one.setting.stackable and one.setting.scale != "categorical"
+)
+"""Numbers that may differ between the configurations of a stack."""
 
 
 class Rule(Protocol):
@@ -27,7 +31,7 @@ class Rule(Protocol):
     """Tensors of a parameter's shape that it keeps."""
 
     def __init__(self, same: settings.Optimiser) -> None:
-        """same: settings of the stack; those that are `STACKABLE` are read from the optimiser's rates instead."""
+        """same: settings of the stack; those that are stackable are read from the optimiser's rates instead."""
 
     def step(self, of: Optimiser, gradients: Sequence[Gradient]) -> None:
         """Change the optimiser's tensors and buffers in place; gradients may be overwritten."""
@@ -37,7 +41,7 @@ class Optimiser:
     """Updates parameters in place, by the rule of its configurations, each with rates of its own."""
 
     def __init__(self, parameters: Sequence[Parameter], configurations: Sequence[settings.Optimiser]) -> None:
-        """configurations: the settings of each in the stack, in their order; they differ in `STACKABLE` ones alone."""
+        """configurations: the settings of each in the stack, in their order; they differ in stackable ones alone."""
         kind = rule_of(configurations[0].name)
         self.rule = kind(configurations[0])
         self.tensors = [parameter.tensor for parameter in parameters]
@@ -47,12 +51,13 @@ class Optimiser:
         self._factor: torch.Tensor | None = None
         """Lies on the device, where a recorded step reads it."""
         self._rates: dict[str, list[Rate] | None] = {}
-        for name in STACKABLE:
-            values = [float(getattr(one, name)) for one in configurations]
-            self._rates[name] = [parameter.rate(values) for parameter in parameters] if any(values) else None
+        for name in RATES:
+            each = [[one.rate(name, is_weight=of.is_weight) for one in configurations] for of in parameters]
+            several = [of.rate(values) for of, values in zip(parameters, each, strict=True)]
+            self._rates[name] = several if any(map(any, each)) else None
 
     def rates(self, name: str) -> list[Rate] | None:
-        """A stackable setting, one rate per parameter; None where it is 0 in all configurations."""
+        """One of `RATES`, one per parameter; None where it is 0 in all configurations."""
         rates = self._rates[name]
         if name == "lr" and rates is not None and self._factor is not None:
             return [self._factor * rate for rate in rates]

@@ -26,13 +26,15 @@ class Parameter:
     """A tensor to be trained, in place, and how it is shared out to the configurations of a stack.
 
     axis is the one along which configurations follow one another `times` times over, each `span` entries long; a tensor
-    of one configuration needs none of the three.
+    of one configuration needs none of the three. is_weight: of a lane it has two dimensions or more, as timm tells
+    weights from biases and from scales and shifts of norms.
     """
 
     tensor: torch.Tensor
     axis: int = 0
     times: int = 1
     span: int = 1
+    is_weight: bool = True
 
     def rate(self, values: Sequence[float]) -> Rate:
         """One value per configuration → what this tensor is multiplied with."""
