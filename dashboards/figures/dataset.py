@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dashboards.figures.choice import Source
+from orchestrator.results.cut_off import CutOff, any_crops, cut_off
 from orchestrator.store import layout as places
 from orchestrator.store.storage import Storage
 
@@ -28,11 +29,13 @@ class Flow:
     groups: int
     by_split: dict[str, tuple[int, int]]
     """split → (groups, images)"""
+    cut_off: CutOff | None = None
+    """What is left out of images that are not square; None where there are none, or where no configuration crops."""
 
 
 def flow(source: Source, partition: str) -> Flow | None:
     """Counts along the way from files to splits; None where the study holds no manifest."""
-    manifest = read_table(source.storage, places.MANIFEST, ["group"])
+    manifest = read_table(source.storage, places.MANIFEST, ["group", "width", "height"])
     if manifest is None:
         return None
     groups = manifest["group"].to_pylist()
@@ -40,7 +43,9 @@ def flow(source: Source, partition: str) -> Flow | None:
     images = Counter(split_of.get(group, "") for group in groups)
     held = Counter(split_of.get(group, "") for group in set(groups))
     by_split = {split: (held[split], images[split]) for split in SPLITS if images[split]}
-    return Flow(_refused(source.storage), len(groups), len(set(groups)), by_split)
+    lost = cut_off(manifest["width"].to_pylist(), manifest["height"].to_pylist())
+    lost = lost if any_crops(entry.configuration for entry in source.summary.configurations) else None
+    return Flow(_refused(source.storage), len(groups), len(set(groups)), by_split, lost)
 
 
 def _refused(storage: Storage) -> dict[str, int]:

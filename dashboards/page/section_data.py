@@ -27,6 +27,8 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         steps.append(("Files", f"{found.images + unused:,} listed"))
         steps.append(("Refused", f"{unused:,} ({why})"))
     steps.append(("Images", f"{found.images:,} used, {found.groups:,} groups ({group})"))
+    if found.cut_off is not None:
+        steps.append(("Left out", str(found.cut_off)))
     steps += [
         (name.capitalize(), f"{images:,} images of {groups:,} groups")
         for name, (groups, images) in found.by_split.items()

@@ -81,6 +81,7 @@ def assemble(
             configuration.image.interpolation,
             frozen.mean,
             frozen.std,
+            configuration.image.fit,
         ),
         origin={
             "study": study.name,

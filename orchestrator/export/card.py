@@ -15,6 +15,7 @@ from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.optimiser import OPTIMISERS
+from trainables.data.decode import FILL
 from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 
@@ -76,6 +77,7 @@ def _what(facts: CardFacts) -> list[str]:
         ("head", ", ".join(layer.words() for layer in model.head)),
         ("trained", f"{trained} ({facts.record.meta.get('trainable_parameters', 0):,} parameters)"),
         ("input", _input(facts)),
+        *_left_out(facts),
         ("output", _output(facts)),
         ("which repeat", _which(facts)),
     ]
@@ -84,12 +86,25 @@ def _what(facts: CardFacts) -> list[str]:
 
 def _input(facts: CardFacts) -> str:
     p = facts.model.preprocessing
-    crop = f", centre {p.image_size} of it" if p.store_size != p.image_size else ""
+    share = (p.image_size / p.store_size) ** 2
+    crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     return (
-        f"RGB, shorter side to {p.store_size} ({p.interpolation}), centre square{crop}, 0–1, mean {mean}, std {std} "
+        f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
         "per channel; nothing else, test and training images alike"
     )
+
+
+_SQUARES = {
+    "crop": "shorter side to {}, centre square",
+    "pad": f"longer side to {{}}, {FILL} on both sides of the other",
+    "squash": "both sides to {}, whatever their ratio",
+}
+
+
+def _left_out(facts: CardFacts) -> list[tuple[str, str]]:
+    lost = facts.flow.cut_off if facts.flow is not None else None
+    return [("left out", str(lost))] if lost and facts.model.preprocessing.fit == "crop" else []
 
 
 def _output(facts: CardFacts) -> str:

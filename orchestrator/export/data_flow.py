@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from orchestrator.results.cut_off import CutOff, cut_off
 from orchestrator.results.near_duplicates import KINDS, counts, read_pairs, with_kinds
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
@@ -20,7 +21,8 @@ from trainables.data.partition import SPLITS, Partition, describe, splits
 @dataclass(frozen=True)
 class DataFlow:
     """rows: (class, split, groups, images). totals: per split (groups, images). refused: reason's kind → files. alike:
-    near-duplicates by kind, (kind, pairs, of them under two labels); None where none were sought."""
+    near-duplicates by kind, (kind, pairs, of them under two labels); None where none were sought. cut_off: what a
+    centre crop leaves out; None where all images are square."""
 
     files: int
     refused: tuple[tuple[str, int], ...]
@@ -31,6 +33,7 @@ class DataFlow:
     rows: tuple[tuple[str, str, int, int], ...]
     totals: tuple[tuple[str, int, int], ...]
     alike: tuple[tuple[str, int, int], ...] | None
+    cut_off: CutOff | None
 
     @property
     def alike_across_splits(self) -> int:
@@ -64,6 +67,7 @@ def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
         rows=rows,
         totals=tuple(totals),
         alike=_alike(storage, manifest, partition),
+        cut_off=cut_off(manifest["width"], manifest["height"]),
     )
 
 

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
+from trainables.data.decode import Fit
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, modules, outline
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "model.json"
 BACKBONE = "backbone.safetensors"
 HEAD = "head.safetensors"
@@ -27,14 +28,15 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From an RGB image to the network's input: resize the shorter side to store_size and cut the centre square, cut
-    the centre of image_size from it, scale to 0–1, subtract mean, divide by std (per channel)."""
+    """From an RGB image to the network's input: make a square of store_size by fit (see `to_square`), cut the centre of
+    image_size from it, scale to 0–1, subtract mean, divide by std (per channel)."""
 
     store_size: int
     image_size: int
     interpolation: Literal["bilinear", "bicubic", "lanczos"]
     mean: Triple
     std: Triple
+    fit: Fit
 
 
 @dataclass(frozen=True)

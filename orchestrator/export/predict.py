@@ -50,9 +50,8 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
 
 def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
     """float32 [3, S, S], standardised; raises RefusedImageError or OSError."""
-    return standardised(
-        to_square(read_rgb(path, DatasetOptions.max_pixels), steps.store_size, steps.interpolation), steps
-    )
+    pixels = read_rgb(path, DatasetOptions.max_pixels)
+    return standardised(to_square(pixels, steps.store_size, steps.interpolation, steps.fit), steps)
 
 
 @torch.no_grad()

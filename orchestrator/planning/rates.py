@@ -71,6 +71,7 @@ class Stopwatch:
 def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root: Path) -> float | None:
     """Mean time to read one image and make its square, from a few spread over the dataset; None where none is here."""
     places = np.unique(np.linspace(0, len(images) - 1, DECODED_IMAGES).astype(int))
+    image = configuration.image
     watch, read = Stopwatch(torch.device("cpu")), 0
     for file in images["file"].iloc[places]:
         try:
@@ -78,7 +79,7 @@ def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root
         except (RefusedImageError, OSError):
             continue
         content_hash(pixels)
-        to_square(pixels, configuration.image.store_size, configuration.image.interpolation)
+        to_square(pixels, image.store_size, image.interpolation, image.fit)
         read += 1
     return watch.seconds / read if read else None
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator.results.cut_off import any_crops, cut_off
+from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import SearchRecord
 from orchestrator.study.remembered import EarlierSearches, Remembered
@@ -20,6 +22,7 @@ from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.network import Precision
+from trainables.data.manifest import read_manifest
 from trainables.machine.places import weights_choice
 from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
 from trainables.network.known_backbones import KnownBackbones
@@ -137,6 +140,10 @@ def resolve_asked(
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
     configurations = {name: entry[0] for name, entry in found.items()}
     check_schedules(configurations, budget)
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    lost = cut_off(manifest["width"], manifest["height"])
+    if lost is not None and any_crops(configurations.values()):
+        notes.append(str(lost))
     return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins)
 
 

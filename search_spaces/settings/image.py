@@ -10,6 +10,7 @@ from search_spaces.settings.declaration import Part, Setting, Touch, When
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 Standardisation = Literal["weights", "train"]
+Fit = Literal["crop", "pad", "squash"]
 Channel = Annotated[float, Field(allow_inf_nan=False)]
 Triple = tuple[Channel, Channel, Channel]
 Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -56,6 +57,15 @@ class Image(Part):
         ),
     ] = 1
     interpolation: Annotated[Interpolation, Setting("interpolation", "Of resizing.", (Touch.PIXELS,))]
+    fit: Annotated[
+        Fit,
+        Setting(
+            "fit",
+            "Of an image that is not square: its centre, all of it with grey beside it, or squeezed.",
+            (Touch.PIXELS,),
+            neutral="crop",
+        ),
+    ] = "crop"
     standardisation: Annotated[
         Standardisation,
         Setting("standardisation", "By mean and std of the weights or of the training split.", (Touch.FEATURES,)),

@@ -39,6 +39,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 Pixels = NDArray[np.uint8]
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
+Fit = Literal["crop", "pad", "squash"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp"})
 
@@ -60,6 +61,10 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+FILL = (124, 116, 104)
+"""Red, green and blue beside an image that is padded: the mean of ImageNet, which nearly all weights expect, hence near
+to 0 in the network's input; black or white would be an edge for its first layers to see."""
 
 _LARGE = 16_000_000
 """Images of more pixels than this are decoded one at a time, so that threads × pixels stays within memory."""
@@ -113,12 +118,19 @@ def decode(path: Path, max_pixels: int) -> Decoded:
         raise RefusedImageError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
-def to_square(pixels: Pixels, size: int, interpolation: Interpolation) -> Pixels:
-    """Resize the shorter side to `size` and cut the centre: uint8 [H, W, 3] → [size, size, 3], with Pillow's filters.
+def to_square(pixels: Pixels, size: int, interpolation: Interpolation, fit: Fit) -> Pixels:
+    """uint8 [H, W, 3] → [size, size, 3], with Pillow's filters; the same bits as its own ways (`ImageOps`) give.
 
-    Only the centre is computed, so that a very long image costs no more than a square one.
+    crop: the shorter side is resized to `size` and the centre cut, as `fit` does. Only that is computed, so that a very
+    long image costs no more than a square one. pad: the longer side is resized, and `FILL` laid on both sides of the
+    other, as `pad` does. squash: both sides are resized, whatever their ratio.
     """
     height, width = pixels.shape[:2]
+    if fit != "crop":
+        whole, target = Image.fromarray(np.ascontiguousarray(pixels)), (size, size)
+        if fit == "pad":
+            return np.array(ImageOps.pad(whole, target, _RESAMPLING[interpolation], FILL), dtype=np.uint8)
+        return np.array(whole.resize(target, _RESAMPLING[interpolation]), dtype=np.uint8)
     side = min(height, width)
     left, top = (width - side) / 2, (height - side) / 2
     image = Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,4 +1,4 @@
-"""Images decoded once, resized and cropped to a square, kept as uint8; and batches of views made from them."""
+"""Images decoded once, made into squares, kept as uint8; and batches of views made from them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def write_pixels(
                 f"{file} is not the image that the study was made from",
                 "Put the original file back, or make a new study from the changed data under another name.",
             )
-        return to_square(pixels, configuration.image.store_size, configuration.image.interpolation).transpose(2, 0, 1)
+        image = configuration.image
+        return to_square(pixels, image.store_size, image.interpolation, image.fit).transpose(2, 0, 1)
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         squares = list(pool.map(square, zip(part["file"], part["content"], strict=True)))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from dashboards.page.comparison import render_comparison
 from dashboards.page.page import render
 from dashboards.page.parts import LIBRARY
 from dashboards.page.sections import SECTIONS
+from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
+from search_spaces.configuration import Configuration
+from tests.support.configurations import changed
 from tests.support.generated_study import NOW, GeneratedStudy, segment_of, small_study, write_failure, write_lease
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -99,6 +105,25 @@ def test_hostile_names_stay_text(tmp_path: Path, page: str) -> None:
     hostile = tags_of(render(storage, now=NOW))
     assert [tag for tag, _ in hostile] == [tag for tag, _ in tags_of(page)]
     assert not [name for _, attributes in hostile for name in attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize(("fit", "told"), [("crop", True), ("pad", False), ("squash", False)])
+def test_what_is_left_out_of_images_that_are_not_square(tmp_path: Path, fit: str, told: bool) -> None:
+    class Fitted(GeneratedStudy):
+        def configuration(self, *args: Any) -> Configuration:
+            return changed(super().configuration(*args), fit=fit)
+
+    storage, _ = small_study(tmp_path, Fitted)
+    assert "not square" not in render(storage, now=NOW)
+    images = pq.read_table(io.BytesIO(storage.read(layout.MANIFEST))).to_pandas()
+    images.loc[0, "width"] = 500
+    target = io.BytesIO()
+    images.to_parquet(target)
+    storage.replace(layout.MANIFEST, target.getvalue())
+    words = (
+        f"1 of {len(images)} images are not square, and the centre that is cut from them leaves out 0.1% of the area"
+    )
+    assert (words in render(storage, now=NOW)) == told
 
 
 def test_a_study_without_results_says_so(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         extension={"non_linearities": 1, "dropout": 0.5, "store_size": 36, "crops": 3, "interpolation": "bicubic"},
         unfreezing={"unfrozen": 2, "lr": 0.005},
         torchvision={"backbone": "torchvision:squeezenet1_1"},
+        padded={"fit": "pad", "store_size": 36},
+        squashed={"fit": "squash"},
     )
 
 

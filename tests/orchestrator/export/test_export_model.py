@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 from torch import nn
 
@@ -19,9 +20,11 @@ from orchestrator.export.folder import ExportOptions, export_model
 from orchestrator.export.model import Model, Preprocessing, load
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.predict import prepared
+from orchestrator.export.script import predict_script
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import FinalRecord
 from tests.support.finished_study import EPOCHS, FinishedStudy, exported, valid_files
+from trainables.data.decode import to_square
 
 
 def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
@@ -32,6 +35,7 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     ("fixture", "name"),
     [
         *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
+        *(("binary", "padded"), ("binary", "squashed")),
         *(("moving", "head"), ("moving", "both"), ("several", "fitted")),
     ],
 )
@@ -115,6 +119,8 @@ def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy,
     ("fixture", "name"),
     [
         ("binary", "extension"),
+        ("binary", "padded"),
+        ("binary", "squashed"),
         ("binary", "torchvision"),
         ("several", "probe"),
         ("several", "timm"),
@@ -143,6 +149,21 @@ def test_the_script_needs_nothing_of_this_project(
     for row, own in zip(rows, json.loads(ours.output)["predictions"], strict=True):
         assert row[:2] == [own["file"], own["predicted"]]
         assert [float(value) for value in row[2:]] == pytest.approx(list(own["probabilities"].values()), abs=2e-4)
+
+
+@pytest.mark.parametrize("shape", [(31, 50), (50, 31), (36, 36)])
+@pytest.mark.parametrize("name", ["probe", "extension", "padded", "squashed"])
+def test_the_script_makes_the_same_squares(
+    binary: FinishedStudy, tmp_path: Path, name: str, shape: tuple[int, int]
+) -> None:
+    model = exported(binary, tmp_path / "model", name).assembled.model
+    (line,) = (line for line in predict_script(model).splitlines() if line.strip().startswith("pixels = "))
+    pixels = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    given = {"numpy": np, "Image": Image, "ImageOps": ImageOps, "image": Image.fromarray(pixels)}
+    exec(line.strip(), given)
+    steps = model.preprocessing
+    assert np.array_equal(given["pixels"], to_square(pixels, steps.store_size, steps.interpolation, steps.fit))
+    assert Model.from_json(model.to_json(), "x").preprocessing == steps
 
 
 @pytest.mark.slow
@@ -180,7 +201,7 @@ def test_an_onnx_file_that_differs_is_not_left_behind(tmp_path: Path) -> None:
             self.calls += 1
             return images.flatten(1)[:, :2] + self.calls
 
-    steps = Preprocessing(4, 4, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    steps = Preprocessing(4, 4, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "crop")
     told = write_onnx(Restless().eval(), steps, np.zeros((2, 4, 4, 3), dtype=np.uint8), tmp_path / "m.onnx")
     assert isinstance(told, str)
     assert "differs" in told or "cannot be exported" in told

@@ -66,7 +66,7 @@ def test_centre_and_scale(tmp_path: Path) -> None:
     pixels = np.zeros((5, 9, 3), dtype=np.uint8)
     pixels[:, 2:7] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    steps = Preprocessing(5, 2, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    steps = Preprocessing(5, 2, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "crop")
     found = prepared(tmp_path / "wide.png", steps)
     assert found.shape == (3, 2, 2)
     assert found.dtype == np.float32

@@ -58,14 +58,14 @@ class Place:
         space = find_space("mine", self.studies, data)
         return prepare("mine", space, self.studies, self.cache, data, seed, precision, lambda _: None)
 
-    def resolve(self, seed: int | None) -> Search:
-        changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), repeats=1, epochs=1)
+    def resolve(self, seed: int | None, fit: str = "crop", writes: bool = True) -> Search:
+        changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), fit=(fit,), repeats=1, epochs=1)
         options = SearchOptions(
             *("mine", ("squeezenet1_1",), self.studies, self.cache, self.data("one"), changes),
             seed=seed,
             given=Given(weights="none"),
         )
-        return resolve_search(options, Display())
+        return resolve_search(options, Display(), writes=writes)
 
 
 @pytest.fixture
@@ -88,6 +88,26 @@ def test_features_are_float32_whatever_the_machine_is_fast_at(place: Place, monk
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
     assert place.made("one", precision=None).study.record.precision == "fp32"
     assert place.made("one", precision="bf16").study.record.precision == "bf16"
+
+
+@pytest.mark.parametrize(("fit", "told"), [("crop", 1), ("pad", 0), ("squash", 0)])
+@pytest.mark.parametrize("writes", [True, False], ids=["search", "plan"])
+def test_what_is_cut_off_is_told_before_anything_is_trained(
+    place: Place, capsys: pytest.CaptureFixture[str], fit: str, told: int, writes: bool
+) -> None:
+    for file, size in (("a/g0_0.png", (32, 64)), ("b/g1_1.png", (40, 32))):
+        Image.open(place.folder / "one" / file).resize(size).save(place.folder / "one" / file)
+    place.resolve(None, fit=fit, writes=writes)
+    words = (
+        "2 of 12 images are not square, and the centre that is cut from them leaves out 5.8% of the area in the mean "
+        "over all images, 50.0% at worst; --set image.fit=pad takes all of it"
+    )
+    assert " ".join(capsys.readouterr().err.split()).count(words) == told
+
+
+def test_nothing_is_told_of_square_images(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.resolve(None)
+    assert "not square" not in capsys.readouterr().err
 
 
 def test_the_first_of_two_makers_from_different_images_has_the_name(place: Place) -> None:

@@ -7,12 +7,22 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from trainables.data.decode import RefusedImageError, content_hash, decode, read_rgb, to_square
+from trainables.data.decode import (
+    FILL,
+    Fit,
+    Interpolation,
+    RefusedImageError,
+    content_hash,
+    decode,
+    read_rgb,
+    to_square,
+)
 
 LIMIT = 1_000_000
 
@@ -176,13 +186,46 @@ def test_to_square_cuts_the_centre() -> None:
     wide = np.zeros((20, 60, 3), np.uint8)
     wide[:, 20:40] = 200
     for interpolation in ("bilinear", "bicubic", "lanczos"):
-        small = to_square(wide, 10, interpolation)  # type: ignore[arg-type]
+        small = to_square(wide, 10, interpolation, "crop")  # type: ignore[arg-type]
         assert small.shape == (10, 10, 3)
         assert small[:, 2:8].min() >= 199
-    assert np.array_equal(to_square(wide[:, 20:40], 20, "bicubic"), wide[:, 20:40])
-    assert to_square(np.zeros((1, 20_000, 3), np.uint8), 16, "bilinear").shape == (16, 16, 3)
-    mirrored = to_square(pattern(31, 50)[:, ::-1], 12, "bilinear")
-    assert np.array_equal(mirrored, to_square(pattern(31, 50), 12, "bilinear")[:, ::-1])
+    assert np.array_equal(to_square(wide[:, 20:40], 20, "bicubic", "crop"), wide[:, 20:40])
+    assert to_square(np.zeros((1, 20_000, 3), np.uint8), 16, "bilinear", "crop").shape == (16, 16, 3)
+    mirrored = to_square(pattern(31, 50)[:, ::-1], 12, "bilinear", "crop")
+    assert np.array_equal(mirrored, to_square(pattern(31, 50), 12, "bilinear", "crop")[:, ::-1])
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_padding_and_squashing_keep_the_whole_image(upright: bool) -> None:
+    """Ends of their own colour, which a centre crop does not see."""
+    wide = np.full((20, 60, 3), 200, np.uint8)
+    wide[:, :10], wide[:, -10:] = 0, 255
+    wide = wide.transpose(1, 0, 2) if upright else wide
+    cropped, padded, squashed = (to_square(wide, 30, "bilinear", fit) for fit in ("crop", "pad", "squash"))
+    if upright:
+        cropped, padded, squashed = (one.transpose(1, 0, 2) for one in (cropped, padded, squashed))
+    assert set(np.unique(cropped)) == {200}
+    assert np.array_equal(padded[:10], np.broadcast_to(np.array(FILL, np.uint8), (10, 30, 3)))
+    assert np.array_equal(padded[20:], padded[:10])
+    for row in (padded[15, :, 0], squashed[0, :, 0], squashed[29, :, 0]):
+        assert row[:4].tolist() == [0] * 4
+        assert row[6:24].tolist() == [200] * 18
+        assert row[-4:].tolist() == [255] * 4
+
+
+@pytest.mark.parametrize("shape", [(31, 50), (50, 31), (33, 33), (16, 16)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_squares_are_those_of_pillow(shape: tuple[int, int], interpolation: Interpolation) -> None:
+    image, how = Image.fromarray(pattern(*shape)), Image.Resampling[interpolation.upper()]
+    expected = {
+        "crop": ImageOps.fit(image, (16, 16), how),
+        "pad": ImageOps.pad(image, (16, 16), how, FILL),
+        "squash": image.resize((16, 16), how),
+    }
+    found = {fit: to_square(pattern(*shape), 16, interpolation, fit) for fit in get_args(Fit)}
+    assert all(np.array_equal(found[fit], np.asarray(one)) for fit, one in expected.items())
+    is_square = shape[0] == shape[1]
+    assert is_square == np.array_equal(found["crop"], found["pad"]) == np.array_equal(found["crop"], found["squash"])
 
 
 def test_content_hash_covers_shape_and_pixels() -> None:
