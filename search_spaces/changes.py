@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,8 @@ class Changes:
         for one in map(by_path().__getitem__, self.values):
             if not any(matters(one, values.__getitem__) for values in several):
                 given = {path: dict.fromkeys(values[path] for values in several) for path in several[0]}
-                faults.add(_needs(one, unmet(one, given), given))
+                if conditions := unmet(one, {**given, one.path: self.values[one.path]}):
+                    faults.add(_needs(one, conditions, given))
         faults.raise_if_any(_OPTIONS)
 
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
@@ -133,7 +134,7 @@ def changes_of(
     return changes
 
 
-def _needs(one: Declared, conditions: Iterable[When], given: Mapping[str, Iterable[Any]]) -> str:
+def _needs(one: Declared, conditions: Collection[When], given: Mapping[str, Iterable[Any]]) -> str:
     """conditions: those that values given by path do not meet."""
     wanted = []
     for condition in conditions:
@@ -141,7 +142,8 @@ def _needs(one: Declared, conditions: Iterable[When], given: Mapping[str, Iterab
         sign = "=" if condition.among and option.startswith("--set ") else " "
         wanted.append(f"{option}{sign}{condition.words(str)}")
     found = {condition.path: ", ".join(map(str, given[condition.path])) for condition in conditions}
-    return f"{option_of(one)}: expected {' or '.join(wanted)} with it, found {' and '.join(found.values())}"
+    joined = (" and " if {*conditions} <= {*one.setting.needs} else " or ").join(wanted)
+    return f"{option_of(one)}: expected {joined} with it, found {' and '.join(found.values())}"
 
 
 def option_of(one: Declared) -> str:

@@ -129,7 +129,7 @@ class Configuration(Record):
     @property
     def selects_by_valid_alone(self) -> bool:
         """Whether the selected epoch looks at the validation split alone, else at the worse of train and valid."""
-        return not all(getattr(self, name).train_is_comparable for name in parts_of(type(self)))
+        return self.selection.rule == "valid"
 
     @functools.cached_property
     def strategy(self) -> Strategy:
@@ -187,16 +187,20 @@ def by_path() -> dict[str, Declared]:
 
 def matters(one: Declared, value: Callable[[str], Any]) -> bool:
     """Whether a setting can change anything beside these values of others, by path."""
-    conditions = one.setting.conditions
-    return not conditions or any(
-        condition.holds(value(condition.path)) and matters(by_path()[condition.path], value) for condition in conditions
+    holding = [
+        condition.holds(value(condition.path)) and matters(by_path()[condition.path], value)
+        for condition in one.setting.conditions
+    ]
+    return (not holding or any(holding)) and all(
+        need.holds(value(need.path)) or not matters(by_path()[need.path], value) for need in one.setting.needs
     )
 
 
 def unmet(one: Declared, given: Mapping[str, Collection[Any]]) -> tuple[When, ...]:
     """The conditions by which what is given of other settings, by path, rules one out; none where it may matter.
 
-    A setting that is not given rules out nothing.
+    A setting that is not given rules out nothing. Of its needs none is unmet by a setting that is given as it is where
+    they do not hold.
     """
     found = [
         (condition,)
@@ -204,7 +208,15 @@ def unmet(one: Declared, given: Mapping[str, Collection[Any]]) -> tuple[When, ..
         else unmet(by_path()[condition.path], given)
         for condition in one.setting.conditions
     ]
-    return tuple(dict.fromkeys(itertools.chain(*found))) if all(found) else ()
+    if found and all(found):
+        return tuple(dict.fromkeys(itertools.chain(*found)))
+    if set(given.get(one.path, ())) == {one.setting.idle}:
+        return ()
+    return tuple(
+        need
+        for need in one.setting.needs
+        if need.path in given and not any(map(need.holds, given[need.path])) and not unmet(by_path()[need.path], given)
+    )
 
 
 def differing(configurations: Iterable[Configuration]) -> tuple[Declared, ...]:

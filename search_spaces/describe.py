@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from search_spaces.points import Point, grid_axes, points
 from search_spaces.presets import NON_LINEARITIES, Strategy
 from search_spaces.schema import Space
+from search_spaces.settings.selection import RULES
 from search_spaces.tables import first_of, values_of
 
 
@@ -52,7 +53,7 @@ def describe(space: Space, *, small: bool = False) -> str:
         + (f"; positive {space.positive}" if space.positive else ""),
         f"  partition   {space.partition.policy}, {shares} % of the images",
         f"  images      standardised by {standardised}{crops}; balance {first_of(space, 'balance.name')}",
-        f"  selection   {first_of(space, 'selection.metric')}",
+        f"  selection   {first_of(space, 'selection.metric')}, of {RULES[first_of(space, 'selection.rule')]}",
     ]
     for row in rows(space, small=small):
         depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)

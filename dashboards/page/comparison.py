@@ -16,8 +16,9 @@ from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import nothing, reading
 from dashboards.page.failing import drawn_or_why_not
 from dashboards.page.page import document
+from orchestrator.results.comparing import selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.summary import summarise
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
@@ -115,12 +116,13 @@ def _differences(sources: Sequence[Source]) -> str:
         ["Classes", *(", ".join(study.classes) for study in studies)],
         ["Partitions", *(", ".join(partitions_of(source.summary)) or "–" for source in sources)],
         ["Selection metric", *(study.selection for study in studies)],
+        ["Selection rule", *(_rule(source.summary) for source in sources)],
         ["Precision", *(study.precision for study in studies)],
         ["Seed", *(study.seed for study in studies)],
         ["A group is", *(study.group_meaning for study in studies)],
     ]
     rows = [[*row, "same" if len(set(map(str, row[1:]))) == 1 else "differs"] for row in rows]
-    apart = [str(row[0]).lower() for row in rows[:5] if row[-1] == "differs"]
+    apart = [str(row[0]).lower() for row in rows[:6] if row[-1] == "differs"]
     sentence = (
         f"These studies differ in {', '.join(apart)}: a difference between their scores may come from that alone."
         if apart
@@ -129,3 +131,9 @@ def _differences(sources: Sequence[Source]) -> str:
     )
     columns = ["What", *(study.name for study in studies), ""]
     return f"<p>{text(sentence)}</p>" + table(columns, rows, "What the studies share", "cards")
+
+
+def _rule(summary: Summary) -> str:
+    """By what the epochs of those that select by the study's metric are selected."""
+    members = [m for m in summary.configurations if m.configuration.selection.metric == summary.study.selection]
+    return selected_by(members) or "–"

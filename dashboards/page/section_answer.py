@@ -13,7 +13,7 @@ from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts
 from dashboards.page.controls import reading
 from dashboards.page.section_figures import section_figures
-from orchestrator.results.comparing import looked_at
+from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
 from orchestrator.results.names import counted
@@ -44,7 +44,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "
         f"best repeat. The value is at each repeat’s selected epoch, of {looked_at(ranked)}; an epoch is selected by "
-        "the worse of train and valid, or by valid alone where training images or their weights differ.</p>"
+        f"{selected_by(ranked)}.</p>"
     )
     if members:
         selections = {member.configuration.selection.metric for member in members}

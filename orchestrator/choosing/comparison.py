@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from orchestrator.results.comparing import compared_alike, compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
@@ -79,7 +80,7 @@ def compare(
     id. Raises InputError: names that mean nothing (all at once), studies of other images, no common partition, nothing
     ranked.
     """
-    named = _resolve(names, studies, study)
+    named = _alike(_resolve(names, studies, study))
     _check_same_images(named)
     partitions = _common_partitions(named, partition)
     selecting = _selecting(named)
@@ -171,6 +172,16 @@ def _known(summary: Summary) -> str:
     strategies = ", ".join(dict.fromkeys(c.strategy for c in every))
     backbones = ", ".join(dict.fromkeys(_names_of(c.network.backbone)[1] for c in every))
     return f"strategies: {strategies or 'none'}; backbones: {backbones or 'none'}"
+
+
+def _alike(named: Sequence[_Named]) -> list[_Named]:
+    """All compared by one value, as configurations of one study are."""
+    by_valid = compared_by_valid(m.configuration for one in named for m in one.summary.configurations)
+    found = []
+    for one in named:
+        members = tuple(compared_alike(member, by_valid) for member in one.summary.configurations)
+        found.append(replace(one, summary=replace(one.summary, configurations=members)))
+    return found
 
 
 def _check_same_images(named: Sequence[_Named]) -> None:

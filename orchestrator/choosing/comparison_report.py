@@ -20,12 +20,15 @@ from orchestrator.choosing.choice_text import (
     statistic_data,
 )
 from orchestrator.choosing.comparison import Comparison, Item
+from orchestrator.results.comparing import looked_at, selected_by
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
 from orchestrator.statistics.paired import differences
 from orchestrator.statistics.resampled import components, corrected_test
+from orchestrator.store.schema import Metric
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
 
 
 def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
-    lines = []
+    lines = [f"Scores are of valid at each repeat's selected epoch, selected by {selected_by(_members(comparison))}."]
     if found is None:
         for row, item in enumerate(comparison.items):
             lines.append(f"{item.label}: {components_text(components(comparison.scores[row]))}")
@@ -126,10 +129,23 @@ def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     if any(item.among > 1 for item in comparison.items):
         others = "partitions" if found is None else "repeats"
         lines.append(
-            'Each stands for the best mean "of" so many configurations: the more there were, the more luck is in it. '
+            f'Each stands for the best mean ({_ranked_by(comparison)}) "of" so many configurations: the more there '
+            "were, the more luck is in it. "
             f'"crossed": the same score when the configuration is chosen on the other {others}.'
         )
     return lines
+
+
+def _members(comparison: Comparison) -> list[ConfigurationSummary]:
+    return [item.members[0] for item in comparison.items]
+
+
+def _ranked_by(comparison: Comparison) -> str:
+    """What ranked the configurations of which each item is the best."""
+    alike: dict[Metric, list[ConfigurationSummary]] = {}
+    for item in comparison.items:
+        alike.setdefault(item.members[0].configuration.selection.metric, []).append(item.members[0])
+    return "; ".join(f"{label_of(metric)}, {looked_at(members)}" for metric, members in alike.items())
 
 
 def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair]) -> dict[str, Any]:
@@ -154,6 +170,8 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
     return {
         "label": LABEL,
         "metric": comparison.metric,
+        "selected_by": selected_by(_members(comparison)),
+        "ranked_by": _ranked_by(comparison),
         "partitions": list(comparison.partitions),
         "test": "corrected resampled t-test" if found is None else "paired over repeats",
         "can_exclude": None if found is None else found.can_exclude,

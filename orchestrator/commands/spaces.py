@@ -88,8 +88,10 @@ def list_settings(as_json: bool) -> None:
             "option": option_of(one),
             "expected": expected_words(one),
             "default": None if one.field.is_required() else one.field.default,
-            "matters_with": " or ".join(
-                f"{condition.path} {condition.words()}" for condition in one.setting.conditions
+            "matters_with": " and ".join(
+                " or ".join(f"{condition.path} {condition.words()}" for condition in several)
+                for several in (one.setting.conditions, *((need,) for need in one.setting.needs))
+                if several
             ),
             "help": one.setting.help,
         }

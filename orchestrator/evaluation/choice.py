@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from orchestrator.choosing.selection import selecting_metric
+from orchestrator.results.comparing import looked_at, ranked_with
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration
 from orchestrator.results.summary import Summary
@@ -57,7 +58,8 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     table = over_partitions(summary, metric) if partition is None else None
     if table is not None:
         here, k, among = there[0].partition, len(table.partitions), counted(len(table.members), "configuration")
-        how = f"best mean {metric} over {k} partitions among {among}; its repeats on {here}"
+        words = looked_at(members[0] for members in table.members)
+        how = f"best mean {metric} ({words}) over {k} partitions among {among}; its repeats on {here}"
         notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
         return Choice(table.selected_on(here), how, notes)
     ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection.metric == metric]
@@ -69,9 +71,8 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     notes = (_not_ranked(len(there) - len(ranked), len(there)),) if len(there) > len(ranked) else ()
     several = len({entry.partition for entry in summary.configurations}) > 1
     where = f" on partition {ranked[0].partition}" if several else ""
-    return Choice(
-        ranked[0], f"best mean {metric} over all repeats among {counted(len(ranked), 'configuration')}{where}", notes
-    )
+    among = f"{counted(len(ranked), 'configuration')}{where}"
+    return Choice(ranked[0], f"best mean {metric} ({looked_at(ranked)}) over all repeats among {among}", notes)
 
 
 def _not_ranked(count: int, every: int) -> str:
@@ -153,5 +154,8 @@ def _named(summary: Summary, there: list[ConfigurationSummary], wanted: str) -> 
             f"configuration {entry.id}: expected all {entry.asked} repeats, found results of {entry.n}",
             f"orch resume {study} trains what is missing",
         )
-    ranked = sum(one.rank is not None for one in there)
-    return Choice(entry, f"named by the user, place {entry.rank} of {ranked}")
+    alike = [one for one in ranked_with(entry, there) if one.rank is not None]
+    place = f"place {alike.index(entry) + 1} of {len(alike)}"
+    return Choice(
+        entry, f"named by the user, {place} by mean {entry.configuration.selection.metric} ({looked_at(alike)})"
+    )

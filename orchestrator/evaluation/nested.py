@@ -167,6 +167,7 @@ def _scored(study: Study, beside: Storage, plan: NestedPlan, finished: list[Fini
         classes=record.classes,
         partition=plan.partition.id,
         selection=plan.selection,
+        looked_at=plan.looked_at,
         candidates=len(plan.candidates),
         repeats=repeats,
         folds=tuple(_result(plan, n, fold) for n, fold in enumerate(finished)),

@@ -50,7 +50,8 @@ class NestedPlan:
     candidates: tuple[Candidate, ...]
     selection: Metric
     by_valid: bool
-    """By what candidates are compared: as in the study."""
+    """By what candidates are compared, as in the study; `looked_at` says it in words."""
+    looked_at: str
     folds: tuple[Partition, ...]
     key: str
     looks: tuple[Look, ...]
@@ -79,12 +80,10 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     folds = tuple(outer_folds(manifest, partition, options.folds, summary.study.seed))
     candidates = tuple(Candidate(e.configuration, e.with_result, e.epochs) for e in entries)
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
-    mixed = are_mixed(entries)
-    key = short_hash([name, [fold.id for fold in folds], asked, *(["by valid"] if mixed else [])])
+    key = short_hash([name, [fold.id for fold in folds], asked, *(["by valid"] if are_mixed(entries) else [])])
     metric = entries[0].configuration.selection.metric
-    made = NestedPlan(summary, manifest, partition, candidates, metric, entries[0].by_valid, folds, key, (), ())
-    if mixed:
-        notes.append(f"In the folds as in the study configurations are compared by {looked_at(entries)}.")
+    compared = entries[0].by_valid, looked_at(entries)
+    made = NestedPlan(summary, manifest, partition, candidates, metric, *compared, folds, key, (), ())
     if len(made.sealed):
         notes.append(
             "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "

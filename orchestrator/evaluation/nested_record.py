@@ -59,7 +59,7 @@ class FoldResult(_Part):
     name: str
     """The selected configuration in words."""
     inner: float | None
-    """Mean over repeats of what selected it (the worse of inner train and valid, or valid): hence optimistic."""
+    """Mean over repeats of what selected it (`NestedRecord.looked_at`): hence optimistic."""
     accuracy: float
     """On the outer images, mean over repeats."""
     balanced_accuracy: float
@@ -80,6 +80,8 @@ class NestedRecord(_Part):
     partition: str
     """Of the study, whose proportion of train to valid the folds have."""
     selection: Metric
+    looked_at: str
+    """What of it compares candidates, as in the study: valid, or the worse of train and valid."""
     candidates: int
     """Configurations among which each fold selects."""
     repeats: int

@@ -17,7 +17,8 @@ def nested_text(record: NestedRecord) -> str:
 def _heading(record: NestedRecord) -> list[str]:
     lines = [
         f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each the selection by "
-        f"{record.selection} among {counted(record.candidates, 'configuration')} is repeated without it",
+        f"{record.selection} ({record.looked_at}) among {counted(record.candidates, 'configuration')} is repeated "
+        "without it",
         f"{record.images} images in {record.groups} groups (group: {record.group_meaning}), each tested once",
     ]
     if record.test_looks:

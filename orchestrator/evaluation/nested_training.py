@@ -88,7 +88,7 @@ class FoldTraining:
         candidates: Sequence[Candidate],
         tables: dict[str, FeatureTable],
         told: Told,
-        by_valid: bool = False,
+        by_valid: bool = True,
     ) -> None:
         self.bench = bench
         self.manifest = manifest

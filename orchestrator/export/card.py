@@ -10,12 +10,14 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
+from orchestrator.results.comparing import selected_by
 from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.optimiser import OPTIMISERS
 from trainables.data.decode import FILL
+from search_spaces.settings.selection import METRICS
 from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 
@@ -142,7 +144,8 @@ def _training(facts: CardFacts) -> list[str]:
         *settings_said(c),
         *([("what decays", _decay(c))] if c.optimiser.weight_decay else []),
         ("epochs", str(facts.record.meta["epochs"])),
-        ("epoch that counts", f"of each repeat the one whose {_rule(facts)}"),
+        ("epoch that counts", f"of each repeat the one where {_rule(facts)}"),
+        ("ranked by", f"the mean of {facts.ranked_by} over all repeats, each at that epoch"),
         ("searched", _searched(facts)),
         ("loss", _loss(c)),
         ("views of training images", _views(facts)),
@@ -162,7 +165,7 @@ def _depth(c: Configuration) -> str:
 
 def settings_said(c: Configuration) -> list[tuple[str, str]]:
     """Every declared setting that a file gives and that matters here, but those that sentences say."""
-    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "optimiser.decay_on")
+    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "selection.rule", "optimiser.decay_on")
     return [
         (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
         for one in shown_settings()
@@ -187,9 +190,9 @@ def _loss(c: Configuration) -> str:
 
 def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
-    better, worse = ("lowest", "larger") if is_loss(c.selection.metric) else ("highest", "smaller")
-    where = "validation" if c.selects_by_valid_alone else f"{worse} of training and validation"
-    return f"{where} {c.selection.metric.replace('_', ' ')} is {better}; on a tie the earliest"
+    better = "lowest" if is_loss(c.selection.metric) else "highest"
+    metric = METRICS.variants[c.selection.metric].label
+    return f"{metric} ({selected_by([facts.chosen.member])}) is {better}; on a tie the earliest"
 
 
 def _searched(facts: CardFacts) -> str:

@@ -87,8 +87,7 @@ def said(facts: CardFacts) -> dict[str, str]:
         "initial": f"backbone {facts.origin_of_weights or c.network.weights[:19]}; head drawn from study seed "
         f"{c.data.seed} and repeat",
         "training": "Training",
-        "selection": f"best mean {facts.study.selection.replace('_', ' ')} over all repeats on the valid split; the "
-        "test split plays no part",
+        "selection": f"best mean {facts.ranked_by} over all repeats; the test split plays no part",
         "ensemble": "none: a single model"
         + ("; an ensemble of the repeats is a secondary estimate" if evaluation else ""),
         "metrics": (f"{tested}; calibration" if evaluation else "loss, accuracy, balanced accuracy, macro F1")

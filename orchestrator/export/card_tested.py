@@ -90,8 +90,9 @@ def _nested(record: NestedRecord) -> list[str]:
     rows = [(metric_name(name), _marked(pooled.image.overall[name], marks)) for name in _BRIEF]
     return [
         f"Of the procedure, not of this model: in {len(record.folds)} outer folds over all {record.groups} groups the "
-        f"selection among {record.candidates} configurations was repeated, and tested on groups that it had not seen. "
-        "The test split's images are among them.",
+        f"selection by {record.selection.replace('_', ' ')} ({record.looked_at}) among {record.candidates} "
+        "configurations was repeated, and tested on groups that it had not seen. The test split's images are among "
+        "them.",
         "",
         *table(("by image", "value"), rows),
         *_noted(marks),

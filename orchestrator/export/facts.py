@@ -12,8 +12,10 @@ from orchestrator.export.chosen import Chosen
 from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.model import Model
 from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.results.comparing import looked_at, ranked_with
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import FinalRecord, StudyRecord
+from search_spaces.settings.selection import METRICS
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,10 @@ class CardFacts:
     nested: tuple[NestedRecord, ...]
     leak: str
     origin_of_weights: str
+
+    @property
+    def ranked_by(self) -> str:
+        """What of the metric ranked the configuration among the others: `loss (valid)`."""
+        member = self.chosen.member
+        label = METRICS.variants[member.configuration.selection.metric].label
+        return f"{label} ({looked_at(ranked_with(member, self.summary.configurations))})"

@@ -118,7 +118,7 @@ def train(
     while not group.is_done:
         group.advance(3600.0)
     history = group.history(0)
-    return LeakRun(partition, history, selected_epoch(configuration.selection.metric, history))
+    return LeakRun(partition, history, selected_epoch(configuration, history))
 
 
 def _base(study: Study, decided: Decided, wanted: str | None) -> Configuration:

@@ -15,8 +15,9 @@ from orchestrator.leak.partitions import EXPERIMENTS, HELD_BACK, KIND, NAMES, SP
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import History, Metric
+from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from trainables.learning import metrics
 from trainables.learning.tasks import confusion
 
@@ -136,9 +137,9 @@ def leak_sentence(storage: Storage) -> str:
     return answer(max(whole, key=len), {}).sentence() if whole else ""
 
 
-def selected_epoch(metric: Metric, history: History) -> int:
-    """By the rule of the study, from train and valid alone: a search would have taken this epoch."""
-    return metrics.selected_epoch(metric, history)
+def selected_epoch(configuration: Configuration, history: History) -> int:
+    """By the rule of the configuration, held back groups unseen: a search would have taken this epoch."""
+    return metrics.selected_epoch(configuration.selection.metric, history, configuration.selects_by_valid_alone)
 
 
 def answer_lines(name: str, found: LeakAnswer) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.store.schema import Metric
 from search_spaces.configuration import Configuration
+from search_spaces.settings.selection import RULES
 
 if TYPE_CHECKING:
     from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -21,14 +23,34 @@ def compared_by_valid(configurations: Iterable[Configuration]) -> frozenset[Metr
     return frozenset(c.selection.metric for c in configurations if c.selects_by_valid_alone)
 
 
+def compared_alike(member: ConfigurationSummary, by_valid: Collection[Metric]) -> ConfigurationSummary:
+    """The same beside configurations of other studies, where these metrics are compared by valid alone."""
+    metric = member.configuration.selection.metric
+    if member.by_valid or metric not in by_valid:
+        return member
+    return replace(member, by_valid=True, selection=member.score(metric, "valid"))
+
+
+def ranked_with(one: ConfigurationSummary, members: Iterable[ConfigurationSummary]) -> list[ConfigurationSummary]:
+    """Those of its partition that select by its metric, itself too: what it is compared with."""
+    metric = one.configuration.selection.metric
+    return [m for m in members if m.partition == one.partition and m.configuration.selection.metric == metric]
+
+
 def are_mixed(members: Iterable[ConfigurationSummary]) -> bool:
     """Whether some of these are compared by valid though the worse of train and valid selected their epochs."""
     return any(member.by_valid and not member.configuration.selects_by_valid_alone for member in members)
 
 
 def looked_at(members: Iterable[ConfigurationSummary]) -> str:
-    """In words, what the values of these are that rank and compare them; all select by one metric."""
+    """In words, what the values of these are of that rank and compare them; all select by one metric."""
     several = list(members)
     if not any(member.by_valid for member in several):
-        return "the worse of train and valid"
-    return "valid for all, because some select their epochs by valid alone" if are_mixed(several) else "valid"
+        return RULES["worse_of_both"]
+    return "valid for all, because some select their epochs by valid alone" if are_mixed(several) else RULES["valid"]
+
+
+def selected_by(members: Iterable[ConfigurationSummary]) -> str:
+    """In words, by what the epochs of these were selected, each by its own rule."""
+    found = dict.fromkeys(RULES[member.configuration.selection.rule] for member in members)
+    return " or ".join(sorted(found, reverse=True)) + (", as each configuration says" if len(found) > 1 else "")

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 
-SCHEMA_VERSION = 4
-"""1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`."""
-ENGINE = 1
+SCHEMA_VERSION = 5
+"""1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`. 4: no configuration
+said by which rule it selects."""
+ENGINE = 2
 """Raised whenever learning changes, so that results of another engine are never mixed with these."""
 
 BUNDLE_SIZE = 10

@@ -54,7 +54,7 @@ class Augmentation(Part):
         Setting(
             "augmentation",
             "How training images are changed anew each time that they are seen.",
-            (Touch.STEP, Touch.SELECTION),
+            (Touch.STEP,),
             short="augmentation",
             matters_when=WITH_STEPS,
             neutral="none",
@@ -82,11 +82,6 @@ class Augmentation(Part):
             neutral=1.0,
         ),
     ] = 0.2
-
-    @property
-    def train_is_comparable(self) -> bool:
-        """What is mixed is learned from other targets than those that are scored."""
-        return not self.variant.mixes
 
     @property
     def variant(self) -> AugmentationVariant:

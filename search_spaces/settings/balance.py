@@ -19,7 +19,7 @@ class Balance(Part):
         Setting(
             "balance",
             "How unequal classes are treated.",
-            (Touch.SAMPLES, Touch.STEP, Touch.SELECTION),
+            (Touch.SAMPLES, Touch.STEP),
             short="balance",
             neutral="none",
         ),
@@ -35,8 +35,3 @@ class Balance(Part):
             neutral=False,
         ),
     ] = False
-
-    @property
-    def train_is_comparable(self) -> bool:
-        """Class weights make another loss small than the unweighted one that is scored."""
-        return self.name != "class_weights"

@@ -66,8 +66,8 @@ class Setting:
     label: as a reader meets it. help: one line. touches: see `Touch`. stackable: whether lanes that differ in it can be
     trained in one product. scale: of an axis. short: name of its option and column; its path where there is none.
     matters_when: where it does not hold (of several: where none does), the value is `idle`, so that equal trainings
-    are equal. neutral: the value that means what was done before the setting existed; it is no part of an identity.
-    idle: the neutral value, unless there is none.
+    are equal. needs: what must hold as well, each wherever its own setting matters. neutral: the value that means what
+    was done before the setting existed; it is no part of an identity. idle: the neutral value, unless there is none.
     from_file: whether a study's file and the command line give it; else it follows from the data and the network.
     """
 
@@ -79,6 +79,7 @@ class Setting:
     unit: str = ""
     short: str = ""
     matters_when: When | tuple[When, ...] = ()
+    needs: tuple[When, ...] = ()
     neutral: object = ALWAYS
     idle: Any = None
     from_file: bool = True
@@ -100,12 +101,6 @@ class Part(BaseModel):
 
     main: ClassVar[str] = ""
     """The field that is meant where the part is given by one value alone: `balance = "ngca"`."""
-
-    @property
-    def train_is_comparable(self) -> bool:
-        """Whether scores of the training split say the same as those of the validation split; else selection looks at
-        the validation split alone."""
-        return True
 
 
 @dataclass(frozen=True)

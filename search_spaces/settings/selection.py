@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.choice import Registry, Variant
-from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.declaration import Part, Setting, Touch, When
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ METRICS: Registry[MetricVariant] = Registry(
 )
 """Of all tasks; which of them a task has is said by its variant in `data.TASKS`."""
 
+RuleName = Literal["valid", "worse_of_both"]
+RULES: dict[RuleName, str] = {"valid": "valid", "worse_of_both": "the worse of train and valid"}
+"""What each looks at, as a reader meets it."""
+COMPARABLE = (
+    When("balance.name", but=("class_weights",)),
+    When(AUGMENTATIONS.path, but=tuple(name for name, one in AUGMENTATIONS.variants.items() if one.mixes)),
+)
+"""Where scores of the training split say the same as those of the validation split: what is scored is what is learned.
+
+Class weights make another loss small than the unweighted one; what is mixed is learned from other targets.
+"""
+
 
 class Selection(Part):
     main = "metric"
@@ -66,3 +79,13 @@ class Selection(Part):
         AfterValidator(METRICS.known),
         Setting("selection", "The one metric that picks each repeat's epoch.", (Touch.SELECTION,), short="selection"),
     ] = "loss"
+    rule: Annotated[
+        RuleName,
+        Setting(
+            "selection rule",
+            "Of which split that metric is: valid, or in each epoch the worse of train and valid.",
+            (Touch.SELECTION,),
+            needs=COMPARABLE,
+            neutral="valid",
+        ),
+    ] = "valid"

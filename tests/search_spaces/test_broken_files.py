@@ -209,12 +209,15 @@ momentum = 0.9
 [balance]
 name = "class_weights"
 score_augmented = true
+[selection]
+rule = "worse_of_both"
 [straightforward]
 head = { non_linearities = 0, dropout = 0.5 }
 """,
         """
 balance.score_augmented: expected nothing with balance.name "class_weights", found true
 optimiser.momentum: expected nothing with optimiser.name "adam", found 0.9
+selection.rule: expected nothing with balance.name "class_weights", found "worse_of_both"
 straightforward.head.dropout: expected nothing with head.non_linearities 0 and head.name "halving", found 0.5
 straightforward.head.non_linearities: expected nothing, as the strategy holds it, found 0
 """,

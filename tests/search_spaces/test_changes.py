@@ -8,8 +8,9 @@ import pytest
 
 from orchestrator.store.errors import InputError
 from search_spaces.changes import Changes, Typed, changes_of
-from search_spaces.loader import default_space, load_space
+from search_spaces.loader import default_space, load_space, parse_space
 from search_spaces.points import points
+from search_spaces.schema import Space
 from search_spaces.tables import expected_words, from_file
 from tests.support.configurations import asked
 
@@ -51,6 +52,7 @@ BAD_VALUE = {
     "ending.name": "patient",
     "ending.patience": "0",
     "selection.metric": "auc",
+    "selection.rule": "worse",
 }
 RANGES = {
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
@@ -90,6 +92,7 @@ RANGES = {
     "ending.name": '"complete" or "patience", found "patient"; did you mean \'patience\'?',
     "ending.patience": "a whole number from 1 to 1,000,000, found 0",
     "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
+    "selection.rule": '"valid" or "worse_of_both", found "worse"',
 }
 
 
@@ -110,6 +113,10 @@ def faults_of(*options: str, strategies: Sequence[str] | None = None) -> list[st
         return [head.removeprefix("command line: ")]
     assert head == f"command line: {len(lines)} faults"
     return [line.removeprefix("  - ") for line in lines]
+
+
+def mine(text: str) -> Space:
+    return parse_space(f'name = "mine"\n{text}', "mine.toml")
 
 
 def test_every_setting_of_a_file_is_tried() -> None:
@@ -161,6 +168,30 @@ def test_what_steps_alone_need_is_refused_with_a_head_that_is_fitted() -> None:
     both = given("head.name=halving,logistic", "optimiser.lr=0.1,0.2", strategies=["extension"])
     names = [point.values["head.name"] for point in points(default_space(), "x", both, small=False)]
     assert names.count("logistic") == 1
+
+
+def test_a_rule_that_looks_at_train_is_refused_where_train_says_something_else() -> None:
+    for option, name in (("balance", "class_weights"), ("augmentation", "mixup")):
+        (told,) = faults_of("selection.rule=worse_of_both", f"{option}.name={name}")
+        assert told == f"--set selection.rule: expected --{option} other than {name} with it, found {name}"
+        with pytest.raises(InputError, match=told):
+            points(mine(f'{option} = "{name}"'), "x", given("selection.rule=worse_of_both"), small=False)
+        for rule in ("valid", "worse_of_both"):
+            file = mine(f'selection = {{ rule = "{rule}" }}')
+            found = points(file, "x", given(f"{option}.name={name}"), small=False)
+            assert {point.values["selection.rule"] for point in found} == {"valid"}
+        given("selection.rule=valid", f"{option}.name={name}")
+        points(mine(f'{option} = "{name}"'), "x", given("selection.rule=valid"), small=False)
+    (told,) = faults_of("selection.rule=worse_of_both", "balance.name=class_weights", "augmentation.name=mixup")
+    assert told.endswith(
+        "expected --balance other than class_weights and --augmentation other than mixup with it, "
+        "found class_weights and mixup"
+    )
+    both = given("selection.rule=worse_of_both", "balance.name=none,class_weights")
+    found = {
+        p.values["balance.name"]: p.values["selection.rule"] for p in points(default_space(), "x", both, small=False)
+    }
+    assert found == {"none": "worse_of_both", "class_weights": "valid"}
 
 
 @pytest.mark.parametrize(

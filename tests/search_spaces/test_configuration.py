@@ -10,15 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrator.store import layout
-from orchestrator.store.schema import parse_toml
+from orchestrator.store.schema import ENGINE, parse_toml
 from orchestrator.store.storage import LocalStorage
 from search_spaces import presets
-from search_spaces.configuration import Configuration, by_path, differing, parts_of
+from search_spaces.configuration import Configuration, by_path, differing
 from search_spaces.loader import default_space
 from search_spaces.points import points, settled
 from search_spaces.presets import PRESETS
 from search_spaces.settings.augmentation import AUGMENTATIONS
-from search_spaces.settings.declaration import Part
 from search_spaces.stored import read_configuration
 from tests.support.configurations import asked
 
@@ -69,6 +68,7 @@ BASE: dict[str, Any] = {
     "ending.name": "complete",
     "ending.patience": 5,
     "selection.metric": "loss",
+    "selection.rule": "valid",
 }
 OTHER: dict[str, Any] = {
     "data.task": "multiclass",
@@ -117,6 +117,7 @@ OTHER: dict[str, Any] = {
     "ending.name": "patience",
     "ending.patience": 6,
     "selection.metric": "accuracy",
+    "selection.rule": "worse_of_both",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "adaptation.start": {"adaptation.unfrozen": 1},
@@ -215,23 +216,33 @@ def test_steps_keep_a_value_that_is_idle_elsewhere_in_their_identity() -> None:
     assert len({one.id, other.id, made(**{"optimiser.batch_size": 1}).id, made().id}) == 4
 
 
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_selection_follows_its_rule(rule: str) -> None:
+    assert made(**{"selection.rule": rule}).selects_by_valid_alone == (rule == "valid")
+
+
 @pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample"])
 def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
-    assert made(**{"balance.name": name}).selects_by_valid_alone == (name == "class_weights")
+    found = made(**{"selection.rule": "worse_of_both", "balance.name": name})
+    assert found.selects_by_valid_alone == (name == "class_weights")
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names)
 def test_selection_looks_at_valid_alone_where_images_are_mixed(name: str) -> None:
-    assert made(**{"augmentation.name": name}).selects_by_valid_alone == (name == "mixup")
+    found = made(**{"selection.rule": "worse_of_both", "augmentation.name": name})
+    assert found.selects_by_valid_alone == (name == "mixup")
+    assert found.id != made(**{"augmentation.name": name}).id or name == "mixup"
 
 
-@pytest.mark.parametrize("part", parts_of(Configuration).values())
-def test_every_part_is_asked_whether_train_is_comparable(part: type[Part], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(part, "train_is_comparable", property(lambda self: False))
-    assert made().selects_by_valid_alone
+def test_a_need_of_what_cannot_matter_is_none() -> None:
+    """A logistic head has no steps in which images would be mixed."""
+    found = made(**{"selection.rule": "worse_of_both", "augmentation.name": "mixup", "head.name": "logistic"})
+    assert found.selection.rule == "worse_of_both"
+    given = {one.path: found.value(one.path) for one in by_path().values() if one.setting.from_file}
+    assert settled({**given, "augmentation.name": "mixup"})["selection.rule"] == "worse_of_both"
 
 
-@pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", 2)])
+@pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", ENGINE + 1)])
 def test_parent_and_engine_enter_the_identity(field: str, value: object) -> None:
     assert made(**{field: value}).id != made().id
     assert made(**{field: value}).stack_key() != made().stack_key()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from search_spaces.describe import describe
 from search_spaces.loader import bundled, load_space, space_source
 from search_spaces.points import Point, points
 from search_spaces.presets import PRESETS
 from search_spaces.schema import Space
+from search_spaces.tables import values_of
 from tests.support.configurations import shown
 
 
@@ -82,6 +84,7 @@ def test_neuroblastoma_trains_as_the_report_does(neuroblastoma: Space) -> None:
     assert (neuroblastoma.partition.policy, neuroblastoma.partition.targets) == ("ifpo", (0.70, 0.15, 0.15))
     for point in points(neuroblastoma, "vgg19", small=False):
         assert shown(point, "optimiser", "momentum", "balance", "selection") == ("sgd", 0.9, "ngca", "loss")
+        assert point.values["selection.rule"] == "worse_of_both"
         assert shown(point, "store_size", "crops", "standardisation") == (250, 8, "weights")
         assert shown(point, "score_augmented") == (True,)
         assert shown(point, "dropout", "negative_slope") == ((0.5, 0.2) if point.non_linearities else (0.0, 0.0))
@@ -128,3 +131,11 @@ def test_vision_transformer_of_c_nmc_has_no_dropout() -> None:
         (0.0,),
         (0.5,),
     }
+
+
+def test_only_the_reference_study_selects_by_the_worse_of_both() -> None:
+    found = {name: values_of(load_space(name)).get("selection.rule", ("valid",)) for name in bundled()}
+    assert found.pop("neuroblastoma") == ("worse_of_both",)
+    assert set(found.values()) == {("valid",)}
+    assert "selection   loss, of the worse of train and valid" in describe(load_space("neuroblastoma"))
+    assert "selection   loss, of valid" in describe(load_space("default"))

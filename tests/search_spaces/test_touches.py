@@ -39,9 +39,9 @@ TOUCHES: dict[str, set[Touch]] = {
     "image.mean": {FEATURES},
     "image.std": {FEATURES},
     "image.views": {SAMPLES},
-    "balance.name": {SAMPLES, STEP, SELECTION},
+    "balance.name": {SAMPLES, STEP},
     "balance.score_augmented": {SAMPLES},
-    "augmentation.name": {STEP, SELECTION},
+    "augmentation.name": {STEP},
     "augmentation.chance": {STEP},
     "augmentation.alpha": {STEP},
     "head.name": {STEP},
@@ -66,6 +66,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "ending.name": {STEP},
     "ending.patience": {STEP},
     "selection.metric": {SELECTION},
+    "selection.rule": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""
 STACKABLE = {"optimiser.lr", "optimiser.momentum", "optimiser.weight_decay", "optimiser.decay_on"}
@@ -165,6 +166,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "optimiser.lr": ({}, {"lr": 0.5}, ""),
     "optimiser.name": ({}, {"optimiser": "adam"}, ""),
     "selection.metric": ({}, {"selection": "accuracy"}, ""),
+    "selection.rule": ({}, {"rule": "worse_of_both"}, ""),
 }
 
 

@@ -58,6 +58,7 @@ class GeneratedStudy:
     n_valid: int = 90
     synthetic: bool = True
     selection: Metric = "loss"
+    rule: str = "valid"
     balance: str = "none"
     score_augmented: bool = False
     in_turn: bool = False
@@ -99,6 +100,7 @@ class GeneratedStudy:
             lr=lr,
             batch_size=batch_size,
             selection=self.selection,
+            rule=self.rule,
         )
 
     @property
@@ -173,7 +175,8 @@ class GeneratedStudy:
     def final(self, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
         diverged_epoch = max(1, epochs // 3) if self.diverges(configuration, repeat) else None
         history = self.history(configuration, repeat, epochs, diverged_epoch)
-        selected = 0 if diverged_epoch else selected_epoch(self.selection, history, self.balance == "class_weights")
+        by_valid = configuration.selects_by_valid_alone
+        selected = 0 if diverged_epoch else selected_epoch(self.selection, history, by_valid)
         minute = f"{(configuration.optimiser.batch_size * 7 + repeat) % 60:02d}"
         meta = {
             "configuration": configuration.id,

@@ -116,9 +116,9 @@ def _by_hand(records: dict[int, FinalRecord], truth: np.ndarray) -> dict[str, An
         share = 1 / (1 + np.exp(-record.logits[:, 0].astype(np.float64)))
         found["valid"].append(float(np.abs(np.rint(share * 2) - truth).mean()))
         errors = [[away / count for count, away in splits] for splits in record.history.statistics.tolist()]
-        worse = [max(splits[:2]) for splits in errors]
-        found["selected"].append(float(np.argmin(worse)))
-        found["selection"].append(min(worse))
+        valid = [splits[1] for splits in errors]
+        found["selected"].append(float(np.argmin(valid)))
+        found["selection"].append(min(valid))
     return {**found, "unknown": None}
 
 

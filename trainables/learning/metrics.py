@@ -42,20 +42,21 @@ def images(task: str, statistics: np.ndarray) -> np.ndarray:
     return count(statistics)
 
 
-def selection_scores(metric: Metric, history: History, valid_alone: bool = False) -> Floats:
+def selection_scores(metric: Metric, history: History, valid_alone: bool = True) -> Floats:
     """Per epoch the value that selection looks at, [epochs + 1]; larger is always better (a loss is negated).
 
-    It is the worse of train and valid, so that a lucky validation epoch ahead of training does not win; valid alone
-    where the two are not comparable. An epoch with a value that is not finite counts as minus infinity.
+    It is of valid alone, or of the worse of train and valid, in which a validation epoch ahead of training is worth no
+    more than its training score: `selection.rule` says which. An epoch with a value that is not finite counts as minus
+    infinity.
     """
     values = scores(metric, history.loss, history.statistics)
     if is_loss(metric):
         values = -values
     valid = values[:, history.splits.index("valid")]
-    worse = valid if valid_alone else np.minimum(values[:, history.splits.index("train")], valid)
-    return np.where(np.isfinite(worse), worse, -np.inf)
+    looked_at = valid if valid_alone else np.minimum(values[:, history.splits.index("train")], valid)
+    return np.where(np.isfinite(looked_at), looked_at, -np.inf)
 
 
-def selected_epoch(metric: Metric, history: History, valid_alone: bool = False) -> int:
+def selected_epoch(metric: Metric, history: History, valid_alone: bool = True) -> int:
     """The epoch that stands for the repeat; ties go to the earliest."""
     return int(np.argmax(selection_scores(metric, history, valid_alone)))

@@ -159,7 +159,7 @@ def test_evaluate_and_export_take_what_best_selects_over_partitions(studies: Pat
     changed = replace(summary, configurations=tuple(lucky))
     evaluated, exported = choice.choose(changed, None, None), chosen.choose(storage, changed)
     assert (evaluated.entry.partition, evaluated.entry.id) == (own, leader.id)
-    assert evaluated.how == f"best mean loss over 3 partitions among 3 configurations; its repeats on {own}"
+    assert evaluated.how == f"best mean loss (valid) over 3 partitions among 3 configurations; its repeats on {own}"
     assert (exported.member.partition, exported.member.id, exported.was_selected) == (own, leader.id, True)
     assert "over 3 partitions" in exported.selection
     alone = choice.choose(changed, None, own)
@@ -230,8 +230,9 @@ def test_a_diverged_repeat_counts_with_epoch_0(tmp_path: Path) -> None:
     assert row["diverged"] == 1
 
 
-def test_scores_at_the_last_epoch_and_at_the_mean_curve_s_best(tmp_path: Path) -> None:
-    storage, _ = small_study(tmp_path / "slides", repeats=4, epochs=9)
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_scores_at_the_last_epoch_and_at_the_mean_curve_s_best(tmp_path: Path, rule: str) -> None:
+    storage, _ = small_study(tmp_path / "slides", repeats=4, epochs=9, rule=rule)
     summary = summarise(storage)
     member = summary.configurations[0]
     choices = epoch_choices(summary, member, "loss")
@@ -245,8 +246,9 @@ def test_scores_at_the_last_epoch_and_at_the_mean_curve_s_best(tmp_path: Path) -
     assert choices.at_mean_best.mean == pytest.approx(curve.mean[best])
     table = summary.repeats
     rows = np.flatnonzero((table.table["configuration"] == member.id).to_numpy())
-    worse = np.stack([table.loss[table.start[r] : table.start[r + 1], :2].max(axis=1) for r in rows]).mean(axis=0)
-    assert best == int(worse.argmin())
+    both = np.stack([table.loss[table.start[r] : table.start[r + 1], :2] for r in rows])
+    looked_at = both[:, :, 1] if rule == "valid" else both.max(axis=2)
+    assert best == int(looked_at.mean(axis=0).argmin())
     assert choices.by_rule.mean <= choices.at_mean_best.mean + 1e-9
 
 

@@ -17,7 +17,7 @@ from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 
 
-def made_study(folder: Path, classes: tuple[str, ...]) -> TinyStudy:
+def made_study(folder: Path, classes: tuple[str, ...], rule: str) -> TinyStudy:
     """Two learning rates, three repeats and four epochs each, with everything a summary reads."""
     study = make_tiny_study(folder, classes)
     record = StudyRecord(
@@ -32,7 +32,7 @@ def made_study(folder: Path, classes: tuple[str, ...]) -> TinyStudy:
         created="2026-03-01T12:00:00+00:00",
     )
     study.storage.create(layout.STUDY, record.to_toml())
-    configurations = [study.configuration(lr=lr) for lr in (0.002, 0.01)]
+    configurations = [study.configuration(lr=lr, rule=rule) for lr in (0.002, 0.01)]
     bench = study.bench()
     for configuration in configurations:
         study.train(configuration, (0, 1, 2), 4, bench)
@@ -41,8 +41,9 @@ def made_study(folder: Path, classes: tuple[str, ...]) -> TinyStudy:
 
 
 @pytest.mark.parametrize("classes", [("few", "many"), ("few", "many", "some")])
-def test_they_give_the_scores_of_the_selected_epochs(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    study = made_study(tmp_path, classes)
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_they_give_the_scores_of_the_selected_epochs(tmp_path: Path, classes: tuple[str, ...], rule: str) -> None:
+    study = made_study(tmp_path, classes, rule)
     summary = summarise(study.storage)
     table = ranked_table(summary, study.partition, "loss")
     assert len(table.members) == 2
@@ -58,7 +59,10 @@ def test_they_give_the_scores_of_the_selected_epochs(tmp_path: Path, classes: tu
         assert (of.predicted[row] == of.truth).mean(axis=1) == pytest.approx(accuracy.values)
         train = member.score("loss", "train")
         assert train is not None
-        assert np.array_equal(of.train[row], train.values)
+        if rule == "valid":
+            assert np.isnan(of.train[row]).all(), "nothing of train compares"
+        else:
+            assert np.array_equal(of.train[row], train.values)
     found = bias_corrected(of, 0, "loss", rounds=50)
     assert found is not None
     assert found.plain["loss"] == pytest.approx(table.members[0].score("loss", "valid").mean, abs=1e-3)  # type: ignore[union-attr]

@@ -41,7 +41,7 @@ def test_another_configuration_is_another_look_and_says_so(evaluated: EvaluatedS
     assert first.name in second.first
     assert "looked at 2 times" in as_text(second)
     assert "Look 2 at 10 test images" in " ".join(evaluated.said)
-    assert second.chosen == "named by the user, place 2 of 2"
+    assert second.chosen == "named by the user, place 2 of 2 by mean loss (valid)"
     assert evaluated.evaluate(views=False).looks == 2, "the first record is brought up to date"
 
 

@@ -129,6 +129,21 @@ def test_what_was_searched_is_what_was_tried(tmp_path: Path) -> None:
     assert searched == "| searched | 3 configurations: head halving, widths; widths 8, 16/8; batch norm on, off |"
 
 
+def test_it_says_by_what_epochs_are_selected_and_configurations_ranked(card: str, tmp_path: Path) -> None:
+    assert "| epoch that counts | of each repeat the one where loss (valid) is lowest; on a tie the earliest |" in card
+    assert "| ranked by | the mean of loss (valid) over all repeats, each at that epoch |" in card
+    worse, both = "the worse of train and valid", "valid for all, because some select their epochs by valid alone"
+    one = {"worse": {"rule": "worse_of_both"}}
+    for name, settings, ranked in (
+        ("one", one, worse),
+        ("two", {**one, "weighted": {"balance": "class_weights"}}, both),
+    ):
+        text = card_of(finished_study(tmp_path / name, ("few", "many"), **settings), tmp_path / name, "worse")
+        assert f"of each repeat the one where loss ({worse}) is lowest; on a tie the earliest" in text
+        assert f"| ranked by | the mean of loss ({ranked}) over all repeats, each at that epoch |" in text
+        assert f"best mean loss ({ranked}) over all repeats; the test split plays no part" in text
+
+
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
     assert "**Not tested: no test score exists for this model.**" in card
     assert "Used for selection, hence optimistic" in card
@@ -281,6 +296,7 @@ def test_a_nested_evaluation_is_of_the_procedure(binary: FinishedStudy, storage:
         classes=("few", "many"),
         partition=binary.tiny.partition,
         selection="loss",
+        looked_at="valid",
         candidates=3,
         repeats=2,
         folds=(fold,) * 5,
@@ -294,7 +310,7 @@ def test_a_nested_evaluation_is_of_the_procedure(binary: FinishedStudy, storage:
     write_nested(storage, nested)
     section = card_of(binary, tmp_path, "probe").split("### Nested evaluation\n")[1].split("\n## ")[0]
     assert "Of the procedure, not of this model: in 5 outer folds over all 23 groups" in section
-    assert "the selection among 3 configurations was repeated" in section
+    assert "the selection by loss (valid) among 3 configurations was repeated" in section
     assert "| accuracy | 0.750 [0.500, 0.900] |" in section
 
 

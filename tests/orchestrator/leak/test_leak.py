@@ -13,14 +13,24 @@ from click.testing import CliRunner
 from orchestrator.commands.data import data
 from orchestrator.export.chosen import choose
 from orchestrator.leak.experiment import train
-from orchestrator.leak.partitions import HELD_BACK, TRAIN, VALID, check_groups, leak_partitions
-from orchestrator.leak.records import FOLDER, answer, answer_data, answer_lines, pack_run, read_runs, run_path
+from orchestrator.leak.partitions import HELD_BACK, SPLITS, TRAIN, VALID, check_groups, leak_partitions
+from orchestrator.leak.records import (
+    FOLDER,
+    answer,
+    answer_data,
+    answer_lines,
+    pack_run,
+    read_runs,
+    run_path,
+    selected_epoch,
+)
 from orchestrator.results.histories import list_bundles
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BUNDLES, PARTITIONS
 from orchestrator.store.record import unpack
+from orchestrator.store.schema import History
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.configurations import configured
@@ -161,6 +171,13 @@ def test_it_finds_a_leak_where_there_is_one_and_none_where_not() -> None:
     assert "groups hardly matter" in clean.sentence()
     assert "did not memorise" not in "\n".join(answer_lines("x", leaky))
     assert len(answer_data(leaky)["experiments"][2]["mean_loss"]["held_back"]) == 16
+
+
+@pytest.mark.parametrize(("rule", "epoch"), [("valid", 1), ("worse_of_both", 2)])
+def test_the_epoch_is_that_of_the_configuration_s_rule(rule: str, epoch: int) -> None:
+    loss = np.array([[0.9, 0.9, 0.0], [0.8, 0.3, 0.0], [0.5, 0.5, 0.9]])
+    history = History(SPLITS, loss, np.zeros((3, 3, 2, 2), dtype=np.int32))
+    assert selected_epoch(configured(rule=rule), history) == epoch
 
 
 def test_records_are_kept_whole_and_damaged_ones_are_passed_over(tmp_path: Path) -> None:

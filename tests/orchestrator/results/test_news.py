@@ -66,12 +66,12 @@ def ranking(storage: LocalStorage, selection: str) -> dict[str, list[float]]:
 
 @pytest.mark.parametrize("kind", [GeneratedStudy, WorseTrained])
 @pytest.mark.parametrize("compacted", [False, True])
-@pytest.mark.parametrize(("selection", "balance"), [("loss", "none"), ("accuracy", "none"), ("loss", "class_weights")])
+@pytest.mark.parametrize(("selection", "rule"), [("loss", "worse_of_both"), ("accuracy", "valid"), ("loss", "valid")])
 def test_values_are_those_that_rank(
-    tmp_path: Path, kind: type[GeneratedStudy], selection: str, balance: str, compacted: bool
+    tmp_path: Path, kind: type[GeneratedStudy], selection: str, rule: str, compacted: bool
 ) -> None:
     storage, study = small_study(
-        tmp_path, kind, selection=selection, balance=balance, diverges=lambda c, repeat: repeat == 1, repeats=4
+        tmp_path, kind, selection=selection, rule=rule, diverges=lambda c, repeat: repeat == 1, repeats=4
     )
     if compacted:
         compact(storage)
@@ -83,8 +83,8 @@ def test_values_are_those_that_rank(
 
 
 def test_where_valid_alone_compares_some_it_compares_all(tmp_path: Path) -> None:
-    storage, study = small_study(tmp_path, WorseTrained)
-    other = WorseTrained(depths=((0, 0),), lrs=(1e-3,), repeats=3, epochs=6, balance="class_weights")
+    storage, study = small_study(tmp_path, WorseTrained, rule="worse_of_both")
+    other = WorseTrained(depths=((0, 0),), lrs=(1e-3,), repeats=3, epochs=6)
     other.write(storage)
     asked = lanes(study) | lanes(other)
     own = NewsReader(storage).news(asked)

@@ -31,7 +31,10 @@ class Stopping(GeneratedStudy):
             return record
         rows = STOPS[repeat] + 1
         history = History(record.history.splits, record.history.loss[:rows], record.history.statistics[:rows])
-        meta = {"state": "stopped", "selected_epoch": selected_epoch(self.selection, history, False)}
+        meta = {
+            "state": "stopped",
+            "selected_epoch": selected_epoch(self.selection, history, configuration.selects_by_valid_alone),
+        }
         return FinalRecord({**record.meta, **meta}, history, record.logits)
 
 

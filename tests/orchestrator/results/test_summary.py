@@ -53,14 +53,14 @@ def labels_of(confusion: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 @pytest.mark.parametrize("selection", ["loss", "accuracy", "balanced_accuracy", "macro_f1"])
-@pytest.mark.parametrize("balance", ["none", "class_weights"])
-def test_statistics_equal_those_of_single_records(tmp_path: Path, selection: str, balance: str) -> None:
-    storage, study = small_study(tmp_path, selection=selection, balance=balance, classes=("a", "b", "c"))
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_statistics_equal_those_of_single_records(tmp_path: Path, selection: str, rule: str) -> None:
+    storage, study = small_study(tmp_path, selection=selection, rule=rule, classes=("a", "b", "c"))
     summary = summarise(storage)
     for member in summary.configurations:
         records = [study.final(member.configuration, repeat, study.epochs) for repeat in range(3)]
         chosen = [
-            metrics.selected_epoch(selection, record.history, balance == "class_weights")  # type: ignore[arg-type]
+            metrics.selected_epoch(selection, record.history, rule == "valid")  # type: ignore[arg-type]
             for record in records
         ]
         assert member.selected_epochs is not None

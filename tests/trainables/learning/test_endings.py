@@ -46,11 +46,12 @@ def assert_equal(one: Group, other: Group) -> None:
         assert np.array_equal(one.selected(lane)[1], other.selected(lane)[1])
 
 
-def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy) -> None:
-    complete, patient = done(begun(study, 12)), done(begun(study, 12, **PATIENT))
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy, rule: str) -> None:
+    complete, patient = done(begun(study, 12, rule=rule)), done(begun(study, 12, rule=rule, **PATIENT))
     ends = []
     for lane in range(len(REPEATS)):
-        scores = selection_scores("loss", complete.history(lane), False)
+        scores = selection_scores("loss", complete.history(lane), rule == "valid")
         over = [epoch for epoch in range(13) if epoch - int(np.argmax(scores[: epoch + 1])) >= 2]
         ends.append(over[0] if over else 12)
         history = patient.history(lane)

@@ -69,16 +69,16 @@ def test_without_any_epoch_there_is_the_untrained_score(study: TinyStudy, bench:
 
 
 @pytest.mark.parametrize("selection", ["loss", "accuracy", "balanced_accuracy", "macro_f1"])
-@pytest.mark.parametrize("balance", ["none", "class_weights"])
-def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, selection: Any, balance: str) -> None:
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, selection: Any, rule: str) -> None:
     """The logits kept are those of that epoch: their loss is the history's."""
-    c = study.configuration(selection=selection, balance=balance, lr=0.4, momentum=0.9, batch_size=5)
+    c = study.configuration(selection=selection, rule=rule, lr=0.4, momentum=0.9, batch_size=5)
     group = done(group_of(study, bench, [(c, repeat) for repeat in range(6)], epochs=6))
     chosen = set()
     for lane in range(6):
         history = group.history(lane)
         epoch, logits = group.selected(lane)
-        assert epoch == selected_epoch(selection, history, valid_alone=balance == "class_weights")
+        assert epoch == selected_epoch(selection, history, valid_alone=rule == "valid")
         truth = group.samples.labels[group.samples.scoring["valid"]]
         values = torch.from_numpy(logits.astype(np.float64))
         loss = torch.nn.functional.cross_entropy(values, torch.from_numpy(truth))
