@@ -17,6 +17,7 @@ from dashboards.figures.markup import (
     text,
 )
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.how_ended import ended_briefly
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.paired import difference_intervals
 from orchestrator.store.schema import Metric
@@ -48,7 +49,7 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
                 INTERVAL: (f"{METRIC_NAMES[settings.selection.metric].lower()} " if len(selections) > 1 else "")
                 + interval(member.score(settings.selection.metric, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),
-                "n": f"{member.n}" + (f" ({member.diverged} diverged)" if member.diverged else ""),
+                "n": f"{member.n}" + (f" ({ended})" if (ended := ended_briefly(member)) else ""),
                 "Best repeat": f"{', '.join(f'{score.values[best[1]]:.3f}' for score in both)} (no. {best[0]})"
                 if best and both
                 else "–",

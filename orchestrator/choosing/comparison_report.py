@@ -22,6 +22,7 @@ from orchestrator.choosing.choice_text import (
 from orchestrator.choosing.comparison import Comparison, Item
 from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
@@ -112,6 +113,7 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
 
 def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     lines = [f"Scores are of valid at each repeat's selected epoch, selected by {selected_by(_members(comparison))}."]
+    lines += [f"{item.label}: {told}" for item in comparison.items if (told := how_ended(item.members))]
     if found is None:
         for row, item in enumerate(comparison.items):
             lines.append(f"{item.label}: {components_text(components(comparison.scores[row]))}")

@@ -16,6 +16,7 @@ from orchestrator.choosing.choice_text import (
     settings_data,
 )
 from orchestrator.results.comparing import looked_at
+from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
@@ -52,6 +53,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     if table.incomplete:
         are = "configuration is" if table.incomplete == 1 else "configurations are"
         lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
+    lines += filter(None, [how_ended(member for members in table.members for member in members)])
     lines.append(f"Selecting values are at the selected epochs: {_looked_at(table)}.")
     lines.append(
         "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "

@@ -17,6 +17,7 @@ from orchestrator.choosing.choice_text import (
 )
 from orchestrator.choosing.selection import Selection
 from orchestrator.results.comparing import looked_at
+from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of, untrained_words
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
@@ -62,7 +63,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
         lines.append(
             f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
         )
-    lines += selection.notes
+    lines += [*filter(None, [how_ended(table.members)]), *selection.notes]
     lines.append(
         f"Selecting values, differences, intervals and p are at the selected epochs ({looked_at(table.members)}), over "
         f"repeats on partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
@@ -175,6 +176,8 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             "rank": row + 1,
             "n": member.n,
             "diverged": member.diverged,
+            "stopped": member.stopped,
+            "paused": member.paused,
             "untrained_selected": member.untrained_selected,
             "mean": finite(found.mean[row]),
             "in_set": row in found.members,

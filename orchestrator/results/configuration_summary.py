@@ -33,6 +33,8 @@ class ConfigurationSummary:
     epochs: int = 0
     """The largest number of epochs that all repeats have which did not end by themselves."""
     diverged: int = 0
+    paused: int = 0
+    """Repeats that have all epochs asked of them and did not end by themselves, where a budget allows more."""
     at_selected: Mapping[tuple[Metric, str], Statistic] | None = None
     at_start: Mapping[tuple[Metric, str], Statistic] | None = None
     curves: Mapping[tuple[Metric, str], Curve] | None = None
@@ -63,6 +65,16 @@ class ConfigurationSummary:
     def is_whole(self) -> bool:
         """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
         return self.asked > 0 and self.n == self.asked
+
+    @property
+    def stopped(self) -> int:
+        """Repeats that their ending stopped early; the one epoch of a head that is fitted is all of its training."""
+        return 0 if self.configuration.head.is_fitted else self.count(RepeatState.STOPPED)
+
+    @property
+    def extended(self) -> int:
+        """Repeats that have a result and are owed further epochs."""
+        return self.n - sum(standing.state.has_result() for standing in self.standings)
 
     @property
     def untrained_selected(self) -> int:

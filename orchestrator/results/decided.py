@@ -94,6 +94,15 @@ class Decided:
         """The one that counts."""
         return self.budgets[search][-1] if self.budgets.get(search) else None
 
+    def allowed_epochs(self) -> dict[str, int]:
+        """By configuration the most epochs that the budget of any search allows."""
+        found: dict[str, int] = {}
+        for search in self.searches:
+            budget = self.budget(search)
+            for name, (_, epochs) in (budget.of_each() if budget else {}).items():
+                found[name] = max(epochs, found.get(name, 0))
+        return found
+
     def every(self, searches: Collection[str] | None = None) -> Iterator[Decision]:
         """All decisions, or those of some searches: search by search, in order."""
         for search in self.searches:

@@ -104,18 +104,21 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     others = told_apart(settings.values())
     flat = FlatScores(repeats, study.task)
     curves = MeanCurves(flat, ranges.values())
-    by_valid = compared_by_valid(settings.values())
+    by_valid, allowed = compared_by_valid(settings.values()), decided.allowed_epochs()
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key.configuration)
         if configuration is None:
             continue
         rows = ranges.get(key, range(0))
+        stand = standings(key, asked.get(key, {}), results.get(key, {}), at_work)
+        most = allowed.get(key.configuration, 0)
         summary = ConfigurationSummary(
             key.partition,
             key.configuration,
             configuration,
-            standings(key, asked.get(key, {}), results.get(key, {}), at_work),
+            stand,
             others[configuration.id],
+            paused=sum(one.state is RepeatState.FINISHED and one.epochs_done < most for one in stand),
             by_valid=configuration.selection.metric in by_valid,
         )
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from dashboards.page.answer_sentence import answer_sentence
+from dashboards.page.best_table import best_table_data
 from dashboards.page.page import render
+from orchestrator.command_line import main
 from orchestrator.export.chosen import _repeat
+from orchestrator.results.how_ended import how_ended
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
 from orchestrator.store.schema import FinalRecord, History, RepeatState
+from orchestrator.store.searches import Budget, allowances, budget_file
 from search_spaces.configuration import Configuration
 from tests.support.asked import Item
+from tests.support.configurations import changed
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
 from trainables.learning.metrics import selected_epoch
 
@@ -119,3 +126,56 @@ def test_nothing_more_is_owed_of_them_when_more_is_asked(tmp_path: Path) -> None
 def test_one_that_stopped_can_be_exported(summary: Summary) -> None:
     member = summary.configurations[0]
     assert [_repeat(summary, member, asked) for asked in (None, 1, 2)] == [0, 1, 2]
+
+
+def test_what_is_listed_says_how_its_repeats_ended_and_count(tmp_path: Path) -> None:
+    """Of eight configurations one is owed more epochs, a search may ask more of two, in all repeat 0 diverged."""
+    storage, study = small_study(tmp_path / "slides", study=Stopping, repeats=4, diverges=lambda _, repeat: repeat == 0)
+    summary = summarise(storage, NOW)
+    (search,) = summary.searches
+    owed, *paused = (member.id for member in summary.configurations[:3])
+    most = allowances({member.id: (4, 12 if member.id in paused else 6) for member in summary.configurations})
+    storage.create(budget_file(search.id, 2), Budget(number=2, allowances=most).to_toml())
+    study.ask(storage, [Item(owed, 4, 12)])
+    members = summarise(storage, NOW).configurations
+    found = {member.id: (member.diverged, member.stopped, member.paused, member.extended) for member in members}
+    assert found.pop(owed) == (1, 2, 0, 1)
+    assert {found.pop(name) for name in paused} == {(1, 2, 1, 0)}
+    assert set(found.values()) == {(1, 2, 0, 0)}
+    told = (
+        "Of 32 repeats with a result 16 stopped early, 2 paused (more epochs may be asked), 1 owed more epochs; each "
+        "counts at the epoch selected among those that it has. 8 repeats diverged; each counts with its scores at "
+        "epoch 0."
+    )
+    assert how_ended(members) == told
+    best = CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path)])
+    assert told in best.stdout
+    both = ["compare", "--study", "slides", "--studies", str(tmp_path), "straightforward", "extension"]
+    assert "straightforward: Of 4 repeats with a result 2 stopped early" in CliRunner().invoke(main, both).stdout
+    rows = json.loads(CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path), "--json"]).stdout)
+    assert {(row["id"] in paused, row["paused"]) for row in rows["configurations"]} == {(True, 1), (False, 0)}
+    assert {row["stopped"] for row in rows["configurations"]} == {2}
+    page = render(storage, now=NOW)
+    assert told in page
+    first = next(member for member in members if member.id in paused)
+    assert best_table_data([first], ["loss"])["n"].tolist() == ["4 (1 diverged, 2 stopped early, 1 paused)"]
+
+
+def test_where_all_have_all_their_epochs_nothing_is_said(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path)
+    members = summarise(storage, NOW).configurations
+    assert how_ended(members) == ""
+    assert best_table_data(members[:1], ["loss"])["n"].tolist() == ["3"]
+
+
+def test_a_head_that_is_fitted_has_not_stopped_early(tmp_path: Path) -> None:
+    """Its one epoch is all, whatever was asked."""
+
+    class Fitted(Stopping):
+        def configurations(self) -> list[Configuration]:
+            return [changed(super().configurations()[0], head="logistic")]
+
+    storage, _ = small_study(tmp_path, study=Fitted, repeats=4)
+    (member,) = summarise(storage, NOW).configurations
+    assert member.count(RepeatState.STOPPED) == 2
+    assert how_ended([member]) == ""

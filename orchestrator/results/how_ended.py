@@ -1,0 +1,37 @@
+"""Repeats of configurations that are listed and have other epochs than they might, and how they count: in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import counted
+
+
+def how_ended(members: Iterable[ConfigurationSummary]) -> str:
+    """A line for a list of these; "" where each repeat that has a result has all its epochs."""
+    several = list(members)
+    parts = {
+        "stopped early": sum(member.stopped for member in several),
+        "paused (more epochs may be asked)": sum(member.paused for member in several),
+        "owed more epochs": sum(member.extended for member in several),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+    lines = []
+    if told:
+        of = counted(sum(member.n for member in several), "repeat")
+        lines.append(f"Of {of} with a result {told}; each counts at the epoch selected among those that it has.")
+    if diverged := sum(member.diverged for member in several):
+        lines.append(f"{counted(diverged, 'repeat')} diverged; each counts with its scores at epoch 0.")
+    return " ".join(lines)
+
+
+def ended_briefly(member: ConfigurationSummary) -> str:
+    """The same of one configuration, for a cell: `1 diverged, 2 stopped early`."""
+    parts = {
+        "diverged": member.diverged,
+        "stopped early": member.stopped,
+        "paused": member.paused,
+        "owed more epochs": member.extended,
+    }
+    return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
