@@ -16,8 +16,8 @@ from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.optimiser import OPTIMISERS
-from trainables.data.decode import FILL
 from search_spaces.settings.selection import METRICS
+from trainables.data.decode import FILL
 from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 

@@ -140,6 +140,25 @@ def test_scaled_metrics_are_those_of_divided_logits() -> None:
     assert found["log_loss"][0] == pytest.approx(log_losses(units.chances, truth).mean())
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_log_loss_of_probabilities_of_0_and_1_is_scikit_learns(classes: int) -> None:
+    chances = np.zeros((3 * classes, classes))
+    chances[np.arange(3 * classes), np.arange(3 * classes) % classes] = 1.0
+    truth = np.repeat(np.arange(classes), 3)  # some sure and right, some sure and wrong
+    found, labels = log_losses(chances, truth), list(range(classes))
+    for row in range(len(truth)):
+        own = sk.log_loss(truth[row : row + 1], chances[row : row + 1], labels=labels)
+        assert found[row] == pytest.approx(own, rel=1e-12, abs=0), row
+    # below the limit and above it
+    near = np.array([[1e-20, 1.0], [1e-15, 1 - 1e-15]])
+    for row in range(2):
+        own = sk.log_loss([0], near[row : row + 1], labels=[0, 1])
+        assert log_losses(near[row : row + 1], np.array([0]))[0] == pytest.approx(own, rel=1e-12, abs=0)
+    units = Units(chances[None], truth, np.arange(len(truth)), len(truth))
+    whole = Resampled(units, (), None).values(np.ones((1, len(truth))))["log_loss"][0, 0]
+    assert whole == pytest.approx(sk.log_loss(truth, chances, labels=labels), rel=1e-12)
+
+
 def test_large_logits_stay_finite() -> None:
     chances = probabilities(np.array([[[5e4], [-5e4]]]))
     assert chances.tolist() == [[[0.0, 1.0], [1.0, 0.0]]]
