@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -29,7 +29,7 @@ def make_partition(
     diversity: Triple = DIVERSITY,
     weights: tuple[float, float] = WEIGHTS,
     fixed_test: frozenset[str] | None = None,
-    worn: Mapping[str, int] | None = None,
+    others: Sequence[Partition] = (),
 ) -> Partition:
     """Divide the manifest's groups into train, valid and test.
 
@@ -40,7 +40,8 @@ def make_partition(
     targets: shares of train, valid, test; diversity: wanted shares of the number of groups; weights: of the proportion
     part and of the diversity part of the distance ("ifp" and "ifpo").
     fixed_test: groups that are the test split, perhaps none; the others go to train and valid only ("stratified").
-    worn: how often each group was in valid in other partitions; those that were not are preferred ("stratified").
+    others: partitions that are there already ("stratified"): another than these is made where one is found, and groups
+    that were less often in valid are preferred there.
 
     A group of several classes is assigned whole. Then no class can be filled by itself: "psp", "ifp" and "ifpo" fill
     class by class with every group counted to its largest class, and that is the start of a search by moves and
@@ -67,7 +68,7 @@ def make_partition(
         split = _given(manifest, table)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     if policy == "stratified":
-        split = _stratified(table, seed, targets, fixed_test, worn or {})
+        split = _stratified(table, seed, targets, fixed_test, others)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     _check_groups(table, 3, "one for each of train, valid and test")
     split, found = _filled(table, policy, seed, targets, diversity, weights)
@@ -81,7 +82,7 @@ def make_partition(
 
 
 def _stratified(
-    table: GroupTable, seed: int, targets: Triple, fixed_test: frozenset[str] | None, worn: Mapping[str, int]
+    table: GroupTable, seed: int, targets: Triple, fixed_test: frozenset[str] | None, others: Sequence[Partition]
 ) -> np.ndarray:
     unknown = sorted((fixed_test or frozenset()) - set(table.groups))
     if unknown:
@@ -98,8 +99,21 @@ def _stratified(
     else:
         _check_groups(table, 3, "one for each of train, valid and test")
     none = np.zeros_like(wanted)
-    wear = np.array([float(worn.get(group, 0)) for group in table.groups])
-    task = JointTask(table.groups, table.amounts.astype(float), wanted, none, (1.0, 0.0), fixed, open_to, wear)
+    taken = np.array(
+        [[SPLITS.index(other.groups[group]) for group in table.groups] for other in others], dtype=np.int64
+    )
+    wear = (taken.reshape(-1, len(table.groups)) == SPLITS.index("valid")).sum(axis=0).astype(float)
+    task = JointTask(
+        table.groups,
+        table.amounts.astype(float),
+        wanted,
+        none,
+        (1.0, 0.0),
+        fixed,
+        open_to,
+        wear,
+        frozenset(map(tuple, taken.tolist())),
+    )
     split, _, missing = stratify(task, seed)
     _check_found(table, missing)
     return split

@@ -14,7 +14,7 @@ from trainables.data.partitioning import make_partition
 if TYPE_CHECKING:
     import pandas as pd
 
-_ATTEMPTS = 20
+_ATTEMPTS = 5
 """Seeds tried for a partition that is not there yet."""
 
 
@@ -30,7 +30,6 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
     test = frozenset(group for group, split in first.groups.items() if split == "test")
     targets = _shares(manifest, first)
     found = list(known[:count])
-    worn = Counter(group for partition in found for group in _valid(partition))
     attempts = 0
     while len(found) < count:
         made = make_partition(
@@ -39,12 +38,11 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
             seed=seed + len(found) + 1000 * attempts,
             targets=targets,
             fixed_test=test,
-            worn=worn,
+            others=found,
         )
         attempts += 1
         if made.id not in {partition.id for partition in found}:
             found.append(made)
-            worn.update(_valid(made))
             attempts = 0
         elif attempts >= _ATTEMPTS:
             raise InputError(
@@ -53,10 +51,6 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
                 f"Ask for --partitions {len(found)}, or add images of further groups.",
             )
     return found
-
-
-def _valid(partition: Partition) -> list[str]:
-    return [group for group, split in partition.groups.items() if split == "valid"]
 
 
 def _shares(manifest: pd.DataFrame, partition: Partition) -> Triple:

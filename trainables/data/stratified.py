@@ -2,8 +2,9 @@
 
 The objective is the sum over classes of |target − share| over the splits, for the share of a class's weight (images or
 pixels) and, where asked for, for the share of its groups. It is minimised by a seeded greedy filling, improved by moves
-of one group and exchanges of two until neither helps, from several starts of which the best is kept. Every draw is a
-hash of the seed and the group's name, so the order of the manifest's rows plays no part.
+of one group and exchanges of two until neither helps, from several starts of which the best is kept. Fillings of few
+groups that hold several classes each end alike, because all take large groups first: other starts are drawn. Every draw
+is a hash of the seed and the group's name, so the order of the manifest's rows plays no part.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ import numpy as np
 _MISSING = 1000.0
 """Cost of a class without a group in a split: more than any distance that could be gained by it."""
 
+_TAKEN = 500.0
+"""Cost of a division that is taken: more than any distance, less than a class without a group in a split."""
+
 _LEAST_GAIN = 1e-9
 """Improvements below this are rounding, and would let last bits of a sum decide the partition."""
 
 _FEW = 500
 """Up to so many groups there are more starts, and only the best of all moves is made."""
+
+_DRAWN = 400
+"""Groups of all drawn starts together: each of few groups has more of them, since it takes less and differs more."""
 
 _EXCHANGES = 400
 """Groups per round for which every exchange is looked at; beyond so many groups, single moves are fine enough."""
@@ -41,6 +48,7 @@ class JointTask:
     fixed: int [G], the split of groups that must not move, −1 for free ones.
     open_to: the splits that free groups may enter; every class must have a group in each of these.
     wear: float64 [G], how often each group was in valid already; others are preferred there. None: no preference.
+    taken: divisions, a split per group, that are not wanted again while another is found.
     """
 
     names: tuple[str, ...]
@@ -51,6 +59,7 @@ class JointTask:
     fixed: np.ndarray
     open_to: tuple[int, ...] = (0, 1, 2)
     wear: np.ndarray | None = None
+    taken: frozenset[tuple[int, ...]] = frozenset()
 
 
 def stratify(task: JointTask, seed: int, start: Sequence[int] | None = None) -> tuple[np.ndarray, float, list[int]]:
@@ -60,16 +69,20 @@ def stratify(task: JointTask, seed: int, start: Sequence[int] | None = None) -> 
     `open_to` (empty in all but contrived cases of groups with several classes). `start`, a split per group, is one more
     starting point beside the seeded ones.
     """
-    restarts = 8 if len(task.names) <= _FEW else 2
-    starts = [_greedy(task, seed, restart) for restart in range(restarts)]
+    groups = len(task.names)
+    filled, drawn = (8, _DRAWN // groups) if groups <= _FEW else (2, 0)
+    starts = [_greedy(task, seed, restart) for restart in range(filled)]
+    starts += [_drawn(task, seed, restart) for restart in range(drawn)]
     if start is not None:
         starts.insert(0, np.where(task.fixed >= 0, task.fixed, np.asarray(start, dtype=np.int64)))
     best: _State | None = None
+    least = np.inf
     for restart, split in enumerate(starts):
         state = _State(task, split)
         _improve(state, _draws(task.names, f"{seed}/{restart}/exchange"))
-        if best is None or state.cost() < best.cost() - _LEAST_GAIN:
-            best = state
+        cost = state.cost() + _TAKEN * (tuple(state.split.tolist()) in task.taken)
+        if cost < least - _LEAST_GAIN:
+            best, least = state, cost
     assert best is not None  # there is at least one start
     missing = np.flatnonzero((best.members[list(task.open_to)] == 0).any(axis=0)).tolist()
     return best.split, best.cost(), missing
@@ -168,6 +181,13 @@ def _greedy(task: JointTask, seed: int, restart: int) -> np.ndarray:
             split[group] = max(task.open_to, key=lambda s: round(float(need[s]), 9))
             lacking[split[group]] -= shares[group]
     return split
+
+
+def _drawn(task: JointTask, seed: int, restart: int) -> np.ndarray:
+    """Each free group to any split that is open, with equal chances."""
+    draws = _draws(task.names, f"{seed}/{restart}/drawn")
+    splits = np.array(task.open_to)[(draws * len(task.open_to)).astype(np.int64)]
+    return np.where(task.fixed >= 0, task.fixed, splits)
 
 
 def _improve(state: _State, draws: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,57 @@ def test_small_tasks_come_near_the_best_of_all_divisions(weights: tuple[float, f
         assert not missing
         assert cost == pytest.approx(_objective(task, split))
         assert cost <= best + 0.02
+
+
+def _best(task: JointTask) -> float:
+    """The least objective of all divisions that give each class a group in each split; infinite where none does."""
+    groups = len(task.names)
+    splits = np.array(list(itertools.product(range(3), repeat=groups)))
+    member = (task.amounts > 0).astype(float)
+    shares, counts = task.amounts / task.amounts.sum(axis=0), member / member.sum(axis=0)
+    cost, whole = np.zeros(len(splits)), np.ones(len(splits), dtype=bool)
+    for s in range(3):
+        inside = (splits == s).astype(float)
+        cost += task.weights[0] * np.abs(task.targets[s] - inside @ shares).sum(axis=1)
+        cost += task.weights[1] * np.abs(task.diversity[s] - inside @ counts).sum(axis=1)
+        whole &= (inside @ member > 0).all(axis=1)
+    return float(cost[whole].min(initial=np.inf))
+
+
+def test_few_groups_of_several_classes_get_the_best_of_all_divisions() -> None:
+    rng = np.random.default_rng(0)
+    compared = 0
+    for _ in range(40):
+        groups, classes = int(rng.integers(4, 9)), int(rng.integers(2, 5))
+        amounts = np.ceil(rng.lognormal(2, 1, (groups, classes))) * (rng.random((groups, classes)) < 0.5)
+        for k in range(classes):
+            amounts[rng.permutation(groups)[:3], k] += 1
+        task = _task(amounts, (1.0, float(rng.integers(2))))
+        best = _best(task)
+        if np.isfinite(best):
+            _, cost, missing = stratify(task, seed=0)
+            assert not missing
+            assert cost == pytest.approx(best, abs=1e-9)
+            compared += 1
+    assert compared > 25
+
+
+def test_a_division_that_is_taken_is_not_given_again_while_there_is_another() -> None:
+    task = _task(np.array([[9, 0], [8, 3], [0, 9], [4, 4], [0, 2], [3, 0]]))
+    found: list[np.ndarray] = []
+    costs: list[float] = []
+    for _ in range(4):
+        taken = frozenset(tuple(split.tolist()) for split in found)
+        split, cost, missing = stratify(replace(task, taken=taken), seed=0)
+        assert not missing
+        assert cost == pytest.approx(_objective(task, split))
+        found.append(split)
+        costs.append(cost)
+    assert len({tuple(split.tolist()) for split in found}) == 4
+    assert costs == sorted(costs)
+    alone = _task(np.ones((3, 1)))
+    alone = replace(alone, fixed=np.array([0, 1, 2]), taken=frozenset([(0, 1, 2)]))
+    assert stratify(alone, seed=0)[0].tolist() == [0, 1, 2]
 
 
 def test_many_groups_reach_the_targets() -> None:
