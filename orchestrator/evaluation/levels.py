@@ -100,6 +100,7 @@ def _score(name: str, values: np.ndarray, limits: Limits) -> Score:
         repeats=len(values),
         interval=interval,
         reason=reason,
+        each=tuple(float(one) if np.isfinite(one) else None for one in values),
         few_groups=few,
     )
 

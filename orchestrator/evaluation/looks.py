@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
-from orchestrator.evaluation.record import Look
+from orchestrator.evaluation.record import EvaluationRecord, Look
 from orchestrator.store import layout
 from orchestrator.store.storage import Storage
 
@@ -57,6 +57,14 @@ def looks_at(study: Storage, beside: Storage, images: Sequence[str]) -> list[Loo
 def count_looks(study: Storage, beside: Storage, images: Sequence[str]) -> int:
     """How often these images were looked at, to be shown with every score on them."""
     return len(looks_at(study, beside, images))
+
+
+def looks_by_now(study: Storage, beside: Storage, record: EvaluationRecord) -> int:
+    """How many there are at the images of a record; others may have followed it."""
+    with contextlib.suppress(FileNotFoundError, ValidationError, UnicodeDecodeError):
+        look = Look.model_validate_json(study.read(_path(_in_study(), record.look)))
+        return count_looks(study, beside, look.images)
+    return record.looks
 
 
 def _when(look: Look) -> tuple[str, str]:

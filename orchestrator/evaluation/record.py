@@ -39,7 +39,8 @@ class Score(_Part):
     """A metric, as the mean over the repeats (of an ensemble: its own value).
 
     value: None where the metric is undefined. std: over the repeats (n − 1), None below two. reason: why there is no
-    interval, or no value.
+    interval, or no value. each: of every repeat in the record's order (of an ensemble: its own), None where undefined;
+    () where value is None.
     """
 
     value: float | None
@@ -47,6 +48,7 @@ class Score(_Part):
     repeats: int = 1
     interval: Interval | None = None
     reason: str = ""
+    each: tuple[float | None, ...] = ()
     few_groups: bool = False
     """Whether the reason is that a class which the metric counts has too few test groups."""
 
@@ -189,6 +191,14 @@ class EvaluationRecord(_Part):
     def looked_at(self) -> str:
         """To be shown beside every test score."""
         return "looked at once" if self.looks == 1 else f"looked at {self.looks} times"
+
+    def place_of(self, repeat: int, epoch: int) -> int | None:
+        """Where a repeat at its selected epoch stands in `Score.each`; None where this is not of it, or says no more
+        than means."""
+        there = dict(zip(self.repeats, self.selected_epochs, strict=True))
+        if there.get(repeat) != epoch or not any(score.each for score in self.primary.image.overall.values()):
+            return None
+        return self.repeats.index(repeat)
 
 
 def absent_kinds(groups: int) -> str:

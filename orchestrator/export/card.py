@@ -60,7 +60,7 @@ def _warnings(facts: CardFacts) -> list[str]:
         lines.append("**Images assumed independent: nobody said which are of one patient or slide.**")
     if facts.evaluation is None:
         lines.append(
-            "**The test split was not opened: the only test scores are of images from elsewhere.**"
+            "**Not tested on the test split: the only test scores of this configuration are of images from elsewhere.**"
             if facts.external
             else "**Not tested: no test score exists for this model.**"
         )
@@ -118,7 +118,7 @@ def _output(facts: CardFacts) -> str:
 
 def _which(facts: CardFacts) -> str:
     origin, n = facts.model.origin, facts.chosen.member.n
-    how = "taken by its number, not by its score, so that the mean over repeats is what to expect of it"
+    how = "taken by its number, not by its score, so that the mean over repeats is what to expect of it on new images"
     if facts.chosen.repeat_was_named:
         how = "named by whoever exported it, perhaps for its score; expect the mean over repeats of it, not its own"
     return f"repeat {origin['repeat']} of {n}, at epoch {origin['epoch']}; {how}"

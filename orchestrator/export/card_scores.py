@@ -15,7 +15,7 @@ from trainables.learning.tasks import confusion
 
 
 def valid_lines(facts: CardFacts) -> list[str]:
-    """Mean and standard deviation over repeats, beside what this repeat and the untrained network have."""
+    """What this repeat has, beside mean and standard deviation over repeats and what the untrained network has."""
     member, epoch = facts.chosen.member, int(facts.record.meta["selected_epoch"])
     history = facts.record.history
     column = history.splits.index("valid")
@@ -28,17 +28,16 @@ def valid_lines(facts: CardFacts) -> list[str]:
         rows.append(
             (
                 METRICS.variants[metric].label + (f" ({unit})" if unit else ""),
-                "–" if over is None else f"{over.mean:.3f}" + (f" ± {over.std:.3f}" if over.n > 1 else ""),
                 f"{values[epoch]:.3f}",
+                "–" if over is None else f"{over.mean:.3f}" + (f" ± {over.std:.3f}" if over.n > 1 else ""),
                 "–" if before is None else f"{before.mean:.3f}",
             )
         )
     return [
-        "Used for selection, hence optimistic. Each repeat at its own selected epoch; mean ± standard deviation "
-        "(n − 1) "
-        f"over n = {member.n} repeats.",
+        f"Used for selection, hence optimistic. This file is the exported repeat {facts.chosen.repeat}; the procedure: "
+        f"mean ± standard deviation (n − 1) over n = {member.n} repeats, each at its own selected epoch.",
         "",
-        *table(("metric", f"{member.n} repeats", "this model", "before training"), rows),
+        *table(("metric", "this file", f"the procedure: {member.n} repeats", "before training: mean"), rows),
     ]
 
 
@@ -52,7 +51,7 @@ def this_repeat_lines(facts: CardFacts) -> list[str]:
     values = [confusion.precision(counts), confusion.recall(counts), confusion.f1(counts)]
     rows = [(name, int(images[k]), *(_number(value[k]) for value in values)) for k, name in enumerate(classes)]
     return [
-        "This model on the valid images, by class, and its confusion matrix (truth in rows):",
+        "This file on the valid images, by class, and its confusion matrix (truth in rows):",
         "",
         *table(("class", "images", "precision", "recall", "F1"), rows),
         "",

@@ -9,7 +9,14 @@ from string import ascii_lowercase
 import numpy as np
 
 from orchestrator.evaluation.nested_record import NestedRecord
-from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score, absent_kinds
+from orchestrator.evaluation.record import (
+    ClassScores,
+    EvaluationRecord,
+    Level,
+    OperatingPoint,
+    Score,
+    absent_kinds,
+)
 from orchestrator.evaluation.text import metric_name
 from orchestrator.export.card_scores import matrix
 from orchestrator.export.facts import CardFacts
@@ -22,47 +29,88 @@ _FEW_GROUPS = re.compile(r"[^; ][^;]*: \d+ test groups?(?:, and \d+ more class(?
 def test_lines(facts: CardFacts) -> list[str]:
     """The test split first, then other images, then the nested evaluation; who has not looked is told how."""
     if facts.evaluation is None:
-        lines = [
-            f"None: the test split was not looked at. Once the choice is made: `orch evaluate {facts.study.name}`."
-        ]
+        found = f"None of this configuration: {_looked(facts.looks)}"
+        lines = [f"{found}. Once the choice is made: `orch evaluate {facts.study.name}`."]
     else:
-        lines = [*_own(facts.evaluation), "", *_secondary(facts.evaluation)]
+        lines = [*_own(facts, facts.evaluation), "", *_secondary(facts, facts.evaluation)]
     for number, record in enumerate(facts.external, 1):
         which = f" ({number})" if len(facts.external) > 1 else ""
         meaning = f"A group is: {cell(record.group_meaning)}."
-        lines += ["", f"### Images from elsewhere{which}", "", meaning, "", *_own(record), "", *_secondary(record)]
+        lines += ["", f"### Images from elsewhere{which}", "", meaning, "", *_own(facts, record), ""]
+        lines += _secondary(facts, record)
     for nested in facts.nested:
         lines += ["", "### Nested evaluation", "", *_nested(nested)]
     return lines
 
 
-def _own(found: EvaluationRecord) -> list[str]:
-    """The primary estimate on image and group level with intervals or the reason why there is none."""
-    primary, n = found.primary, len(found.repeats)
+def _looked(looks: int) -> str:
+    if not looks:
+        return "the test split was not looked at"
+    return f"of the test images some were looked at {'once' if looks == 1 else f'{looks} times'}, for other results"
+
+
+def _place(facts: CardFacts, found: EvaluationRecord) -> int | None:
+    """Of the exported model in each score's `each`."""
+    return found.place_of(facts.chosen.repeat, int(facts.record.meta["selected_epoch"]))
+
+
+def _own(facts: CardFacts, found: EvaluationRecord) -> list[str]:
+    """The file's own scores and the primary estimate beside them, on image and group level; intervals, or the reason
+    why there is none."""
+    primary, n, place = found.primary, len(found.repeats), _place(facts, found)
     lines = [
-        f"{found.images:,} images of {found.groups:,} groups, {found.looked_at}. Estimate: {primary.name}, fixed "
-        f"before the first look: what to expect of the exported repeat, whose own score is not singled out. ± is the "
-        f"standard deviation over n = {n} repeats (retraining); [ ] the 95 % interval over groups, which describes "
-        "other groups of the same kind. " + absent_kinds(found.groups),
+        f"{found.images:,} images of {found.groups:,} groups, {found.looked_at}.",
+        "",
+        f"* **This file**: {_of_the_file(facts, found)}",
+        f"* **The procedure**: {primary.name}; n = {n}. This estimate was fixed before the first look, and is what to "
+        "expect of a repeat of this configuration. ± is the standard deviation over repeats (retraining), [ ] the 95 % "
+        "interval over groups, which describes other groups of the same kind. " + absent_kinds(found.groups),
     ]
     if any(name.endswith("_scaled") for name in primary.image.overall):
         lines += [
             "",
             f"Scores after temperature: logits divided by one temperature per repeat{_temperature(found)}, "
-            "fitted on the valid split. The exported model is without it.",
+            "fitted on the valid split. This file is without it.",
         ]
-    lines += ["", "By image, of classes the mean over images:", "", *_level(primary.image, primary.even)]
+    lines += ["", "By image:", "", *_level(primary.image, place, primary.even)]
     if primary.group is not None:
-        lines += ["", "By group, a prediction each:", "", *_level(primary.group)]
+        lines += ["", "By group, a prediction each:", "", *_level(primary.group, place)]
     if primary.group is None and primary.no_group:
         lines += ["", f"By group: none, {primary.no_group}."]
-    counts = np.array(primary.image.confusion).sum(axis=0)
-    lines += ["", f"Confusion matrix of the test images, all {n} repeats together (truth in rows):", ""]
-    lines += matrix(found.classes, counts)
+    counts = np.array(primary.image.confusion)
+    if place is not None:
+        lines += ["", "Confusion matrix of the test images, this file (truth in rows):", ""]
+        lines += matrix(found.classes, counts[place])
+    lines += ["", f"Confusion matrix of the test images, the procedure: all {n} repeats together (truth in rows):", ""]
+    lines += matrix(found.classes, counts.sum(axis=0))
     for point in found.operating_points:
-        reached = ", ".join(f"{metric_name(name)} {_score(score)}" for name, score in point.scores.items())
-        lines += ["", f"Operating point {point.asked} ({point.name}), chosen on the valid split: {reached}."]
+        lines += ["", *_point(point, place)]
     return [*lines, *(f"\n{cell(note)}" for note in found.notes)]
+
+
+def _of_the_file(facts: CardFacts, found: EvaluationRecord) -> str:
+    repeat, epoch = facts.chosen.repeat, int(facts.record.meta["selected_epoch"])
+    there = dict(zip(found.repeats, found.selected_epochs, strict=True))
+    if _place(facts, found) is not None:
+        taken = (
+            "named by whoever exported it, perhaps for a score" if facts.chosen.repeat_was_named else "not taken for it"
+        )
+        return f"what repeat {repeat}, the exported one, scored itself; {taken}. It has no interval of its own."
+    if repeat not in there:
+        return f"no score of its own: repeat {repeat} was not among those that were evaluated."
+    if there[repeat] != epoch:
+        return f"no score of its own: repeat {repeat} was evaluated at epoch {there[repeat]}, and exported at {epoch}."
+    return f"no score of its own is kept; `orch evaluate {found.study}` adds it without a further look."
+
+
+def _point(point: OperatingPoint, place: int | None) -> list[str]:
+    lines = [f"Operating point {point.asked} ({point.name}), of each repeat a threshold chosen on the valid split:", ""]
+    if place is not None:
+        own = ", ".join(f"{metric_name(name)} {_of(score, place)}" for name, score in point.scores.items())
+        lines.append(f"* this file: threshold {point.thresholds[place]:.4g}: {own};")
+    marks: dict[str, str] = {}
+    reached = ", ".join(f"{metric_name(name)} {_marked(score, marks)}" for name, score in point.scores.items())
+    return [*lines, f"* the procedure: {reached}.", *_noted(marks)[1:]]
 
 
 def _temperature(found: EvaluationRecord) -> str:
@@ -70,26 +118,31 @@ def _temperature(found: EvaluationRecord) -> str:
     return f" ({min(values):.2f} to {max(values):.2f})" if values else ""
 
 
-def _secondary(found: EvaluationRecord) -> list[str]:
+def _secondary(facts: CardFacts, found: EvaluationRecord) -> list[str]:
     """Other ways to predict, and parts of the test set: beside the result, not in its place."""
     marks: dict[str, str] = {}
-    rows = [(estimate.name, estimate.image.overall) for estimate in found.estimates if not estimate.is_primary]
-    rows += [
-        (f"{part.column} = {part.value} ({part.images} images of {part.groups} groups)", part.overall)
-        for part in found.subgroups
-    ]
+    place = _place(facts, found)
+    rows: list[tuple[str, ...]] = []
+    for estimate in found.estimates:
+        if not estimate.is_primary:
+            rows.append((estimate.name, *(_marked(estimate.image.overall[metric], marks) for metric in _BRIEF)))
+    for part in found.subgroups:
+        name = f"{part.column} = {part.value} ({part.images} images of {part.groups} groups)"
+        if place is not None:
+            rows.append((f"{name}, this file", *(_of(part.overall[metric], place) for metric in _BRIEF)))
+        rows.append((f"{name}, the procedure", *(_marked(part.overall[metric], marks) for metric in _BRIEF)))
     if not rows:
         return []
-    cells = [(cell(name), *(_marked(scores[metric], marks) for metric in _BRIEF)) for name, scores in rows]
     heads = ("by image", *(metric_name(name) for name in _BRIEF))
-    return ["Secondary, not the result:", "", *table(heads, cells), *_noted(marks)]
+    told = "Secondary, not the result; of this file, which sees each image once and alone, only where it is said:"
+    return [told, "", *table(heads, rows), *_noted(marks)]
 
 
 def _nested(record: NestedRecord) -> list[str]:
     pooled, marks = record.estimates[0], dict[str, str]()
     rows = [(metric_name(name), _marked(pooled.image.overall[name], marks)) for name in _BRIEF]
     return [
-        f"Of the procedure, not of this model: in {len(record.folds)} outer folds over all {record.groups} groups the "
+        f"Of the procedure, not of this file: in {len(record.folds)} outer folds over all {record.groups} groups the "
         f"selection by {record.selection.replace('_', ' ')} ({record.looked_at}) among {record.candidates} "
         "configurations was repeated, and tested on groups that it had not seen. The test split's images are among "
         "them.",
@@ -99,31 +152,46 @@ def _nested(record: NestedRecord) -> list[str]:
     ]
 
 
-def _level(level: Level, even: Level | None = None) -> list[str]:
+def _level(level: Level, place: int | None, even: Level | None = None) -> list[str]:
     marks: dict[str, str] = {}
-    overall: list[tuple[str, ...]] = [
-        (metric_name(name), _marked(score, marks)) for name, score in level.overall.items()
-    ]
-    values: tuple[str, ...] = ("value",)
-    if even is not None:
-        values = "mean over images", "mean over groups"
-        overall = [(*row, _marked(score, marks)) for row, score in zip(overall, even.overall.values(), strict=True)]
     names = list(dict.fromkeys(name for found in level.classes for name in found.scores))
     counts = ("images", "groups") if level.unit == "image" else ("groups",)
     heads = ("class", *counts, *(metric_name(name) for name in names))
-    rows = [_class_row(found, names, counts, marks) for found in level.classes]
-    return [*table(("metric", *values), overall), "", *table(heads, rows), *_noted(marks)]
+    columns = ["metric", "the procedure"]
+    rows = [[metric_name(name), _marked(score, marks)] for name, score in level.overall.items()]
+    if even is not None:
+        columns = ["metric", "the procedure, mean over images", "mean over groups"]
+        rows = [[*row, _marked(score, marks)] for row, score in zip(rows, even.overall.values(), strict=True)]
+    own: list[str] = []
+    if place is not None:
+        columns.insert(1, "this file")
+        for row, (name, score) in zip(rows, level.overall.items(), strict=True):
+            # temperatures are not in the file
+            row.insert(1, "–" if name.endswith("_scaled") else _of(score, place))
+        each = [
+            _class_row(found, counts, [_of(found.scores.get(name), place) for name in names]) for found in level.classes
+        ]
+        own = ["", "Each class against the rest, this file:", "", *table(heads, each)]
+    of_all = [
+        _class_row(found, counts, [_marked(found.scores[n], marks) if n in found.scores else "–" for n in names])
+        for found in level.classes
+    ]
+    lines = [*table(columns, rows), *own, "", "Each class against the rest, the procedure:", "", *table(heads, of_all)]
+    return [*lines, *_noted(marks)]
 
 
 def _noted(marks: dict[str, str]) -> list[str]:
     return ["", *(f"* ({mark}) {cell(reason)}." for reason, mark in marks.items())] if marks else []
 
 
-def _class_row(
-    found: ClassScores, names: Sequence[str], counts: Sequence[str], marks: dict[str, str]
-) -> tuple[object, ...]:
-    scores = (_marked(found.scores[name], marks) if name in found.scores else "–" for name in names)
+def _class_row(found: ClassScores, counts: Sequence[str], scores: Sequence[str]) -> tuple[object, ...]:
     return found.name, *({"images": found.images, "groups": found.groups}[count] for count in counts), *scores
+
+
+def _of(score: Score | None, place: int) -> str:
+    """Of one repeat."""
+    own = score.each[place] if score is not None and score.each else None
+    return "–" if own is None else f"{own:.3f}"
 
 
 def _marked(score: Score, marks: dict[str, str]) -> str:

@@ -20,9 +20,10 @@ from search_spaces.settings.selection import METRICS
 
 @dataclass(frozen=True)
 class CardFacts:
-    """evaluation: of this configuration on the test split; None where nobody looked. external: on other images. nested:
-    of the procedure, on all groups. leak: what the leak experiment says, "" where there was none. onnx: the file, or
-    why there is none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
+    """evaluation: of this configuration on the test split; None where nobody evaluated it there. looks: by now, for
+    whatever result, at images of the study's own test split. external: evaluations on other images. nested: of the
+    procedure, on all groups. leak: what the leak experiment says, "" where there was none. onnx: the file, or why there
+    is none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
 
     study: StudyRecord
     summary: Summary
@@ -35,6 +36,7 @@ class CardFacts:
     flow: DataFlow | None
     cost: Cost
     evaluation: EvaluationRecord | None
+    looks: int
     external: tuple[EvaluationRecord, ...]
     nested: tuple[NestedRecord, ...]
     leak: str

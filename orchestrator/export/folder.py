@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
+from orchestrator.evaluation.looks import count_looks, looks_by_now, short_hashes
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
 from orchestrator.export.assemble import Assembled, assemble
@@ -30,7 +31,9 @@ from orchestrator.export.tables import study_tables, write_tables
 from orchestrator.leak.records import leak_sentence
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import Summary, summarise
+from orchestrator.store import layout
 from orchestrator.store.errors import InputError, StorageError
+from orchestrator.store.open import open_storage
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.asked import find_weights
@@ -39,6 +42,8 @@ from orchestrator.study.studies import Study
 from search_spaces.classes import check_confusion
 from trainables.bundles.trained import Trained, results, trained
 from trainables.bundles.workbench import Workbench, open_bench
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition
 from trainables.machine.places import Places
 
 CARD = "MODEL_CARD.md"
@@ -137,7 +142,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         if options.with_onnx:
             say("Writing ONNX and checking it on real images.")
             onnx = write_onnx(assembled.network, assembled.model.preprocessing, assembled.squares, folder / ONNX)
-        evaluations = _evaluations(study.storage, chosen)
+        evaluations = _evaluations(study, chosen)
         facts = CardFacts(
             study=study.record,
             summary=summary,
@@ -150,6 +155,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
             flow=data_flow(study.storage, partition),
             cost=cost_of(study.storage, intensity),
             evaluation=next((found for found in evaluations if not found.external), None),
+            looks=_looks(study, partition),
             external=tuple(found for found in evaluations if found.external),
             nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
             leak=leak_sentence(study.storage),
@@ -212,10 +218,23 @@ def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Su
     return replace(assembled, model=replace(assembled.model, sha256=sha256, origin=origin))
 
 
-def _evaluations(storage: Storage, chosen: Chosen) -> list[EvaluationRecord]:
-    """Of this configuration, the first look first: at the study's test split, and at other images."""
-    key = chosen.member.partition, chosen.member.id
-    return [found for found in read_evaluations(storage) if (found.partition, found.configuration) == key]
+def _evaluations(study: Study, chosen: Chosen) -> list[EvaluationRecord]:
+    """Of this configuration, the first look first, at the study's test split and at other images; with the number of
+    looks that there are by now."""
+    key, beside = (chosen.member.partition, chosen.member.id), open_storage(study.place.parent)
+    return [
+        found.model_copy(update={"looks": looks_by_now(study.storage, beside, found)})
+        for found in read_evaluations(study.storage)
+        if (found.partition, found.configuration) == key
+    ]
+
+
+def _looks(study: Study, partition: str) -> int:
+    """By now, at images of the study's own test split."""
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    groups = Partition.from_bytes(study.storage.read(layout.partition(partition))).groups
+    tested = manifest["content"][manifest["group"].map(groups) == "test"]
+    return count_looks(study.storage, open_storage(study.place.parent), short_hashes(tested))
 
 
 def _origin(summary: Summary, backbone: str) -> str:

@@ -13,6 +13,7 @@ from orchestrator.study.studies import Study, open_study
 from search_spaces.configuration import Configuration
 from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.trained import results
 from trainables.data.dataset import fingerprint
 from trainables.data.manifest import read_manifest
 
@@ -34,6 +35,11 @@ class FinishedStudy:
     @property
     def study(self) -> Study:
         return open_study(self.studies, "study")
+
+    def selected_epochs(self, name: str) -> tuple[int, ...]:
+        """Of every repeat of the configuration of that name."""
+        found = results(self.tiny.storage, self.tiny.partition, self.configurations[name].id, range(REPEATS))
+        return tuple(int(record.meta["selected_epoch"]) for record in found.values())
 
     @property
     def options(self) -> list[str]:

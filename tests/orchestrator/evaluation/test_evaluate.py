@@ -48,6 +48,11 @@ def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:
     found = record.primary.image.overall["accuracy"]
     assert found.value == pytest.approx(accuracy.mean())
     assert found.std == pytest.approx(accuracy.std())
+    assert found.each == pytest.approx(tuple(accuracy))
+    for one in record.primary.image.classes:
+        of_class = upright[upright["label"] == one.name]
+        recall = (of_class["predicted"] == of_class["label"]).groupby(of_class["repeat"]).mean()
+        assert one.scores["recall"].each == pytest.approx(tuple(recall))
     chances = [f"probability {name}" for name in record.classes]
     assert np.allclose(table[chances].sum(axis=1), 1.0)
     together = upright.groupby("file")[chances].mean()
@@ -55,6 +60,7 @@ def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:
     predicted = np.array(record.classes)[together.to_numpy().argmax(axis=1)]
     ensemble = next(e for e in record.estimates if e.ensemble and e.views == 1)
     assert ensemble.image.overall["accuracy"].value == pytest.approx((predicted == truth).mean())
+    assert ensemble.image.overall["accuracy"].each == (ensemble.image.overall["accuracy"].value,)
     counts = np.array(record.primary.image.confusion)
     assert counts.shape == (3, 3, 3)
     assert counts.sum() == 30

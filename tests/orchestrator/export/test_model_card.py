@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from orchestrator.evaluation.looks import note_look, short_hashes
 from orchestrator.evaluation.nested_record import FoldResult, NestedRecord, write_nested
 from orchestrator.evaluation.record import (
     ClassScores,
@@ -20,6 +21,8 @@ from orchestrator.evaluation.record import (
     EvaluationRecord,
     Interval,
     Level,
+    Look,
+    OperatingPoint,
     Score,
     Subgroup,
     write_evaluation,
@@ -32,6 +35,7 @@ from orchestrator.leak.partitions import SPLITS, LeakPartition
 from orchestrator.leak.records import LeakRun, pack_run, run_path
 from orchestrator.results.near_duplicates import pairs_csv
 from orchestrator.store import layout
+from orchestrator.store.open import open_storage
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
 from tests.support.configurations import configured
@@ -197,15 +201,15 @@ def test_tables_are_the_same_in_both_forms(binary: FinishedStudy, tmp_path: Path
 
 def evaluated(study: FinishedStudy, name: str, **changes: object) -> EvaluationRecord:
     """What `orch evaluate` writes of a configuration, in small."""
-    score = Score(value=0.75, interval=Interval(low=0.5, high=0.9, method="m", groups=20))
-    few = Score(value=0.25, reason="few: 3 test groups, many: 2 test groups, and 4 more classes")
+    score = Score(value=0.75, interval=Interval(low=0.5, high=0.9, method="m", groups=20), each=(0.5, 1.0))
+    few = Score(value=0.25, reason="few: 3 test groups, many: 2 test groups, and 4 more classes", each=(0.2, 0.3))
     level = Level(
         unit="image",
         count=7,
         groups=4,
         overall=dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "log_loss"), score),
         classes=(ClassScores(name="few", images=3, groups=2, scores={"recall": few}),),
-        confusion=((((2, 1), (1, 3))),),
+        confusion=(((2, 1), (1, 3)), ((3, 0), (2, 2))),
     )
     told = {
         "look": "0" * 12,
@@ -221,7 +225,7 @@ def evaluated(study: FinishedStudy, name: str, **changes: object) -> EvaluationR
         "repeats": (0, 1),
         "diverged": (),
         "epochs": EPOCHS,
-        "selected_epochs": (1, 1),
+        "selected_epochs": study.selected_epochs(name),
         "test_set": "t",
         "images": 7,
         "groups": 4,
@@ -249,12 +253,103 @@ def card_of(study: FinishedStudy, folder: Path, name: str) -> str:
 def test_test_scores_with_their_intervals(binary: FinishedStudy, storage: Storage, tmp_path: Path) -> None:
     write_evaluation(storage, evaluated(binary, "unfreezing"))
     text, other = (card_of(binary, tmp_path, name) for name in ("unfreezing", "probe"))
-    assert "| accuracy | 0.750 [0.500, 0.900] |" in text
+    assert "| accuracy | 0.500 | 0.750 [0.500, 0.900] |" in text
     assert "looked at 3 times" in text
+    assert "| few | 3 | 2 | 0.200 |" in text
     assert "| few | 3 | 2 | 0.250 (a) |" in text
     assert "* (a) No interval: a class that is counted has too few test groups." in text
     assert "Not tested" not in text
     assert "Not tested" in other
+
+
+def test_the_files_own_scores_stand_beside_the_procedures(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    point = OperatingPoint(
+        asked="specificity=0.9",
+        target="specificity",
+        share=0.9,
+        name="many",
+        thresholds=(0.25, 0.75),
+        valid={},
+        scores={"sensitivity": Score(value=0.6, std=0.1, repeats=2, reason="few: 3 test groups", each=(0.55, 0.65))},
+    )
+    write_evaluation(storage, evaluated(binary, "probe", operating_points=(point,)))
+    first, second = (
+        (exported(binary, tmp_path / str(repeat), "probe", repeat=repeat).folder / "MODEL_CARD.md").read_text()
+        for repeat in (0, 1)
+    )
+    for text, own, recall, counts, threshold in (
+        (first, "0.500", "0.200", "| few | 2 | 1 |\n| many | 1 | 3 |", "0.25: sensitivity 0.550"),
+        (second, "1.000", "0.300", "| few | 3 | 0 |\n| many | 2 | 2 |", "0.75: sensitivity 0.650"),
+    ):
+        tested = text.split("## Test scores")[1].split("\n## ")[0]
+        assert f"| metric | this file | the procedure |\n| --- | --- | --- |\n| accuracy | {own} | 0.750 [" in tested
+        by_class = tested.split("Each class against the rest, this file:")[1].split("Each class")[0]
+        assert f"| few | 3 | 2 | {recall} |" in by_class
+        matrix = tested.split("Confusion matrix of the test images, this file (truth in rows):")[1].split("Confusion")[
+            0
+        ]
+        assert f"|  | few | many |\n| --- | --- | --- |\n{counts}" in matrix
+        assert f"* this file: threshold {threshold};\n* the procedure: sensitivity 0.600 ± 0.100 (a)." in tested
+    assert "* **This file**: what repeat 1, the exported one, scored itself; named by whoever exported it" in second
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"repeats": (1, 2)}, "repeat 0 was not among those that were evaluated."),
+        ({"selected_epochs": (77, 77)}, "repeat 0 was evaluated at epoch 77, and exported at "),
+        ({"estimates": None}, "no score of its own is kept; `orch evaluate study` adds it without a further look."),
+    ],
+)
+def test_the_file_has_no_score_of_its_own_where_another_model_was_evaluated(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    if "estimates" in changes:
+        mean = Score(value=0.75)
+        level = Level(
+            unit="image", count=7, groups=4, overall={"accuracy": mean}, classes=(), confusion=(((7, 0), (0, 0)),)
+        )
+        changes = {"estimates": (Estimate(name="mean", is_primary=True, views=1, ensemble=False, image=level),)}
+    write_evaluation(storage, evaluated(binary, "probe", **changes))
+    tested = card_of(binary, tmp_path, "probe").split("## Test scores")[1].split("\n## ")[0]
+    assert told in tested
+    assert "| metric | the procedure |" in tested
+
+
+def test_looks_that_followed_the_evaluation_are_counted(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    assert "None of this configuration: the test split was not looked at." in card_of(
+        binary, tmp_path / "closed", "probe"
+    )
+    manifest = read_manifest(storage.read(layout.MANIFEST))
+    tested = manifest["content"][manifest["group"].map(binary.tiny.groups()) == "test"]
+    beside = open_storage(binary.study.place.parent)
+    try:
+        for number in ("0" * 12, "1" * 12):
+            look = Look(
+                id=number,
+                test_set="t",
+                study="study",
+                partition=binary.tiny.partition,
+                configuration="c",
+                name="n",
+                repeats=(0,),
+                epochs=1,
+                primary="p",
+                time=f"2026-01-01T00:00:0{number[0]}",
+                images=short_hashes(tested),
+            )
+            note_look(storage, beside, look)
+        other = card_of(binary, tmp_path / "other", "probe")
+        assert "of the test images some were looked at 2 times, for other results" in other
+        assert "the test split was not looked at" not in other
+        write_evaluation(storage, evaluated(binary, "probe", looks=1))
+        assert "7 images of 4 groups, looked at 2 times." in card_of(binary, tmp_path / "own", "probe")
+    finally:
+        shutil.rmtree(binary.studies / ".looks")
 
 
 def test_images_from_elsewhere(binary: FinishedStudy, storage: Storage, tmp_path: Path) -> None:
@@ -263,12 +358,16 @@ def test_images_from_elsewhere(binary: FinishedStudy, storage: Storage, tmp_path
     part = Subgroup(column="scanner", value="old", images=5, groups=3, overall=level.overall, classes=level.classes)
     write_evaluation(storage, evaluated(binary, "probe", **first, images=9, subgroups=(part,)))
     text = card_of(binary, tmp_path, "probe")
-    assert "**The test split was not opened: the only test scores are of images from elsewhere.**" in text
-    assert "Not tested" not in text
+    assert (
+        "**Not tested on the test split: the only test scores of this configuration are of images from elsewhere.**"
+        in text
+    )
+    assert "Not tested:" not in text
     section = text.split("### Images from elsewhere\n")[1].split("\n## ")[0]
     assert "9 images of 4 groups, looked at once." in section
-    assert "| accuracy | 0.750 [0.500, 0.900] |" in section
-    assert "| scanner = old (5 images of 3 groups) | 0.750 [0.500, 0.900]" in section
+    assert "| accuracy | 0.500 | 0.750 [0.500, 0.900] |" in section
+    assert "| scanner = old (5 images of 3 groups), this file | 0.500 | 0.500 |" in section
+    assert "| scanner = old (5 images of 3 groups), the procedure | 0.750 [0.500, 0.900]" in section
     assert "no images from elsewhere were tested" not in text
     write_evaluation(storage, evaluated(binary, "probe", **first, look="1" * 12, images=11))
     text = card_of(binary, tmp_path / "second", "probe")
@@ -309,7 +408,7 @@ def test_a_nested_evaluation_is_of_the_procedure(binary: FinishedStudy, storage:
     )
     write_nested(storage, nested)
     section = card_of(binary, tmp_path, "probe").split("### Nested evaluation\n")[1].split("\n## ")[0]
-    assert "Of the procedure, not of this model: in 5 outer folds over all 23 groups" in section
+    assert "Of the procedure, not of this file: in 5 outer folds over all 23 groups" in section
     assert "the selection by loss (valid) among 3 configurations was repeated" in section
     assert "| accuracy | 0.750 [0.500, 0.900] |" in section
 
