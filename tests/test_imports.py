@@ -24,6 +24,7 @@ FOR_DASHBOARDS = (
     "orchestrator.evaluation.looks",
     "orchestrator.evaluation.nested_record",
     "orchestrator.energy.cost",
+    "orchestrator.energy.coverage",
     "orchestrator.energy.grid",
     "orchestrator.energy.hours",
     "orchestrator.energy.meters",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.figures.choice import Source
 from orchestrator.energy.cost import Cost, cost_of_hours
+from orchestrator.energy.coverage import coverage
 from orchestrator.energy.grid import intensity_of
 from orchestrator.energy.hours import segment_hours
 from orchestrator.energy.meters import readings
@@ -21,7 +22,7 @@ def energy_sentence(cost: Cost) -> str:
         return ""
     return (
         f"Energy so far: about {_energy(cost.kwh)} ({_how(cost)}), {_mass(cost.kg)} CO₂e at the world’s average "
-        "electricity."
+        f"electricity. {coverage(cost)}"
     )
 
 
@@ -44,6 +45,7 @@ def energy_facts(cost: Cost, study: str) -> list[tuple[str, str]]:
             rows.append((f"Energy rated{named}", f"{_energy(device.rated_kwh)}: {rated} ({device.rating.source})"))
     rows.append(("Energy", _energy(cost.kwh)))
     rows.append(("CO₂ equivalent", f"{_mass(cost.kg)} at {cost.intensity.as_text()}"))
+    rows.append(("Hours that the energy covers", coverage(cost)))
     rows.append(("For another place", f"orch cost {study} --country DE"))
     return rows
 

@@ -53,6 +53,7 @@ def leak(
     Example:
       orch data leak slides --figure leak.html
     """
+    from orchestrator.energy.meters import metered
     from orchestrator.leak.experiment import LeakOptions, leak_experiment
     from orchestrator.leak.records import answer_data, answer_lines
     from orchestrator.study.studies import open_study, studies_place
@@ -61,7 +62,8 @@ def leak(
     found = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
 
-    told = leak_experiment(found, options, say, partial(Lines(), "trainings"))
+    with metered(found.storage, "leak experiment"):
+        told = leak_experiment(found, options, say, partial(Lines(), "trainings"))
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))
     if as_json:

@@ -98,6 +98,7 @@ def evaluate(
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
     """
+    from orchestrator.energy.meters import metered
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
@@ -109,14 +110,17 @@ def evaluate(
         from orchestrator.evaluation.nested_text import nested_text
 
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
-        nested = evaluate_nested(found, options, place, say, Lines())
+        with metered(found.storage, "nested evaluation"):
+            nested = evaluate_nested(found, options, place, say, Lines())
         click.echo(nested.model_dump_json(indent=2) if as_json else nested_text(nested))
         return
 
     from orchestrator.evaluation.run import evaluate as run
     from orchestrator.evaluation.text import as_text
 
-    record = run(found, _options(**asked), place, say, Lines())
+    wanted = _options(**asked)
+    with metered(found.storage, "evaluation"):
+        record = run(found, wanted, place, say, Lines())
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     else:

@@ -182,10 +182,12 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
 def _keep(search: Search, count: int) -> None:
     """Keep the weights of the best configurations; what it says is no data."""
     from orchestrator.commands.said import Lines, say
+    from orchestrator.energy.meters import metered
     from orchestrator.evaluation.keeping import keep_best
 
     places = search.places
-    keep_best(search.study, count, places.cache, say, Lines(), places.data_root)
+    with metered(search.study.storage, "keeping weights"):
+        keep_best(search.study, count, places.cache, say, Lines(), places.data_root)
 
 
 def _typed() -> str:

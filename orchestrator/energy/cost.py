@@ -72,6 +72,31 @@ class Cost:
         return self.kwh * self.intensity.kg_per_kwh
 
     @property
+    def run_hours(self) -> dict[str, float]:
+        """How long commands ran on this study, by what they did; each machine once at a time."""
+        acts = sorted({reading.act for reading in self.searches})
+        return {act: _on_hosts(one for one in self.searches if one.act == act) for act in acts}
+
+    @property
+    def covered(self) -> float | None:
+        """Share of these hours that the energy covers: those in which a training ran on the machine, or a meter. None
+        where no command was timed."""
+        whole = _on_hosts(self.searches)
+        if not whole:
+            return None
+        attempts = [
+            (host, (max(start, reading.started), min(end, reading.ended)))
+            for segment in self.segments
+            for host, (start, end) in segment.timed_spans
+            for reading in self.searches
+            if reading.host == host
+        ]
+        metered = [(one.host, (one.started, one.ended)) for one in self.searches if one.joules]
+        spans = [*attempts, *metered]
+        there = sum(_length(span for at, span in spans if at == host) for host in {host for host, _ in spans})
+        return min(1.0, there / 3600 / whole)
+
+    @property
     def hours_saved(self) -> float | None:
         """None where no pass was timed, or nothing was cached."""
         known = [hours for passes in self.passes if (hours := passes.hours_saved) is not None]
@@ -89,6 +114,8 @@ class Cost:
             "kg_per_kwh": self.intensity.kg_per_kwh,
             "intensity": self.intensity.as_text(),
             "meters": list(self.meters),
+            "run_hours": self.run_hours,
+            "covered_share": self.covered,
             "hours_saved_estimate": self.hours_saved,
             "devices": [
                 {
@@ -109,6 +136,7 @@ class Cost:
                     "without_cache": passes.without_cache,
                     "made": passes.made,
                     "seconds_each": passes.seconds_each,
+                    "hours_made_estimate": passes.hours_made,
                     "hours_saved_estimate": passes.hours_saved,
                 }
                 for passes in self.passes
@@ -217,6 +245,14 @@ def _counted_once(searches: Sequence[Reading]) -> Iterable[float]:
         fresh = max(0.0, reading.ended - max(reading.started, until.get(reading.host, reading.started)))
         until[reading.host] = max(until.get(reading.host, 0.0), reading.ended)
         yield sum(reading.joules.values()) * (fresh / length if length > 0 else 1.0)
+
+
+def _on_hosts(searches: Iterable[Reading]) -> float:
+    """Hours, each machine once at a time."""
+    by_host: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for reading in searches:
+        by_host[reading.host].append((reading.started, reading.ended))
+    return sum(_length(spans) for spans in by_host.values()) / 3600
 
 
 def _length(spans: Iterable[tuple[float, float]]) -> float:

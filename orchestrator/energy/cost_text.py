@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.energy.cost import Cost
+from orchestrator.energy.coverage import coverage, hours_text
 from orchestrator.results.names import counted
 
 
@@ -17,7 +18,7 @@ def cost_text(name: str, cost: Cost) -> str:
     lines = [f"{name}: {trained}, {counted(attempts, 'attempt')}, one repeat or several each", ""]
     for device in cost.devices:
         unit = "GPU hours" if device.kind == "cuda" else "core hours"
-        lines.append(f"{_hours(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
+        lines.append(f"{hours_text(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
     lines.append("")
     if cost.meters:
         lines.append(f"{_energy(cost.measured_kwh)} measured ({', '.join(cost.meters)}; the whole machine)")
@@ -25,24 +26,19 @@ def cost_text(name: str, cost: Cost) -> str:
         if device.rated_hours > 0:
             what = "per GPU" if device.kind == "cuda" else "per core"
             lines.append(
-                f"{_energy(device.rated_kwh)} as {device.rating.watts:g} W {what} × {_hours(device.rated_hours)} h "
+                f"{_energy(device.rated_kwh)} as {device.rating.watts:g} W {what} × {hours_text(device.rated_hours)} h "
                 f"({device.rating.source})"
             )
     lines += [
         f"{_energy(cost.kwh)} in all",
         f"{_mass(cost.kg)} at {cost.intensity.as_text()}",
     ]
-    if cost.searches:
-        hours = sum(reading.ended - reading.started for reading in cost.searches) / 3600
-        hosts = len({reading.host for reading in cost.searches})
-        lines.append(f"Searches ran for {_hours(hours)} h on {counted(hosts, 'machine')}, features included.")
     without_end = sum(segment.without_end for segment in cost.segments)
     if without_end:
         lines.append(f"{counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
     if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):
         lines.append("Rated power of a GPU is its own; the machine around it is not in it.")
-    lines += ["Decoding images and computing features is in no training time; meters count it where they run.", ""]
-    return "\n".join([*lines, *_saved(name, cost)])
+    return "\n".join([*lines, coverage(cost), "", *_saved(name, cost)])
 
 
 def _saved(name: str, cost: Cost) -> list[str]:
@@ -52,19 +48,16 @@ def _saved(name: str, cost: Cost) -> list[str]:
     for passes in cost.passes:
         depth = f" u={passes.unfrozen}" if passes.unfrozen else ""
         line = f"  {passes.backbone.partition(':')[2]}{depth}: {passes.made:,} made instead of {passes.without_cache:,}"
-        if passes.seconds_each is not None and passes.hours_saved is not None:
+        spent = passes.hours_made
+        if passes.seconds_each is not None and spent is not None and passes.hours_saved is not None:
             line += (
-                f", an estimated {_hours(passes.hours_saved)} h not spent "
+                f", estimated {hours_text(spent)} h spent, {hours_text(passes.hours_saved)} h not spent "
                 f"({passes.seconds_each:.3g} s each on {passes.device})"
             )
         lines.append(line)
     if any(passes.seconds_each is None for passes in cost.passes):
         lines.append(f"In hours: orch cost {name} --measure   (times one batch here and keeps the result)")
     return lines
-
-
-def _hours(value: float) -> str:
-    return f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
 
 
 def _energy(kwh: float) -> str:

@@ -59,6 +59,14 @@ class SegmentHours:
         return max(self.trained, self.held)
 
     @property
+    def timed_spans(self) -> tuple[tuple[str, Span], ...]:
+        """`spans`; a single attempt is at least as long as what it trained, which is known to more than the second."""
+        if len(self.spans) != 1:
+            return self.spans
+        host, (start, end) = self.spans[0]
+        return ((host, (start, max(end, start + self.trained))),)
+
+    @property
     def device_seconds(self) -> float:
         """Of one GPU, or of one processor core."""
         return self.seconds * (self.share if self.kind == "cuda" else self.threads)

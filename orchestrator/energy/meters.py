@@ -148,21 +148,25 @@ class Meter:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the meters of one machine said while one search ran on it; times are UTC, in seconds since 1970."""
+    """What the meters of one machine said while one command ran on it; times are UTC, in seconds since 1970."""
 
     host: str
     started: float
     ended: float
     joules: Mapping[str, float]
+    """By component; nothing where no counter could be read."""
     sources: tuple[str, ...]
+    act: str = "search"
+    """What the command did."""
 
 
 @contextlib.contextmanager
-def metered(storage: Storage, every_s: float = EVERY_S) -> Iterator[None]:
-    """Around a search: keeps start, end and counted energy of this machine under results/energy of the study.
+def metered(storage: Storage, act: str = "search", every_s: float = EVERY_S) -> Iterator[None]:
+    """Around a search, an evaluation …: keeps start, end and counted energy of this machine under results/energy of the
+    study.
 
-    Written again and again while it runs, so that a killed search leaves what was counted. A machine without readable
-    counters leaves the times alone. Never lets a search fail.
+    Written again and again while it runs, so that a killed one leaves what was counted. A machine without readable
+    counters leaves the times alone. Never lets it fail.
     """
     meter = Meter(counters())
     path = f"{READINGS}/{uuid.uuid4().hex[:12]}.json"
@@ -173,6 +177,7 @@ def metered(storage: Storage, every_s: float = EVERY_S) -> Iterator[None]:
     def keep() -> None:
         meter.read()
         note = {
+            "act": act,
             "host": socket.gethostname(),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - begun, 3),
@@ -205,6 +210,13 @@ def readings(storage: Storage) -> tuple[Reading, ...]:
             started = datetime.fromisoformat(note["started"]).timestamp()
             joules = {str(key): float(value) for key, value in note["joules"].items()}
             found.append(
-                Reading(note["host"], started, started + float(note["seconds"]), joules, tuple(note["sources"]))
+                Reading(
+                    note["host"],
+                    started,
+                    started + float(note["seconds"]),
+                    joules,
+                    tuple(note["sources"]),
+                    str(note.get("act", "search")),
+                )
             )
     return tuple(sorted(found, key=lambda reading: reading.started))

@@ -59,6 +59,10 @@ class Passes:
         return None if self.seconds_each is None else self.saved * self.seconds_each / 3600
 
     @property
+    def hours_made(self) -> float | None:
+        return None if self.seconds_each is None else self.made * self.seconds_each / 3600
+
+    @property
     def rate_path(self) -> str:
         """Where the time of such a pass is kept once it was measured."""
         key = short_hash([self.backbone, self.image_size, self.precision, self.unfrozen, self.layer])

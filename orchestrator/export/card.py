@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.energy.coverage import coverage
 from orchestrator.export.card_data import flow_lines, said
 from orchestrator.export.card_scores import this_repeat_lines, valid_lines
 from orchestrator.export.card_tested import test_lines
@@ -304,10 +305,9 @@ def _cost(facts: CardFacts) -> list[str]:
     hours += [f"{cost.core_hours:.3g} core hours"] if cost.core_hours else []
     measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", power × time"
     trainings = sum(segment.repeats for segment in cost.segments)
-    others = "" if cost.measured_kwh else " Decoding images, computing features and tests are not in it."
     return [
         f"{' and '.join(hours) or 'No hours'} for all {trainings} trainings of the study, {cost.kwh:.3g} kWh"
-        f"{measured}, {cost.kg:.3g} kg CO₂e at {cost.intensity.as_text()}.{others}"
+        f"{measured}, {cost.kg:.3g} kg CO₂e at {cost.intensity.as_text()}. {coverage(cost)}"
     ]
 
 

@@ -152,6 +152,41 @@ def test_a_meter_takes_the_place_of_the_rating(tmp_path: Path) -> None:
     assert "measured" in cost_text("x", spent)
 
 
+def add_reading(storage: LocalStorage, act: str, start: float, seconds: float, **changes: object) -> None:
+    note = {"act": act, "host": "a", "started": moment(start), "seconds": seconds, "joules": {}, "sources": []}
+    storage.replace(f"{READINGS}/{act}-{start:g}.json", json.dumps({**note, **changes}).encode())
+
+
+def test_the_share_of_the_hours_that_the_energy_covers_is_said(tmp_path: Path) -> None:
+    storage = gpu_study(tmp_path, [(600, 1500), (900, 1200)], ["a", "a"])
+    assert cost_of(storage, WORLD).covered is None
+    assert "How long searches ran is not in the records" in cost_text("x", cost_of(storage, WORLD))
+    add_reading(storage, "search", 0, 3600)
+    spent = cost_of(storage, WORLD)
+    assert spent.covered == pytest.approx(0.25)
+    add_reading(storage, "evaluation", 4000, 900)
+    spent = cost_of(storage, WORLD)
+    assert spent.run_hours == {"evaluation": pytest.approx(0.25), "search": pytest.approx(1.0)}
+    assert spent.covered == pytest.approx(0.2)
+    assert (spent.as_json()["covered_share"], spent.as_json()["run_hours"]) == (spent.covered, spent.run_hours)
+    told = cost_text("x", spent)
+    assert "Commands ran on 1 machine (evaluation 0.25 h, search 1 h); the energy covers 20% of that time" in told
+    assert "the rest, starting, decoding images, computing features and tests, is not in it." in told
+    add_reading(storage, "search", 0, 3600, joules={"gpu": 100.0}, sources=["NVML GPU 0"])
+    assert cost_of(storage, WORLD).covered == pytest.approx(0.8)
+    add_reading(storage, "evaluation", 4000, 900, joules={"gpu": 100.0}, sources=["NVML GPU 0"])
+    assert "the energy covers all of that time." in cost_text("x", cost_of(storage, WORLD))
+
+
+def test_attempts_shorter_than_a_second_cover_what_they_trained(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), repeats=1, epochs=6)
+    (found,) = segment_hours(storage)
+    assert found.segment is not None
+    add_attempt(storage, found.segment, 1, 2, 2, "a processor")
+    add_reading(storage, "search", 0, 10)
+    assert cost_of(storage, WORLD).covered == pytest.approx(0.4 * study.epochs / 10)
+
+
 def test_passes_are_counted_from_histories(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path, depths=((0, 0), (1, 0)), lrs=(1e-3,), batch_sizes=(16,))
     (passes,) = count_passes(storage)
@@ -163,6 +198,7 @@ def test_passes_are_counted_from_histories(tmp_path: Path) -> None:
     keep_rate(storage, passes, 0.036, "a processor")
     (timed,) = count_passes(storage)
     assert timed.hours_saved == pytest.approx(timed.saved * 1e-5)
+    assert timed.hours_made == pytest.approx(n * 1e-5)
     assert "estimated" in cost_text("x", cost_of(storage, WORLD))
 
 

@@ -80,6 +80,7 @@ def test_a_search_leaves_a_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with metered(storage, every_s=60):
         assert readings(storage) == ()
     (found,) = readings(storage)
+    assert found.act == "search"
     assert found.joules == {"gpu": 3.0}
     assert found.sources == ("scripted",)
     assert found.ended >= found.started
@@ -95,7 +96,8 @@ def test_a_killed_search_leaves_what_was_counted(tmp_path: Path, monkeypatch: py
 def test_a_machine_without_counters_leaves_the_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meters, "counters", list)
     storage = LocalStorage(tmp_path)
-    with pytest.raises(RuntimeError, match="the search's own"), metered(storage):
+    with pytest.raises(RuntimeError, match="the search's own"), metered(storage, "evaluation"):
         raise RuntimeError("the search's own")
     (found,) = readings(storage)
+    assert found.act == "evaluation"
     assert found.joules == {}
