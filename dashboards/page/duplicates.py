@@ -12,7 +12,7 @@ from dashboards.figures.dataset import group_splits
 from dashboards.figures.markup import table, text
 from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album, image_list
-from orchestrator.results.near_duplicates import KINDS, SYMMETRIES, counts, read_pairs, with_kinds
+from orchestrator.results.near_duplicates import KINDS, NONE_FOUND, SYMMETRIES, counts, read_pairs, with_kinds
 
 PAIRS_SHOWN = 24
 PAIRS_LISTED = 200
@@ -52,9 +52,7 @@ def duplicates(source: Source, partition: str, album: Album, opened: Collection[
             f"orch data duplicates {name} --look does."
         )
     if told.empty:
-        return title + nothing(
-            "No two images look like the same picture, upright, turned or mirrored, all compared with all."
-        )
+        return title + nothing(NONE_FOUND)
     rows = [
         (row["kind"].capitalize(), f"{row['pairs']:,}", f"{row['differs']:,}", _MEANING[row["kind"]])
         for row in counts(told).to_dict("records")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from orchestrator.energy.coverage import coverage
-from orchestrator.export.card_data import flow_lines, said
+from orchestrator.export.card_data import balance_said, flow_lines, repeats_differ, said
 from orchestrator.export.card_scores import this_repeat_lines, valid_lines
 from orchestrator.export.card_tested import test_lines
 from orchestrator.export.checklists import CLAIM, TRIPOD, checklist_lines
@@ -23,6 +25,7 @@ from trainables.data.partition import SPLITS
 from trainables.learning.metrics import is_loss
 
 NO_GROUPS = "images assumed independent"
+AS_THEY_ARE = "as they are"
 FEW = 5
 """Below so many groups no interval over groups is given either."""
 
@@ -94,7 +97,7 @@ def _input(facts: CardFacts) -> str:
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     return (
         f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
-        "per channel; nothing else, test and training images alike"
+        f"per channel; nothing else{_beside(facts)}"
     )
 
 
@@ -110,6 +113,13 @@ def _left_out(facts: CardFacts) -> list[tuple[str, str]]:
     return [("left out", str(lost))] if lost and facts.model.preprocessing.fit == "crop" else []
 
 
+def _beside(facts: CardFacts) -> str:
+    """How training images are changed besides."""
+    c = facts.chosen.member.configuration
+    alike = _views(facts) == AS_THEY_ARE and not c.augmentation.variant.from_pixels
+    return ", test and training images alike" if alike else "; what is done to training images besides: Training"
+
+
 def _output(facts: CardFacts) -> str:
     classes = facts.model.classes
     if facts.model.task == "binary":
@@ -122,13 +132,13 @@ def _which(facts: CardFacts) -> str:
     how = "taken by its number, not by its score, so that the mean over repeats is what to expect of it on new images"
     if facts.chosen.repeat_was_named:
         how = "named by whoever exported it, perhaps for its score; expect the mean over repeats of it, not its own"
-    return f"repeat {origin['repeat']} of {n}, at epoch {origin['epoch']}; {how}"
+    return f"repeat number {origin['repeat']}, of {n} that count from 0, at epoch {origin['epoch']}; {how}"
 
 
 def _use(facts: CardFacts) -> list[str]:
     return [
         "Research: to compare with other models on images taken, stained and labelled as those of this study. It is no "
-        "medical device; nobody has examined whether decisions that use it are better.",
+        "medical device; whether decisions that use it are better was not a question of this study.",
         "",
         "Not for images of other scanners, stains, magnifications or populations without a test of its own, not for "
         "classes beside those above (it always names one of them), not for a diagnosis from several images of a group "
@@ -148,9 +158,9 @@ def _training(facts: CardFacts) -> list[str]:
         ("epoch that counts", f"of each repeat the one where {_rule(facts)}"),
         ("ranked by", f"the mean of {facts.ranked_by} over all repeats, each at that epoch"),
         ("searched", _searched(facts)),
-        ("loss", _loss(c)),
+        ("classes of unequal size", _balance(c)),
         ("views of training images", _views(facts)),
-        ("repeats", f"{request.n} of {request.asked}, different initial weights and order, same partition"),
+        ("repeats", f"{request.n} of {request.asked}, {repeats_differ(c)}, same partition"),
         ("study seed", str(c.data.seed)),
         ("device", str(facts.record.meta.get("device", ""))),
     ]
@@ -166,7 +176,7 @@ def _depth(c: Configuration) -> str:
 
 def settings_said(c: Configuration) -> list[tuple[str, str]]:
     """Every declared setting that a file gives and that matters here, but those that sentences say."""
-    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "selection.rule", "optimiser.decay_on")
+    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "selection.rule", "balance.name", "optimiser.decay_on")
     return [
         (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
         for one in shown_settings()
@@ -180,12 +190,12 @@ def _decay(c: Configuration) -> str:
     return f"{what}; {OPTIMISERS.variants[c.optimiser.name].decay}"
 
 
-def _loss(c: Configuration) -> str:
+def _balance(c: Configuration) -> str:
     if c.balance.name != "class_weights":
-        return "cross entropy"
+        return balance_said(c)
     return (
-        "cross entropy, of each image times the weight of its class, N / (K · N of the class); the sum over a batch is "
-        "divided by its number of images, not by the sum of their weights"
+        f"{balance_said(c)}: the loss of each image times N / (K · N of its class); the sum over a batch is divided by "
+        "its number of images, not by the sum of their weights"
     )
 
 
@@ -210,16 +220,23 @@ def _searched(facts: CardFacts) -> str:
 def _views(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
     if c.balance.name == "ngca":
-        return "flips and right-angle turns, more of them for small classes"
-    crops = f", {c.image.crops} crops" if c.image.crops > 1 else ""
+        return f"flips and right-angle turns, more of them for small classes{_crops(c)}"
     return (
-        "as they are" if c.image.views == 1 else f"{c.image.views} of the 8 flips and right-angle turns each"
-    ) + crops
+        AS_THEY_ARE if c.image.views == 1 else f"{c.image.views} of the 8 flips and right-angle turns each"
+    ) + _crops(c)
+
+
+def _crops(c: Configuration) -> str:
+    return f", {c.image.crops} crops" if c.image.crops > 1 else ""
 
 
 def _selection(facts: CardFacts) -> list[str]:
     if not facts.chosen.was_selected:
-        said_so = "It was named by hand; it is not the configuration that the rule selects."
+        said_so = "It was named by hand; " + (
+            "it is not the configuration that the rule selects."
+            if facts.chosen.selection
+            else "the rule selects none yet, since no configuration has all its repeats."
+        )
         return [said_so, "", *_block(facts.chosen.selection)]
     return _block(facts.chosen.selection)
 
@@ -233,18 +250,17 @@ def limits(facts: CardFacts) -> list[str]:
     lines = ["Validation scores were used to choose configuration and epoch; they are optimistic."]
     flow = facts.flow
     if facts.evaluation is None:
-        lines.append(f"The test split was not looked at for this configuration (`orch evaluate {facts.study.name}`).")
+        lines.append(f"This configuration was not tested on the test split (`orch evaluate {facts.study.name}`).")
     elif facts.evaluation.looks > 1:
         lines.append(
-            f"The test images were {facts.evaluation.looked_at}; the more looks, the more optimistic the score."
+            f"The test images were {facts.evaluation.looked_at}; the more looks, the more optimistic the score may be."
         )
     if flow is not None:
         few = _few_groups(flow)
         if few:
             lines.append(
                 f"Classes with fewer than {FEW} groups in valid or test (train/valid/test): {', '.join(few)}. Of "
-                f"so few groups "
-                "nothing can be said about others."
+                f"so few groups scores say little about others."
             )
         none = [f"{label} in {split}" for label, split, groups, _ in flow.rows if not groups]
         if flow.alike_across_splits:
@@ -255,11 +271,11 @@ def limits(facts: CardFacts) -> list[str]:
         if none:
             lines.append("Not represented: " + ", ".join(none) + ".")
     lines += [
-        "Standard deviations over repeats describe retraining on this partition, not other patients.",
+        "Standard deviations over repeats describe retraining on this partition, not other groups.",
         "Probabilities of the exported model are those of the network; they were not calibrated.",
     ]
     if not facts.external:
-        lines.append("All images come from one dataset; no images from elsewhere were tested.")
+        lines.append("All images come from one dataset; this configuration was not tested on images from elsewhere.")
     if facts.leak:
         lines.append(f"Leak experiment (another model, the test split closed): {facts.leak}")
     if facts.model.origin["precision_of_training"] == "bf16":
@@ -285,9 +301,7 @@ def _checks(facts: CardFacts) -> list[str]:
         f"* The exported network was run on {agreement.images} valid images: {agreement.same:.1%} have the class "
         f"that the "
         f"search kept, logits differ by at most {agreement.largest:.2g} (kept ones have 16 bits).",
-        "* The weights are those of the search, bit for bit."
-        if facts.deviation == 0
-        else f"* The weights were trained again; logits differ from the search's by at most {facts.deviation:.2g}.",
+        f"* {_same(facts.deviation)}",
     ]
     if isinstance(facts.onnx, OnnxFile):
         lines.append(
@@ -297,6 +311,15 @@ def _checks(facts: CardFacts) -> list[str]:
     else:
         lines.append(f"* No `model.onnx`, and no `predict.py`, which runs it: {facts.onnx}.")
     return lines
+
+
+def _same(deviation: float) -> str:
+    """Whether the weights are those of the search, by the logits of valid images that it kept."""
+    if deviation == 0:
+        return "These weights gave, in the study, the logits of valid images that the search kept, bit for bit."
+    if math.isinf(deviation):
+        return "The weights were trained again with other bits: another epoch would be selected now."
+    return f"The weights were trained again; logits differ from the search's by at most {deviation:.2g}."
 
 
 def _cost(facts: CardFacts) -> list[str]:

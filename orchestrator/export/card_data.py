@@ -6,6 +6,8 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.results.near_duplicates import NONE_FOUND
+from search_spaces.configuration import Configuration
 from trainables.data.partition import SPLITS
 
 
@@ -20,7 +22,12 @@ def flow_lines(facts: CardFacts) -> list[str]:
     if not flow.refused:
         lines.append("* None was refused.")
     lines.append(f"* {flow.images:,} images are used, of {flow.groups:,} groups. A group is: {cell(meaning)}.")
-    lines.append(f"* Groups are divided by the policy {flow.policy} (seed {flow.seed}); a group is in one split only.")
+    how = (
+        "The splits came with the data"
+        if flow.policy == "given"
+        else f"Groups are divided by the policy {flow.policy} (seed {flow.seed})"
+    )
+    lines.append(f"* {how}; a group is in one split only.")
     lines.append(f"* {_alike(flow)}")
     by = {(label, split): (groups, images) for label, split, groups, images in flow.rows}
     labels = list(dict.fromkeys(label for label, *_ in flow.rows))
@@ -31,10 +38,10 @@ def flow_lines(facts: CardFacts) -> list[str]:
 
 def _alike(flow: DataFlow) -> str:
     if flow.alike is None:
-        return "Nobody looked for images that are nearly the same."
+        return "Images that are nearly the same: the study holds no search for them."
     there = [(kind, pairs, differs) for kind, pairs, differs in flow.alike if pairs]
     if not there:
-        return "No two images are nearly the same, turned or mirrored either (by a comparison of small copies)."
+        return f"Images that are nearly the same: {NONE_FOUND[0].lower()}{NONE_FOUND[1:]}"
     told = (
         f"{pairs} {'pair' if pairs == 1 else 'pairs'} {kind}" + (f" ({differs} under two labels)" if differs else "")
         for kind, pairs, differs in there
@@ -78,25 +85,28 @@ def said(facts: CardFacts) -> dict[str, str]:
         "predictors": "the pixels of one image, nothing else",
         "outcome": f"the label given with each image: {classes}; its definition and assessment: for the authors",
         "subsets": "whole image files; whether they were cut from larger ones: for the authors",
-        "names": "no names of files, groups or people are in this card; of the images: for the authors",
-        "missing": "images without a label or that do not decode are refused; nothing is imputed",
+        "names": "no names of image files, groups or people are in this card; in the images: for the authors",
+        "missing": "an image without a label stops a search, one that does not decode is left out; nothing is imputed",
         "partition": f"From files to splits: policy {flow.policy}, {totals}" if flow else "",
         "disjoint": f"the group, {facts.study.group_meaning}; whether that is a patient or a slide: for the authors",
         "model": "What it is",
-        "software": ", ".join(f"{name} {version}" for name, version in facts.study.versions.items()),
-        "initial": f"backbone {facts.origin_of_weights or c.network.weights[:19]}; head drawn from study seed "
-        f"{c.data.seed} and repeat",
+        "software": "when the study was made: "
+        + ", ".join(f"{name} {version}" for name, version in facts.study.versions.items()),
+        "initial": f"backbone {facts.origin_of_weights or c.network.weights[:19]}; {_initial(facts)}",
         "training": "Training",
-        "selection": f"best mean {facts.ranked_by} over all repeats; the test split plays no part",
+        "selection": f"best mean {facts.ranked_by} over all repeats; test scores play no part"
+        if facts.chosen.was_selected
+        else "named by hand, not by the rule; whether test scores played a part: for the authors",
         "ensemble": "none: a single model"
         + ("; an ensemble of the repeats is a secondary estimate" if evaluation else ""),
         "metrics": (f"{tested}; calibration" if evaluation else "loss, accuracy, balanced accuracy, macro F1")
         + "; why these: for the authors",
-        "uncertainty": "standard deviation over repeats; on test images intervals over groups; confidence set for "
-        "the best configuration by sign flips of whole repeats",
-        "robustness": f"{facts.chosen.member.n} repeats with other initial weights and order; other settings: "
+        "uncertainty": "standard deviation over repeats"
+        + ("; on test images intervals over groups, or the reason for none" if evaluation else "")
+        + ("; how surely it is the best: How the configuration was selected" if facts.chosen.selection else ""),
+        "robustness": f"{facts.chosen.member.n} repeats, {repeats_differ(c)}; other settings: "
         f"tables/configurations.csv",
-        "internal": "Test scores" if evaluation else "the test split is set aside and was not looked at",
+        "internal": "Test scores" if evaluation else f"not of this configuration; {looked(facts.looks)}",
         "external": "Test scores: images from elsewhere" if facts.external else "",
         "flow": f"From files to splits: {totals}" if flow else "",
         "characteristics": "classes by split in From files to splits; demography and disease: for the authors",
@@ -104,13 +114,13 @@ def said(facts: CardFacts) -> dict[str, str]:
         "failures": f"confusion matrices in {'Test scores' if evaluation else 'Validation scores'}; examples: for the "
         "authors",
         "limits": "Limits",
-        "protocol": "every setting is in tables/configurations.csv and model.json; a protocol: for the authors",
+        "protocol": "every setting is in tables/configurations.csv; a protocol: for the authors",
         "availability": "model: this folder; software and data: for the authors",
         "code": f"orch {facts.study.versions.get('orch', '')}; code of further analyses: for the authors",
         "size": f"given by the data, not planned: {totals}" if flow else "",
         "methods": "What it is; Training; How the configuration was selected",
         "clusters": "groups are the unit of partition and intervals; centres: for the authors",
-        "imbalance": f"method: {c.balance.name.replace('_', ' ')}; balanced accuracy and macro F1 beside accuracy",
+        "imbalance": f"{balance_said(c)}; balanced accuracy and macro F1 beside accuracy",
         "fairness": subgroups,
         "output": "What it is: output",
         "differences": "one dataset, divided by group; classes by split in From files to splits"
@@ -127,3 +137,30 @@ def said(facts: CardFacts) -> dict[str, str]:
         "interaction": "image files are given, nothing is asked; expertise needed: for the authors",
     }
     return {key: cell(text) for key, text in known.items() if text}
+
+
+def balance_said(c: Configuration) -> str:
+    """What was done about classes of unequal size."""
+    return "not treated" if c.balance.name == "none" else f"method: {c.balance.name.replace('_', ' ')}"
+
+
+def repeats_differ(c: Configuration) -> str:
+    """In what the repeats of a configuration differ."""
+    return "which a fitted head makes all alike" if c.head.is_fitted else "different initial weights and order"
+
+
+def looked(looks: int) -> str:
+    """What became of test images that the model's configuration was not tested on."""
+    if not looks:
+        return "the test split was not looked at"
+    return f"of the test images some were looked at {'once' if looks == 1 else f'{looks} times'}, for other results"
+
+
+def _initial(facts: CardFacts) -> str:
+    c = facts.chosen.member.configuration
+    drawn = f"drawn from study seed {c.data.seed} and repeat"
+    if c.head.is_fitted:
+        return "head fitted, not drawn"
+    if c.live.trains_body and c.adaptation.start == "drawn":
+        return f"head and unfrozen layers {drawn}"
+    return f"head {drawn}"

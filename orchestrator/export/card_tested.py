@@ -18,6 +18,7 @@ from orchestrator.evaluation.record import (
     absent_kinds,
 )
 from orchestrator.evaluation.text import metric_name
+from orchestrator.export.card_data import looked
 from orchestrator.export.card_scores import matrix
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
@@ -29,7 +30,7 @@ _FEW_GROUPS = re.compile(r"[^; ][^;]*: \d+ test groups?(?:, and \d+ more class(?
 def test_lines(facts: CardFacts) -> list[str]:
     """The test split first, then other images, then the nested evaluation; who has not looked is told how."""
     if facts.evaluation is None:
-        found = f"None of this configuration: {_looked(facts.looks)}"
+        found = f"None of this configuration: {looked(facts.looks)}"
         lines = [f"{found}. Once the choice is made: `orch evaluate {facts.study.name}`."]
     else:
         lines = [*_own(facts, facts.evaluation), "", *_secondary(facts, facts.evaluation)]
@@ -41,12 +42,6 @@ def test_lines(facts: CardFacts) -> list[str]:
     for nested in facts.nested:
         lines += ["", "### Nested evaluation", "", *_nested(nested)]
     return lines
-
-
-def _looked(looks: int) -> str:
-    if not looks:
-        return "the test split was not looked at"
-    return f"of the test images some were looked at {'once' if looks == 1 else f'{looks} times'}, for other results"
 
 
 def _place(facts: CardFacts, found: EvaluationRecord) -> int | None:
@@ -92,10 +87,8 @@ def _of_the_file(facts: CardFacts, found: EvaluationRecord) -> str:
     repeat, epoch = facts.chosen.repeat, int(facts.record.meta["selected_epoch"])
     there = dict(zip(found.repeats, found.selected_epochs, strict=True))
     if _place(facts, found) is not None:
-        taken = (
-            "named by whoever exported it, perhaps for a score" if facts.chosen.repeat_was_named else "not taken for it"
-        )
-        return f"what repeat {repeat}, the exported one, scored itself; {taken}. It has no interval of its own."
+        named = " It was named by whoever exported it, perhaps for a score." if facts.chosen.repeat_was_named else ""
+        return f"what repeat {repeat}, the exported one, scored itself, without an interval of its own.{named}"
     if repeat not in there:
         return f"no score of its own: repeat {repeat} was not among those that were evaluated."
     if there[repeat] != epoch:
@@ -105,7 +98,7 @@ def _of_the_file(facts: CardFacts, found: EvaluationRecord) -> str:
 
 def _point(point: OperatingPoint, place: int | None) -> list[str]:
     lines = [f"Operating point {point.asked} ({point.name}), of each repeat a threshold chosen on the valid split:", ""]
-    if place is not None:
+    if place is not None and any(score.each for score in point.scores.values()):
         own = ", ".join(f"{metric_name(name)} {_of(score, place)}" for name, score in point.scores.items())
         lines.append(f"* this file: threshold {point.thresholds[place]:.4g}: {own};")
     marks: dict[str, str] = {}

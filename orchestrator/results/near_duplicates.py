@@ -29,6 +29,12 @@ SYMMETRIES = (
     "mirrored and turned by 270°",
 )
 """What makes the other picture look like the first; numbers as in `trainables.data.views`."""
+NONE_FOUND = (
+    "None was found. What was looked for: one picture saved again, made brighter or smaller, moved or cut by up to 2 % "
+    "of the side, turned by right angles or mirrored, in small grey copies of all images. Nearly empty images, and "
+    "what was turned by a few degrees or moved further, are not found so."
+)
+"""What is said of a study in which no pair was found: that there is none is not known."""
 
 
 def pairs_of(files: Sequence[str], pictures: NDArray[np.uint8]) -> pd.DataFrame:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.results.near_duplicates import KINDS, counts, describe, look, pairs_csv, read_pairs, with_kinds
+from orchestrator.results.near_duplicates import (
+    KINDS,
+    NONE_FOUND,
+    counts,
+    describe,
+    look,
+    pairs_csv,
+    read_pairs,
+    with_kinds,
+)
 from orchestrator.results.report import Report
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -40,6 +49,8 @@ def duplicates_report(study: Study, partition: str | None, every: bool) -> Repor
         f"{study.name}, partition {name}: {len(told):,} pairs of near-duplicates among {len(images):,} images",
         *(f"  {row['kind']}: {row['pairs']:,}, of them {row['differs']:,} under two labels" for row in number),
     ]
+    if told.empty:
+        lines.append(NONE_FOUND)
     if study.record.synthetic:
         lines.insert(1, "Synthetic images.")
     shown = told if every else told.head(SHOWN)

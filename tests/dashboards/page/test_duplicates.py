@@ -41,7 +41,7 @@ def test_counts_without_names_or_images(tmp_path: Path) -> None:
     storage = with_files(tmp_path)
     assert "made by an earlier version" in section(render(storage, now=NOW))
     storage.replace(layout.NEAR_DUPLICATES, b"file,other,similarity,symmetry\n")
-    assert "No two images look like the same picture" in section(render(storage, now=NOW))
+    assert "None was found. What was looked for: one picture saved again" in section(render(storage, now=NOW))
     pairs = with_pairs(storage)
     told = duplicate_data(open_source(storage, NOW), "")
     assert told is not None

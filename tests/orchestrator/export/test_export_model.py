@@ -248,7 +248,7 @@ def test_the_selected_configuration_is_taken_and_its_first_repeat(binary: Finish
 
 def test_a_repeat_that_was_named_is_said_to_be(binary: FinishedStudy, tmp_path: Path) -> None:
     card = (exported(binary, tmp_path / "model", "probe", repeat=1).folder / "MODEL_CARD.md").read_text()
-    assert "repeat 1 of " in card
+    assert "repeat number 1, of " in card
     assert "named by whoever exported it, perhaps for its score" in card
     assert "taken by its number" not in card
 

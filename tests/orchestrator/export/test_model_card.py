@@ -28,12 +28,14 @@ from orchestrator.evaluation.record import (
     write_evaluation,
 )
 from orchestrator.export.card import settings_said
+from orchestrator.export.card_data import balance_said, looked, repeats_differ
 from orchestrator.export.checklists import CLAIM, TRIPOD
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.leak.partitions import SPLITS, LeakPartition
 from orchestrator.leak.records import LeakRun, pack_run, run_path
 from orchestrator.results.near_duplicates import pairs_csv
+from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.schema import History
@@ -59,7 +61,8 @@ def test_the_flow_from_files_to_splits(card: str) -> None:
 
 
 def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tmp_path: Path) -> None:
-    assert "* Nobody looked for images that are nearly the same." in card_of(binary, tmp_path / "before", "probe")
+    before = card_of(binary, tmp_path / "before", "probe")
+    assert "* Images that are nearly the same: the study holds no search for them." in before
     manifest = read_manifest(binary.tiny.storage.read(layout.MANIFEST))
     split = manifest["group"].map(binary.tiny.groups())
     trained, other = manifest[split == "train"], manifest[(split == "test") & (manifest["label"] == "few")]
@@ -68,7 +71,10 @@ def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tm
         [(few, other["file"].iloc[0], 0.97, 0), (few, many, 0.95, 3)],
         columns=["file", "other", "similarity", "symmetry"],
     )
-    binary.tiny.storage.create(layout.NEAR_DUPLICATES, pairs_csv(pairs))
+    binary.tiny.storage.create(layout.NEAR_DUPLICATES, pairs_csv(pairs[:0]))
+    none = card_of(binary, tmp_path / "none", "probe")
+    assert "* Images that are nearly the same: none was found. What was looked for: one picture saved again" in none
+    binary.tiny.storage.replace(layout.NEAR_DUPLICATES, pairs_csv(pairs))
     try:
         text = card_of(binary, tmp_path / "after", "probe")
     finally:
@@ -95,7 +101,7 @@ def test_what_decays_and_what_divides_a_weighted_loss(
     binary: FinishedStudy, several: FinishedStudy, tmp_path: Path
 ) -> None:
     plain, weighted = card_of(binary, tmp_path / "plain", "probe"), card_of(several, tmp_path / "weighted", "timm")
-    assert "| loss | cross entropy |" in plain
+    assert "| classes of unequal size | not treated |" in plain
     assert "what decays" not in plain
     assert "| weight decay | 0.01 |" in weighted
     told = "weights alone, no biases, no scales and shifts of norms; decoupled from the gradient"
@@ -145,7 +151,7 @@ def test_it_says_by_what_epochs_are_selected_and_configurations_ranked(card: str
         text = card_of(finished_study(tmp_path / name, ("few", "many"), **settings), tmp_path / name, "worse")
         assert f"of each repeat the one where loss ({worse}) is lowest; on a tie the earliest" in text
         assert f"| ranked by | the mean of loss ({ranked}) over all repeats, each at that epoch |" in text
-        assert f"best mean loss ({ranked}) over all repeats; the test split plays no part" in text
+        assert f"best mean loss ({ranked}) over all repeats; test scores play no part" in text
 
 
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
@@ -154,6 +160,33 @@ def test_it_is_honest_about_what_it_lacks(card: str) -> None:
     assert "few 4/2/2" in card
     assert "freshly initialised weights" in card
     assert "bit for bit" in card
+
+
+def test_a_card_says_no_more_than_the_records(binary: FinishedStudy, card: str, tmp_path: Path) -> None:
+    assert "| classes of unequal size | not treated |" in card
+    assert "| 13 | class imbalance | not treated; balanced accuracy and macro F1 beside accuracy |" in card
+    assert "nothing else; what is done to training images besides: Training |" in card
+    assert "nothing else, test and training images alike |" in card_of(binary, tmp_path / "alike", "probe")
+    assert "every setting is in tables/configurations.csv; a protocol" in card
+    assert "| 32 | evaluation on internal data | not of this configuration; the test split was not looked at |" in card
+    assert "These weights gave, in the study, the logits of valid images that the search kept, bit for bit." in card
+    assert "on test images intervals" not in card
+    for wrong in ("nobody", "Nobody", "nothing can be said", "No two images"):
+        assert wrong not in card
+    best = summarise(binary.tiny.storage).configurations[0].id
+    for name, c in binary.configurations.items():
+        item = card_of(binary, tmp_path, name).split("| 26 | selection of the final model | ")[1].split(" |")[0]
+        rule = "best mean loss (valid"
+        assert item.startswith(rule if c.id == best else "named by hand, not by the rule"), name
+
+
+def test_what_training_images_are_beside_the_input() -> None:
+    assert balance_said(configured()) == "not treated"
+    assert balance_said(configured(balance="class_weights")) == "method: class weights"
+    assert repeats_differ(configured()) == "different initial weights and order"
+    assert repeats_differ(configured(head="logistic")) == "which a fitted head makes all alike"
+    assert looked(0) == "the test split was not looked at"
+    assert looked(1) == "of the test images some were looked at once, for other results"
 
 
 def test_every_item_of_both_checklists_is_there_once(card: str) -> None:
@@ -292,7 +325,8 @@ def test_the_files_own_scores_stand_beside_the_procedures(
         ]
         assert f"|  | few | many |\n| --- | --- | --- |\n{counts}" in matrix
         assert f"* this file: threshold {threshold};\n* the procedure: sensitivity 0.600 ± 0.100 (a)." in tested
-    assert "* **This file**: what repeat 1, the exported one, scored itself; named by whoever exported it" in second
+    assert "* **This file**: what repeat 1, the exported one, scored itself, without an interval of its own." in second
+    assert "It was named by whoever exported it, perhaps for a score." in second
 
 
 @pytest.mark.parametrize(
