@@ -10,13 +10,14 @@ from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, plot_text, rates_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.statistics.confidence_set import LEAST_REPEATS, confidence_set
+from orchestrator.statistics.confidence_set import confidence_set
+from orchestrator.statistics.set_words import notes, p_words, set_words
 
 SHOWN = 24
 """Configurations drawn; the table of the data has them all."""
 COLUMNS = [
     "rank", "strategy", "non_linearities", "unfrozen", "backbone", "rates", "others", "score", "mean",
-    "difference", "low", "high", "n", "p", "in_set", "can_exclude",
+    "difference", "low", "high", "n", "p", "in_set", "compared", "notes",
 ]  # fmt: skip
 
 
@@ -25,7 +26,8 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
 
     score: the metric that ranks, its mean at the selected epochs, of what ranks (`ConfigurationSummary.by_valid`).
     difference: mean over common repeats to the best, negative is worse whatever the metric; low and high bound it at
-    95 % (Student's t). in_set: p > 0.05, by `orchestrator.statistics.confidence_set`.
+    95 % (Student's t), over repeats that diverged in neither. in_set, compared, p: of
+    `orchestrator.statistics.confidence_set`. notes: what diverged, and tails. attrs["said"]: the set in sentences.
     """
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
@@ -34,21 +36,23 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     numbers = sorted({number for member in ranked for number in member.with_result})
     column = {number: place for place, number in enumerate(numbers)}
-    scores = np.full((len(ranked), len(numbers)), np.nan)
+    scores, diverged = np.full((len(ranked), len(numbers)), np.nan), np.zeros((len(ranked), len(numbers)), dtype=bool)
     for row, member in enumerate(ranked):
-        scores[row, [column[number] for number in member.with_result]] = _values(member)
+        own = [column[number] for number in member.with_result]
+        scores[row, own], diverged[row, own] = _values(member), member.did_diverge
     metric = ranked[0].configuration.selection.metric
-    found = confidence_set(scores, higher_is_better=not is_loss(metric))
+    found = confidence_set(scores, not is_loss(metric), diverged)
     rows = []
     for place, member in enumerate(ranked):
         settings = member.configuration
-        inside = place in found.members or not found.can_exclude
         rows.append(
             (member.rank, *member.depth, settings.network.backbone, rates_text(settings), member.others, metric,
              found.mean[place], found.difference[place], found.low[place], found.high[place], int(found.n[place]),
-             found.p[place], inside, found.can_exclude)
+             found.p[place], place in found.members, bool(found.compared[place]), notes(found, place))
         )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    data = pd.DataFrame(rows, columns=COLUMNS)
+    data.attrs["said"] = set_words(found)
+    return data
 
 
 def _values(member: ConfigurationSummary) -> np.ndarray:
@@ -100,10 +104,13 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                     "color": colour,
                 },
                 "marker": {"size": 9, "color": colour, "symbol": symbol, "line": {"width": 1.6, "color": colour}},
-                "customdata": kept[["mean", "n", "p"]].to_numpy(),
+                "customdata": [
+                    (mean, n, p_words(p), f"<br>{plot_text(note)}" if note else "")
+                    for mean, n, p, note in kept[["mean", "n", "p", "notes"]].itertuples(index=False)
+                ],
                 "text": [name for name, is_in in zip(names, rows, strict=True) if is_in],
                 "hovertemplate": "%{text}<br>difference %{x:.4f}, mean %{customdata[0]:.4f}<br>"
-                "n = %{customdata[1]} pairs, p = %{customdata[2]:.3f}<extra></extra>",
+                "n = %{customdata[1]} pairs, p %{customdata[2]}%{customdata[3]}<extra></extra>",
             }
         )
     metric = METRIC_NAMES[data["score"].iloc[0]]
@@ -128,18 +135,8 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 
 def set_sentence(data: pd.DataFrame) -> str:
-    """What the confidence set says, in one plain sentence."""
-    if data.empty:
-        return ""
-    inside, total = int(data["in_set"].sum()), len(data)
-    if total == 1:
-        return "Only one configuration is ranked, so there is nothing to compare."
-    if not data["can_exclude"].iloc[0]:
-        return f"Too few repeats to exclude anything: with fewer than {LEAST_REPEATS}, chance alone can order them."
-    if inside == 1:
-        return f"Of {total:,} ranked configurations only the first can be the best; all others are excluded (p ≤ 0.05)."
-    others = "the other one is excluded" if total - inside == 1 else f"the other {total - inside:,} are excluded"
-    return f"{inside:,} of {total:,} ranked configurations may be the best (95 % confidence set); {others}."
+    """What the confidence set says, in the words of `orch best`."""
+    return " ".join(data.attrs.get("said", ()))
 
 
 def _sentence(data: pd.DataFrame, choice: Choice) -> str:
@@ -151,10 +148,10 @@ FIGURE = Figure(
     name="differences",
     section="answer",
     title="Differences to the best configuration",
-    reading="Each mark is the mean paired difference to the best over common repeat numbers, the line its 95 % "
-    "interval (Student’s t over n pairs); left is worse. Filled marks may be the best (95 % confidence set, signs of "
-    "whole repeats flipped), open ones are excluded. Intervals describe retraining on this partition, not new "
-    "patients.",
+    reading="Each mark is the mean paired difference to the best over all repeats that both have and that diverged in "
+    "neither, the line its 95 % interval (Student’s t over n pairs); left is worse. Filled marks may be the best (95 % "
+    "confidence set, signs of whole repeats flipped, at fixed numbers of repeats), open ones are excluded. Intervals "
+    "describe retraining on this partition, not new patients.",
     data=difference_data,
     draw=difference_figure,
     label=lambda data, choice: f"Forest plot. {set_sentence(data)}",

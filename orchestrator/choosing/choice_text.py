@@ -10,7 +10,11 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.tried import tried_columns
+from orchestrator.statistics.confidence_set import ConfidenceSet
+from orchestrator.statistics.divergence import rate_interval
+from orchestrator.statistics.looks import ALPHA
 from orchestrator.statistics.resampled import Components
+from orchestrator.statistics.set_words import set_words
 from orchestrator.store.schema import Metric, StudyRecord
 from search_spaces.settings.selection import METRICS
 
@@ -38,10 +42,31 @@ def interval(low: float, high: float) -> str:
     return f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(low) and math.isfinite(high) else "no interval"
 
 
-def p_text(p: float) -> str:
-    if not math.isfinite(p):
-        return "–"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+def set_data(found: ConfidenceSet) -> dict[str, Any]:
+    """At which look the set is, and what is said of it."""
+    return {
+        "level": 1 - ALPHA,
+        "repeats": found.repeats,
+        "look": found.look.repeats if found.look else None,
+        "p_above": found.look.level if found.look else None,
+        "next_look": found.next.repeats if found.next else None,
+        "said": set_words(found),
+    }
+
+
+def set_row(found: ConfidenceSet, row: int) -> dict[str, Any]:
+    """What the set says of one configuration."""
+    diverged, repeats = int(found.diverged[row]), int(found.counts[row])
+    low, high = rate_interval(diverged, repeats)
+    return {
+        "in_set": row in found.members,
+        "compared": bool(found.compared[row]),
+        "p": finite(found.p[row]),
+        "look": int(found.at[row]) or None,
+        "diverged": diverged,
+        "diverged_rate": {"value": diverged / repeats, "low": low, "high": high},
+        "tail": {-1: "bad", 1: "good"}.get(int(found.tails[row])),
+    }
 
 
 def components_text(found: Components | None) -> str:

@@ -49,13 +49,20 @@ class Item:
 @dataclass(frozen=True)
 class Comparison:
     """items in the order typed. scores: float64 [items, partitions, repeats], validation `metric` at the selected
-    epochs, NaN where a repeat was not asked for. ratio: scored images divided by training images."""
+    epochs, NaN where a repeat was not asked for. diverged: bool of that shape, which repeats did. ratio: scored images
+    divided by training images."""
 
     items: tuple[Item, ...]
     metric: Metric
     partitions: tuple[str, ...]
     scores: np.ndarray
+    diverged: np.ndarray
     ratio: float
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """The scores, NaN where a repeat diverged: what differences are made of."""
+        return np.where(self.diverged, np.nan, self.scores)
 
     @property
     def higher_is_better(self) -> bool:
@@ -94,10 +101,12 @@ def compare(
     tables = [[valid_table([item.members[k]], name, found) for item in items] for k, name in enumerate(partitions)]
     width = max(table.scores.shape[1] for row in tables for table in row)
     scores = np.full((len(items), len(partitions), width), np.nan)
+    diverged = np.zeros(scores.shape, dtype=bool)
     for k, row in enumerate(tables):
         for place, table in enumerate(row):
             scores[place, k, : table.scores.shape[1]] = table.scores[0]
-    return Comparison(items, found, partitions, scores, image_ratio(items[0].study, partitions))
+            diverged[place, k, : table.scores.shape[1]] = table.diverged[0]
+    return Comparison(items, found, partitions, scores, diverged, image_ratio(items[0].study, partitions))
 
 
 def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[_Named]:
@@ -245,7 +254,7 @@ def _crossed(joined: PartitionTable, tables: Sequence[ScoreTable], metric: Metri
     scored = [_valid_scores(members, metric) for members in joined.members]
     choosing = joined.means
     if len(tables) == 1:
-        choosing = np.stack([repeats[0] for repeats in joined.repeats])
+        choosing = joined.repeats[:, 0]
         own = np.full(choosing.shape, np.nan)
         for row, ((member,), (values,)) in enumerate(zip(joined.members, scored, strict=True)):
             own[row, list(member.with_result)] = values
@@ -262,4 +271,5 @@ def _valid_scores(members: Sequence[ConfigurationSummary], metric: Metric) -> li
 
 def _only(table: ScoreTable, members: frozenset[str]) -> ScoreTable:
     rows = [row for row, member in enumerate(table.members) if member.id in members]
-    return ScoreTable(table.partition, table.metric, tuple(table.members[row] for row in rows), table.scores[rows])
+    kept = tuple(table.members[row] for row in rows)
+    return ScoreTable(table.partition, table.metric, kept, table.scores[rows], table.diverged[rows])

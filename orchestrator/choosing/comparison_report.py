@@ -15,7 +15,8 @@ from orchestrator.choosing.choice_text import (
     heading,
     interval,
     label_of,
-    p_text,
+    set_data,
+    set_row,
     settings_data,
     statistic_data,
 )
@@ -26,9 +27,17 @@ from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
-from orchestrator.statistics.confidence_set import LEAST_REPEATS, ConfidenceSet, confidence_set
+from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
 from orchestrator.statistics.paired import differences
 from orchestrator.statistics.resampled import components, corrected_test
+from orchestrator.statistics.set_words import (
+    divergence_words,
+    notes,
+    p_words,
+    rate_words,
+    set_words,
+    standing_words,
+)
 from orchestrator.store.schema import Metric
 
 
@@ -60,7 +69,7 @@ def _set(comparison: Comparison) -> ConfidenceSet | None:
     """The confidence set over repeats; none over several partitions, whose scores are not independent."""
     if len(comparison.partitions) > 1:
         return None
-    return confidence_set(comparison.scores[:, 0], comparison.higher_is_better)
+    return confidence_set(comparison.scores[:, 0], comparison.higher_is_better, comparison.diverged[:, 0])
 
 
 def _pairs(comparison: Comparison) -> list[_Pair]:
@@ -68,12 +77,11 @@ def _pairs(comparison: Comparison) -> list[_Pair]:
     found = []
     for one, other in combinations(range(len(items)), 2):
         if len(comparison.partitions) > 1:
-            means = np.nanmean(comparison.scores[[one, other]], axis=2)
-            test = corrected_test(means, 1, better, comparison.ratio)
+            test = corrected_test(comparison.pairs[[one, other]], 1, better, comparison.ratio)
             mean, low, high = float(test.mean[0]), float(test.low[0]), float(test.high[0])
             found.append(_Pair(items[one], items[other], mean, low, high, test.partitions, float(test.p[0])))
         else:
-            away = differences(comparison.scores[[one, other], 0], 1, better)
+            away = differences(comparison.pairs[[one, other], 0], 1, better)
             mean, low, high = float(away.mean[0]), float(away.low[0]), float(away.high[0])
             found.append(_Pair(items[one], items[other], mean, low, high, int(away.n[0]), None))
     return found
@@ -88,23 +96,30 @@ def _score(comparison: Comparison, row: int) -> Statistic:
 
 def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     over = "partitions" if found is None else "n"
-    rows = [("", "", "configuration", "id", "of", f"valid {label_of(comparison.metric)}", over, "crossed", "p")]
+    rows = [("", "", "configuration", "id", "of", f"valid {label_of(comparison.metric)}", over, "crossed", "p", "")]
     names = names_of(item.members[0].configuration for item in comparison.items)
     for row, item in enumerate(comparison.items):
         score = _score(comparison, row)
-        inside = "" if found is None else "in" if row in found.members else "out"
-        p = "–" if found is None else p_text(found.p[row])
+        inside = "" if found is None else standing_words(found, row)
+        note = _rate(comparison, row) if found is None else notes(found, row)
+        p = "–" if found is None else p_words(found.p[row])
         name = names[item.members[0].id]
         crossed = plus_minus(item.crossed) if item.among > 1 else "–"
-        rows.append((inside, item.label, name, item.id, str(item.among), plus_minus(score), str(score.n), crossed, p))
-    return columns(rows, (False, False, False, False, True, True, True, True, True))
+        numbers = str(item.among), plus_minus(score), str(score.n), crossed, p
+        rows.append((inside, item.label, name, item.id, *numbers, note))
+    return columns(rows, (False, False, False, False, True, True, True, True, True, False))
+
+
+def _rate(comparison: Comparison, row: int) -> str:
+    """Over all partitions."""
+    return rate_words(int(comparison.diverged[row].sum()), int(np.isfinite(comparison.scores[row]).sum()))
 
 
 def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
     rows = [("pair", "first better by", "p")]
     for pair in pairs:
         name = f"{pair.first.label} against {pair.second.label}"
-        p = "–" if pair.p is None else p_text(pair.p)
+        p = "–" if pair.p is None else p_words(pair.p)
         rows.append((name, f"{pair.mean:+z.3f} {interval(pair.low, pair.high)}", p))
     if len(comparison.partitions) == 1:
         rows = [(*row[:2], "") for row in rows]
@@ -117,16 +132,17 @@ def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
     if found is None:
         for row, item in enumerate(comparison.items):
             lines.append(f"{item.label}: {components_text(components(comparison.scores[row]))}")
+        counts = np.isfinite(comparison.scores).sum(axis=(1, 2))
+        lines += divergence_words(comparison.diverged.sum(axis=(1, 2)), counts)
         lines.append(
             f"Intervals and p: corrected resampled t-test over {len(comparison.partitions)} partitions that leave the "
             "same test split closed; not corrected for the number of pairs."
         )
     else:
-        if not found.can_exclude:
-            lines.append(f"Too few repeats to exclude anything ({LEAST_REPEATS} are needed).")
+        lines += set_words(found)
         lines.append(
-            '"in": may be the best of these (95 % confidence set, p). Pairs use common repeats; their 95 % intervals '
-            "describe retraining on this partition and are not corrected for the number of pairs."
+            "Pairs use all repeats that both have; their 95 % intervals describe retraining on this partition and are "
+            "not corrected for the number of pairs."
         )
     if any(item.among > 1 for item in comparison.items):
         others = "partitions" if found is None else "repeats"
@@ -163,8 +179,7 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
                 "chosen_among": item.among,
                 "score": statistic_data(_score(comparison, row)),
                 "crossed": statistic_data(item.crossed) if item.among > 1 else None,
-                "in_set": None if found is None else row in found.members,
-                "p": None if found is None else finite(found.p[row]),
+                **({"in_set": None, "p": None} if found is None else set_row(found, row)),
                 "means": [finite(value) for value in np.nanmean(scores, axis=1)],
                 "variance": components_data(components(scores)),
             }
@@ -176,7 +191,7 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
         "ranked_by": _ranked_by(comparison),
         "partitions": list(comparison.partitions),
         "test": "corrected resampled t-test" if found is None else "paired over repeats",
-        "can_exclude": None if found is None else found.can_exclude,
+        "confidence_set": None if found is None else set_data(found),
         "items": items,
         "pairs": [
             {

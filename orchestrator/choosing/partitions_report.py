@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from orchestrator.choosing.choice_text import (
     LABEL,
     SHOWN,
@@ -12,7 +14,6 @@ from orchestrator.choosing.choice_text import (
     heading,
     interval,
     label_of,
-    p_text,
     settings_data,
 )
 from orchestrator.results.comparing import looked_at
@@ -22,6 +23,7 @@ from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.statistics.resampled import Resampled
+from orchestrator.statistics.set_words import divergence_words, p_words, rate_words
 
 
 def partitions_report(summary: Summary, table: PartitionTable, every: bool = False) -> Report:
@@ -37,16 +39,18 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         f"{count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
-    rows = [("configuration", "id", "selecting", "better than the selected by", "p")]
+    diverged, counts = table.diverged.sum(axis=(1, 2)), np.isfinite(table.repeats).sum(axis=(1, 2))
+    rows = [("configuration", "id", "selecting", "better than the selected by", "p", "")]
     shown = count if every else min(count, SHOWN)
     for row in range(shown):
         member = table.members[row][0]
         away, p = "–", "–"
         if row:
             away = f"{against.mean[row]:+z.3f} {interval(against.low[row], against.high[row])}"
-            p = p_text(against.p[row])
-        rows.append((names[member.id], member.id, f"{table.means[row].mean():.3f}", away, p))
-    lines += ["", *columns(rows, (False, False, True, True, True))]
+            p = p_words(against.p[row])
+        rate = rate_words(int(diverged[row]), int(counts[row]))
+        rows.append((names[member.id], member.id, f"{table.means[row].mean():.3f}", away, p, rate))
+    lines += ["", *columns(rows, (False, False, True, True, True, False))]
     if shown < count:
         lines.append(f"  … and {count - shown} more (--every shows them, --json has them)")
     lines.append("")
@@ -54,6 +58,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         are = "configuration is" if table.incomplete == 1 else "configurations are"
         lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
     lines += filter(None, [how_ended(member for members in table.members for member in members)])
+    lines += divergence_words(diverged, counts)
     lines.append(f"Selecting values are at the selected epochs: {_looked_at(table)}.")
     lines.append(
         "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
@@ -79,6 +84,7 @@ def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled
             "low": finite(against.low[row]),
             "high": finite(against.high[row]),
             "p": finite(against.p[row]) if row else None,
+            "diverged": int(table.diverged[row].sum()),
             "variance": components_data(table.components(row)),
         }
         for row, members in enumerate(table.members)

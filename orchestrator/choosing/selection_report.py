@@ -11,7 +11,8 @@ from orchestrator.choosing.choice_text import (
     heading,
     interval,
     label_of,
-    p_text,
+    set_data,
+    set_row,
     settings_data,
     statistic_data,
 )
@@ -21,8 +22,8 @@ from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of, untrained_words
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
-from orchestrator.statistics.confidence_set import ENOUGH_REPEATS, LEAST_REPEATS
 from orchestrator.statistics.equivalence import cost_of, within_margin
+from orchestrator.statistics.set_words import notes, p_words, set_words, standing_words
 from orchestrator.store.schema import Metric
 
 
@@ -120,26 +121,18 @@ def _chosen(selection: Selection) -> float:
 def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[str]:
     found, table = selection.found, selection.table
     total = len(table.members)
-    if not found.can_exclude:
-        lines = [
-            f"With {found.repeats} repeat{'s' if found.repeats > 1 else ''} there are too few repeats to exclude "
-            f"anything: all {total} may be the best ({LEAST_REPEATS} are needed, {ENOUGH_REPEATS} or more do better)."
-        ]
-    else:
-        lines = [f"May be the best: {len(found.members)} of {total} cannot be excluded (95 % confidence set)."]
-        if found.repeats < ENOUGH_REPEATS:
-            lines[0] += f" {found.repeats} repeats exclude little; {ENOUGH_REPEATS} or more do better."
+    lines = set_words(found)
     order = [*found.members, *(row for row in range(total) if row not in set(found.members))]
     shown = order if every else order[:SHOWN]
-    rows = [("", "configuration", "id", "selecting", "better than the selected by", "p")]
+    rows = [("", "configuration", "id", "selecting", "better than the selected by", "p", "")]
     for row in shown:
         member = table.members[row]
         away = "–"
         if row != found.best:
             away = f"{found.difference[row]:+z.3f} {interval(found.low[row], found.high[row])}"
-        inside = "in" if row in found.members else "out"
-        rows.append((inside, names[member.id], member.id, f"{found.mean[row]:.3f}", away, p_text(found.p[row])))
-    lines += columns(rows, (False, False, False, True, True, True))
+        standing, mean, p = standing_words(found, row), f"{found.mean[row]:.3f}", p_words(found.p[row])
+        rows.append((standing, names[member.id], member.id, mean, away, p, notes(found, row)))
+    lines += columns(rows, (False, False, False, True, True, True, False))
     if len(shown) < total:
         lines.append(f"  … and {total - len(shown)} more (--every shows them, --json has them)")
     return lines
@@ -175,13 +168,11 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             **settings_data(member),
             "rank": row + 1,
             "n": member.n,
-            "diverged": member.diverged,
             "stopped": member.stopped,
             "paused": member.paused,
             "untrained_selected": member.untrained_selected,
             "mean": finite(found.mean[row]),
-            "in_set": row in found.members,
-            "p": finite(found.p[row]),
+            **set_row(found, row),
             "difference": finite(found.difference[row]),
             "low": finite(found.low[row]),
             "high": finite(found.high[row]),
@@ -222,10 +213,8 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
         },
         "no_bias_corrected": selection.no_bias,
         "confidence_set": {
-            "level": 0.95,
+            **set_data(found),
             "members": [table.members[row].id for row in found.members],
-            "repeats": found.repeats,
-            "can_exclude": found.can_exclude,
         },
         "margin": selection.margin,
         "cheaper": None if selection.cheaper is None else table.members[selection.cheaper].id,

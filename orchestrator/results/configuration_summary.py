@@ -77,6 +77,12 @@ class ConfigurationSummary:
         return self.n - sum(standing.state.has_result() for standing in self.standings)
 
     @property
+    def did_diverge(self) -> np.ndarray:
+        """bool [n], in the order of `with_result`."""
+        states = {standing.repeat: standing.state for standing in self.standings}
+        return np.array([states.get(repeat) is RepeatState.DIVERGED for repeat in self.with_result], dtype=bool)
+
+    @property
     def untrained_selected(self) -> int:
         """Repeats that did not diverge and whose selected epoch is 0: training made nothing better."""
         epochs = self.selected_epochs

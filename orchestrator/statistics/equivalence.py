@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.statistics.confidence_set import LEAST_REPEATS
 from orchestrator.statistics.paired import Differences
 
 MARGIN = 0.01
 """In the unit of the score: one point of accuracy out of a hundred, 0.01 nats of loss."""
+
+LEAST_PAIRS = 5
+"""With fewer, an interval of Student's rests on the assumption of normal differences alone."""
 
 Cost = tuple[int, int]
 
@@ -27,7 +29,7 @@ def within_margin(away: Differences, margin: float) -> np.ndarray:
     One-sided t bound over the paired repeats; with fewer than five pairs nothing counts as within it.
     """
     with np.errstate(invalid="ignore"):
-        found: np.ndarray = (away.upper_deficit() < margin) & (away.n >= LEAST_REPEATS)
+        found: np.ndarray = (away.upper_deficit() < margin) & (away.n >= LEAST_PAIRS)
     return found
 
 

@@ -24,15 +24,17 @@ class PartitionTable:
     """Configurations that are ranked on every partition, best mean over the partitions first.
 
     members: per configuration its summary on each partition. means: float64 [configurations, k], over the repeats of a
-    partition. repeats: per configuration float64 [k, repeats], NaN where one was not asked for. ratio: scored images
-    divided by training images, the mean over the partitions. incomplete: configurations that lack a partition.
+    partition. repeats: float64 [configurations, k, repeats], NaN where one was not asked for. diverged: bool of that
+    shape, which of them did. ratio: scored images divided by training images, the mean over the partitions. incomplete:
+    configurations that lack a partition.
     """
 
     partitions: tuple[str, ...]
     metric: Metric
     members: tuple[tuple[ConfigurationSummary, ...], ...]
     means: Floats
-    repeats: tuple[Floats, ...]
+    repeats: Floats
+    diverged: NDArray[np.bool_]
     ratio: float
     incomplete: int
 
@@ -45,8 +47,10 @@ class PartitionTable:
         return self.members[0][self.partitions.index(partition)]
 
     def against(self, reference: int) -> Resampled:
-        """Every configuration against the one in this row, by the corrected resampled t-test."""
-        return corrected_test(self.means, reference, self.higher_is_better, self.ratio)
+        """Every configuration against the one in this row, by the corrected resampled t-test over the repeats that
+        diverged in neither of the two."""
+        pairs = np.where(self.diverged, np.nan, self.repeats)
+        return corrected_test(pairs, reference, self.higher_is_better, self.ratio)
 
     def components(self, row: int) -> Components | None:
         return components(self.repeats[row])
@@ -68,20 +72,26 @@ def partition_table(summary: Summary, tables: Sequence[ScoreTable]) -> Partition
     kept = [name for name in every if all(name in place for place in places)]
     rows = {name: [place[name] for place in places] for name in kept}
     width = max((table.scores.shape[1] for table in tables), default=0)
-    repeats = {name: np.full((len(tables), width), np.nan) for name in kept}
-    for name in kept:
-        for k, (table, row) in enumerate(zip(tables, rows[name], strict=True)):
-            repeats[name][k, : table.scores.shape[1]] = table.scores[row]
-    means = {name: np.nanmean(repeats[name], axis=1) for name in kept}
     metric = tables[0].metric
     sign = 1.0 if metrics.is_loss(metric) else -1.0
+    means = {
+        name: np.array([np.nanmean(table.scores[row]) for table, row in zip(tables, rows[name], strict=True)])
+        for name in kept
+    }
     kept.sort(key=lambda name: (sign * float(means[name].mean()), name))
+    repeats = np.full((len(kept), len(tables), width), np.nan)
+    diverged = np.zeros(repeats.shape, dtype=bool)
+    for place, name in enumerate(kept):
+        for k, (table, row) in enumerate(zip(tables, rows[name], strict=True)):
+            repeats[place, k, : table.scores.shape[1]] = table.scores[row]
+            diverged[place, k, : table.scores.shape[1]] = table.diverged[row]
     return PartitionTable(
         tuple(table.partition for table in tables),
         metric,
         tuple(tuple(table.members[row] for table, row in zip(tables, rows[name], strict=True)) for name in kept),
         np.array([means[name] for name in kept]).reshape(len(kept), len(tables)),
-        tuple(repeats[name] for name in kept),
+        repeats,
+        diverged,
         image_ratio(summary, [table.partition for table in tables]),
         len(every) - len(kept),
     )

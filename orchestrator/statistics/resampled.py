@@ -35,12 +35,17 @@ class Resampled:
 def corrected_test(scores: np.ndarray, reference: int, higher_is_better: bool, ratio: float) -> Resampled:
     """The corrected resampled t-test of every configuration against the one in row `reference`.
 
-    scores: [configurations, partitions], already averaged over repeats. ratio: scored images divided by training images
-    of a partition. t = mean(d) / √((1/k + ratio) · var(d)) with k − 1 degrees of freedom, var with k − 1.
+    scores: [configurations, partitions, repeats], NaN where a pair is to leave a repeat out; a partition's difference
+    is the mean over the repeats that both have, and all answers are NaN where it has none of them. ratio: scored images
+    divided by training images of a partition. t = mean(d) / √((1/k + ratio) · var(d)) with k − 1 degrees of freedom,
+    var with k − 1.
     Differences that are all zero have p = 1; equal ones other than zero have p = 0.
     """
     values = oriented(scores, higher_is_better)
-    pairs = values - values[reference]
+    gaps = values - values[reference]
+    there = ~np.isnan(gaps)
+    with np.errstate(invalid="ignore"):
+        pairs = np.where(there, gaps, 0.0).sum(axis=2) / there.sum(axis=2)
     k = pairs.shape[1]
     mean: Floats = pairs.mean(axis=1)
     if k < 2:

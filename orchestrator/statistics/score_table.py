@@ -21,14 +21,15 @@ Floats = NDArray[np.float64]
 class ScoreTable:
     """One partition's configurations, best mean first.
 
-    scores: float64 [configurations, repeats], column r is repeat number r, NaN where it was not asked for.
-    metric: its unit and direction.
+    scores: float64 [configurations, repeats], column r is repeat number r, NaN where it was not asked for. diverged:
+    bool of that shape, which repeats did. metric: its unit and direction.
     """
 
     partition: str
     metric: Metric
     members: tuple[ConfigurationSummary, ...]
     scores: Floats
+    diverged: NDArray[np.bool_]
 
     @property
     def higher_is_better(self) -> bool:
@@ -36,7 +37,7 @@ class ScoreTable:
 
     def confidence_set(self) -> ConfidenceSet:
         """Of the members; their order is that of every array in it. Raises ValueError where there are none."""
-        return confidence_set(self.scores, self.higher_is_better)
+        return confidence_set(self.scores, self.higher_is_better, self.diverged)
 
 
 def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
@@ -72,7 +73,8 @@ def _table(
     sign = -1.0 if metrics.is_loss(metric) else 1.0
     kept.sort(key=lambda entry: (-sign * float(entry[1].mean()), entry[0].id))
     width = max((max(m.with_result) + 1 for m, _ in kept), default=0)
-    scores = np.full((len(kept), width), np.nan)
+    scores, diverged = np.full((len(kept), width), np.nan), np.zeros((len(kept), width), dtype=bool)
     for row, (member, own) in enumerate(kept):
         scores[row, list(member.with_result)] = own
-    return ScoreTable(partition, metric, tuple(m for m, _ in kept), scores)
+        diverged[row, list(member.with_result)] = member.did_diverge
+    return ScoreTable(partition, metric, tuple(m for m, _ in kept), scores, diverged)

@@ -103,14 +103,14 @@ class PredictedStudy(GeneratedStudy):
 
 
 def predicted_study(studies: Path, name: str = "slides", **changes: object) -> tuple[LocalStorage, PredictedStudy]:
-    """Depths (0, 0), (1, 0) and (0, 2), one lr and batch size, six repeats; the second depth is clearly the best."""
+    """Depths (0, 0), (1, 0) and (0, 2), one lr and batch size, eight repeats; the second depth is clearly the best."""
     settings: dict[str, object] = {
         "name": name,
         "depths": ((0, 0), (1, 0), (0, 2)),
         "qualities": {(0, 0): 1.0, (1, 0): 2.0, (0, 2): 0.5},
         "lrs": (1e-3,),
         "batch_sizes": (16,),
-        "repeats": 6,
+        "repeats": 8,
         "epochs": 4,
         "synthetic": False,
         "group_meaning": "column slide",

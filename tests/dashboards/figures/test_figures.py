@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -89,15 +88,12 @@ def test_differences_are_paired(source: Source, summary: Summary) -> None:
     assert second is not None
     assert data.loc[1, "difference"] == pytest.approx(float(np.mean(first.values - second.values)))
     assert data.loc[0, "difference"] == 0
-    assert (data["difference"] <= 1e-12).all()
-    assert not data["can_exclude"].any()
-    assert "Too few repeats" in differences.set_sentence(data)
-
-
-def test_a_clear_winner_is_alone_in_the_set() -> None:
-    data = pd.DataFrame({"in_set": [True, False, False], "can_exclude": True})
-    assert "only the first can be the best" in differences.set_sentence(data)
-    assert "2 of 3" in differences.set_sentence(data.assign(in_set=[True, True, False]))
+    assert not data["compared"].any()
+    assert "With 3 repeats nothing is excluded" in differences.set_sentence(data)
+    clean = [member for member in ranked if not member.diverged]
+    assert (data.loc[data["notes"] == "", "difference"] <= 1e-12).all()
+    assert data["notes"].tolist().count("") == len(clean) < len(ranked)
+    assert "diverged 1 of 3 (1–91 %)" in data["notes"].tolist()
 
 
 def test_progress_counts_every_state(source: Source) -> None:

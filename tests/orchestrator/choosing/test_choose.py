@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -81,14 +82,21 @@ def test_best_as_data(studies: Path) -> None:
     assert found["selected"] == names[1, 0]
     assert found["confidence_set"] == {
         "level": 0.95,
+        "repeats": 8,
+        "look": 8,
+        "p_above": 3 / 256,
+        "next_look": 12,
+        "said": [
+            "May be the best: 1 of 3 cannot be excluded (95 % confidence set at 8 repeats, p > 0.0117; the next look "
+            "is at 12)."
+        ],
         "members": [names[1, 0]],
-        "repeats": 6,
-        "can_exclude": True,
     }
     rows = {row["id"]: row for row in found["configurations"]}
     second = rows[names[0, 0]]
-    assert (second["rank"], second["in_set"], second["pairs"]) == (2, False, 6)
-    assert second["p"] == 1 / 64
+    assert (second["rank"], second["in_set"], second["pairs"]) == (2, False, 8)
+    assert (second["p"], second["look"], second["compared"]) == (1 / 256, 8, True)
+    assert (second["diverged"], second["diverged_rate"]["low"], second["tail"]) == (0, 0.0, None)
     assert second["low"] < second["difference"] < second["high"] < 0
     assert second["difference"] == pytest.approx(rows[found["selected"]]["mean"] - second["mean"])
     bias = found["bias_corrected"]
@@ -171,7 +179,7 @@ def test_over_partitions(studies: Path) -> None:
     shown = text(studies, "best", "several")
     assert "over 3 partitions (repeats averaged within each)" in shown
     assert re.search(r"orch evaluate and orch export take it as it was trained on partition \w+\.", shown)
-    assert "Standard deviations from 3 partitions × 6 repeats" in shown
+    assert "Standard deviations from 3 partitions × 8 repeats" in shown
     assert "corrected resampled t-test" in shown
     found = data(studies, "best", "several")
     assert found["scored_to_training_images"] == pytest.approx(32 / 420)
@@ -224,10 +232,70 @@ def test_a_diverged_repeat_counts_with_epoch_0(tmp_path: Path) -> None:
     start = member.untrained("loss", "valid")
     assert start is not None
     for statistic in (choices.by_rule, choices.at_last, choices.at_mean_best):
-        assert statistic.n == 6
+        assert statistic.n == 8
         assert statistic.values[3] == start.values[3]
     row = next(r for r in data(tmp_path, "best", "slides")["configurations"] if r["id"] == member.id)
     assert row["diverged"] == 1
+
+
+def test_what_diverged_is_said_in_the_same_words_everywhere(tmp_path: Path) -> None:
+    """Former failure: a repeat that diverged counted in differences with its score at epoch 0, and nothing said so."""
+    storage, study = predicted_study(tmp_path, diverges=lambda c, repeat: c.head.non_linearities == 1 and repeat == 3)
+    found, named = data(tmp_path, "best", "slides"), ids(study)
+    said = found["confidence_set"]["said"]
+    assert "May be the best: 1 of 3 cannot be excluded (95 % confidence set at 8 repeats" in said[0]
+    assert said[1].startswith("1 of 24 repeats diverged, of 1 configuration. Differences, intervals and p are over")
+    assert "looks better in its differences than it is to use" in said[1]
+    rows = {row["id"]: row for row in found["configurations"]}
+    best, second = rows[named[1, 0]], rows[named[0, 0]]
+    assert best["diverged"] == 1
+    assert best["diverged_rate"] == pytest.approx({"value": 0.125, "low": 0.0031597, "high": 0.5265097}, abs=1e-6)
+    assert second["pairs"] == 7
+    members = {m.id: m for m in summarise(storage).configurations}
+    one, other = (members[named[key]].selection for key in ((0, 0), (1, 0)))
+    assert one is not None
+    assert other is not None
+    assert second["difference"] == pytest.approx(-np.delete(one.values - other.values, 3).mean())
+    shown = text(tmp_path, "best", "slides")
+    assert "diverged 1 of 8 (0–53 %)" in shown
+    compared = data(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
+    assert compared["pairs"][0]["n"] == 7
+    assert compared["items"][0]["diverged"] == 1
+    text(tmp_path, "dashboard", "slides")
+    page = html.unescape((tmp_path / "slides" / "dashboard.html").read_text())
+    card = chosen.choose(storage, summarise(storage)).selection
+    for sentence in said:
+        assert all(sentence in words for words in (shown, page, card))
+    compared_text = text(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
+    assert all(sentence in compared_text for sentence in compared["confidence_set"]["said"])
+    assert compared["confidence_set"]["said"][1] == said[1].replace("24", "16")
+
+
+def test_between_looks_the_last_set_is_shown_and_marked(tmp_path: Path) -> None:
+    predicted_study(tmp_path, repeats=11)
+    assert "(95 % confidence set at 8 of 11 repeats, p > 0.0117; the next look is at 12)" in text(
+        tmp_path, "best", "slides"
+    )
+    predicted_study(tmp_path, "few", repeats=5)
+    said = "With 5 repeats nothing is excluded: all 3 may be the best. The first look is at 8 repeats."
+    assert said in text(tmp_path, "best", "few")
+    assert said in text(tmp_path, "compare", "--study", "few", "straightforward", "extension", "unfreezing")
+
+
+def test_over_partitions_pairs_leave_out_what_diverged(tmp_path: Path) -> None:
+    predicted_study(
+        tmp_path, partitions=3, diverges=lambda c, repeat: c.head.non_linearities == 1 and repeat == 3, repeats=4
+    )
+    shown, found = text(tmp_path, "best", "slides"), data(tmp_path, "best", "slides")
+    assert "diverged 3 of 12" in shown
+    assert "3 of 36 repeats diverged, of 1 configuration" in shown
+    behind = {row["id"]: (row["diverged"], row["difference"]) for row in found["configurations"]}
+    assert sorted(diverged for diverged, _ in behind.values()) == [0, 0, 3]
+    compared = data(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
+    assert "3 of 24 repeats diverged" in text(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
+    one, other = (behind[item["id"]] for item in compared["items"])
+    assert one[0] == 3
+    assert compared["pairs"][0]["difference"] == pytest.approx(one[1] - other[1])
 
 
 @pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
@@ -328,7 +396,7 @@ def test_compare_configurations_backbones_and_studies(studies: Path) -> None:
     for backbone in ("resnet18", "resnet18.tv_in1k", "timm:resnet18.tv_in1k"):
         found = data(studies, "compare", f"slides:{backbone}", "slides:unfreezing")
         assert [item["chosen_among"] for item in found["items"]] == [3, 1]
-        assert found["items"][0]["crossed"]["n"] == 6
+        assert found["items"][0]["crossed"]["n"] == 8
     whole = data(studies, "compare", "slides", "several")
     assert whole["partitions"] == data(studies, "best", "several")["partitions"][:1]
     assert whole["pairs"][0]["difference"] == 0

@@ -10,7 +10,7 @@ from orchestrator.statistics.resampled import components, corrected_test
 
 
 def test_by_hand() -> None:
-    scores = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+    scores = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])[:, :, None]
     found = corrected_test(scores, 0, True, ratio=0.5)
     error = (1 / 3 + 0.5) ** 0.5
     assert found.mean.tolist() == [0.0, 2.0]
@@ -24,12 +24,20 @@ def test_by_hand() -> None:
 
 
 def test_constant_differences_and_one_partition() -> None:
-    found = corrected_test(np.array([[1.0, 1.0], [2.0, 2.0]]), 0, True, 0.3)
+    found = corrected_test(np.array([[[1.0], [1.0]], [[2.0], [2.0]]]), 0, True, 0.3)
     assert found.p.tolist() == [1.0, 0.0]
-    alone = corrected_test(np.array([[1.0], [2.0]]), 0, True, 0.3)
+    alone = corrected_test(np.array([[[1.0]], [[2.0]]]), 0, True, 0.3)
     assert alone.mean.tolist() == [0.0, 1.0]
     assert np.isnan(alone.p).all()
     assert np.isnan(alone.low).all()
+
+
+def test_a_partition_s_difference_is_of_the_repeats_that_both_have() -> None:
+    scores = np.array([[[1.0, 2.0, np.nan], [3.0, 5.0, 0.0]], [[0.0, np.nan, 9.0], [1.0, 1.0, 1.0]]])
+    found = corrected_test(scores, 1, True, 0.3)
+    assert found.mean[0] == pytest.approx(np.mean([1.0, (2 + 4 - 1) / 3]))
+    scores[1, 0] = np.nan
+    assert np.isnan(corrected_test(scores, 1, True, 0.3).mean[0])
 
 
 def test_the_correction_keeps_the_level_where_partitions_share_images() -> None:
@@ -42,7 +50,7 @@ def test_the_correction_keeps_the_level_where_partitions_share_images() -> None:
         held = [draws.permutation(images)[:12] for _ in range(k)]
         scores = np.stack([data[:, chosen].mean(axis=1) for chosen in held], axis=1)
         for ratio in wrong:
-            wrong[ratio] += int(corrected_test(scores, 0, True, ratio).p[1] < 0.05)
+            wrong[ratio] += int(corrected_test(scores[:, :, None], 0, True, ratio).p[1] < 0.05)
     assert wrong[0.0] / rounds > 0.2
     assert wrong[0.25] / rounds < 0.08
 

@@ -127,7 +127,7 @@ def test_status_tells_partitions_apart_and_counts_configurations_once(tmp_path: 
     storage, study = predicted_study(tmp_path, partitions=3)
     result = CliRunner().invoke(main, ["status", "slides", "--studies", str(tmp_path)])
     assert result.exit_code == 0
-    assert "slides: 3 configurations, 54 of 54 repeats done" in result.output
+    assert "slides: 3 configurations, 72 of 72 repeats done" in result.output
     assert f"3 partitions; {study.ids()[0]} is the study's own" in result.output
     for partition in study.ids():
         assert sum(line.startswith(partition) for line in result.output.splitlines()) == 3
