@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.leak.difference import Difference, contributions, paired_difference
 from orchestrator.leak.partitions import EXPERIMENTS, HELD_BACK, KIND, NAMES, SPLITS, TRAIN, VALID, LeakPartition
+from orchestrator.results.report import finite
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import pack, unpack
@@ -25,7 +27,7 @@ Floats = NDArray[np.float64]
 
 FOLDER = f"{RESULTS}/{KIND}"
 LITTLE = 0.02
-"""A difference of balanced accuracy up to this is called little."""
+"""A difference of balanced accuracy whose whole interval is within this is called little."""
 MEMORISED = 0.99
 _RECORD = re.compile(r"(\d)-(\d{1,6})\.record")
 
@@ -45,7 +47,8 @@ class ExperimentResult:
 
     loss: float64 [epochs + 1, splits], mean over repeats; spread: their standard deviation (n − 1). balanced: per
     split the balanced accuracy at the selected epochs, from the counts of all repeats together, because a repeat need
-    not have every class in every split. each: float64 [n, splits], repeat by repeat over the classes that occur.
+    not have every class in every split. each: float64 [n, splits], repeat by repeat over the classes that occur. parts:
+    float64 [n, splits], what each repeat contributes to `balanced`, whose mean they have (`difference`).
     """
 
     experiment: int
@@ -54,6 +57,7 @@ class ExperimentResult:
     spread: Floats
     balanced: tuple[float, ...]
     each: Floats
+    parts: Floats
     trained: float
     """Mean accuracy on the training images after the last epoch."""
 
@@ -79,13 +83,30 @@ class LeakAnswer:
         """Of the same models on groups that they never saw."""
         return self.results[2].balanced[HELD_BACK]
 
+    @property
+    def difference(self) -> Difference:
+        """How much better the random split looks, paired by repeat: the same networks on both."""
+        return paired_difference(self.results[2].parts[:, VALID], self.results[2].parts[:, HELD_BACK])
+
     def sentence(self) -> str:
-        if self.shown - self.real > LITTLE:
-            return f"A random split would have shown {self.shown:.2f} instead of {self.real:.2f} (balanced accuracy)."
-        return (
-            f"A random split would have shown {self.shown:.2f}, and groups that were never seen score {self.real:.2f} "
-            "(balanced accuracy): here groups hardly matter."
+        away = self.difference
+        said = f"{abs(away.mean):.2f} {{}} [{away.low:.2f}, {away.high:.2f}], over {away.n} repeats"
+        both = (
+            f"a random split would have shown {self.shown:.2f}, and groups that were never seen score {self.real:.2f} "
+            "(balanced accuracy)"
         )
+        if away.n < 2:
+            return f"No difference shown by one repeat: {both}. Two or more have an interval."
+        if away.low > 0:
+            found = (
+                f"A random split would have shown {self.shown:.2f} instead of {self.real:.2f} (balanced accuracy): "
+                f"{said.format('better')}."
+            )
+        elif away.high < 0:
+            found = f"{both[0].upper()}{both[1:]}: {said.format('worse')}."
+        else:
+            found = f"No difference shown: {both}; {said.format('apart')}."
+        return found + (" Groups hardly matter here." if max(-away.low, away.high) <= LITTLE else "")
 
 
 def run_path(key: str, experiment: int, repeat: int) -> str:
@@ -177,6 +198,12 @@ def answer_data(found: LeakAnswer) -> dict[str, Any]:
         "sentence": found.sentence(),
         "random_split_shows": found.shown,
         "unseen_groups_score": found.real,
+        "difference": {
+            "mean": found.difference.mean,
+            "low": finite(found.difference.low),
+            "high": finite(found.difference.high),
+            "repeats": found.difference.n,
+        },
         "settings": dict(found.settings),
         "experiments": [
             {
@@ -185,7 +212,7 @@ def answer_data(found: LeakAnswer) -> dict[str, Any]:
                 "repeats": result.n,
                 "balanced_accuracy": dict(zip(SPLITS, result.balanced, strict=True)),
                 "mean_loss": {split: result.loss[:, c].tolist() for c, split in enumerate(SPLITS)},
-                "std_loss": {split: _finite(result.spread[:, c]) for c, split in enumerate(SPLITS)},
+                "std_loss": {split: [finite(value) for value in result.spread[:, c]] for c, split in enumerate(SPLITS)},
             }
             for result in found.results
         ],
@@ -205,13 +232,10 @@ def _result(experiment: int, runs: Sequence[LeakRun]) -> ExperimentResult:
         spread=spread,
         balanced=tuple(float(value) for value in confusion.balanced_accuracy(chosen.sum(axis=0))),
         each=confusion.balanced_accuracy(chosen),
+        parts=contributions(chosen),
         trained=float(confusion.accuracy(last).mean()),
     )
 
 
 def _std(values: Floats) -> str:
     return f" ±{values.std(ddof=1):.3f}" if len(values) > 1 else ""
-
-
-def _finite(values: Floats) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]

@@ -455,10 +455,14 @@ def test_what_the_leak_experiment_says_is_among_the_limits(
     for experiment in (0, 1, 2):
         confusion = np.stack([np.stack([right, right, wrong])] * 2)
         history = History(SPLITS, np.ones((2, 3)), confusion)
-        run = LeakRun(LeakPartition(experiment, 0, np.zeros(4, dtype=np.int64)), history, 1)
-        storage.create(run_path("3" * 12, experiment, 0), pack_run(run, {}))
+        for repeat in (0, 1):
+            run = LeakRun(LeakPartition(experiment, repeat, np.zeros(4, dtype=np.int64)), history, 1)
+            storage.create(run_path("3" * 12, experiment, repeat), pack_run(run, {}))
     limits = card_of(binary, tmp_path / "after", "probe").split("## Limits")[1].split("\n## ")[0]
-    assert "A random split would have shown 1.00 instead of 0.50 (balanced accuracy)." in limits
+    assert (
+        "A random split would have shown 1.00 instead of 0.50 (balanced accuracy): 0.50 better [0.50, 0.50], over 2 "
+        "repeats." in limits
+    )
 
 
 def test_names_of_classes_cannot_break_a_table() -> None:

@@ -9,13 +9,26 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy import stats
 
 from orchestrator.commands.data import data
 from orchestrator.export.chosen import choose
+from orchestrator.leak.difference import contributions
 from orchestrator.leak.experiment import train
-from orchestrator.leak.partitions import HELD_BACK, SPLITS, TRAIN, VALID, check_groups, leak_partitions
+from orchestrator.leak.partitions import (
+    EXPERIMENTS,
+    HELD_BACK,
+    SPLITS,
+    TRAIN,
+    VALID,
+    LeakPartition,
+    check_groups,
+    leak_partitions,
+)
 from orchestrator.leak.records import (
     FOLDER,
+    LeakAnswer,
+    LeakRun,
     answer,
     answer_data,
     answer_lines,
@@ -39,6 +52,7 @@ from trainables.data.manifest import read_manifest
 from trainables.features.samples import Samples
 from trainables.learning.learner import Resident
 from trainables.learning.material import Material
+from trainables.learning.tasks import confusion
 
 SETTINGS = {"backbone": "timm:x", "epochs": 15, "group_meaning": "slide"}
 
@@ -150,7 +164,7 @@ def made_up(groups_matter: bool) -> tuple[Configuration, Material, np.ndarray, n
 
 def test_it_finds_a_leak_where_there_is_one_and_none_where_not() -> None:
     shown = {}
-    for matters, repeats in ((True, 2), (False, 1)):
+    for matters, repeats in ((True, 4), (False, 3)):
         configuration, material, labels, groups = made_up(matters)
         runs = [
             train(configuration, material, partition, 15, torch.device("cpu"))
@@ -168,7 +182,9 @@ def test_it_finds_a_leak_where_there_is_one_and_none_where_not() -> None:
     assert max(held) - min(held) < 0.25
     assert leaky.results[2].final_loss[VALID] < 0.5 < leaky.results[0].final_loss[VALID]
     assert all(result.trained > 0.99 for result in leaky.results)
-    assert "groups hardly matter" in clean.sentence()
+    assert clean.sentence().startswith("No difference shown: ")
+    assert clean.sentence().endswith("Groups hardly matter here.")
+    assert leaky.difference.low > 0
     assert "did not memorise" not in "\n".join(answer_lines("x", leaky))
     assert len(answer_data(leaky)["experiments"][2]["mean_loss"]["held_back"]) == 16
 
@@ -178,6 +194,58 @@ def test_the_epoch_is_that_of_the_configuration_s_rule(rule: str, epoch: int) ->
     loss = np.array([[0.9, 0.9, 0.0], [0.8, 0.3, 0.0], [0.5, 0.5, 0.9]])
     history = History(SPLITS, loss, np.zeros((3, 3, 2, 2), dtype=np.int32))
     assert selected_epoch(configured(rule=rule), history) == epoch
+
+
+def scored(*right: tuple[int, int]) -> LeakAnswer:
+    """Of experiment 2, one pair per repeat: how many of 50 valid and 50 held-back images of each class were right."""
+    runs = []
+    for experiment in EXPERIMENTS:
+        for repeat, pair in enumerate(right):
+            counts = np.zeros((1, 3, 2, 2), dtype=np.int32)
+            for split, number in zip((VALID, HELD_BACK), pair, strict=True):
+                counts[0, split] = [[number, 50 - number], [50 - number, number]]
+            counts[0, TRAIN] = [[50, 0], [0, 50]]
+            partition = LeakPartition(experiment, repeat, np.zeros(1, dtype=np.int64))
+            runs.append(LeakRun(partition, History(SPLITS, np.zeros((1, 3)), counts), 0))
+    return answer(runs, SETTINGS)
+
+
+def test_two_repeats_that_vary_show_no_difference() -> None:
+    """Former failure: "0.97 instead of 0.94" of two repeats whose differences are 0.01 and 0.05."""
+    found = scored((49, 49), (48, 45))
+    assert (found.shown, found.real) == pytest.approx((0.97, 0.94))
+    pairs = np.array([0.0, 0.06])
+    reach = stats.t.ppf(0.975, 1) * pairs.std(ddof=1) / 2**0.5
+    assert (found.difference.mean, found.difference.n) == (pytest.approx(0.03), 2)
+    assert (found.difference.low, found.difference.high) == pytest.approx((0.03 - reach, 0.03 + reach))
+    assert found.sentence() == (
+        "No difference shown: a random split would have shown 0.97, and groups that were never seen score 0.94 "
+        "(balanced accuracy); 0.03 apart [-0.35, 0.41], over 2 repeats."
+    )
+    assert answer_data(found)["difference"]["low"] == pytest.approx(found.difference.low)
+    assert answer_lines("x", found)[0] == f"x: {found.sentence()}"
+
+
+def test_what_a_difference_is_called() -> None:
+    assert scored((48, 30), (47, 31), (49, 29)).sentence() == (
+        "A random split would have shown 0.96 instead of 0.60 (balanced accuracy): 0.36 better [0.26, 0.46], over 3 "
+        "repeats."
+    )
+    assert "0.10 worse [-" in scored((40, 45), (41, 46), (39, 44), (40, 46)).sentence()
+    one = scored((49, 40))
+    assert one.sentence().startswith("No difference shown by one repeat: a random split would have shown 0.98")
+    assert answer_data(one)["difference"]["low"] is None
+    assert scored((49, 49), (48, 48), (49, 49)).sentence().endswith("over 3 repeats. Groups hardly matter here.")
+
+
+def test_a_repeat_that_lacks_a_class_says_nothing_of_it() -> None:
+    counts = np.random.default_rng(0).integers(1, 9, size=(4, 3, 2, 2))
+    counts[0, VALID, 1] = counts[1, HELD_BACK, 0] = 0
+    parts = contributions(counts)
+    assert parts.mean(axis=0) == pytest.approx(confusion.balanced_accuracy(counts.sum(axis=0)))
+    recall = counts[:, VALID, 0, 0].sum() / counts[:, VALID, 0].sum()
+    of_first = (counts[0, VALID, 0, 0] - recall * counts[0, VALID, 0].sum()) / counts[:, VALID, 0].sum(axis=1).mean()
+    assert parts[0, VALID] - parts[:, VALID].mean() == pytest.approx(of_first / 2)
 
 
 def test_records_are_kept_whole_and_damaged_ones_are_passed_over(tmp_path: Path) -> None:
@@ -214,7 +282,7 @@ def test_the_command_leaves_everything_else_as_it_was(study: FinishedStudy) -> N
     before = summarise(storage)
     bundles, partitions = list_bundles(storage), storage.list(PARTITIONS)
     found = ask(study, "--repeats", "2")
-    assert str(found["sentence"]).startswith("A random split would have shown")
+    assert "random split would have shown" in str(found["sentence"])
     assert list_bundles(storage) == bundles
     assert storage.list(PARTITIONS) == partitions
     after = summarise(storage)
