@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.how_ended import how_ended
+from orchestrator.results.how_ended import how_ended, how_many_diverged
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
@@ -69,7 +69,7 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
         lines.append(f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
             lines.append(f"  {place}. {names[entry.id]:<44} {_scores(entry)}")
-        lines += filter(None, [how_ended(ranked[:BEST_SHOWN])])
+        lines += filter(None, [how_ended(ranked[:BEST_SHOWN]), how_many_diverged(ranked[:BEST_SHOWN])])
     incomplete = {entry.id for entry in mine if entry.rank is None}
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"

@@ -16,7 +16,7 @@ from dashboards.page.section_figures import section_figures
 from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
-from orchestrator.results.how_ended import how_ended
+from orchestrator.results.how_ended import how_ended, how_many_diverged
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
@@ -116,7 +116,7 @@ def _missing(summary: Summary) -> str:
         for metric, count in others.items()
         if metric != own and others[own]
     ]
-    lines += filter(None, [how_ended(summary.configurations)])
+    lines += filter(None, [how_ended(summary.configurations), how_many_diverged(summary.configurations)])
     if summary.damaged:
         paths = ", ".join(damaged.path for damaged in summary.damaged[:3])
         lines.append(f"{len(summary.damaged)} files of the study cannot be read, among them {paths}.")

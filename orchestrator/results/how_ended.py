@@ -17,13 +17,17 @@ def how_ended(members: Iterable[ConfigurationSummary]) -> str:
         "owed more epochs": sum(member.extended for member in several),
     }
     told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    lines = []
-    if told:
-        of = counted(sum(member.n for member in several), "repeat")
-        lines.append(f"Of {of} with a result {told}; each counts at the epoch selected among those that it has.")
-    if diverged := sum(member.diverged for member in several):
-        lines.append(f"{counted(diverged, 'repeat')} diverged; each counts with its scores at epoch 0.")
-    return " ".join(lines)
+    if not told:
+        return ""
+    of = counted(sum(member.n for member in several), "repeat")
+    return f"Of {of} with a result {told}; each counts at the epoch selected among those that it has."
+
+
+def how_many_diverged(members: Iterable[ConfigurationSummary]) -> str:
+    """A line where no comparison says more; "" where none diverged."""
+    diverged = sum(member.diverged for member in members)
+    each = "a mean counts each with its scores at epoch 0, differences leave it out"
+    return f"{counted(diverged, 'repeat')} diverged; {each}." if diverged else ""
 
 
 def ended_briefly(member: ConfigurationSummary) -> str:

@@ -96,12 +96,11 @@ def confidence_set(
     compared, excluded = (np.zeros(len(values), dtype=bool) for _ in range(2))
     reached = None
     for look in looks:
-        whole = there[:, : look.repeats].all(axis=1) & (look.repeats <= values.shape[1])
-        if not whole.any():
+        left = np.flatnonzero(~excluded)
+        mine = np.flatnonzero(there[left, : look.repeats].all(axis=1) & (look.repeats <= values.shape[1]))
+        if not len(mine):
             break
-        reached, left = look, np.flatnonzero(~excluded)
-        first, mine = pairs[left, : look.repeats], np.flatnonzero(whole[left])
-        tested = left[mine]
+        reached, first, tested = look, pairs[left, : look.repeats], left[mine]
         p[tested], at[tested] = sign_flip_p(first, mine, seed), look.repeats
         compared[tested] |= 0.5 ** (~np.isnan(first[mine])).sum(axis=1) <= look.level
         excluded[tested] = p[tested] <= look.level

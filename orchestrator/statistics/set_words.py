@@ -73,7 +73,7 @@ def _members(found: ConfidenceSet) -> str:
     )
     waiting = sum(not found.compared[row] for row in found.members)
     if waiting:
-        said += f" {waiting:,} of these could not be compared: too few repeats that did not diverge."
+        said += f" {waiting:,} of these could not be compared: too few repeats, or too few that did not diverge."
     if found.best not in found.members:
         said += (
             f" The best mean is itself excluded (p = {p_words(float(found.p[found.best]))} at "

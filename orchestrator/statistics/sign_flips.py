@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +40,23 @@ def sign_flip_p(values: Floats, candidates: Ints, seed: int = 0) -> Floats:
     signs where not all are used.
     """
     there = ~np.isnan(values[candidates])
+    patterns, which = np.unique(there, axis=0, return_inverse=True)
+    signs = {n: _signs(n, seed) for n in map(int, np.unique(patterns.sum(axis=1)))}
+    blocks = [
+        (block, pattern)
+        for place, pattern in enumerate(patterns)
+        for block in _blocks(np.flatnonzero(which.ravel() == place), values.size)
+    ]
+
+    def found(part: tuple[Ints, NDArray[np.bool_]]) -> Floats:
+        block, pattern = part
+        return _p_values(values[:, pattern], signs[int(pattern.sum())], candidates[block])
+
     p = np.ones(len(candidates))
-    for pattern in np.unique(there, axis=0):
-        mine = np.flatnonzero((there == pattern).all(axis=1))
-        signs = _signs(int(pattern.sum()), seed)
-        values_of = partial(_p_values, values[:, pattern], signs)
-        blocks = list(_blocks(mine, values.size))
-        # a thread for each product: one this thin takes several times as long on several of them
-        with threadpool_limits(1), ThreadPoolExecutor(_THREADS) as pool:
-            for block, found in zip(blocks, pool.map(values_of, [candidates[b] for b in blocks]), strict=True):
-                p[block] = found
+    # a thread for each product: one this thin takes several times as long on several of them
+    with threadpool_limits(1), ThreadPoolExecutor(_THREADS) as pool:
+        for (block, _), own in zip(blocks, pool.map(found, blocks), strict=True):
+            p[block] = own
     return p
 
 

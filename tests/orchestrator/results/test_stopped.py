@@ -14,7 +14,7 @@ from dashboards.page.best_table import best_table_data
 from dashboards.page.page import render
 from orchestrator.command_line import main
 from orchestrator.export.chosen import _repeat
-from orchestrator.results.how_ended import how_ended
+from orchestrator.results.how_ended import how_ended, how_many_diverged
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.epoch_choices import epoch_choices
 from orchestrator.store.schema import FinalRecord, History, RepeatState
@@ -144,12 +144,13 @@ def test_what_is_listed_says_how_its_repeats_ended_and_count(tmp_path: Path) -> 
     assert set(found.values()) == {(1, 2, 0, 0)}
     told = (
         "Of 32 repeats with a result 16 stopped early, 2 paused (more epochs may be asked), 1 owed more epochs; each "
-        "counts at the epoch selected among those that it has. 8 repeats diverged; each counts with its scores at "
-        "epoch 0."
+        "counts at the epoch selected among those that it has."
     )
-    assert how_ended(members) == told
+    lost = "8 repeats diverged; a mean counts each with its scores at epoch 0, differences leave it out."
+    assert (how_ended(members), how_many_diverged(members)) == (told, lost)
     best = CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path)])
     assert told in best.stdout
+    assert "8 of 32 repeats diverged" in best.stdout
     both = ["compare", "--study", "slides", "--studies", str(tmp_path), "straightforward", "extension"]
     assert "straightforward: Of 4 repeats with a result 2 stopped early" in CliRunner().invoke(main, both).stdout
     rows = json.loads(CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path), "--json"]).stdout)
@@ -157,6 +158,7 @@ def test_what_is_listed_says_how_its_repeats_ended_and_count(tmp_path: Path) -> 
     assert {row["stopped"] for row in rows["configurations"]} == {2}
     page = render(storage, now=NOW)
     assert told in page
+    assert lost in page
     first = next(member for member in members if member.id in paused)
     assert best_table_data([first], ["loss"])["n"].tolist() == ["4 (1 diverged, 2 stopped early, 1 paused)"]
 
