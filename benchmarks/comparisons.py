@@ -139,7 +139,7 @@ def _kept_and_held(rounds: int, seed: int) -> dict[str, Table]:
 def _excluded_at(scores: Floats) -> float:
     """The look that excludes the first configuration; infinite where none does. What diverged is NaN."""
     found = confidence_set(np.nan_to_num(scores, nan=-DEPTH), True, np.isnan(scores))
-    return float("inf") if 0 in found.members else float(found.at[0])
+    return float("inf") if 0 in (*found.members, *found.uncompared) else float(found.at[0])
 
 
 def _holds(scores: Floats) -> Floats:

@@ -11,13 +11,13 @@ from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, p
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.statistics.confidence_set import confidence_set
-from orchestrator.statistics.set_words import notes, p_words, set_words
+from orchestrator.statistics.set_words import notes, p_words, set_words, standing_words
 
 SHOWN = 24
 """Configurations drawn; the table of the data has them all."""
 COLUMNS = [
     "rank", "strategy", "non_linearities", "unfrozen", "backbone", "rates", "others", "score", "mean",
-    "difference", "low", "high", "n", "p", "in_set", "compared", "notes",
+    "difference", "low", "high", "n", "p", "standing", "notes",
 ]  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
 
     score: the metric that ranks, its mean at the selected epochs, of what ranks (`ConfigurationSummary.by_valid`).
     difference: mean over common repeats to the best, negative is worse whatever the metric; low and high bound it at
-    95 % (Student's t), over repeats that diverged in neither. in_set, compared, p: of
-    `orchestrator.statistics.confidence_set`. notes: what diverged, and tails. attrs["said"]: the set in sentences.
+    95 % (Student's t), over repeats that diverged in neither. standing (in, out, – where not compared), p:
+    of `orchestrator.statistics.confidence_set`. notes: what diverged, and tails. attrs["said"]: the set in sentences.
     """
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
@@ -48,7 +48,7 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
         rows.append(
             (member.rank, *member.depth, settings.network.backbone, rates_text(settings), member.others, metric,
              found.mean[place], found.difference[place], found.low[place], found.high[place], int(found.n[place]),
-             found.p[place], place in found.members, bool(found.compared[place]), notes(found, place))
+             found.p[place], standing_words(found, place), notes(found, place))
         )  # fmt: skip
     data = pd.DataFrame(rows, columns=COLUMNS)
     data.attrs["said"] = set_words(found)
@@ -79,11 +79,12 @@ def difference_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     place = np.arange(len(part))
     names = difference_names(data)[: len(part)]
     traces: list[Spec] = []
-    for inside, colour, symbol, label in (
-        (True, TRAIN, "circle", "may be the best"),
-        (False, VALID, "circle-open", "excluded"),
+    for standing, colour, symbol, label in (
+        ("in", TRAIN, "circle", "may be the best"),
+        ("out", VALID, "circle-open", "excluded"),
+        ("–", MUTED, "x-thin", "not compared"),
     ):
-        rows = part["in_set"].to_numpy(dtype=bool) == inside
+        rows = (part["standing"] == standing).to_numpy()
         if not rows.any():
             continue
         kept = part[rows]

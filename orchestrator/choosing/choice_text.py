@@ -38,8 +38,11 @@ def heading(studies: Sequence[StudyRecord]) -> list[str]:
     return lines
 
 
-def interval(low: float, high: float) -> str:
-    return f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(low) and math.isfinite(high) else "no interval"
+def difference(mean: float, low: float, high: float) -> str:
+    """With its interval; a dash where there is no pair."""
+    if not math.isfinite(mean):
+        return "–"
+    return f"{mean:+z.3f} " + (f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(high - low) else "no interval")
 
 
 def set_data(found: ConfidenceSet) -> dict[str, Any]:
@@ -59,8 +62,7 @@ def set_row(found: ConfidenceSet, row: int) -> dict[str, Any]:
     diverged, repeats = int(found.diverged[row]), int(found.counts[row])
     low, high = rate_interval(diverged, repeats)
     return {
-        "in_set": row in found.members,
-        "compared": bool(found.compared[row]),
+        "in_set": None if row in found.uncompared else row in found.members,
         "p": finite(found.p[row]),
         "look": int(found.at[row]) or None,
         "diverged": diverged,

@@ -12,8 +12,8 @@ from orchestrator.choosing.choice_text import (
     LABEL,
     components_data,
     components_text,
+    difference,
     heading,
-    interval,
     label_of,
     set_data,
     set_row,
@@ -120,7 +120,7 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
     for pair in pairs:
         name = f"{pair.first.label} against {pair.second.label}"
         p = "–" if pair.p is None else p_words(pair.p)
-        rows.append((name, f"{pair.mean:+z.3f} {interval(pair.low, pair.high)}", p))
+        rows.append((name, difference(pair.mean, pair.low, pair.high), p))
     if len(comparison.partitions) == 1:
         rows = [(*row[:2], "") for row in rows]
     return columns(rows, (False, True, True))

@@ -11,8 +11,8 @@ from orchestrator.choosing.choice_text import (
     SHOWN,
     components_data,
     components_text,
+    difference,
     heading,
-    interval,
     label_of,
     settings_data,
 )
@@ -46,7 +46,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         member = table.members[row][0]
         away, p = "–", "–"
         if row:
-            away = f"{against.mean[row]:+z.3f} {interval(against.low[row], against.high[row])}"
+            away = difference(against.mean[row], against.low[row], against.high[row])
             p = p_words(against.p[row])
         rate = rate_words(int(diverged[row]), int(counts[row]))
         rows.append((names[member.id], member.id, f"{table.means[row].mean():.3f}", away, p, rate))

@@ -8,8 +8,8 @@ from typing import Any
 from orchestrator.choosing.choice_text import (
     LABEL,
     SHOWN,
+    difference,
     heading,
-    interval,
     label_of,
     set_data,
     set_row,
@@ -129,7 +129,7 @@ def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[st
         member = table.members[row]
         away = "–"
         if row != found.best:
-            away = f"{found.difference[row]:+z.3f} {interval(found.low[row], found.high[row])}"
+            away = difference(found.difference[row], found.low[row], found.high[row])
         standing, mean, p = standing_words(found, row), f"{found.mean[row]:.3f}", p_words(found.p[row])
         rows.append((standing, names[member.id], member.id, mean, away, p, notes(found, row)))
     lines += columns(rows, (False, False, False, True, True, True, False))

@@ -20,24 +20,24 @@ from orchestrator.statistics.skewness import tails
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class ConfidenceSet:
     """The answer for configurations 0 … C − 1, in the order of the scores given. Arrays are [C].
 
-    best: the one with the best mean over all its repeats. members: those that no look excluded, best mean first. p: of
-    the hypothesis that no other configuration is better, at the last look of each, NaN before its first. compared:
-    whether any result could have excluded it; not one with too few repeats that did not diverge. difference, low, high:
-    mean paired difference to `best` with its 95 % interval (also for a loss: negative is worse), over all repeats that
-    diverged in neither. n: pairs behind each difference.
+    best: the one with the best mean over all its repeats. members: those that no look excluded, best mean first; all
+    before the first look. uncompared: those that no result could have excluded, for want of repeats or of such as did
+    not diverge; beside members and excluded ones, from the first look on. p: of the hypothesis that no other
+    configuration is better, at the last look of each; NaN where it was not compared. difference, low, high: mean paired
+    difference to `best` with its 95 % interval (also for a loss: negative is worse), over all repeats that diverged in
+    neither. n: pairs behind each difference.
     """
 
     best: int
     members: tuple[int, ...]
+    uncompared: tuple[int, ...]
     p: Floats
-    compared: Bools
     mean: Floats
     """Mean score in its own unit and direction; a diverged repeat counts with the score given for it."""
     difference: Floats
@@ -107,11 +107,13 @@ def confidence_set(
     mean = np.nanmean(values, axis=1)
     best, order = int(np.argmax(mean)), np.argsort(-mean, kind="stable")
     away = differences(pairs, best, higher_is_better=True)
+    compared |= reached is None or len(values) == 1
+    p[~compared] = np.nan
     return ConfidenceSet(
         best=best,
-        members=tuple(int(c) for c in order if not excluded[c]),
+        members=tuple(int(c) for c in order if compared[c] and not excluded[c]),
+        uncompared=tuple(int(c) for c in order if not compared[c]),
         p=p,
-        compared=compared,
         mean=mean if higher_is_better else -mean,
         difference=away.mean,
         low=away.low,

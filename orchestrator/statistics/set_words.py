@@ -27,10 +27,8 @@ def p_words(p: float) -> str:
 
 
 def standing_words(found: ConfidenceSet, row: int) -> str:
-    """In the set or out of it, or a dash: not compared yet, hence in it for want of anything that could exclude it."""
-    if not found.compared[row]:
-        return "–"
-    return "in" if row in found.members else "out"
+    """In the set or out of it, or a dash: not compared."""
+    return "in" if row in found.members else "–" if row in found.uncompared else "out"
 
 
 def notes(found: ConfidenceSet, row: int) -> str:
@@ -71,10 +69,13 @@ def _members(found: ConfidenceSet) -> str:
         f"May be the best: {inside:,} of {total:,} cannot be excluded ({100 * (1 - ALPHA):.0f} % confidence set "
         f"{where}, p > {look.level:.3g}; {after})."
     )
-    waiting = sum(not found.compared[row] for row in found.members)
-    if waiting:
-        said += f" {waiting:,} of these could not be compared: too few repeats, or too few that did not diverge."
-    if found.best not in found.members:
+    if found.uncompared:
+        which = ", the best mean among them" if found.best in found.uncompared else ""
+        said += (
+            f" {len(found.uncompared):,} more could not be compared{which}: too few repeats, or too few that did not "
+            "diverge."
+        )
+    if found.best not in (*found.members, *found.uncompared):
         said += (
             f" The best mean is itself excluded (p = {p_words(float(found.p[found.best]))} at "
             f"{found.at[found.best]} repeats): it is ahead by later repeats, or by those in which another diverged."

@@ -17,6 +17,8 @@ import torch
 
 from orchestrator.choosing.selection import Selection, select
 from orchestrator.results.summary import summarise
+from orchestrator.statistics.paired import oriented
+from orchestrator.statistics.sign_flips import sign_flip_p
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.segments import Recipe, Segment
@@ -143,10 +145,11 @@ def _exact(value: float) -> str:
 
 def _selection(found: Selection | None) -> dict[str, Any]:
     assert found is not None
+    values = oriented(found.table.scores, found.table.higher_is_better)
     return {
         "winner": found.winner.id,
         "may_be_best": [found.table.members[place].id for place in found.found.members],
-        "p": [_exact(value) for value in found.found.p],
+        "p": [_exact(value) for value in sign_flip_p(values, np.arange(len(values)))],
         "bias_corrected": {name: _exact(value) for name, value in (found.bias.corrected if found.bias else {}).items()},
     }
 

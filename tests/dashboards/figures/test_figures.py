@@ -88,7 +88,7 @@ def test_differences_are_paired(source: Source, summary: Summary) -> None:
     assert second is not None
     assert data.loc[1, "difference"] == pytest.approx(float(np.mean(first.values - second.values)))
     assert data.loc[0, "difference"] == 0
-    assert not data["compared"].any()
+    assert set(data["standing"]) == {"in"}
     assert "With 3 repeats nothing is excluded" in differences.set_sentence(data)
     clean = [member for member in ranked if not member.diverged]
     assert (data.loc[data["notes"] == "", "difference"] <= 1e-12).all()

@@ -95,7 +95,7 @@ def test_best_as_data(studies: Path) -> None:
     rows = {row["id"]: row for row in found["configurations"]}
     second = rows[names[0, 0]]
     assert (second["rank"], second["in_set"], second["pairs"]) == (2, False, 8)
-    assert (second["p"], second["look"], second["compared"]) == (1 / 256, 8, True)
+    assert (second["p"], second["look"]) == (1 / 256, 8)
     assert (second["diverged"], second["diverged_rate"]["low"], second["tail"]) == (0, 0.0, None)
     assert second["low"] < second["difference"] < second["high"] < 0
     assert second["difference"] == pytest.approx(rows[found["selected"]]["mean"] - second["mean"])
@@ -261,14 +261,36 @@ def test_what_diverged_is_said_in_the_same_words_everywhere(tmp_path: Path) -> N
     compared = data(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
     assert compared["pairs"][0]["n"] == 7
     assert compared["items"][0]["diverged"] == 1
-    text(tmp_path, "dashboard", "slides")
-    page = html.unescape((tmp_path / "slides" / "dashboard.html").read_text())
+    page = page_of(tmp_path)
     card = chosen.choose(storage, summarise(storage)).selection
     for sentence in said:
         assert all(sentence in words for words in (shown, page, card))
     compared_text = text(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
     assert all(sentence in compared_text for sentence in compared["confidence_set"]["said"])
     assert compared["confidence_set"]["said"][1] == said[1].replace("24", "16")
+
+
+def test_one_that_always_diverges_is_no_candidate(tmp_path: Path) -> None:
+    """Former failure: too large a learning rate was among those that may be the best, or excluded by epoch 0."""
+    _, study = predicted_study(tmp_path, diverges=lambda c, repeat: c.head.non_linearities == 0)
+    named = ids(study)
+    shown, found = text(tmp_path, "best", "slides"), data(tmp_path, "best", "slides")
+    assert "May be the best: 1 of 3 cannot be excluded" in shown
+    assert "2 more could not be compared: too few repeats, or too few that did not diverge." in shown
+    assert "diverged 8 of 8 (63–100 %)" in shown
+    assert "nan" not in shown.lower()
+    rows = {row["id"]: row for row in found["configurations"]}
+    assert [rows[named[key]]["in_set"] for key in ((1, 0), (0, 0), (0, 2))] == [True, None, None]
+    assert found["confidence_set"]["members"] == [named[1, 0]]
+    assert rows[named[0, 0]]["difference"] is None
+    assert rows[named[0, 0]]["p"] is None
+    assert "nan" not in text(tmp_path, "compare", "--study", "slides", "straightforward", "extension").lower()
+    assert "2 more could not be compared" in page_of(tmp_path)
+
+
+def page_of(folder: Path) -> str:
+    text(folder, "dashboard", "slides")
+    return html.unescape((folder / "slides" / "dashboard.html").read_text())
 
 
 def test_between_looks_the_last_set_is_shown_and_marked(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_below_eight_repeats_nothing_is_excluded_and_nothing_spent() -> None:
     found = confidence_set(scores, True)
     assert (found.look, found.next, found.repeats) == (None, LOOKS[0], 7)
     assert found.members == (3, 2, 1, 0)
-    assert not found.compared.any()
+    assert found.uncompared == ()
     assert np.isnan(found.p).all()
     assert (found.high[:3] < 0).all()
 
@@ -182,8 +182,9 @@ def test_one_that_always_diverges_is_not_compared() -> None:
     diverged[2] = True
     diverged[1, :2] = True
     found = confidence_set(values, True, diverged)
-    assert found.compared.tolist() == [True, False, False], "1/64 is above 3/256"
-    assert 2 in found.members
+    assert found.members == (0,)
+    assert sorted(found.uncompared) == [1, 2], "1/64 is above 3/256"
+    assert np.isnan(found.p[1:]).all()
     assert found.n[2] == 0
     assert np.isnan(found.difference[2]) or found.best == 2
 
@@ -229,7 +230,7 @@ def test_equal_and_constant_configurations() -> None:
 
 def test_a_single_configuration_is_the_set() -> None:
     found = confidence_set(np.array([[0.3, 0.4]]), True, looks=once(2))
-    assert (found.members, found.p.tolist(), found.best) == ((0,), [1.0], 0)
+    assert (found.members, found.p.tolist(), found.best, found.uncompared) == ((0,), [1.0], 0, ())
     assert confidence_set(np.array([[0.3]]), True).members == (0,)
 
 

@@ -32,7 +32,8 @@ def test_who_could_not_be_compared_is_counted() -> None:
     diverged[1, :4] = True
     found = confidence_set(scores(), True, diverged)
     said = set_words(found)
-    assert "1 of these could not be compared: too few repeats, or too few that did not diverge." in said[0]
+    assert "May be the best: 1 of 3 cannot be excluded" in said[0]
+    assert "1 more could not be compared: too few repeats, or too few that did not diverge." in said[0]
     assert said[1].startswith("4 of 24 repeats diverged, of 1 configuration.")
     assert [standing_words(found, row) for row in range(3)] == ["in", "–", "out"]
     assert [notes(found, row) for row in range(3)] == ["", "diverged 4 of 8 (16–84 %)", ""]
