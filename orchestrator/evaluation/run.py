@@ -166,6 +166,7 @@ def _scored(
     looks = looks_at(study.storage, beside, plan.look.images)
     number = [look.id for look in looks].index(plan.look.id) + 1
     diverged = tuple(r for r, record in plan.finals.items() if record.meta["state"] == "diverged")
+    separated = int((valid.units().predicted == valid.truth).all(axis=1).sum())
     return EvaluationRecord(
         look=plan.look.id,
         study=study.name,
@@ -192,14 +193,14 @@ def _scored(
         estimates=estimates(test, valid, plan.classes, int(plan.look.test_set[:8], 16)),
         operating_points=tuple(points),
         subgroups=tuple(parts),
-        notes=_notes(plan, diverged, deviation),
+        notes=_notes(plan, diverged, deviation, separated),
         predictions=predictions_of(plan.look.id),
         created=now(),
         versions=versions(),
     )
 
 
-def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None) -> tuple[str, ...]:
+def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separated: int) -> tuple[str, ...]:
     notes = [*plan.choice.notes, *plan.tested.notes]
     if diverged:
         notes.append(f"{len(diverged)} of {len(plan.repeats)} repeats diverged: they predict untrained and count so.")
@@ -208,5 +209,10 @@ def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None) -> tu
     elif deviation > 0:
         notes.append(
             f"Trained again with other bits than in the search: logits of valid images differ by up to {deviation:.2g}."
+        )
+    if separated:
+        notes.append(
+            f"{separated} of {len(plan.repeats)} repeats predict every valid image right, so that no temperature can "
+            "be fitted: do not rely on their scores after temperature."
         )
     return tuple(notes)

@@ -155,7 +155,7 @@ def test_log_loss_of_probabilities_of_0_and_1_is_scikit_learns(classes: int) -> 
         own = sk.log_loss([0], near[row : row + 1], labels=[0, 1])
         assert log_losses(near[row : row + 1], np.array([0]))[0] == pytest.approx(own, rel=1e-12, abs=0)
     units = Units(chances[None], truth, np.arange(len(truth)), len(truth))
-    whole = Resampled(units, (), None).values(np.ones((1, len(truth))))["log_loss"][0, 0]
+    whole = Resampled(units, (), None, np.ones(len(truth))).values()["log_loss"][0]
     assert whole == pytest.approx(sk.log_loss(truth, chances, labels=labels), rel=1e-12)
 
 
