@@ -81,8 +81,9 @@ def _level_lines(level: Level, even: Level | None = None) -> list[str]:
     notes: dict[str, str] = {}
     rows = [[metric_name(name), *_cells(score, notes)] for name, score in level.overall.items()]
     if even is not None:
-        lines[-1] += "; classes: mean over images"
-        rows = [[*row, _cell(score, notes, 3)] for row, score in zip(rows, even.overall.values(), strict=True)]
+        lines[-1] += "; tables of classes: mean over images"
+        others = (_cells(score, notes) for score in even.overall.values())
+        rows = [[*row, f"{value} {limits}".rstrip()] for row, (value, _, limits) in zip(rows, others, strict=True)]
         rows.insert(0, ["", "mean over images", "", "", "mean over groups"])
     lines += table_lines(rows)
     for metrics in _CLASS_TABLES:
@@ -139,13 +140,13 @@ def _cells(score: Score, notes: dict[str, str]) -> list[str]:
     return [value, "" if score.std is None else f"± {score.std:.3f}", _interval(score, notes, 3)]
 
 
-def _cell(score: Score, notes: dict[str, str], digits: int = 2) -> str:
+def _cell(score: Score, notes: dict[str, str]) -> str:
     """Value and interval; how many groups the classes have stands in the row already."""
     if score.few_groups:
         lost = score.reason.rpartition("; ")[0]
         score = score.model_copy(update={"reason": "; ".join(filter(None, [lost, _FEW]))})
-    value = "none" if score.value is None else f"{score.value:.{digits}f}"
-    return f"{value} {_interval(score, notes, digits)}".rstrip()
+    value = "none" if score.value is None else f"{score.value:.2f}"
+    return f"{value} {_interval(score, notes, 2)}".rstrip()
 
 
 def _interval(score: Score, notes: dict[str, str], digits: int) -> str:
