@@ -163,8 +163,15 @@ def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Comman
     """
     return [
         click.option("--group-by", metavar="RULE", help=f"{of}What a group is: parent, none, or a REGEX on the path."),
+        click.option(
+            "--join-groups",
+            is_flag=True,
+            help=f"{of}Groups that differ only in how they are written (P01, p1, 'P 1') are one.",
+        ),
         click.option("--file-column", metavar="NAME", help=f"{of}Column of the table with the files."),
-        click.option("--label-column", metavar="NAME", help=f"{of}Column with the labels."),
+        click.option(
+            "--label-column", metavar="NAME", help=f"{of}Column with the labels; A,B,C: a column of 0 and 1 each."
+        ),
         click.option("--group-column", metavar="NAME", help=f"{of}Column with the groups (patients, slides)."),
         click.option("--data-root", metavar="DIR", type=local_path(), help=data_root),
     ]
@@ -318,8 +325,8 @@ def search_options(command: str, **given: Any) -> SearchOptions:
             raise click.UsageError(f"--{name}: expected one number or three, R,G,B, found {len(given[name])}")
     if given["std"] is not None and not min(given["std"]) > 0:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
-    columns = ("group_by", "file_column", "label_column", "group_column", "split_column", "data_root")
-    if given["data"] is None and any(given[name] is not None for name in columns):
+    columns = ("group_by", "join_groups", "file_column", "label_column", "group_column", "split_column", "data_root")
+    if given["data"] is None and any(given[name] not in (None, False) for name in columns):
         raise click.UsageError("options about groups, columns and roots go with --data DIR or --data TABLE")
     data = DatasetOptions(**{name: given[name] for name in columns}, max_refused_share=given["max_refused"])
     changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])

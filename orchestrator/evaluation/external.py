@@ -17,6 +17,7 @@ from trainables.data.dataset import Dataset, load_dataset
 from trainables.data.groups import INDEPENDENT
 from trainables.data.manifest import read_manifest
 from trainables.data.options import DatasetOptions
+from trainables.data.spellings import group_key
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class External:
 
 @dataclass(frozen=True)
 class Tested:
-    """What is tested on. name: of the external source, "" for the study's own test split. root: None for its own."""
+    """What is tested on. name: of the external source, "" for the study's own test split. root: None for its own.
+    notes go into the record; told is for the screen alone, for it may name files and groups."""
 
     split: Split
     group_meaning: str
@@ -37,6 +39,7 @@ class Tested:
     name: str = ""
     root: Path | None = None
     notes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def external_images(storage: Storage, configuration: Configuration, own: Split, external: External) -> Tested:
@@ -72,7 +75,13 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     rows = dataset.manifest.assign(truth=dataset.manifest["label"].map(index))
     name = external.source.resolve().name
     return Tested(
-        Split(rows, own.valid), dataset.group_meaning, dataset.synthetic, name, dataset.root.resolve(), tuple(notes)
+        Split(rows, own.valid),
+        dataset.group_meaning,
+        dataset.synthetic,
+        name,
+        dataset.root.resolve(),
+        tuple(notes),
+        dataset.notes,
     )
 
 
@@ -81,5 +90,5 @@ def _named_alike(storage: Storage, manifest: pd.DataFrame, own: Split, dataset: 
     meaning = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).group_meaning
     if INDEPENDENT in (meaning, dataset.group_meaning):
         return 0
-    known = set(manifest["group"]) - set(own.test["group"])
-    return len(known & set(dataset.manifest["group"]))
+    known = {group_key(group) for group in set(manifest["group"]) - set(own.test["group"])}
+    return sum(group_key(group) in known for group in set(dataset.manifest["group"]))

@@ -46,6 +46,8 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     done, total). Raises InputError before anything is opened, where something is missing or wrong.
     """
     plan = make_plan(study, options)
+    for told in plan.tested.told:
+        show(told)
     beside = open_storage(study.place.parent)
     views = tuple(range(SYMMETRIES)) if options.views else (0,)
     logits: np.ndarray | None = None

@@ -62,7 +62,8 @@ class DataRequest:
             f"--{name.replace('_', '-')}": getattr(self.options, name)
             for name in ("file_column", "label_column", "group_column", "split_column", "data_root")
         }
-        return " ".join(f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None)
+        typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
+        return " ".join([*typed, *(["--join-groups"] if self.options.join_groups else [])])
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def _prepared(
     found = find_study(studies, study_name)
     dataset = load_dataset(data.source, data.options, progress)
     _tell_refused(dataset, show)
+    for note in dataset.notes:
+        show(note)
     if found is None:
         return _made(space, study_name, studies, dataset, seed, precision, data, show)
     _check_same_data(found, dataset, data.typed())

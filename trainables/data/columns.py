@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.store.errors import Faults
 from trainables.data.options import DatasetOptions
+from trainables.data.spellings import group_key, label_key
 
 FILE_NAMES = (
     *("file", "filename", "file_name", "filepath", "file_path", "path", "image", "images", "image_path", "imagepath"),
@@ -20,6 +24,14 @@ GROUP_NAMES = (
     *("group", "groups", "group_id", "patient", "patient_id", "patientid", "case", "case_id", "slide", "slide_id"),
     *("subject", "subject_id", "family", "family_id", "donor", "donor_id", "specimen", "specimen_id"),
 )
+LEVELS = (
+    ("family", "family_id"),
+    ("patient", "patient_id", "patientid", "subject", "subject_id", "donor", "donor_id"),
+    ("case", "case_id"),
+    ("specimen", "specimen_id"),
+    ("slide", "slide_id"),
+)
+"""Group columns from what holds the others downwards: a patient has several slides, a slide is of one patient."""
 SPLIT_NAMES = ("split", "set", "fold", "partition", "subset", "dataset_split")
 _FILE_WORDS = frozenset({"file", "filename", "filepath", "path", "image", "img"})
 _LABEL_WORDS = frozenset({"label", "class", "target", "diagnosis", "category"})
@@ -27,33 +39,108 @@ _LABEL_WORDS = frozenset({"label", "class", "target", "diagnosis", "category"})
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns as the table writes them; group and split are None where the table has none."""
+    """Names of columns as the table writes them; group and split are None where the table has none. labels: one, or
+    several where each is a class and holds 0 and 1. notes: what was decided between several, for the user."""
 
     file: str
-    label: str
+    labels: tuple[str, ...]
     group: str | None
     split: str | None
     split_was_named: bool
     """Whether the user named the split column; a guessed one may turn out to be about something else."""
+    notes: tuple[str, ...] = ()
 
 
-def find_columns(header: Sequence[str], options: DatasetOptions, subject: str) -> Columns:
+Row = Mapping[str, str]
+
+
+def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOptions, subject: str) -> Columns:
     """Find the four columns; raises one InputError with every column that is missing, ambiguous or unknown."""
     faults = Faults(subject)
     file = _column("file", header, options.file_column, FILE_NAMES, _FILE_WORDS, faults)
-    label = _column("label", header, options.label_column, LABEL_NAMES, _LABEL_WORDS, faults)
-    group = ""
+    labels = _label_columns(header, rows, options.label_column, faults)
+    group, notes = "", list[str]()
     if options.group_by is None:
-        # A part of a name is not enough here: "age_group" is no group in our sense.
-        group = _column("group", header, options.group_column, GROUP_NAMES, frozenset(), faults, required=False)
+        group = _group_column(header, rows, options.group_column, faults, notes)
     elif options.group_column is not None:
         faults.add("--group-by and --group-column were both given, expected one of them")
     split = _column("split", header, options.split_column, SPLIT_NAMES, frozenset(), faults, required=False)
-    taken = [name for name in (file, label, group, split) if name]
+    taken = [name for name in (file, *labels, group, split) if name]
     for name in sorted({name for name in taken if taken.count(name) > 1}):
         faults.add(f"column {name!r} was given for two things")
     faults.raise_if_any(f"The table has the columns {', '.join(map(repr, header))}.")
-    return Columns(file, label, group or None, split or None, options.split_column is not None)
+    return Columns(file, labels, group or None, split or None, options.split_column is not None, tuple(notes))
+
+
+def one_hot(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
+    """How many 1 each row has in these columns; -1 where a cell is neither 0 nor 1."""
+    values = {"0": 0, "1": 1}
+    found = [[values.get(label_key(row[name]), -1) for name in names] for row in rows]
+    return [-1 if -1 in row else sum(row) for row in found]
+
+
+def _label_columns(header: Sequence[str], rows: Sequence[Row], asked: str | None, faults: Faults) -> tuple[str, ...]:
+    if asked is not None and "," in asked and asked not in header:
+        parts = [part.strip() for part in next(csv.reader([asked]))]
+        found = [_column("label", header, part, (), frozenset(), faults) for part in parts]
+        return tuple(name for name in found if name)
+    tried = Faults("")
+    name = _column("label", header, asked, LABEL_NAMES, _LABEL_WORDS, tried)
+    faults.extend(f"{fault}{_one_hot_hint(header, rows)}" for fault in tried.found)
+    return (name,) if name else ()
+
+
+def _one_hot_hint(header: Sequence[str], rows: Sequence[Row]) -> str:
+    """How to read classes that have a column each, where the table has columns of 0 and 1."""
+    taken = (*FILE_NAMES, *GROUP_NAMES, *SPLIT_NAMES)
+    names = [name for name in header if name and _plain(name) not in taken]
+    names = [name for name in names if set(one_hot(rows, [name])) == {0, 1}]
+    if len(names) < 2:
+        return ""
+    exact = set(one_hot(rows, names)) == {1}
+    told = "hold exactly one 1 in each row; if each is a class" if exact else "hold 0 and 1; if some are a class each"
+    return f"; {len(names)} columns {told}: --label-column {shlex.quote(','.join(names))}"
+
+
+def _group_column(
+    header: Sequence[str], rows: Sequence[Row], asked: str | None, faults: Faults, notes: list[str]
+) -> str:
+    """The column that was asked for; of several usual names the one that holds the others: patients, not slides."""
+    found = [name for name in header if _plain(name) in GROUP_NAMES]
+    if asked is not None:
+        # A part of a name is not enough here: "age_group" is no group in our sense.
+        name = _column("group", header, asked, GROUP_NAMES, frozenset(), faults)
+        for above in found:
+            if name and _level(above) < _level(name) and _holds(rows, above, name) and not _holds(rows, name, above):
+                notes.append(
+                    f"Warning: --group-column {shlex.quote(name)} may divide one {above} between training and test: "
+                    f"column {above!r} holds several of {name!r}. To keep each together: "
+                    f"--group-column {shlex.quote(above)}"
+                )
+                break
+        return name
+    levels = sorted(found, key=_level)
+    top = levels[0] if levels else ""
+    if len(found) > 1 and _level(levels[-1]) < len(LEVELS) and all(_holds(rows, top, name) for name in levels[1:]):
+        notes.append(
+            f"Groups are read from column {top!r}, which holds {' and '.join(map(repr, levels[1:]))}; for another: "
+            f"--group-column {shlex.quote(levels[1])}"
+        )
+        return top
+    return _column("group", header, None, GROUP_NAMES, frozenset(), faults, required=False)
+
+
+def _level(name: str) -> int:
+    """0 for the column that holds all others; the number of levels for one that may be anything (`group`)."""
+    return next((number for number, names in enumerate(LEVELS) if _plain(name) in names), len(LEVELS))
+
+
+def _holds(rows: Sequence[Row], above: str, below: str) -> bool:
+    """Whether everything in column `below` lies in one of `above`."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        found[group_key(row[below])].add(group_key(row[above]))
+    return all(len(over) == 1 for below_key, over in found.items() if below_key)
 
 
 def _column(

@@ -53,7 +53,8 @@ Progress = Callable[[int, int], None]
 class Dataset:
     """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
     was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader.
-    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`."""
+    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: how what could be read in
+    several ways was read, for the user."""
 
     root: Path
     manifest: pd.DataFrame
@@ -61,6 +62,7 @@ class Dataset:
     group_meaning: str
     synthetic: bool
     pictures: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     if not listing.entries:
         raise _too_many_refused(listing, list(listing.refused), options)
     check_labels(pd.Series([entry.label for entry in listing.entries], dtype="str"), listing.subject, options.classes)
-    entries, meaning = with_groups(listing, options.group_by)
+    grouped = with_groups(listing, options.group_by, options.join_groups)
+    entries = grouped.entries
     read, refused = _decoded(listing, entries, options, progress)
     refused = [*listing.refused, *refused]
     if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
@@ -101,7 +104,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
         )
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
-    return Dataset(listing.root, manifest, listed, meaning, is_synthetic(listing.root), pictures)
+    notes = (*listing.notes, *grouped.notes)
+    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, notes)
 
 
 def is_synthetic(root: Path) -> bool:

@@ -4,33 +4,94 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from trainables.data.labels import normalised
+from trainables.data.levels import Level, are_magnifications, folder_above, torn_folders
 from trainables.data.listing import Entry, Listing, named
+from trainables.data.spellings import DIFFERENCES, group_key, is_missing, joined, missing_words, shown, spellings
 
 INDEPENDENT = "images assumed independent"
 _SUGGESTIONS = (r"([^/]+)_[^/_]+$", r"([^/]+)-[^/-]+$", r"([^/]*[^/\d.])\d+\.[^/.]+$", r"([^/_-]+)[_-][^/]*$")
 
 
-def with_groups(listing: Listing, group_by: str | None) -> tuple[list[Entry], str]:
-    """Every entry with its group, and the group's meaning in words; raises InputError where none was said."""
+@dataclass(frozen=True)
+class Grouped:
+    """Every entry with its group. meaning: what a group is, in words. notes: what the user has to know of it."""
+
+    entries: list[Entry]
+    meaning: str
+    notes: tuple[str, ...] = ()
+
+
+def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> Grouped:
+    """Find the group of every entry; raises InputError where none was said, or one patient has several names.
+
+    join: names that differ only in case, spaces, Unicode form or the format of numbers are one group.
+    """
     if group_by is None:
         if not listing.group_meaning:
             raise _not_said(listing)
         entries, meaning = list(listing.entries), listing.group_meaning
     elif group_by == "none":
-        entries, meaning = [replace(entry, group=entry.file) for entry in listing.entries], INDEPENDENT
+        entries = [replace(entry, group=entry.file) for entry in listing.entries]
+        return Grouped(entries, INDEPENDENT)
     elif group_by == "parent":
         entries, meaning = _grouped(listing.entries, parent_group), "parent folder"
         _refuse_class_folders(listing, entries)
     else:
         entries, meaning = _by_pattern(listing, group_by), f"pattern {group_by}"
-    if group_by != "none":
-        _check_names(listing, entries)
-    return entries, meaning
+    notes = list[str]()
+    if join:
+        entries = _joined(entries, notes)
+        meaning += ", spellings joined" if notes else ""
+    faults = Faults(listing.subject)
+    faults.extend(_name_faults(entries))
+    faults.extend(spelling_faults([entry.group for entry in entries]))
+    faults.raise_if_any("Correct these groups, then run the same command again.")
+    if group_by is not None:
+        notes.extend(_doubts(entries))
+    return Grouped(entries, meaning, tuple(notes))
+
+
+def _doubts(entries: Sequence[Entry]) -> list[str]:
+    """Warnings where folder names say that groups read from paths are no patients."""
+    groups = sorted({entry.group for entry in entries})
+    torn = torn_folders(entries)
+    if torn is not None:
+        return [torn.warning(len(groups))]
+    if are_magnifications(groups):
+        return [
+            f"Warning: the {len(groups)} groups are magnifications by their names ({named(groups)}), not patients or "
+            "slides: images of one patient may lie in training and test. Give a pattern that reads the patient: "
+            "--group-by REGEX"
+        ]
+    return []
+
+
+def spelling_faults(groups: Sequence[str]) -> list[str]:
+    """A sentence on groups that differ only in how they are written, none where all names differ."""
+    alike = spellings(groups, group_key)
+    if not alike:
+        return []
+    number = f"{len(alike)} groups are" if len(alike) > 1 else "1 group is"
+    return [
+        f"{number} written in several ways, which differ only in {DIFFERENCES}: {shown(alike)}. Write each in one way, "
+        "or join them: --join-groups"
+    ]
+
+
+def _joined(entries: Sequence[Entry], notes: list[str]) -> list[Entry]:
+    names = [entry.group for entry in entries]
+    alike = spellings(names, group_key)
+    if alike:
+        notes.append(
+            f"Groups joined from several spellings ({len(alike)}), each called as most of its images are: "
+            f"{shown(alike)}."
+        )
+    return [replace(entry, group=name) for entry, name in zip(entries, joined(names, alike), strict=True)]
 
 
 def parent_group(file: str) -> str | None:
@@ -86,32 +147,41 @@ def _refuse_class_folders(listing: Listing, entries: Sequence[Entry]) -> None:
         )
 
 
-def _check_names(listing: Listing, entries: Sequence[Entry]) -> None:
+def _name_faults(entries: Sequence[Entry]) -> list[str]:
+    faults = []
     bad = sorted({entry.group for entry in entries if not entry.group.isprintable()})
     if bad:
-        raise InputError(
-            f"{listing.subject}: {len(bad)} groups hold control or invisible characters: {named(bad)}",
-            "Rename these groups, then run the same command again.",
+        faults.append(f"{len(bad)} groups hold control or invisible characters: {named(bad)}")
+    missing = [entry for entry in entries if is_missing(entry.group)]
+    if missing:
+        faults.append(
+            f"{len(missing)} images have no group but a word for a missing one "
+            f"({missing_words(entry.group for entry in missing)}): {named([entry.file for entry in missing])}"
         )
+    return faults
 
 
 def _not_said(listing: Listing) -> InputError:
     files = [entry.file for entry in listing.entries]
-    shown = [files[index] for index in sorted({0, len(files) // 2, len(files) - 1})]
+    places = sorted({0, len(files) // 2, len(files) - 1})
     suggested = suggested_pattern(files)
-    if suggested is None and _parents(listing) > 1:
-        rule, read = "parent", {file: parent_group(file) for file in files}
+    above = folder_above(listing.entries)
+    if above is not None or (suggested is None and _parents(listing) > 1):
+        rule = f"'{above.pattern}'" if above is not None else "parent"
     else:
-        pattern = re.compile(suggested or _SUGGESTIONS[0])
-        rule, read = f"'{pattern.pattern}'", {file: pattern_group(pattern, file) or "" for file in files}
-    width = max(len(file) for file in shown)
-    lines = "\n".join(f"  {file:<{width}}  →  {read[file] or 'no match'}" for file in shown)
-    number = len({group for group in read.values() if group})
+        rule = f"'{suggested or _SUGGESTIONS[0]}'"
+    if rule == "parent":
+        read = [parent_group(file) for file in files]
+    else:
+        read = [pattern_group(re.compile(rule.strip("'")), file) for file in files]
+    width = max(len(files[place]) for place in places)
+    lines = "\n".join(f"  {files[place]:<{width}}  →  {read[place] or 'no match'}" for place in places)
+    number = len({group for group in read if group})
     return InputError(
         f"{listing.subject}: it was not said what a group is (the patient or slide that images share; it is never "
         f"divided between training and test). Three of the {len(files)} files, and the groups that\n"
         f"--group-by {rule} would read ({number} groups in all):\n{lines}",
-        _choices(listing),
+        _choices(listing, above),
     )
 
 
@@ -125,15 +195,19 @@ def suggested_pattern(files: Sequence[str]) -> str | None:
 
 
 def _parents(listing: Listing) -> int:
-    """How many folders files lie in; 0 where these are the classes."""
+    """How many folders files lie in; 0 where these are the classes, or magnifications."""
     parents = {parent_group(entry.file) for entry in listing.entries}
+    if are_magnifications(name or "" for name in parents):
+        return 0
     return len(parents) if any(parent_group(entry.file) != entry.label for entry in listing.entries) else 0
 
 
-def _choices(listing: Listing) -> str:
+def _choices(listing: Listing, above: Level | None = None) -> str:
     suggested = suggested_pattern([entry.file for entry in listing.entries])
     lines = [f"  --group-by '{suggested or _SUGGESTIONS[0]}'   or a pattern of your own"]
-    if (parents := _parents(listing)) > 1:
+    if above is not None:
+        lines = [f"  --group-by '{above.pattern}'   {above.told()}; or a pattern of your own"]
+    elif (parents := _parents(listing)) > 1:
         lines.insert(0 if suggested is None else 1, f"  --group-by parent   the file's folder ({parents} groups)")
     if listing.columns:
         lines.append(f"  --group-column NAME   one of {', '.join(listing.columns)}")

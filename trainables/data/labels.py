@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from orchestrator.store.errors import Faults, InputError
+from trainables.data.spellings import DIFFERENCES, WRITTEN_BY_PROGRAMS, label_key, plain
 
 MAX_LENGTH = 100
 
@@ -29,12 +30,13 @@ def name_faults(names: Iterable[str]) -> list[str]:
             faults.append(f"class name {shown}: {len(name)} characters, expected at most {MAX_LENGTH}")
         elif not normalised(name).isprintable():
             faults.append(f"class name {name!a}: holds control or invisible characters, expected printable text")
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        alike.setdefault(key, set()).add(name)
+        elif plain(name) in WRITTEN_BY_PROGRAMS:
+            faults.append(f"class name {shown} stands for a missing value: leave these images out, or name their class")
+        alike.setdefault(label_key(name), set()).add(name)
     for same in alike.values():
         if len(same) > 1:
             spellings = ", ".join(ascii(name) for name in sorted(same))
-            faults.append(f"class names {spellings} differ only in case, white space or Unicode form")
+            faults.append(f"class names {spellings} differ only in {DIFFERENCES}")
     return faults
 
 

@@ -41,7 +41,8 @@ class Entry:
 class Listing:
     """root: resolved folder that files are relative to. refused: (file, reason) of images that count as refused; other:
     the same for files that were never meant as images, which are listed and do not count. group_meaning: "" where the
-    source does not say groups. columns: the header of the table, () for class folders."""
+    source does not say groups. columns: the header of the table, () for class folders. notes: how what could be read in
+    several ways was read, for the user."""
 
     subject: str
     root: Path
@@ -50,6 +51,7 @@ class Listing:
     other: Sequence[tuple[str, str]] = ()
     group_meaning: str = ""
     columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def named(items: Sequence[str]) -> str:

@@ -12,7 +12,10 @@ class DatasetOptions:
 
     group_by: "parent" (name of the file's folder), "none" (every image is its own group) or a regular expression whose
         group named `group`, else whose first one, is searched for in the file's path; it goes before any column.
-    file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones.
+    join_groups: groups whose names differ only in case, spaces, Unicode form or the format of numbers are one; else
+        they are refused.
+    file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones;
+        several label columns, with commas between them, are a class each and hold 0 and 1.
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
     max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
@@ -21,6 +24,7 @@ class DatasetOptions:
     """
 
     group_by: str | None = None
+    join_groups: bool = False
     file_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,45 @@ def test_bad_data_is_named_and_nothing_is_written(
     result = desk.own(*make(desk))
     refused(result, *parts)
     assert not desk.studies.exists()
+
+
+SMALL = ("--weights", "none", "--epochs", "1", "--repeats", "1", "--lr", "0.1", "--batch-size", "4")
+
+
+def test_groups_in_several_spellings_are_joined_on_request(desk: Desk) -> None:
+    def row(number: int, path: Path) -> str:
+        group = path.stem[:2]
+        return f"{path},{path.parent},{group if number % 2 else group.upper()}"
+
+    data = table(desk, "file,label,group", row)
+    written = desk.data / "labels.csv"
+    written.write_text(written.read_text().replace("b/g0_1.png,b,G0", "b/g0_1.png,b,g 0"))
+    plan = ("plan", "mine", "squeezenet1_1", *SMALL, "--strategy", "straightforward", *data)
+    refused(desk.run(*plan), "1 group is written in several ways", "'G0', 'g 0'", "--join-groups")
+    result = desk.run(*plan, "--join-groups")
+    assert result.exit_code == 0, result.output
+    assert "column group of labels.csv, spellings joined" in " ".join(result.output.split())
+    assert "Groups joined from several spellings (1), each called as most of its images are: 'G0', 'g 0'." in " ".join(
+        result.stderr.split()
+    )
+
+
+def test_a_rule_that_divides_patients_warns(desk: Desk) -> None:
+    for path in sorted(desk.data.rglob("*.png")):
+        for index, scale in enumerate(("40X", "100X", "200X")):
+            folder = path.with_suffix("") / scale
+            folder.mkdir(parents=True)
+            draw = np.random.default_rng([index, int(path.stem[1]), int(path.stem[3])])
+            pixels = draw.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "0.png")
+        path.unlink()
+    plan = ("plan", "mine", "squeezenet1_1", *SMALL, "--strategy", "straightforward", "--data", desk.data)
+    refused(desk.run(*plan), "--group-by '([^/]+)/[^/]+/[^/]+$' would read (12 groups in all)")
+    result = desk.run(*plan, "--group-by", "parent")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stderr.split())
+    assert "Warning: the 3 groups divide 12 of 12 folders such as 'g0_0'" in told
+    assert "--group-by '([^/]+)/[^/]+/[^/]+$'" in told
 
 
 def test_half_a_jpeg_among_good_images_is_refused_and_listed(desk: Desk) -> None:

@@ -118,6 +118,7 @@ OVERRIDES = {
         "--momentum: expected --optimiser sgd with it, found adam",
     ),
     "groups without data": (["--group-by", "parent"], "go with --data DIR or --data TABLE"),
+    "joined groups without data": (["--join-groups"], "go with --data DIR or --data TABLE"),
     "choice": (["--precision", "fp16"], "'fp16' is not one of 'fp32', 'bf16'"),
     "room below nothing": (["--keep-gb", "-1"], "-1.0 is not in the range x>=0"),
     "seed": (["--seed", "-1"], "-1 is not in the range x>=0"),

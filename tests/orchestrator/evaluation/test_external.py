@@ -68,6 +68,24 @@ def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStud
     assert refused == "1 external files are not used: empty file.", "the file's name would be in the model card"
 
 
+def test_spellings_of_external_groups(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    """Joined where that is asked, compared with the study's without their spelling; patients' names stay on screen."""
+    table = external(tmp_path / "other", evaluated.study.record.classes)
+    rows = pd.read_csv(table)
+    trained = next(group for group, split in evaluated.tiny.groups().items() if split == "train")
+    slides = rows["slide"].unique()
+    rows = rows.replace({"slide": {slides[0]: f" {trained.upper()} "}})
+    rows.loc[rows.index[rows["slide"] == slides[1]][0], "slide"] = slides[1].upper()
+    rows.to_csv(table, index=False)
+    with pytest.raises(InputError, match="1 group is written in several ways"):
+        evaluated.evaluate(external=External(table, DatasetOptions()))
+    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions(join_groups=True)))
+    assert record.group_meaning == "column slide of labels.csv, spellings joined"
+    (note,) = [note for note in record.notes if "have names" in note]
+    assert slides[1].upper() not in " ".join(record.notes)
+    assert note.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
+
+
 def test_external_images_must_be_unseen_and_of_the_same_classes(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
     table = external(tmp_path / "other", evaluated.study.record.classes)
     trained = evaluated.manifest[evaluated.manifest["file"].str.contains("train")]["file"].iloc[0]

@@ -115,10 +115,10 @@ def test_parquet_with_numbers(tmp_path: Path) -> None:
 
 def test_three_label_columns_are_one_error_with_the_option(tmp_path: Path) -> None:
     touch(tmp_path, "1.png")
-    (tmp_path / "t.csv").write_text("file,label_a,label_b,class c,patient,slide\n1.png,x,y,z,p,s\n")
+    (tmp_path / "t.csv").write_text("file,label_a,label_b,class c,group,slide\n1.png,x,y,z,p,s\n")
     message = error_of(tmp_path / "t.csv")
     assert "give --label-column label_a or --label-column label_b or --label-column 'class c'" in message
-    assert "2 columns may be the group (patient, slide)" in message
+    assert "2 columns may be the group (group, slide)" in message
     found = listed(tmp_path / "t.csv", label_column="LABEL_B", group_column="slide")
     assert found == [("1.png", "y", "s", "")]
     assert "no such column" in error_of(tmp_path / "t.csv", label_column="nothing", group_column="slide")
@@ -139,8 +139,8 @@ def test_faults_of_a_table_come_together(tmp_path: Path) -> None:
     assert "1 absolute paths" in message
     assert "'../2.png'" in message
     assert "column 'split' holds 'oops'" in message
-    assert "rows without a label (data rows '3')" in message
-    assert "rows without a group (data rows '2')" in message
+    assert "rows without a label (data rows '3'; 1 empty)" in message
+    assert "rows without a group (data rows '2'; 1 empty)" in message
 
 
 def test_data_root_decides_what_paths_mean(tmp_path: Path) -> None:
@@ -229,12 +229,13 @@ def test_folders_of_patients_are_proposed_first_where_no_name_tells() -> None:
 
 
 def test_group_by() -> None:
-    assert [e.group for e in with_groups(listing_of(FILES), r"/(p\d)")[0]] == ["p1", "p1", "p2", "p3"]
-    assert [e.group for e in with_groups(listing_of(FILES), r"(\w)/p(?P<group>\d)")[0]] == ["1", "1", "2", "3"]
-    entries, meaning = with_groups(listing_of(FILES), "none")
-    assert ([entry.group for entry in entries], meaning) == (FILES, "images assumed independent")
-    deep = listing_of(["D/p1/a.png", "PD/p1/b.png", "PD/p2/c.png"])
-    assert [entry.group for entry in with_groups(deep, "parent")[0]] == ["p1", "p1", "p2"]
+    assert [e.group for e in with_groups(listing_of(FILES), r"/(p\d)").entries] == ["p1", "p1", "p2", "p3"]
+    assert [e.group for e in with_groups(listing_of(FILES), r"(\w)/p(?P<group>\d)").entries] == ["1", "1", "2", "3"]
+    alone = with_groups(listing_of(FILES), "none")
+    assert ([entry.group for entry in alone.entries], alone.meaning) == (FILES, "images assumed independent")
+    deep = with_groups(listing_of(["D/p1/a.png", "PD/p1/b.png", "PD/p2/c.png"]), "parent")
+    assert [entry.group for entry in deep.entries] == ["p1", "p1", "p2"]
+    assert deep.notes == ()
 
 
 def test_group_by_faults() -> None:

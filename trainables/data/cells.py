@@ -1,0 +1,104 @@
+"""The cells of a table's file: text of any usual encoding and separator, or Parquet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestrator.store.errors import Faults, InputError
+
+SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods"})
+"""Tables that are not read; the error says how to save them as one that is."""
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as the mark of UTF-16 does, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+Row = Mapping[str, str]
+
+
+def read_cells(table: Path, subject: str) -> tuple[list[str], list[Row]]:
+    """The header and the rows of a table, every cell as text. Raises InputError."""
+    kind = table.suffix.lower()
+    if kind in SPREADSHEETS:
+        raise InputError(
+            f"{subject}: spreadsheets ({kind}) are not read, expected a .csv, .tsv or .parquet table",
+            f"Open it and save the sheet as “CSV UTF-8”, then: --data {table.with_suffix('.csv')}",
+        )
+    try:
+        header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
+    except (OSError, UnicodeError, csv.Error, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            f"{subject}: cannot be read as {kind[1:].upper()}: {error}", "Save it as UTF-8 CSV with a header line."
+        ) from error
+    faults = Faults(subject)
+    faults.extend(
+        f"column {name!r} occurs twice" for name in sorted({name for name in header if header.count(name) > 1})
+    )
+    if not rows:
+        faults.add("no rows below the header")
+    faults.raise_if_any("Give one header line and one row for each image.")
+    return header, rows
+
+
+def _read_text(table: Path) -> tuple[list[str], list[Row]]:
+    text, separator = _decoded(table.read_bytes()), "\t" if table.suffix.lower() == ".tsv" else ""
+    said = re.match(r"\"?sep=(.)\"?[ \t,;]*\r?\n", text, re.IGNORECASE)  # what spreadsheets write for themselves
+    if said:
+        text, separator = text[said.end() :], said[1]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(text))
+    lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
+    if not lines:
+        raise ValueError("it is empty")
+    used = max(_used(cells) for _, cells in lines)
+    header = [name.strip() for name in lines[0][1][: max(used, 1)]]
+    rows = list[Row]()
+    for number, cells in lines[1:]:
+        # Separators at the end of a line are no cells, whether all lines have them or some.
+        if _used(cells) > len(header) or len(cells) < _used(header):
+            raise ValueError(f"row {number} has {len(cells)} cells, expected {len(header)} as in the header")
+        rows.append(dict(zip(header, [*cells, *[""] * len(header)], strict=False)))
+    return header, rows
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding)
+    if b"\x00" in content[:2]:  # UTF-16 without its mark: one of the first two bytes of a header is 0
+        return content.decode("utf-16-be" if content[:1] == b"\x00" else "utf-16-le")
+    return content.decode("utf-8")
+
+
+def _separator(text: str) -> str:
+    """The commonest of comma, semicolon and tab in the header line, outside of quotes."""
+    header = re.sub(r'"[^"]*"', "", text.lstrip()).partition("\n")[0]
+    return max(",;\t", key=header.count)
+
+
+def _used(cells: list[str]) -> int:
+    """How many cells there are up to the last one that holds something."""
+    return max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
+
+
+def _read_parquet(table: Path) -> tuple[list[str], list[Row]]:
+    content = pq.read_table(table)
+    texts = {}
+    for name in content.column_names:
+        try:
+            texts[name] = pc.fill_null(content.column(name).cast(pa.string()), "").to_pylist()
+        except pa.ArrowException as error:
+            kind = content.schema.field(name).type
+            raise ValueError(f"column {name!r} holds {kind}, expected text or numbers") from error
+    return list(texts), [dict(zip(texts, cells, strict=True)) for cells in zip(*texts.values(), strict=True)]

@@ -1,0 +1,109 @@
+"""Which level of folders is the patient's: names that recur below many others (40X, 100X, left, right) are not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from trainables.data.listing import SPLIT_WORDS, Entry, named
+from trainables.data.spellings import plain
+
+_MAGNIFICATION = re.compile(r"x ?\d{1,4}([.,]\d+)?|\d{1,4}([.,]\d+)? ?x|mag\D{0,12}\d{1,4}x?")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of folders, counted up from the file (1 is its own folder), with what lies below it divided.
+
+    folders: names on the level. below: names that recur in these folders. torn: of how many folders files are in
+    several groups. example: one of them.
+    """
+
+    up: int
+    folders: tuple[str, ...]
+    below: tuple[str, ...]
+    torn: int
+    example: str
+
+    @property
+    def pattern(self) -> str:
+        """The rule that takes the folders of this level as groups."""
+        return "([^/]+)" + "/[^/]+" * self.up + "$"
+
+    def told(self) -> str:
+        return f"{len(self.folders)} folders such as {self.example!r}, in which {named(self.below)} recur"
+
+    def warning(self, groups: int) -> str:
+        """For the user who chose a rule that divides these folders."""
+        return (
+            f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders such as {self.example!r}, "
+            f"in which the same names recur ({named(self.below)}). If each of these folders is a patient or slide, its "
+            f"images lie in training and test. To keep each together: --group-by '{self.pattern}'"
+        )
+
+
+def folder_above(entries: Sequence[Entry]) -> Level | None:
+    """The level above the files' own folders where the names of those recur, so that they are no patients."""
+    return _level(entries, [PurePosixPath(entry.file).parent.name for entry in entries])
+
+
+def are_magnifications(names: Iterable[str]) -> bool:
+    """Whether all names say a magnification (40X, x100, mag_20), which no patient is called."""
+    return all(_MAGNIFICATION.fullmatch(plain(name)) for name in names)
+
+
+def torn_folders(entries: Sequence[Entry]) -> Level | None:
+    """The level whose folders the entries' groups divide although names below it, or the groups, recur in many."""
+    level = _level(entries, [entry.group for entry in entries])
+    above = folder_above(entries)
+    if level is None and above is not None:
+        level = _divided(entries, above.up, [entry.group for entry in entries], above.below)
+    return level
+
+
+def _level(entries: Sequence[Entry], groups: Sequence[str]) -> Level | None:
+    """The level that `groups` cross: each lies in several folders, and most folders hold several of them."""
+    depths = [len(PurePosixPath(entry.file).parts) for entry in entries]
+    (depth, _), *_ = Counter(depths).most_common(1)
+    groups = [group for group, here in zip(groups, depths, strict=True) if here == depth]
+    entries = [entry for entry, here in zip(entries, depths, strict=True) if here == depth]
+    crossed = []
+    for up in range(1, depth):
+        names = _names(entries, up)
+        if _is_given(entries, names):
+            continue
+        inside, over = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for name, group in zip(names, groups, strict=True):
+            inside[name].add(group)
+            over[group].add(name)
+        several = [name for name, found in inside.items() if len(found) > 1]
+        recurring = [group for group, found in over.items() if len(found) > 1]
+        fewer = len(over) < len(inside) or are_magnifications(over)
+        if fewer and 2 * len(several) >= len(inside) and 2 * len(recurring) > len(over):
+            crossed.append(Level(up, tuple(sorted(inside)), tuple(sorted(over)), len(several), min(several)))
+    return max(crossed, key=lambda level: len(level.folders), default=None)
+
+
+def _divided(entries: Sequence[Entry], up: int, groups: Sequence[str], below: tuple[str, ...]) -> Level | None:
+    inside = defaultdict[str, set[str]](set)
+    for entry, group in zip(entries, groups, strict=True):
+        parts = PurePosixPath(entry.file).parts
+        if len(parts) > up + 1:
+            inside[parts[-1 - up]].add(group)
+    several = [name for name, found in inside.items() if len(found) > 1]
+    return Level(up, tuple(sorted(inside)), below, len(several), min(several)) if several else None
+
+
+def _names(entries: Sequence[Entry], up: int) -> list[str]:
+    return [PurePosixPath(entry.file).parts[-1 - up] for entry in entries]
+
+
+def _is_given(entries: Sequence[Entry], names: Sequence[str]) -> bool:
+    """Whether a level says the class or the split, or nothing: one folder for all."""
+    labels = [entry.label for entry in entries]
+    number = len(set(names))
+    one_to_one = number == len(set(labels)) == len(set(zip(names, labels, strict=True)))
+    return number < 2 or one_to_one or all(name.casefold() in SPLIT_WORDS for name in names)
