@@ -17,6 +17,7 @@ from orchestrator.store.errors import Faults, InputError
 
 SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods"})
 """Tables that are not read; the error says how to save them as one that is."""
+_SPREADSHEET_BYTES = (b"PK\x03\x04", bytes.fromhex("D0CF11E0"))
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # begins as the mark of UTF-16 does, so it comes first
@@ -32,12 +33,11 @@ def read_cells(table: Path, subject: str) -> tuple[list[str], list[Row]]:
     """The header and the rows of a table, every cell as text. Raises InputError."""
     kind = table.suffix.lower()
     if kind in SPREADSHEETS:
-        raise InputError(
-            f"{subject}: spreadsheets ({kind}) are not read, expected a .csv, .tsv or .parquet table",
-            f"Open it and save the sheet as “CSV UTF-8”, then: --data {table.with_suffix('.csv')}",
-        )
+        raise _spreadsheet(table, subject)
     try:
         header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
+    except _SpreadsheetError as error:
+        raise _spreadsheet(table, subject) from error
     except (OSError, UnicodeError, csv.Error, ValueError, pa.ArrowException) as error:
         raise InputError(
             f"{subject}: cannot be read as {kind[1:].upper()}: {error}", "Save it as UTF-8 CSV with a header line."
@@ -52,12 +52,23 @@ def read_cells(table: Path, subject: str) -> tuple[list[str], list[Row]]:
     return header, rows
 
 
+class _SpreadsheetError(Exception):
+    """A spreadsheet by its first bytes."""
+
+
+def _spreadsheet(table: Path, subject: str) -> InputError:
+    return InputError(
+        f"{subject}: spreadsheets ({table.suffix.lower()}) are not read, expected a .csv, .tsv or .parquet table",
+        f"Open it and save the sheet as “CSV UTF-8”, then: --data {table.with_suffix('.csv')}",
+    )
+
+
 def _read_text(table: Path) -> tuple[list[str], list[Row]]:
-    text, separator = _decoded(table.read_bytes()), "\t" if table.suffix.lower() == ".tsv" else ""
+    text, separator = _decoded(table.read_bytes()), ""
     said = re.match(r"\"?sep=(.)\"?[ \t,;]*\r?\n", text, re.IGNORECASE)  # what spreadsheets write for themselves
     if said:
         text, separator = text[said.end() :], said[1]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(text, table.suffix.lower()))
     lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
     if not lines:
         raise ValueError("it is empty")
@@ -73,6 +84,8 @@ def _read_text(table: Path) -> tuple[list[str], list[Row]]:
 
 
 def _decoded(content: bytes) -> str:
+    if content.startswith(_SPREADSHEET_BYTES):
+        raise _SpreadsheetError
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
             return content.decode(encoding)
@@ -81,10 +94,10 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-8")
 
 
-def _separator(text: str) -> str:
-    """The commonest of comma, semicolon and tab in the header line, outside of quotes."""
+def _separator(text: str, suffix: str) -> str:
+    """The commonest of comma, semicolon and tab in the header line outside of quotes; in a .tsv tabs come first."""
     header = re.sub(r'"[^"]*"', "", text.lstrip()).partition("\n")[0]
-    return max(",;\t", key=header.count)
+    return "\t" if suffix == ".tsv" and "\t" in header else max(",;\t", key=header.count)
 
 
 def _used(cells: list[str]) -> int:

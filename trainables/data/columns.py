@@ -20,18 +20,15 @@ LABEL_NAMES = (
     *("label", "labels", "class", "classes", "class_name", "classname", "class_label", "target", "diagnosis"),
     *("category", "image_class", "grade"),
 )
-GROUP_NAMES = (
-    *("group", "groups", "group_id", "patient", "patient_id", "patientid", "case", "case_id", "slide", "slide_id"),
-    *("subject", "subject_id", "family", "family_id", "donor", "donor_id", "specimen", "specimen_id"),
-)
 LEVELS = (
-    ("family", "family_id"),
-    ("patient", "patient_id", "patientid", "subject", "subject_id", "donor", "donor_id"),
-    ("case", "case_id"),
-    ("specimen", "specimen_id"),
-    ("slide", "slide_id"),
+    ("family", "family_id", "familyid"),
+    ("patient", "patient_id", "patientid", "subject", "subject_id", "subjectid", "donor", "donor_id", "donorid"),
+    ("case", "case_id", "caseid"),
+    ("specimen", "specimen_id", "specimenid"),
+    ("slide", "slide_id", "slideid"),
 )
 """Group columns from what holds the others downwards: a patient has several slides, a slide is of one patient."""
+GROUP_NAMES = ("group", "groups", "group_id", "groupid", *(name for names in LEVELS for name in names))
 SPLIT_NAMES = ("split", "set", "fold", "partition", "subset", "dataset_split")
 _FILE_WORDS = frozenset({"file", "filename", "filepath", "path", "image", "img"})
 _LABEL_WORDS = frozenset({"label", "class", "target", "diagnosis", "category"})
@@ -74,7 +71,7 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOpt
 
 def one_hot(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
     """How many 1 each row has in these columns; -1 where a cell is neither 0 nor 1."""
-    values = {"0": 0, "1": 1}
+    values = {"0": 0, "1": 1, "false": 0, "true": 1}
     found = [[values.get(label_key(row[name]), -1) for name in names] for row in rows]
     return [-1 if -1 in row else sum(row) for row in found]
 
@@ -120,14 +117,21 @@ def _group_column(
                 break
         return name
     levels = sorted(found, key=_level)
-    top = levels[0] if levels else ""
-    if len(found) > 1 and _level(levels[-1]) < len(LEVELS) and all(_holds(rows, top, name) for name in levels[1:]):
+    top, *others = levels or [""]
+    same = [name for name in others if _level(name) == _level(top)]
+    if not others or _level(levels[-1]) == len(LEVELS) or not all(_holds(rows, name, top) for name in same):
+        return _column("group", header, None, GROUP_NAMES, frozenset(), faults, required=False)
+    notes.append(
+        f"Groups are read from column {top!r}, beside {' and '.join(map(repr, others))}; for another: "
+        f"--group-column {shlex.quote(others[0])}"
+    )
+    across = [name for name in others if not _holds(rows, top, name)]
+    if across:
         notes.append(
-            f"Groups are read from column {top!r}, which holds {' and '.join(map(repr, levels[1:]))}; for another: "
-            f"--group-column {shlex.quote(levels[1])}"
+            f"Warning: one value of {across[0]!r} stands beside several of {top!r}. Where it is one {across[0]}, "
+            f"not a number within a {top}, training and test may share it."
         )
-        return top
-    return _column("group", header, None, GROUP_NAMES, frozenset(), faults, required=False)
+    return top
 
 
 def _level(name: str) -> int:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from orchestrator.store.errors import Faults
-from trainables.data.columns import Columns, one_hot
+from trainables.data.columns import Columns, Row, one_hot
 from trainables.data.labels import name_faults
 from trainables.data.listing import named
 from trainables.data.spellings import column_keys, is_missing, is_number, missing_words, shown, spellings
 
-Row = Mapping[str, str]
+_PARTS = re.compile(r"[,/+&]")
 
 
 def read_labels(
@@ -67,8 +67,9 @@ def _from_columns(rows: Sequence[Row], names: Sequence[str], faults: Faults, not
 
 
 def _several(cells: Sequence[str], classes: frozenset[str]) -> list[str]:
-    """Cells with several labels. A comma may belong to a name: it divides where every part occurs elsewhere too."""
-    parts = {cell: [part.strip() for part in cell.split(",")] for cell in set(cells) if "," in cell}
+    """Cells with several labels. A comma may belong to a name, as may / + &: these divide where every part occurs
+    elsewhere too."""
+    parts = {cell: [part.strip() for part in _PARTS.split(cell)] for cell in set(cells) if _PARTS.search(cell)}
     seen = Counter(part for found in parts.values() for part in set(found))
     whole = {cell.strip() for cell in cells}
 

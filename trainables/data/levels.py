@@ -1,4 +1,4 @@
-"""Which level of folders is the patient's: names that recur below many others (40X, 100X, left, right) are not."""
+"""Which level of folders is the patient's: not one whose names recur below many others (40X, 100X; left, right)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from pathlib import PurePosixPath
 from trainables.data.listing import SPLIT_WORDS, Entry, named
 from trainables.data.spellings import plain
 
+_WORDS = "(patient|pat|case|subject|subj|sub|donor|person|animal|mouse|pt)"
+_PATIENT = re.compile(rf"{_WORDS}[ _-]*(id|no|nr)?[ _-]*\d\w*|{_WORDS}[ _-]+[a-z]{{1,3}}[ _-]?\d\w*")
 _MAGNIFICATION = re.compile(r"x ?\d{1,4}([.,]\d+)?|\d{1,4}([.,]\d+)? ?x|mag\D{0,12}\d{1,4}x?")
 
 
 @dataclass(frozen=True)
 class Level:
-    """A level of folders, counted up from the file (1 is its own folder), with what lies below it divided.
+    """A level of folders whose files are in several groups. up: how many levels above the file's own folder.
 
-    folders: names on the level. below: names that recur in these folders. torn: of how many folders files are in
-    several groups. example: one of them.
+    folders: names on the level. below: names that recur in these folders, () where the level is known by its own names.
+    torn: of how many folders files are in several groups. example: one of them.
     """
 
     up: int
@@ -34,15 +36,18 @@ class Level:
         return "([^/]+)" + "/[^/]+" * self.up + "$"
 
     def told(self) -> str:
-        return f"{len(self.folders)} folders such as {self.example!r}, in which {named(self.below)} recur"
+        return f"{len(self.folders)} folders such as {self.example!r}{self._below()}"
 
     def warning(self, groups: int) -> str:
         """For the user who chose a rule that divides these folders."""
         return (
-            f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders such as {self.example!r}, "
-            f"in which the same names recur ({named(self.below)}). If each of these folders is a patient or slide, its "
-            f"images lie in training and test. To keep each together: --group-by '{self.pattern}'"
+            f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders such as {self.example!r}"
+            f"{self._below()}. If each of these folders is a patient or slide, its images lie in training and test. To "
+            f"keep each together: --group-by '{self.pattern}'"
         )
+
+    def _below(self) -> str:
+        return f", in which the same names recur ({named(self.below)})" if self.below else ""
 
 
 def folder_above(entries: Sequence[Entry]) -> Level | None:
@@ -59,8 +64,8 @@ def torn_folders(entries: Sequence[Entry]) -> Level | None:
     """The level whose folders the entries' groups divide although names below it, or the groups, recur in many."""
     level = _level(entries, [entry.group for entry in entries])
     above = folder_above(entries)
-    if level is None and above is not None:
-        level = _divided(entries, above.up, [entry.group for entry in entries], above.below)
+    if above is not None and (level is None or not level.below):
+        return _divided(entries, above.up, [entry.group for entry in entries], above.below) or level
     return level
 
 
@@ -84,6 +89,8 @@ def _level(entries: Sequence[Entry], groups: Sequence[str]) -> Level | None:
         fewer = len(over) < len(inside) or are_magnifications(over)
         if fewer and 2 * len(several) >= len(inside) and 2 * len(recurring) > len(over):
             crossed.append(Level(up, tuple(sorted(inside)), tuple(sorted(over)), len(several), min(several)))
+        elif several and all(_PATIENT.fullmatch(plain(name)) for name in inside):
+            crossed.append(Level(up, tuple(sorted(inside)), (), len(several), min(several)))
     return max(crossed, key=lambda level: len(level.folders), default=None)
 
 

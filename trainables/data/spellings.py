@@ -14,7 +14,27 @@ WRITTEN_BY_PROGRAMS = frozenset({"nan", "<na>", "nat", "null", "#n/a", "#na", "(
 MISSING = WRITTEN_BY_PROGRAMS | {
     *("", "none", "na", "n/a", "n.a.", "n.a", "n.d.", "n/d", "nil", "unknown", "unk", "missing", "undefined"),
     *("not available", "not applicable", "not known", "(none)", "(unknown)", "<none>", "<unknown>", "[unknown]"),
-    *("unspecified", "not specified", "tbd", "-", "--", "---", "?", "??", "???", ".", "..", "...", "/", "_", "*", "#"),
+    *(
+        "unspecified",
+        "not specified",
+        "not recorded",
+        "tbd",
+        "no data",
+        "no id",
+        "-",
+        "--",
+        "---",
+        "?",
+        "??",
+        "???",
+        ".",
+        "..",
+        "...",
+        "/",
+        "_",
+        "*",
+        "#",
+    ),
 }
 """Words, as `plain` gives them, that stand for a missing value in a column."""
 _DASHES = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}

@@ -39,7 +39,10 @@ def test_the_patient_above_magnifications_is_proposed(patients: int) -> None:
     message = proposed(listing_of(scales(patients)))
     assert f"--group-by '([^/]+)/[^/]+/[^/]+$' would read ({2 * patients} groups in all)" in message
     assert "→  pat_00\n" in message
-    assert f"{2 * patients} folders such as 'pat_00', in which '100X', '200X', '400X', '40X' recur" in message
+    assert (
+        f"{2 * patients} folders such as 'pat_00', in which the same names recur ('100X', '200X', '400X', '40X')"
+        in message
+    )
     assert "--group-by parent" not in message
 
 
@@ -68,9 +71,26 @@ def test_levels_of_two_kinds_below_the_patient() -> None:
     assert "such as 'p00', in which the same names recur ('left', 'right')" in warning
 
 
+def test_folders_called_as_patients_are() -> None:
+    """Slides have names of their own here: what the folder above is follows from its name alone."""
+    files = [
+        f"{name}/Patient {c}{p}/s{c}{p}{slide}/{i}.png"
+        for c, name in enumerate(CLASSES)
+        for p in range(4)
+        for slide in range(3)
+        for i in range(2)
+    ]
+    assert "--group-by '([^/]+)/[^/]+/[^/]+$' would read (8 groups in all)" in proposed(listing_of(files))
+    (warning,) = with_groups(listing_of(files), "parent").notes
+    assert "the 24 groups divide 8 of 8 folders such as 'Patient 00'. If each" in warning
+    other = listing_of([file.replace("Patient ", "subtype") for file in files])
+    assert "--group-by parent would read (24 groups in all)" in proposed(other)
+    assert with_groups(other, "parent").notes == ()
+
+
 def test_a_file_of_another_depth_hides_nothing() -> None:
     files = [*scales(), "benign/loose.png"]
-    assert "in which '100X'" in proposed(listing_of(files))
+    assert "recur ('100X'" in proposed(listing_of(files))
     assert any("pat_00" in note for note in with_groups(listing_of(files), "parent").notes)
 
 

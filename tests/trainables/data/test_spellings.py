@@ -161,6 +161,7 @@ def test_folders_of_one_number_are_refused() -> None:
     ("cells", "found"),
     [
         (["a;b", "a", "b"], "1 rows hold several labels ('a;b')"),
+        (["a/b", "a", "b", "a + b"], "2 rows hold several labels ('a/b', 'a + b')"),
         (["a|b", "a", "b|c"], "2 rows hold several labels ('a|b', 'b|c')"),
         (['"a, b"', "a", "b"], "1 rows hold several labels ('a, b')"),
         (["\"['a', 'b']\"", "a", "b"], "1 rows hold several labels"),
@@ -173,11 +174,11 @@ def test_several_labels_in_a_cell_are_refused(tmp_path: Path, cells: list[str], 
 
 
 def test_a_comma_may_belong_to_a_name(tmp_path: Path) -> None:
-    listing = list_source(table(tmp_path, rows(('"carcinoma, ductal"', "p"), ("normal", "q"))), DatasetOptions())
-    assert [entry.label for entry in listing.entries] == ["carcinoma, ductal", "normal"]
+    listing = list_source(table(tmp_path, rows(('"carcinoma, ductal"', "p"), ("w/o finding", "q"))), DatasetOptions())
+    assert [entry.label for entry in listing.entries] == ["carcinoma, ductal", "w/o finding"]
 
 
-ONE_HOT = "image,MEL,NV,BCC,patient\n0.png,1.0,0.0,0,p\n1.png,0,1,0,q\n2.png,0,0,1,r\n"
+ONE_HOT = "image,MEL,NV,BCC,patient\n0.png,1.0,0.0,0,p\n1.png,False,True,0,q\n2.png,0,0,1,r\n"
 
 
 def test_a_column_for_each_class_is_read_on_request(tmp_path: Path) -> None:
@@ -204,9 +205,19 @@ def test_patients_hold_slides(tmp_path: Path) -> None:
     assert [entry.group for entry in listing.entries] == ["p1", "p1", "p2", "p2"]
     assert listing.group_meaning == "column patient of t.csv"
     assert listing.notes == (
-        "Groups are read from column 'patient', which holds 'slide'; for another: --group-column slide",
+        "Groups are read from column 'patient', beside 'slide'; for another: --group-column slide",
     )
     (warning,) = list_source(source, DatasetOptions(group_column="slide")).notes
     assert "--group-column slide may divide one patient between training and test" in warning
     table(tmp_path, head + cells + "4.png,a,s1,p2\n")
-    assert "2 columns may be the group (slide, patient)" in error_of(source)
+    told, warning = list_source(source, DatasetOptions()).notes
+    assert told.startswith("Groups are read from column 'patient'")
+    assert warning.startswith("Warning: one value of 'slide' stands beside several of 'patient'.")
+
+
+def test_columns_of_one_level(tmp_path: Path) -> None:
+    head, cells = "file,label,PatientID,subject\n", "0.png,a,p1,s1\n1.png,a,p1,s1\n2.png,b,p2,s2\n"
+    source = table(tmp_path, head + cells)
+    assert [entry.group for entry in list_source(source, DatasetOptions()).entries] == ["p1", "p1", "p2"]
+    table(tmp_path, head + cells + "3.png,b,p2,s3\n")
+    assert "2 columns may be the group (PatientID, subject)" in error_of(source)

@@ -89,6 +89,17 @@ def test_spreadsheets_are_refused_with_the_way_to_save_them(tmp_path: Path, suff
         assert "save the sheet as “CSV UTF-8”, then: --data " in message
 
 
+def test_a_spreadsheet_by_another_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"spreadsheets \(.csv\) are not read"):
+        listing_of(tmp_path, b"PK\x03\x04" + bytes(20))
+
+
+def test_commas_in_a_tsv(tmp_path: Path) -> None:
+    assert [entry.group for entry in listing_of(tmp_path, PLAIN, "t.tsv").entries] == ["p", "q"]
+    listing = listing_of(tmp_path, "file\tlabel\tpatient\ta,b,c,d,e\n1.png\ta\tp\t1\n", "t.tsv")
+    assert listing.entries[0].extra == {"a,b,c,d,e": "1"}
+
+
 def files_of(folder: Path, *cells: str) -> Listing:
     rows = [f'"{cell}",{"ab"[number % 2]},p{number}' for number, cell in enumerate(cells)]
     return listing_of(folder, "\n".join(["file,label,patient", *rows]) + "\n")
