@@ -41,6 +41,12 @@ def read_labels(
             f"column {name!r}: {len(several)} rows hold several labels ({named(list(dict.fromkeys(several)))}), "
             "expected one class for each image. Keep one label, or make a class of each combination"
         )
+    keys = set(column_keys(there).values())
+    if keys & {"true", "false"} and any(map(is_number, keys)):
+        faults.add(
+            f"column {name!r}: True or False stand beside numbers ({named(sorted(set(there)))}), expected one or the "
+            "other. Write each class in one way"
+        )
     called = _one_name(there, name, classes or (), notes)
     if not several:
         faults.extend(name_faults(called.values()))

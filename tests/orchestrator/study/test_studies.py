@@ -201,3 +201,8 @@ def test_a_missing_data_root_is_told_with_the_option_that_helps(place: Place) ->
     told.clear()
     reopen(study, place.folder / "moved", place.cache, told.append)
     assert told == []
+
+
+def test_what_was_typed_about_the_data_is_said_again() -> None:
+    data = DataRequest(Path("my images"), DatasetOptions(group_column="patient", join_groups=True))
+    assert data.typed() == "--data 'my images' --group-column patient --join-groups"

@@ -153,6 +153,11 @@ def test_values_are_called_as_the_study_calls_them(tmp_path: Path) -> None:
         assert [entry.label for entry in listing.entries] == [classes[0], classes[1], classes[1]]
 
 
+def test_words_of_yes_and_no_beside_other_numbers_are_refused(tmp_path: Path) -> None:
+    source = table(tmp_path, rows(("True", "p"), ("1", "q"), ("2", "r")))
+    assert "True or False stand beside numbers ('1', '2', 'True')" in error_of(source)
+
+
 def test_folders_of_one_number_are_refused() -> None:
     assert "'0', '0.0' differ only in case" in " ".join(name_faults(["0", "0.0", "1"]))
 
