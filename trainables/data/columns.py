@@ -134,6 +134,11 @@ def _group_column(
     return top
 
 
+def top_columns(header: Sequence[str]) -> list[str]:
+    """The columns that say families, patients, cases, specimens or slides by their names, what holds others first."""
+    return sorted((name for name in header if _level(name) < len(LEVELS)), key=_level)
+
+
 def _level(name: str) -> int:
     """0 for the column that holds all others; the number of levels for one that may be anything (`group`)."""
     return next((number for number, names in enumerate(LEVELS) if _plain(name) in names), len(LEVELS))

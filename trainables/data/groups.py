@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from orchestrator.store.errors import Faults, InputError
+from trainables.data.columns import top_columns
 from trainables.data.labels import normalised
 from trainables.data.levels import Level, are_magnifications, folder_above, torn_folders
 from trainables.data.listing import Entry, Listing, named
@@ -52,7 +55,7 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
     faults.extend(spelling_faults([entry.group for entry in entries]))
     faults.raise_if_any("Correct these groups, then run the same command again.")
     if group_by is not None:
-        notes.extend(_doubts(entries))
+        notes.extend([*_divided_column(listing, entries), *_doubts(entries)][:1])
     return Grouped(entries, meaning, tuple(notes))
 
 
@@ -68,6 +71,22 @@ def _doubts(entries: Sequence[Entry]) -> list[str]:
             "slides: images of one patient may lie in training and test. Give a pattern that reads the patient: "
             "--group-by REGEX"
         ]
+    return []
+
+
+def _divided_column(listing: Listing, entries: Sequence[Entry]) -> list[str]:
+    """A warning where the table has a column of patients or slides that groups read from paths divide."""
+    for name in top_columns(listing.columns):
+        inside = defaultdict[str, set[str]](set)
+        for entry in entries:
+            if not is_missing(entry.extra.get(name, "")):
+                inside[group_key(entry.extra[name])].add(entry.group)
+        several = sum(len(groups) > 1 for groups in inside.values())
+        if several:
+            return [
+                f"Warning: groups read by --group-by divide {several} of {len(inside)} values of column {name!r}, "
+                f"whose images may lie in training and test. To keep each: --group-column {shlex.quote(name)}"
+            ]
     return []
 
 

@@ -220,6 +220,14 @@ def test_patients_hold_slides(tmp_path: Path) -> None:
     assert warning.startswith("Warning: one value of 'slide' stands beside several of 'patient'.")
 
 
+def test_a_rule_that_divides_a_column_of_patients_warns(tmp_path: Path) -> None:
+    source = table(tmp_path, "file,label,patient\n0.png,a,p1\n1.png,a,P1\n2.png,b,p2\n3.png,b,nan\n4.png,b,\n")
+    rule = r"([0-9]+)\.png"
+    (warning,) = with_groups(list_source(source, DatasetOptions(group_by=rule)), rule).notes
+    assert "groups read by --group-by divide 1 of 2 values of column 'patient'" in warning
+    assert warning.endswith("--group-column patient")
+
+
 def test_columns_of_one_level(tmp_path: Path) -> None:
     head, cells = "file,label,PatientID,subject\n", "0.png,a,p1,s1\n1.png,a,p1,s1\n2.png,b,p2,s2\n"
     source = table(tmp_path, head + cells)
