@@ -15,6 +15,7 @@ from orchestrator.commands.options import complete_study, json_option, local_pat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.export.predict import Prediction
     from orchestrator.results.summary import Summary
     from orchestrator.study.studies import Study
 
@@ -115,7 +116,8 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
 def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_size: int, as_json: bool) -> None:
     """Predict the class of IMAGES, files or folders, with MODEL, a folder of `orch export`; CSV to stdout.
 
-    A file that is no usable image gets a line with the reason, and the exit status is 1.
+    A file that is no usable image gets a line with the reason, and the exit status is 1. Images that are odd, of values
+    outside those of the study or nearly black or white, are told on stderr.
 
     \b
     Example:
@@ -130,16 +132,24 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     torch.set_num_threads(1)
     description, network = load(model)
     files = image_files(images)
-    failed = 0
+    failed, odd = 0, dict[str, list[str]]()
+
+    def noted(row: Prediction) -> Prediction:
+        nonlocal failed
+        failed += bool(row.error)
+        for remark in row.remarks:
+            odd.setdefault(remark, []).append(row.file)
+        return row
+
+    rows = (noted(row) for row in predictions(description, network, files, batch_size))
     if as_json:
-        rows = list(predictions(description, network, files, batch_size))
-        failed = sum(bool(row.error) for row in rows)
         found = [
             {
                 "file": row.file,
                 "predicted": row.predicted or None,
                 "probabilities": dict(zip(description.classes, row.chances, strict=True)) if row.chances else None,
                 "error": row.error or None,
+                "remarks": row.remarks,
             }
             for row in rows
         ]
@@ -147,10 +157,11 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["file", "predicted", *(f"p_{name}" for name in description.classes), "error"])
-        for row in predictions(description, network, files, batch_size):
-            failed += bool(row.error)
+        for row in rows:
             chances = [f"{value:.6f}" for value in row.chances] or [""] * len(description.classes)
             writer.writerow([row.file, row.predicted, *chances, row.error])
+    for remark, those in odd.items():
+        click.echo(f"{len(those)} of {len(files)} images: {remark}, for instance {those[0]}", err=True)
     if failed:
         click.echo(f"{failed} of {len(files)} files could not be used.", err=True)
         ctx.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
 import webbrowser
@@ -231,8 +232,8 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     from dashboards.page.sample_images import Shown
     from orchestrator.export.pseudonyms import pseudonyms
     from orchestrator.store.errors import InputError
-    from trainables.data.decode import content_hash, read_rgb
-    from trainables.data.options import DatasetOptions
+    from trainables.data.decode import MAX_PIXELS, Intensity, content_hash, read_rgb
+    from trainables.data.manifest import intensity_of, read_manifest
 
     if data_root is not None and not data_root.is_dir():
         raise InputError(
@@ -240,8 +241,12 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
             f"Name the folder that holds them: orch dashboard {study.name} --with-images --data-root DIR",
         )
 
+    @functools.cache
+    def intensity() -> Intensity | None:
+        return intensity_of(read_manifest(study.storage.read(layout.MANIFEST)))
+
     def read(path: Path, content: str) -> NDArray[np.uint8]:
-        pixels = read_rgb(path, DatasetOptions().max_pixels)
+        pixels = read_rgb(path, MAX_PIXELS, intensity())
         if content and content_hash(pixels) != content:
             raise ValueError("another image than the one that was searched")
         return pixels

@@ -78,6 +78,23 @@ class RayAddress(click.ParamType[str]):
         return str(value)
 
 
+class Range(click.ParamType[Any]):
+    """`0:4095`, two numbers, the smaller first."""
+
+    name = "LOW:HIGH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from trainables.data.decode import Intensity
+
+        try:
+            found = value if isinstance(value, Intensity) else Intensity.parse(value)
+        except ValueError:
+            found = None
+        if found is None:
+            self.fail(f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found {value!r}", param, ctx)
+        return found
+
+
 def local_path(*, file_okay: bool = True, dir_okay: bool = True) -> LocalPath:
     """Type of options that name files or folders here: images, weights, cache, output."""
     return LocalPath(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
@@ -191,6 +208,12 @@ def what_to_search(command: Command) -> Command:
         ),
         *how_to_read("Root of the table's paths."),
         click.option("--split-column", metavar="NAME", help="Column with a given partition."),
+        click.option(
+            "--intensity",
+            metavar="LOW:HIGH",
+            type=Range(),
+            help="Values that are black and white in images of more than 8 bits (default: by their bit depth).",
+        ),
         click.option(
             "--max-refused",
             metavar="SHARE",
@@ -325,9 +348,18 @@ def search_options(command: str, **given: Any) -> SearchOptions:
             raise click.UsageError(f"--{name}: expected one number or three, R,G,B, found {len(given[name])}")
     if given["std"] is not None and not min(given["std"]) > 0:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
-    columns = ("group_by", "join_groups", "file_column", "label_column", "group_column", "split_column", "data_root")
+    columns = (
+        "group_by",
+        "join_groups",
+        "file_column",
+        "label_column",
+        "group_column",
+        "split_column",
+        "data_root",
+        "intensity",
+    )
     if given["data"] is None and any(given[name] not in (None, False) for name in columns):
-        raise click.UsageError("options about groups, columns and roots go with --data DIR or --data TABLE")
+        raise click.UsageError("options about groups, columns, roots and values go with --data DIR or --data TABLE")
     data = DatasetOptions(**{name: given[name] for name in columns}, max_refused_share=given["max_refused"])
     changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
     return SearchOptions(

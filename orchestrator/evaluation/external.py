@@ -15,7 +15,8 @@ from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
 from trainables.data.dataset import Dataset, load_dataset
 from trainables.data.groups import INDEPENDENT
-from trainables.data.manifest import read_manifest
+from trainables.data.intensity import check_foreign
+from trainables.data.manifest import intensity_of, read_manifest
 from trainables.data.options import DatasetOptions
 from trainables.data.spellings import group_key
 
@@ -48,8 +49,12 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     Raises InputError where the source, its groups or classes are at fault, and where one of its images was trained or
     selected on.
     """
-    dataset = load_dataset(external.source, replace(external.options, classes=configuration.data.classes))
     manifest = read_manifest(storage.read(layout.MANIFEST))
+    own_range = intensity_of(manifest)
+    options = replace(external.options, classes=configuration.data.classes, intensity=own_range)
+    dataset = load_dataset(external.source, options)
+    found = dict(zip(dataset.manifest["file"], dataset.manifest["intensity"], strict=True))
+    check_foreign(found, own_range, f"--data {external.source}")
     known = set(manifest["content"]) - set(own.test["content"])
     seen = dataset.manifest.loc[dataset.manifest["content"].isin(known), "file"].tolist()
     if seen:
@@ -58,7 +63,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
             f"for instance {seen[0]}",
             "Leave them out: a test on them says nothing.",
         )
-    notes = []
+    notes = list(dataset.notes)
     if len(dataset.refused):
         reasons = sorted({str(reason).partition(":")[0] for reason in dataset.refused["reason"]})
         notes.append(f"{len(dataset.refused)} external files are not used: {', '.join(reasons)}.")

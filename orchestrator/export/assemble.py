@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from orchestrator.export.model import Model, Preprocessing
+from orchestrator.store import layout
 from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
 from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
+from trainables.data.manifest import intensity_of, read_manifest
 from trainables.features.pixels import ViewReader
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import modules
@@ -82,6 +84,7 @@ def assemble(
             frozen.mean,
             frozen.std,
             configuration.image.fit,
+            intensity_of(read_manifest(bench.storage.read(layout.MANIFEST))),
         ),
         origin={
             "study": study.name,

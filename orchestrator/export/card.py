@@ -94,10 +94,11 @@ def _input(facts: CardFacts) -> str:
     p = facts.model.preprocessing
     share = (p.image_size / p.store_size) ** 2
     crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
+    deep = f"; grey of more than 8 bits is scaled from {p.intensity} to 0:255" if p.intensity else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     return (
         f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
-        f"per channel; nothing else{_beside(facts)}"
+        f"per channel; nothing else{_beside(facts)}{deep}"
     )
 
 

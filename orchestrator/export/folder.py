@@ -164,7 +164,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         (folder / DESCRIPTION).write_bytes(assembled.model.to_json())
         (folder / CARD).write_text(model_card(facts), encoding="utf-8")
         if isinstance(onnx, OnnxFile):
-            (folder / SCRIPT).write_text(predict_script(assembled.model), encoding="utf-8")
+            (folder / SCRIPT).write_text(predict_script(), encoding="utf-8")
         write_tables(folder / TABLES, study_tables(study.storage, summary, options.with_names))
         if options.output.exists():
             options.output.rmdir()

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.data.decode import Fit
+from trainables.data.decode import Fit, Intensity
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, modules, outline
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION = "model.json"
 BACKBONE = "backbone.safetensors"
 HEAD = "head.safetensors"
@@ -29,7 +29,10 @@ Triple = tuple[float, float, float]
 @dataclass(frozen=True)
 class Preprocessing:
     """From an RGB image to the network's input: make a square of store_size by fit (see `to_square`), cut the centre of
-    image_size from it, scale to 0–1, subtract mean, divide by std (per channel)."""
+    image_size from it, scale to 0–1, subtract mean, divide by std (per channel).
+
+    intensity: by what grey of more than 8 bits becomes RGB, low black and high white; None where the study had none.
+    """
 
     store_size: int
     image_size: int
@@ -37,6 +40,7 @@ class Preprocessing:
     mean: Triple
     std: Triple
     fit: Fit
+    intensity: Intensity | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Model:
             prepared = found.pop("preprocessing")
             del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
+            if prepared["intensity"] is not None:
+                prepared["intensity"] = Intensity(**prepared["intensity"])
             head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
             outline(head)
             classes = tuple(str(label) for label in found.pop("classes"))

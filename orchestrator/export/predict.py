@@ -12,18 +12,19 @@ from torch import nn
 
 from orchestrator.export.model import Model, Preprocessing, probabilities, standardised
 from orchestrator.store.errors import InputError
-from trainables.data.decode import IMAGE_SUFFIXES, RefusedImageError, read_rgb, to_square
-from trainables.data.options import DatasetOptions
+from trainables.data.decode import IMAGE_SUFFIXES, MAX_PIXELS, RefusedImageError, decode, to_square
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """chances: probability of each class in the model's order; () where the file cannot be used, `error` says why."""
+    """chances: probability of each class in the model's order; () where the file cannot be used, `error` says why.
+    remarks: what is odd about the image: values outside the study's range, nearly black or white."""
 
     file: str
     predicted: str
     chances: tuple[float, ...]
     error: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def image_files(sources: Sequence[Path]) -> list[Path]:
@@ -49,9 +50,14 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
 
 
 def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
-    """float32 [3, S, S], standardised; raises RefusedImageError or OSError."""
-    pixels = read_rgb(path, DatasetOptions.max_pixels)
-    return standardised(to_square(pixels, steps.store_size, steps.interpolation, steps.fit), steps)
+    """float32 [3, S, S], standardised; raises RefusedImageError."""
+    return _prepared(path, steps)[0]
+
+
+def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, ...]]:
+    decoded = decode(path, MAX_PIXELS, steps.intensity)
+    square = to_square(decoded.pixels, steps.store_size, steps.interpolation, steps.fit)
+    return standardised(square, steps), decoded.remarks
 
 
 @torch.no_grad()
@@ -61,13 +67,12 @@ def predict(model: Model, network: nn.Module, files: Sequence[Path], batch_size:
         batch = files[start : start + batch_size]
         images: dict[Path, np.ndarray] = {}
         errors: dict[Path, str] = {}
+        remarks: dict[Path, tuple[str, ...]] = {}
         for path in batch:
             try:
-                images[path] = prepared(path, model.preprocessing)
+                images[path], remarks[path] = _prepared(path, model.preprocessing)
             except RefusedImageError as error:
                 errors[path] = error.reason
-            except OSError as error:
-                errors[path] = error.strerror or str(error)
         chances: dict[Path, np.ndarray] = {}
         if images:
             logits = network(torch.from_numpy(np.stack(list(images.values()))))
@@ -78,4 +83,4 @@ def predict(model: Model, network: nn.Module, files: Sequence[Path], batch_size:
             else:
                 # of two equal probabilities the first counts, as in training: the second is predicted above 0.5
                 best = model.classes[int(chances[path].argmax())]
-                yield Prediction(str(path), best, tuple(float(value) for value in chances[path]))
+                yield Prediction(str(path), best, tuple(float(value) for value in chances[path]), "", remarks[path])

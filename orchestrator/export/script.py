@@ -1,35 +1,57 @@
-"""The `predict.py` of an exported model: ten lines that need onnxruntime and Pillow, and nothing of this project."""
+"""The `predict.py` of an exported model: reads images as a study does, and needs numpy, onnxruntime and Pillow alone.
+
+It is the source of `trainables/data/decode.py`, whole, with a main behind it: what it reads it reads by the same lines.
+All that differs from model to model it takes from model.json.
+"""
 
 from __future__ import annotations
 
-from orchestrator.export.model import Model
-from trainables.data.decode import FILL
+import inspect
 
-_SCRIPT = '''\
-"""File, class and the probability of each class: python predict.py IMAGE …   (pip install onnxruntime pillow)"""
+from trainables.data import decode
 
-import sys
-from pathlib import Path
+_USAGE = '''"""File, class and the probability of each class: python predict.py IMAGE …
 
-import numpy, onnxruntime
-from PIL import Image, ImageOps
+Needs numpy, onnxruntime and Pillow (pip install numpy onnxruntime pillow), model.onnx and model.json. What cannot be
+used, or is odd, is told on stderr; the exit status is 1 where an image could not be used.
 
-network = onnxruntime.InferenceSession(Path(__file__).with_name("model.onnx"))
-for file in sys.argv[1:]:
-    image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
-    pixels = numpy.asarray({square})
-    chances = network.run(["probabilities"], {{"pixels": pixels[None]}})[0][0]
-    print(file, {classes}[chances.argmax()], *chances.round(4), sep="\\t")
 '''
-_SQUARE = {
-    "crop": "ImageOps.fit(image, {})",
-    "pad": f"ImageOps.pad(image, {{}}, {FILL})",
-    "squash": "image.resize({})",
-}
+
+_MAIN = '''
+
+import json
+import sys
+
+import onnxruntime
 
 
-def predict_script(model: Model) -> str:
+def main(files: list[str]) -> int:
+    """Print a line for each file, tab-separated."""
+    folder, failed = Path(__file__).parent, 0
+    model = json.loads((folder / "model.json").read_bytes())
+    steps = model["preprocessing"]
+    intensity = Intensity(**steps["intensity"]) if steps["intensity"] else None
+    network = onnxruntime.InferenceSession(folder / "model.onnx")
+    for file in files:
+        try:
+            image = decode(Path(file), MAX_PIXELS, intensity)
+        except RefusedImageError as error:
+            print(f"{file}: {error.reason}", file=sys.stderr)
+            failed = 1
+            continue
+        for remark in image.remarks:
+            print(f"{file}: {remark}", file=sys.stderr)
+        square = to_square(image.pixels, steps["store_size"], steps["interpolation"], steps["fit"])
+        chances = network.run(["probabilities"], {"pixels": square[None]})[0][0]
+        print(file, model["classes"][chances.argmax()], *(f"{chance:.6f}" for chance in chances), sep="\\t")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+'''
+
+
+def predict_script() -> str:
     """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated."""
-    steps = model.preprocessing
-    how = f"({steps.store_size}, {steps.store_size}), Image.Resampling.{steps.interpolation.upper()}"
-    return _SCRIPT.format(square=_SQUARE[steps.fit].format(how), classes=ascii(list(model.classes)))
+    return _USAGE + inspect.getsource(decode).removeprefix('"""') + _MAIN

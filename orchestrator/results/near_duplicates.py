@@ -113,15 +113,15 @@ def describe(pair: Mapping[Any, Any]) -> str:
 
 def look(root: Path, images: pd.DataFrame, progress: Callable[[int, int], None]) -> tuple[pd.DataFrame, list[str]]:
     """Compare the images of a study that has not done so; returns the pairs and the files that could not be compared:
-    missing, unreadable, or not the ones that the study was made from. images: columns file and content."""
-    from trainables.data.decode import RefusedImageError, content_hash, read_rgb
-    from trainables.data.options import DatasetOptions
+    missing, unreadable, or not the ones that the study was made from. images: columns file, content and intensity."""
+    from trainables.data.decode import MAX_PIXELS, RefusedImageError, content_hash, read_rgb
+    from trainables.data.manifest import intensity_of
 
-    most = DatasetOptions().max_pixels
+    intensity = intensity_of(images)
     files, pictures, lost = list[str](), list[NDArray[np.uint8]](), list[str]()
     for done, (file, content) in enumerate(zip(images["file"], images["content"], strict=True), 1):
         try:
-            pixels = read_rgb(root / file, most)
+            pixels = read_rgb(root / file, MAX_PIXELS, intensity)
         except RefusedImageError:
             pixels = None
         if pixels is None or content_hash(pixels) != content:

@@ -31,7 +31,7 @@ from trainables.data.dataset import (
     refused_csv,
     verify_unchanged,
 )
-from trainables.data.manifest import read_manifest
+from trainables.data.manifest import intensity_of, read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
@@ -60,7 +60,7 @@ class DataRequest:
         given = {"--data": self.source, "--group-by": self.options.group_by}
         given |= {
             f"--{name.replace('_', '-')}": getattr(self.options, name)
-            for name in ("file_column", "label_column", "group_column", "split_column", "data_root")
+            for name in ("file_column", "label_column", "group_column", "split_column", "data_root", "intensity")
         }
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
         return " ".join([*typed, *(["--join-groups"] if self.options.join_groups else [])])
@@ -111,10 +111,16 @@ def _prepared(
             return reopen(found, None, cache, show)
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
-    dataset = load_dataset(data.source, data.options, progress)
+    options = data.options if found is None else _as_before(found, data.options)
+    dataset = load_dataset(data.source, options, progress)
     _tell_refused(dataset, show)
     for note in dataset.notes:
-        show(note)
+        show(note if note.startswith("Warning:") else f"Note: {note}")
+    if data.options.intensity is not None and intensity_of(dataset.manifest) is None:
+        raise InputError(
+            f"--intensity {data.options.intensity}: expected images with more than 8 bits, found none",
+            "Leave it out: images of 8 bits are taken as they are.",
+        )
     if found is None:
         return _made(space, study_name, studies, dataset, seed, precision, data, show)
     _check_same_data(found, dataset, data.typed())
@@ -285,6 +291,18 @@ def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:
         shown = [f"  {row.file}: {row.reason}" for row in refused.head(REFUSED_SHOWN).itertuples()]
         more = [f"  … and {len(refused) - REFUSED_SHOWN} more"] if len(refused) > REFUSED_SHOWN else []
         show("\n".join([f"{count} not used ({layout.REFUSED} of the study lists all):", *shown, *more]))
+
+
+def _as_before(study: Study, options: DatasetOptions) -> DatasetOptions:
+    """With the range of values that the study's images were scaled by; InputError where another is given."""
+    own = intensity_of(read_manifest(study.storage.read(layout.MANIFEST)))
+    if options.intensity not in (None, own):
+        raise InputError(
+            f"--intensity {options.intensity}: the images of study {study.name!r} "
+            + (f"are scaled by {own}" if own is not None else "have 8 bits"),
+            "Leave it out, or make another study under another name.",
+        )
+    return replace(options, intensity=own)
 
 
 def _check_same_data(study: Study, dataset: Dataset, typed: str) -> None:

@@ -81,8 +81,9 @@ IMAGES = {
     "HTML called PNG": ("a.png", b"<html><script>alert(1)</script></html>"),
     "SVG called PNG": ("a.png", b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"),
     "zip called TIFF": ("a.tif", b"PK\x03\x04" + bytes(40)),
-    "GIF called PNG": ("a.png", saved(_NOISE, "GIF")),
-    "WebP called JPEG": ("a.jpg", saved(_NOISE, "WEBP")),
+    "AVIF called PNG": ("a.png", bytes(4) + b"ftypavif" + bytes(40)),
+    "JPEG 2000 called JPEG": ("a.jpg", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(40)),
+    "a sound called WebP": ("a.webp", b"RIFF$\x00\x00\x00WAVEfmt " + bytes(40)),
     "half a JPEG": ("a.jpg", saved(_NOISE, "JPEG")[:700]),
     "half a PNG": ("a.png", saved(_NOISE, "PNG")[:2000]),
     "a PNG of 100,000 x 100,000": ("a.png", png(100_000, 100_000)),
@@ -93,6 +94,8 @@ IMAGES = {
     "a TIFF of 32-bit integers": ("a.tif", saved(np.ones((30, 30), np.int32), "TIFF")),
     "a TIFF of three pages": ("a.tif", saved(_PAGES[0], "TIFF", save_all=True, append_images=_PAGES[1:])),
     "an animated PNG": ("a.png", saved(_PAGES[0], "PNG", save_all=True, append_images=_PAGES[1:])),
+    "an animated GIF": ("a.gif", saved(_PAGES[0], "GIF", save_all=True, append_images=_PAGES[1:])),
+    "an image that alpha hides": ("a.png", saved(np.zeros((9, 9, 4), np.uint8), "PNG")),
     "a TIFF without dimensions": ("a.tif", b"II*\x00" + struct.pack("<IH", 8, 0) + bytes(8)),
     "a BMP that promises 100,000 rows": (
         "a.bmp",
@@ -248,6 +251,16 @@ def _(desk: Path) -> list[str]:
 @case("a share above one")
 def _(desk: Path) -> list[str]:
     return search(desk, *GROUPS, "--max-refused", "7")
+
+
+@case("a range of values that is none")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--intensity", "4095:0")
+
+
+@case("a range of values that no image needs")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--intensity", "0:4095")
 
 
 @case("data that are no folder and no table")

@@ -7,16 +7,25 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.store.errors import InputError
-from trainables.data.decode import Decoded, RefusedImageError, content_hash, decode
+from orchestrator.store.errors import Faults, InputError
+from trainables.data.decode import (
+    Decoded,
+    Intensity,
+    NoRangeError,
+    RefusedImageError,
+    Samples,
+    content_hash,
+    decode,
+)
 from trainables.data.groups import with_groups
+from trainables.data.intensity import OPTION, notes, range_of
 from trainables.data.labels import check_labels, normalised
 from trainables.data.listing import Entry, Listing
 from trainables.data.manifest import (
@@ -53,8 +62,8 @@ Progress = Callable[[int, int], None]
 class Dataset:
     """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
     was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader.
-    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: how what could be read in
-    several ways was read, for the user."""
+    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: sentences for the user: how
+    what could be read in several ways was read, and what is odd about images."""
 
     root: Path
     manifest: pd.DataFrame
@@ -71,8 +80,8 @@ class _Read:
     height: int
     bytes: int
     content: str
-    assumed_bits: int | None
-    peak: int
+    intensity: Intensity | None
+    remarks: tuple[str, ...]
     picture: NDArray[np.uint8]
 
 
@@ -82,8 +91,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     Labels and groups are checked before anything is decoded. Groups across splits and duplicates are not: they need
     the final splits, see `checks.check_splits`. `progress(done, total)` is called in this thread after each image.
 
-    Raises InputError where the source, its columns, labels or groups are at fault, and when more than
-    `options.max_refused_share` of the images are refused.
+    Raises InputError where the source, its columns, labels or groups are at fault, where the range of images with more
+    than 8 bits is unclear, and when more than `options.max_refused_share` of the images are refused.
     """
     listing = list_source(source, options)
     if not listing.entries:
@@ -91,8 +100,7 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     check_labels(pd.Series([entry.label for entry in listing.entries], dtype="str"), listing.subject, options.classes)
     grouped = with_groups(listing, options.group_by, options.join_groups)
     entries = grouped.entries
-    read, refused = _decoded(listing, entries, options, progress)
-    refused = [*listing.refused, *refused]
+    read, refused, origin = _decoded(listing, entries, options, progress)
     if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
         raise _too_many_refused(listing, refused, options)
     manifest = made_manifest([_row(entry, read[entry.file]) for entry in entries if entry.file in read])
@@ -104,8 +112,9 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
         )
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
-    notes = (*listing.notes, *grouped.notes)
-    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, notes)
+    odd = notes({file: (read[file].intensity, read[file].remarks) for file in manifest["file"]}, origin)
+    told = (*listing.notes, *grouped.notes, *odd)
+    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, told)
 
 
 def is_synthetic(root: Path) -> bool:
@@ -118,12 +127,33 @@ def is_synthetic(root: Path) -> bool:
 
 def _decoded(
     listing: Listing, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None
-) -> tuple[dict[str, _Read], list[tuple[str, str]]]:
-    """What was read, by file, and (file, reason) of what was refused."""
-    read, refused = dict[str, _Read](), list[tuple[str, str]]()
+) -> tuple[dict[str, _Read], list[tuple[str, str]], str]:
+    """What was read, by file; (file, reason) of what was refused; where a found range of values is from.
+
+    Images of more than 8 bits are opened twice where no range is given, which is found from all of them.
+    """
+    read, refused, samples = _pass(listing.root, entries, options, progress)
+    refused = [*listing.refused, *refused]
+    if not samples:
+        return read, refused, ""
+    faults = Faults(listing.subject)
+    intensity, origin = range_of(samples, faults)
+    if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
+        faults.add(f"{len(refused)} images were refused: {_reasons(refused)}")
+    faults.raise_if_any(f"Leave these files out, or say the range of all images with more than 8 bits: {OPTION}")
+    deep = [entry for entry in entries if entry.file in samples]
+    more, lost, _ = _pass(listing.root, deep, replace(options, intensity=intensity), progress)
+    return {**read, **more}, [*refused, *lost], origin
+
+
+def _pass(
+    root: Path, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None
+) -> tuple[dict[str, _Read], list[tuple[str, str]], dict[str, Samples]]:
+    """What was read and refused, and what those hold that need a range first."""
+    read, refused, samples = dict[str, _Read](), list[tuple[str, str]](), dict[str, Samples]()
 
     def one(entry: Entry) -> _Read:
-        return _summary(decode(listing.root / entry.file, options.max_pixels))
+        return _summary(decode(root / entry.file, options.max_pixels, options.intensity))
 
     pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
     try:
@@ -131,34 +161,22 @@ def _decoded(
         for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
             try:
                 read[entry.file] = future.result()
+            except NoRangeError as error:
+                samples[entry.file] = error.samples
             except RefusedImageError as error:
                 refused.append((entry.file, error.reason))
             if progress is not None:
                 progress(done, len(entries))
     finally:
         pool.shutdown(cancel_futures=True)
-    unclear = _unclear_range(read)
-    refused.extend(unclear.items())
-    return {file: one for file, one in read.items() if file not in unclear}, refused
+    return read, refused, samples
 
 
 def _summary(decoded: Decoded) -> _Read:
     height, width = decoded.pixels.shape[:2]
     digest = content_hash(decoded.pixels)
     picture = small_picture(decoded.pixels)
-    return _Read(width, height, decoded.bytes, digest, decoded.assumed_bits, decoded.peak, picture)
-
-
-def _unclear_range(read: dict[str, _Read]) -> dict[str, str]:
-    """File → reason for 16-bit images that look like 12-bit camera data beside others that use the full range."""
-    if not any(one.assumed_bits == 16 for one in read.values()):
-        return {}
-    return {
-        file: f"range unclear: no value above {one.peak}, while other 16-bit images of this dataset exceed 4095; "
-        "save it with 8 bits, or with a TIFF MaxSampleValue of 4095 or 65535"
-        for file, one in read.items()
-        if one.assumed_bits == 12
-    }
+    return _Read(width, height, decoded.bytes, digest, decoded.intensity, decoded.remarks, picture)
 
 
 def _row(entry: Entry, read: _Read) -> dict[str, object]:
@@ -171,6 +189,7 @@ def _row(entry: Entry, read: _Read) -> dict[str, object]:
         "height": read.height,
         "bytes": read.bytes,
         "content": read.content,
+        "intensity": str(read.intensity or ""),
         **{f"user_{name}": value for name, value in entry.extra.items()},
     }
 

@@ -71,7 +71,7 @@ def _depth_of_classes(subject: str, folder: Path, images: Sequence[PurePosixPath
 
 
 def _no_images(subject: str, folder: Path, other: Sequence[tuple[str, str]]) -> InputError:
-    expected = "expected JPEG, PNG, TIFF or BMP files in one folder for each class"
+    expected = "expected JPEG, PNG, TIFF, BMP, WebP or GIF files in one folder for each class"
     if not other:
         return InputError(f"{subject}: the folder is empty, {expected}", "Give another folder: --data DIR")
     kinds = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file, _ in other)

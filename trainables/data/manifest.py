@@ -11,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.store.errors import DamagedRecordError
+from trainables.data.decode import Intensity
 
-COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content")
-"""Of every manifest, in this order; columns of the user's own follow, named user_…"""
+COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content", "intensity")
+"""Of every manifest, in this order; columns of the user's own follow, named user_… intensity: what the image's samples
+were scaled by, as LOW:HIGH, the same for all; "" where they have 8 bits."""
 _NUMBERS = ("width", "height", "bytes")
 
 
@@ -65,6 +67,12 @@ def _checksum(manifest: pd.DataFrame) -> str:
     for name in manifest.columns:
         digest.update(json.dumps([name, [str(value) for value in manifest[name]]], ensure_ascii=True).encode())
     return digest.hexdigest()
+
+
+def intensity_of(manifest: pd.DataFrame) -> Intensity | None:
+    """The range by which images of more than 8 bits are read; None where there are none."""
+    (text, *_) = [*sorted(set(manifest["intensity"]), reverse=True), ""]
+    return Intensity.parse(str(text))
 
 
 def refused_csv(refused: pd.DataFrame) -> bytes:

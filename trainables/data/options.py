@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.data.decode import MAX_PIXELS, Intensity
+
 
 @dataclass(frozen=True)
 class DatasetOptions:
@@ -18,6 +20,7 @@ class DatasetOptions:
         several label columns, with commas between them, are a class each and hold 0 and 1.
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
+    intensity: range of the samples of images with more than 8 bits; None: what the files declare, else found over all.
     max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
     max_refused_share: share (0–1) of the images that may be refused before the search stops.
     classes: the classes that a study names; the data must have exactly these.
@@ -30,6 +33,7 @@ class DatasetOptions:
     group_column: str | None = None
     split_column: str | None = None
     data_root: Path | None = None
-    max_pixels: int = 100_000_000
+    intensity: Intensity | None = None
+    max_pixels: int = MAX_PIXELS
     max_refused_share: float = 0.1
     classes: tuple[str, ...] | None = None

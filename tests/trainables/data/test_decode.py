@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
-import zlib
 from pathlib import Path
 from typing import get_args
 
@@ -13,11 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from tests.support.odd_images import png_by_hand, rgb16_png, tiff_by_hand
 from trainables.data.decode import (
     FILL,
     Fit,
+    Intensity,
     Interpolation,
+    NoRangeError,
     RefusedImageError,
+    Samples,
     content_hash,
     decode,
     read_rgb,
@@ -65,48 +67,81 @@ def test_exif_rotation_is_applied_once(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_full_16_bit_is_scaled_and_not_clipped(tmp_path: Path, suffix: str) -> None:
-    values = np.array([[0, 257, 20_000, 32_768, 65_535]], dtype=np.uint16)
+def test_16_bit_is_scaled_by_the_range_it_is_read_with(tmp_path: Path, suffix: str) -> None:
+    values = np.array([[0, 257, 4095, 20_000, 32_768, 65_535]], dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / f"a.{suffix}")
-    decoded = decode(tmp_path / f"a.{suffix}", LIMIT)
-    assert decoded.pixels[0, :, 0].tolist() == [0, 1, 78, 128, 255]
-    assert decoded.assumed_bits == 16
+    full = decode(tmp_path / f"a.{suffix}", LIMIT, Intensity(0, 65_535))
+    assert full.pixels[0, :, 0].tolist() == [0, 1, 16, 78, 128, 255]
+    assert (full.intensity, full.clipped) == (Intensity(0, 65_535), 0.0)
+    part = decode(tmp_path / f"a.{suffix}", LIMIT, Intensity(257, 4095))
+    assert part.pixels[0, :, 1].tolist() == [0, 0, 255, 255, 255, 255]
+    assert part.clipped == pytest.approx(4 / 6)
+    assert part.remarks == ("values outside 257:4095 are cut off",)
 
 
-def test_12_bit_values_use_their_own_range(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, 2048, 4095]], dtype=np.uint16)).save(tmp_path / "a.tif")
-    decoded = decode(tmp_path / "a.tif", LIMIT)
-    assert decoded.pixels[0, :, 1].tolist() == [0, 128, 255]
-    assert (decoded.assumed_bits, decoded.peak) == (12, 4095)
+@pytest.mark.parametrize("white", [255, 1023, 4095, 16_383, 65_535])
+def test_scaling_is_exact_for_every_value(tmp_path: Path, white: int) -> None:
+    values = np.arange(white + 1, dtype=np.uint16).reshape(-1, 256)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    expected = (values.astype(np.int64) * 255 + white // 2) // white
+    assert np.array_equal(read_rgb(tmp_path / "a.png", LIMIT, Intensity(0, white))[:, :, 2], expected)
 
 
-@pytest.mark.parametrize(("declared", "expected"), [(65_535, 8), (4095, 128), (16_383, 32), (3000, 128)])
-def test_a_declared_range_decides_where_it_is_one(tmp_path: Path, declared: int, expected: int) -> None:
+def test_more_than_8_bits_need_a_range(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 2048]], dtype=np.uint16)).save(tmp_path / "a.tif", tiffinfo={281: 4095})
+    with pytest.raises(NoRangeError, match="values from 7 to 2048, and nothing says which are black") as caught:
+        decode(tmp_path / "a.tif", LIMIT)
+    assert caught.value.samples == Samples(7, 2048, 4095, whole=True)
+
+
+@pytest.mark.parametrize(("declared", "refused"), [(65_535, False), (16_383, False), (4095, True), (3000, False)])
+def test_a_file_whose_values_end_below_the_range_is_refused(tmp_path: Path, declared: int, refused: bool) -> None:
+    """3000 is no end of a range of bits: cameras write the brightest value that occurred."""
     Image.fromarray(np.array([[0, 2048]], dtype=np.uint16)).save(tmp_path / "a.tif", tiffinfo={281: declared})
-    decoded = decode(tmp_path / "a.tif", LIMIT)
-    assert decoded.pixels[0, 1, 0] == expected
-    assert (decoded.assumed_bits is None) == (declared != 3000)
+    if not refused:
+        assert read_rgb(tmp_path / "a.tif", LIMIT, Intensity(0, 16_383))[0, 1, 0] == 32
+        return
+    with pytest.raises(RefusedImageError, match="another range: the file says that its values end at 4095"):
+        read_rgb(tmp_path / "a.tif", LIMIT, Intensity(0, 16_383))
 
 
 def test_16_bit_with_white_as_zero_is_inverted(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 65_535]], dtype=np.uint16)).save(tmp_path / "a.tif", tiffinfo={262: 0})
-    assert read_rgb(tmp_path / "a.tif", LIMIT)[0, :, 0].tolist() == [255, 0]
+    assert read_rgb(tmp_path / "a.tif", LIMIT, Intensity(0, 65_535))[0, :, 0].tolist() == [255, 0]
 
 
-def png_by_hand(path: Path, width: int, height: int, depth: int, rows: bytes) -> None:
-    """An RGB PNG from its raw rows: Pillow can write neither 16-bit colour nor a header without its pixels."""
+def test_floating_point_and_32_bits_are_scaled_by_a_range(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[-0.5, 0, 0.5, 1, 2]], np.float32)).save(tmp_path / "float.tif")
+    decoded = decode(tmp_path / "float.tif", LIMIT, Intensity(0, 1))
+    assert decoded.pixels[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert decoded.clipped == pytest.approx(0.4)
+    Image.fromarray(np.array([[-1000, 0, 1000]], np.int32)).save(tmp_path / "signed.tif")
+    assert read_rgb(tmp_path / "signed.tif", LIMIT, Intensity(-1000, 1000))[0, :, 0].tolist() == [0, 128, 255]
+    tiff_by_hand(tmp_path / "large.tif", np.array([[0, 2**31, 2**32 - 1]], np.uint32))
+    assert read_rgb(tmp_path / "large.tif", LIMIT, Intensity(0, 2**32 - 1))[0, :, 0].tolist() == [0, 128, 255]
+    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "nan.tif")
+    assert refusal(tmp_path / "nan.tif").startswith("no numbers: ")
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+@pytest.mark.parametrize("text", ["5", "5:5", "9:1", "a:b", "0:inf", ":", "nan:1"])
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"LOW:HIGH|float"):
+        Intensity.parse(text)
 
 
-def rgb16_png(path: Path, values: np.ndarray) -> None:
-    rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in values)
-    png_by_hand(path, values.shape[1], values.shape[0], 16, rows)
+@pytest.mark.parametrize("text", ["0:4095", "-1000:1000", "0.1:0.25", "1e-05:1"])
+def test_ranges_are_written_as_they_are_read(text: str) -> None:
+    assert str(Intensity.parse(text)) == text
+
+
+def test_what_is_nearly_black_or_white_is_remarked(tmp_path: Path) -> None:
+    remarks = {}
+    for value in (3, 128, 250):
+        pixels = np.full((20, 20, 3), value, np.uint8)
+        pixels[0, 0] = 128  # a single pixel is no content
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        remarks[value] = decode(tmp_path / "a.png", LIMIT).remarks
+    assert remarks == {3: ("nearly black",), 128: (), 250: ("nearly white",)}
 
 
 def test_16_bit_colour_is_scaled_or_refused_when_it_would_be_black(tmp_path: Path) -> None:
@@ -115,6 +150,8 @@ def test_16_bit_colour_is_scaled_or_refused_when_it_would_be_black(tmp_path: Pat
     assert read_rgb(tmp_path / "a.png", LIMIT)[0, 0].tolist() == [0, 128, 255]
     rgb16_png(tmp_path / "b.png", values // 16)
     assert "12-bit colour" in refusal(tmp_path / "b.png")
+    with pytest.raises(RefusedImageError, match="16-bit colour: it can be read by 0:65535 alone, not by 0:4095"):
+        read_rgb(tmp_path / "a.png", LIMIT, Intensity(0, 4095))
 
 
 def test_palette_one_bit_cmyk_and_transparency(tmp_path: Path) -> None:
@@ -123,7 +160,7 @@ def test_palette_one_bit_cmyk_and_transparency(tmp_path: Path) -> None:
     Image.new("1", (4, 4), 1).save(tmp_path / "bit.tif")
     Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "cmyk.tif")
     Image.new("RGBA", (4, 4), (255, 0, 0, 128)).save(tmp_path / "alpha.png")
-    Image.new("L", (4, 4), 7).save(tmp_path / "key.png", transparency=7)
+    Image.fromarray(np.array([[7, 80]], np.uint8)).save(tmp_path / "key.png", transparency=7)
     first = {path.stem: read_rgb(path, LIMIT)[0, 0].tolist() for path in tmp_path.iterdir()}
     assert first == {
         "palette": [255, 0, 0],
@@ -132,6 +169,19 @@ def test_palette_one_bit_cmyk_and_transparency(tmp_path: Path) -> None:
         "alpha": [255, 127, 127],
         "key": [255, 255, 255],
     }
+
+
+def test_what_alpha_hides_whole_is_refused(tmp_path: Path) -> None:
+    """Some programs write 0 where they mean no alpha: laid over white, all such images would be the same."""
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "alpha.png")
+    Image.new("LA", (4, 4), (9, 0)).save(tmp_path / "grey.png")
+    Image.new("L", (4, 4), 7).save(tmp_path / "key.png", transparency=7)
+    Image.fromarray(np.full((4, 4), 700, np.uint16)).save(tmp_path / "deep.png", transparency=700)
+    for path in tmp_path.iterdir():
+        with pytest.raises(RefusedImageError, match="fully transparent: its alpha hides every pixel"):
+            read_rgb(path, LIMIT, Intensity(0, 4095))
+    Image.fromarray(np.array([[700, 4095, 0]], np.uint16)).save(tmp_path / "part.png", transparency=700)
+    assert read_rgb(tmp_path / "part.png", LIMIT, Intensity(0, 4095))[0, :, 0].tolist() == [255, 255, 0]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp"])
@@ -153,15 +203,21 @@ def test_other_refusals_say_why(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not an image at all")
     Image.fromarray(np.ones((3, 3), np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(np.ones((3, 3), np.int32)).save(tmp_path / "int.tif")
-    pages = [Image.new("L", (3, 3), value) for value in (1, 2, 3)]
+    pages = [Image.new("L", (3, 3), value) for value in (1, 90, 200)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     pages[0].save(tmp_path / "frames.png", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "frames.gif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "frames.webp", save_all=True, append_images=pages[1:])
+    Image.new("LAB", (3, 3)).save(tmp_path / "lab.tif")
     (tmp_path / "header.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 30)
     reasons = {path.name: refusal(path) for path in tmp_path.iterdir()}
     assert reasons["empty.png"] == "empty file"
     assert reasons["text.png"].startswith("not an image: ")
-    assert "floating point" in reasons["float.tif"]
-    assert "32-bit" in reasons["int.tif"]
+    assert reasons["float.tif"].startswith("range unknown: more than 8 bits, values from 1 to 1")
+    assert reasons["int.tif"].startswith("range unknown: ")
+    assert reasons["lab.tif"] == "unknown colours: mode LAB; save it as RGB"
+    assert reasons["frames.gif"].startswith("several pages: 3 ")
+    assert reasons["frames.webp"].startswith("several pages: 3 ")
     assert reasons["pages.tif"].startswith("several pages: 3 ")
     assert reasons["frames.png"].startswith("several pages: 3 ")
     assert reasons["header.png"].startswith("cannot be decoded: ")

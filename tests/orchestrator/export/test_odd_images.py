@@ -1,0 +1,145 @@
+"""`orch predict`, the exported predict.py and ONNX read every kind of file alike, to the bit, or refuse it alike."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.commands.export import predict
+from orchestrator.export.model import Model
+from orchestrator.export.script import predict_script
+from tests.support.finished_study import FinishedStudy, exported
+from tests.support.odd_images import odd_images
+from trainables.data.decode import MAX_PIXELS, Fit, Intensity, decode, to_square
+
+RANGES = (None, Intensity(0, 4095), Intensity(0, 65_535), Intensity(100, 1000.5))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return odd_images(tmp_path_factory.mktemp("odd"))
+
+
+def read(decoder: Any, file: Path, intensity: Intensity | None) -> Any:
+    """(pixels, remarks), or the reason of a refusal; decoder: a module."""
+    given = None if intensity is None else decoder.Intensity(intensity.low, intensity.high)
+    try:
+        found = decoder.decode(file, decoder.MAX_PIXELS, given)
+    except decoder.RefusedImageError as error:
+        return error.reason
+    return found.pixels, found.remarks
+
+
+def test_the_script_reads_every_file_to_the_same_bits(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainables.data import decode as ours
+
+    script = types.ModuleType("exported_predict")
+    monkeypatch.setitem(sys.modules, "exported_predict", script)
+    monkeypatch.setitem(sys.modules, "onnxruntime", types.ModuleType("onnxruntime"))
+    exec(predict_script(), script.__dict__)
+    assert len(files) >= 60
+    usable = set()
+    for file in files:
+        for intensity in RANGES:
+            own, other = read(ours, file, intensity), read(script, file, intensity)
+            if isinstance(own, str):
+                assert other == own
+                continue
+            usable.add(file.name)
+            assert np.array_equal(own[0], other[0])
+            assert own[1] == other[1]
+            for fit in get_args(Fit):
+                squares = [to(own[0], 24, "bicubic", fit) for to in (to_square, script.to_square)]  # type: ignore[attr-defined]
+                assert np.array_equal(*squares)
+    refused = {file.stem for file in files if file.name not in usable}
+    assert refused == {"clear", "empty", "grey_not_a_number", "lab", "pages", "text", "torn"}
+
+
+def test_the_script_imports_what_it_says(files: list[Path]) -> None:
+    tree = ast.parse(predict_script())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    foreign = {str(name).partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
+    assert foreign == {"numpy", "onnxruntime", "PIL"}
+    assert "pip install numpy onnxruntime pillow" in str(ast.get_docstring(tree))
+
+
+def test_the_range_is_in_the_description(binary: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder
+    described = json.loads((folder / "model.json").read_text())
+    assert described["preprocessing"]["intensity"] is None, "the study has 8 bits"
+    described["preprocessing"]["intensity"] = {"low": 0, "high": 4095}
+    model = Model.from_json(json.dumps(described).encode(), "model.json")
+    assert model.preprocessing.intensity == Intensity(0, 4095)
+    assert json.loads(model.to_json()) == described
+
+
+def test_predictions_say_what_is_odd(binary: FinishedStudy, files: list[Path], tmp_path: Path) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder
+    given = [str(file) for file in files if file.stem in ("grey_16", "grey_12", "rgb")]
+    run = CliRunner().invoke(predict, [str(folder), *given])
+    assert run.exit_code == 1
+    errors = {Path(row["file"]).name: row["error"] for row in csv.DictReader(io.StringIO(run.stdout)) if row["error"]}
+    assert set(errors) == {"grey_12.png", "grey_12.tif", "grey_16.png", "grey_16.tif"}
+    assert errors["grey_16.png"].startswith("range unknown: more than 8 bits, values from 0 to 65535")
+    with_range(folder, Intensity(0, 4095))
+    run = CliRunner().invoke(predict, [str(folder), *given])
+    assert run.exit_code == 0
+    assert f"2 of {len(given)} images: values outside 0:4095 are cut off, for instance " in run.stderr
+    with_range(folder, Intensity(0, 65_535))
+    run = CliRunner().invoke(predict, [str(folder), *given, "--json"])
+    assert run.exit_code == 1, "one file says that its values end at 4095"
+    found = {Path(row["file"]).name: row for row in json.loads(run.stdout)["predictions"]}
+    assert found["grey_12.png"]["remarks"] == ["nearly black"]
+    assert found["grey_12.tif"]["error"].startswith("another range: ")
+
+
+def with_range(folder: Path, intensity: Intensity) -> None:
+    described = json.loads((folder / "model.json").read_text())
+    described["preprocessing"]["intensity"] = {"low": intensity.low, "high": intensity.high}
+    (folder / "model.json").write_text(json.dumps(described))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["extension", "padded", "squashed"])
+def test_three_ways_to_predict_give_equal_numbers(
+    binary: FinishedStudy, files: list[Path], tmp_path: Path, name: str
+) -> None:
+    import onnxruntime
+
+    folder = exported(binary, tmp_path / "model", name, with_onnx=True).folder
+    steps = Model.from_json((folder / "model.json").read_bytes(), "model.json").preprocessing
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    for intensity in (None, Intensity(0, 4095)):
+        if intensity is not None:
+            with_range(folder, intensity)
+        ours = CliRunner().invoke(predict, [str(folder), *map(str, files), "--json"])
+        command = [sys.executable, "-I", str(folder / "predict.py"), *map(str, files)]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == ours.exit_code == 1, run.stderr
+        rows = {row[0]: row[1:] for row in (line.split("\t") for line in run.stdout.splitlines())}
+        for own in json.loads(ours.stdout)["predictions"]:
+            if own["error"]:
+                assert own["file"] not in rows
+                assert f"{own['file']}: {own['error']}" in run.stderr
+                continue
+            chances = list(own["probabilities"].values())
+            predicted, *others = rows[own["file"]]
+            assert predicted == own["predicted"]
+            assert [float(value) for value in others] == pytest.approx(chances, abs=1e-5)
+            pixels = decode(Path(own["file"]), MAX_PIXELS, intensity).pixels
+            square = to_square(pixels, steps.store_size, steps.interpolation, steps.fit)
+            (direct,) = session.run(["probabilities"], {"pixels": square[None]})[0]
+            assert list(direct) == pytest.approx(chances, abs=1e-5)
+            assert all(f"{own['file']}: {remark}" in run.stderr for remark in own["remarks"])

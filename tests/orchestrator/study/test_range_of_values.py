@@ -1,0 +1,108 @@
+"""A study keeps the range that its images of more than 8 bits were scaled by, and reads all others by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.evaluation.choice import Split
+from orchestrator.evaluation.external import External, external_images
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.study.preparation import DataRequest, Prepared, find_space, prepare
+from orchestrator.study.studies import Study, write_study
+from trainables.data.decode import Intensity, content_hash, read_rgb
+from trainables.data.manifest import intensity_of, read_manifest
+from trainables.data.options import DatasetOptions
+
+
+def write(folder: Path, peak: int, groups: int = 4, kind: type = np.uint16) -> Path:
+    for index, label in enumerate("ab"):
+        (folder / label).mkdir(parents=True)
+        for group in range(groups):
+            values = np.random.default_rng([peak, index, group]).uniform(0.3, 1, (24, 24)) * peak
+            Image.fromarray(values.astype(kind)).save(folder / label / f"g{group}_{index}.png")
+    return folder
+
+
+def prepared(folder: Path, said: list[str], intensity: Intensity | None = None) -> Prepared:
+    data = DataRequest(folder / "data", DatasetOptions(group_by=r"(g\d)", intensity=intensity))
+    space = find_space("mine", folder / "studies", data)
+    return prepare("mine", space, folder / "studies", folder / "cache", data, 0, "fp32", said.append)
+
+
+def elsewhere(study: Study, source: Path) -> Any:
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    configuration: Any = SimpleNamespace(data=SimpleNamespace(classes=("a", "b")))
+    options = DatasetOptions(group_by="none")
+    return external_images(study.storage, configuration, Split(manifest[:0], manifest), External(source, options))
+
+
+def test_the_range_is_told_and_kept(tmp_path: Path) -> None:
+    write(tmp_path / "data", 50_000)
+    said: list[str] = []
+    study = prepared(tmp_path, said).study
+    assert any("Note: 8 images of 8 have more than 8 bits: values 0:65535 are scaled to 0:255" in line for line in said)
+    assert intensity_of(read_manifest(study.storage.read(layout.MANIFEST))) == Intensity(0, 65_535)
+
+
+def test_a_study_is_opened_again_with_its_own_range(tmp_path: Path) -> None:
+    """The same command without the option means the same images."""
+    write(tmp_path / "data", 50_000)
+    write_study(prepared(tmp_path, [], Intensity(0, 60_000)).study)
+    again = prepared(tmp_path, []).study
+    assert intensity_of(read_manifest(again.storage.read(layout.MANIFEST))) == Intensity(0, 60_000)
+    with pytest.raises(InputError, match=r"--intensity 0:4095: the images of study 'mine' are scaled by 0:60000"):
+        prepared(tmp_path, [], Intensity(0, 4095))
+
+
+def test_a_range_that_nothing_needs_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data", 200, kind=np.uint8)
+    with pytest.raises(InputError, match="--intensity 0:4095: expected images with more than 8 bits, found none"):
+        prepared(tmp_path, [], Intensity(0, 4095))
+
+
+def test_images_from_elsewhere_are_read_by_the_range_of_the_study(tmp_path: Path) -> None:
+    """All of them dim: by a range of their own they would be as bright as those that were trained on."""
+    write(tmp_path / "data", 50_000)
+    study = prepared(tmp_path, []).study
+    source = write(tmp_path / "other", 3500)
+    found = elsewhere(study, source)
+    row = found.split.test.iloc[0]
+    assert row["content"] == content_hash(read_rgb(source / row["file"], 10_000, Intensity(0, 65_535)))
+    assert any(note.startswith("8 images of 8: nearly black (") for note in found.notes)
+    assert not any("--intensity" in note for note in found.notes), "it is no option of orch evaluate"
+
+
+def test_values_beyond_the_range_of_the_study_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "data", 4000)
+    study = prepared(tmp_path, []).study
+    found = elsewhere(study, write(tmp_path / "other", 9000))
+    assert any(
+        note.startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'") for note in found.notes
+    )
+
+
+def test_16_bits_from_elsewhere_for_a_study_of_8_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data", 200, kind=np.uint8)
+    study = prepared(tmp_path, []).study
+    with pytest.raises(InputError, match=r"8 images \(.*\) have more than 8 bits, the study's have 8"):
+        elsewhere(study, write(tmp_path / "other", 9000))
+
+
+@pytest.mark.parametrize("text", ["4095", "9:1", "low:high"])
+def test_ranges_that_are_none_are_explained(text: str) -> None:
+    from click.testing import CliRunner
+
+    from orchestrator.commands.search import search
+
+    run = CliRunner().invoke(search, ["mine", "resnet18", "--data", "images", "--intensity", text])
+    assert run.exit_code == 2
+    assert f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found '{text}'" in run.stderr.replace(
+        "\n", " "
+    )
