@@ -63,7 +63,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
             f"for instance {seen[0]}",
             "Leave them out: a test on them says nothing.",
         )
-    notes = list(dataset.notes)
+    notes = [f"{note.nameless}." for note in dataset.odd]
     if len(dataset.refused):
         reasons = sorted({str(reason).partition(":")[0] for reason in dataset.refused["reason"]})
         notes.append(f"{len(dataset.refused)} external files are not used: {', '.join(reasons)}.")
@@ -86,7 +86,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
         name,
         dataset.root.resolve(),
         tuple(notes),
-        dataset.notes,
+        (*dataset.notes, *(str(note) for note in dataset.odd if note.files)),
     )
 
 

@@ -114,8 +114,8 @@ def _prepared(
     options = data.options if found is None else _as_before(found, data.options)
     dataset = load_dataset(data.source, options, progress)
     _tell_refused(dataset, show)
-    for note in dataset.notes:
-        show(note if note.startswith("Warning:") else f"Note: {note}")
+    for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
+        show(note)
     if data.options.intensity is not None and intensity_of(dataset.manifest) is None:
         raise InputError(
             f"--intensity {data.options.intensity}: expected images with more than 8 bits, found none",

@@ -25,7 +25,7 @@ from trainables.data.decode import (
     decode,
 )
 from trainables.data.groups import with_groups
-from trainables.data.intensity import OPTION, notes, range_of
+from trainables.data.intensity import OPTION, Note, notes, range_of
 from trainables.data.labels import check_labels, normalised
 from trainables.data.listing import Entry, Listing
 from trainables.data.manifest import (
@@ -62,8 +62,8 @@ Progress = Callable[[int, int], None]
 class Dataset:
     """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
     was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader.
-    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: sentences for the user: how
-    what could be read in several ways was read, and what is odd about images."""
+    pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: how what could be read in
+    several ways was read. odd: how images were scaled and what is odd about them."""
 
     root: Path
     manifest: pd.DataFrame
@@ -72,6 +72,7 @@ class Dataset:
     synthetic: bool
     pictures: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
+    odd: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
     odd = notes({file: (read[file].intensity, read[file].remarks) for file in manifest["file"]}, origin)
-    told = (*listing.notes, *grouped.notes, *odd)
-    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, told)
+    told = *listing.notes, *grouped.notes
+    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, told, odd)
 
 
 def is_synthetic(root: Path) -> bool:

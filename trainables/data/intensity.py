@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.store.errors import Faults, InputError
 from trainables.data.decode import NEARLY_BLACK, NEARLY_WHITE, Intensity, Samples, number_text
@@ -56,23 +57,36 @@ def range_of(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity,
     return Intensity(0, white), "as the files say" if declared else f"the fewest bits that hold all values ({bits})"
 
 
-def notes(read: Mapping[str, tuple[Intensity | None, tuple[str, ...]]], origin: str) -> tuple[str, ...]:
-    """Sentences on how images (path → what scaled it, remarks) were read and what is odd, () where nothing is.
+@dataclass(frozen=True)
+class Note:
+    """What is to be said of images: without names in what leaves this place, as text with a few of the files."""
+
+    nameless: str
+    files: Sequence[str] = ()
+    advice: str = ""
+
+    def __str__(self) -> str:
+        shown = f" ({named(self.files)})" if self.files else ""
+        return f"{self.nameless}{shown}.{self.advice and ' '}{self.advice}"
+
+
+def notes(read: Mapping[str, tuple[Intensity | None, tuple[str, ...]]], origin: str) -> tuple[Note, ...]:
+    """How images (path → what scaled it, remarks) were read and what is odd, () where nothing is.
 
     origin: where the range is from, in words; "" where it was given, and nobody needs to be told how.
     """
-    found = []
+    found = list[Note]()
     deep = [intensity for intensity, _ in read.values() if intensity is not None]
     if deep:
+        scaled = f"{_images(len(deep))} of {len(read)} have more than 8 bits: values {deep[0]} are scaled to 0:255"
         found.append(
-            f"{_images(len(deep))} of {len(read)} have more than 8 bits: values {deep[0]} are scaled to 0:255"
-            + (f", {origin}. Another range: {OPTION}" if origin else ".")
+            Note(f"{scaled}, {origin}" if origin else scaled, (), f"Another range: {OPTION}" if origin else "")
         )
     for remark in dict.fromkeys(remark for _, remarks in read.values() for remark in remarks):
         files = [file for file, (_, remarks) in read.items() if remark in remarks]
-        scaled = origin and remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0] is not None for file in files)
-        advice = f" If they should not be, say the range of values: {OPTION}" if scaled else ""
-        found.append(f"{_images(len(files))} of {len(read)}: {remark} ({named(files)}).{advice}")
+        by_range = remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0] is not None for file in files)
+        advice = f"If they should not be, say the range of values: {OPTION}" if origin and by_range else ""
+        found.append(Note(f"{_images(len(files))} of {len(read)}: {remark}", files, advice))
     return tuple(found)
 
 

@@ -75,7 +75,11 @@ def test_images_from_elsewhere_are_read_by_the_range_of_the_study(tmp_path: Path
     found = elsewhere(study, source)
     row = found.split.test.iloc[0]
     assert row["content"] == content_hash(read_rgb(source / row["file"], 10_000, Intensity(0, 65_535)))
-    assert any(note.startswith("8 images of 8: nearly black (") for note in found.notes)
+    assert "8 images of 8: nearly black." in found.notes, "names of files would be in the model card"
+    assert found.odd == (
+        "8 images of 8: nearly black ('a/g0_0.png', 'a/g1_0.png', 'a/g2_0.png', 'a/g3_0.png', "
+        "'b/g0_1.png' and 3 more).",
+    )
     assert not any("--intensity" in note for note in found.notes), "it is no option of orch evaluate"
 
 
@@ -83,9 +87,8 @@ def test_values_beyond_the_range_of_the_study_are_told(tmp_path: Path) -> None:
     write(tmp_path / "data", 4000)
     study = prepared(tmp_path, []).study
     found = elsewhere(study, write(tmp_path / "other", 9000))
-    assert any(
-        note.startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'") for note in found.notes
-    )
+    assert "8 images of 8: values outside 0:4095 are cut off." in found.notes
+    assert found.odd[0].startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'")
 
 
 def test_16_bits_from_elsewhere_for_a_study_of_8_are_refused(tmp_path: Path) -> None:
