@@ -127,14 +127,20 @@ class Samples:
     declared: int | None
     whole: bool
 
+    @property
+    def span(self) -> str:
+        """In words; fractions to six digits."""
+        low, high = (value if value == int(value) else float(f"{value:.6g}") for value in (self.low, self.high))
+        return f"values from {number_text(low)} to {number_text(high)}"
+
 
 class NoRangeError(RefusedImageError):
     """More than 8 bits, and no range to read them by."""
 
     def __init__(self, samples: Samples) -> None:
         super().__init__(
-            f"range unknown: more than 8 bits, values from {number_text(samples.low)} to {number_text(samples.high)}, "
-            "and nothing says which are black and white; save it with 8 bits"
+            f"range unknown: more than 8 bits, {samples.span}, and nothing says which are black and white; "
+            "save it with 8 bits"
         )
         self.samples = samples
 

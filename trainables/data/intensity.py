@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ def range_of(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity,
     which may be dim, or of another camera.
     """
     low, high = min(one.low for one in samples.values()), max(one.high for one in samples.values())
-    span = f"values from {number_text(low)} to {number_text(high)}"
+    span = Samples(low, high, None, whole=False).span
     endless = sorted(file for file, one in samples.items() if not one.whole)
     if endless:
-        example = Intensity(low, high) if low < high else Intensity(0, 1)
+        example = Intensity(min(0, math.floor(low)), max(1, math.ceil(high)))
         faults.add(
             f"range unknown: {_images(len(endless))} ({named(endless)}) hold floating point, signed or 32-bit samples, "
             f"{span}, and nothing says which are black and white; say it, for instance --intensity {example}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,11 +108,11 @@ def test_files_that_contradict_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_samples_without_a_depth_need_a_range(tmp_path: Path, kind: type) -> None:
-    dataset_of(tmp_path, (50, 90, 120), kind)
+    dataset_of(tmp_path, (50, 90.25, 119.123456), kind)
     with pytest.raises(InputError, match=r"range unknown: 6 images .* hold floating point, signed or 32-bit") as told:
         load(tmp_path)
-    assert "values from " in str(told.value)
-    assert "for instance --intensity " in str(told.value)
+    assert re.search(r"values from \d+(\.\d{1,5})? to 120(\.123)?,", str(told.value))
+    assert f"for instance --intensity 0:{121 if kind is np.float32 else 120}\n" in str(told.value)
     dataset = load(tmp_path, Intensity(0, 200))
     assert set(dataset.manifest["intensity"]) == {"0:200"}
 
