@@ -76,7 +76,7 @@ def test_images_from_elsewhere_are_read_by_the_range_of_the_study(tmp_path: Path
     row = found.split.test.iloc[0]
     assert row["content"] == content_hash(read_rgb(source / row["file"], 10_000, Intensity(0, 65_535)))
     assert "8 images of 8: nearly black." in found.notes, "names of files would be in the model card"
-    assert found.odd == (
+    assert found.told == (
         "8 images of 8: nearly black ('a/g0_0.png', 'a/g1_0.png', 'a/g2_0.png', 'a/g3_0.png', "
         "'b/g0_1.png' and 3 more).",
     )
@@ -88,7 +88,7 @@ def test_values_beyond_the_range_of_the_study_are_told(tmp_path: Path) -> None:
     study = prepared(tmp_path, []).study
     found = elsewhere(study, write(tmp_path / "other", 9000))
     assert "8 images of 8: values outside 0:4095 are cut off." in found.notes
-    assert found.odd[0].startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'")
+    assert found.told[0].startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'")
 
 
 def test_16_bits_from_elsewhere_for_a_study_of_8_are_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_one_range_for_all_is_found_from_all(tmp_path: Path) -> None:
     assert intensity_of(dataset.manifest) == Intensity(0, 16_383)
     for file, content in zip(dataset.manifest["file"], dataset.manifest["content"], strict=True):
         assert content == content_hash(read_rgb(tmp_path / file, 10_000, Intensity(0, 16_383)))
-    (note,) = map(str, dataset.notes)
+    (note,) = map(str, dataset.odd)
     assert note.startswith(
         "12 images of 12 have more than 8 bits: values 0:16383 are scaled to 0:255, the fewest bits "
     )
@@ -73,13 +73,13 @@ def test_what_files_declare_goes_for_all(tmp_path: Path) -> None:
     grey(tmp_path / "a" / "p6_0.tif", 7000)
     dataset = load(tmp_path)
     assert intensity_of(dataset.manifest) == Intensity(0, 65_535)
-    assert "scaled to 0:255, as the files say." in str(dataset.notes[0])
+    assert "scaled to 0:255, as the files say." in str(dataset.odd[0])
 
 
 def test_a_range_that_is_given(tmp_path: Path) -> None:
     dataset = load(dataset_of(tmp_path), Intensity(0, 8000))
     assert intensity_of(dataset.manifest) == Intensity(0, 8000)
-    assert tuple(map(str, dataset.notes)) == (
+    assert tuple(map(str, dataset.odd)) == (
         "12 images of 12 have more than 8 bits: values 0:8000 are scaled to 0:255.",
         "4 images of 12: values outside 0:8000 are cut off ('a/p4_0.tif', 'a/p5_0.tif', 'b/p4_1.tif', 'b/p5_1.tif').",
     )
@@ -140,15 +140,15 @@ def test_all_faults_come_together(tmp_path: Path) -> None:
 def test_nearly_black_and_nearly_white_are_told(tmp_path: Path) -> None:
     dataset_of(tmp_path, (5000, 5100, 60_000))
     dataset = load(tmp_path, None)
-    assert dataset.notes[1:] == ()
+    assert dataset.odd[1:] == ()
     grey(tmp_path / "b" / "p3_1.tif", 4099)
     grey(tmp_path / "a" / "p3_0.tif", 4100)
-    notes = load(tmp_path).notes
+    notes = load(tmp_path).odd
     assert str(notes[1]) == (
         "2 images of 8: nearly black ('a/p3_0.tif', 'b/p3_1.tif'). If they should not be, say the range of values: "
         "--intensity LOW:HIGH"
     )
-    light = load(tmp_path, Intensity(0, 300)).notes
+    light = load(tmp_path, Intensity(0, 300)).odd
     assert any("8 images of 8: nearly white" in str(note) for note in light)
 
 
@@ -158,6 +158,6 @@ def test_8_bit_images_that_are_nearly_black_are_told_too(tmp_path: Path) -> None
         for number in range(3):
             (tmp_path / label).mkdir(exist_ok=True)
             Image.fromarray(np.full((9, 9), number, np.uint8)).save(tmp_path / label / f"p{number}_{label}.png")
-    (note,) = map(str, load(tmp_path).notes)
+    (note,) = map(str, load(tmp_path).odd)
     assert note.startswith("6 images of 6: nearly black (")
     assert "--intensity" not in note
