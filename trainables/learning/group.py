@@ -24,7 +24,10 @@ from trainables.learning.tasks.task import task_of
 
 _FLOAT16_MAX = 65504.0
 RUNAWAY, IN_A_ROW = 100.0, 3
-"""A lane diverges where its training loss is above so many times the untrained one at so many scorings in a row."""
+"""A lane diverges where its training loss is above so many times the untrained one at so many scorings in a row,"""
+EXPLODED = 10_000.0
+"""or above so many times at one, or an output of a train or valid image is beyond what float16, in which outputs are
+kept, holds: where weights have exploded, the loss of separable images is as often 0 as it is enormous."""
 
 
 class Group:
@@ -128,20 +131,23 @@ class Group:
         lane_count, split_count = len(self.lanes), len(self.splits)
         loss = np.empty((split_count, lane_count))
         statistics = np.empty((split_count, lane_count, *self.task.shape), dtype=np.int32)
-        valid_logits = self.logits
+        valid_logits, largest = self.logits, np.zeros(lane_count)
         for index, name in enumerate(self.splits):
             logits = self._logits(self.samples.scoring[name])
             truth = self._labels[name]
             each = self.task.losses(logits, torch.from_numpy(truth).to(logits.device))
             loss[index] = each.mean(dim=1, dtype=torch.float64).cpu().numpy()
             statistics[index] = self.task.statistics(truth, self.task.predictions(logits).cpu().numpy())
+            if index < 2:
+                largest = np.maximum(largest, logits.abs().amax(dim=(1, 2)).float().cpu().numpy())
             if name == "valid":
                 valid_logits = logits.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy()
         self._loss.append(loss)
         self._statistics.append(statistics)
         if self.epoch == 0:
             self.untrained_logits = valid_logits
-        self.diverged[self._diverges() & ~self._have_ended()] = self.epoch
+        lost = self._diverges() | (largest > _FLOAT16_MAX) & (self.epoch > 0)
+        self.diverged[lost & ~self._have_ended()] = self.epoch
         self._select(valid_logits)
         self._stop()
 
@@ -167,14 +173,15 @@ class Group:
         return self.absent | (self.diverged >= 0) | (self.stopped >= 0)
 
     def _diverges(self) -> np.ndarray:
-        """bool [lanes]: the loss of train or valid is no number, or that of train was beyond the limit for long enough.
+        """bool [lanes]: the loss of train or valid is no number, or that of train was beyond a limit for long enough.
 
         Chance gives the loss of epoch 0; RUNAWAY times of it is no state that learning comes back from.
         """
         lost: np.ndarray = ~np.isfinite(self._loss[-1][:2]).all(axis=0)
-        if len(self._loss) > IN_A_ROW:
-            limit = RUNAWAY * self._loss[0][0]
-            lost |= np.all([loss[0] > limit for loss in self._loss[-IN_A_ROW:]], axis=0)
+        for times, in_a_row in ((EXPLODED, 1), (RUNAWAY, IN_A_ROW)):
+            if len(self._loss) > in_a_row:
+                limit = times * self._loss[0][0]
+                lost |= np.all([loss[0] > limit for loss in self._loss[-in_a_row:]], axis=0)
         return lost
 
     def _stop(self) -> None:

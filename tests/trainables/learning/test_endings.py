@@ -14,7 +14,7 @@ from tests.support.groups import done, group_of_lanes, saved
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.trained import results, trained
 from trainables.learning.endings.ending import ending_of
-from trainables.learning.group import IN_A_ROW, RUNAWAY, Group
+from trainables.learning.group import EXPLODED, IN_A_ROW, RUNAWAY, Group
 from trainables.learning.learner import Lane
 from trainables.learning.metrics import selection_scores
 
@@ -111,13 +111,37 @@ def test_an_ending_looks_back_alone(name: str) -> None:
 
 def test_a_loss_that_has_run_away_has_diverged(study: TinyStudy) -> None:
     """However finite it is."""
-    group = done(begun(study, 8, lr=0.6, non_linearities=1))
+    group = done(begun(study, 8, lr=0.5, non_linearities=1))
     for lane in range(len(REPEATS)):
         assert group.state(lane) is RepeatState.DIVERGED
         assert group.selected(lane)[0] == 0
         losses = np.stack([loss[0, lane] for loss in group._loss])
         above = losses > RUNAWAY * losses[0]
         first = next(epoch for epoch in range(IN_A_ROW, 9) if above[epoch - IN_A_ROW + 1 : epoch + 1].all())
-        assert group.diverged[lane] == first
+        exploded = np.flatnonzero(losses > EXPLODED * losses[0])
+        assert group.diverged[lane] == min([first, *exploded])
     assert np.isfinite(losses).all()
     assert done(begun(study, 8)).diverged.tolist() == [-1] * len(REPEATS)
+
+
+@pytest.mark.parametrize("lr", [1e5, 1e9])
+def test_two_epochs_are_enough_to_see_that_weights_have_exploded(study: TinyStudy, lr: float) -> None:
+    group = done(begun(study, 2, lr=lr))
+    assert [group.state(lane) for lane in range(len(REPEATS))] == [RepeatState.DIVERGED] * len(REPEATS)
+    assert [group.selected(lane)[0] for lane in range(len(REPEATS))] == [0] * len(REPEATS)
+
+
+def test_exploded_weights_do_not_win_by_a_loss_of_nothing(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image is on the right side, a million from the boundary."""
+    group = begun(study, 2)
+    right = 1e6 * torch.nn.functional.one_hot(torch.from_numpy(group.samples.labels).long(), 3).float()
+    untrained = group._logits
+
+    def logits(rows: np.ndarray) -> torch.Tensor:
+        found = untrained(rows)
+        return found if group.epoch == 0 else right[rows].expand_as(found)
+
+    monkeypatch.setattr(group, "_logits", logits)
+    done(group)
+    assert [loss[0].max() for loss in group._loss[1:]] == [0.0]
+    assert group.diverged.tolist() == [1] * len(REPEATS)
