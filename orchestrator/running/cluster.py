@@ -14,6 +14,7 @@ import psutil
 import ray
 from ray._private.authentication import authentication_token_setup
 
+from orchestrator.running.ray_folder import ray_folder
 from orchestrator.running.ray_start import join, start
 from orchestrator.store.errors import OrchError
 from trainables.machine import allocation
@@ -64,12 +65,16 @@ def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
         options["num_cpus"] = allocation.cpus()
         if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
             options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
-        start(options, tell)
-    try:
-        with _ends_with_ray():
-            yield
-    finally:
-        ray.shutdown()
+    with contextlib.nullcontext() if address else ray_folder(tell) as folder:
+        if folder is not None:
+            options["_temp_dir"] = folder
+        if not address:
+            start(options, tell)
+        try:
+            with _ends_with_ray():
+                yield
+        finally:
+            ray.shutdown()
 
 
 @contextmanager

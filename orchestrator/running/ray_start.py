@@ -52,7 +52,7 @@ def start(options: dict[str, Any], tell: Callable[[str], None]) -> None:
         if unexplained >= TRIES or left <= 0:
             raise OrchError(
                 f"Ray could not be started, {tried} times in {PATIENCE_S - left:.0f} s: {error}",
-                "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
+                "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else TMPDIR, else /tmp) full. "
                 "The same command goes on later.",
             ) from error
         if is_busy:

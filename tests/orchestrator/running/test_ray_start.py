@@ -16,7 +16,7 @@ from orchestrator.store.errors import InputError, OrchError
 
 LOCAL = {"address": "local"}
 ADVICE = (
-    "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else /tmp) full or its path too long. "
+    "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else TMPDIR, else /tmp) full. "
     "The same command goes on later."
 )
 
