@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from orchestrator.store.errors import InputError
 from search_spaces.schema import Backbone, Space
+
+
+def of_timm(asked: str) -> str:
+    """`timm:NAME` for names as the hub has them, `timm/NAME` and `hf-hub:timm/NAME`; others as they are."""
+    return re.sub(r"^(hf[-_]hub:)?timm/", "timm:", asked)
+
+
+def renamed(asked: str, resolved: str) -> list[str]:
+    """A note where the architecture of this name was found under another one."""
+    name = _parts(of_timm(asked))[1]
+    return [] if name == _parts(resolved)[1] else [f"{asked} is an old name: it is called {resolved} now."]
 
 
 def find_backbone(space: Space, asked: str) -> Backbone | None:
@@ -12,6 +25,7 @@ def find_backbone(space: Space, asked: str) -> Backbone | None:
     A part that the asked name gives must be the entry's; a part that it leaves out is the file's to choose.
     Raises InputError when several entries fit.
     """
+    asked = of_timm(asked)
     exact = [entry for entry in space.backbones if entry.name == asked]
     fitting = exact or [entry for entry in space.backbones if _fits(asked, entry.name)]
     if len(fitting) > 1:
@@ -26,7 +40,7 @@ def find_backbone(space: Space, asked: str) -> Backbone | None:
 def settled_name(space: Space, asked: str) -> str:
     """The name to look weights up by: the file's own for a backbone it lists, else the name as asked."""
     entry = find_backbone(space, asked)
-    return asked if entry is None else entry.name
+    return of_timm(asked) if entry is None else entry.name
 
 
 def _fits(asked: str, listed: str) -> bool:

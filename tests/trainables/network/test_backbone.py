@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from orchestrator.store.errors import InputError
+from search_spaces.backbones import renamed
 from tests.support.checkout import SHARED
 from trainables.network.backbone import facts_of, open_backbone
 from trainables.network.backbone_names import resolve_name
@@ -22,6 +23,14 @@ WEIGHTS = SHARED / "weights"
         ("timm:resnet18.tv_in1k", "timm:resnet18.tv_in1k"),
         ("mobilenetv2_035", "timm:mobilenetv2_035"),
         ("squeezenet1_1", "torchvision:squeezenet1_1"),
+        ("timm/resnet18.tv_in1k", "timm:resnet18.tv_in1k"),
+        ("hf-hub:timm/resnet18.a1_in1k", "timm:resnet18.a1_in1k"),
+        ("hf_hub:timm/resnet18", "timm:resnet18.a1_in1k"),
+        ("tf_efficientnet_b0_ns", "timm:tf_efficientnet_b0.ns_jft_in1k"),
+        ("timm:tf_efficientnet_b0_ns", "timm:tf_efficientnet_b0.ns_jft_in1k"),
+        ("efficientnet_b2a", "timm:efficientnet_b2.ra_in1k"),
+        ("vit_base_patch16_224_sam", "timm:vit_base_patch16_224.sam_in1k"),
+        ("resmlp_12_224_dino", "timm:resmlp_12_224.fb_dino"),
         ("torchvision:vgg19", "torchvision:vgg19"),
     ],
 )
@@ -38,6 +47,9 @@ def test_names(asked: str, resolved: str) -> None:
         ("torchvision:inception_v4", "found none such in torchvision", "inception_v3"),
         ("keras:resnet18", "found 'keras' before the colon", "'resnet18'"),
         ("resnet18.imagenet", "found 'imagenet'", "tv_in1k"),
+        ("EfficientNet-B0", "found none such in timm and torchvision", "efficientnet_b0"),
+        ("resnet81.a1_in1k", "found none such in timm and torchvision", "resnet18"),
+        ("hf-hub:someone/net", "expected a repository of timm's, hf-hub:timm/NAME, found 'someone/net'", "--weights"),
     ],
 )
 def test_unknown_names_suggest_near_ones(asked: str, message: str, advice: str) -> None:
@@ -45,6 +57,19 @@ def test_unknown_names_suggest_near_ones(asked: str, message: str, advice: str) 
         resolve_name(asked)
     assert message in raised.value.message
     assert advice in raised.value.advice
+
+
+def test_every_name_that_timm_has_given_up_means_one_of_today() -> None:
+    import timm
+    from timm.models import _registry
+
+    today = set(timm.list_models())
+    assert len(_registry._deprecated_models) > 200
+    for old in _registry._deprecated_models:
+        resolved = resolve_name(old)
+        assert resolved.removeprefix("timm:").partition(".")[0] in today
+        assert renamed(old, resolved) == [f"{old} is an old name: it is called {resolved} now."]
+    assert renamed("timm/resnet18", resolve_name("resnet18")) == []
 
 
 @pytest.mark.parametrize(
