@@ -197,8 +197,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     known = KnownBackbones(LocalStorage(options.cache))
     check_asked(space, backbones, options.changes, known)
-    if isinstance(weights := weights_choice(options.given.weights or "hub"), Path):
-        file_of(weights)  # before images are read
+    if not isinstance(weights := weights_choice(options.given.weights or "hub", options.given.key or ""), str):
+        file_of(weights).settled()  # before images are read
     prepared = prepare(
         options.study,
         space,
@@ -216,7 +216,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     earlier = EarlierSearches(study.storage, before)
     names = [known.architecture(settled_name(space, backbone)).facts.name for backbone in backbones]
     changes, more = options.changes, None
-    if (changes.epochs or changes.repeats) and not (changes.values or changes.strategies or options.proposer):
+    otherwise = changes.values or changes.strategies or options.proposer or options.given.key
+    if (changes.epochs or changes.repeats) and not otherwise:
         more = more_of_the_same(earlier, names, changes.epochs, changes.repeats, options.given.weights)
     asked = more.asked if more is not None else None
     if asked is None:

@@ -113,6 +113,8 @@ class Backbone(ByStrategy):
     """None: all strategies of the study."""
     weights: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     """"hub", "none" or a file, in the place of --weights."""
+    weights_key: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """Of what is taken of the file, in the place of --weights-key."""
     mean: Channels | None = None
     """That the weights expect, by channel or one number for all, on a 0–1 scale; like `std`."""
     std: Annotated[tuple[Spread, Spread, Spread], BeforeValidator(for_each_channel)] | None = None

@@ -247,6 +247,9 @@ def what_to_search(command: Command) -> Command:
         ),
         click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
         click.option(
+            "--weights-key", metavar="KEY", help="Which network of a file of weights (default: averaged ones, EMA)."
+        ),
+        click.option(
             "--mean", type=CommaList(float), help="Mean that the weights expect, one number or R,G,B, on a 0–1 scale."
         ),
         click.option(
@@ -372,7 +375,7 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         every_backbone=given["every_backbone"],
         full=given["full"],
         seed=given["seed"],
-        given=Given(given["weights"], given["mean"], given["std"], given["precision"]),
+        given=Given(given["weights"], given["mean"], given["std"], given["precision"], given["weights_key"]),
         proposer=given["proposer"],
         command=command,
     )

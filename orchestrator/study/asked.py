@@ -14,7 +14,7 @@ from orchestrator.store.searches import SearchRecord
 from orchestrator.study.remembered import EarlierSearches, Remembered
 from orchestrator.study.studies import Study, now, raised_budget, revision, versions, who
 from search_spaces.axes import given_by_file
-from search_spaces.backbones import find_backbone, settled_name
+from search_spaces.backbones import find_backbone, renamed, settled_name
 from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration, by_path
 from search_spaces.points import points
@@ -24,8 +24,9 @@ from search_spaces.settings.data import TASKS
 from search_spaces.settings.network import Precision
 from trainables.data.manifest import read_manifest
 from trainables.machine.places import weights_choice
-from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_identity, weights_origin
+from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_digest, weights_origin
 from trainables.network.known_backbones import KnownBackbones
+from trainables.network.weights import file_of
 
 Triple = tuple[float, float, float]
 
@@ -75,22 +76,26 @@ class Given:
 
     weights: "hub", "none" or a file; by default the hub's or its cache's, and synthetic data goes on with freshly
     initialised ones where there are none. mean, std: that the weights expect. precision: by default the study's.
+    key: of what is taken of a file that holds several networks.
     """
 
     weights: str | None = None
     mean: Triple | None = None
     std: Triple | None = None
     precision: Precision | None = None
+    key: str | None = None
 
     def of(self, entry: Backbone | None, before: Remembered | None) -> Given:
         """With everything that is known of one backbone."""
-        weights, mean, std = self.weights, self.mean, self.std
+        weights, mean, std, key = self.weights, self.mean, self.std, self.key
         if entry is not None:
+            key = key or (entry.weights_key if weights is None else None)
             weights, mean, std = weights or entry.weights, mean or entry.mean, std or entry.std
         if before is not None:
+            key = key or (before.key if weights is None else None)
             weights = weights or before.choice
             mean, std = mean or before.image.get("image.mean"), std or before.image.get("image.std")
-        return Given(weights, mean, std, self.precision)
+        return Given(weights, mean, std, self.precision, key)
 
 
 def resolve_asked(
@@ -116,9 +121,9 @@ def resolve_asked(
         network = known.architecture(settled_name(space, backbone))
         before = earlier.of(network.facts.name)
         mine = given.of(entry, before)
-        facts, used, note = _facts(study, network, mine, seed, earlier)
-        notes += [note] if note else []
-        origins[facts.name] = weights_origin(network, weights_choice(used), seed)
+        facts, used, told = _facts(study, network, mine, seed, earlier)
+        notes += [*renamed(backbone, facts.name), *told]
+        origins[facts.name] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
         if used != "none":
             places[facts.weights] = weights_place(used)
         here = points(space, backbone, changes, small=small)
@@ -187,22 +192,30 @@ def check_schedules(configurations: Mapping[str, Configuration], budget: Mapping
 
 def _facts(
     study: Study, network: Architecture, given: Given, seed: int, earlier: EarlierSearches
-) -> tuple[BackboneFacts, str, str]:
-    """Facts of a backbone, where its weights come from, and a note for the user. A file that the study does not know
+) -> tuple[BackboneFacts, str, list[str]]:
+    """Facts of a backbone, where its weights come from, and notes for the user. A file that the study does not know
     yet is opened once, so that another network's weights are refused before anything is made of them."""
     resolved, weights = network.facts.name, given.weights
     fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
-    choice = weights_choice(weights or "hub")
+    choice = weights_choice(weights or "hub", given.key or "")
+    if given.key and isinstance(choice, str):
+        raise InputError(
+            f"{resolved}: expected --weights-key with a file, found it with --weights {choice}",
+            "Give the file too, --weights FILE, or leave --weights-key out",
+        )
     try:
         facts = facts_of(network, choice, seed, None, given.mean, given.std)
     except InputError:
         if weights is not None or not study.record.synthetic:
             raise
-        return facts_of(network, "none", seed, None, given.mean, given.std), "none", fresh
+        return facts_of(network, "none", seed, None, given.mean, given.std), "none", [fresh]
     is_known = (facts.name, facts.weights) in {(c.network.backbone, c.network.weights) for c in earlier.every()}
-    if isinstance(choice, Path) and not is_known:
+    if isinstance(choice, str):
+        return facts, weights or "hub", [fresh] if weights == "none" else []
+    if not is_known:
         open_backbone(resolved, choice, seed, None, given.mean, given.std)
-    return facts, weights or "hub", fresh if weights == "none" else ""
+    note = file_of(choice).note()
+    return facts, str(weights), [note] if note else []
 
 
 def find_weights(
@@ -228,7 +241,7 @@ def find_weights(
 
 def _has(backbone: str, place: str, identity: str) -> bool:
     try:
-        return weights_identity(backbone, weights_choice(place)) == identity
+        return weights_digest(backbone, "hub" if place == "hub" else Path(place)) == identity.partition("#")[0]
     except InputError:
         return False
 

@@ -10,6 +10,7 @@ from orchestrator.results.decided import Decided
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration, plain, shown_settings
 from search_spaces.stored import read_configuration
+from trainables.machine.places import key_of
 
 _IMAGE = "image."
 
@@ -24,6 +25,11 @@ class Remembered:
     """Where they lay when they were last asked for: "hub" or a path; "" where nobody said."""
     image: Mapping[str, Any] = field(default_factory=dict)
     """Image settings by path, of those that all have alike, mean and std among them."""
+
+    @property
+    def key(self) -> str | None:
+        """As --weights-key would say it."""
+        return key_of(self.weights) or None
 
     @property
     def choice(self) -> str:

@@ -20,7 +20,7 @@ FILE = (
     "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection"
 )
-BACKBONE = "name, strategies, weights, mean, std, grid, straightforward, extension, unfreezing"
+BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, straightforward, extension, unfreezing"
 BROKEN: dict[str, tuple[str, str]] = {
     "values out of range": (
         """

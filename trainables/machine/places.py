@@ -10,6 +10,14 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class FilePart:
+    """A file of weights, and the key of what is meant in it."""
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True)
 class Places:
     """Paths on one machine.
 
@@ -27,18 +35,25 @@ class Places:
         """Weights lie where `known` says for their identity, else on the hub."""
         return cls(data_root.resolve(), cache.resolve(), "hub", tuple(sorted(known.items())))
 
-    def weights_of(self, identity: str) -> Path | Literal["hub", "none"]:
+    def weights_of(self, identity: str) -> FilePart | Path | Literal["hub", "none"]:
         """Where the weights of this identity (`Configuration.weights`) lie, for `open_backbone`."""
         if identity.startswith("init:"):
             return "none"
-        return weights_choice(dict(self.known).get(identity, self.weights))
+        return weights_choice(dict(self.known).get(identity, self.weights), key_of(identity))
 
 
-def weights_choice(weights: str) -> Path | Literal["hub", "none"]:
-    """What `Places.weights` means to `open_backbone`."""
+def weights_choice(weights: str, key: str = "") -> FilePart | Path | Literal["hub", "none"]:
+    """What `Places.weights` means to `open_backbone`; a key says what of a file."""
     if weights == "hub":
         return "hub"
-    return "none" if weights == "none" else Path(weights)
+    if weights == "none":
+        return "none"
+    return FilePart(Path(weights), key) if key else Path(weights)
+
+
+def key_of(identity: str) -> str:
+    """The key that an identity of weights names behind the digest of their file; "" for none."""
+    return identity.partition("#")[2]
 
 
 def default_cache() -> Path:

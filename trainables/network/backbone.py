@@ -80,7 +80,7 @@ def open_backbone(
     file = _weights_file(resolved, weights, _pretrained(resolved))
     network = _built(resolved, image_size, seed, "cpu")
     if file is not None:
-        load_into(network, read_tensors(file.path), resolved, file.origin)
+        load_into(network, read_tensors(file.path, file.key), resolved, file.origin)
     facts = _with_weights(_facts(network, resolved, image_size), file, seed, mean, std)
     network.eval().requires_grad_(False)
     return Backbone(network, facts, _origin(file, seed))
@@ -111,10 +111,9 @@ def weights_origin(known: Architecture, weights: WeightsChoice, seed: int) -> st
     return _origin(_weights_file(known.facts.name, weights, known.pretrained), seed)
 
 
-def weights_identity(resolved: str, weights: WeightsChoice) -> str:
+def weights_digest(resolved: str, weights: Literal["hub"] | Path) -> str:
     """`sha256:…` of the file that `weights` means for this backbone; InputError when there is none."""
-    file = _weights_file(resolved, weights, _pretrained(resolved) if weights == "hub" else Pretrained())
-    return file.identity if file else ""
+    return (file_of(weights) if isinstance(weights, Path) else _pretrained(resolved).file(resolved)).digest
 
 
 def _origin(file: WeightsFile | None, seed: int) -> str:
@@ -194,7 +193,7 @@ def _pretrained(resolved: str) -> Pretrained:
 def _weights_file(resolved: str, weights: WeightsChoice, pretrained: Pretrained) -> WeightsFile | None:
     if weights == "none":
         return None
-    return file_of(weights) if isinstance(weights, Path) else pretrained.file(resolved)
+    return pretrained.file(resolved) if weights == "hub" else file_of(weights).settled()
 
 
 def _built(resolved: str, image_size: int | None, seed: int, device: Literal["cpu", "meta"]) -> nn.Module:

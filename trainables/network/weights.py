@@ -1,7 +1,7 @@
 """Where a backbone's weights come from, and what they are called for ever after.
 
-The identity of weights is the SHA-256 of the file's bytes, wherever it lies; freshly initialised weights are named by
-their seed.
+The identity of weights is the SHA-256 of the file's bytes, wherever it lies, and of a file that holds several networks
+the key of the one that is taken: `sha256:…#state_dict_ema`. Freshly initialised weights are named by their seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlparse
@@ -19,9 +19,12 @@ from urllib.parse import urlparse
 import torch
 
 from orchestrator.store.errors import InputError, first_line
+from trainables.machine.places import FilePart
+from trainables.network.tensors import read_set
+from trainables.network.weight_sets import is_averaged
 
-WeightsChoice = Literal["hub", "none"] | Path
-"""The hub or its cache; none, that is freshly initialised; or a file."""
+WeightsChoice = Literal["hub", "none"] | Path | FilePart
+"""The hub or its cache; none, that is freshly initialised; or a file, or one key of it."""
 
 PROBE_S = 4.0
 """How long the hub may take for its first answer; asked once, so that a machine without a network knows at once."""
@@ -37,12 +40,37 @@ class WeightsFile:
     path: Path
     origin: str
     """Where it came from: repository, file and revision; address; or the file's name."""
+    key: str = ""
+    """Of the set of tensors that is taken; "" where it holds one alone, or before `settled`."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the hex digest of the file's bytes."""
+        return f"sha256:{_digest(*self._version)}"
 
     @property
     def identity(self) -> str:
-        """`sha256:` and the hex digest of the file's bytes."""
+        return f"{self.digest}#{self.key}" if self.key else self.digest
+
+    @property
+    def _version(self) -> tuple[Path, int, int]:
         status = self.path.stat()
-        return f"sha256:{_digest(self.path, status.st_size, status.st_mtime_ns)}"
+        return self.path, status.st_size, status.st_mtime_ns
+
+    def settled(self) -> WeightsFile:
+        """With the key that is taken, which is read from the file. Raises InputError as `read_set` does."""
+        key, _ = _keys(*self._version, self.key)
+        return replace(self, key=key, origin=f"{self.origin}, {key}" if key else self.origin)
+
+    def note(self) -> str:
+        """Which of several networks in the file is taken and how to take another, in words; "" where there is one."""
+        key, keys = _keys(*self._version, self.key)
+        if not key:
+            return ""
+        others = [one for one in keys if one and one != key]
+        told = f"{key} is taken{', averaged weights' if is_averaged(key) else ''}"
+        listed = f"; it also holds {', '.join(others)} (--weights-key {others[0]})" if others else ""
+        return f"weights {self.path.name}: {told}{listed}."
 
 
 @dataclass(frozen=True)
@@ -63,14 +91,15 @@ class Pretrained:
         raise no_weights(backbone)
 
 
-def file_of(path: Path) -> WeightsFile:
+def file_of(choice: Path | FilePart) -> WeightsFile:
     """A user's own file; InputError when there is none."""
+    path, key = (choice.path, choice.key) if isinstance(choice, FilePart) else (choice, "")
     if not path.is_file():
         raise InputError(
             f"weights {str(path)!r}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}",
             "Give the path of a .safetensors or .pth file: --weights FILE",
         )
-    return WeightsFile(path, f"file {path.name}")
+    return WeightsFile(path, f"file {path.name}", key)
 
 
 def from_hub(backbone: str, repository: str, filename: str | None = None) -> WeightsFile:
@@ -165,6 +194,13 @@ def _hash_prefix(name: str) -> str | None:
 def _digest(path: Path, size: int, changed_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _keys(path: Path, size: int, changed_ns: int, key: str) -> tuple[str, tuple[str, ...]]:
+    """The key that is taken where this one is asked for, and all that there are."""
+    chosen = read_set(path, key)
+    return chosen.key, chosen.keys
 
 
 def _answer_within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
@@ -22,6 +23,7 @@ from search_spaces.loader import parse_space
 from tests.support.configurations import asked, shown
 from tests.support.desk import write_images
 from trainables.data.options import DatasetOptions
+from trainables.network.opened import Networks
 
 BACKBONE = "timm:test_resnet.r160_in1k"
 NARROW = {"strategies": ("straightforward",), "lr": (0.1, 0.2), "batch_size": (4,), "repeats": 2, "epochs": 3}
@@ -112,18 +114,72 @@ def test_resume_raises_everything(ask: Asking) -> None:
     assert len(found.owed_lanes()) == 2 * 4
 
 
+def test_which_network_of_a_file_was_taken(ask: Asking) -> None:
+    """Averaged weights, unless a key says otherwise; a later search and whoever goes on take the same."""
+    import timm
+
+    raw = timm.create_model("test_resnet").state_dict()
+    averaged = {name: tensor * 2 for name, tensor in raw.items()}
+    path = ask.folder / "last.pth.tar"
+    torch.save({"epoch": 3, "state_dict": raw, "state_dict_ema": averaged}, path)
+    (first,) = settings(ask(Given(str(path)), **NARROW), "weights")
+    assert "Note: weights last.pth.tar: state_dict_ema is taken, averaged weights; it also holds state_dict" in ask.said
+    (other,) = settings(ask(Given(str(path), key="state_dict"), **NARROW), "weights")
+    assert (first[0].partition("#")[2], other[0].partition("#")[2]) == ("state_dict_ema", "state_dict")
+    assert first[0].partition("#")[0] == other[0].partition("#")[0], "the bytes of the file"
+
+    study = find_study(ask.folder / "studies", "mine")
+    assert study is not None
+    moved = path.rename(ask.folder / "moved.pth.tar")
+    found = reopen_search(study, ask.folder / "data", str(moved), ask.folder / "cache", Display(io.StringIO()))
+    assert dict(found.places.known) == {first[0]: str(moved), other[0]: str(moved)}
+    networks = Networks(found.places, torch.device("cpu"))
+    for configuration in found.asked.configurations.values():
+        expected = raw if configuration.network.weights == other[0] else averaged
+        opened = networks.open(configuration, None).module.state_dict()
+        assert torch.equal(opened["conv1.0.weight"], expected["conv1.0.weight"])
+
+
+def test_a_later_search_takes_the_same_network_of_the_file(ask: Asking) -> None:
+    import timm
+
+    raw = timm.create_model("test_resnet").state_dict()
+    path = ask.folder / "last.pth.tar"
+    torch.save({"state_dict": raw, "state_dict_ema": raw}, path)
+    (first,) = settings(ask(Given(str(path), key="state_dict"), **NARROW), "weights")
+    assert settings(ask(**{**NARROW, "lr": (0.7,)}), "weights") == {first}
+    with pytest.raises(InputError, match="expected --weights-key with a file, found it with --weights none"):
+        ask(Given("none", key="state_dict"), **NARROW)
+
+
+def test_an_old_name_of_a_backbone_is_told(ask: Asking) -> None:
+    asking = SearchOptions(
+        *("mine", ("mnasnet_a1",), ask.folder / "studies", ask.folder / "cache"),
+        DataRequest(ask.folder / "data", DatasetOptions(group_by=r"(g\d)")),
+        asked(**NARROW),
+        given=Given("none"),
+    )
+    told = io.StringIO()
+    resolve_search(asking, Display(told))
+    assert "mnasnet_a1 is an old name: it is called timm:semnasnet_100.rmsp_in1k now." in " ".join(
+        told.getvalue().split()
+    )
+
+
 def test_a_file_names_weights_mean_and_std_of_each_backbone() -> None:
     text = """
 name = "mine"
 [[backbones]]
 name = "timm:a"
 weights = "a.safetensors"
+weights_key = "model_ema"
 mean = 0.5
 std = [0.1, 0.2, 0.3]
 """
     (entry,) = parse_space(text, "mine.toml").backbones
     assert (entry.weights, entry.mean, entry.std) == ("a.safetensors", (0.5, 0.5, 0.5), (0.1, 0.2, 0.3))
-    assert Given().of(entry, None) == Given("a.safetensors", (0.5, 0.5, 0.5), (0.1, 0.2, 0.3))
+    assert Given().of(entry, None) == Given("a.safetensors", (0.5, 0.5, 0.5), (0.1, 0.2, 0.3), key="model_ema")
+    assert Given("b.safetensors").of(entry, None).key is None, "a key is of the file that it stands beside"
     assert Given("hub", mean=(0.0, 0.0, 0.0)).of(entry, None).mean == (0.0, 0.0, 0.0)
     with pytest.raises(InputError, match=r"backbones\[0\]\.std\[0\]: expected a number above 0, found 0"):
         parse_space(text.replace("[0.1, 0.2, 0.3]", "0.0"), "mine.toml")

@@ -84,7 +84,7 @@ def test_weights_of_another_network_are_counted_and_shown() -> None:
     message = raised.value.message
     assert "expected those of timm:net" in message
     assert "5 of 8 tensors match" in message
-    assert "2 are missing (1.running_mean, 1.running_var)" in message
+    assert "2 are missing (1.running_mean [4], 1.running_var [4])" in message
     assert "1 have another shape (3.weight [5, 4, 3, 3] instead of [2, 4, 3, 3])" in message
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
