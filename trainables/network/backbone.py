@@ -80,7 +80,12 @@ def open_backbone(
     file = _weights_file(resolved, weights, _pretrained(resolved))
     network = _built(resolved, image_size, seed, "cpu")
     if file is not None:
-        load_into(network, read_tensors(file.path, file.key), resolved, file.origin)
+        try:
+            load_into(network, read_tensors(file.path, file.key), resolved, file.origin)
+        except InputError as error:
+            # another network of the file may be the one that is meant: a teacher can be larger than its student
+            advice = f"{error.advice}. Of {note}" if (note := file.note()) else error.advice
+            raise InputError(error.message, advice) from error
     facts = _with_weights(_facts(network, resolved, image_size), file, seed, mean, std)
     network.eval().requires_grad_(False)
     return Backbone(network, facts, _origin(file, seed))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from orchestrator.store.errors import InputError
 from search_spaces.backbones import renamed
 from tests.support.checkout import SHARED
+from trainables.machine.places import FilePart
 from trainables.network.backbone import facts_of, open_backbone
 from trainables.network.backbone_names import resolve_name
 from trainables.network.calibration import calibrate
@@ -170,6 +173,19 @@ def test_weights_of_another_network() -> None:
         pytest.skip(f"{path} is not here")
     with pytest.raises(InputError, match="0 of 260 tensors match; 260 are missing"):
         open_backbone("mobilenetv2_035", path, 0)
+
+
+def test_a_teacher_of_another_architecture_is_refused_with_the_key_of_its_student(tmp_path: Path) -> None:
+    import timm
+
+    student = timm.create_model("test_resnet").state_dict()
+    torch.save({"student": student, "teacher": timm.create_model("resnet18").state_dict()}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="found another network's") as raised:
+        open_backbone("test_resnet", tmp_path / "w.pth", 0)
+    told = "teacher is taken, averaged weights; it also holds student (--weights-key student)."
+    assert raised.value.advice.endswith(f"--weights FILE. Of weights w.pth: {told}")
+    opened = open_backbone("test_resnet", FilePart(tmp_path / "w.pth", "student"), 0)
+    assert torch.equal(opened.module.state_dict()["conv1.0.weight"], student["conv1.0.weight"])
 
 
 def test_an_architecture_without_weights_in_its_library() -> None:
