@@ -79,7 +79,8 @@ class Cost:
 
     @property
     def covered(self) -> float | None:
-        """Share of these hours that the energy covers: those in which a training ran on the machine, or a meter. None
+        """Share of these hours that the energy covers: those in which a training ran on the machine, or meters of
+        all kinds of devices that trained. None
         where no command was timed."""
         whole = _on_hosts(self.searches)
         if not whole:
@@ -91,7 +92,9 @@ class Cost:
             for reading in self.searches
             if reading.host == host
         ]
-        metered = [(one.host, (one.started, one.ended)) for one in self.searches if one.joules]
+        used = {segment.kind for segment in self.segments} or {"cpu"}
+        needed = {COMPONENT.get(kind, "cpu") for kind in used}
+        metered = [(one.host, (one.started, one.ended)) for one in self.searches if needed <= set(one.joules)]
         spans = [*attempts, *metered]
         there = sum(_length(span for at, span in spans if at == host) for host in {host for host, _ in spans})
         return min(1.0, there / 3600 / whole)

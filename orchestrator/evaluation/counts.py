@@ -52,7 +52,7 @@ def hits_and_trials(counts: np.ndarray) -> dict[str, tuple[Floats, Floats]]:
     total = counts.sum(axis=(-2, -1))[..., None]
     right = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
     truth, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
-    rejected = total - truth - predicted + right
+    rejected = np.maximum(total - truth - predicted + right, 0.0)
     return {
         "accuracy": (right.sum(axis=-1), total[..., 0]),
         "recall": (right, truth),

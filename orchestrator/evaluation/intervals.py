@@ -59,7 +59,8 @@ def weightings(images: np.ndarray, together: bool, draws: int, seed: int) -> Wei
     """
     generator = np.random.default_rng(seed)
     alike = _alike(images, together)
-    freedom = (1 / alike).sum() ** 2 / (1 / (alike**2 * (alike - 1))).sum()
+    welch = (1 / alike).sum() ** 2 / (1 / (alike**2 * (alike - 1))).sum()
+    freedom = min(welch, float(_alike(images, True)[0]) - 1)  # groups that hold several classes count once
     ratio = stats.norm.ppf((1 + LEVEL) / 2) / stats.t.ppf((1 + LEVEL) / 2, freedom)
     # weights of this shape give a mean the variance s² t² / (z² k), s² with k − 1, of k groups that are alike
     shape = max(_LEAST_SHAPE, float((((alike - 1) * ratio**2 - 1) / alike).min()))

@@ -13,7 +13,7 @@ from orchestrator.evaluation.resampling import Resampled
 from orchestrator.evaluation.samples import Units
 
 DRAWS = 2000
-LEAST_DRAWS = 500
+LEAST_DRAWS = 200
 WORK = 160_000_000
 """Draws × models × classes × units that one bootstrap may take: a large test set gets fewer draws."""
 

@@ -41,81 +41,90 @@ class _Drawn:
         self.counts = functools.cache(functools.partial(resampled.weighted_counts, weighting))
         self.averaged = functools.cache(functools.partial(resampled.averaged, weighting))
         self.ranked = functools.cache(functools.partial(resampled.ranked, weighting))
-        self.classes = range(resampled.units.classes)
-        self.positive = resampled.positive
+        whole = range(resampled.counts.shape[-1])
+        self.classes = whole if resampled.positive is None else (resampled.positive,)
 
-    def of(self, name: str, *, right: bool) -> Floats:
-        """float64 [draws], the mean over the models in which it is defined."""
-        metric, _, number = name.partition("/")
+    def of(self, name: str) -> Floats:
+        """float64 [2, draws], the mean over the models in which it is defined: unseen images wrong, right."""
+        metric = name.partition("/")[0]
         if metric in RANKED:
-            whole = self.classes if self.positive is None else (self.positive,)
-            each = [self.ranked(k)[metric][int(right)] for k in ((int(number),) if number else whole)]
-            return mean_of_defined(mean_of_defined(np.stack(each), axis=0), axis=1)
-        if metric.removesuffix("_scaled") in LOSSES:
-            return mean_of_defined(self.averaged(right=right)[name], axis=1)
-        return mean_of_defined(of_counts(self.counts(right=right), name), axis=1)
+            values = mean_of_defined(np.stack([self.ranked(k)[metric] for k in self.classes]), axis=0)
+        elif metric.removesuffix("_scaled") in LOSSES:
+            values = self.averaged()[name]
+        else:
+            values = of_counts(self.counts(), name)
+        return mean_of_defined(values, axis=-1)
+
+
+class _View:
+    """All classes, or one against the rest. images: [groups, classes] as they count; names: of the classes."""
+
+    def __init__(self, resampled: Resampled, images: np.ndarray, names: Sequence[str]) -> None:
+        self.resampled = resampled
+        self.images = images
+        self.names = names
+        self.held = (images > 0).sum(axis=0)
+        self.drawn: dict[tuple[bool, tuple[int, ...]], _Drawn] = {}
 
 
 class Limits:
-    """Of one set of units. per_class: images [groups, K] as they count; classes: their names; draws, seed: of the
-    bootstrap."""
+    """Of one set of units. classes: their names; draws, seed: of the bootstrap.
+
+    Ask for the metrics of one class together: the weightings of another are forgotten then.
+    """
 
     def __init__(self, resampled: Resampled, classes: tuple[str, ...], draws: int, seed: int) -> None:
-        self.resampled = resampled
         self.classes = classes
         self.draws = draws
         self.seed = seed
-        units = resampled.units
-        self.held = units.groups_of_class()
-        self.images = units.per_class() * resampled.base[:, None]
-        self._known: dict[tuple[bool, tuple[int, ...]], _Drawn] = {}
+        images = resampled.units.per_class() * resampled.base[:, None]
+        self._whole = _View(resampled, images, classes)
+        self._one = "", self._whole
+        self.held = self._whole.held
 
     def of(self, name: str) -> tuple[Interval | None, str, bool]:
         """(interval, "" or the reason why there is none, whether it is that a class has too few groups)."""
         metric, _, number = name.partition("/")
-        metric = metric.removesuffix("_scaled")
-        if metric == "calibration_error":
+        plain = metric.removesuffix("_scaled")
+        if plain == "calibration_error":
             return None, _BIASED, False
-        counted = tuple(self._counted(metric, number))
-        few = [k for k in counted if self.held[k] < LEAST_GROUPS]
+        view = self._view(number)
+        # of one class against the rest, number 1 is the class
+        counted = {"recall": (1,), "specificity": (0,)}.get(plain, tuple(range(len(view.names))))
+        few = [k for k in counted if view.held[k] < LEAST_GROUPS]
         if few:
-            told = [f"{self.classes[k]}: {count_of(int(self.held[k]), 'test group')}" for k in few]
+            told = [f"{view.names[k]}: {count_of(int(view.held[k]), 'test group')}" for k in few]
             return None, listed(told), True
-        drawn, groups, reason = self._drawn(metric, counted)
-        if drawn is None:
-            return None, reason, False
-        wrong, right = (drawn.of(name, right=which) for which in (False, True))
-        low, high = limits(right, wrong) if metric in LOSSES else limits(wrong, right)
+        images = np.zeros_like(view.images)
+        images[:, counted] = view.images[:, counted]
+        together = plain in _TOGETHER
+        if too_few(images, together, (2 if plain in _TWICE_AS_WIDE else 1) * LEAST_ALIKE):
+            return None, "too few groups, or most images are in few of them", False
+        if (together, counted) not in view.drawn:
+            weighting = weightings(images, together, self.draws, self.seed)
+            view.drawn[together, counted] = _Drawn(view.resampled, weighting)
+        wrong, right = view.drawn[together, counted].of(f"{metric}/1" if number else metric)
+        low, high = limits(right, wrong) if plain in LOSSES else limits(wrong, right)
         if not np.isfinite([low, high]).all():
             return None, "undefined in most draws", False
-        if high - low > WIDEST and metric != "log_loss":
+        if high - low > WIDEST and plain != "log_loss":
             return None, f"too few groups, the interval is wider than {WIDEST}", False
+        groups = int((images > 0).any(axis=1).sum())
         return Interval(low=low, high=high, method=METHOD, groups=groups, draws=self.draws), "", False
 
     def absent(self) -> str:
         """Classes without images, in words."""
         return listed([name for name, held in zip(self.classes, self.held, strict=True) if not held])
 
-    def _drawn(self, metric: str, counted: tuple[int, ...]) -> tuple[_Drawn | None, int, str]:
-        """Draws for metrics that count these classes and the number of groups that hold them, or why there is none."""
-        images = np.zeros_like(self.images)
-        images[:, counted] = self.images[:, counted]
-        groups = int((images > 0).any(axis=1).sum())
-        together = metric in _TOGETHER
-        if too_few(images, together, (2 if metric in _TWICE_AS_WIDE else 1) * LEAST_ALIKE):
-            return None, groups, "too few groups, or most images are in few of them"
-        key = together, counted
-        if key not in self._known:
-            weighting = weightings(images, together, self.draws, self.seed)
-            self._known[key] = _Drawn(self.resampled, weighting)
-        return self._known[key], groups, ""
-
-    def _counted(self, metric: str, number: str) -> Sequence[int]:
-        """Classes whose units the metric counts."""
-        if metric == "recall":
-            return [int(number)]
-        others = [k for k in range(len(self.classes)) if str(k) != number]
-        return others if metric == "specificity" else range(len(self.classes))
+    def _view(self, number: str) -> _View:
+        if not number:
+            return self._whole
+        if self._one[0] != number:
+            k, whole = int(number), self._whole
+            images = np.stack([np.delete(whole.images, k, axis=1).sum(axis=1), whole.images[:, k]], axis=1)
+            rest = self.classes[1 - k] if len(self.classes) == 2 else f"not {self.classes[k]}"
+            self._one = number, _View(whole.resampled.against(k), images, (rest, self.classes[k]))
+        return self._one[1]
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -56,4 +56,4 @@ class Ranking:
         with np.errstate(invalid="ignore", divide="ignore"):
             areas = np.stack([ahead, (seen + positives) * (count - seen + negatives) - before]) / pairs
             found = np.stack([areas, np.stack(averages) / (seen + positives)])
-        return np.where((pairs > 0) & (seen + positives > 0), found, np.nan)
+        return np.where((pairs > 0) & (seen + positives > 0), np.minimum(found, 1.0), np.nan)

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
@@ -142,7 +142,7 @@ class Look(_Part):
 class EvaluationRecord(_Part):
     """`results/evaluation-<look>.json`."""
 
-    version: int = EVALUATION_VERSION
+    version: int = Field(default=EVALUATION_VERSION, ge=EVALUATION_VERSION)
     look: str
     study: str
     synthetic: bool

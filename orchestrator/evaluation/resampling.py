@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
@@ -22,8 +24,7 @@ class Resampled:
     """Metrics of one set of units. Names are "accuracy" …, and "recall/0" … for class number 0.
 
     temperatures: per model; () leaves out the metrics of scaled probabilities. positive: of a binary task the class
-    whose area and average precision stand for the whole. base: what an image counts, by group, float64 [groups]. In
-    the methods `right` says whether the images of the unseen group are predicted right, else as wrong as can be.
+    whose area and average precision stand for the whole. base: what an image counts, by group, float64 [groups].
     """
 
     def __init__(self, units: Units, temperatures: tuple[float, ...], positive: int | None, base: np.ndarray) -> None:
@@ -44,9 +45,9 @@ class Resampled:
     def values(self) -> dict[str, Floats]:
         """Name → float64 [models], of all groups once."""
         even = Weighting.even(self.units.groups, self.units.classes)
-        counts = self.weighted_counts(even, right=False)
+        counts = self.weighted_counts(even)[0]
         found = {name: of_counts(counts, name) for name in counted_names(self.units.classes)}
-        found |= self.averaged(even, right=False)
+        found |= {name: values[0] for name, values in self.averaged(even).items()}
         each = [self.ranked(even, number) for number in range(self.units.classes)]
         for metric in RANKED:
             values = np.stack([one[metric][0] for one in each])
@@ -54,18 +55,31 @@ class Resampled:
             found[metric] = mean_of_defined(values, axis=0) if self.positive is None else values[self.positive]
         return {name: values[0] for name, values in found.items()} | self._calibration_errors()
 
-    def weighted_counts(self, weighting: Weighting, *, right: bool) -> Floats:
-        """Confusion counts float64 [draws, models, K, K]."""
+    def against(self, number: int) -> Resampled:
+        """One class (number 1) against the rest (number 0), for metrics of counts and of ranks."""
+        found = copy.copy(self)
+        own = self.counts[..., number, number]
+        truth, predicted = self.counts[..., number, :].sum(axis=-1), self.counts[..., :, number].sum(axis=-1)
+        rest = self.counts.sum(axis=(-2, -1)) - truth - predicted + own
+        found.counts = np.stack([rest, predicted - own, truth - own, own], axis=-1).reshape(*own.shape, 2, 2)
+        found._rankings = [[model[number]] * 2 for model in self._rankings]
+        found.positive = 1
+        return found
+
+    def weighted_counts(self, weighting: Weighting) -> Floats:
+        """Confusion counts float64 [2, draws, models, K, K], with unseen images predicted wrong, then right."""
         models, groups, classes, _ = self.counts.shape
         flat = self.counts.transpose(1, 0, 2, 3).reshape(groups, -1)
         counts = ((weighting.groups * self.base) @ flat).reshape(-1, models, classes, classes)
-        diagonal = np.eye(classes)
-        spread = diagonal if right or classes == 1 else (1 - diagonal) / (classes - 1)
-        found: Floats = counts + (weighting.unseen[:, :, None] * spread)[:, None]
+        right = np.eye(classes)
+        wrong = (1 - right) / (classes - 1) if classes > 1 else right
+        unseen = weighting.unseen[:, :, None]
+        found: Floats = np.stack([counts + (unseen * spread)[:, None] for spread in (wrong, right)])
         return found
 
-    def averaged(self, weighting: Weighting, *, right: bool) -> dict[str, Floats]:
-        """Log loss and Brier score of plain and of scaled probabilities, name → float64 [draws, models]."""
+    def averaged(self, weighting: Weighting) -> dict[str, Floats]:
+        """Log loss and Brier score of plain and of scaled probabilities, name → float64 [2, draws, models]: unseen
+        images wrong, right."""
         truth, group = self.units.truth, self.units.group
         unseen = weighting.unseen.sum(axis=1)[:, None]
         weights = weighting.groups * self.base
@@ -77,7 +91,8 @@ class Resampled:
                 sums = np.stack([np.bincount(group, row, self.units.groups) for row in losses])
                 # the log loss has no bound: all that is unseen is as bad as the worst image
                 worst = losses.max(axis=1) if name == "log_loss" else 1.0 if self.units.classes == 2 else 2.0
-                found[f"{name}{suffix}"] = (weights @ sums.T + unseen * (0.0 if right else worst)) / total
+                seen = weights @ sums.T
+                found[f"{name}{suffix}"] = np.stack([seen + unseen * worst, seen]) / total
         return found
 
     def ranked(self, weighting: Weighting, number: int) -> dict[str, Floats]:

@@ -83,6 +83,7 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
             views,
             lambda done, total: progress("test images predicted", done, total),
         )
+        _check_finite(logits, plan)
         content = predictions_bytes(plan.look.id, plan.split.test, logits, plan.repeats, views, plan.classes)
         study.storage.replace(predictions_of(plan.look.id), content)
         seen = views
@@ -94,6 +95,19 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     record = _scored(study, beside, plan, logits, seen, deviation, earlier)
     write_evaluation(study.storage, record)
     return record
+
+
+def _check_finite(logits: np.ndarray, plan: Plan) -> None:
+    """Raises InputError for predictions that are no numbers, which no metric can count."""
+    odd = ~np.isfinite(logits).all(axis=(0, 2, 3))
+    if odd.any():
+        files = plan.split.test["file"].to_numpy()[odd]
+        raise InputError(
+            f"{len(files)} of {len(odd)} test images are predicted as no numbers, for instance {files[0]}: expected "
+            "finite outputs of every repeat",
+            "Look at these files; where it is all of them, the weights have exploded: evaluate another with "
+            "--configuration ID.",
+        )
 
 
 def _models(

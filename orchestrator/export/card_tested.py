@@ -24,7 +24,7 @@ from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 
 _BRIEF = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
-_FEW_GROUPS = re.compile(r"[^; ][^;]*: \d+ test groups?(?:, and \d+ more class(?:es)?)?")
+_FEW_GROUPS = re.compile(r"[^; ][^;]*: (?:\d+|no) test groups?(?:, and \d+ more class(?:es)?)?")
 
 
 def test_lines(facts: CardFacts) -> list[str]:

@@ -90,7 +90,8 @@ class LeakAnswer:
 
     def sentence(self) -> str:
         away = self.difference
-        said = f"{abs(away.mean):.2f} {{}} [{away.low:.2f}, {away.high:.2f}], over {away.n} repeats"
+        mean, low, high = (away.mean, away.low, away.high) if away.high >= 0 else (-away.mean, -away.high, -away.low)
+        said = f"{mean:.2f} {{}} [{low:.2f}, {high:.2f}], over {away.n} repeats"
         both = (
             f"a random split would have shown {self.shown:.2f}, and groups that were never seen score {self.real:.2f} "
             "(balanced accuracy)"

@@ -69,11 +69,13 @@ def _members(found: ConfidenceSet) -> str:
         f"May be the best: {inside:,} of {total:,} cannot be excluded ({100 * (1 - ALPHA):.0f} % confidence set "
         f"{where}, p > {look.level:.3g}; {after})."
     )
+    if not found.members:
+        said = f"Nothing can be said of which is the best {where}."
     if found.uncompared:
         which = ", the best mean among them" if found.best in found.uncompared else ""
         said += (
-            f" {len(found.uncompared):,} more could not be compared{which}: too few repeats, or too few that did not "
-            "diverge."
+            f" {len(found.uncompared):,} {'more ' if found.members else ''}could not be compared{which}: too few "
+            "repeats, or too few that did not diverge."
         )
     if found.best not in (*found.members, *found.uncompared):
         said += (

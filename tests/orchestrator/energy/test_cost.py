@@ -172,6 +172,8 @@ def test_the_share_of_the_hours_that_the_energy_covers_is_said(tmp_path: Path) -
     told = cost_text("x", spent)
     assert "Commands ran on 1 machine (evaluation 0.25 h, search 1 h); the energy covers 20% of that time" in told
     assert "the rest, starting, decoding images, computing features and tests, is not in it." in told
+    add_reading(storage, "search", 0, 3600, joules={"cpu": 100.0}, sources=["RAPL"])
+    assert cost_of(storage, WORLD).covered == pytest.approx(0.2), "the GPU's energy is not in it"
     add_reading(storage, "search", 0, 3600, joules={"gpu": 100.0}, sources=["NVML GPU 0"])
     assert cost_of(storage, WORLD).covered == pytest.approx(0.8)
     add_reading(storage, "evaluation", 4000, 900, joules={"gpu": 100.0}, sources=["NVML GPU 0"])

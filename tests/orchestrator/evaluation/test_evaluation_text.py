@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +17,7 @@ from orchestrator.evaluation.limits import LEAST_GROUPS
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
 from orchestrator.evaluation.samples import Units
 from orchestrator.evaluation.text import as_text
+from orchestrator.store.errors import InputError
 from tests.support.checkout import ROOT
 from tests.support.evaluated_study import EvaluatedStudy
 from tests.support.trained_study import NAME
@@ -125,3 +127,21 @@ def test_where_every_valid_image_is_right_no_temperature_is_to_be_relied_on(
     record = evaluated.evaluate(views=False)
     every = f"{len(record.repeats)} of {len(record.repeats)} repeats predict every valid image right"
     assert any(note.startswith(every) for note in record.notes)
+
+
+def test_outputs_that_are_no_numbers_are_refused_before_they_are_stored(
+    evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would count as the first class, or end in a traceback at every further call."""
+
+    def lost(_bench: object, _frozen: object, images: pd.DataFrame, *rest: object) -> np.ndarray:
+        found = np.zeros((4, len(images), 1, len(evaluated.study.record.classes)))
+        found[1, 2] = np.nan
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr("orchestrator.evaluation.run.predict", lost)
+        with pytest.raises(InputError, match="1 of 10 test images are predicted as no numbers, for instance"):
+            evaluated.evaluate(views=False)
+    assert not read_evaluations(evaluated.study.storage)
+    assert evaluated.evaluate(views=False).looks == 1

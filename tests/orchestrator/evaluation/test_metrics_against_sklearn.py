@@ -82,8 +82,8 @@ def test_unseen_images_count_as_predicted_wrong_or_right(right: bool) -> None:
     units, draw = made(2, 4, models=1), np.random.default_rng(5)
     weighting = Weighting(draw.gamma(1, size=(3, units.groups)), draw.gamma(1, size=(3, 2)))
     resampled = Resampled(units, (), 1, np.ones(units.groups))
-    counts = resampled.weighted_counts(weighting, right=right)
-    averaged = resampled.averaged(weighting, right=right)
+    counts = resampled.weighted_counts(weighting)[int(right)]
+    averaged = {name: values[int(right)] for name, values in resampled.averaged(weighting).items()}
     ranked = {name: values[int(right)] for name, values in resampled.ranked(weighting, 1).items()}
     truth = np.concatenate([units.truth, [0, 1]])
     score = np.concatenate([units.chances[0, :, 1], [0.0, 1.0] if right else [1.0, 0.0]])
@@ -98,6 +98,18 @@ def test_unseen_images_count_as_predicted_wrong_or_right(right: bool) -> None:
         assert ranked["average_precision"][n, 0] == pytest.approx(
             sk.average_precision_score(truth, last, sample_weight=weight)
         )
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_one_class_against_the_rest_has_the_scores_of_that_class(number: int) -> None:
+    units = made(4, 6)
+    whole = Resampled(units, (), None, np.ones(units.groups))
+    one, even = whole.against(number), Weighting.even(units.groups, 2)
+    counts, values = one.weighted_counts(even)[0], whole.values()
+    for name in ("recall", "specificity", "precision", "npv", "f1"):
+        assert of_counts(counts, f"{name}/1")[0] == pytest.approx(values[f"{name}/{number}"]), name
+    for name, ranked in one.ranked(even, 1).items():
+        assert ranked[0, 0] == pytest.approx(values[f"{name}/{number}"]), name
 
 
 def test_calibration_error_by_hand() -> None:

@@ -231,7 +231,9 @@ def test_what_a_difference_is_called() -> None:
         "A random split would have shown 0.96 instead of 0.60 (balanced accuracy): 0.36 better [0.26, 0.46], over 3 "
         "repeats."
     )
-    assert "0.10 worse [-" in scored((40, 45), (41, 46), (39, 44), (40, 46)).sentence()
+    worse = scored((40, 45), (41, 46), (39, 44), (40, 46)).sentence()
+    assert "0.10 worse [0." in worse, "as much worse as the interval says"
+    assert "; -0.0" in scored((40, 41), (41, 40), (40, 42)).sentence(), "apart in the direction of its interval"
     one = scored((49, 40))
     assert one.sentence().startswith("No difference shown by one repeat: a random split would have shown 0.98")
     assert answer_data(one)["difference"]["low"] is None

@@ -40,6 +40,13 @@ def test_who_could_not_be_compared_is_counted() -> None:
     assert rate_words(10, 10) == "diverged 10 of 10 (69–100 %)"
 
 
+def test_where_everything_diverged_nothing_is_said_to_be_the_best() -> None:
+    found = confidence_set(scores(), True, np.ones((3, 8), dtype=bool))
+    assert set_words(found)[0].startswith(
+        "Nothing can be said of which is the best at 8 repeats. 3 could not be compared, the best mean among them:"
+    )
+
+
 def test_a_best_mean_that_is_excluded_is_told() -> None:
     """By later repeats than those of the look."""
     values = scores(11)
