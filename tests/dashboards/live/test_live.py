@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from plotly.offline import get_plotlyjs
 
-from dashboards.live.server import COOKIE, LiveServer
+from dashboards.live.guarded import COOKIE
+from dashboards.live.server import LiveServer
 from dashboards.live.state import LOOK_EVERY_S, LiveState
 from dashboards.page.page import render
 from dashboards.page.parts import put_together, take_apart
