@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("trainables.learning",),
     ("trainables.bundles",),
     ("trainables.trial",),
-    ("orchestrator.results",),
+    ("orchestrator.results", "orchestrator.patches"),
     ("orchestrator.statistics", "orchestrator.study"),
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dashboards.figures",),
     ("dashboards.page",),
     ("dashboards.live", "dashboards.export"),
+    ("dashboards.patches",),
     ("orchestrator.notebook", "orchestrator.commands"),
     ("orchestrator.command_line",),
 )

@@ -203,6 +203,7 @@ print("\\nLOADED " + json.dumps([status, heavy]))
         (["plan", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["search", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
         (["dashboard", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
+        (["data", "patches", "--help"], {"torch", "ray", "pandas", "plotly", "timm", "optuna", "scipy"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,4 +1,4 @@
-"""`orch data`: questions about a study's images and their division that are no search."""
+"""`orch data`: questions about a study's images and their division that are no search, and cutting them before one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import Any
 
 import click
 
+from orchestrator.commands import patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, say
 
 
 @click.group()
 def data() -> None:
-    """Questions about a study's images and how they are divided."""
+    """Images before a search, cut from larger ones; and questions about a study's images and how they are divided."""
+
+
+data.add_command(patches.patches)
+data.add_command(patches.cut)
 
 
 @data.command()

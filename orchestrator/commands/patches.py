@@ -1,0 +1,150 @@
+"""`orch data patches` and `orch data cut`: large fields cut into squares, and squares rejected by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import webbrowser
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.commands.options import how_to_read, json_option, local_path
+from orchestrator.commands.said import Lines, say
+
+
+class MarginType(click.ParamType[tuple[int, ...]]):
+    """`found` → (); `20` → four times 20; `0,60,0,0` → left, top, right, bottom."""
+
+    name = "found|PIXELS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if parts == ["found"]:
+            return ()
+        if len(parts) not in (1, 4) or not all(part.isdecimal() for part in parts):
+            self.fail(f"expected found, one whole number, or four: left,top,right,bottom; found {value!r}", param, ctx)
+        return tuple(map(int, parts * 4 if len(parts) == 1 else parts))
+
+
+def _reading(command: Any) -> Any:
+    for decorate in reversed(how_to_read("Folder that the table's paths are relative to.")):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@click.argument("source", metavar="DIR|TABLE", type=local_path())
+@click.option("--output", metavar="DIR", type=local_path(file_okay=False), required=True, help="Where patches go.")
+@click.option("--size", type=click.IntRange(16, 10_000), default=250, show_default=True, help="Side in pixels.")
+@click.option(
+    "--margin",
+    type=MarginType(),
+    default="found",
+    show_default=True,
+    help="Pixels that are cut off first: uniform borders, or as many on each side, or left,top,right,bottom.",
+)
+@click.option(
+    "--um-per-pixel", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Resample every image to it."
+)
+@click.option(
+    "--source-um-per-pixel",
+    metavar="N|COLUMN",
+    help="Of files that do not say it themselves, or the table's column that does.",
+)
+@click.option(
+    "--least-tissue",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of a patch below which it is background, and skipped.",
+)
+@_reading
+@click.option("--split-column", metavar="NAME", help="Column with a given partition.")
+@click.option("--plan", "plans", is_flag=True, help="Say all of it and write nothing.")
+@json_option
+def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any) -> None:
+    """Cut the images of class folders or of a table into squares without overlap, for a search.
+
+    Patches of one source image, or of one patient or slide where the table has such a column, are one group.
+    The same command again goes on where it was interrupted; nothing is written over.
+
+    \b
+    Examples:
+      orch data patches fields/ --output patches/ --plan
+      orch data patches fields/ --size 250 --output patches/
+      orch data patches labels.csv --group-column patient --um-per-pixel 0.5 --output patches/
+    """
+    from orchestrator.patches.asked import CutOptions
+    from orchestrator.patches.cut import carry_out, check_output, need_of
+    from orchestrator.patches.grid import Margin
+    from orchestrator.patches.plan import plan_cut
+    from orchestrator.patches.report import data_of, lines_of, next_lines
+    from trainables.data.options import DatasetOptions
+
+    margin = Margin(*given["margin"]) if given["margin"] else None
+    reading = ("group_by", "file_column", "label_column", "group_column", "split_column", "data_root")
+    options = CutOptions(
+        source,
+        given["size"],
+        margin,
+        given["um_per_pixel"],
+        _number_or_column(given["source_um_per_pixel"]),
+        given["least_tissue"],
+        DatasetOptions(**{name: given[name] for name in reading}),
+    )
+    check_output(output, options)
+    plan = plan_cut(options, partial(Lines(), "images measured"))
+    need = need_of(plan, output)
+    said = lines_of(plan, need, output)
+    if not as_json:
+        click.echo("\n".join(said))
+    if not plans:
+        carry_out(plan, output, partial(Lines(), "patches written"))
+        if not as_json:
+            click.echo("\n".join(["", f"Written: {output}", *next_lines(output)]))
+    if as_json:
+        click.echo(json.dumps({"planned_only": plans, **data_of(plan, need, output)}, indent=2))
+
+
+@click.command()
+@click.argument("output", metavar="DIR", type=local_path(file_okay=False))
+@click.option("--name", metavar="NAME", help="Who rejects (default: account and machine).")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine (default: a free one).")
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
+    """Look through the patches in DIR, made by `orch data patches`, and reject those that show nothing.
+
+    Serves a page on this machine alone, until Ctrl-C. Every click is stored at once, with who and when; what is
+    rejected leaves labels.csv, and can be taken back.
+
+    \b
+    Example:
+      orch data cut patches/ --name Ada --open
+    """
+    from dashboards.patches.server import PatchServer
+    from orchestrator.patches.review import Review
+    from orchestrator.study.studies import who
+
+    review = Review(output, (name or who()).strip()[:100])
+    server = PatchServer(port, review)
+    click.echo(server.url)
+    say("Only whoever has this address can open it, on this machine alone. Ctrl-C ends it.")
+    if opens:
+        webbrowser.open(server.url)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+    server.server_close()
+    counts = review.counts()
+    click.echo(f"{counts['used']} of {counts['patches']} patches are used, {counts['rejected']} rejected: {output}")
+
+
+def _number_or_column(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
