@@ -25,14 +25,16 @@ OF_THE_SOURCE = "the source image"
 
 @dataclass(frozen=True)
 class CutPlan:
-    """root: folder that sources are relative to. sources: sorted by file. refused: (file, reason). files: names of the
-    kept squares of each source, in their order. group_meaning: in words."""
+    """root: folder that sources are relative to. sources: sorted by file. refused: (file, reason). other: how many
+    files are no images, or not named in the table. files: names of the kept squares of each source, in their order.
+    group_meaning: in words."""
 
     subject: str
     root: Path
     options: CutOptions
     sources: tuple[Measured, ...]
     refused: tuple[tuple[str, str], ...]
+    other: int
     files: tuple[tuple[str, ...], ...]
     group_meaning: str
 
@@ -66,7 +68,16 @@ def plan_cut(options: CutOptions, progress: Callable[[int, int], None] | None = 
         )
         for one in sources
     )
-    return CutPlan(listing.subject, listing.root, options, tuple(sources), tuple(sorted(refused)), files, meaning)
+    return CutPlan(
+        listing.subject,
+        listing.root,
+        options,
+        tuple(sources),
+        tuple(sorted(refused)),
+        len(listing.other),
+        files,
+        meaning,
+    )
 
 
 def _grouped(listing: Listing, group_by: str | None) -> tuple[list[Entry], str]:

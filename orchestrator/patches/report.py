@@ -111,6 +111,8 @@ def _about_groups(plan: CutPlan) -> str:
 
 def _about_images(plan: CutPlan) -> list[str]:
     lines = [f"Not used: {file}: {reason}" for file, reason in plan.refused]
+    if plan.other:
+        lines.append(f"Passed over: {plan.other} files that are no images, or that the table does not name.")
     empty = [one.entry.file for one, files in zip(plan.sources, plan.files, strict=True) if not files]
     if empty:
         lines.append(f"Without a patch: {', '.join(empty)}")

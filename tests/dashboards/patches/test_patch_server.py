@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +18,7 @@ from dashboards.patches.page import page
 from dashboards.patches.server import PatchServer
 from orchestrator.patches.verdicts import verdicts_of
 from orchestrator.store.errors import StorageError
+from tests.support.checkout import ROOT
 from tests.support.cut_fields import cut_fields, shown
 
 Answer = tuple[http.client.HTTPResponse, bytes]
@@ -132,3 +138,36 @@ def test_a_full_disk_is_told(server: PatchServer, monkeypatch: pytest.MonkeyPatc
     answer, body = say(server)
     assert answer.status == 507
     assert b"No space left" in body
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """The command itself, with its token and port."""
+    probe = "import sys; from orchestrator.command_line import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", probe, "data", "cut", str(folder), "--name", "Ada"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        asked = urlsplit(process.stdout.readline().strip())
+        assert asked.port is not None
+        yield process, asked.query.removeprefix("token="), asked.port
+
+
+def test_a_killed_server_has_lost_nothing_that_it_answered(tmp_path: Path) -> None:
+    folder = cut_fields(tmp_path)
+    for number, stop in ((0, signal.SIGKILL), (1, signal.SIGINT)):
+        with running(folder) as (process, token, port):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            headers = {
+                "Cookie": f"orch-patches-{port}={token}",
+                "Origin": f"http://127.0.0.1:{port}",
+                "Content-Type": "application/json",
+            }
+            connection.request("POST", "/verdicts", json.dumps({"set": {number: True}}), headers)
+            assert connection.getresponse().status == 200
+            connection.close()
+            process.send_signal(stop)
+            said, _ = process.communicate()
+        assert len(verdicts_of(folder)) == number + 1
+        assert len((folder / "labels.csv").read_text().splitlines()) == 1 + 66 - (number + 1)
+    assert process.returncode == 0
+    assert said == f"64 of 66 patches are used, 2 rejected: {folder}\n"

@@ -17,10 +17,10 @@ from tests.support.opened_page import pytestmark, until  # noqa: F401  # where i
 class Desk:
     """Somebody at the page of a folder of patches."""
 
-    def __init__(self, browser: Any, server: PatchServer, folder: Path) -> None:
+    def __init__(self, browser: Any, server: PatchServer, folder: Path, **context: Any) -> None:
         self.folder, self.server = folder, server
         self.faults: list[str] = []
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
         self.page = self.context.new_page()
         self.page.on("console", lambda message: self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -158,3 +158,17 @@ def test_a_server_that_is_gone_is_told(desk: Desk) -> None:
     desk.press("x")
     desk.until_counts("used, 1 rejected")
     assert desk.page.inner_text("#trouble") == ""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_no_fault(browser: Any, folder: Path, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with shown(folder) as server:
+        view = {"width": width, "height": 800}
+        desk = Desk(browser, server, folder, viewport=view, color_scheme=scheme, bypass_csp=True)
+        desk.press("x", "ArrowRight", "k")
+        desk.until_counts("used, 1 rejected")
+        assert desk.page.evaluate("document.documentElement.scrollWidth") <= width
+        found = axe.run(desk.page)
+        assert found.violations_count == 0, found.generate_report()
+        desk.context.close()

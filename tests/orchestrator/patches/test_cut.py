@@ -112,6 +112,7 @@ def test_a_table_gives_patients_a_split_and_its_other_columns(fields: Path, tmp_
     (fields / "table.csv").write_text("\n".join(lines))
     result = cut(fields / "table.csv", tmp_path / "out", "--file-column", "picture")
     assert result.exit_code == 0, result.output
+    assert "Group: column patient of table.csv." in result.output
     rows = rows_of(tmp_path / "out")
     assert Counter(row["group"] for row in rows) == {"p0": 22, "p1": 22, "p2": 22}
     assert {(row["group"], row["split"]) for row in rows} == {("p0", "train"), ("p1", "valid"), ("p2", "test")}
@@ -259,6 +260,19 @@ def test_a_killed_cut_goes_on(fields: Path, tmp_path: Path) -> None:
     assert cut(fields, tmp_path / "whole").exit_code == 0
     kept = {name: content for name, content in files_in(tmp_path / "out").items() if ".tmp-" not in name}
     assert kept == files_in(tmp_path / "whole")
+
+
+def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
+    fields = write_fields(tmp_path / "fields", per_class=10)
+    (fields / "a" / "slide3.png").write_bytes(b"no image")
+    (fields / "notes.txt").write_text("x")
+    Image.fromarray(field(1)[:20]).save(fields / "b" / "slide4.png")
+    told = cut(fields, tmp_path / "out").output
+    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF or BMP" in told
+    assert "Passed over: 1 files" in told
+    assert "Without a patch: b/slide4.png" in told
+    assert "Group: the source image. Where a patient or slide has several images" in told
+    assert len({row["source"] for row in rows_of(tmp_path / "out")}) == 18
 
 
 def test_going_on_keeps_what_was_rejected(fields: Path, tmp_path: Path) -> None:
