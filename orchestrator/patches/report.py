@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def lines_of(plan: CutPlan, need: Need, output: Path) -> list[str]:
 
 def next_lines(output: Path) -> list[str]:
     return [
-        f"Reject patches by hand: orch data cut {output}",
-        f"Search:                 orch search NAME BACKBONE --data {output / LABELS}",
+        f"Reject patches by hand: orch data cut {shlex.quote(str(output))}",
+        f"Search:                 orch search NAME BACKBONE --data {shlex.quote(str(output / LABELS))}",
     ]
 
 

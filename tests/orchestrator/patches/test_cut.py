@@ -267,12 +267,13 @@ def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     (fields / "a" / "slide3.png").write_bytes(b"no image")
     (fields / "notes.txt").write_text("x")
     Image.fromarray(field(1)[:20]).save(fields / "b" / "slide4.png")
-    told = cut(fields, tmp_path / "out").output
+    told = cut(fields, tmp_path / "my out").output
+    assert f"orch search NAME BACKBONE --data '{tmp_path}/my out/labels.csv'" in told
     assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF or BMP" in told
     assert "Passed over: 1 files" in told
     assert "Without a patch: b/slide4.png" in told
     assert "Group: the source image. Where a patient or slide has several images" in told
-    assert len({row["source"] for row in rows_of(tmp_path / "out")}) == 18
+    assert len({row["source"] for row in rows_of(tmp_path / "my out")}) == 18
 
 
 def test_going_on_keeps_what_was_rejected(fields: Path, tmp_path: Path) -> None:
