@@ -173,6 +173,14 @@ def complete_strategy(_ctx: click.Context, _param: click.Parameter, incomplete: 
     return [f"{before}{comma}{name}" for name in PRESETS if name.startswith(begun)]
 
 
+intensity_option = click.option(
+    "--intensity",
+    metavar="LOW:HIGH",
+    type=Range(),
+    help="Values that are black and white in images of more than 8 bits (default: by their bit depth).",
+)
+
+
 def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Command]]:
     """Options that say how the images of --data are read.
 
@@ -208,12 +216,7 @@ def what_to_search(command: Command) -> Command:
         ),
         *how_to_read("Root of the table's paths."),
         click.option("--split-column", metavar="NAME", help="Column with a given partition."),
-        click.option(
-            "--intensity",
-            metavar="LOW:HIGH",
-            type=Range(),
-            help="Values that are black and white in images of more than 8 bits (default: by their bit depth).",
-        ),
+        intensity_option,
         click.option(
             "--max-refused",
             metavar="SHARE",

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.options import how_to_read, json_option, local_path
+from orchestrator.commands.options import how_to_read, intensity_option, json_option, local_path
 from orchestrator.commands.said import Lines, say
 
 
@@ -65,6 +65,7 @@ def _reading(command: Any) -> Any:
 )
 @_reading
 @click.option("--split-column", metavar="NAME", help="Column with a given partition.")
+@intensity_option
 @click.option("--plan", "plans", is_flag=True, help="Say all of it and write nothing.")
 @json_option
 def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any) -> None:
@@ -87,7 +88,16 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     from trainables.data.options import DatasetOptions
 
     margin = Margin(*given["margin"]) if given["margin"] else None
-    reading = ("group_by", "file_column", "label_column", "group_column", "split_column", "data_root")
+    reading = (
+        "group_by",
+        "join_groups",
+        "file_column",
+        "label_column",
+        "group_column",
+        "split_column",
+        "data_root",
+        "intensity",
+    )
     options = CutOptions(
         source,
         given["size"],

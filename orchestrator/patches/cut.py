@@ -101,7 +101,7 @@ def _write_source(plan: CutPlan, number: int, overview: str, storage: LocalStora
     if all(storage.local(file).exists() for file in (*files, overview)):
         return
     try:
-        pixels = read_rgb(plan.root / one.entry.file, plan.options.data.max_pixels)
+        pixels = read_rgb(plan.root / one.entry.file, plan.options.data.max_pixels, one.intensity)
     except RefusedImageError as error:
         raise _changed(plan, number, error.reason) from error
     if content_hash(pixels) != one.content:

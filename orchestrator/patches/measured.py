@@ -15,7 +15,7 @@ from orchestrator.patches.asked import CutOptions
 from orchestrator.patches.grid import Grid, Pixels, found_margin, pixels_of
 from orchestrator.patches.scale import Scale
 from orchestrator.patches.tissue import sharpness, tissue_mask
-from trainables.data.decode import content_hash, decode
+from trainables.data.decode import Intensity, content_hash, decode
 from trainables.data.listing import Entry
 
 OVERVIEW = 1600
@@ -38,7 +38,7 @@ class Square:
 @dataclass(frozen=True)
 class Measured:
     """content: hash of the pixels. scale: what the file or the user says. png_bytes: of one of its patches, 0 where it
-    has none. assumed_bits, peak: see `decode.Decoded`."""
+    has none. intensity: what its samples were scaled by, see `decode.Decoded`."""
 
     entry: Entry
     grid: Grid
@@ -47,8 +47,7 @@ class Measured:
     tissue_by: str
     squares: tuple[Square, ...]
     png_bytes: int
-    assumed_bits: int | None
-    peak: int
+    intensity: Intensity | None
 
     @property
     def kept(self) -> list[Square]:
@@ -60,8 +59,8 @@ class Measured:
 
 
 def measure(root: Path, entry: Entry, scale: Scale | None, options: CutOptions) -> Measured:
-    """Raises RefusedImageError where the file does not decode."""
-    decoded = decode(root / entry.file, options.data.max_pixels)
+    """Raises RefusedImageError where the file does not decode, NoRangeError where its samples need a range."""
+    decoded = decode(root / entry.file, options.data.max_pixels, options.data.intensity)
     pixels = decoded.pixels
     height, width = pixels.shape[:2]
     margin = found_margin(pixels) if options.margin is None else options.margin
@@ -86,8 +85,7 @@ def measure(root: Path, entry: Entry, scale: Scale | None, options: CutOptions) 
         mask.by,
         tuple(squares),
         png,
-        decoded.assumed_bits,
-        decoded.peak,
+        decoded.intensity,
     )
 
 

@@ -13,8 +13,9 @@ from orchestrator.patches.measured import Measured, measure
 from orchestrator.patches.names import folders_of, patch_name, stems_of
 from orchestrator.patches.scale import Scale, scale_of, stated_scale
 from orchestrator.store.errors import Faults, InputError
-from trainables.data.decode import RefusedImageError
+from trainables.data.decode import Intensity, NoRangeError, RefusedImageError, Samples
 from trainables.data.groups import with_groups
+from trainables.data.intensity import OPTION, range_of
 from trainables.data.labels import name_faults, normalised
 from trainables.data.listing import Entry, Listing, named
 from trainables.data.source import list_source
@@ -55,9 +56,15 @@ def plan_cut(options: CutOptions, progress: Callable[[int, int], None] | None = 
     names = Faults(listing.subject)
     names.extend(name_faults(entry.label for entry in listing.entries))
     names.raise_if_any("Rename the classes, then run the same command again.")
-    entries, meaning = _grouped(listing, options.data.group_by)
+    entries, meaning = _grouped(listing, options.data.group_by, options.data.join_groups)
     scales = _scales(listing, entries, options)
-    sources, refused = _measured(listing, entries, scales, options, progress)
+    sources, refused, samples = _measured(listing, entries, scales, options, progress)
+    if samples:
+        options = replace(options, data=replace(options.data, intensity=_range(listing, samples)))
+        deep = [entry for entry in entries if entry.file in samples]
+        more, lost, _ = _measured(listing, deep, scales, options, progress)
+        sources = sorted([*sources, *more], key=lambda one: one.entry.file)
+        refused += lost
     refused = [*listing.refused, *refused]
     _check(listing, entries, sources, refused, options)
     folders, stems = folders_of(entries), stems_of(entries)
@@ -80,11 +87,20 @@ def plan_cut(options: CutOptions, progress: Callable[[int, int], None] | None = 
     )
 
 
-def _grouped(listing: Listing, group_by: str | None) -> tuple[list[Entry], str]:
+def _grouped(listing: Listing, group_by: str | None, join_groups: bool) -> tuple[list[Entry], str]:
     """As a search groups them; where nothing says what a group is, all patches of one source are one."""
     if group_by in (None, "none") and (group_by == "none" or not listing.group_meaning):
         return [replace(entry, group=entry.file) for entry in listing.entries], OF_THE_SOURCE
-    return with_groups(listing, group_by)
+    grouped = with_groups(listing, group_by, join_groups)
+    return grouped.entries, grouped.meaning
+
+
+def _range(listing: Listing, samples: dict[str, Samples]) -> Intensity:
+    """Of all images with more than 8 bits, as a search would find it."""
+    faults = Faults(listing.subject)
+    found, _ = range_of(samples, faults)
+    faults.raise_if_any(f"Leave these files out, or say the range of all images with more than 8 bits: {OPTION}")
+    return found
 
 
 def _scales(listing: Listing, entries: Sequence[Entry], options: CutOptions) -> dict[str, Scale | None]:
@@ -120,27 +136,33 @@ def _measured(
     scales: dict[str, Scale | None],
     options: CutOptions,
     progress: Callable[[int, int], None] | None,
-) -> tuple[list[Measured], list[tuple[str, str]]]:
-    def one(entry: Entry) -> Measured | str:
+) -> tuple[list[Measured], list[tuple[str, str]], dict[str, Samples]]:
+    """What was measured and refused, and what those hold that need a range first."""
+
+    def one(entry: Entry) -> Measured | Samples | str:
         try:
             return measure(listing.root, entry, scales[entry.file], options)
+        except NoRangeError as error:
+            return error.samples
         except RefusedImageError as error:
             return error.reason
 
-    sources, refused = list[Measured](), list[tuple[str, str]]()
+    sources, refused, samples = list[Measured](), list[tuple[str, str]](), dict[str, Samples]()
     ordered = sorted(entries, key=lambda entry: entry.file)
     pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="measure")
     try:
         for done, (entry, found) in enumerate(zip(ordered, pool.map(one, ordered), strict=True), 1):
             if isinstance(found, str):
                 refused.append((entry.file, found))
+            elif isinstance(found, Samples):
+                samples[entry.file] = found
             else:
                 sources.append(found)
             if progress is not None:
                 progress(done, len(ordered))
     finally:
         pool.shutdown(cancel_futures=True)
-    return sources, refused
+    return sources, refused, samples
 
 
 def _check(
@@ -157,13 +179,6 @@ def _check(
         faults.add(
             f"{len(refused)} of {total} images cannot be used, expected at most {options.data.max_refused_share:.0%}: "
             f"{shown}; repair or remove them"
-        )
-    bits = {one.assumed_bits for one in sources}
-    if {12, 16} <= bits:
-        dark = [one.entry.file for one in sources if one.assumed_bits == 12]
-        faults.add(
-            f"{len(dark)} files of 16-bit grey have no value above 4095, while others do: {named(dark)}; their range "
-            "is unclear: save them with 8 bits, or with a TIFF MaxSampleValue of 4095 or 65535"
         )
     for label in sorted({normalised(entry.label) for entry in entries}):
         own = [one for one in sources if normalised(one.entry.label) == label]

@@ -137,13 +137,13 @@ def test_a_rule_gives_groups_and_two_sources_of_one_name_stay_apart(tmp_path: Pa
 
 def test_labels_that_lead_elsewhere_become_plain_names(fields: Path, tmp_path: Path) -> None:
     paths = sorted(fields.rglob("*.png"))
-    names = ["../../evil", "../../evil", "../../evil", "N/A", "N/A", "N/A"]
+    names = ["../../evil", "../../evil", "../../evil", "x/y", "x/y", "x/y"]
     lines = ["file,label", *(f"{path.relative_to(fields)},{name}" for path, name in zip(paths, names, strict=True))]
     (fields / "table.csv").write_text("\n".join(lines))
     assert cut(fields / "table.csv", tmp_path / "out").exit_code == 0
-    assert {row["label"] for row in rows_of(tmp_path / "out")} == {"../../evil", "N/A"}
+    assert {row["label"] for row in rows_of(tmp_path / "out")} == {"../../evil", "x/y"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fields", "out"]
-    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {".overviews", "N_A", "_.._evil"}
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {".overviews", "x_y", "_.._evil"}
 
 
 def test_resampling_makes_scales_alike(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     Image.fromarray(field(1)[:20]).save(fields / "b" / "slide4.png")
     told = cut(fields, tmp_path / "my out").output
     assert f"orch search NAME BACKBONE --data '{tmp_path}/my out/labels.csv'" in told
-    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF or BMP" in told
+    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF, BMP, WebP or GIF" in told
     assert "Passed over: 1 files" in told
     assert "Without a patch: b/slide4.png" in told
     assert "Group: the source image. Where a patient or slide has several images" in told
@@ -308,3 +308,18 @@ def test_every_fault_of_the_images_at_once(fields: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("margin", ["1,2", "-1", "a", "1.5"])
 def test_margins_that_cannot_be_read(fields: Path, tmp_path: Path, margin: str) -> None:
     refused(cut(fields, tmp_path / "out", f"--margin={margin}"), "left,top,right,bottom")
+
+
+def test_fields_of_16_bits_share_one_range(tmp_path: Path) -> None:
+    """Each scaled by itself, a dim field would come out as bright as another."""
+    for label, peak in (("a", 5000), ("b", 60000)):
+        values = np.linspace(0, peak, 4 * SIDE * SIDE).reshape(2 * SIDE, 2 * SIDE).astype(np.uint16)
+        (tmp_path / "deep" / label).mkdir(parents=True)
+        Image.fromarray(values).save(tmp_path / "deep" / label / "one.png")
+    result = cut(tmp_path / "deep", tmp_path / "out", "--margin", "0", "--least-tissue", "0")
+    assert result.exit_code == 0, result.output
+    most = {label: max(read_rgb(path, 10**6).max() for path in (tmp_path / "out" / label).iterdir()) for label in "ab"}
+    assert most == {"a": 19, "b": 233}
+    given = cut(tmp_path / "deep", tmp_path / "given", "--margin", "0", "--least-tissue", "0", "--intensity", "0:60000")
+    assert given.exit_code == 0, given.output
+    assert max(read_rgb(path, 10**6).max() for path in (tmp_path / "given" / "b").iterdir()) == 255
