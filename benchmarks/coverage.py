@@ -200,6 +200,7 @@ def main() -> None:
     table.show()
     table.write_json(options.json)
     _others(found, (*others, *failing), each[1::2], rounds).show()
+    _several(((4, 5), (8, 5), (8, 10)), rounds).show()
     _corrected(each[2:] or each[-1:], max(rounds // 4, 5)).show()
 
 
@@ -240,6 +241,54 @@ def _others(
         for groups in each:
             own = found[kind, groups]
             table.add(f"{kind.effects.__name__}, {kind.sizes.__name__}", groups, *(own[name].text() for name in names))
+    return table
+
+
+def several_units(
+    generator: np.random.Generator, classes: int, groups: int, mixed: bool, constant: float, sd: float
+) -> Units:
+    """12 images a group, of one class or of all in turn; a wrong one is taken for any other class."""
+    group = np.repeat(np.arange(groups), 12)
+    truth = np.arange(len(group)) % classes if mixed else group % classes
+    chance = expit(constant + sd * generator.standard_normal(groups)[group] + generator.logistic(size=len(group)))
+    chances = np.zeros((len(group), classes))
+    other = (truth + generator.integers(1, classes, len(group))) % classes
+    chances[np.arange(len(group)), truth] = chance
+    chances[np.arange(len(group)), other] = 1 - chance
+    return Units(chances[None], truth, group, groups)
+
+
+def _several(cells: Sequence[tuple[int, int]], rounds: int) -> Table:
+    """Four and eight classes, in groups of one class and in groups of all."""
+    metrics = {name: METRICS[name].replace("/1", "/0") for name in METRICS if name not in (EVEN, BY_GROUP)}
+    del metrics["sensitivity, specificity"], metrics["PPV, NPV"]
+    metrics |= {"sensitivity": "recall/0", "specificity": "specificity/0", "PPV": "precision/0", "NPV": "npv/0"}
+    kinds = [(classes, each, mixed) for classes, each in cells for mixed in (False, True)]
+    table = Table(
+        "Coverage of 95 % intervals: more classes, accuracy 0.9",
+        ("metric", *(f"{k} classes, {each} groups {'of all' if mixed else 'each'}" for k, each, mixed in kinds)),
+        notes=[f"{rounds} rounds a cell, {DRAWS} draws an interval; metrics of one class are of the first."],
+    )
+    columns = []
+    for classes, each, mixed in kinds:
+        drawn = normal(np.random.default_rng(0), MANY)
+        constant = float(brentq(lambda value, drawn=drawn: expit(value + drawn).mean() - 0.9, -20, 20))
+        many = several_units(np.random.default_rng(1), classes, MANY // 12, mixed, constant, SD)
+        truth = Resampled(many, (), None, np.ones(many.groups)).values()
+        generator, counts = np.random.default_rng(classes), {name: Count(rounds=rounds) for name in metrics}
+        for number in range(rounds):
+            units = several_units(generator, classes, each * (1 if mixed else classes), mixed, constant, SD)
+            limits = Limits(
+                Resampled(units, (), None, np.ones(units.groups)), tuple("ABCDEFGH"[:classes]), DRAWS, number
+            )
+            for name, metric in metrics.items():
+                interval = limits.of(metric)[0]
+                if interval is not None:
+                    counts[name].add(interval.low, interval.high, float(truth[metric][0]))
+        columns.append(counts)
+        progress(f"{classes} classes, {each} groups, {'of all' if mixed else 'each'}")
+    for name in metrics:
+        table.add(name, *(counts[name].text() for counts in columns))
     return table
 
 
