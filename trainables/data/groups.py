@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 from orchestrator.store.errors import Faults, InputError
 from trainables.data.columns import top_columns
 from trainables.data.labels import normalised
-from trainables.data.levels import Level, are_magnifications, folder_above, torn_folders
 from trainables.data.listing import Entry, Listing, named
+from trainables.data.patient_folders import Level, are_magnifications, folder_above, torn_folders
 from trainables.data.spellings import DIFFERENCES, group_key, is_missing, joined, missing_words, shown, spellings
 
 INDEPENDENT = "images assumed independent"
