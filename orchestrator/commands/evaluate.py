@@ -14,7 +14,7 @@ from orchestrator.commands.said import Lines, say
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import EvaluationOptions
 
-COLUMNS = ("group_by", "join_groups", "file_column", "label_column", "group_column")
+COLUMNS = ("group_by", "join_groups", "file_column", "label_column", "group_column", "layout")
 WITH_NESTED = {"study", "folds", "partition", "data_root", "weights", "cache", "studies", "as_json"}
 """Parameters that go with --nested."""
 
@@ -136,7 +136,7 @@ def _options(**asked: Any) -> EvaluationOptions:
     data, root = asked["data"], asked["data_root"]
     columns = {name: asked[name] for name in COLUMNS}
     if data is None and any(columns.values()):
-        raise click.UsageError("options about groups and columns go with --data DIR or --data TABLE")
+        raise click.UsageError("options about groups, folders and columns go with --data DIR or --data TABLE")
     return EvaluationOptions(
         configuration=asked["configuration"],
         partition=asked["partition"],

@@ -47,6 +47,26 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         return True
 
 
+class SplitWords(click.ParamType[tuple[tuple[str, str], ...]]):
+    """`train=tr,valid=va,test=te` → (("tr", "train"), …); a split may have several words: train=tr,train=tr2."""
+
+    name = "WORDS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[str, str], ...]:
+        if isinstance(value, tuple):
+            return value
+        found: dict[str, str] = {}
+        for part in str(value).split(","):
+            split, _, word = (text.strip() for text in part.partition("="))
+            word = word.casefold()
+            if split not in ("train", "valid", "test") or not word or found.get(word, split) != split:
+                self.fail(f"expected train=WORD,valid=WORD,test=WORD with different words, found {part!r}", param, ctx)
+            found[word] = split
+        return tuple(found.items())
+
+
 class LocalPath(click.Path):
     """A path of this machine; an address is refused, which would otherwise become a folder of a strange name."""
 
@@ -198,6 +218,11 @@ def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Comman
             "--label-column", metavar="NAME", help=f"{of}Column with the labels; A,B,C: a column of 0 and 1 each."
         ),
         click.option("--group-column", metavar="NAME", help=f"{of}Column with the groups (patients, slides)."),
+        click.option(
+            "--layout",
+            metavar="LEVELS",
+            help=f"{of}What the levels of folders mean: class, group/class, split/class, fold/class; - for nothing.",
+        ),
         click.option("--data-root", metavar="DIR", type=local_path(), help=data_root),
     ]
 
@@ -215,7 +240,15 @@ def what_to_search(command: Command) -> Command:
             help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
         ),
         *how_to_read("Root of the table's paths."),
-        click.option("--split-column", metavar="NAME", help="Column with a given partition."),
+        click.option("--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."),
+        click.option(
+            "--split-words",
+            metavar="SPLIT=WORD,…",
+            type=SplitWords(),
+            help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
+        ),
+        click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
+        click.option("--test-fold", metavar="NAME|none", help="The fold that is the test split."),
         intensity_option,
         click.option(
             "--max-refused",
@@ -240,9 +273,8 @@ def what_to_search(command: Command) -> Command:
         click.option(
             "--partitions",
             type=click.IntRange(1, 100),
-            default=1,
-            show_default=True,
-            help="Search on so many divisions into train and valid; the test split stays the same.",
+            help="Search on so many divisions into train and valid; the test split stays the same (default: every fold "
+            "of the data, else 1).",
         ),
         click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
         click.option(
@@ -355,18 +387,18 @@ def search_options(command: str, **given: Any) -> SearchOptions:
     if given["std"] is not None and not min(given["std"]) > 0:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
     columns = (
-        "group_by",
-        "join_groups",
-        "file_column",
-        "label_column",
-        "group_column",
-        "split_column",
-        "data_root",
-        "intensity",
+        *("group_by", "join_groups", "file_column", "label_column", "group_column", "split_column", "fold_column"),
+        *("layout", "test_fold", "data_root", "intensity"),
     )
-    if given["data"] is None and any(given[name] not in (None, False) for name in columns):
-        raise click.UsageError("options about groups, columns, roots and values go with --data DIR or --data TABLE")
-    data = DatasetOptions(**{name: given[name] for name in columns}, max_refused_share=given["max_refused"])
+    if given["data"] is None and any(given[name] not in (None, False) for name in (*columns, "split_words")):
+        raise click.UsageError(
+            "options about groups, splits, folders, columns, roots and values go with --data DIR or --data TABLE"
+        )
+    data = DatasetOptions(
+        **{name: given[name] for name in columns},
+        split_words=given["split_words"] or (),
+        max_refused_share=given["max_refused"],
+    )
     changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
     return SearchOptions(
         study=given["study"],

@@ -51,7 +51,9 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     """
     manifest = read_manifest(storage.read(layout.MANIFEST))
     own_range = intensity_of(manifest)
-    options = replace(external.options, classes=configuration.data.classes, intensity=own_range)
+    # all of the images are tested on: how they were divided elsewhere says nothing here
+    undivided = replace(external.options, split_column="none", test_fold="none")
+    options = replace(undivided, classes=configuration.data.classes, intensity=own_range)
     dataset = load_dataset(external.source, options)
     found = dict(zip(dataset.manifest["file"], dataset.manifest["intensity"], strict=True))
     check_foreign(found, own_range, f"--data {external.source}")
@@ -64,6 +66,8 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
             "Leave them out: a test on them says nothing.",
         )
     notes = [f"{note.nameless}." for note in dataset.odd]
+    if (dataset.manifest["split"] != "").any():
+        notes.append("The external images lie in folders of splits; all of them are tested on.")
     if len(dataset.refused):
         reasons = sorted({str(reason).partition(":")[0] for reason in dataset.refused["reason"]})
         notes.append(f"{len(dataset.refused)} external files are not used: {', '.join(reasons)}.")

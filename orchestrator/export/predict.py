@@ -13,6 +13,8 @@ from torch import nn
 from orchestrator.export.model import Model, Preprocessing, probabilities, standardised
 from orchestrator.store.errors import InputError
 from trainables.data.decode import IMAGE_SUFFIXES, MAX_PIXELS, RefusedImageError, decode, to_square
+from trainables.data.listing import files_below
+from trainables.data.unread import unread_picture
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,11 @@ class Prediction:
 
 
 def image_files(sources: Sequence[Path]) -> list[Path]:
-    """Files as given, folders with all images below them; InputError for what does not exist and for none at all."""
+    """Files as given, folders with all images below them as a study lists them: nothing hidden, links followed inside.
+
+    Pictures of formats that are not read are among them: `predict` says so of each. Raises InputError for what does not
+    exist and where nothing is found.
+    """
     found: list[Path] = []
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
@@ -37,8 +43,11 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
         )
     for source in sources:
         if source.is_dir():
-            inside = (path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-            found += sorted(path for path in inside if path.is_file() and not path.name.startswith("."))
+            for name, fault in files_below(source, source.resolve()):
+                path = source / name
+                is_link = path.is_dir() or not path.exists()  # one that is not followed, or leads nowhere: told
+                is_picture = path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or bool(unread_picture(path)))
+                found += [path] if is_picture or (fault and is_link) else []
         else:
             found.append(source)
     if not found:

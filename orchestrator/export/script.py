@@ -1,14 +1,16 @@
 """The `predict.py` of an exported model: reads images as a study does, and needs numpy, onnxruntime and Pillow alone.
 
-It is the source of `trainables/data/decode.py`, whole, with a main behind it: what it reads it reads by the same lines.
-All that differs from model to model it takes from model.json.
+It is the source of `decode.py` and `unread.py` of `trainables/data/`, with a main behind it: what it reads it reads by
+the same lines. All that differs from model to model it takes from model.json.
 """
 
 from __future__ import annotations
 
 import inspect
 
-from trainables.data import decode
+from trainables.data import decode, unread
+
+_IMPORTED = "\nfrom trainables.data.unread import unread_picture\n"
 
 _USAGE = '''"""File, class and the probability of each class: python predict.py IMAGE …
 
@@ -54,4 +56,6 @@ if __name__ == "__main__":
 
 def predict_script() -> str:
     """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated."""
-    return _USAGE + inspect.getsource(decode).removeprefix('"""') + _MAIN
+    reading = inspect.getsource(decode).removeprefix('"""').replace(_IMPORTED, "")
+    _, _, names = inspect.getsource(unread).partition("from pathlib import Path\n")
+    return _USAGE + reading + "\nfrom collections.abc import Sequence\n" + names + _MAIN

@@ -31,6 +31,7 @@ from trainables.data.dataset import (
     refused_csv,
     verify_unchanged,
 )
+from trainables.data.folds import fold_partitions, has_folds
 from trainables.data.manifest import intensity_of, read_manifest
 from trainables.data.partition import Partition, splits
 from trainables.data.partitioning import make_partition
@@ -52,16 +53,19 @@ class DataRequest:
 
     source: Path | None = None
     options: DatasetOptions = field(default_factory=DatasetOptions)
-    partitions: int = 1
-    """On how many partitions is searched, the study's own among them."""
+    partitions: int | None = None
+    """On how many partitions is searched, the study's own among them; None: every fold of the data, else one."""
 
     def typed(self) -> str:
         """The options of the command line that say the same, for advice."""
-        given = {"--data": self.source, "--group-by": self.options.group_by}
+        given: dict[str, object] = {"--data": self.source, "--group-by": self.options.group_by}
         given |= {
             f"--{name.replace('_', '-')}": getattr(self.options, name)
-            for name in ("file_column", "label_column", "group_column", "split_column", "data_root", "intensity")
+            for name in ("file_column", "label_column", "group_column", "split_column", "fold_column", "layout")
         }
+        words = ",".join(f"{split}={word}" for word, split in self.options.split_words)
+        given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
+        given |= {"--data-root": self.options.data_root, "--intensity": self.options.intensity}
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
         return " ".join([*typed, *(["--join-groups"] if self.options.join_groups else [])])
 
@@ -247,11 +251,13 @@ def _made(
     return Prepared(new_study(studies, record, files), dataset.root)
 
 
-def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Prepared:
+def _divided(prepared: Prepared, asked: int | None, show: Callable[[str], None]) -> Prepared:
     """Add the partitions that are asked for beside the study's own: those of earlier searches first, then new ones."""
+    study = prepared.study
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    count = asked or (len(fold_partitions(manifest)) if has_folds(manifest) else 1)
     if count == 1:
         return prepared
-    study = prepared.study
     own = study.record.partition
     searched = [search.partitions for search in Decided.of(study.storage).searches.values()]
     known = max((partitions for partitions in searched if partitions[:1] == (own,)), key=len, default=())
@@ -259,7 +265,9 @@ def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Pre
         Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
         for name in known or (own,)
     ]
-    made = rotate(read_manifest(study.storage.read(layout.MANIFEST)), there, count, study.record.seed)
+    made = rotate(manifest, there, count, study.record.seed)
+    for partition in made[len(there) :]:
+        check_splits(manifest.assign(split=splits(manifest, partition)), SPLITS[:2])
     changing = sum(split != "test" for split in made[0].groups.values())
     show(f"{count} partitions: {changing} groups take turns in train and valid, the test split is the same in all.")
     files = {partition.id: partition.to_bytes() for partition in made[1:]}
@@ -268,6 +276,8 @@ def _divided(prepared: Prepared, count: int, show: Callable[[str], None]) -> Pre
 
 def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
     """The user's own split where the data has one, else the space's policy."""
+    if has_folds(dataset.manifest):
+        return fold_partitions(dataset.manifest)[0]
     if (dataset.manifest["split"] != "").all():
         return make_partition(dataset.manifest, "given", seed=seed)
     if (dataset.manifest["split"] != "").any():
@@ -305,16 +315,21 @@ def _as_before(study: Study, options: DatasetOptions) -> DatasetOptions:
     return replace(options, intensity=own)
 
 
+def _compared(manifest: pd.DataFrame) -> pd.DataFrame:
+    """What makes images those of a study, in an order of its own."""
+    columns = ["content", "label", "group", "split", *(["fold"] if has_folds(manifest) else [])]
+    return manifest[columns].sort_values(columns).reset_index(drop=True)
+
+
 def _check_same_data(study: Study, dataset: Dataset, typed: str) -> None:
     """The study's images and groups must be those of the data given now."""
     stored = read_manifest(study.storage.read(layout.MANIFEST))
-    left = stored[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
-    right = dataset.manifest[["content", "label", "group"]].sort_values(["content", "label"]).reset_index(drop=True)
+    left, right = (_compared(manifest) for manifest in (stored, dataset.manifest))
     if left.equals(right) and stored["file"].tolist() == dataset.manifest["file"].tolist():
         return
     missing = sorted(set(stored["file"]) - set(dataset.manifest["file"]))
     added = sorted(set(dataset.manifest["file"]) - set(stored["file"]))
-    changed = "the pixels, labels, groups or names of some images differ"
+    changed = "the pixels, labels, groups, given splits, folds or names of some images differ"
     if missing or added:
         changed = f"{len(missing)} images are missing and {len(added)} are new"
     raise InputError(

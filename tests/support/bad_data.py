@@ -84,6 +84,11 @@ IMAGES = {
     "AVIF called PNG": ("a.png", bytes(4) + b"ftypavif" + bytes(40)),
     "JPEG 2000 called JPEG": ("a.jpg", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(40)),
     "a sound called WebP": ("a.webp", b"RIFF$\x00\x00\x00WAVEfmt " + bytes(40)),
+    "half a WebP": ("a.webp", saved(_NOISE, "WEBP")[:700]),
+    "an animated WebP": ("a.webp", saved(_PAGES[0], "WEBP", save_all=True, append_images=_PAGES[1:])),
+    "an animated GIF called PNG": ("a.png", saved(_PAGES[0], "GIF", save_all=True, append_images=_PAGES[1:])),
+    "a whole slide": ("a.svs", saved(_NOISE, "TIFF")),
+    "DICOM without a suffix": ("a", bytes(128) + b"DICM" + bytes(100)),
     "half a JPEG": ("a.jpg", saved(_NOISE, "JPEG")[:700]),
     "half a PNG": ("a.png", saved(_NOISE, "PNG")[:2000]),
     "a PNG of 100,000 x 100,000": ("a.png", png(100_000, 100_000)),
@@ -104,6 +109,35 @@ IMAGES = {
 }
 for _name, (_file, _content) in IMAGES.items():
     in_class_c(_file, _content, _name)
+
+
+@case("an empty class folder")
+def _(desk: Path) -> list[str]:
+    (desk / "data" / "c").mkdir()
+    return search(desk, *GROUPS)
+
+
+@case("a class folder that is a link out of the data")
+def _(desk: Path) -> list[str]:
+    (desk / "far").mkdir()
+    (desk / "data" / "c").symlink_to(desk / "far")
+    return search(desk, *GROUPS)
+
+
+@case("an archive")
+def _(desk: Path) -> list[str]:
+    (desk / "images.tar.gz").write_bytes(b"")
+    return search(desk, *GROUPS, data=desk / "images.tar.gz")
+
+
+@case("patients above classes")
+def _(desk: Path) -> list[str]:
+    (desk / "swapped").mkdir()
+    for group in range(3):
+        for label in "ab":
+            (desk / "swapped" / f"patient{group}" / label).mkdir(parents=True)
+            (desk / "swapped" / f"patient{group}" / label / "0.png").write_bytes(saved(_NOISE, "PNG"))
+    return search(desk, *GROUPS, data=desk / "swapped")
 
 
 @case("links that lead nowhere")
@@ -194,6 +228,11 @@ TABLES: dict[str, tuple[bytes, str]] = {
     "a table with groups in two spellings": (b"file,label,group\na/g0_0.png,a,g0\na/g1_0.png,a,G 0\n", ".csv"),
     "a table with two labels in a cell": (b"file,label,group\na/g0_0.png,a;b,g0\na/g1_0.png,a,g1\n", ".csv"),
     "a spreadsheet": (b"PK\x03\x04", ".xlsx"),
+    "a table with splits in other words": (
+        b"file,label,group,split\na/g0_0.png,a,g0,tr\na/g1_0.png,b,g1,va\na/g2_0.png,b,g2,te\n",
+        ".csv",
+    ),
+    "a table with folds": (b"file,label,group,fold\na/g0_0.png,a,g0,0\na/g1_0.png,b,g1,1\n", ".csv"),
     "a table with an unknown split": (
         b"file,label,group,split\na/g0_0.png,a,g0,train\na/g1_0.png,a,g1,trian\n",
         ".csv",

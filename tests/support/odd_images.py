@@ -28,6 +28,8 @@ def odd_images(folder: Path) -> list[Path]:
     whole = (folder / "rgb.png").read_bytes()
     (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
     (folder / "text.png").write_text("no image")
+    (folder / "slide.svs").write_bytes((folder / "rgb.tif").read_bytes())
+    (folder / "scan").write_bytes(bytes(128) + b"DICM" + bytes(100))
     (folder / "empty.png").write_bytes(b"")
     return sorted(folder.iterdir())
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from orchestrator.store.errors import Faults
 from trainables.data.options import DatasetOptions
 from trainables.data.spellings import group_key, label_key
+from trainables.data.split_words import split_flag
 
 FILE_NAMES = (
     *("file", "filename", "file_name", "filepath", "file_path", "path", "image", "images", "image_path", "imagepath"),
@@ -29,22 +30,22 @@ LEVELS = (
 )
 """Group columns from what holds the others downwards: a patient has several slides, a slide is of one patient."""
 GROUP_NAMES = ("group", "groups", "group_id", "groupid", *(name for names in LEVELS for name in names))
-SPLIT_NAMES = ("split", "set", "fold", "partition", "subset", "dataset_split")
+SPLIT_NAMES = ("split", "splits", "set", "fold", "folds", "partition", "subset", "kfold")
 _FILE_WORDS = frozenset({"file", "filename", "filepath", "path", "image", "img"})
 _LABEL_WORDS = frozenset({"label", "class", "target", "diagnosis", "category"})
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns as the table writes them; group and split are None where the table has none. labels: one, or
-    several where each is a class and holds 0 and 1. notes: what was decided between several, for the user."""
+    """Names of columns as the table writes them; group is None where the table has none, split and fold where the user
+    named none: which column holds a split is seen from its values, see `split_column`. labels: one, or several where
+    each is a class and holds 0 and 1. notes: what was decided between several, for the user."""
 
     file: str
     labels: tuple[str, ...]
     group: str | None
     split: str | None
-    split_was_named: bool
-    """Whether the user named the split column; a guessed one may turn out to be about something else."""
+    fold: str | None
     notes: tuple[str, ...] = ()
 
 
@@ -52,7 +53,7 @@ Row = Mapping[str, str]
 
 
 def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOptions, subject: str) -> Columns:
-    """Find the four columns; raises one InputError with every column that is missing, ambiguous or unknown."""
+    """Find the columns; raises one InputError with every column that is missing, ambiguous or unknown."""
     faults = Faults(subject)
     file = _column("file", header, options.file_column, FILE_NAMES, _FILE_WORDS, faults)
     labels = _label_columns(header, rows, options.label_column, faults)
@@ -61,12 +62,14 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOpt
         group = _group_column(header, rows, options.group_column, faults, notes)
     elif options.group_column is not None:
         faults.add("--group-by and --group-column were both given, expected one of them")
-    split = _column("split", header, options.split_column, SPLIT_NAMES, frozenset(), faults, required=False)
-    taken = [name for name in (file, *labels, group, split) if name]
+    asked = None if options.split_column == "none" else options.split_column
+    split = _column("split", header, asked, (), frozenset(), faults, required=False)
+    fold = _column("fold", header, options.fold_column, (), frozenset(), faults, required=False)
+    taken = [name for name in (file, *labels, group, split, fold) if name]
     for name in sorted({name for name in taken if taken.count(name) > 1}):
         faults.add(f"column {name!r} was given for two things")
     faults.raise_if_any(f"The table has the columns {', '.join(map(repr, header))}.")
-    return Columns(file, labels, group or None, split or None, options.split_column is not None, tuple(notes))
+    return Columns(file, labels, group or None, split or None, fold or None, tuple(notes))
 
 
 def one_hot(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
@@ -90,7 +93,7 @@ def _label_columns(header: Sequence[str], rows: Sequence[Row], asked: str | None
 def _one_hot_hint(header: Sequence[str], rows: Sequence[Row]) -> str:
     """How to read classes that have a column each, where the table has columns of 0 and 1."""
     taken = (*FILE_NAMES, *GROUP_NAMES, *SPLIT_NAMES)
-    names = [name for name in header if name and _plain(name) not in taken]
+    names = [name for name in header if name and plain_name(name) not in taken and not split_flag(name)]
     names = [name for name in names if set(one_hot(rows, [name])) == {0, 1}]
     if len(names) < 2:
         return ""
@@ -103,7 +106,7 @@ def _group_column(
     header: Sequence[str], rows: Sequence[Row], asked: str | None, faults: Faults, notes: list[str]
 ) -> str:
     """The column that was asked for; of several usual names the one that holds the others: patients, not slides."""
-    found = [name for name in header if _plain(name) in GROUP_NAMES]
+    found = [name for name in header if plain_name(name) in GROUP_NAMES]
     if asked is not None:
         # A part of a name is not enough here: "age_group" is no group in our sense.
         name = _column("group", header, asked, GROUP_NAMES, frozenset(), faults)
@@ -141,7 +144,7 @@ def top_columns(header: Sequence[str]) -> list[str]:
 
 def _level(name: str) -> int:
     """0 for the column that holds all others; the number of levels for one that may be anything (`group`)."""
-    return next((number for number, names in enumerate(LEVELS) if _plain(name) in names), len(LEVELS))
+    return next((number for number, names in enumerate(LEVELS) if plain_name(name) in names), len(LEVELS))
 
 
 def _holds(rows: Sequence[Row], above: str, below: str) -> bool:
@@ -164,13 +167,15 @@ def _column(
     """Name of the one column that is meant; "" where there is none or, with a fault added, more than one."""
     option = f"--{meaning}-column"
     if asked is not None:
-        found = [name for name in header if name == asked] or [name for name in header if _plain(name) == _plain(asked)]
+        found = [name for name in header if name == asked] or [
+            name for name in header if plain_name(name) == plain_name(asked)
+        ]
         if len(found) != 1:
             faults.add(f"{option} {asked!r}: the table has {'no' if not found else 'more than one'} such column")
         return found[0] if len(found) == 1 else ""
-    found = [name for name in header if _plain(name) in names]
+    found = [name for name in header if plain_name(name) in names]
     if not found:
-        found = [name for name in header if words & set(_plain(name).split("_"))]
+        found = [name for name in header if words & set(plain_name(name).split("_"))]
     if len(found) > 1:
         choices = " or ".join(f"{option} {name!r}" if " " in name else f"{option} {name}" for name in found)
         faults.add(f"{len(found)} columns may be the {meaning} ({', '.join(found)}): give {choices}")
@@ -180,5 +185,5 @@ def _column(
     return found[0] if found else ""
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())

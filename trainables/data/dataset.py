@@ -104,7 +104,8 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     read, refused, origin = _decoded(listing, entries, options, progress)
     if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
         raise _too_many_refused(listing, refused, options)
-    manifest = made_manifest([_row(entry, read[entry.file]) for entry in entries if entry.file in read])
+    folded = any(entry.fold for entry in entries)
+    manifest = made_manifest([_row(entry, read[entry.file], folded) for entry in entries if entry.file in read])
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
     if lost:
         raise InputError(
@@ -180,7 +181,7 @@ def _summary(decoded: Decoded) -> _Read:
     return _Read(width, height, decoded.bytes, digest, decoded.intensity, decoded.remarks, picture)
 
 
-def _row(entry: Entry, read: _Read) -> dict[str, object]:
+def _row(entry: Entry, read: _Read, folded: bool) -> dict[str, object]:
     return {
         "file": entry.file,
         "label": normalised(entry.label),
@@ -191,6 +192,7 @@ def _row(entry: Entry, read: _Read) -> dict[str, object]:
         "bytes": read.bytes,
         "content": read.content,
         "intensity": str(read.intensity or ""),
+        **({"fold": entry.fold} if folded else {}),
         **{f"user_{name}": value for name, value in entry.extra.items()},
     }
 

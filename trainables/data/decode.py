@@ -10,12 +10,12 @@ What a file may hold and how it becomes 8-bit RGB:
   apart. Values outside become black or white. A file that says that its values end below the range is refused.
 * 16-bit colour, and grey with alpha: the high byte of each value (within 1 of the scaled value), for Pillow gives no
   more. Refused where the range is another than 0:65535, and where only values below 16 would be left.
-* Refused: floating point with values that are no numbers, CIE Lab, several pages or frames, too many pixels, and
+* Refused: floating point with values that are no numbers, CIE Lab, several pages, animations, too many pixels, and
   anything that does not decode to its very end.
 
 EXIF orientation is applied. In a JPEG with several pictures (phones) the first is the photograph and is taken.
 
-This file needs numpy and Pillow alone: an exported model carries it along (`orchestrator/export/script.py`).
+This file and `unread` need numpy and Pillow alone: an exported model carries both (`orchestrator/export/script.py`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
+
+from trainables.data.unread import unread_picture
 
 Pixels = NDArray[np.uint8]
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
@@ -176,7 +178,9 @@ def read_rgb(path: Path, max_pixels: int, intensity: Intensity | None = None) ->
 
 def decode(path: Path, max_pixels: int, intensity: Intensity | None = None) -> Decoded:
     """Read the header, check it, decode to the end and convert; raises RefusedImageError with the reason, and
-    NoRangeError for grey of more than 8 bits where `intensity` is None."""
+    NoRangeError for grey of more than 8 bits where `intensity` is None. What `unread` names is refused by its name."""
+    if why := unread_picture(path):
+        raise RefusedImageError(why)
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -228,7 +232,7 @@ def _opened(file: IO[bytes], size: int) -> ImageFile.ImageFile:
     start = file.read(16)
     file.seek(0)
     for magic, plugin in _FORMATS:
-        if start.startswith(magic):
+        if start.startswith(magic) and (plugin is not WebPImageFile or start[8:12] == b"WEBP"):
             return plugin(file)
     raise RefusedImageError("not an image: the content is no JPEG, PNG, TIFF, BMP, WebP or GIF")
 
@@ -238,8 +242,12 @@ def _check_header(image: ImageFile.ImageFile, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise RefusedImageError(f"too many pixels: {width} x {height}, the limit is {max_pixels:,}")
     pages = int(getattr(image, "n_frames", 1))
+    if pages > 1 and isinstance(image, GifImageFile | WebPImageFile | PngImageFile):
+        raise RefusedImageError(
+            f"animated {image.format}: {pages} frames, expected one picture; save the one that is meant as PNG"
+        )
     if pages > 1:
-        raise RefusedImageError(f"several pages: {pages} pages or frames, expected one image in a file")
+        raise RefusedImageError(f"several pages: {pages} pages, expected one image in a file")
     if image.mode not in _CONVERTED and not image.mode.startswith(_DEEP):
         raise RefusedImageError(f"unknown colours: mode {image.mode}; save it as RGB")
 

@@ -1,81 +1,163 @@
-"""Class folders: DIR/<class>/**/image, or DIR/<train|val|test>/<class>/**/image for a given partition."""
+"""Class folders: DIR/<class>/**/image, DIR/<train|val|test>/<class>/**/image, or what --layout says of the levels."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from trainables.data.decode import IMAGE_SUFFIXES
-from trainables.data.listing import SPLIT_WORDS, Entry, Listing, files_below, named, outside, printable
+from trainables.data.formats import is_document, is_left_behind, unread_holder
+from trainables.data.levels import CLASS, FOLD, GROUP, NOTHING, SPLIT, layout_of, seen_layout
+from trainables.data.listing import OUT_OF_ROOT, Entry, Listing, files_below, named, outside, printable
+from trainables.data.options import DatasetOptions
+from trainables.data.split_words import split_of
+from trainables.data.unread import unread_picture
+
+Pairs = list[tuple[str, str]]
 
 
-def list_folders(folder: Path, data_root: Path | None = None) -> Listing:
+def list_folders(folder: Path, options: DatasetOptions) -> Listing:
     """List the images of class folders; a label is the name of the folder. Raises InputError."""
     subject = f"dataset {folder}"
     place = folder.resolve()
-    root = place if data_root is None else data_root.resolve()
+    root = place if options.data_root is None else options.data_root.resolve()
     if not place.is_relative_to(root):
         raise InputError(f"{subject}: lies outside the data root {root}", "Give a --data-root that contains it.")
+    _check_options(subject, options)
     prefix = PurePosixPath(place.relative_to(root).as_posix())
-    images, other = list[PurePosixPath](), list[tuple[str, str]]()
-    refused = []
-    for path, fault in files_below(place):
-        shown = printable(str(prefix / path))
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            other.append((shown, fault or f"not an image by its name: {path.suffix or 'no'} suffix"))
-        elif fault:
-            refused.append((shown, fault))
-        elif (place / path).is_symlink() and outside(root, place / path):
-            refused.append((shown, "outside of the data root: the link leads out of it"))
-        else:
-            images.append(path)
+    images, refused, other = _sorted_out(place, root)
     if not images and not refused:
         raise _no_images(subject, folder, other)
-    depth = _depth_of_classes(subject, folder, images)
-    entries = []
+    said = dict(options.split_words)
+    layout = layout_of(options.layout) if options.layout else _seen(subject, folder, images, options)
+    other += _without_images(subject, place, layout.index(CLASS), images, refused, other)
+    entries, strange = [], set()
     for path in images:
-        if len(path.parts) < depth + 2:
-            refused.append((str(prefix / path), "outside of a class folder: its class is not known"))
+        if len(path.parts) <= len(layout):
+            refused.append((str(path), "outside of a class folder: its class is not known"))
             continue
-        split = SPLIT_WORDS[path.parts[0].lower()] if depth else ""
-        entries.append(Entry(str(prefix / path), path.parts[depth], split=split))
-    return Listing(subject, root, entries, refused, other)
+        part = dict(zip(layout, path.parts, strict=False))
+        split = split_of(part[SPLIT], said) if SPLIT in part else ""
+        if split is None:
+            strange.add(part[SPLIT])
+        entries.append(
+            Entry(str(prefix / path), part[CLASS], part.get(GROUP, ""), split=split or "", fold=part.get(FOLD, ""))
+        )
+    faults = Faults(subject)
+    if strange:
+        faults.add(f"folders {named(sorted(strange))}, expected train, valid or test: say it with --split-words")
+    unused = set(said) - {part.casefold() for path in images for part in path.parts[: len(layout)]}
+    if unused:
+        faults.add(f"--split-words names {named(sorted(unused))}, and no folder is called so")
+    faults.raise_if_any("For example: --split-words train=learn,valid=tune,test=held_out")
+    meaning = f"folder level {layout.index(GROUP) + 1}" if GROUP in layout else ""
+    shown = [(printable(str(prefix / file)), why) for file, why in refused]
+    return Listing(subject, root, entries, shown, [(printable(str(prefix / f)), why) for f, why in other], meaning)
 
 
-def _depth_of_classes(subject: str, folder: Path, images: Sequence[PurePosixPath]) -> int:
-    """0 where the classes are the first level of folders, 1 where those are train, valid and test."""
-    tops = sorted({path.parts[0] for path in images if len(path.parts) > 1})
-    if images and not tops:
+def _check_options(subject: str, options: DatasetOptions) -> None:
+    """Class folders have no columns, and one option says what the groups are."""
+    columns = ("file_column", "label_column", "group_column", "split_column", "fold_column")
+    given = [f"--{name.replace('_', '-')}" for name in columns if getattr(options, name) not in (None, "none")]
+    if given:
+        raise InputError(
+            f"{subject}: {', '.join(given)} with class folders, which have no columns",
+            "Give a table (--data labels.csv), or say what the levels of folders mean: --layout group/class",
+        )
+    if options.layout and options.group_by and GROUP in layout_of(options.layout):
+        raise InputError(
+            f"{subject}: --group-by and --layout {options.layout} both say what a group is, expected one of them",
+            "Leave --group-by out, or write - for the level: --layout " + options.layout.replace(GROUP, NOTHING),
+        )
+
+
+def _sorted_out(place: Path, root: Path) -> tuple[list[PurePosixPath], Pairs, Pairs]:
+    """Images, what was meant as one and cannot be read, and other files; paths relative to `place`."""
+    images, refused, other = list[PurePosixPath](), Pairs(), Pairs()
+    for path, fault in files_below(place, root):
+        if fault.startswith("link to a folder") or fault == OUT_OF_ROOT:
+            refused.append((str(path), fault))
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            if not fault and (place / path).is_symlink() and outside(root, place / path):
+                fault = OUT_OF_ROOT
+            if fault:
+                refused.append((str(path), fault))
+            else:
+                images.append(path)
+        elif not fault and (why := unread_picture(place / path)):
+            refused.append((str(path), why))
+        else:
+            why = fault or unread_holder(path.name) or f"not an image by its name: {path.suffix or 'no'} suffix"
+            other.append((str(path), why))
+    return images, refused, other
+
+
+def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: DatasetOptions) -> tuple[str, ...]:
+    if images and all(len(path.parts) == 1 for path in images):
         raise InputError(
             f"{subject}: {len(images)} images lie directly in the folder, expected one folder for each class",
             "Sort them into class folders, or give a table of files and labels: --data labels.csv",
         )
-    splits = [name for name in tops if name.lower() in SPLIT_WORDS]
-    meanings = {SPLIT_WORDS[name.lower()] for name in splits}
-    if "train" not in meanings and len(meanings) < 2:
-        return 0
-    if len(splits) < len(tops):
-        others = [name for name in tops if name not in splits]
-        raise InputError(
-            f"{subject}: {named(splits)} read as a given partition, but {named(others)} lie beside them",
-            "Move them elsewhere, or rename the folders if all of them are classes.",
-        )
-    if len(meanings) < 2 or "train" not in meanings:
-        raise InputError(
-            f"{subject}: of a given partition only {named(splits)} found, expected train, valid and test",
-            f"Add the missing folders, or let the partition be made: --data {folder / splits[0]}",
-        )
-    return 1
+    return seen_layout(subject, folder, images, dict(options.split_words))
 
 
-def _no_images(subject: str, folder: Path, other: Sequence[tuple[str, str]]) -> InputError:
+def _without_images(
+    subject: str, place: Path, depth: int, images: Sequence[PurePosixPath], refused: Pairs, other: Pairs
+) -> Pairs:
+    """(folder, why) of folders in the place of a class, or above, that hold no image and need none; InputError where
+    one may be a class, a split or a patient without its images.
+
+    A class that lies below several splits has vanished only where none of them holds an image of it.
+    """
+    here = {path.parts[: level + 1] for path in images for level in range(depth + 1)}
+    known = {path.parts[depth] for path in images if len(path.parts) > depth + 1}
+    faults, told = Faults(subject), Pairs()
+    for level in range(depth + 1):
+        for folder in _folders_at(place, PurePosixPath(), level):
+            if folder.parts in here or (level and folder.parent.parts not in here):
+                continue
+            below = [(file, why) for file, why in (*refused, *other) if PurePosixPath(file).is_relative_to(folder)]
+            if below and all(is_document(file) for file, _ in below):
+                told.append((str(folder), f"no class: {len(below)} files and no image in this folder"))
+            elif level == depth and folder.name in known:
+                told.append((str(folder), "no image in this folder" if below else "empty folder"))
+            else:
+                what = "class folder" if level == depth else "folder"
+                faults.add(f"{what} {printable(str(folder))!r} {_what_it_holds(below)}")
+    faults.raise_if_any(
+        "Repair or convert them, give a --data-root that contains what links lead to, or move a folder that is no "
+        "class elsewhere; then run the same command again."
+    )
+    return told
+
+
+def _folders_at(place: Path, folder: PurePosixPath, depth: int) -> Iterator[PurePosixPath]:
+    for path in sorted((place / folder).iterdir()):
+        if not is_left_behind(path.name) and (path.is_dir() or path.is_symlink()):
+            if not depth:
+                yield folder / path.name
+            elif path.is_dir():
+                yield from _folders_at(place, folder / path.name, depth - 1)
+
+
+def _what_it_holds(below: Pairs) -> str:
+    if not below:
+        return "is empty"
+    reasons = Counter(why for _, why in below)
+    return "holds no image that can be read: " + ", ".join(f"{count} × {why}" for why, count in reasons.most_common(3))
+
+
+def _no_images(subject: str, folder: Path, other: Pairs) -> InputError:
     expected = "expected JPEG, PNG, TIFF, BMP, WebP or GIF files in one folder for each class"
     if not other:
         return InputError(f"{subject}: the folder is empty, {expected}", "Give another folder: --data DIR")
     kinds = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file, _ in other)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
     tables = [PurePosixPath(file).name for file, _ in other if file.lower().endswith((".csv", ".tsv", ".parquet"))]
+    holders = sorted({why for file, _ in other if (why := unread_holder(file))})
     advice = f"Give the table itself: --data {folder / tables[0]}" if tables else "Give another folder: --data DIR"
-    return InputError(f"{subject}: no images among {len(other)} files ({found}), {expected}", advice)
+    return InputError(
+        f"{subject}: no images among {len(other)} files ({found}), {expected}", "\n".join([*holders, advice])
+    )

@@ -56,15 +56,21 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
     faults.raise_if_any("Correct these groups, then run the same command again.")
     if group_by is not None:
         notes.extend([*_divided_column(listing, entries), *_doubts(entries)][:1])
+    elif not listing.columns:
+        notes.extend(_magnifications(entries))
     return Grouped(entries, meaning, tuple(notes))
 
 
 def _doubts(entries: Sequence[Entry]) -> list[str]:
     """Warnings where folder names say that groups read from paths are no patients."""
-    groups = sorted({entry.group for entry in entries})
     torn = torn_folders(entries)
     if torn is not None:
-        return [torn.warning(len(groups))]
+        return [torn.warning(len({entry.group for entry in entries}))]
+    return _magnifications(entries)
+
+
+def _magnifications(entries: Sequence[Entry]) -> list[str]:
+    groups = sorted({entry.group for entry in entries})
     if are_magnifications(groups):
         return [
             f"Warning: the {len(groups)} groups are magnifications by their names ({named(groups)}), not patients or "

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from orchestrator.store.errors import InputError
+from trainables.data.formats import is_left_behind
 
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "valid",
-    "valid": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
-"""How users write a split (in any case) → how we do."""
 SHOWN = 5
 """How many of many faults of one kind are named."""
-_JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+OUT_OF_ROOT = "outside of the data root: the link leads out of it"
 
 
 @dataclass(frozen=True)
 class Entry:
     """One image as its source names it. file: posix path relative to the root; label: as written there; group: "" where
-    the source does not say; split: "" or train, valid, test; extra: the user's other columns."""
+    the source does not say; split: "" or train, valid, test; fold: "" or the name of a fold; extra: the user's other
+    columns."""
 
     file: str
     label: str
     group: str = ""
     split: str = ""
+    fold: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,25 +51,47 @@ def named(items: Sequence[str]) -> str:
     return text if len(items) <= SHOWN else f"{text} and {len(items) - SHOWN} more"
 
 
-def files_below(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
+def files_below(folder: Path, root: Path) -> Iterator[tuple[PurePosixPath, str]]:
     """Every file below `folder` in sorted order: (path relative to it, why it is passed over or "").
 
-    Hidden files and what desktops leave behind are skipped. Links to folders are not followed. A folder that cannot be
-    read raises InputError: its images must not be missing in silence.
+    Hidden files and what systems leave behind are skipped. Links to folders are followed inside `root` (resolved), each
+    of these folders once; others come as a path with their fault. A folder that cannot be read raises InputError: its
+    images must not be missing in silence.
     """
+    linked = set[Path]()
 
-    def unreadable(error: OSError) -> None:
-        raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}", "Change its permissions.")
+    def below(relative: PurePosixPath, holding: frozenset[Path]) -> Iterator[tuple[PurePosixPath, str]]:
+        place = folder / relative
+        try:
+            found = sorted(place.iterdir())
+        except OSError as error:
+            raise InputError(
+                f"{place}: the folder cannot be read: {error.strerror}", "Change its permissions."
+            ) from error
+        for path in found:
+            name = relative / path.name
+            if is_left_behind(path.name):
+                continue
+            if not path.is_dir():
+                yield name, _fault_of_name(path.name) or _fault_of_kind(path)
+                continue
+            real = path.resolve()
+            if path.is_symlink():
+                if fault := _fault_of_link(root, real, holding, linked):
+                    yield name, fault
+                    continue
+                linked.add(real)
+            yield from below(name, holding | {real})
 
-    for place, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        for name in folders:
-            if (Path(place) / name).is_symlink():
-                yield relative / name, "link to a folder: links to folders are not followed"
-        for name in sorted(files):
-            if not _hidden(name):
-                yield relative / name, _fault_of_name(name) or _fault_of_kind(Path(place) / name)
+    yield from below(PurePosixPath(), frozenset({folder.resolve()}))
+
+
+def _fault_of_link(root: Path, real: Path, holding: frozenset[Path], linked: set[Path]) -> str:
+    if not real.is_relative_to(root):
+        return OUT_OF_ROOT
+    if any(held.is_relative_to(real) for held in holding):
+        return "link to a folder: it leads back to a folder that holds it"
+    return "link to a folder: another link leads to it as well" if real in linked else ""
 
 
 def outside(root: Path, path: Path) -> bool:
@@ -89,10 +102,6 @@ def outside(root: Path, path: Path) -> bool:
 def printable(name: str) -> str:
     """A file name as text that any file and terminal can take."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in _JUNK
 
 
 def _fault_of_name(name: str) -> str:

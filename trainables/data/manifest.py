@@ -14,13 +14,13 @@ from orchestrator.store.errors import DamagedRecordError
 from trainables.data.decode import Intensity
 
 COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content", "intensity")
-"""Of every manifest, in this order; columns of the user's own follow, named user_… intensity: what the image's samples
-were scaled by, as LOW:HIGH, the same for all; "" where they have 8 bits."""
+"""Of every manifest, in this order; then fold where the data has folds, and columns of the user's own, named user_…
+intensity: what the image's samples were scaled by, as LOW:HIGH, the same for all; "" where they have 8 bits."""
 _NUMBERS = ("width", "height", "bytes")
 
 
 def made_manifest(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
-    """Sort rows (mappings with all of COLUMNS and some user_… columns) by file; texts are str, numbers int64."""
+    """Sort rows (mappings with all of COLUMNS, perhaps fold and user_… ones) by file; texts are str, numbers int64."""
     extra = sorted({name for row in rows for name in row} - set(COLUMNS))
     frame = pd.DataFrame(list(rows), columns=[*COLUMNS, *extra])
     kinds = {name: "int64" if name in _NUMBERS else "str" for name in frame.columns}

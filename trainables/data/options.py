@@ -17,7 +17,12 @@ class DatasetOptions:
     join_groups: groups whose names differ only in case, spaces, Unicode form or the format of numbers are one; else
         they are refused.
     file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones;
-        several label columns, with commas between them, are a class each and hold 0 and 1.
+        several label columns, with commas between them, are a class each and hold 0 and 1; split_column "none": no
+        column is a given partition.
+    fold_column: the column with the folds of a cross-validation, which are then the partitions.
+    split_words: (word in small letters, "train", "valid" or "test") where splits are written in unusual words.
+    layout: what the levels of folders mean, `group/class` for instance, see `levels`; None: what is usual.
+    test_fold: the fold that is the test split; "none": there is no test split.
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
     intensity: range of the samples of images with more than 8 bits; None: what the files declare, else found over all.
@@ -32,6 +37,10 @@ class DatasetOptions:
     label_column: str | None = None
     group_column: str | None = None
     split_column: str | None = None
+    fold_column: str | None = None
+    split_words: tuple[tuple[str, str], ...] = ()
+    layout: str | None = None
+    test_fold: str | None = None
     data_root: Path | None = None
     intensity: Intensity | None = None
     max_pixels: int = MAX_PIXELS

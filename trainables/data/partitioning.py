@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo", "given"]
+_ANEW = "or let them be made anew: --split-column none (of a table) or --layout -/class (of folders)."
 _METHODS = {"psp": filling.psp, "ifp": filling.ifp, "ifpo": filling.ifpo}
 
 
@@ -159,13 +160,13 @@ def _given(manifest: pd.DataFrame, table: GroupTable) -> np.ndarray:
     torn = [f"{group} ({', '.join(sorted(found[group]))})" for group in table.groups if len(found[group] - {""}) > 1]
     if torn:
         faults.add(f"{counted(torn, 'group', quote=False)} in more than one split")
-    faults.raise_if_any("Correct the split column so that each group is in one split, or leave it out.")
+    faults.raise_if_any(f"Correct the splits so that each group is in one, {_ANEW}")
     split = np.array([SPLITS.index(next(iter(found[group]))) for group in table.groups])
     for k, label in enumerate(table.labels):
         absent = [name for name in _missing(table, split, k) if name != "test"]
         if absent:
             faults.add(f"class {label!r} has no image in {' and '.join(absent)}")
-    faults.raise_if_any("Correct the split column so that train and valid have every class, or leave it out.")
+    faults.raise_if_any(f"Correct the splits so that train and valid have every class, {_ANEW}")
     return split
 
 

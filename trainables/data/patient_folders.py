@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trainables.data.listing import SPLIT_WORDS, Entry, named
+from trainables.data.listing import Entry, named
 from trainables.data.spellings import plain
+from trainables.data.split_words import split_of
 
-_WORDS = "(patient|pat|case|subject|subj|sub|donor|person|animal|mouse|pt)"
-_PATIENT = re.compile(rf"{_WORDS}[ _-]*(id|no|nr)?[ _-]*\d\w*|{_WORDS}[ _-]+[a-z]{{1,3}}[ _-]?\d\w*")
+PERSONS = "patient|pat|case|subject|subj|sub|donor|person|animal|mouse|pt"
+"""Words before the number of whom images are of."""
+_PATIENT = re.compile(rf"({PERSONS})[ _-]*(id|no|nr)?[ _-]*\d\w*|({PERSONS})[ _-]+[a-z]{{1,3}}[ _-]?\d\w*")
 _MAGNIFICATION = re.compile(r"x ?\d{1,4}([.,]\d+)?|\d{1,4}([.,]\d+)? ?x|mag\D{0,12}\d{1,4}x?")
 
 
@@ -109,8 +111,9 @@ def _names(entries: Sequence[Entry], up: int) -> list[str]:
 
 
 def _is_given(entries: Sequence[Entry], names: Sequence[str]) -> bool:
-    """Whether a level says the class or the split, or nothing: one folder for all."""
-    labels = [entry.label for entry in entries]
+    """Whether a level says the class, the split or the fold, or nothing: one folder for all."""
     number = len(set(names))
-    one_to_one = number == len(set(labels)) == len(set(zip(names, labels, strict=True)))
-    return number < 2 or one_to_one or all(name.casefold() in SPLIT_WORDS for name in names)
+    for said in ([entry.label for entry in entries], [entry.fold for entry in entries]):
+        if number == len(set(said)) == len(set(zip(names, said, strict=True))):
+            return True
+    return number < 2 or all(split_of(name) for name in names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.store.errors import InputError
 from trainables.data.filling import TARGETS, Triple
+from trainables.data.folds import fold_partitions, has_folds
 from trainables.data.partition import Partition
 from trainables.data.partitioning import make_partition
 
@@ -22,10 +23,19 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
     """`count` different partitions, `known` (one or more) first; the test split of all is that of the first.
 
     Each further one is stratified by class, divides train and valid in the proportion of the first, and prefers in
-    valid the groups that were there least often. The list for a larger count begins with that for a smaller one.
+    valid the groups that were there least often. The list for a larger count begins with that for a smaller one. Where
+    the data has folds they are the partitions, in order.
 
     Raises InputError: a class without two groups beside the test split, or fewer different partitions than asked for.
     """
+    if has_folds(manifest):
+        given = fold_partitions(manifest)
+        if count > len(given):
+            raise InputError(
+                f"--partitions {count}: the data has {len(given)} folds beside the test split",
+                f"Ask for --partitions {len(given)} at most, or leave the option out: every fold is then taken.",
+            )
+        return given[:count]
     first = known[0]
     test = frozenset(group for group, split in first.groups.items() if split == "test")
     targets = _shares(manifest, first)

@@ -8,33 +8,37 @@ from pathlib import Path
 from orchestrator.store.errors import InputError
 from trainables.data.decode import IMAGE_SUFFIXES
 from trainables.data.folders import list_folders
+from trainables.data.folds import with_test_fold
+from trainables.data.formats import how_to_unpack
 from trainables.data.listing import Listing, files_below, printable
 from trainables.data.options import DatasetOptions
 from trainables.data.table import TABLE_SUFFIXES, list_table
 
 
 def list_source(source: Path, options: DatasetOptions) -> Listing:
-    """List a source's images with label, group and split as far as it says them; decodes nothing. Raises InputError.
+    """List a source's images with label, group, split and fold as far as it says them; decodes nothing.
+
+    Raises InputError.
 
     A folder that holds a file labels.csv (.tsv, .parquet) is read through that table, since class folders know no
     groups; images that the table does not name are listed as not used.
     """
-    source = source.expanduser()
+    return with_test_fold(_listed(source.expanduser(), options), options)
+
+
+def _listed(source: Path, options: DatasetOptions) -> Listing:
     if options.data_root is not None and not options.data_root.is_dir():
         raise InputError(f"--data-root {options.data_root}: expected a folder, found none", "Correct the path.")
     if source.is_dir():
         table = _labels_table(source)
-        return (
-            list_folders(source, options.data_root)
-            if table is None
-            else _with_unnamed(list_table(table, options), source)
-        )
+        return list_folders(source, options) if table is None else _with_unnamed(list_table(table, options), source)
     if not source.exists():
         raise InputError(f"dataset {source}: expected a folder or a table, found nothing there", "Correct --data.")
     if source.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
             f"dataset {source}: expected a folder or a .csv, .tsv or .parquet table, found a file {source.name}",
-            "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
+            how_to_unpack(source)
+            or "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
         )
     return list_table(source, options)
 
@@ -60,7 +64,7 @@ def _with_unnamed(listing: Listing, folder: Path) -> Listing:
     named = {entry.file for entry in listing.entries}
     place = folder.resolve()
     other = []
-    for path, _ in files_below(place):
+    for path, _ in files_below(place, listing.root):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         file = (place / path).relative_to(listing.root).as_posix() if place.is_relative_to(listing.root) else str(path)

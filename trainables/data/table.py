@@ -11,9 +11,10 @@ from trainables.data.columns import Columns, find_columns
 from trainables.data.file_cells import find_files
 from trainables.data.groups import spelling_faults
 from trainables.data.label_cells import read_labels
-from trainables.data.listing import SPLIT_WORDS, Entry, Listing, named
+from trainables.data.listing import Entry, Listing, named
 from trainables.data.options import DatasetOptions
 from trainables.data.spellings import is_missing, missing_words
+from trainables.data.split_column import read_splits
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"}) | SPREADSHEETS
 
@@ -29,33 +30,28 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
     columns = find_columns(header, rows, options, subject)
     root = (options.data_root or table.parent).resolve()
     faults, notes = Faults(subject), list(columns.notes)
-    splits = _splits(rows, columns, faults)
+    split_column, splits = read_splits(header, rows, columns, options, faults)
     files = find_files([row[columns.file] for row in rows], root, options.data_root, faults, notes)
     labels = read_labels(rows, columns, options.classes, faults, notes)
     groups = _groups(rows, columns, options.join_groups, faults)
     _check_files(rows, columns, faults)
     faults.raise_if_any("Correct the table, then run the same command again.")
-    # A split column that was only guessed and says nothing of train, valid or test is a column like any other.
-    split_column = columns.split if any(splits) else None
-    named_columns = {columns.file, *columns.labels, columns.group, split_column}
+    named_columns = {columns.file, *columns.labels, columns.group, columns.fold, split_column}
     others = [name for name in header if name not in named_columns]
     entries = [
-        Entry(file, label, group, split, {name: row[name] for name in others})
-        for file, label, group, split, row in zip(files, labels, groups, splits, rows, strict=True)
+        Entry(file, label, group, split, fold, {name: row[name] for name in others})
+        for file, label, group, split, fold, row in zip(
+            files, labels, groups, splits, _folds(rows, columns), rows, strict=True
+        )
     ]
     meaning = f"column {columns.group} of {table.name}" if columns.group is not None else ""
     return Listing(subject, root, entries, group_meaning=meaning, columns=tuple(header), notes=tuple(notes))
 
 
-def _splits(rows: Sequence[Row], columns: Columns, faults: Faults) -> list[str]:
-    if columns.split is None:
+def _folds(rows: Sequence[Row], columns: Columns) -> list[str]:
+    if columns.fold is None:
         return [""] * len(rows)
-    written = [row[columns.split].strip() for row in rows]
-    unknown = sorted({value for value in written if value.casefold() not in SPLIT_WORDS})
-    known = len(unknown) < len(set(written))
-    if unknown and (known or columns.split_was_named):
-        faults.add(f"column {columns.split!r} holds {named(unknown)}, expected train, valid or test in every row")
-    return [SPLIT_WORDS.get(value.casefold(), "") for value in written]
+    return ["" if is_missing(row[columns.fold]) else row[columns.fold].strip() for row in rows]
 
 
 def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults) -> list[str]:

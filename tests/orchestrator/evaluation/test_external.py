@@ -49,6 +49,22 @@ def test_images_of_another_hospital(evaluated: EvaluatedStudy, tmp_path: Path) -
     assert {found.external for found in read_evaluations(evaluated.study.storage)} == {"", "labels.csv"}
 
 
+def test_how_external_images_are_divided_does_not_matter(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    table = external(tmp_path / "other", evaluated.study.record.classes)
+    rows = pd.read_csv(table)
+    rows.assign(split="te", fold=1).to_csv(table, index=False)
+    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()))
+    assert record.images == 36
+    for number, row in enumerate(rows.itertuples()):
+        place = tmp_path / "folders" / ("train", "Test_Set")[number % 2] / str(row.label)
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "other" / str(row.file), place / str(row.file))
+    options = DatasetOptions(group_by=r"([a-z]+_\d+)")
+    record = evaluated.evaluate(views=False, external=External(tmp_path / "folders", options))
+    assert record.images == 36
+    assert "The external images lie in folders of splits; all of them are tested on." in record.notes
+
+
 def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
     """Other images of a patient that was trained on are no test on other patients; names alone cannot tell."""
     table = external(tmp_path / "other", evaluated.study.record.classes)

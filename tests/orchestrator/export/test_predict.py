@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from orchestrator.export.model import Preprocessing
 from orchestrator.export.predict import image_files, prepared
 from orchestrator.store.errors import InputError
 from tests.support.finished_study import FinishedStudy, exported, valid_files
+from trainables.data.decode import RefusedImageError, read_rgb
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +50,29 @@ def test_a_file_that_is_no_image_gets_its_reason(model: Path, binary: FinishedSt
 
 
 def test_folders_are_searched_and_hidden_files_left(tmp_path: Path) -> None:
-    for name in ("a.png", "b/c.JPG", "b/.d.png", "notes.txt"):
+    left = ("b/.d.png", "b/._c.JPG", "@eaDir/a.png", "__MACOSX/a.png", ".thumbnails/a.png", "Thumbs.db")
+    for name in ("a.png", "b/c.JPG", "notes.txt", *left):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert [path.name for path in image_files([tmp_path])] == ["a.png", "c.JPG"]
     assert [path.name for path in image_files([tmp_path / "notes.txt"])] == ["notes.txt"]
+
+
+def test_pictures_of_unread_formats_and_links_are_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    for name in ("in/a.svs", "in/b.heic", "in/c.webp", "in/notes.txt", "out/d.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "in/far").symlink_to(tmp_path / "out")
+    (tmp_path / "in/gone.png").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "in/pipe.png")
+    found = image_files([tmp_path / "in"])
+    assert [path.name for path in found] == ["a.svs", "b.heic", "c.webp", "far", "gone.png"]
+    with pytest.raises(RefusedImageError, match="a whole-slide image: cut tiles"):
+        read_rgb(found[0], 100)
+    for path in found[3:]:
+        with pytest.raises(RefusedImageError, match="cannot be read"):
+            read_rgb(path, 100)
 
 
 def test_paths_that_do_not_exist(tmp_path: Path) -> None:

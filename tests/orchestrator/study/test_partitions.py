@@ -37,9 +37,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def resolve(folder: Path, partitions: int, *, given: bool = True, writes: bool = True) -> Search:
-    source = folder / "images" if given else None
-    options = DatasetOptions(group_by=r"(g\d)") if given else DatasetOptions()
+GROUPED = DatasetOptions(group_by=r"(g\d)")
+
+
+def resolve(
+    folder: Path,
+    partitions: int | None,
+    *,
+    given: bool = True,
+    writes: bool = True,
+    data: str = "images",
+    options: DatasetOptions = GROUPED,
+) -> Search:
+    source = folder / data if given else None
+    options = options if given else DatasetOptions()
     changes = asked(strategies=("straightforward",), lr=(0.1, 0.2), batch_size=(4,), repeats=2, epochs=1)
     search = SearchOptions(
         *("mine", ("squeezenet1_1",), folder / "studies", folder / "cache"),
@@ -69,6 +80,49 @@ def test_every_configuration_is_owed_on_every_partition(folder: Path) -> None:
     assert {partition.id for partition in found} == partitions
     tests = {frozenset(g for g, s in partition.groups.items() if s == "test") for partition in found}
     assert len(tests) == 1
+
+
+def with_folds(folder: Path) -> str:
+    lines = ["file,label,group,fold"]
+    lines += [f"{label}/g{g}_{i}.png,{label},g{g},{g % 3}" for i, label in enumerate("ab") for g in range(7)]
+    (folder / "images" / "t.csv").write_text("\n".join(lines))
+    return "images/t.csv"
+
+
+FOLDED = DatasetOptions(fold_column="fold", test_fold="2")
+
+
+def test_folds_of_the_data_are_the_partitions(folder: Path) -> None:
+    search = resolve(folder, None, data=with_folds(folder), options=FOLDED)
+    turned = {frozenset(g for g, split in partition.groups.items() if split == "valid") for partition in stored(folder)}
+    assert turned == {frozenset({"g0", "g3", "g6"}), frozenset({"g1", "g4"})}
+    tests = {frozenset(g for g, split in partition.groups.items() if split == "test") for partition in stored(folder)}
+    assert tests == {frozenset({"g2", "g5"})}
+    assert len(search.epochs) == 2 * 2
+    assert resolve(folder, None, given=False).epochs.keys() == search.epochs.keys()
+    assert len(resolve(folder, 1, given=False).epochs) == 2
+    with pytest.raises(InputError, match="the data has 2 folds"):
+        resolve(folder, 3, given=False)
+
+
+def test_other_folds_are_another_study(folder: Path) -> None:
+    data = with_folds(folder)
+    resolve(folder, None, data=data, options=FOLDED)
+    for other in (DatasetOptions(split_column="none"), DatasetOptions(fold_column="fold", test_fold="1")):
+        with pytest.raises(InputError, match="groups, given splits, folds or names of some") as caught:
+            resolve(folder, None, data=data, options=other)
+    assert "--fold-column fold" in caught.value.advice
+    assert "--test-fold 1" in caught.value.advice
+
+
+def test_equal_images_in_two_folds_are_refused(folder: Path) -> None:
+    """g1 and g3 both train in the first partition, where g2 is valid."""
+    data = with_folds(folder)
+    (folder / "images/a/g1_0.png").write_bytes((folder / "images/a/g0_0.png").read_bytes())
+    table = (folder / data).read_text().replace("g2,2", "g2,4").replace("g5,2", "g5,4")
+    (folder / data).write_text(table.replace("g6,0", "g6,-1").replace("a,g4,1", "a,g4,-1").replace("b,g4,1", "b,g4,-1"))
+    with pytest.raises(InputError, match="equal pixels in different splits"):
+        resolve(folder, None, data=data, options=DatasetOptions(fold_column="fold", test_fold="4"))
 
 
 def test_later_searches_go_on_with_the_same_partitions(folder: Path) -> None:

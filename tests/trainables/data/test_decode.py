@@ -216,17 +216,64 @@ def test_other_refusals_say_why(tmp_path: Path) -> None:
     assert reasons["float.tif"].startswith("range unknown: more than 8 bits, values from 1 to 1")
     assert reasons["int.tif"].startswith("range unknown: ")
     assert reasons["lab.tif"] == "unknown colours: mode LAB; save it as RGB"
-    assert reasons["frames.gif"].startswith("several pages: 3 ")
-    assert reasons["frames.webp"].startswith("several pages: 3 ")
+    assert reasons["frames.gif"].startswith("animated GIF: 3 frames")
+    assert reasons["frames.webp"].startswith("animated WEBP: 3 frames")
     assert reasons["pages.tif"].startswith("several pages: 3 ")
-    assert reasons["frames.png"].startswith("several pages: 3 ")
+    assert reasons["frames.png"].startswith("animated PNG: 3 frames")
     assert reasons["header.png"].startswith("cannot be decoded: ")
     assert refusal(tmp_path / "gone.png") == "cannot be read: No such file or directory"
 
 
+def test_webp_is_read_and_a_moving_one_refused(tmp_path: Path) -> None:
+    pixels = pattern(24, 40)
+    Image.fromarray(pixels).save(tmp_path / "a.webp", lossless=True)
+    assert np.array_equal(read_rgb(tmp_path / "a.webp", 10_000), pixels)
+    layered = np.full((8, 8, 4), (255, 0, 0, 0), np.uint8)
+    layered[0, 0] = 255
+    Image.fromarray(layered).save(tmp_path / "clear.webp", lossless=True)
+    assert read_rgb(tmp_path / "clear.webp", 100).min() == 255, "transparency is laid over white"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.webp", lossless=True, exif=turned)
+    assert np.array_equal(read_rgb(tmp_path / "turned.webp", 10_000), np.rot90(pixels, -1))
+    pages = [Image.fromarray(np.roll(pixels, shift, 0)) for shift in range(3)]
+    pages[0].save(tmp_path / "moving.webp", save_all=True, append_images=pages[1:])
+    assert refusal(tmp_path / "moving.webp").startswith("animated WEBP: 3 frames")
+    assert refusal(tmp_path / "a.webp", 100).startswith("too many pixels: 40 x 24")
+    (tmp_path / "sound.webp").write_bytes(b"RIFF\x24\x00\x00\x00WAVE" + bytes(40))
+    assert refusal(tmp_path / "sound.webp").startswith("not an image: ")
+    torn = (tmp_path / "a.webp").read_bytes()
+    (tmp_path / "torn.webp").write_bytes(torn[: len(torn) // 2])
+    assert refusal(tmp_path / "torn.webp").startswith("cannot be decoded: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("a.HEIC", "save it as JPEG or PNG"),
+        ("a.svs", "make the slide or patient the group"),
+        ("a.ndpi", "cut tiles"),
+        ("a.mrxs", "cut tiles"),
+        ("a.scn", "cut tiles"),
+        ("a.vms", "cut tiles"),
+        ("a.bif", "cut tiles"),
+        ("a.dcm", "one and the same window"),
+        ("a.mp4", "save frames as PNG"),
+        ("a.nii.gz", "save slices as PNG"),
+        ("a.mha", "save slices as PNG"),
+        ("a.czi", "Bio-Formats"),
+    ],
+)
+def test_other_formats_are_refused_by_name_with_a_way_to_go_on(tmp_path: Path, name: str, way: str) -> None:
+    Image.fromarray(pattern(8, 8)).save(tmp_path / "a.tif")
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    assert refusal(tmp_path / name).startswith("not read: ")
+    assert way in refusal(tmp_path / name)
+
+
 def test_bytes_flipped_anywhere_give_pixels_or_a_refusal(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    for suffix in ("png", "jpg", "tif", "bmp"):
+    for suffix in ("png", "jpg", "tif", "bmp", "webp"):
         target = io.BytesIO()
         Image.fromarray(pattern(16, 16)).save(target, {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper()))
         original = np.frombuffer(target.getvalue(), np.uint8)

@@ -120,3 +120,22 @@ def test_magnifications_right_below_the_classes_are_no_groups() -> None:
     assert "--group-by parent" not in proposed(listing_of(files))
     (warning,) = with_groups(listing_of(files), "parent").notes
     assert "the 4 groups are magnifications by their names ('100X', '200X', '400X', '40X')" in warning
+
+
+def test_magnifications_that_a_layout_calls_groups_are_told() -> None:
+    entries = [
+        Entry(f"{scale}/{label}/{i}.png", label, scale) for scale in SCALES for label in CLASSES for i in range(2)
+    ]
+    (warning,) = with_groups(Listing("dataset x", Path("/x"), entries, group_meaning="folder level 1"), None).notes
+    assert "the 4 groups are magnifications by their names" in warning
+    patients = [Entry(entry.file, entry.label, f"pat_{number}") for number, entry in enumerate(entries)]
+    assert with_groups(Listing("dataset x", Path("/x"), patients, group_meaning="folder level 1"), None).notes == ()
+
+
+@pytest.mark.parametrize("words", [("fold1", "fold2"), ("Training_Set", "Test_Set")])
+def test_folds_and_splits_are_no_patients(words: tuple[str, str]) -> None:
+    """Their classes recur in them as magnifications recur in patients."""
+    files = [f"{word}/{label}/p{p}/{i}.png" for word in words for label in CLASSES for p in range(4) for i in range(2)]
+    folds = {file: file.split("/")[0] if words[0] == "fold1" else "" for file in files}
+    entries = [Entry(file, file.split("/")[1], fold=folds[file]) for file in files]
+    assert with_groups(Listing("dataset x", Path("/x"), entries), "parent").notes == ()

@@ -191,6 +191,9 @@ def test_a_column_for_each_class_is_read_on_request(tmp_path: Path) -> None:
     message = error_of(source)
     assert "no label column among its usual names" in message
     assert "3 columns hold exactly one 1 in each row; if each is a class: --label-column MEL,NV,BCC" in message
+    divided = table(tmp_path, "image,MEL,NV,is_train,test\n0.png,1,0,1,0\n1.png,0,1,0,1\n")
+    assert "2 columns hold exactly one 1 in each row; if each is a class: --label-column MEL,NV" in error_of(divided)
+    source = table(tmp_path, ONE_HOT)
     listing = list_source(source, DatasetOptions(label_column="MEL, NV,bcc"))
     assert [entry.label for entry in listing.entries] == ["MEL", "NV", "BCC"]
     assert listing.notes == ("Labels are read from 3 columns of 0 and 1, a class each: MEL, NV, BCC.",)

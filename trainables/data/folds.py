@@ -1,0 +1,99 @@
+"""Folds that come with the data: one is the test split or none is, the others take turns in valid."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.store.errors import Faults, InputError
+from trainables.data.listing import Entry, Listing, named
+from trainables.data.options import DatasetOptions
+from trainables.data.partition import Partition, counted
+from trainables.data.partitioning import make_partition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
+    """Entries of folds have the split "test" or none: that of --test-fold, or those that the data itself calls test.
+
+    Raises InputError: a fold that is not there, no word on what the test split is, images of no fold.
+    """
+    folds = sorted({entry.fold for entry in listing.entries if entry.fold}, key=_order)
+    asked = options.test_fold
+    if not folds:
+        if asked not in (None, "none") or options.fold_column is not None:
+            raise InputError(
+                f"{listing.subject}: --test-fold and --fold-column are about folds, and no image is in one",
+                "Name the column of the folds (--fold-column NAME), or the level of folders: --layout fold/class",
+            )
+        return listing
+    faults = Faults(listing.subject)
+    given = {entry.split for entry in listing.entries}
+    held = "test" in given
+    if asked is None and not held:
+        faults.add(f"of the folds {named(folds)} none is the test split, and it was not said that none is")
+    if asked not in (None, "none") and (held or asked not in folds):
+        faults.add(
+            f"--test-fold {asked}: "
+            + ("the data has a test split already" if held else f"the folds are {named(folds)}")
+        )
+    if "valid" in given:
+        faults.add("splits and folds both say which images are valid")
+    entries = [_placed(entry, asked) for entry in listing.entries]
+    loose = [entry.file for entry in entries if not entry.fold and not entry.split]
+    if loose:
+        faults.add(f"{counted(loose, 'image')} in no fold and not in the test split")
+    faults.raise_if_any(
+        f"Add --test-fold {folds[-1]} (tested once, at the end) or --test-fold none (nothing is left to test on), "
+        "and give every other image a fold."
+    )
+    return replace(listing, entries=entries)
+
+
+def _placed(entry: Entry, test_fold: str | None) -> Entry:
+    is_test = entry.split == "test" or (bool(entry.fold) and entry.fold == test_fold)
+    return replace(entry, split="test" if is_test else "")
+
+
+def has_folds(manifest: pd.DataFrame) -> bool:
+    return "fold" in manifest.columns
+
+
+def fold_partitions(manifest: pd.DataFrame) -> list[Partition]:
+    """A given partition for each fold but the test split: that fold is valid, the others are train.
+
+    manifest: columns fold and split ("test" or ""). Raises InputError with all faults: a group in two folds, or in one
+    and the test split; a class that is missing in a fold, or in all but one; a single fold.
+    """
+    places = manifest["fold"].where(manifest["split"] != "test", "test split")
+    folds = sorted(set(places) - {"test split"}, key=_order)
+    faults = Faults("the given folds")
+    if len(folds) < 2:
+        faults.add(f"{counted(folds, 'fold')} beside the test split, expected two or more")
+    found = places.groupby(manifest["group"]).unique()
+    torn = [f"{group} ({', '.join(sorted(held))})" for group, held in found.items() if len(held) > 1]
+    if torn:
+        faults.add(f"{counted(torn, 'group', quote=False)} in more than one fold")
+    labels = sorted(set(manifest["label"]))
+    holding = {label: set(places[manifest["label"] == label]) for label in labels}
+    for label in labels:
+        if lacking := [fold for fold in folds if fold not in holding[label]]:
+            faults.add(f"class {label!r} has no image in {counted(lacking, 'fold')}")
+    faults.raise_if_any(
+        "Correct the folds so that each group is in one and every fold has every class, or leave them out: the "
+        "partitions are then made anew (--partitions)."
+    )
+    made = []
+    for fold in folds:
+        split = places.map({one: "valid" if one == fold else "train" for one in folds} | {"test split": "test"})
+        partition = make_partition(manifest.assign(split=split), "given")
+        made.append(replace(partition, details={**partition.details, "valid_fold": fold}))
+    return made
+
+
+def _order(fold: str) -> list[tuple[int, str]]:
+    """fold2 before fold10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", fold)]
