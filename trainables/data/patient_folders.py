@@ -80,7 +80,7 @@ def _level(entries: Sequence[Entry], groups: Sequence[str]) -> Level | None:
     crossed = []
     for up in range(1, depth):
         names = _names(entries, up)
-        if _is_given(entries, names):
+        if _is_given(entries, names) or _are_patients_above(entries, up, groups):
             continue
         inside, over = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for name, group in zip(names, groups, strict=True):
@@ -108,6 +108,14 @@ def _divided(entries: Sequence[Entry], up: int, groups: Sequence[str], below: tu
 
 def _names(entries: Sequence[Entry], up: int) -> list[str]:
     return [PurePosixPath(entry.file).parts[-1 - up] for entry in entries]
+
+
+def _are_patients_above(entries: Sequence[Entry], up: int, groups: Sequence[str]) -> bool:
+    """Whether the groups are patients by their names and hold whole folders of this level: slide_1, slide_2 in each."""
+    folders = [PurePosixPath(entry.file).parents[up - 1] for entry in entries]
+    return len(set(folders)) == len(set(zip(folders, groups, strict=True))) and all(
+        _PATIENT.fullmatch(plain(group)) for group in groups
+    )
 
 
 def _is_given(entries: Sequence[Entry], names: Sequence[str]) -> bool:

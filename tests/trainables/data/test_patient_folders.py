@@ -139,3 +139,14 @@ def test_folds_and_splits_are_no_patients(words: tuple[str, str]) -> None:
     folds = {file: file.split("/")[0] if words[0] == "fold1" else "" for file in files}
     entries = [Entry(file, file.split("/")[1], fold=folds[file]) for file in files]
     assert with_groups(Listing("dataset x", Path("/x"), entries), "parent").notes == ()
+
+
+def test_slides_that_recur_in_patients_do_not_speak_against_these() -> None:
+    files = [
+        f"{c}/pat_{c[0]}{p}/slide_{s}/{i}.png" for c in CLASSES for p in range(3) for s in range(9) for i in range(2)
+    ]
+    rule = "([^/]+)/[^/]+/[^/]+$"
+    assert f"--group-by '{rule}'" in proposed(listing_of(files))
+    assert with_groups(listing_of(files), rule).notes == ()
+    (warning,) = with_groups(listing_of(files), "parent").notes
+    assert "divide 6 of 6 folders such as 'pat_b0'" in warning
