@@ -193,6 +193,15 @@ def complete_strategy(_ctx: click.Context, _param: click.Parameter, incomplete: 
     return [f"{before}{comma}{name}" for name in PRESETS if name.startswith(begun)]
 
 
+split_column_option = click.option(
+    "--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."
+)
+split_words_option = click.option(
+    "--split-words",
+    metavar="SPLIT=WORD,…",
+    type=SplitWords(),
+    help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
+)
 intensity_option = click.option(
     "--intensity",
     metavar="LOW:HIGH",
@@ -240,13 +249,8 @@ def what_to_search(command: Command) -> Command:
             help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
         ),
         *how_to_read("Root of the table's paths."),
-        click.option("--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."),
-        click.option(
-            "--split-words",
-            metavar="SPLIT=WORD,…",
-            type=SplitWords(),
-            help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
-        ),
+        split_column_option,
+        split_words_option,
         click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
         click.option("--test-fold", metavar="NAME|none", help="The fold that is the test split."),
         intensity_option,

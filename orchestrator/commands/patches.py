@@ -11,7 +11,14 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.options import how_to_read, intensity_option, json_option, local_path
+from orchestrator.commands.options import (
+    how_to_read,
+    intensity_option,
+    json_option,
+    local_path,
+    split_column_option,
+    split_words_option,
+)
 from orchestrator.commands.said import Lines, say
 
 
@@ -64,7 +71,8 @@ def _reading(command: Any) -> Any:
     help="Share of a patch below which it is background, and skipped.",
 )
 @_reading
-@click.option("--split-column", metavar="NAME", help="Column with a given partition.")
+@split_column_option
+@split_words_option
 @intensity_option
 @click.option("--plan", "plans", is_flag=True, help="Say all of it and write nothing.")
 @json_option
@@ -95,6 +103,7 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         "label_column",
         "group_column",
         "split_column",
+        "layout",
         "data_root",
         "intensity",
     )
@@ -105,7 +114,7 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         given["um_per_pixel"],
         _number_or_column(given["source_um_per_pixel"]),
         given["least_tissue"],
-        DatasetOptions(**{name: given[name] for name in reading}),
+        DatasetOptions(**{name: given[name] for name in reading}, split_words=given["split_words"] or ()),
     )
     check_output(output, options)
     plan = plan_cut(options, partial(Lines(), "images measured"))
