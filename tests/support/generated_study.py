@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -143,7 +144,7 @@ class GeneratedStudy:
                 groups.append(f"{split} patient {place // 10}")
                 splits.append(split)
         files = [f"{i}.png" for i in range(len(labels))]
-        manifest = {"file": files, "label": labels, "group": groups, "split": [""] * len(labels)}
+        manifest: dict[str, list[Any]] = {"file": files, "label": labels, "group": groups, "split": [""] * len(labels)}
         manifest |= {"width": [250] * len(labels), "height": [250] * len(labels)}
         storage.create(layout.MANIFEST, _parquet(pa.table(manifest)))
         made = Partition(dict(zip(groups, splits, strict=True)), "stratified", 0, {"distance": 0.02})

@@ -143,7 +143,9 @@ def test_a_full_disk_is_told(server: PatchServer, monkeypatch: pytest.MonkeyPatc
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """The command itself, with its token and port."""
-    probe = "import sys; from orchestrator.command_line import main; main(sys.argv[1:])"
+    # where the tests run in the background, Ctrl-C would be ignored by whatever they start
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    probe = f"{heard}; import sys; from orchestrator.command_line import main; main(sys.argv[1:])"
     words = [sys.executable, "-c", probe, "data", "cut", str(folder), "--name", "Ada"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -166,7 +168,7 @@ def test_a_killed_server_has_lost_nothing_that_it_answered(tmp_path: Path) -> No
             assert connection.getresponse().status == 200
             connection.close()
             process.send_signal(stop)
-            said, _ = process.communicate()
+            said, _ = process.communicate(timeout=120)
         assert len(verdicts_of(folder)) == number + 1
         assert len((folder / "labels.csv").read_text().splitlines()) == 1 + 66 - (number + 1)
     assert process.returncode == 0
