@@ -29,6 +29,7 @@ def test_a_few_rounds_make_every_row(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     comparisons.main()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "found_intervals.json",
+        "found_partitions.json",
         "found_sets.json",
         "found_sizes.json",
     ]
