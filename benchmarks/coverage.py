@@ -138,13 +138,12 @@ class Count:
 
 def seen(units: Units, seed: int, draws: int = DRAWS) -> dict[str, tuple[float, Limits]]:
     """Each metric's value and what gives its interval."""
-    sizes = np.bincount(units.group, minlength=units.groups)
     by_group = units.by_group()
     assert by_group is not None
     found: dict[str, tuple[float, Limits]] = {}
     for which, these, base in (
         ("", units, np.ones(units.groups)),
-        (EVEN, units, len(units.truth) / units.groups / sizes),
+        (EVEN, units, units.even_base()),
         (BY_GROUP, by_group, np.ones(units.groups)),
     ):
         resampled = Resampled(these, (), 1, base)

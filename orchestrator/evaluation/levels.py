@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from orchestrator.evaluation.limits import Limits
+from orchestrator.evaluation.limits import LOSSES, Limits
 from orchestrator.evaluation.record import ClassScores, Level, Score
 from orchestrator.evaluation.resampling import Resampled
 from orchestrator.evaluation.samples import Units
@@ -18,7 +18,6 @@ WORK = 160_000_000
 """Draws × models × classes × units that one bootstrap may take: a large test set gets fewer draws."""
 
 OVERALL = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "kappa", "roc_auc", "average_precision")
-TRUST = ("brier", "log_loss", "calibration_error")
 PER_CLASS = ("recall", "specificity", "precision", "npv", "f1", "roc_auc", "average_precision")
 
 
@@ -38,14 +37,11 @@ class Asked:
 
 def level(units: Units, asked: Asked) -> Level:
     """Score the units. Every value is the mean over the models, its interval that of this mean over groups."""
-    base = np.ones(units.groups)
-    if asked.mean_over == "groups":
-        base = len(units.truth) / units.groups / np.bincount(units.group, minlength=units.groups)
+    base = units.even_base() if asked.mean_over == "groups" else np.ones(units.groups)
     resampled = Resampled(units, asked.temperatures, asked.positive, base)
     values = resampled.values()
-    cost = max(1, len(units.truth) * units.chances.shape[0] * units.classes)
-    limits = Limits(resampled, asked.classes, min(asked.draws, max(LEAST_DRAWS, WORK // cost)), asked.seed)
-    names = [*OVERALL, *TRUST, *(f"{name}_scaled" for name in TRUST if asked.temperatures)]
+    limits = Limits(resampled, asked.classes, _draws(units, asked.draws), asked.seed)
+    names = [*OVERALL, *LOSSES, *(f"{name}_scaled" for name in LOSSES if asked.temperatures)]
     per_class = units.per_class()
     classes = tuple(
         ClassScores(
@@ -73,13 +69,15 @@ def binary_scores(called: np.ndarray, units: Units, number: int, name: str) -> d
     truth = (units.truth == number).astype(np.int64)
     chances = np.stack([1.0 - called, called.astype(np.float64)], axis=-1)
     two = Units(chances, truth, units.group, units.groups)
-    found = level(two, Asked((f"not {name}", name))).classes[1].scores
-    return {
-        "sensitivity": found["recall"],
-        "specificity": found["specificity"],
-        "ppv": found["precision"],
-        "npv": found["npv"],
-    }
+    resampled = Resampled(two, (), None, np.ones(two.groups))
+    values, limits = resampled.values(), Limits(resampled, (f"not {name}", name), _draws(two, DRAWS), 0)
+    asked = {"sensitivity": "recall/1", "specificity": "specificity/1", "ppv": "precision/1", "npv": "npv/1"}
+    return {said: _score(metric, values[metric], limits) for said, metric in asked.items()}
+
+
+def _draws(units: Units, asked: int) -> int:
+    cost = max(1, int(units.chances.size))
+    return min(asked, max(LEAST_DRAWS, WORK // cost))
 
 
 def _score(name: str, values: np.ndarray, limits: Limits) -> Score:

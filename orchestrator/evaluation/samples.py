@@ -49,6 +49,10 @@ class Units:
         np.add.at(found, (self.group, self.truth), 1)
         return found
 
+    def even_base(self) -> Floats:
+        """What an image of each group counts where groups count alike, float64 [groups]; 1 in the mean over images."""
+        return len(self.truth) / self.groups / np.bincount(self.group, minlength=self.groups)
+
     def ensemble(self) -> Units:
         """One model: the mean of the models' probabilities."""
         return Units(self.chances.mean(axis=0, keepdims=True), self.truth, self.group, self.groups)

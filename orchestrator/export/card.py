@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from orchestrator.energy.coverage import coverage
+from orchestrator.evaluation.limits import LEAST_GROUPS
 from orchestrator.export.card_data import balance_said, flow_lines, repeats_differ, said
 from orchestrator.export.card_scores import this_repeat_lines, valid_lines
 from orchestrator.export.card_tested import test_lines
@@ -26,8 +27,6 @@ from trainables.learning.metrics import is_loss
 
 NO_GROUPS = "images assumed independent"
 AS_THEY_ARE = "as they are"
-FEW = 5
-"""Below so many groups no interval over groups is given either."""
 
 
 def model_card(facts: CardFacts) -> str:
@@ -260,8 +259,8 @@ def limits(facts: CardFacts) -> list[str]:
         few = _few_groups(flow)
         if few:
             lines.append(
-                f"Classes with fewer than {FEW} groups in valid or test (train/valid/test): {', '.join(few)}. Of "
-                f"so few groups scores say little about others."
+                f"Classes with fewer than {LEAST_GROUPS} groups in valid or test (train/valid/test): {', '.join(few)}. "
+                "Of so few groups scores say little about others."
             )
         none = [f"{label} in {split}" for label, split, groups, _ in flow.rows if not groups]
         if flow.alike_across_splits:
@@ -289,10 +288,10 @@ def limits(facts: CardFacts) -> list[str]:
 
 
 def _few_groups(flow: DataFlow) -> list[str]:
-    """ "ACA 2/1/1" for every class with fewer than FEW groups among those that scores are of."""
+    """ "ACA 2/1/1" for every class with fewer than LEAST_GROUPS groups among those that scores are of."""
     groups = {(label, split): number for label, split, number, _ in flow.rows}
     labels = dict.fromkeys(label for label, *_ in flow.rows)
-    few = [label for label in labels if min(groups[label, split] for split in SPLITS[1:]) < FEW]
+    few = [label for label in labels if min(groups[label, split] for split in SPLITS[1:]) < LEAST_GROUPS]
     return [f"{label} {'/'.join(str(groups[label, split]) for split in SPLITS)}" for label in few]
 
 
