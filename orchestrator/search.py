@@ -25,7 +25,7 @@ from orchestrator.running.progress import Display
 from orchestrator.store import layout
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
-from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes
+from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes, search_file
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
 from orchestrator.study.asked import Asked, Given, check_asked, find_weights, more_of_the_same, resolve_asked
@@ -250,11 +250,10 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         write_configurations(study, asked.configurations)
         if record is not None:
             write_search(study, record)
-        for search, budget in budgets.items():
-            raise_budget(study.storage, search, budget, options.command)
+        written = [raise_budget(study.storage, search, budget, options.command) for search, budget in budgets.items()]
         known.keep()
         set_damaged_aside(study, display)
-        decided = Decided.of(study.storage)
+        decided = Decided.of(study.storage, [*map(search_file, budgets), *written])
     else:
         new = {name: raised(before.budget(name), budget, options.command) for name, budget in budgets.items()}
         decided = before.including(record, {name: budget for name, budget in new.items() if budget is not None})
@@ -290,9 +289,8 @@ def reopen_search(
     if more is not None:
         earlier = EarlierSearches(study.storage, decided)
         every = more_of_the_same(earlier, earlier.backbones(), more.epochs, more.repeats, weights)
-        for search, budget in (every.budgets if every is not None else {}).items():
-            raise_budget(study.storage, search, budget, more.command)
-        decided.read()
+        budgets = every.budgets if every is not None else {}
+        decided.read([raise_budget(study.storage, search, budget, more.command) for search, budget in budgets.items()])
     searches = tuple(name for name in decided.searches if decided.budget(name) is not None)
     files = StudyFiles(study.storage)
     ids = dict.fromkeys(one for name in searches for one in decided.searches[name].configurations)
@@ -379,6 +377,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
                         study.place.absolute(),
                         search.bench(),
                         search.bench(),
+                        search.decided,
                         search.searches,
                         frozenset(search.keys),
                         options.kept_bytes,
@@ -402,7 +401,8 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
 
 def _kept(search: Search) -> str:
     """What an interrupted search leaves behind."""
-    decided = Decided.of(search.study.storage)
+    decided = search.decided
+    decided.read()
     now = replace(search, decided=decided, ahead=due(search.study.storage, decided, search.searches, NOBODY))
     asked = sum(len(epochs) for epochs in now.epochs.values())
     left = len(now.owed_lanes())

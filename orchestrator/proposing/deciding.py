@@ -80,8 +80,9 @@ class Deciding:
         decision = self.next()
         if decision is None:
             return None
-        is_first = self.storage.create(decision_file(self.search, decision.number), decision.to_toml())
-        self.decided.read()
+        path = decision_file(self.search, decision.number)
+        is_first = self.storage.create(path, decision.to_toml())
+        self.decided.read([path])
         return decision if is_first else None
 
     def _decision(self, view: View, proposal: Proposal, news: tuple[News, ...]) -> Decision:

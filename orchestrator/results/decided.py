@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from orchestrator.results.histories import Damaged
@@ -52,22 +52,23 @@ class Decided:
         self._read: set[_File] = set()
 
     @classmethod
-    def of(cls, storage: Storage) -> Decided:
-        """As it is now."""
+    def of(cls, storage: Storage, known: Iterable[str] = ()) -> Decided:
+        """As it is now; `known` as for `read`."""
         decided = cls(storage)
-        decided.read()
+        decided.read(known)
         return decided
 
-    def read(self) -> bool:
-        """Read what is new; whether there was anything."""
+    def read(self, known: Iterable[str] = ()) -> bool:
+        """Read what is new; whether there was anything.
+
+        known: paths of files that are there, whether or not a listing shows them yet: a file system that several
+        machines share may list a folder as it was a while ago.
+        """
         ids = self.storage.list(SEARCHES)
         names = concurrently(lambda search: self.storage.list(search_folder(search)), ids)
-        new = [
-            _File(search, name)
-            for search, listed in zip(ids, names, strict=True)
-            for name in listed
-            if _is_record(name) and _File(search, name) not in self._read
-        ]
+        files = [_File(search, name) for search, listed in zip(ids, names, strict=True) for name in listed]
+        files += [_File(*path.split("/")[-2:]) for path in known]
+        new = [file for file in dict.fromkeys(files) if _is_record(file.name) and file not in self._read]
         for file, record in zip(new, concurrently(self._parsed, new), strict=True):
             self._take(file, record)
         if new:

@@ -16,7 +16,6 @@ from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease, kept_alive
 from orchestrator.store.searches import search_folder
 from orchestrator.store.segments import Segment
-from orchestrator.store.storage import Storage
 from orchestrator.study.owed import serving
 
 LOOK_EVERY_S = 1.0
@@ -45,21 +44,23 @@ class Decider:
     """
 
     def __init__(
-        self, storage: Storage, searches: Sequence[str], keys: Container[ConfigurationKey], machine: Machine
+        self, decided: Decided, searches: Sequence[str], keys: Container[ConfigurationKey], machine: Machine
     ) -> None:
-        """keys: configurations that are to be trained."""
-        self.storage = storage
+        """decided: what the study holds, with the searches and their budgets; this decider's alone from now on.
+        keys: configurations that are to be trained."""
+        self.storage = decided.storage
         self.searches = tuple(searches)
         self.keys = keys
         self.machine = machine
-        self._decided = Decided(storage)
-        self._reader = NewsReader(storage)
+        self._decided = decided
+        self._reader = NewsReader(decided.storage)
         self._watch = StaleWatch()
         self._leases: dict[str, Lease] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="deciding")
         self._job: Future[Said] | None = None
         self._looked = -LOOK_EVERY_S
         self._has_news = True
+        self._has_looked = False
         self.said = Said((), (), 0, is_open=True)
 
     def __enter__(self) -> Decider:
@@ -103,7 +104,8 @@ class Decider:
 
     def _look(self) -> Said:
         """In the background: read what others have said, and say what is due."""
-        is_new, is_open = self._decided.read(), False
+        is_new, is_open = self._decided.read() or not self._has_looked, False
+        self._has_looked = True
         before = self._decided.last_number.copy()
         with kept_alive(list(self._leases.values())):
             for search in self.searches:

@@ -22,6 +22,7 @@ from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.error import TuneError
 
 from orchestrator.proposing.deciding import Machine
+from orchestrator.results.decided import Decided
 from orchestrator.running.cluster import HOW_TO_GO_ON
 from orchestrator.running.decider import Decider
 from orchestrator.running.interruption import Interruption
@@ -48,7 +49,7 @@ MOST_TRIALS = 10_000
 
 @dataclass(frozen=True)
 class Job:
-    """What is run: all that `searches` ask for, now and later, of `configurations`.
+    """What is run: all that `searches` ask for, now and later, of `configurations`. decided: so far.
 
     benches: two of the driver, which decides and does not train; the second is for the thread that divides work.
     only: what alone is trained, whatever else is owed; None: all. kept_bytes: what end states may take in the study.
@@ -57,6 +58,7 @@ class Job:
     study: Place
     bench: Workbench
     dividing_bench: Workbench
+    decided: Decided
     searches: tuple[str, ...]
     configurations: Collection[ConfigurationKey]
     kept_bytes: float
@@ -96,7 +98,7 @@ def launch(
     )
     queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest))
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
-    with Decider(bench.storage, job.searches, job.configurations, machine) as decider:
+    with Decider(job.decided, job.searches, job.configurations, machine) as decider:
         work = _Work(job, queue, stage, decider)
 
         def assign(taken: Taken) -> dict[str, Any]:

@@ -218,23 +218,28 @@ def write_search(study: Study, search: SearchRecord) -> None:
             study.storage.replace(path, search.to_toml())
 
 
-def raise_budget(storage: Storage, search: str, wanted: Mapping[str, tuple[int, int]], command: str) -> None:
-    """Have a search train at least so many (repeats, epochs) of its configurations."""
+def raise_budget(storage: Storage, search: str, wanted: Mapping[str, tuple[int, int]], command: str) -> str:
+    """Have a search train at least so many (repeats, epochs) of its configurations; path of the budget that counts."""
+    taken = 0
     while True:
-        numbers = [number for name in storage.list(search_folder(search)) if (number := parse_budget(name)) is not None]
-        budget = raised(_last_budget(storage, search, numbers), wanted, command)
+        listed = (parse_budget(name) for name in storage.list(search_folder(search)))
+        numbers = {number for number in listed if number is not None} | set(range(1, taken + 1))
+        before = _last_budget(storage, search, numbers)
+        budget = raised(before, wanted, command)
         if budget is None:
-            return
-        budget = budget.model_copy(update={"number": max(numbers, default=0) + 1})
-        if storage.create(budget_file(search, budget.number), budget.to_toml()):
-            return
+            assert before is not None  # without one anything wanted is more
+            return budget_file(search, before.number)
+        taken = max(numbers, default=0) + 1
+        path = budget_file(search, taken)
+        if storage.create(path, budget.model_copy(update={"number": taken}).to_toml()):
+            return path
 
 
 def _last_budget(storage: Storage, search: str, numbers: Iterable[int]) -> Budget | None:
     """Of these the last that can be read."""
     for number in sorted(numbers, reverse=True):
         path = budget_file(search, number)
-        with contextlib.suppress(DamagedRecordError):
+        with contextlib.suppress(DamagedRecordError, FileNotFoundError):
             return parse_toml(Budget, storage.read(path), path)
     return None
 

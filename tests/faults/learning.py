@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from orchestrator.proposing.deciding import Machine
+from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact
 from orchestrator.running import decider as deciding
 from orchestrator.running import work_queue
@@ -29,7 +30,7 @@ from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease
 from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord
-from orchestrator.store.searches import SearchRecord, Stack
+from orchestrator.store.searches import SearchRecord, Stack, search_file
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.study.studies import Study, raise_budget, write_search
@@ -139,13 +140,13 @@ class Job:
     def _obey(self, command: Command, interruption: Interruption) -> None:
         """Ask, then train what is decided until nothing is left, as `orch search` does."""
         storage = self.study.storage
-        search = self._asked(storage, command)
+        search, budget = self._asked(storage, command)
         compact(storage)  # as every search does first: final records that cannot be read are set aside
         bench, dividing = self._bench(storage), self._bench(storage)
         machine = Machine(1, "cpu", lambda wanted: divided(dividing, wanted))
         queue = WorkQueue(storage, Ready(), Tally(), lambda: 1)
         keys = {ConfigurationKey(self.study.partition, name) for name in search.configurations}
-        with Decider(storage, [search.id], keys, machine) as decider:
+        with Decider(Decided.of(storage, [search_file(search.id), budget]), [search.id], keys, machine) as decider:
             decider._watch.stale_after_s = queue._watch.stale_after_s = self.stale_after_s
             while not interruption.is_raised:
                 if decider.poll():
@@ -164,13 +165,13 @@ class Job:
     def _bench(self, storage: Storage) -> Workbench:
         return Workbench(storage, self.study.places, torch.device("cpu"))
 
-    def _asked(self, storage: Storage, command: Command) -> SearchRecord:
-        """The search with a budget that allows what the command says."""
+    def _asked(self, storage: Storage, command: Command) -> tuple[SearchRecord, str]:
+        """The search, and the path of its budget, which allows what the command says."""
         names = tuple(self.study.configuration(**settings).id for settings in self.configurations)
         search = SearchRecord(proposer="grid", partitions=(self.study.partition,), configurations=names)
         write_search(Study(Place.of(self.study.folder), storage, study_record(self.study)), search)
-        raise_budget(storage, search.id, dict.fromkeys(names, (command.repeats, command.epochs)), "")
-        return search
+        allowed = dict.fromkeys(names, (command.repeats, command.epochs))
+        return search, raise_budget(storage, search.id, allowed, "")
 
     def _train(self, bench: Workbench, taken: Taken, interruption: Interruption) -> tuple[str, int]:
         """As a trial does, whose outcome it is, and the place of the segment that it is of."""

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 import orchestrator as orch
 from orchestrator.command_line import main
 from orchestrator.proposing.deciding import Machine
+from orchestrator.results.decided import Decided
 from orchestrator.running.decider import Decider
 from orchestrator.search import Search
 from orchestrator.store.leases import Lease, current_lease
@@ -188,7 +189,7 @@ def trained_here(search: Search, *_: object) -> int:
     storage = bench.storage
     machine = Machine(1, "cpu", lambda wanted: divide_into_stacks(bench, wanted, 1))
     keys = frozenset(search.keys)
-    with Decider(storage, search.searches, keys, machine) as decider:
+    with Decider(Decided.of(storage), search.searches, keys, machine) as decider:
         wait_until(lambda: decider.poll(1.0))
     for segment in owed(storage, decider.said.segments):
         lease = current_lease(storage, segment.folder)

@@ -22,6 +22,7 @@ from orchestrator.store.searches import SearchRecord, search_file, search_folder
 from orchestrator.study.studies import raise_budget
 from search_spaces.configuration import Configuration
 from search_spaces.proposers import PROPOSERS
+from tests.faults.odd_views import SeenLate
 from tests.support.checkout import ROOT
 from tests.support.handing_out import as_wanted, together
 from tests.support.scripted import SCRIPTED
@@ -65,7 +66,7 @@ def decider_of(study: TinyStudy, *searches: str) -> Decider:
     decided = Decided.of(study.storage)
     ids = {name for search in searches for name in decided.searches[search].configurations}
     keys = frozenset(ConfigurationKey(study.partition, name) for name in ids)
-    return Decider(study.storage, searches, keys, Machine(1, "cpu", as_wanted))
+    return Decider(decided, searches, keys, Machine(1, "cpu", as_wanted))
 
 
 def settled(decider: Decider) -> Said:
@@ -101,6 +102,26 @@ def test_a_grid_is_decided_once_and_its_lease_given_back(study: TinyStudy, one: 
         assert settled(decider).segments == (together(study, [one], (0, 1), 0, 1),)
     assert numbers(study, search) == [1]
     assert lease_of(study, search).number == 1, "there was nothing to decide"
+
+
+def test_a_folder_listed_as_it_was_hides_neither_a_search_nor_its_budget(study: TinyStudy, one: Configuration) -> None:
+    """A shared file system may show a folder late: what this process knows to be there counts."""
+    record = SearchRecord(proposer="grid", partitions=(study.partition,), configurations=(one.id,))
+    keys = frozenset({ConfigurationKey(study.partition, one.id)})
+    for most in ((2, 1), (2, 3)):
+        late = SeenLate(1e9)(study.storage)
+        Decided.of(late)
+        late.list(search_folder(record.id))
+        late.create(search_file(record.id), record.to_toml())
+        budget = raise_budget(late, record.id, {one.id: most}, "orch search")
+        decided = Decided.of(late, [search_file(record.id), budget])
+        with Decider(decided, [record.id], keys, Machine(1, "cpu", as_wanted)) as decider:
+            assert max(segment.epochs for segment in settled(decider).segments) == most[1]
+    assert numbers(study, record.id) == [1, 2]
+    assert [budget.of_each() for budget in Decided.of(study.storage).budgets[record.id]] == [
+        {one.id: (2, 1)},
+        {one.id: (2, 3)},
+    ]
 
 
 @pytest.mark.usefixtures("scripted")
@@ -162,13 +183,14 @@ from pathlib import Path
 from tests.support.scripted import register
 register()
 from orchestrator.proposing.deciding import Machine
+from orchestrator.results.decided import Decided
 from orchestrator.running.decider import Decider
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.storage import LocalStorage
 from tests.support.handing_out import as_wanted
 folder, search, partition, configuration = sys.argv[1:]
 keys = {ConfigurationKey(partition, configuration)}
-decider = Decider(LocalStorage(Path(folder)), [search], keys, Machine(1, "cpu", as_wanted))
+decider = Decider(Decided.of(LocalStorage(Path(folder))), [search], keys, Machine(1, "cpu", as_wanted))
 while not decider.poll(1.0):
     pass
 print("decided", flush=True)
