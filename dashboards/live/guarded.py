@@ -6,15 +6,18 @@ its own (DNS rebinding). Where there is a token it comes with the address once, 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hmac
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from orchestrator.store.errors import InputError
@@ -23,6 +26,18 @@ LOOPBACK = "127.0.0.1"
 COOKIE = "orch-token"
 _IDLE_S = 30.0
 """A connection on which nobody asks anything is closed after this time."""
+PIECE = 65_536
+"""Characters, or bytes, of an answer that are sent at once, and all that is made of it for one reader."""
+PIECE_TAKES_S = 10.0
+"""A reader that does not take a piece within this time is cut off."""
+MOST_CONNECTIONS = 64
+"""Of all readers together; a further one is asked to come again."""
+
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 43\r\nConnection: close\r\n\r\nToo many readers at once. Try again later.\n"
+)
 
 
 class GuardedServer(ThreadingHTTPServer):
@@ -30,6 +45,8 @@ class GuardedServer(ThreadingHTTPServer):
 
     daemon_threads = True
     cookie = COOKIE
+    most_connections = MOST_CONNECTIONS
+    piece_takes_s = PIECE_TAKES_S
 
     def __init__(self, host: str, port: int, handler: type[GuardedHandler], always_token: bool = False) -> None:
         self.bound_to = host
@@ -39,6 +56,7 @@ class GuardedServer(ThreadingHTTPServer):
             super().__init__((host, port), handler)
         except (OSError, OverflowError) as error:
             raise InputError(_why_not(host, port, error), "Choose another one with --port, or leave it out.") from error
+        self._free = threading.BoundedSemaphore(self.most_connections)
         self.token = "" if _is_loopback(host) and not always_token else secrets.token_urlsafe(24)
 
     @property
@@ -64,6 +82,26 @@ class GuardedServer(ThreadingHTTPServer):
         if _is_wildcard(self.bound_to):
             return _is_address(name) or name in self._names
         return name == self.bound_to.lower()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, while there are not too many."""
+        if not self._free.acquire(blocking=False):
+            with contextlib.suppress(OSError):
+                request.settimeout(1.0)
+                request.sendall(_FULL)
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no further thread can be started
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A reader that goes away in the middle is no news."""
@@ -121,12 +159,19 @@ class GuardedHandler(BaseHTTPRequestHandler):
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             return self.send(HTTPStatus.FORBIDDEN, "Open the address with the token that the server printed.")
         cookie = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Lax; Path=/"
+        if self.headers.get("X-Forwarded-Proto", "").lower() == "https":  # behind a server of the site that speaks TLS
+            cookie += "; Secure"
         return self.send(HTTPStatus.SEE_OTHER, "", {"Location": "/", "Set-Cookie": cookie})
 
     def send(
-        self, status: HTTPStatus, content: str | bytes, headers: dict[str, str] | None = None, kind: str = "text/plain"
+        self,
+        status: HTTPStatus,
+        content: str | bytes | Sequence[str],
+        headers: dict[str, str] | None = None,
+        kind: str = "text/plain",
     ) -> None:
-        body = content if isinstance(content, bytes) else content.encode()
+        """content: whole, or in parts that follow each other, which may be shared with other answers."""
+        parts = [content] if isinstance(content, str | bytes) else content
         self.send_response(status)
         fixed = {
             "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -138,13 +183,24 @@ class GuardedHandler(BaseHTTPRequestHandler):
         if status != HTTPStatus.NOT_MODIFIED:
             fixed |= {
                 "Content-Type": kind if kind.startswith("image/") else f"{kind}; charset=utf-8",
-                "Content-Length": str(len(body)),
+                "Content-Length": str(sum(map(_byte_count, parts))),
             }
         for name, value in {**fixed, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD" and status != HTTPStatus.NOT_MODIFIED:
-            self.wfile.write(body)
+            self.connection.settimeout(self.server.piece_takes_s)
+            for part in parts:
+                for start in range(0, len(part), PIECE):
+                    piece = part[start : start + PIECE]
+                    self.wfile.write(piece if isinstance(piece, bytes) else piece.encode())
+            self.connection.settimeout(self.timeout)
+
+
+def _byte_count(part: str | bytes) -> int:
+    if isinstance(part, bytes) or part.isascii():
+        return len(part)
+    return sum(len(part[start : start + PIECE].encode()) for start in range(0, len(part), PIECE))
 
 
 def _is_address(host: str) -> bool:

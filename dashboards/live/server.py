@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
@@ -46,13 +45,15 @@ class _Handler(GuardedHandler):
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        html = put_together(parts, nonce, script(revision), AROUND, STYLE)
-        return self.send(HTTPStatus.OK, html, {"Content-Security-Policy": policy}, "text/html")
+        pieces = put_together(parts, nonce, script(revision), AROUND, STYLE)
+        return self.send(HTTPStatus.OK, pieces, {"Content-Security-Policy": policy}, "text/html")
 
     def _update(self, since: str) -> None:
-        update = self.server.state.update(since)
-        content = json.dumps(update.__dict__, separators=(",", ":"), allow_nan=False)
-        tag = f'"{hashlib.sha256(content.encode()).hexdigest()[:20]}"'
+        content = self.server.state.update(since).content
+        digest = hashlib.sha256()
+        for part in content:
+            digest.update(part.encode())
+        tag = f'"{digest.hexdigest()[:20]}"'
         if self.headers.get("If-None-Match") == tag:
             return self.send(HTTPStatus.NOT_MODIFIED, "", {"ETag": tag})
         return self.send(HTTPStatus.OK, content, {"ETag": tag}, "application/json")

@@ -6,6 +6,7 @@ page shows has changed, the page is written anew in a thread of its own, while l
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -22,23 +23,29 @@ LOOK_AT_LEAST_EVERY_S = 4.0
 REST_AFTER_WRITING = 2.0
 """After a page that took t seconds to write, the next one is begun 2·t seconds later at the earliest."""
 
+MOST_ANSWERS = 8
+"""To readers of so many different revisions an answer is kept."""
+
 Look = Callable[[], tuple[str, Mapping[str, Any]]]
 """A stamp that changes whenever the page would, and what runs now as plain JSON; cheap."""
 
 
 @dataclass(frozen=True)
 class Update:
-    """An answer to somebody who has the page of revision `since`."""
+    """An answer to somebody who has the page of revision `since`.
 
-    revision: str
-    now: Mapping[str, Any]
-    frame: str | None
-    """None where it did not change; so with everything below."""
-    sections: Mapping[str, str]
-    data: Mapping[str, str]
-    kept: tuple[str, ...]
-    """All data that the page refers to now; what is not among them can be dropped."""
-    error: str
+    now: revision, now (what runs) and error, as a JSON object. changed: the same of what that page lacks: frame (null
+    where it did not change), sections and data (by id), and kept, the ids of all data that the page refers to now. It
+    is one text for all who lack the same.
+    """
+
+    now: str
+    changed: str
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """Both as one object, in parts."""
+        return f"{self.now[:-1]},", self.changed[1:]
 
 
 class LiveState:
@@ -51,6 +58,7 @@ class LiveState:
         self._number = 0
         self._parts: Parts | None = None
         self._changed: dict[tuple[str, str], int] = {}
+        self._answers: dict[int, str] = {}
         self._written = ""
         self._now: Mapping[str, Any] = {}
         self._errors = {"look": "", "write": ""}
@@ -75,17 +83,23 @@ class LiveState:
         instance, _, number = since.rpartition("-")
         known = int(number) if instance == self._instance and number.isdecimal() else 0
         with self._guard:
-            parts = self._parts or Parts("", "", {}, {}, (), "")
-            newer = {part for part, changed in self._changed.items() if changed > known}
-            return Update(
-                self._revision(),
-                self._now,
-                parts.frame if ("frame", "") in newer else None,
-                {name: content for name, content in parts.sections.items() if ("section", name) in newer},
-                {name: element for name, element in parts.data.items() if ("data", name) in newer},
-                tuple(parts.data) if newer else (),
-                " ".join(message for message in self._errors.values() if message),
-            )
+            if known not in self._answers and len(self._answers) < MOST_ANSWERS:
+                self._answers[known] = self._changed_since(known)
+            changed = self._answers.get(known) or self._changed_since(known)
+            error = " ".join(message for message in self._errors.values() if message)
+            return Update(_json({"revision": self._revision(), "now": self._now, "error": error}), changed)
+
+    def _changed_since(self, known: int) -> str:
+        parts = self._parts or Parts("", "", {}, {}, (), "")
+        newer = {part for part, changed in self._changed.items() if changed > known}
+        return _json(
+            {
+                "frame": parts.frame if ("frame", "") in newer else None,
+                "sections": {name: text for name, text in parts.sections.items() if ("section", name) in newer},
+                "data": {name: element for name, element in parts.data.items() if ("data", name) in newer},
+                "kept": list(parts.data) if newer else [],
+            }
+        )
 
     def _revision(self) -> str:
         return f"{self._instance}-{self._number}"
@@ -135,6 +149,7 @@ class LiveState:
             self._number += 1
         self._changed = {piece: self._changed.get(piece, 0) for piece in after} | dict.fromkeys(different, self._number)
         self._parts = parts
+        self._answers.clear()
 
 
 def _pieces(parts: Parts | None) -> dict[tuple[str, str], str]:
@@ -145,6 +160,10 @@ def _pieces(parts: Parts | None) -> dict[tuple[str, str], str]:
         **{("section", name): content for name, content in parts.sections.items()},
         **{("data", name): element for name, element in parts.data.items()},
     }
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 def _told(what: str, error: Exception) -> str:

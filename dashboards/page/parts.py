@@ -83,19 +83,29 @@ def take_apart(html: str) -> Parts:
     )
 
 
-def put_together(parts: Parts, nonce: str, before: str, around: tuple[str, str], style: str) -> str:
-    """The page as it is served: every script carries the nonce, `before` runs ahead of the page's own script.
+def put_together(parts: Parts, nonce: str, before: str, around: tuple[str, str], style: str) -> list[str]:
+    """The page as it is served, in pieces, of which the large ones are those of `parts`: they are there once, however
+    many readers there are. Every script carries the nonce, `before` runs ahead of the page's own script.
 
     around: what stands before and behind the page's script in its element.
     """
     tag = f'<script nonce="{nonce}">'
-    body = _TAG.sub(lambda found: found[0] + _content(parts, found["section"]), parts.frame)
-    libraries = "".join(f"\n{tag}{library}</script>" for library in parts.libraries)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head>{parts.head}<style>{style}</style></head><body>{body}\n'
-        + "\n".join(parts.data.values())
-        + f"{libraries}\n{tag}{before}</script>\n{tag}{around[0]}{parts.script}{around[1]}</script></body></html>\n"
-    )
+    body, seen = list[str](), 0
+    for found in _TAG.finditer(parts.frame):
+        body += [parts.frame[seen : found.end()], _content(parts, found["section"])]
+        seen = found.end()
+    data = [piece for element in parts.data.values() for piece in ("\n", element)]
+    libraries = [piece for library in parts.libraries for piece in (f"\n{tag}", library, "</script>")]
+    return [
+        f'<!DOCTYPE html>\n<html lang="en"><head>{parts.head}<style>{style}</style></head><body>',
+        *body,
+        parts.frame[seen:],
+        *data,
+        *libraries,
+        f"\n{tag}{before}</script>\n{tag}{around[0]}",
+        parts.script,
+        f"{around[1]}</script></body></html>\n",
+    ]
 
 
 def _tokens(html: str, at: int, end: int) -> Iterator[tuple[str, str]]:

@@ -19,9 +19,10 @@ from orchestrator.store.redact import without_secrets
 from orchestrator.store.storage import TEMPORARY_PREFIX, checked_path
 
 GIVE_UP_AFTER_S = 120.0
-"""No call is tried again once this much time has passed since it began."""
+"""No call is tried again where that might end later than this after it began."""
 CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 15.0
+"""Between two bytes of an answer."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
@@ -40,6 +41,11 @@ _ADVICE_BY_CAUSE = (
     (
         re.compile(r"NoSuchBucket|bucket does not exist|Invalid bucket name", re.I),
         "Make the bucket first, or correct its name.",
+    ),
+    (
+        re.compile(r"ReadTimeout"),
+        "The store takes requests and does not answer them. What is stored is kept: run the same command again when it "
+        "does.",
     ),
     (
         re.compile(r"Could not connect|EndpointConnectionError|ConnectTimeout|InvalidSchema", re.I),
@@ -149,13 +155,15 @@ class ObjectStorage:
         pause, tries = FIRST_PAUSE_S, 0
         while True:
             tries += 1
+            began = time.monotonic()
             try:
                 return call()
             except Exception as error:
+                took = time.monotonic() - began
                 missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
                 if missing and act in ("read", "list") and _code(error) != "NoSuchBucket":
                     raise
-                if not _may_pass(error) or time.monotonic() + pause > until:
+                if not _may_pass(error) or time.monotonic() + pause + took > until:
                     raise self._failed(act, path, error, tries) from None  # its own text may hold secrets
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE_S)

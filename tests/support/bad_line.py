@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 Plan = Callable[[str, str], str]
 """(method, path) of a request → what happens to it: one of FAULTS, or "" for nothing."""
 
+SILENT = "silent"
+"""The request is taken and never answered; one that a client with short patience alone should meet."""
 FAULTS = ("503", "500", "delayed", "cut before", "cut in the upload", "cut before the answer", "cut in the answer")
 DELAY_S = 0.3
 _BUSY = b"<?xml version='1.0'?><Error><Code>%s</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -30,6 +32,7 @@ class _Server(ThreadingHTTPServer):
 def bad_line(endpoint: str, plan: Plan) -> Iterator[tuple[str, list[str]]]:
     """(address of the line, list of the faults that happened so far)."""
     happened: list[str] = []
+    is_over = threading.Event()
     upstream = urlsplit(endpoint)
 
     class Line(BaseHTTPRequestHandler):
@@ -47,6 +50,9 @@ def bad_line(endpoint: str, plan: Plan) -> Iterator[tuple[str, list[str]]]:
                 self.rfile.read(length // 2)
                 return self._cut()
             body = self.rfile.read(length)
+            if fault == SILENT:
+                is_over.wait()
+                return self._cut()
             if fault in ("503", "500"):
                 code = b"SlowDown" if fault == "503" else b"InternalError"
                 return self._answer(int(fault), [("Content-Type", "application/xml")], _BUSY % code)
@@ -92,6 +98,7 @@ def bad_line(endpoint: str, plan: Plan) -> Iterator[tuple[str, list[str]]]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", happened
     finally:
+        is_over.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

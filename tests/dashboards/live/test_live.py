@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from dashboards.page.parts import put_together, take_apart
 from orchestrator.store.errors import InputError
 from orchestrator.study.studies import now
 from tests.support.generated_study import small_study
+from tests.support.waiting import wait_until
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta http-equiv="Content-Security-Policy" content="default-src 'none'"><title>t</title></head>\
@@ -101,7 +104,7 @@ def test_a_page_taken_apart_and_put_together() -> None:
     assert set(parts.data) == {"dark-colours", name[1]}
     assert parts.libraries == ('library("<section id=x></section>")',)
     assert parts.script == "page()"
-    whole = put_together(parts, "N", "before()", ("run(() => {", "})"), "p{}")
+    whole = "".join(put_together(parts, "N", "before()", ("run(() => {", "})"), "p{}"))
     assert re.findall(r"<script nonce=\"N\">(.*)</script>", whole) == [
         *parts.libraries,
         "before()",
@@ -119,7 +122,7 @@ def test_a_real_page_loses_nothing(tmp_path: Path) -> None:
     text = render(storage, now=now())
     parts = take_apart(text)
     assert parts.libraries == (get_plotlyjs(),)
-    whole = put_together(parts, "N", "", ("", ""), "").replace(parts.libraries[0], "")
+    whole = "".join(put_together(parts, "N", "", ("", ""), "")).replace(parts.libraries[0], "")
     for pattern in (r"<[a-z0-9]+", r'id="payload-\d+', r"</section>", r"<table", r"<select"):
         expected, found = len(re.findall(pattern, text)), len(re.findall(pattern, whole))
         assert abs(found - expected) <= 2, pattern
@@ -255,6 +258,48 @@ def test_elsewhere_only_with_the_token() -> None:
         assert ask(server, "/", Host="evil.example", Cookie=cookie.partition(";")[0])[0].status == 421
     with serving() as server:
         assert server.token == ""
+
+
+def test_over_tls_the_cookie_is_for_tls_alone() -> None:
+    with serving("0.0.0.0") as server:
+        plain = ask(server, f"/?token={server.token}")[0].headers["Set-Cookie"]
+        secure = ask(server, f"/?token={server.token}", **{"X-Forwarded-Proto": "https"})[0].headers["Set-Cookie"]
+    assert "Secure" not in plain
+    assert secure == f"{plain}; Secure"
+
+
+def test_readers_who_take_nothing_are_cut_off_and_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each asks for a page of 40 MB and never reads: less than one page is made for all of them."""
+    monkeypatch.setattr(LiveServer, "piece_takes_s", 0.5)
+    monkeypatch.setattr(LiveServer, "most_connections", 20)
+    told = Told(page(data="A" * 20_000_000, one="B" * 20_000_000))
+    with serving(told=told) as server:
+        request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.server_address[1]}\r\n\r\n".encode()
+        assert ask(server)[0].status == 200
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            readers = [socket.create_connection(server.server_address[:2]) for _ in range(20)]
+            for reader in readers:
+                reader.sendall(request)
+            answer, body = ask(server)
+            assert answer.status == 503
+            assert body == b"Too many readers at once. Try again later.\n"
+            wait_until(lambda: ask(server, "/nothing")[0].status == 404)  # some have been cut off
+            most = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+        assert most < 40_000_000
+        for reader in readers:
+            reader.close()
+
+
+@pytest.mark.parametrize("text", ["ä" * 70_000, "a" * 200_000 + "€", ""])
+def test_an_answer_in_pieces_is_whole(text: str) -> None:
+    with serving(told=Told(page(one=text))) as server:
+        answer, body = ask(server)
+    assert len(body) == int(answer.headers["Content-Length"])
+    assert text in body.decode()
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_none() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from orchestrator.store.claims import SettledStorage
 from orchestrator.store.errors import InputError, StorageError
-from orchestrator.store.objects import ObjectStorage
-from orchestrator.store.open import ProbedStorage, open_storage
+from orchestrator.store.objects import READ_TIMEOUT_S, ObjectStorage
+from orchestrator.store.open import FIRST_ANSWER_S, ProbedStorage, open_storage
 from orchestrator.store.redact import has_secrets, without_secrets
-from tests.support.bad_line import DELAY_S, FAULTS, bad_line
+from tests.support.bad_line import DELAY_S, FAULTS, SILENT, bad_line
 from tests.support.object_server import SECRET, bucket_storage, new_bucket, object_server
 from tests.support.waiting import PatientClock
 
@@ -92,6 +92,20 @@ def test_a_slow_store_is_waited_for(endpoint: str) -> None:
         started = time.monotonic()
         bucket_storage(line, new_bucket(endpoint)).replace("a", b"x")
         assert time.monotonic() - started >= DELAY_S
+
+
+def test_a_store_that_takes_a_question_and_does_not_answer_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    """Asked again it would take as long once more, which is beyond the time for a first answer."""
+    assert READ_TIMEOUT_S <= FIRST_ANSWER_S < 2 * READ_TIMEOUT_S
+    monkeypatch.setattr("orchestrator.store.objects.READ_TIMEOUT_S", 0.6)
+    with bad_line(endpoint, lambda *_: SILENT) as (line, happened):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", line)
+        with pytest.raises(StorageError, match="ReadTimeout") as raised:
+            open_storage("s3://bucket/studies", give_up_after_s=0.6).read("a")
+    assert happened == [SILENT]
+    assert "tries" not in str(raised.value)
 
 
 def test_a_store_that_is_not_there_is_told_in_time(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
