@@ -54,15 +54,16 @@ def status_report(study: Study) -> Report:
     return Report(tuple(lines), _data(summary))
 
 
-def closing_report(search: Search, page: Place, status: int) -> Report:
-    """The end of a search: the best of its configurations, advice on edges, the page, the next command."""
+def closing_report(search: Search, page: Place | None, status: int) -> Report:
+    """The end of a search: the best of its configurations, advice on edges, the page (None: it could not be written),
+    the next command; first what there is of all, where something failed."""
     study = search.study
     summary = summarise(study.storage, now())
     here = {key.configuration for key in search.epochs}
     partitions = partitions_of(summary)
     mine = [entry for entry in summary.configurations if entry.id in here]
     ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]
-    lines = []
+    lines = _heading(summary) if status == 1 else []
     names = _names(summary)
     if ranked:
         where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
@@ -88,13 +89,17 @@ def closing_report(search: Search, page: Place, status: int) -> Report:
     lines += _failures(summary)
     if study.record.synthetic:
         lines.append("These are synthetic images: the scores say nothing about real ones.")
-    lines.append(f"Dashboard: {page}")
+    lines.append(f"Dashboard: {page or 'not written'}")
     if status in (130, 143) or summary.totals.owed:
         lines.append(f"Next: orch resume {study.name}   (goes on where it stopped)")
     else:
         lines.append(f"Next: orch best {study.name}   or   orch dashboard {study.name} --open")
     data = _data(summary)
-    data |= {"dashboard": str(page), "exit_status": status, "best": [_entry(entry) for entry in ranked[:BEST_SHOWN]]}
+    data |= {
+        "dashboard": str(page) if page else None,
+        "exit_status": status,
+        "best": [_entry(entry) for entry in ranked[:BEST_SHOWN]],
+    }
     return Report(tuple(lines), data)
 
 

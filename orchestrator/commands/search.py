@@ -164,18 +164,35 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
 
 
 def _run(search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE) -> int:
-    """Train what is owed, write the page, say what was found and what to do next."""
+    """Train what is owed, write the page, say what was found and what to do next.
+
+    Where the storage refuses to be written, it is said what is there and what failed, before the error.
+    """
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
     from orchestrator.search import run
+    from orchestrator.store.errors import StorageError
 
-    status, search = 0, search.settled()
-    if search.has_work:
-        status = run(search, display, lambda: write_dashboard(search.study), options)
-    else:
-        display.say(done)
-    report = closing_report(search, write_dashboard(search.study), status)
+    status, search, page = 0, search.settled(), None
+    problem: StorageError | None = None
+    try:
+        if search.has_work:
+            status = run(search, display, lambda: write_dashboard(search.study), options)
+        else:
+            display.say(done)
+    except StorageError as error:
+        if search.study.place.path is None:
+            raise  # a store that was waited for in vain is not asked for more
+        problem, status = error, error.exit_status
+    try:
+        page = write_dashboard(search.study)
+    except StorageError as error:
+        problem = problem or error
+        status = problem.exit_status
+    report = closing_report(search, page, status)
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if problem is not None:
+        raise problem
     return status
 
 

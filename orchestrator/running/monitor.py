@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -10,11 +11,15 @@ from dataclasses import dataclass
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import and_more, names_of
 from orchestrator.running.progress import Display, Row, Snapshot
+from orchestrator.store import layout
+from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, ConfigurationKey
-from orchestrator.store.leases import current_lease
+from orchestrator.store.leases import LeaseView, current_lease
+from orchestrator.store.schema import parse_json
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from trainables.bundles.failures import failures_of
 from trainables.bundles.work import all_parts, is_enough, longest_finals
 
 REWRITE_EVERY_S = 60.0
@@ -46,6 +51,8 @@ class Monitor:
         self._asked: dict[LaneKey, int] = {}
         self._done: set[LaneKey] = set()
         self._owed: dict[BundleKey, list[LaneKey]] = {}
+        self._reached: dict[str, tuple[int, int]] = {}
+        """By a segment's folder: number of its last lease, and the epoch that was told under it."""
 
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
@@ -117,13 +124,44 @@ class Monitor:
             lease = current_lease(storage, segment.folder)
             if lease is None:
                 continue
-            reached = min(int(lease.content.get("epoch") or 0), segment.epochs)
+            reached = self._reached_in(segment, lease)
             for lane in segment.lanes:
                 if lane in self._asked and lane not in self._done:
                     trained[lane] = max(trained.get(lane, 0), reached)
             if reached and not lease.is_released:
                 rows.append(self._row(segment, reached))
         return rows
+
+    def _reached_in(self, segment: Segment, lease: LeaseView) -> int:
+        """The epoch it is at. Whoever goes on from a checkpoint may be behind whoever wrote it: that is said once."""
+        reached = _epoch_of(lease, segment)
+        number, before = self._reached.get(segment.folder) or self._earlier(segment, lease.number)
+        if number < lease.number and not reached:
+            return before  # not yet told from where it goes on
+        self._reached[segment.folder] = lease.number, reached
+        if number < lease.number and reached < before:
+            name = self._row(segment, reached).name
+            self.display.say(
+                f"{name}: had come to epoch {before}, goes on from its last checkpoint and is at {reached}"
+                f"{self._why(segment, number)}"
+            )
+        return reached
+
+    def _earlier(self, segment: Segment, number: int) -> tuple[int, int]:
+        """The same of the lease before, as far as it is kept."""
+        path = layout.lease(segment.folder, number - 1)
+        with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+            return number - 1, _epoch_of(
+                LeaseView(number - 1, parse_json(self.training.storage.read(path), path)), segment
+            )
+        return 0, 0
+
+    def _why(self, segment: Segment, lease: int) -> str:
+        try:
+            causes = [one.cause for one in failures_of(self.training.storage, segment) if one.lease == lease]
+        except (DamagedRecordError, AttributeError, TypeError, ValueError):
+            causes = []
+        return f" ({causes[-1]})" if causes else ""
 
     def _is_owed(self, segment: Segment) -> bool:
         return any(lane in self._asked and lane not in self._done for lane in segment.lanes)
@@ -133,3 +171,7 @@ class Monitor:
         name = and_more(self._names.get(first, first), len(others))
         done = sum(lane in self._done for lane in segment.lanes)
         return Row(name, done, len(segment.lanes), f"{reached}/{segment.epochs}")
+
+
+def _epoch_of(lease: LeaseView, segment: Segment) -> int:
+    return min(int(lease.content.get("epoch") or 0), segment.epochs)

@@ -10,12 +10,14 @@ import pytest
 
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display, Snapshot
+from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey, lease
 from orchestrator.store.searches import SearchRecord
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from tests.support.asked import Item, ask, segments_of
 from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.failures import Kind, note_failure
 from trainables.bundles.work import divide
 
 
@@ -39,9 +41,9 @@ def shown(monitor: Monitor) -> Snapshot:
     return monitor.snapshot(1.0, 0, "")
 
 
-def leased(study: TinyStudy, segment: Segment, epoch: int, *, released: bool = False) -> None:
+def leased(study: TinyStudy, segment: Segment, epoch: int, *, released: bool = False, number: int = 3) -> None:
     content = json.dumps({"released": released, "epoch": epoch, "of": segment.epochs}).encode()
-    study.storage.replace(lease(segment.folder, 3), content)
+    study.storage.replace(lease(segment.folder, number), content)
 
 
 def test_what_is_finished_counts(study: TinyStudy) -> None:
@@ -106,20 +108,48 @@ def test_a_divided_segment_is_shown_as_its_parts(study: TinyStudy) -> None:
     assert (snapshot.epochs_done, snapshot.epochs_asked) == (4, 8)
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["while it runs", "by the search before"])
+@pytest.mark.parametrize("cause", ["cannot write final/3.e60: no space left on the device", ""])
+def test_progress_that_falls_back_is_told_with_its_cause(study: TinyStudy, seen: bool, cause: str) -> None:
+    one = study.configuration()
+    search = ask(study.storage, [study.partition], [Item(one.id, 2, 60)])
+    (segment,) = segments_of(study.storage, search)
+    monitor = watching(study, [one], search)
+    monitor.display = told = Told()
+    leased(study, segment, 30)
+    if seen:
+        assert shown(monitor).epochs_done == 60
+    if cause:
+        note_failure(study.storage, segment, StorageError(cause), Kind.EXCEPTION, lease=3)
+    leased(study, segment, 0, number=4)
+    assert shown(monitor).epochs_done == 60, "from where it goes on is not known yet"
+    leased(study, segment, 12, number=4)
+    assert shown(monitor).epochs_done == 24
+    leased(study, segment, 13, number=4)
+    shown(monitor)
+    (message,) = told.messages
+    assert ": had come to epoch 30, goes on from its last checkpoint and is at 12" in message
+    assert message.endswith(f" (StorageError: {cause})" if cause else "at 12")
+
+
+class Told(Display):
+    def __init__(self) -> None:
+        super().__init__(line_every_s=1e9)
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
 def test_a_page_that_cannot_be_drawn_is_told_once(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-
-    class Told(Display):
-        def say(self, message: str) -> None:
-            told.append(message)
-
     def broken() -> None:
         raise ValueError("no figure")
 
     monkeypatch.setattr("orchestrator.running.monitor.REWRITE_EVERY_S", 0.0)
-    monitor = Monitor(Training("slides", study.storage, {}, [], []), Told(line_every_s=1e9), broken)
+    told = Told()
+    monitor = Monitor(Training("slides", study.storage, {}, [], []), told, broken)
     for _ in range(3):
         monitor.beat(0.0, 0, "")
-    assert [message for message in told if "could not be written" in message] == [
+    assert [message for message in told.messages if "could not be written" in message] == [
         "The dashboard could not be written (no figure); the search goes on."
     ]
