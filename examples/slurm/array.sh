@@ -1,11 +1,14 @@
 #!/bin/bash
-# A SLURM job array of independent searches on one study in a shared folder. Ask for the work once, then submit:
+# A SLURM job array of independent searches on one study in a shared folder. See what it would take, then submit the same
+# command; it is what every task runs:
 #
 #   orch search slides resnet18 --data /shared/images --group-by parent --studies /shared/studies --plan
-#   sbatch --export=ALL,STUDY=slides,STUDIES=/shared/studies examples/slurm/array.sh
+#   sbatch examples/slurm/array.sh search slides resnet18 --data /shared/images --group-by parent --studies /shared/studies
 #
 # Each task takes bundles that nobody holds, and ends when nothing is owed. Tasks may start, end and be preempted in any
-# order; more can be added at any time.
+# order; more can be added at any time, by the same line or with
+#
+#   sbatch examples/slurm/array.sh resume slides --studies /shared/studies
 #
 #SBATCH --job-name=orch
 #SBATCH --array=1-8
@@ -19,8 +22,7 @@
 #SBATCH --output=orch-%A_%a.log
 set -u
 
-study=${STUDY:?give the name of the study: --export=ALL,STUDY=…,STUDIES=…}
-studies=${STUDIES:?give the folder of the studies: --export=ALL,STUDY=…,STUDIES=…}
+: "${2:?give the command of orch: search NAME BACKBONE …, or resume NAME …}"
 cache=${CACHE:-${SLURM_TMPDIR:-/tmp}/orch-cache-$USER}
 
 # A folder of its own for each Ray, with a short name: paths of sockets end at 107 characters.
@@ -32,7 +34,7 @@ stopped=no
 search=
 trap 'stopped=yes; [ -n "$search" ] && kill -TERM "$search" 2>/dev/null' TERM INT
 
-orch resume "$study" --studies "$studies" --cache "$cache" ${ORCH_OPTIONS:-} &
+orch "$@" --cache "$cache" &
 search=$!
 [ "$stopped" = no ] || kill -TERM "$search"
 
