@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import Command, complete_study, how_to_read, json_option, local_path, studies_option
+from orchestrator.commands.data_options import how_to_read
+from orchestrator.commands.options import Command, complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, say
 
 if TYPE_CHECKING:

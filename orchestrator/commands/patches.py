@@ -11,14 +11,8 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.options import (
-    how_to_read,
-    intensity_option,
-    json_option,
-    local_path,
-    split_column_option,
-    split_words_option,
-)
+from orchestrator.commands.data_options import how_to_read, intensity_option, split_column_option, split_words_option
+from orchestrator.commands.options import json_option, local_path
 from orchestrator.commands.said import Lines, say
 
 

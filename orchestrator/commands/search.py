@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import (
-    complete_study,
-    json_option,
+from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.search_options import (
     keep_gb_option,
-    local_path,
     run_options,
     search_options,
-    studies_option,
     what_to_search,
     while_it_runs,
 )

@@ -1,0 +1,139 @@
+"""Options that say which images are meant and how they are read; several commands share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.commands.options import Command, local_path
+
+if TYPE_CHECKING:
+    from trainables.data.options import DatasetOptions
+
+_READING = (
+    *("group_by", "join_groups", "file_column", "label_column", "group_column", "split_column", "fold_column"),
+    *("layout", "test_fold", "data_root", "intensity"),
+)
+
+
+class SplitWords(click.ParamType[tuple[tuple[str, str], ...]]):
+    """`train=tr,valid=va,test=te` → (("tr", "train"), …); a split may have several words: train=tr,train=tr2."""
+
+    name = "WORDS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[str, str], ...]:
+        if isinstance(value, tuple):
+            return value
+        found: dict[str, str] = {}
+        for part in str(value).split(","):
+            split, _, word = (text.strip() for text in part.partition("="))
+            word = word.casefold()
+            if split not in ("train", "valid", "test") or not word or found.get(word, split) != split:
+                self.fail(f"expected train=WORD,valid=WORD,test=WORD with different words, found {part!r}", param, ctx)
+            found[word] = split
+        return tuple(found.items())
+
+
+class Range(click.ParamType[Any]):
+    """`0:4095`, two numbers, the smaller first."""
+
+    name = "LOW:HIGH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from trainables.data.decode import Intensity
+
+        try:
+            found = value if isinstance(value, Intensity) else Intensity.parse(value)
+        except ValueError:
+            found = None
+        if found is None:
+            self.fail(f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found {value!r}", param, ctx)
+        return found
+
+
+split_column_option = click.option(
+    "--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."
+)
+split_words_option = click.option(
+    "--split-words",
+    metavar="SPLIT=WORD,…",
+    type=SplitWords(),
+    help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
+)
+intensity_option = click.option(
+    "--intensity",
+    metavar="LOW:HIGH",
+    type=Range(),
+    help="Values that are black and white in images of more than 8 bits (default: by their bit depth).",
+)
+
+
+def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Command]]:
+    """Options that say how the images of --data are read.
+
+    data_root: what is said of --data-root. of: stands before what is said of the others.
+    """
+    return [
+        click.option("--group-by", metavar="RULE", help=f"{of}What a group is: parent, none, or a REGEX on the path."),
+        click.option(
+            "--join-groups",
+            is_flag=True,
+            help=f"{of}Groups that differ only in how they are written (P01, p1, 'P 1') are one.",
+        ),
+        click.option("--file-column", metavar="NAME", help=f"{of}Column of the table with the files."),
+        click.option(
+            "--label-column", metavar="NAME", help=f"{of}Column with the labels; A,B,C: a column of 0 and 1 each."
+        ),
+        click.option("--group-column", metavar="NAME", help=f"{of}Column with the groups (patients, slides)."),
+        click.option(
+            "--layout",
+            metavar="LEVELS",
+            help=f"{of}What the levels of folders mean: class, group/class, split/class, fold/class; - for nothing.",
+        ),
+        click.option("--data-root", metavar="DIR", type=local_path(), help=data_root),
+    ]
+
+
+def data_to_search() -> list[Callable[[Command], Command]]:
+    """All options that say which images are searched, how they are read, and how they are divided."""
+    return [
+        click.option(
+            "--data",
+            metavar="DIR|TABLE",
+            type=local_path(),
+            help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
+        ),
+        *how_to_read("Root of the table's paths."),
+        split_column_option,
+        split_words_option,
+        click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
+        click.option("--test-fold", metavar="NAME|none", help="The fold that is the test split."),
+        intensity_option,
+        click.option(
+            "--max-refused",
+            metavar="SHARE",
+            type=click.FloatRange(0, 1),
+            default=0.1,
+            show_default=True,
+            help="Share of images that may be refused before the search stops.",
+        ),
+    ]
+
+
+def dataset_options(given: Mapping[str, Any]) -> DatasetOptions:
+    """What `data_to_search` parsed; raises click.UsageError where images are spoken of and none were given."""
+    from trainables.data.options import DatasetOptions
+
+    if given["data"] is None and any(given[name] not in (None, False) for name in (*_READING, "split_words")):
+        raise click.UsageError(
+            "options about groups, splits, folders, columns, roots and values go with --data DIR or --data TABLE"
+        )
+    return DatasetOptions(
+        **{name: given[name] for name in _READING},
+        split_words=given["split_words"] or (),
+        max_refused_share=given["max_refused"],
+    )

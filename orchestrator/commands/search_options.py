@@ -1,0 +1,233 @@
+"""Options of `orch search`, `orch resume` and `orch plan`, and what they say put together."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.commands.data_options import data_to_search, dataset_options
+from orchestrator.commands.options import (
+    CommaList,
+    Command,
+    complete_backbone,
+    complete_strategy,
+    complete_study,
+    local_path,
+    studies_option,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.search import RunOptions, SearchOptions
+    from search_spaces.changes import Typed
+    from search_spaces.settings.declaration import Declared
+
+
+class RayAddress(click.ParamType[str]):
+    """HOST:PORT where something answers: Ray itself would ask a silent address for more than ten minutes."""
+
+    name = "HOST:PORT"
+    within_s = 5.0
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        host, _, port = str(value).rpartition(":")
+        if not host or "/" in host or not port.isdecimal():
+            self.fail(f"expected HOST:PORT, such as 10.0.0.1:6379, found {value!r}", param, ctx)
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), self.within_s).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            self.fail(
+                f"nothing answers at {value} ({error}). Start Ray there (ray start --head --port={port}), correct the "
+                "address, or leave --address out to run on this machine alone.",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+keep_gb_option = click.option(
+    "--keep-gb",
+    metavar="N",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="What states of repeats, from which they can be given more epochs, may take in the study.",
+)
+
+
+def while_it_runs(command: Command) -> Command:
+    """Options of what trains: `search` and `resume` share them."""
+    decorators = [
+        click.option("--address", metavar="HOST:PORT", type=RayAddress(), help="A running Ray cluster to join."),
+        click.option(
+            "--grace",
+            metavar="SECONDS",
+            type=click.FloatRange(min=1),
+            default=30,
+            show_default=True,
+            help="The process ends within this time after SIGTERM or SIGINT.",
+        ),
+        click.option(
+            "--cache-gb",
+            metavar="N",
+            type=click.FloatRange(min=0, min_open=True),
+            help="What images and features in the cache may take; what no search uses is deleted, the oldest first.",
+        ),
+        keep_gb_option,
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def what_to_search(command: Command) -> Command:
+    """Arguments and options that say what is asked; `search` and `plan` share them."""
+    decorators = [
+        click.argument("study", shell_complete=complete_study),
+        click.argument("backbones", nargs=-1, shell_complete=complete_backbone),
+        click.option("--all", "every_backbone", is_flag=True, help="All backbones of the study's file."),
+        *data_to_search(),
+        _strategy_option(),
+        _proposer_option(),
+        *_short_options(),
+        click.option(
+            "--set",
+            "settings",
+            metavar="PATH=VALUES",
+            multiple=True,
+            help="Any setting: optimiser.weight_decay=0,1e-4 (all of them: orch spaces settings).",
+        ),
+        click.option("--epochs", type=int, help="Epochs of every repeat."),
+        click.option("--repeats", type=int, help="Repeats of every configuration."),
+        click.option(
+            "--partitions",
+            type=click.IntRange(1, 100),
+            help="Search on so many divisions into train and valid; the test split stays the same (default: every fold "
+            "of the data, else 1).",
+        ),
+        click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), help="Study seed (default: the study's own, 0 for a new one)."
+        ),
+        click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
+        click.option(
+            "--weights-key", metavar="KEY", help="Which network of a file of weights (default: averaged ones, EMA)."
+        ),
+        click.option(
+            "--mean", type=CommaList(float), help="Mean that the weights expect, one number or R,G,B, on a 0–1 scale."
+        ),
+        click.option(
+            "--std", type=CommaList(float), help="Standard deviation that the weights expect, one number or R,G,B."
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16"]),
+            help="Of the frozen part (default: the study's own, fp32 for a new one).",
+        ),
+        click.option(
+            "--cache",
+            metavar="DIR",
+            type=local_path(),
+            help="Folder of features (default: ~/.cache/orch).",
+        ),
+        studies_option,
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def _strategy_option() -> Callable[[Command], Command]:
+    from search_spaces.presets import PRESETS
+
+    told = ", ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items())
+    return click.option(
+        "--strategy", type=CommaList(str), shell_complete=complete_strategy, help=f"What trains: {told}."
+    )
+
+
+def _proposer_option() -> Callable[[Command], Command]:
+    from search_spaces.proposers import PROPOSERS
+
+    told = ", ".join(f"{name} ({one.help})" for name, one in PROPOSERS.variants.items())
+    return click.option(
+        "--proposer", type=click.Choice(PROPOSERS.names), help=f"Who says what of the space to train next: {told}."
+    )
+
+
+def _short_options() -> list[Callable[[Command], Command]]:
+    """An option for each setting that has a short name; what it takes and its range follow from the declaration."""
+    from search_spaces.changes import option_of
+
+    return [
+        click.option(
+            option_of(one), one.column, metavar="VALUES", help=f"{one.setting.label.capitalize()}: {one.setting.help}"
+        )
+        for one in with_short_names()
+    ]
+
+
+def with_short_names() -> list[Declared]:
+    """The settings that have an option of their own; the backbone is an argument."""
+    from search_spaces.tables import from_file
+
+    return [one for one in from_file() if one.setting.short]
+
+
+def _typed(given: Mapping[str, Any]) -> list[Typed]:
+    """Settings as they were typed, by short name and by path."""
+    from search_spaces.changes import Typed, option_of
+
+    found = [
+        Typed(option_of(one), one.path, given[one.column])
+        for one in with_short_names()
+        if given[one.column] is not None
+    ]
+    for text in given["settings"]:
+        path, equals, values = text.partition("=")
+        found.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
+    return found
+
+
+def run_options(address: str | None, grace: float, cache_gb: float | None, keep_gb: float) -> RunOptions:
+    """What `while_it_runs` parsed."""
+    from orchestrator.search import RunOptions
+
+    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9)
+
+
+def search_options(command: str, **given: Any) -> SearchOptions:
+    """`SearchOptions` from what `what_to_search` parsed; raises click.UsageError where options contradict."""
+    from orchestrator.search import SearchOptions
+    from orchestrator.study.asked import Given
+    from orchestrator.study.preparation import DataRequest
+    from orchestrator.study.studies import studies_place
+    from search_spaces.changes import changes_of
+    from trainables.machine.places import default_cache
+
+    if not given["backbones"] and not given["every_backbone"]:
+        raise click.UsageError("expected a BACKBONE or --all. Example: orch search neuroblastoma resnet18")
+    for name in ("mean", "std"):
+        if given[name] is not None and len(given[name]) == 1:
+            given[name] *= 3
+        if given[name] is not None and len(given[name]) != 3:
+            raise click.UsageError(f"--{name}: expected one number or three, R,G,B, found {len(given[name])}")
+    if given["std"] is not None and not min(given["std"]) > 0:
+        raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
+    changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
+    return SearchOptions(
+        study=given["study"],
+        backbones=given["backbones"],
+        studies=studies_place(given["studies"]),
+        cache=given["cache"] or default_cache(),
+        data=DataRequest(given["data"], dataset_options(given), given["partitions"]),
+        changes=changes,
+        every_backbone=given["every_backbone"],
+        full=given["full"],
+        seed=given["seed"],
+        given=Given(given["weights"], given["mean"], given["std"], given["precision"], given["weights_key"]),
+        proposer=given["proposer"],
+        command=command,
+    )
