@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from trainables.data.options import DatasetOptions
 
 _READING = (
-    *("group_by", "join_groups", "file_column", "label_column", "group_column", "split_column", "fold_column"),
-    *("layout", "test_fold", "data_root", "intensity"),
+    *("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "split_column"),
+    *("fold_column", "layout", "test_fold", "data_root", "intensity"),
 )
 
 
@@ -84,6 +84,7 @@ def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Comman
             is_flag=True,
             help=f"{of}Groups that differ only in how they are written (P01, p1, 'P 1') are one.",
         ),
+        click.option("--sheet", metavar="NAME", help=f"{of}Sheet of an Excel workbook, where several hold something."),
         click.option("--file-column", metavar="NAME", help=f"{of}Column of the table with the files."),
         click.option(
             "--label-column", metavar="NAME", help=f"{of}Column with the labels; A,B,C: a column of 0 and 1 each."
@@ -105,7 +106,7 @@ def data_to_search() -> list[Callable[[Command], Command]]:
             "--data",
             metavar="DIR|TABLE",
             type=local_path(),
-            help="Class folders, or a CSV, TSV or Parquet table with file, label and group columns.",
+            help="Class folders, or a CSV, TSV, Excel or Parquet table with file, label and group columns.",
         ),
         *how_to_read("Root of the table's paths."),
         split_column_option,

@@ -15,7 +15,7 @@ from orchestrator.commands.said import Lines, say
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import EvaluationOptions
 
-COLUMNS = ("group_by", "join_groups", "file_column", "label_column", "group_column", "layout")
+COLUMNS = ("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "layout")
 WITH_NESTED = {"study", "folds", "partition", "data_root", "weights", "cache", "studies", "as_json"}
 """Parameters that go with --nested."""
 

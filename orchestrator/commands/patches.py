@@ -93,6 +93,7 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     reading = (
         "group_by",
         "join_groups",
+        "sheet",
         "file_column",
         "label_column",
         "group_column",

@@ -59,10 +59,8 @@ class DataRequest:
     def typed(self) -> str:
         """The options of the command line that say the same, for advice."""
         given: dict[str, object] = {"--data": self.source, "--group-by": self.options.group_by}
-        given |= {
-            f"--{name.replace('_', '-')}": getattr(self.options, name)
-            for name in ("file_column", "label_column", "group_column", "split_column", "fold_column", "layout")
-        }
+        columns = ("file_column", "label_column", "group_column", "split_column", "fold_column")
+        given |= {f"--{name.replace('_', '-')}": getattr(self.options, name) for name in ("sheet", *columns, "layout")}
         words = ",".join(f"{split}={word}" for word, split in self.options.split_words)
         given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
         given |= {"--data-root": self.options.data_root, "--intensity": self.options.intensity}

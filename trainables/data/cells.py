@@ -1,4 +1,4 @@
-"""The cells of a table's file: text of any usual encoding and separator, or Parquet."""
+"""The cells of a table's file: text of any usual encoding and separator, a sheet of Excel, or Parquet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.store.errors import Faults, InputError
+from trainables.data.workbook import WORKBOOKS, read_sheet
 
-SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods"})
+SPREADSHEETS = frozenset({".xls", ".xlsb", ".ods"})
 """Tables that are not read; the error says how to save them as one that is."""
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"}) | WORKBOOKS | SPREADSHEETS
 _SPREADSHEET_BYTES = (b"PK\x03\x04", bytes.fromhex("D0CF11E0"))
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -29,15 +32,31 @@ _MARKS = {
 Row = Mapping[str, str]
 
 
-def read_cells(table: Path, subject: str) -> tuple[list[str], list[Row]]:
-    """The header and the rows of a table, every cell as text. Raises InputError."""
+def read_cells(table: Path, subject: str, sheet: str | None, notes: list[str]) -> tuple[list[str], list[Row]]:
+    """The header and the rows of a table, every cell as text. Raises InputError.
+
+    sheet: of a workbook, where several hold something. What was read otherwise than it looks goes to `notes`.
+    """
     kind = table.suffix.lower()
     if kind in SPREADSHEETS:
-        raise _spreadsheet(table, subject)
+        raise InputError(
+            f"{subject}: spreadsheets of this kind ({kind}) are not read, expected .csv, .tsv, .xlsx or .parquet",
+            f"Open it and save it as .xlsx, then: --data {shlex.quote(str(table.with_suffix('.xlsx')))}",
+        )
+    rows: list[Row]
     try:
-        header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
+        if kind in WORKBOOKS:
+            found = read_sheet(table, sheet, subject)
+            notes.extend(found.notes)
+            header = found.header
+            rows = [dict(zip(header, cells, strict=True)) for _, cells in found.lines]
+        else:
+            header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
     except _SpreadsheetError as error:
-        raise _spreadsheet(table, subject) from error
+        raise InputError(
+            f"{subject}: a spreadsheet or an archive by its first bytes, expected text as in a {kind} table",
+            "Give it the suffix that it is (.xlsx), or save the sheet as “CSV UTF-8”.",
+        ) from error
     except (OSError, UnicodeError, csv.Error, ValueError, pa.ArrowException) as error:
         raise InputError(
             f"{subject}: cannot be read as {kind[1:].upper()}: {error}", "Save it as UTF-8 CSV with a header line."
@@ -54,13 +73,6 @@ def read_cells(table: Path, subject: str) -> tuple[list[str], list[Row]]:
 
 class _SpreadsheetError(Exception):
     """A spreadsheet by its first bytes."""
-
-
-def _spreadsheet(table: Path, subject: str) -> InputError:
-    return InputError(
-        f"{subject}: spreadsheets ({table.suffix.lower()}) are not read, expected a .csv, .tsv or .parquet table",
-        f"Open it and save the sheet as “CSV UTF-8”, then: --data {table.with_suffix('.csv')}",
-    )
 
 
 def _read_text(table: Path) -> tuple[list[str], list[Row]]:

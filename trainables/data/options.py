@@ -19,6 +19,7 @@ class DatasetOptions:
     file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones;
         several label columns, with commas between them, are a class each and hold 0 and 1; split_column "none": no
         column is a given partition.
+    sheet: the sheet of an Excel workbook, where several hold something.
     fold_column: the column with the folds of a cross-validation, which are then the partitions.
     split_words: (word in small letters, "train", "valid" or "test") where splits are written in unusual words.
     layout: what the levels of folders mean, `group/class` for instance, see `levels`; None: what is usual.
@@ -37,6 +38,7 @@ class DatasetOptions:
     label_column: str | None = None
     group_column: str | None = None
     split_column: str | None = None
+    sheet: str | None = None
     fold_column: str | None = None
     split_words: tuple[tuple[str, str], ...] = ()
     layout: str | None = None

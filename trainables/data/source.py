@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.store.errors import InputError
+from trainables.data.cells import TABLE_SUFFIXES
 from trainables.data.decode import IMAGE_SUFFIXES
 from trainables.data.folders import list_folders
 from trainables.data.folds import with_test_fold
 from trainables.data.formats import how_to_unpack
 from trainables.data.listing import Listing, files_below, printable
 from trainables.data.options import DatasetOptions
-from trainables.data.table import TABLE_SUFFIXES, list_table
+from trainables.data.table import list_table
 
 
 def list_source(source: Path, options: DatasetOptions) -> Listing:
@@ -20,8 +21,8 @@ def list_source(source: Path, options: DatasetOptions) -> Listing:
 
     Raises InputError.
 
-    A folder that holds a file labels.csv (.tsv, .parquet) is read through that table, since class folders know no
-    groups; images that the table does not name are listed as not used.
+    A folder that holds a file labels.csv (.tsv, .xlsx, .parquet) is read through that table, since class folders know
+    no groups; images that the table does not name are listed as not used.
     """
     return with_test_fold(_listed(source.expanduser(), options), options)
 
@@ -36,7 +37,7 @@ def _listed(source: Path, options: DatasetOptions) -> Listing:
         raise InputError(f"dataset {source}: expected a folder or a table, found nothing there", "Correct --data.")
     if source.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
-            f"dataset {source}: expected a folder or a .csv, .tsv or .parquet table, found a file {source.name}",
+            f"dataset {source}: expected a folder or a .csv, .tsv, .xlsx or .parquet table, found a file {source.name}",
             how_to_unpack(source)
             or "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
         )

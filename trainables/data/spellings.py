@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 DIFFERENCES = "case, spaces, Unicode form or the format of numbers"
-WRITTEN_BY_PROGRAMS = frozenset({"nan", "<na>", "nat", "null", "#n/a", "#na", "(null)", "\\n"})
+WRITTEN_BY_PROGRAMS = frozenset(
+    {"nan", "<na>", "nat", "null", "#n/a", "#na", "(null)", "\\n"}
+    | {"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"}
+)
 """What programs write for a missing value; nobody calls a class or a patient so."""
 MISSING = WRITTEN_BY_PROGRAMS | {
     *("", "none", "na", "n/a", "n.a.", "n.a", "n.d.", "n/d", "nil", "unknown", "unk", "missing", "undefined"),

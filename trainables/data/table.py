@@ -1,4 +1,4 @@
-"""A table of images: CSV, TSV or Parquet with a row for each file."""
+"""A table of images: CSV, TSV, a sheet of Excel or Parquet with a row for each file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.store.errors import Faults
-from trainables.data.cells import SPREADSHEETS, Row, read_cells
+from trainables.data.cells import Row, read_cells
 from trainables.data.columns import Columns, find_columns
 from trainables.data.file_cells import find_files
 from trainables.data.groups import spelling_faults
@@ -16,8 +16,6 @@ from trainables.data.options import DatasetOptions
 from trainables.data.spellings import is_missing, missing_words
 from trainables.data.split_column import read_splits
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"}) | SPREADSHEETS
-
 
 def list_table(table: Path, options: DatasetOptions) -> Listing:
     """List the images of a table; raises one InputError with all missing files, empty cells, names that mean none or
@@ -26,10 +24,11 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
     Paths are relative to the table's folder, or to `options.data_root`; absolute ones need the latter and lie in it.
     """
     subject = f"dataset {table}"
-    header, rows = read_cells(table, subject)
+    read = list[str]()
+    header, rows = read_cells(table, subject, options.sheet, read)
     columns = find_columns(header, rows, options, subject)
     root = (options.data_root or table.parent).resolve()
-    faults, notes = Faults(subject), list(columns.notes)
+    faults, notes = Faults(subject), [*read, *columns.notes]
     split_column, splits = read_splits(header, rows, columns, options, faults)
     files = find_files([row[columns.file] for row in rows], root, options.data_root, faults, notes)
     labels = read_labels(rows, columns, options.classes, faults, notes)

@@ -66,7 +66,7 @@ def test_folders_without_images(tmp_path: Path) -> None:
     assert "no images among 3 files (2 .txt, 1 .csv)" in message
     assert f"--data {tmp_path / 't.csv'}" in message
     assert "found nothing there" in error_of(tmp_path / "gone")
-    assert "expected a folder or a .csv, .tsv or .parquet table" in error_of(tmp_path / "a/1.txt")
+    assert "expected a folder or a .csv, .tsv, .xlsx or .parquet table" in error_of(tmp_path / "a/1.txt")
     touch(tmp_path / "flat", "1.png", "2.png")
     assert "2 images lie directly in the folder" in error_of(tmp_path / "flat")
 

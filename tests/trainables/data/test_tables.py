@@ -80,17 +80,17 @@ def test_rows_of_other_lengths_are_refused(tmp_path: Path) -> None:
             listing_of(tmp_path, content)
 
 
-@pytest.mark.parametrize("suffix", [".xlsx", ".XLS", ".ods"])
+@pytest.mark.parametrize("suffix", [".XLS", ".ods", ".xlsb"])
 def test_spreadsheets_are_refused_with_the_way_to_save_them(tmp_path: Path, suffix: str) -> None:
     touch(tmp_path, f"t{suffix}", f"d/labels{suffix}", "d/a/1.png")
     for source in (tmp_path / f"t{suffix}", tmp_path / "d"):
         message = error_of(source)
-        assert f"spreadsheets ({suffix.lower()}) are not read, expected a .csv, .tsv or .parquet table" in message
-        assert "save the sheet as “CSV UTF-8”, then: --data " in message
+        assert f"spreadsheets of this kind ({suffix.lower()}) are not read, expected .csv, .tsv, .xlsx or" in message
+        assert "Open it and save it as .xlsx, then: --data " in message
 
 
 def test_a_spreadsheet_by_another_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"spreadsheets \(.csv\) are not read"):
+    with pytest.raises(InputError, match="a spreadsheet or an archive by its first bytes, expected text"):
         listing_of(tmp_path, b"PK\x03\x04" + bytes(20))
 
 
