@@ -52,8 +52,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     manifest = read_manifest(storage.read(layout.MANIFEST))
     own_range = intensity_of(manifest)
     # all of the images are tested on: how they were divided elsewhere says nothing here
-    undivided = replace(external.options, split_column="none", test_fold="none")
-    options = replace(undivided, classes=configuration.data.classes, intensity=own_range)
+    options = replace(external.options, undivided=True, classes=configuration.data.classes, intensity=own_range)
     dataset = load_dataset(external.source, options)
     found = dict(zip(dataset.manifest["file"], dataset.manifest["intensity"], strict=True))
     check_foreign(found, own_range, f"--data {external.source}")

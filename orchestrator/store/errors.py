@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class OrchError(Exception):
@@ -26,9 +27,10 @@ class OrchError(Exception):
 
 
 class InputError(OrchError):
-    """Wrong usage or wrong input: nothing was changed, exit status 2."""
+    """Wrong usage or wrong input: nothing was changed, exit status 2. faults: each by itself, of several."""
 
     exit_status = 2
+    faults: tuple[str, ...] = ()
 
 
 class DamagedRecordError(OrchError):
@@ -65,20 +67,41 @@ class Faults:
     def __init__(self, subject: str) -> None:
         self.subject = subject
         self.found: list[str] = []
+        self.advice: list[str] = []
 
     def add(self, fault: str) -> None:
-        self.found.append(fault)
+        """Add a fault, once however often it is found."""
+        if fault not in self.found:
+            self.found.append(fault)
+
+    def advise(self, advice: str) -> None:
+        """What to do about those found so far, beside the advice for all."""
+        self.advice.append(advice)
 
     def extend(self, faults: Iterable[str]) -> None:
-        self.found.extend(faults)
+        for fault in faults:
+            self.add(fault)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """What is raised in this block as an InputError is added to the faults, so that the next step is taken."""
+        try:
+            yield
+        except InputError as error:
+            self.extend(error.faults or (error.message.removeprefix(f"{self.subject}: "),))
+            self.advise(error.advice)
 
     def raise_if_any(self, advice: str = "") -> None:
+        """Raise all faults; `advice` stands below that of single ones."""
         if not self.found:
             return
-        if len(self.found) == 1:
-            raise InputError(f"{self.subject}: {self.found[0]}", advice)
-        lines = "\n".join(f"  - {fault}" for fault in self.found)
-        raise InputError(f"{self.subject}: {len(self.found)} faults\n{lines}", advice)
+        text = self.found[0]
+        if len(self.found) > 1:
+            text = "\n".join([f"{len(self.found)} faults", *(f"  - {fault}" for fault in self.found)])
+        told = dict.fromkeys(line for one in (*self.advice, advice) for line in one.split("\n") if line)
+        error = InputError(f"{self.subject}: {text}", "\n".join(told))
+        error.faults = tuple(self.found)
+        raise error
 
 
 def first_line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from orchestrator.store.errors import Faults
 from trainables.data.options import DatasetOptions
@@ -39,7 +40,8 @@ _LABEL_WORDS = frozenset({"label", "class", "target", "diagnosis", "category"})
 class Columns:
     """Names of columns as the table writes them; group is None where the table has none, split and fold where the user
     named none: which column holds a split is seen from its values, see `split_column`. labels: one, or several where
-    each is a class and holds 0 and 1. notes: what was decided between several, for the user."""
+    each is a class and holds 0 and 1. notes: what was decided between several, for the user. unclear: of "file",
+    "label", "group", "split" and "fold" those that are asked for and were not found; they are "", () or None."""
 
     file: str
     labels: tuple[str, ...]
@@ -47,29 +49,41 @@ class Columns:
     split: str | None
     fold: str | None
     notes: tuple[str, ...] = ()
+    unclear: frozenset[str] = frozenset()
 
 
 Row = Mapping[str, str]
+Found = TypeVar("Found", str, tuple[str, ...])
 
 
-def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOptions, subject: str) -> Columns:
-    """Find the columns; raises one InputError with every column that is missing, ambiguous or unknown."""
-    faults = Faults(subject)
-    file = _column("file", header, options.file_column, FILE_NAMES, _FILE_WORDS, faults)
-    labels = _label_columns(header, rows, options.label_column, faults)
-    group, notes = "", list[str]()
+def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOptions, faults: Faults) -> Columns:
+    """Find the columns; every one that is missing, ambiguous or unknown is a fault."""
+    before, unclear, notes = len(faults.found), set[str](), list[str]()
+
+    def sure(meaning: str, name: Found) -> Found:
+        nonlocal before
+        if len(faults.found) > before:
+            unclear.add(meaning)
+        before = len(faults.found)
+        return name
+
+    file = sure("file", _column("file", header, options.file_column, FILE_NAMES, _FILE_WORDS, faults))
+    labels = sure("label", _label_columns(header, rows, options.label_column, faults))
+    group = ""
     if options.group_by is None:
-        group = _group_column(header, rows, options.group_column, faults, notes)
+        group = sure("group", _group_column(header, rows, options.group_column, faults, notes))
     elif options.group_column is not None:
         faults.add("--group-by and --group-column were both given, expected one of them")
+        sure("group", group)
     asked = None if options.split_column == "none" else options.split_column
-    split = _column("split", header, asked, (), frozenset(), faults, required=False)
-    fold = _column("fold", header, options.fold_column, (), frozenset(), faults, required=False)
+    split = sure("split", _column("split", header, asked, (), frozenset(), faults, required=False))
+    fold = sure("fold", _column("fold", header, options.fold_column, (), frozenset(), faults, required=False))
     taken = [name for name in (file, *labels, group, split, fold) if name]
     for name in sorted({name for name in taken if taken.count(name) > 1}):
         faults.add(f"column {name!r} was given for two things")
-    faults.raise_if_any(f"The table has the columns {', '.join(map(repr, header))}.")
-    return Columns(file, labels, group or None, split or None, fold or None, tuple(notes))
+    if faults.found:
+        faults.advise(f"The table has the columns {', '.join(map(repr, header))}.")
+    return Columns(file, labels, group or None, split or None, fold or None, tuple(notes), frozenset(unclear))
 
 
 def one_hot(rows: Sequence[Row], names: Sequence[str]) -> list[int]:

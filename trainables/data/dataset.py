@@ -24,7 +24,8 @@ from trainables.data.decode import (
     content_hash,
     decode,
 )
-from trainables.data.groups import with_groups
+from trainables.data.given import division_faults
+from trainables.data.groups import Grouped, with_groups
 from trainables.data.intensity import OPTION, Note, notes, range_of
 from trainables.data.labels import check_labels, normalised
 from trainables.data.listing import Entry, Listing
@@ -38,7 +39,7 @@ from trainables.data.manifest import (
 )
 from trainables.data.near_duplicates import small_picture
 from trainables.data.options import DatasetOptions
-from trainables.data.source import list_source
+from trainables.data.source import read_source
 from trainables.machine.allocation import cpus
 
 __all__ = [
@@ -95,11 +96,10 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     Raises InputError where the source, its columns, labels or groups are at fault, where the range of images with more
     than 8 bits is unclear, and when more than `options.max_refused_share` of the images are refused.
     """
-    listing = list_source(source, options)
+    listing = read_source(source, options)
     if not listing.entries:
         raise _too_many_refused(listing, list(listing.refused), options)
-    check_labels(pd.Series([entry.label for entry in listing.entries], dtype="str"), listing.subject, options.classes)
-    grouped = with_groups(listing, options.group_by, options.join_groups)
+    grouped = _checked(listing, options)
     entries = grouped.entries
     read, refused, origin = _decoded(listing, entries, options, progress)
     if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
@@ -117,6 +117,23 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     odd = notes({file: (read[file].intensity, read[file].remarks) for file in manifest["file"]}, origin)
     told = *listing.notes, *grouped.notes
     return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, told, odd)
+
+
+def _checked(listing: Listing, options: DatasetOptions) -> Grouped:
+    """Every entry with its group; raises one InputError with all that can be seen before images are decoded."""
+    faults = listing.found()
+    labels = [entry.label for entry in listing.entries]
+    if all(labels):
+        with faults.collecting():
+            check_labels(pd.Series(labels, dtype="str"), listing.subject, options.classes)
+    grouped = Grouped(list(listing.entries), "")
+    if options.group_by is None or any(entry.file for entry in listing.entries):
+        with faults.collecting():
+            grouped = with_groups(listing, options.group_by, options.join_groups)
+    if not options.undivided:
+        faults.extend(division_faults(grouped.entries))
+    faults.raise_if_any()
+    return grouped
 
 
 def is_synthetic(root: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.store.errors import Faults, InputError
+from trainables.data.given import TEST, fold_faults, places_of
 from trainables.data.listing import Entry, Listing, named
 from trainables.data.options import DatasetOptions
 from trainables.data.partition import Partition, counted
@@ -22,7 +23,9 @@ def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
     Raises InputError: a fold that is not there, no word on what the test split is, images of no fold.
     """
     folds = sorted({entry.fold for entry in listing.entries if entry.fold}, key=_order)
-    asked = options.test_fold
+    asked = "none" if options.undivided else options.test_fold
+    if "fold" in listing.unclear:
+        return listing
     if not folds:
         if asked not in (None, "none") or options.fold_column is not None:
             raise InputError(
@@ -68,27 +71,15 @@ def fold_partitions(manifest: pd.DataFrame) -> list[Partition]:
     manifest: columns fold and split ("test" or ""). Raises InputError with all faults: a group in two folds, or in one
     and the test split; a class that is missing in a fold, or in all but one; a single fold.
     """
-    places = manifest["fold"].where(manifest["split"] != "test", "test split")
-    folds = sorted(set(places) - {"test split"}, key=_order)
     faults = Faults("the given folds")
-    if len(folds) < 2:
-        faults.add(f"{counted(folds, 'fold')} beside the test split, expected two or more")
-    found = places.groupby(manifest["group"]).unique()
-    torn = [f"{group} ({', '.join(sorted(held))})" for group, held in found.items() if len(held) > 1]
-    if torn:
-        faults.add(f"{counted(torn, 'group', quote=False)} in more than one fold")
-    labels = sorted(set(manifest["label"]))
-    holding = {label: set(places[manifest["label"] == label]) for label in labels}
-    for label in labels:
-        if lacking := [fold for fold in folds if fold not in holding[label]]:
-            faults.add(f"class {label!r} has no image in {counted(lacking, 'fold')}")
+    faults.extend(fold_faults(manifest))
     faults.raise_if_any(
         "Correct the folds so that each group is in one and every fold has every class, or leave them out: the "
         "partitions are then made anew (--partitions)."
     )
-    made = []
-    for fold in folds:
-        split = places.map({one: "valid" if one == fold else "train" for one in folds} | {"test split": "test"})
+    places, made = places_of(manifest), []
+    for fold in sorted(set(places) - {TEST}, key=_order):
+        split = places.map({one: "valid" if one == fold else "train" for one in set(places)} | {TEST: "test"})
         partition = make_partition(manifest.assign(split=split), "given")
         made.append(replace(partition, details={**partition.details, "valid_fold": fold}))
     return made

@@ -35,7 +35,7 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
     join: names that differ only in case, spaces, Unicode form or the format of numbers are one group.
     """
     if group_by is None:
-        if not listing.group_meaning:
+        if not listing.group_meaning and "group" not in listing.unclear:
             raise _not_said(listing)
         entries, meaning = list(listing.entries), listing.group_meaning
     elif group_by == "none":
@@ -52,7 +52,7 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
         meaning += ", spellings joined" if notes else ""
     faults = Faults(listing.subject)
     faults.extend(_name_faults(entries))
-    faults.extend(spelling_faults([entry.group for entry in entries]))
+    faults.extend(spelling_faults([entry.group for entry in entries if entry.group]))
     faults.raise_if_any("Correct these groups, then run the same command again.")
     if group_by is not None:
         notes.extend([*_divided_column(listing, entries), *_doubts(entries)][:1])
@@ -177,7 +177,7 @@ def _name_faults(entries: Sequence[Entry]) -> list[str]:
     bad = sorted({entry.group for entry in entries if not entry.group.isprintable()})
     if bad:
         faults.append(f"{len(bad)} groups hold control or invisible characters: {named(bad)}")
-    missing = [entry for entry in entries if is_missing(entry.group)]
+    missing = [entry for entry in entries if entry.group and is_missing(entry.group)]
     if missing:
         faults.append(
             f"{len(missing)} images have no group but a word for a missing one "

@@ -21,7 +21,7 @@ def read_labels(
     """The label of every row; numbers and words of yes and no that mean one class get one name, which is told.
 
     classes: those of the study, which give the name. Every fault of a label goes to `faults`: rows without one, with
-    several, with words for a missing value, names that are no class names.
+    several, with words for a missing value, names that are no class names. What is no label is "" in the answer.
     """
     if len(columns.labels) > 1:
         return _from_columns(rows, columns.labels, faults, notes)
@@ -50,7 +50,8 @@ def read_labels(
     called = _one_name(there, name, classes or (), notes)
     if not several:
         faults.extend(name_faults(called.values()))
-    return [called.get(cell, cell) for cell in cells]
+    none = {number for number, cell in enumerate(cells) if cell in set(several)} | set(missing)
+    return ["" if number in none else called.get(cell, cell) for number, cell in enumerate(cells)]
 
 
 def _from_columns(rows: Sequence[Row], names: Sequence[str], faults: Faults, notes: list[str]) -> list[str]:
@@ -67,7 +68,7 @@ def _from_columns(rows: Sequence[Row], names: Sequence[str], faults: Faults, not
         if found
     )
     if any(told.values()):
-        return ["?"] * len(rows)
+        return [""] * len(rows)
     notes.append(f"Labels are read from {len(names)} columns of 0 and 1, a class each: {', '.join(names)}.")
     return [next(name for name in names if one_hot([row], [name]) == [1]) for row in rows]
 

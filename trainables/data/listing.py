@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from trainables.data.formats import is_left_behind
 
 SHOWN = 5
@@ -33,7 +33,9 @@ class Listing:
     """root: resolved folder that files are relative to. refused: (file, reason) of images that count as refused; other:
     the same for files that were never meant as images, which are listed and do not count. group_meaning: "" where the
     source does not say groups. columns: the header of the table, () for class folders. notes: how what could be read in
-    several ways was read, for the user."""
+    several ways was read, for the user. faults: what is wrong with its rows, and advice on it; whoever lists raises
+    them, with what else is wrong. What a fault leaves unknown of an entry is "". unclear: what columns were asked for and
+    not found, see `columns`."""
 
     subject: str
     root: Path
@@ -43,6 +45,17 @@ class Listing:
     group_meaning: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    unclear: frozenset[str] = frozenset()
+
+    def found(self) -> Faults:
+        """Its faults, for others to be added."""
+        faults = Faults(self.subject)
+        faults.extend(self.faults)
+        for advice in self.advice:
+            faults.advise(advice)
+        return faults
 
 
 def named(items: Sequence[str]) -> str:

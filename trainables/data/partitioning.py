@@ -10,6 +10,7 @@ import numpy as np
 from orchestrator.store.errors import Faults, InputError
 from trainables.data import filling
 from trainables.data.filling import DIVERSITY, TARGETS, WEIGHTS, Triple
+from trainables.data.given import given_faults
 from trainables.data.partition import SPLITS, GroupTable, Partition, counted
 from trainables.data.stratified import JointTask, stratify
 
@@ -154,20 +155,10 @@ def _given(manifest: pd.DataFrame, table: GroupTable) -> np.ndarray:
     wrong = sorted({str(name) for name in names} - {"", *SPLITS})
     if wrong:
         faults.add(f"expected the splits train, valid and test, found {counted(wrong, 'other name')}")
-    found: dict[str, set[str]] = {}
-    for group, name in zip(manifest["group"], names, strict=True):
-        found.setdefault(group, set()).add(name)
-    torn = [f"{group} ({', '.join(sorted(found[group]))})" for group in table.groups if len(found[group] - {""}) > 1]
-    if torn:
-        faults.add(f"{counted(torn, 'group', quote=False)} in more than one split")
-    faults.raise_if_any(f"Correct the splits so that each group is in one, {_ANEW}")
-    split = np.array([SPLITS.index(next(iter(found[group]))) for group in table.groups])
-    for k, label in enumerate(table.labels):
-        absent = [name for name in _missing(table, split, k) if name != "test"]
-        if absent:
-            faults.add(f"class {label!r} has no image in {' and '.join(absent)}")
-    faults.raise_if_any(f"Correct the splits so that train and valid have every class, {_ANEW}")
-    return split
+    faults.extend(given_faults(manifest))
+    faults.raise_if_any(f"Correct the splits: each group in one, every class in train and valid, {_ANEW}")
+    split_of = dict(zip(manifest["group"], names, strict=True))
+    return np.array([SPLITS.index(split_of[group]) for group in table.groups])
 
 
 def _missing(table: GroupTable, split: np.ndarray, column: int) -> list[str]:

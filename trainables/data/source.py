@@ -19,12 +19,24 @@ from trainables.data.table import list_table
 def list_source(source: Path, options: DatasetOptions) -> Listing:
     """List a source's images with label, group, split and fold as far as it says them; decodes nothing.
 
-    Raises InputError.
+    Raises InputError with all faults of its rows.
 
     A folder that holds a file labels.csv (.tsv, .xlsx, .parquet) is read through that table, since class folders know
     no groups; images that the table does not name are listed as not used.
     """
-    return with_test_fold(_listed(source.expanduser(), options), options)
+    listing = read_source(source, options)
+    listing.found().raise_if_any()
+    return listing
+
+
+def read_source(source: Path, options: DatasetOptions) -> Listing:
+    """The same with what is wrong with rows in `faults`, for whoever looks for more; raises InputError where nothing
+    can be listed."""
+    listing = _listed(source.expanduser(), options)
+    faults = listing.found()
+    with faults.collecting():
+        listing = with_test_fold(listing, options)
+    return replace(listing, faults=tuple(faults.found), advice=tuple(faults.advice))
 
 
 def _listed(source: Path, options: DatasetOptions) -> Listing:

@@ -29,13 +29,14 @@ def read_splits(
     header: Sequence[str], rows: Sequence[Row], columns: Columns, options: DatasetOptions, faults: Faults
 ) -> tuple[str | None, list[str]]:
     """The split column and the split of every row, "" where there is none; what cannot be read goes to `faults`."""
-    said = dict(options.split_words)
+    said, before = dict(options.split_words), len(faults.found)
     values = {name: Counter(row[name].strip() for row in rows) for name in header}
     column = columns.split
-    if column is None and options.split_column != "none":
+    asked = options.split_column != "none" and "split" not in columns.unclear and not options.undivided
+    if column is None and asked:
         column = _found(header, values, columns, said, faults)
     if column is None:
-        if said and not faults.found:
+        if said and "split" not in columns.unclear and len(faults.found) == before:
             faults.add("--split-words was given, and no column is read as splits: add --split-column NAME")
         return None, [""] * len(rows)
     held = values[column]

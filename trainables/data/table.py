@@ -18,23 +18,28 @@ from trainables.data.split_column import read_splits
 
 
 def list_table(table: Path, options: DatasetOptions) -> Listing:
-    """List the images of a table; raises one InputError with all missing files, empty cells, names that mean none or
-    are written in several ways, and paths that leave the root.
+    """List the images of a table. Raises InputError where its cells cannot be read.
+
+    Everything else that is wrong is in the listing's `faults`: columns, missing files, empty cells, names that mean
+    none or are written in several ways, paths that leave the root. What is not known of an entry is "" there.
 
     Paths are relative to the table's folder, or to `options.data_root`; absolute ones need the latter and lie in it.
     """
     subject = f"dataset {table}"
     read = list[str]()
     header, rows = read_cells(table, subject, options.sheet, read)
-    columns = find_columns(header, rows, options, subject)
+    faults = Faults(subject)
+    columns = find_columns(header, rows, options, faults)
     root = (options.data_root or table.parent).resolve()
-    faults, notes = Faults(subject), [*read, *columns.notes]
+    notes = [*read, *columns.notes]
     split_column, splits = read_splits(header, rows, columns, options, faults)
-    files = find_files([row[columns.file] for row in rows], root, options.data_root, faults, notes)
-    labels = read_labels(rows, columns, options.classes, faults, notes)
+    files, labels = [""] * len(rows), [""] * len(rows)
+    if columns.file:
+        files = find_files([row[columns.file] for row in rows], root, options.data_root, faults, notes)
+        _check_files(rows, columns, faults)
+    if columns.labels:
+        labels = read_labels(rows, columns, options.classes, faults, notes)
     groups = _groups(rows, columns, options.join_groups, faults)
-    _check_files(rows, columns, faults)
-    faults.raise_if_any("Correct the table, then run the same command again.")
     named_columns = {columns.file, *columns.labels, columns.group, columns.fold, split_column}
     others = [name for name in header if name not in named_columns]
     entries = [
@@ -44,7 +49,19 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
         )
     ]
     meaning = f"column {columns.group} of {table.name}" if columns.group is not None else ""
-    return Listing(subject, root, entries, group_meaning=meaning, columns=tuple(header), notes=tuple(notes))
+    if faults.found:
+        faults.advise("Correct the table, then run the same command again.")
+    return Listing(
+        subject,
+        root,
+        entries,
+        group_meaning=meaning,
+        columns=tuple(header),
+        notes=tuple(notes),
+        faults=tuple(faults.found),
+        advice=tuple(faults.advice),
+        unclear=columns.unclear,
+    )
 
 
 def _folds(rows: Sequence[Row], columns: Columns) -> list[str]:
@@ -66,7 +83,7 @@ def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults) -
         )
     if not join:
         faults.extend(spelling_faults([group for group in groups if not is_missing(group)]))
-    return groups
+    return ["" if is_missing(group) else group for group in groups]
 
 
 def _check_files(rows: Sequence[Row], columns: Columns, faults: Faults) -> None:

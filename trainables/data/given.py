@@ -1,0 +1,78 @@
+"""What must hold of splits and folds that come with the data, before and after images are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainables.data.labels import normalised
+from trainables.data.listing import Entry
+from trainables.data.partition import SPLITS, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEEDED = SPLITS[:2]
+"""Splits that a given partition has; without test nothing is left to evaluate on."""
+
+
+def division_faults(entries: Sequence[Entry]) -> list[str]:
+    """Faults of the splits or folds of entries, () where they have none. What is unknown of an entry is passed over."""
+    import pandas as pd
+
+    rows = [(entry.file, normalised(entry.label), entry.group, entry.split, entry.fold) for entry in entries]
+    manifest = pd.DataFrame(rows, columns=["file", "label", "group", "split", "fold"], dtype="str")
+    if (manifest["fold"] != "").any():
+        return fold_faults(manifest)
+    return given_faults(manifest) if (manifest["split"] != "").any() else []
+
+
+def given_faults(manifest: pd.DataFrame) -> list[str]:
+    """Groups in two splits, and classes that train or valid has no image of.
+
+    manifest: columns label, group and split; "" where one is not known, and then nothing is said of classes.
+    """
+    faults = list[str]()
+    torn = _torn(manifest["group"], manifest["split"])
+    if torn:
+        faults.append(f"{counted(torn, 'group', quote=False)} in more than one split")
+    if not (manifest[["label", "split"]] == "").any(axis=None):
+        for label in sorted(set(manifest["label"])):
+            held = set(manifest.loc[manifest["label"] == label, "split"])
+            if absent := [name for name in NEEDED if name not in held]:
+                faults.append(f"class {label!r} has no image in {' and '.join(absent)}")
+    return faults
+
+
+def fold_faults(manifest: pd.DataFrame) -> list[str]:
+    """A single fold, groups in two folds or in one and the test split, classes that a fold has no image of.
+
+    manifest: columns label, group, fold and split ("test" or ""); label and group "" where they are not known.
+    """
+    faults = list[str]()
+    places = places_of(manifest)
+    folds = sorted(set(places) - {TEST, ""})
+    if len(folds) < 2:
+        faults.append(f"{counted(folds, 'fold')} beside the test split, expected two or more")
+    torn = _torn(manifest["group"], places)
+    if torn:
+        faults.append(f"{counted(torn, 'group', quote=False)} in more than one fold")
+    for label in sorted(set(manifest["label"])) if not (manifest["label"] == "").any() else ():
+        held = set(places[manifest["label"] == label])
+        if lacking := [fold for fold in folds if fold not in held]:
+            faults.append(f"class {label!r} has no image in {counted(lacking, 'fold')}")
+    return faults
+
+
+TEST = "test split"
+
+
+def places_of(manifest: pd.DataFrame) -> pd.Series[str]:
+    """The fold of every image, or TEST."""
+    return manifest["fold"].where(manifest["split"] != "test", TEST)
+
+
+def _torn(groups: pd.Series[str], places: pd.Series[str]) -> list[str]:
+    known = (groups != "") & (places != "")
+    found = places[known].groupby(groups[known]).unique()
+    return [f"{group} ({', '.join(sorted(held))})" for group, held in found.items() if len(held) > 1]
