@@ -14,6 +14,7 @@ from trainables.data.listing import OUT_OF_ROOT, Entry, Listing, files_below, na
 from trainables.data.options import DatasetOptions
 from trainables.data.split_words import split_of
 from trainables.data.unread import unread_picture
+from trainables.data.unused_options import FOLDERS, unused_faults
 
 Pairs = list[tuple[str, str]]
 
@@ -48,9 +49,10 @@ def list_folders(folder: Path, options: DatasetOptions) -> Listing:
     faults = Faults(subject)
     if strange:
         faults.add(f"folders {named(sorted(strange))}, expected train, valid or test: say it with --split-words")
-    unused = set(said) - {part.casefold() for path in images for part in path.parts[: len(layout)]}
-    if unused:
-        faults.add(f"--split-words names {named(sorted(unused))}, and no folder is called so")
+    level = layout.index(SPLIT) if SPLIT in layout else None
+    held = {path.parts[level].casefold() for path in images if len(path.parts) > level} if level is not None else set()
+    if unused := set(said) - held:
+        faults.add(f"--split-words names {named(sorted(unused))}, and no folder of splits is called so")
     faults.raise_if_any("For example: --split-words train=learn,valid=tune,test=held_out")
     meaning = f"folder level {layout.index(GROUP) + 1}" if GROUP in layout else ""
     shown = [(printable(str(prefix / file)), why) for file, why in refused]
@@ -58,14 +60,10 @@ def list_folders(folder: Path, options: DatasetOptions) -> Listing:
 
 
 def _check_options(subject: str, options: DatasetOptions) -> None:
-    """Class folders have no columns, and one option says what the groups are."""
-    columns = ("file_column", "label_column", "group_column", "split_column", "fold_column")
-    given = [f"--{name.replace('_', '-')}" for name in columns if getattr(options, name) not in (None, "none")]
-    if given:
-        raise InputError(
-            f"{subject}: {', '.join(given)} with class folders, which have no columns",
-            "Give a table (--data labels.csv), or say what the levels of folders mean: --layout group/class",
-        )
+    """No option is about something else, and one alone says what the groups are."""
+    faults = Faults(subject)
+    unused_faults(options, FOLDERS, faults)
+    faults.raise_if_any()
     if options.layout and options.group_by and GROUP in layout_of(options.layout):
         raise InputError(
             f"{subject}: --group-by and --layout {options.layout} both say what a group is, expected one of them",

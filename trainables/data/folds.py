@@ -27,7 +27,7 @@ def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
     if "fold" in listing.unclear:
         return listing
     if not folds:
-        if asked not in (None, "none") or options.fold_column is not None:
+        if options.test_fold is not None or options.fold_column is not None:
             raise InputError(
                 f"{listing.subject}: --test-fold and --fold-column are about folds, and no image is in one",
                 "Name the column of the folds (--fold-column NAME), or the level of folders: --layout fold/class",

@@ -34,8 +34,8 @@ class Listing:
     the same for files that were never meant as images, which are listed and do not count. group_meaning: "" where the
     source does not say groups. columns: the header of the table, () for class folders. notes: how what could be read in
     several ways was read, for the user. faults: what is wrong with its rows, and advice on it; whoever lists raises
-    them, with what else is wrong. What a fault leaves unknown of an entry is "". unclear: what columns were asked for and
-    not found, see `columns`."""
+    them, with what else is wrong. What a fault leaves unknown of an entry is "". unclear: what columns were asked for
+    and not found, see `columns`."""
 
     subject: str
     root: Path

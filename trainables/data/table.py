@@ -15,6 +15,8 @@ from trainables.data.listing import Entry, Listing, named
 from trainables.data.options import DatasetOptions
 from trainables.data.spellings import is_missing, missing_words
 from trainables.data.split_column import read_splits
+from trainables.data.unused_options import TABLE, TEXT, unused_faults
+from trainables.data.workbook import WORKBOOKS
 
 
 def list_table(table: Path, options: DatasetOptions) -> Listing:
@@ -29,6 +31,7 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
     read = list[str]()
     header, rows = read_cells(table, subject, options.sheet, read)
     faults = Faults(subject)
+    unused_faults(options, TABLE if table.suffix.lower() in WORKBOOKS else TEXT, faults)
     columns = find_columns(header, rows, options, faults)
     root = (options.data_root or table.parent).resolve()
     notes = [*read, *columns.notes]

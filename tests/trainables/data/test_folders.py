@@ -51,7 +51,7 @@ def test_folders_of_splits_in_words_of_their_own(tmp_path: Path) -> None:
     assert "--split-words train=WORD,valid=tune,test=WORD" in message
     words = (("tune", "valid"), ("final", "test"))
     assert {split for _, _, split, _ in listed(tmp_path, split_words=words)} == {"train", "valid", "test"}
-    assert "no folder is called so" in error_of(tmp_path, split_words=(*words, ("finals", "test")))
+    assert "no folder of splits is called so" in error_of(tmp_path, split_words=(*words, ("finals", "test")))
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
