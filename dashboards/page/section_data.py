@@ -12,6 +12,7 @@ from dashboards.page.duplicates import duplicates
 from dashboards.page.sample_images import Album
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import opened_files, refused, samples
+from orchestrator.results.policies import how_divided
 
 
 def section_data(source: Source, partition: str, charts: Charts, album: Album, most: int) -> str:
@@ -62,7 +63,7 @@ def _partition(source: Source, partition: str, charts: Charts) -> str:
     if not rows:
         return ""
     sentence = (
-        f"Made by the policy {made.get('policy', '–')}, seed {made.get('seed', '–')}; shares are of "
+        f"{how_divided(str(made.get('policy', '–')), made.get('seed', '–'))}. Shares are of "
         f"{details.get('unit', 'images')}, train / valid / test. Distance: how far shares and numbers of groups are "
         "from their targets, 0 is exact. μ and ε are those that iterative filling chose, where it was used."
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _READING = (
     *("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "split_column"),
-    *("fold_column", "layout", "test_fold", "data_root", "intensity"),
+    *("fold_column", "layout", "test_fold", "valid_from_train", "data_root", "intensity"),
 )
 
 
@@ -113,6 +113,11 @@ def data_to_search() -> list[Callable[[Command], Command]]:
         split_words_option,
         click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
         click.option("--test-fold", metavar="NAME|none", help="The fold that is the test split."),
+        click.option(
+            "--valid-from-train",
+            is_flag=True,
+            help="Of data with train and test alone: draw valid from train by groups; test stays as given.",
+        ),
         intensity_option,
         click.option(
             "--max-refused",

@@ -7,6 +7,7 @@ from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import OnnxFile
 from orchestrator.results.near_duplicates import NONE_FOUND
+from orchestrator.results.policies import how_divided
 from search_spaces.configuration import Configuration
 from trainables.data.partition import SPLITS
 
@@ -22,12 +23,7 @@ def flow_lines(facts: CardFacts) -> list[str]:
     if not flow.refused:
         lines.append("* None was refused.")
     lines.append(f"* {flow.images:,} images are used, of {flow.groups:,} groups. A group is: {cell(meaning)}.")
-    how = (
-        "The splits came with the data"
-        if flow.policy == "given"
-        else f"Groups are divided by the policy {flow.policy} (seed {flow.seed})"
-    )
-    lines.append(f"* {how}; a group is in one split only.")
+    lines.append(f"* {how_divided(flow.policy, flow.seed)}; a group is in one split only.")
     lines.append(f"* {_alike(flow)}")
     by = {(label, split): (groups, images) for label, split, groups, images in flow.rows}
     labels = list(dict.fromkeys(label for label, *_ in flow.rows))

@@ -23,6 +23,7 @@ _WHY = {
     "stratified": "it divides all classes at once, by moves and exchanges of whole groups",
     "psp": "it gives the largest groups to train, then to valid, without anything to choose",
     "given": "the splits came with the data",
+    "valid_from_train": "the test split came with the data, and valid was drawn from the given train split",
 }
 
 

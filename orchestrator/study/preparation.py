@@ -65,7 +65,8 @@ class DataRequest:
         given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
         given |= {"--data-root": self.options.data_root, "--intensity": self.options.intensity}
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
-        return " ".join([*typed, *(["--join-groups"] if self.options.join_groups else [])])
+        flags = {"--join-groups": self.options.join_groups, "--valid-from-train": self.options.valid_from_train}
+        return " ".join([*typed, *(flag for flag, is_given in flags.items() if is_given)])
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _made(
     split = splits(dataset.manifest, partition)
     manifest = dataset.manifest.assign(split=split)
     # a given partition may lack a test split, or classes in it: nothing but the final test needs them
-    check_splits(manifest, SPLITS if partition.policy != "given" else SPLITS[:2])
+    check_splits(manifest, SPLITS[:2] if partition.policy in ("given", "valid_from_train") else SPLITS)
     seen = manifest["split"].isin(["train", "valid"])
     record = StudyRecord(
         name=name,
@@ -278,17 +279,12 @@ def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
         return fold_partitions(dataset.manifest)[0]
     if (dataset.manifest["split"] != "").all():
         return make_partition(dataset.manifest, "given", seed=seed)
-    if (dataset.manifest["split"] != "").any():
-        unnamed = dataset.manifest.loc[dataset.manifest["split"] == "", "file"].tolist()
-        raise InputError(
-            f"{len(unnamed)} of {len(dataset.manifest)} images have no split, for instance {unnamed[0]}",
-            "Give every image a split, or none.",
-        )
-    check_classes(dataset.manifest)
     chosen = space.partition
-    return make_partition(
-        dataset.manifest, chosen.policy, seed=seed if chosen.seed is None else chosen.seed, targets=chosen.targets
-    )
+    drawn = seed if chosen.seed is None else chosen.seed
+    if (dataset.manifest["split"] == "test").any():
+        return make_partition(dataset.manifest, "valid_from_train", seed=drawn, targets=chosen.targets)
+    check_classes(dataset.manifest)
+    return make_partition(dataset.manifest, chosen.policy, seed=drawn, targets=chosen.targets)
 
 
 def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:

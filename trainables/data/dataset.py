@@ -24,7 +24,7 @@ from trainables.data.decode import (
     content_hash,
     decode,
 )
-from trainables.data.given import division_faults
+from trainables.data.given import division_faults, without_valid
 from trainables.data.groups import Grouped, with_groups
 from trainables.data.intensity import OPTION, Note, notes, range_of
 from trainables.data.labels import check_labels, normalised
@@ -131,7 +131,9 @@ def _checked(listing: Listing, options: DatasetOptions) -> Grouped:
         with faults.collecting():
             grouped = with_groups(listing, options.group_by, options.join_groups)
     if not options.undivided:
-        faults.extend(division_faults(grouped.entries))
+        entries = without_valid(grouped.entries, options.valid_from_train, faults)
+        grouped = replace(grouped, entries=entries)
+        faults.extend(division_faults(entries))
     faults.raise_if_any()
     return grouped
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.store.errors import Faults
 from trainables.data.labels import normalised
 from trainables.data.listing import Entry
 from trainables.data.partition import SPLITS, counted
@@ -12,6 +14,7 @@ from trainables.data.partition import SPLITS, counted
 if TYPE_CHECKING:
     import pandas as pd
 
+ANEW = "or let them be made anew: --split-column none (of a table) or --layout -/class (of folders)."
 NEEDED = SPLITS[:2]
 """Splits that a given partition has; without test nothing is left to evaluate on."""
 
@@ -24,7 +27,36 @@ def division_faults(entries: Sequence[Entry]) -> list[str]:
     manifest = pd.DataFrame(rows, columns=["file", "label", "group", "split", "fold"], dtype="str")
     if (manifest["fold"] != "").any():
         return fold_faults(manifest)
+    if set(manifest["split"]) == {"", "test"}:
+        return tested_faults(manifest)
     return given_faults(manifest) if (manifest["split"] != "").any() else []
+
+
+def without_valid(entries: Sequence[Entry], asked: bool, faults: Faults) -> list[Entry]:
+    """Entries of train and test alone with "" for train, where valid is to be drawn from it (`asked`).
+
+    Adds to `faults` where that was not said, or was said of data that have other splits.
+    """
+    given = {entry.split for entry in entries} - {""}
+    if given == {"train", "test"} and not any(entry.fold for entry in entries):
+        if asked:
+            return [replace(entry, split="" if entry.split == "train" else entry.split) for entry in entries]
+        faults.add("of a given partition only train and test found, no valid, by which a search selects")
+        faults.advise(
+            "Add --valid-from-train, which draws valid from train by groups and leaves test as it is; name the images "
+            f"of valid; {ANEW}"
+        )
+    elif asked:
+        found = f"only {' and '.join(sorted(given))}" if given else "no splits"
+        faults.add(f"--valid-from-train: expected a given partition of train and test alone, found {found}")
+        faults.advise("Leave --valid-from-train out.")
+    return list(entries)
+
+
+def tested_faults(manifest: pd.DataFrame) -> list[str]:
+    """Groups in the given test split and beside it; manifest: columns group and split ("test" or "")."""
+    torn = _torn(manifest["group"], manifest["split"].where(manifest["split"] == "test", "train"))
+    return [f"{counted(torn, 'group', quote=False)} in more than one split"] if torn else []
 
 
 def given_faults(manifest: pd.DataFrame) -> list[str]:

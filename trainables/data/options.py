@@ -24,6 +24,7 @@ class DatasetOptions:
     split_words: (word in small letters, "train", "valid" or "test") where splits are written in unusual words.
     layout: what the levels of folders mean, `group/class` for instance, see `levels`; None: what is usual.
     test_fold: the fold that is the test split; "none": there is no test split.
+    valid_from_train: valid is drawn from the train split of data that have train and test alone; test stays as given.
     undivided: splits and folds that the data have say nothing: all images are for one use.
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
@@ -44,6 +45,7 @@ class DatasetOptions:
     split_words: tuple[tuple[str, str], ...] = ()
     layout: str | None = None
     test_fold: str | None = None
+    valid_from_train: bool = False
     undivided: bool = False
     data_root: Path | None = None
     intensity: Intensity | None = None

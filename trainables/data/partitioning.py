@@ -10,15 +10,15 @@ import numpy as np
 from orchestrator.store.errors import Faults, InputError
 from trainables.data import filling
 from trainables.data.filling import DIVERSITY, TARGETS, WEIGHTS, Triple
-from trainables.data.given import given_faults
+from trainables.data.given import ANEW, given_faults, tested_faults
 from trainables.data.partition import SPLITS, GroupTable, Partition, counted
 from trainables.data.stratified import JointTask, stratify
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Policy = Literal["stratified", "psp", "ifp", "ifpo", "given"]
-_ANEW = "or let them be made anew: --split-column none (of a table) or --layout -/class (of folders)."
+Policy = Literal["stratified", "psp", "ifp", "ifpo", "given", "valid_from_train"]
+_BY_IMAGES = ("stratified", "given", "valid_from_train")
 _METHODS = {"psp": filling.psp, "ifp": filling.ifp, "ifpo": filling.ifpo}
 
 
@@ -37,7 +37,8 @@ def make_partition(
 
     manifest: columns group and label, split for "given", width and height (pixels) for "psp", "ifp" and "ifpo".
     policy: "stratified" brings the images of every class near `targets`; "psp", "ifp" and "ifpo" divide the pixels of
-    each class as in `trainables.data.filling`; "given" takes the manifest's split column.
+    each class as in `trainables.data.filling`; "given" takes the manifest's split column; "valid_from_train" its test
+    split, perhaps without some classes, and divides the other groups into train and valid as "stratified" does.
     seed: of "stratified"; the others draw nothing, families of equal size go by name.
     targets: shares of train, valid, test; diversity: wanted shares of the number of groups; weights: of the proportion
     part and of the diversity part of the distance ("ifp" and "ifpo").
@@ -65,11 +66,16 @@ def make_partition(
     _check_shares(diversity, "diversity")
     if min(weights) < 0 or sum(weights) <= 0:
         raise InputError(f"partition weights {tuple(weights)}: expected two numbers ≥ 0, not both 0")
-    table = GroupTable.of(manifest, "images" if policy in ("stratified", "given") else "pixels")
+    table = GroupTable.of(manifest, "images" if policy in _BY_IMAGES else "pixels")
+    if policy == "valid_from_train":
+        faults = Faults("the given test split")
+        faults.extend(tested_faults(manifest))
+        faults.raise_if_any("Put each group into one split.")
+        fixed_test = frozenset(manifest.loc[manifest["split"] == "test", "group"])
     if policy == "given":
         split = _given(manifest, table)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
-    if policy == "stratified":
+    if policy in ("stratified", "valid_from_train"):
         split = _stratified(table, seed, targets, fixed_test, others)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     _check_groups(table, 3, "one for each of train, valid and test")
@@ -156,7 +162,7 @@ def _given(manifest: pd.DataFrame, table: GroupTable) -> np.ndarray:
     if wrong:
         faults.add(f"expected the splits train, valid and test, found {counted(wrong, 'other name')}")
     faults.extend(given_faults(manifest))
-    faults.raise_if_any(f"Correct the splits: each group in one, every class in train and valid, {_ANEW}")
+    faults.raise_if_any(f"Correct the splits: each group in one, every class in train and valid, {ANEW}")
     split_of = dict(zip(manifest["group"], names, strict=True))
     return np.array([SPLITS.index(split_of[group]) for group in table.groups])
 
@@ -214,7 +220,7 @@ def _partition(
             "distance": away.total,
             **found.get(label, {}),
         }
-    unit = "images" if policy in ("stratified", "given") else "pixels"
+    unit = "images" if policy in _BY_IMAGES else "pixels"
     wanted = {"targets": list(targets), "diversity_targets": list(diversity), "weights": list(weights)}
     details = {"unit": unit, "classes": classes} if policy == "given" else {"unit": unit, **wanted, "classes": classes}
     groups_of = {group: SPLITS[s] for group, s in zip(table.groups, split.tolist(), strict=True)}

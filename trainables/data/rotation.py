@@ -44,10 +44,10 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
     while len(found) < count:
         made = make_partition(
             manifest,
-            "stratified",
+            "valid_from_train" if first.policy == "valid_from_train" else "stratified",
             seed=seed + len(found) + 1000 * attempts,
             targets=targets,
-            fixed_test=test,
+            fixed_test=None if first.policy == "valid_from_train" else test,
             others=found,
         )
         attempts += 1
