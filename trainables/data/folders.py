@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.store.errors import Faults, InputError
 from trainables.data.decode import IMAGE_SUFFIXES
+from trainables.data.derived import holds_copies, looks_like_masks, without_derived
 from trainables.data.formats import is_document, is_left_behind, unread_holder
 from trainables.data.levels import CLASS, FOLD, GROUP, NOTHING, SPLIT, layout_of, seen_layout
 from trainables.data.listing import OUT_OF_ROOT, Entry, Listing, files_below, named, outside, printable
@@ -89,7 +90,8 @@ def _sorted_out(place: Path, root: Path) -> tuple[list[PurePosixPath], Pairs, Pa
         else:
             why = fault or unread_holder(path.name) or f"not an image by its name: {path.suffix or 'no'} suffix"
             other.append((str(path), why))
-    return images, refused, other
+    images, lost, derived = without_derived(images)
+    return images, refused + lost, other + derived
 
 
 def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: DatasetOptions) -> tuple[str, ...]:
@@ -98,7 +100,16 @@ def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: 
             f"{subject}: {len(images)} images lie directly in the folder, expected one folder for each class",
             "Sort them into class folders, or give a table of files and labels: --data labels.csv",
         )
-    return seen_layout(subject, folder, images, dict(options.split_words))
+    layout = seen_layout(subject, folder, images, dict(options.split_words))
+    level = layout.index(CLASS)
+    if found := looks_like_masks(sorted({path.parts[level] for path in images if len(path.parts) > level + 1})):
+        raise InputError(
+            f"{subject}: the folders {found[0]!r} and {found[1]!r} look like images and their masks, as in a "
+            "segmentation data set, not like classes",
+            f"Give a table of images and labels (--data labels.csv); the folder {found[0]!r} alone where class folders "
+            "lie in it; or add --layout class if these are the classes.",
+        )
+    return layout
 
 
 def _without_images(
@@ -117,7 +128,9 @@ def _without_images(
             if folder.parts in here or (level and folder.parent.parts not in here):
                 continue
             below = [(file, why) for file, why in (*refused, *other) if PurePosixPath(file).is_relative_to(folder)]
-            if below and all(is_document(file) for file, _ in below):
+            if below and holds_copies(folder.name) and all(why.startswith("a small copy") for _, why in below):
+                told.append((str(folder), "no class: a folder of small copies"))
+            elif below and all(is_document(file) for file, _ in below):
                 told.append((str(folder), f"no class: {len(below)} files and no image in this folder"))
             elif level == depth and folder.name in known:
                 told.append((str(folder), "no image in this folder" if below else "empty folder"))
