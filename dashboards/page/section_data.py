@@ -12,6 +12,7 @@ from dashboards.page.duplicates import duplicates
 from dashboards.page.sample_images import Album
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import opened_files, refused, samples
+from orchestrator.results.notes import read_notes
 from orchestrator.results.policies import how_divided
 
 
@@ -36,6 +37,7 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
     ]
     flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
     parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']
+    parts += [nothing(told) for told in read_notes(source.storage)]
     parts.append(section_figures("data", source, Choice(partition), charts, Per.PARTITION))
     opened = opened_files(source, partition) if album.shown.images else set()
     parts += [

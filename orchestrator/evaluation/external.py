@@ -64,7 +64,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
             f"for instance {seen[0]}",
             "Leave them out: a test on them says nothing.",
         )
-    notes = [f"{note.nameless}." for note in dataset.odd]
+    notes = [*dataset.warnings, *(f"{note.nameless}." for note in dataset.odd)]
     if (dataset.manifest["split"] != "").any():
         notes.append("The external images lie in folders of splits; all of them are tested on.")
     if len(dataset.refused):

@@ -25,6 +25,7 @@ def flow_lines(facts: CardFacts) -> list[str]:
     lines.append(f"* {flow.images:,} images are used, of {flow.groups:,} groups. A group is: {cell(meaning)}.")
     lines.append(f"* {how_divided(flow.policy, flow.seed)}; a group is in one split only.")
     lines.append(f"* {_alike(flow)}")
+    lines += [f"* {cell(note)}" for note in flow.notes]
     by = {(label, split): (groups, images) for label, split, groups, images in flow.rows}
     labels = list(dict.fromkeys(label for label, *_ in flow.rows))
     rows = [[label, *(_counted(*by[label, split]) for split in SPLITS)] for label in labels]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from orchestrator.results.cut_off import CutOff, cut_off
 from orchestrator.results.near_duplicates import KINDS, counts, read_pairs, with_kinds
+from orchestrator.results.notes import read_notes
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import Storage
@@ -22,7 +23,7 @@ from trainables.data.partition import SPLITS, Partition, describe, splits
 class DataFlow:
     """rows: (class, split, groups, images). totals: per split (groups, images). refused: reason's kind → files. alike:
     near-duplicates by kind, (kind, pairs, of them under two labels); None where none were sought. cut_off: what a
-    centre crop leaves out; None where all images are square."""
+    centre crop leaves out; None where all images are square. notes: what was told of the data, see `results.notes`."""
 
     files: int
     refused: tuple[tuple[str, int], ...]
@@ -34,6 +35,7 @@ class DataFlow:
     totals: tuple[tuple[str, int, int], ...]
     alike: tuple[tuple[str, int, int], ...] | None
     cut_off: CutOff | None
+    notes: tuple[str, ...] = ()
 
     @property
     def alike_across_splits(self) -> int:
@@ -68,6 +70,7 @@ def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
         totals=tuple(totals),
         alike=_alike(storage, manifest, partition),
         cut_off=cut_off(manifest["width"], manifest["height"]),
+        notes=read_notes(storage),
     )
 
 

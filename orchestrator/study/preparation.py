@@ -12,6 +12,7 @@ import pandas as pd
 
 from orchestrator.results.decided import Decided
 from orchestrator.results.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
+from orchestrator.results.notes import notes_json
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Where
@@ -245,6 +246,7 @@ def _made(
         layout.MANIFEST: manifest_bytes(dataset.manifest),
         layout.REFUSED: refused_csv(dataset.refused),
         layout.NEAR_DUPLICATES: pairs_csv(alike),
+        layout.NOTES: notes_json([*dataset.warnings, *(f"{note.nameless}." for note in dataset.odd)]),
         layout.partition(partition.id): partition.to_bytes(),
     }
     return Prepared(new_study(studies, record, files), dataset.root)

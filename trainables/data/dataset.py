@@ -64,7 +64,8 @@ class Dataset:
     """root: folder that files are relative to. manifest: see `manifest.COLUMNS`, sorted by file; split is "" where none
     was given. refused: (file, reason) of every file that is not used. group_meaning: in words, for the reader.
     pictures: uint8 [images, SIDE, SIDE], a small one of each, for `near_duplicates`. notes: how what could be read in
-    several ways was read. odd: how images were scaled and what is odd about them."""
+    several ways was read. warnings: those of them that stay with a study, without names. odd: how images were scaled
+    and what is odd about them."""
 
     root: Path
     manifest: pd.DataFrame
@@ -73,6 +74,7 @@ class Dataset:
     synthetic: bool
     pictures: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     odd: tuple[Note, ...] = ()
 
 
@@ -115,8 +117,17 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
     odd = notes({file: (read[file].intensity, read[file].remarks) for file in manifest["file"]}, origin)
-    told = *listing.notes, *grouped.notes
-    return Dataset(listing.root, manifest, listed, grouped.meaning, is_synthetic(listing.root), pictures, told, odd)
+    return Dataset(
+        listing.root,
+        manifest,
+        listed,
+        grouped.meaning,
+        is_synthetic(listing.root),
+        pictures,
+        notes=(*listing.notes, *grouped.notes),
+        warnings=(*listing.warnings, *grouped.warnings),
+        odd=odd,
+    )
 
 
 def _checked(listing: Listing, options: DatasetOptions) -> Grouped:

@@ -22,11 +22,13 @@ _SUGGESTIONS = (r"([^/]+)_[^/_]+$", r"([^/]+)-[^/-]+$", r"([^/]*[^/\d.])\d+\.[^/
 
 @dataclass(frozen=True)
 class Grouped:
-    """Every entry with its group. meaning: what a group is, in words. notes: what the user has to know of it."""
+    """Every entry with its group. meaning: what a group is, in words. notes: what the user has to know of it. warnings:
+    those of them that stay with a study, without names of files, folders and groups."""
 
     entries: list[Entry]
     meaning: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> Grouped:
@@ -54,33 +56,51 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
     faults.extend(_name_faults(entries))
     faults.extend(spelling_faults([entry.group for entry in entries if entry.group]))
     faults.raise_if_any("Correct these groups, then run the same command again.")
+    doubts = list[Doubt]()
     if group_by is not None:
-        notes.extend([*_divided_column(listing, entries), *_doubts(entries)][:1])
+        doubts = [*_divided_column(listing, entries), *_doubts(entries), *_alone(entries, group_by)][:1]
     elif not listing.columns:
-        notes.extend(_magnifications(entries))
-    return Grouped(entries, meaning, tuple(notes))
+        doubts = _magnifications(entries)
+    notes.extend(text for text, _ in doubts)
+    return Grouped(entries, meaning, tuple(notes), tuple(nameless for _, nameless in doubts))
 
 
-def _doubts(entries: Sequence[Entry]) -> list[str]:
+Doubt = tuple[str, str]
+"""A warning, and the same without names of folders and groups."""
+
+
+def _doubts(entries: Sequence[Entry]) -> list[Doubt]:
     """Warnings where folder names say that groups read from paths are no patients."""
     torn = torn_folders(entries)
     if torn is not None:
-        return [torn.warning(len({entry.group for entry in entries}))]
+        number = len({entry.group for entry in entries})
+        return [(torn.warning(number), torn.warning(number, names=False))]
     return _magnifications(entries)
 
 
-def _magnifications(entries: Sequence[Entry]) -> list[str]:
+def _magnifications(entries: Sequence[Entry]) -> list[Doubt]:
     groups = sorted({entry.group for entry in entries})
-    if are_magnifications(groups):
-        return [
-            f"Warning: the {len(groups)} groups are magnifications by their names ({named(groups)}), not patients or "
-            "slides: images of one patient may lie in training and test. Give a pattern that reads the patient: "
-            "--group-by REGEX"
-        ]
-    return []
+    if not are_magnifications(groups):
+        return []
+    text = (
+        f"Warning: the {len(groups)} groups are magnifications by their names{{}}, not patients or slides: images of "
+        "one patient may lie in training and test. Give a pattern that reads the patient: --group-by REGEX"
+    )
+    return [(text.replace("{}", f" ({named(groups)})"), text.replace("{}", ""))]
 
 
-def _divided_column(listing: Listing, entries: Sequence[Entry]) -> list[str]:
+def _alone(entries: Sequence[Entry], group_by: str) -> list[Doubt]:
+    """A warning where a rule that should join images of one patient joins none."""
+    if len({entry.group for entry in entries}) < len(entries) or len(entries) < 2:
+        return []
+    text = (
+        f"Warning: --group-by {shlex.quote(group_by)} makes each of the {len(entries)} images a group of its own. "
+        "Where several are of one patient or slide, they may lie in training and test; where none are: --group-by none"
+    )
+    return [(text, text)]
+
+
+def _divided_column(listing: Listing, entries: Sequence[Entry]) -> list[Doubt]:
     """A warning where the table has a column of patients or slides that groups read from paths divide."""
     for name in top_columns(listing.columns):
         inside = defaultdict[str, set[str]](set)
@@ -89,10 +109,11 @@ def _divided_column(listing: Listing, entries: Sequence[Entry]) -> list[str]:
                 inside[group_key(entry.extra[name])].add(entry.group)
         several = sum(len(groups) > 1 for groups in inside.values())
         if several:
-            return [
+            text = (
                 f"Warning: groups read by --group-by divide {several} of {len(inside)} values of column {name!r}, "
                 f"whose images may lie in training and test. To keep each: --group-column {shlex.quote(name)}"
-            ]
+            )
+            return [(text, text)]
     return []
 
 

@@ -33,9 +33,9 @@ class Listing:
     """root: resolved folder that files are relative to. refused: (file, reason) of images that count as refused; other:
     the same for files that were never meant as images, which are listed and do not count. group_meaning: "" where the
     source does not say groups. columns: the header of the table, () for class folders. notes: how what could be read in
-    several ways was read, for the user. faults: what is wrong with its rows, and advice on it; whoever lists raises
-    them, with what else is wrong. What a fault leaves unknown of an entry is "". unclear: what columns were asked for
-    and not found, see `columns`."""
+    several ways was read, for the user. warnings: those of the notes that stay with a study, without names. faults:
+    what is wrong with its rows, and advice on it; whoever lists raises them, with what else is wrong. What a fault
+    leaves unknown of an entry is "". unclear: what columns were asked for and not found, see `columns`."""
 
     subject: str
     root: Path
@@ -45,6 +45,7 @@ class Listing:
     group_meaning: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     unclear: frozenset[str] = frozenset()

@@ -40,11 +40,12 @@ class Level:
     def told(self) -> str:
         return f"{len(self.folders)} folders such as {self.example!r}{self._below()}"
 
-    def warning(self, groups: int) -> str:
-        """For the user who chose a rule that divides these folders."""
+    def warning(self, groups: int, names: bool = True) -> str:
+        """For the user who chose a rule that divides these folders; without names of folders where it is kept."""
+        which = f" such as {self.example!r}{self._below()}" if names else ""
         return (
-            f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders such as {self.example!r}"
-            f"{self._below()}. If each of these folders is a patient or slide, its images lie in training and test. To "
+            f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders{which}. If each of these "
+            "folders is a patient or slide, its images lie in training and test. To "
             f"keep each together: --group-by '{self.pattern}'"
         )
 

@@ -61,6 +61,7 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
         group_meaning=meaning,
         columns=tuple(header),
         notes=tuple(notes),
+        warnings=tuple(note for note in columns.notes if note.startswith("Warning:")),
         faults=tuple(faults.found),
         advice=tuple(faults.advice),
         unclear=columns.unclear,

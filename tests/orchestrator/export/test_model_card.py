@@ -35,6 +35,7 @@ from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.leak.partitions import SPLITS, LeakPartition
 from orchestrator.leak.records import LeakRun, pack_run, run_path
 from orchestrator.results.near_duplicates import pairs_csv
+from orchestrator.results.notes import notes_json
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
@@ -82,6 +83,15 @@ def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tm
     assert "by a comparison of small copies: 1 pair across splits, 1 pair across groups (1 under two labels)." in text
     assert "* Pairs of images that are nearly the same and lie in two splits: 1;" in text.split("## Limits")[1]
     assert few not in text
+
+
+def test_what_was_told_of_the_data_stands_on_the_card(binary: FinishedStudy, tmp_path: Path) -> None:
+    binary.tiny.storage.create(layout.NOTES, notes_json(["Warning: the 4 groups divide 12 of 12 folders."]))
+    try:
+        text = card_of(binary, tmp_path / "card", "probe")
+    finally:
+        binary.tiny.storage.delete(layout.NOTES)
+    assert "* Warning: the 4 groups divide 12 of 12 folders.\n" in text.split("## From files to splits")[-1]
 
 
 @pytest.mark.parametrize(
