@@ -13,8 +13,8 @@ from table import SHARED, progress
 
 from orchestrator.store.errors import InputError
 from trainables.data.options import DatasetOptions
+from trainables.data.source import list_source
 from trainables.data.synthetic import make_synthetic
-from trainables.data.table import list_table
 
 REAL = SHARED / "data" / "ana_iif_tiles"
 SYNTHETIC_SIDE = 225
@@ -82,7 +82,7 @@ def backbone(name: str) -> Backbone:
 
 
 def _part(name: str, source: Path, target: Path, limit: int | None) -> Images:
-    listing = list_table(source, DatasetOptions())
+    listing = list_source(source, DatasetOptions())
     groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for entry in listing.entries:
         groups[entry.group].append((entry.file, entry.label, entry.group))

@@ -166,7 +166,9 @@ def _no_images(subject: str, folder: Path, other: Pairs) -> InputError:
         return InputError(f"{subject}: the folder is empty, {expected}", "Give another folder: --data DIR")
     kinds = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file, _ in other)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
-    tables = [PurePosixPath(file).name for file, _ in other if file.lower().endswith((".csv", ".tsv", ".parquet"))]
+    tables = [
+        PurePosixPath(file).name for file, _ in other if file.lower().endswith((".csv", ".tsv", ".xlsx", ".parquet"))
+    ]
     holders = sorted({why for file, _ in other if (why := unread_holder(file))})
     advice = f"Give the table itself: --data {folder / tables[0]}" if tables else "Give another folder: --data DIR"
     return InputError(
