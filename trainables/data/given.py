@@ -27,7 +27,7 @@ def division_faults(entries: Sequence[Entry]) -> list[str]:
     manifest = pd.DataFrame(rows, columns=["file", "label", "group", "split", "fold"], dtype="str")
     if (manifest["fold"] != "").any():
         return fold_faults(manifest)
-    if set(manifest["split"]) == {"", "test"}:
+    if set(manifest["split"]) in ({"", "test"}, {"train", "test"}):  # that valid is not there is told once
         return tested_faults(manifest)
     return given_faults(manifest) if (manifest["split"] != "").any() else []
 
@@ -54,7 +54,7 @@ def without_valid(entries: Sequence[Entry], asked: bool, faults: Faults) -> list
 
 
 def tested_faults(manifest: pd.DataFrame) -> list[str]:
-    """Groups in the given test split and beside it; manifest: columns group and split ("test" or "")."""
+    """Groups in the given test split and beside it; manifest: columns group and split."""
     torn = _torn(manifest["group"], manifest["split"].where(manifest["split"] == "test", "train"))
     return [f"{counted(torn, 'group', quote=False)} in more than one split"] if torn else []
 

@@ -107,6 +107,7 @@ def test_without_the_option_it_is_named_before_images_are_read(folder: Path, tab
         file.write_bytes(b"no image")
     with pytest.raises(InputError) as caught:
         resolve(folder, data=data, options=DatasetOptions(group_by=None if table else r"(g\d)"))
+    assert len(caught.value.faults) == 1
     assert "only train and test found, no valid" in str(caught.value)
     assert "Add --valid-from-train, which draws valid from train by groups" in caught.value.advice
     assert "--layout -/class (of folders)" in caught.value.advice
