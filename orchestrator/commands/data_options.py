@@ -106,7 +106,7 @@ def data_to_search() -> list[Callable[[Command], Command]]:
             "--data",
             metavar="DIR|TABLE",
             type=local_path(),
-            help="Class folders, or a CSV, TSV, Excel or Parquet table with file, label and group columns.",
+            help="Class folders, or a table of files, labels and groups; packed (.zip, .tar), or arrays (.npz).",
         ),
         *how_to_read("Root of the table's paths."),
         split_column_option,

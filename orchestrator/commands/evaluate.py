@@ -119,7 +119,7 @@ def evaluate(
     from orchestrator.evaluation.run import evaluate as run
     from orchestrator.evaluation.text import as_text
 
-    wanted = _options(**asked)
+    wanted = _options(place, **asked)
     with metered(found.storage, "evaluation"):
         record = run(found, wanted, place, say, Lines())
     if as_json:
@@ -128,16 +128,21 @@ def evaluate(
         click.echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
 
 
-def _options(**asked: Any) -> EvaluationOptions:
+def _options(cache: Path, **asked: Any) -> EvaluationOptions:
     """`EvaluationOptions` from what `what_is_tested` parsed; raises click.UsageError where options contradict."""
     from orchestrator.evaluation.external import External
     from orchestrator.evaluation.plan import EvaluationOptions
     from trainables.data.options import DatasetOptions
+    from trainables.data.unpacking.opened import opened_data
 
     data, root = asked["data"], asked["data_root"]
     columns = {name: asked[name] for name in COLUMNS}
     if data is None and any(columns.values()):
         raise click.UsageError("options about groups, folders and columns go with --data DIR or --data TABLE")
+    external = None
+    if data is not None:
+        found, reading = opened_data(data, DatasetOptions(**columns, data_root=root), cache, say)
+        external = External(data, reading, found)
     return EvaluationOptions(
         configuration=asked["configuration"],
         partition=asked["partition"],
@@ -148,7 +153,7 @@ def _options(**asked: Any) -> EvaluationOptions:
         keep_bytes=int(asked["keep"] * 1e9),
         data_root=None if data else root,
         weights=asked["weights"],
-        external=External(data, DatasetOptions(**columns, data_root=root)) if data else None,
+        external=external,
     )
 
 

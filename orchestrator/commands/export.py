@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +116,7 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
 @json_option
 @click.pass_context
 def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_size: int, as_json: bool) -> None:
-    """Predict the class of IMAGES, files or folders, with MODEL, a folder of `orch export`; CSV to stdout.
+    """Predict the class of IMAGES, files, folders or archives, with MODEL, a folder of `orch export`; CSV to stdout.
 
     A file that is no usable image gets a line with the reason, and the exit status is 1. Images that are odd, of values
     outside those of the study or nearly black or white, are told on stderr.
@@ -126,16 +128,21 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     import torch
 
     from orchestrator.export.model import load
-    from orchestrator.export.predict import image_files
+    from orchestrator.export.predict import image_files, named_within
     from orchestrator.export.predict import predict as predictions
+    from trainables.data.unpacking.opened import opened
+    from trainables.machine.places import default_cache
 
     torch.set_num_threads(1)
     description, network = load(model)
-    files = image_files(images)
+    read = [(one, opened(one, default_cache(), say, labelled=False)) for one in images]
+    files = image_files([found.path for _, found in read])
+    unpacked = {found.path: one for one, found in read if found.packed is not None}
     failed, odd = 0, dict[str, list[str]]()
 
     def noted(row: Prediction) -> Prediction:
         nonlocal failed
+        row = replace(row, file=named_within(row.file, unpacked))
         failed += bool(row.error)
         for remark in row.remarks:
             odd.setdefault(remark, []).append(row.file)

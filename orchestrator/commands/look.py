@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import say
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -127,7 +128,7 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 @click.option(
     "--data-root",
     metavar="DIR",
-    type=local_path(file_okay=False),
+    type=local_path(),
     help="Where the images of --with-images lie now (default: where they lay when the study was made).",
 )
 @studies_option
@@ -232,10 +233,15 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     from dashboards.page.sample_images import Shown
     from orchestrator.export.pseudonyms import pseudonyms
     from orchestrator.store.errors import InputError
+    from orchestrator.study.data_root import root_of
     from trainables.data.decode import MAX_PIXELS, Intensity, content_hash, read_rgb
     from trainables.data.manifest import intensity_of, read_manifest
+    from trainables.machine.places import default_cache
 
-    if data_root is not None and not data_root.is_dir():
+    root = None
+    if with_images and (study.record.data_source or data_root is not None):
+        root = root_of(study, data_root, default_cache(), say)
+    if data_root is not None and root is not None and not root.is_dir():
         raise InputError(
             f"--data-root {data_root}: expected the folder of the study's images, found no folder",
             f"Name the folder that holds them: orch dashboard {study.name} --with-images --data-root DIR",
@@ -251,7 +257,6 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
             raise ValueError("another image than the one that was searched")
         return pixels
 
-    root = data_root or (Path(study.record.data_source) if study.record.data_source else None)
     return Shown(images=with_images, names=with_names, root=root, read=read, numbers=pseudonyms)
 
 

@@ -88,6 +88,8 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     from orchestrator.patches.plan import plan_cut
     from orchestrator.patches.report import data_of, lines_of, next_lines
     from trainables.data.options import DatasetOptions
+    from trainables.data.unpacking.opened import opened_data
+    from trainables.machine.places import default_cache
 
     margin = Margin(*given["margin"]) if given["margin"] else None
     reading = (
@@ -102,17 +104,20 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         "data_root",
         "intensity",
     )
+    data = DatasetOptions(**{name: given[name] for name in reading}, split_words=given["split_words"] or ())
+    found, data = opened_data(source, data, default_cache(), say)
     options = CutOptions(
-        source,
+        found.path,
         given["size"],
         margin,
         given["um_per_pixel"],
         _number_or_column(given["source_um_per_pixel"]),
         given["least_tissue"],
-        DatasetOptions(**{name: given[name] for name in reading}, split_words=given["split_words"] or ()),
+        data,
     )
     check_output(output, options)
-    plan = plan_cut(options, partial(Lines(), "images measured"))
+    with found.blamed():
+        plan = plan_cut(options, partial(Lines(), "images measured"))
     need = need_of(plan, output)
     said = lines_of(plan, need, output)
     if not as_json:

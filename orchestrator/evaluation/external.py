@@ -19,14 +19,17 @@ from trainables.data.intensity import check_foreign
 from trainables.data.manifest import intensity_of, read_manifest
 from trainables.data.options import DatasetOptions
 from trainables.data.spellings import group_key
+from trainables.data.unpacking.opened import Opened
 
 
 @dataclass(frozen=True)
 class External:
-    """source as the user gave it; options say how its groups and columns are read."""
+    """source as the user gave it; options say how its groups and columns are read. opened: what is read in its place;
+    None: itself."""
 
     source: Path
     options: DatasetOptions
+    opened: Opened | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     own_range = intensity_of(manifest)
     # all of the images are tested on: how they were divided elsewhere says nothing here
     options = replace(external.options, undivided=True, classes=configuration.data.classes, intensity=own_range)
-    dataset = load_dataset(external.source, options)
+    read = external.opened or Opened(external.source)
+    with read.blamed():
+        dataset = load_dataset(read.path, options)
     found = dict(zip(dataset.manifest["file"], dataset.manifest["intensity"], strict=True))
     check_foreign(found, own_range, f"--data {external.source}")
     known = set(manifest["content"]) - set(own.test["content"])

@@ -10,6 +10,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import summarise
 from orchestrator.study.asked import find_weights
+from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_partition, retain
@@ -53,7 +54,7 @@ def keep_best(
     if not wanted:
         show("No configuration has all its repeats yet: no weights are kept.")
         return Kept((), 0)
-    root = reopen(study, data_root, cache).data_root
+    root = reopen(study, root_of(study, data_root, cache, show), cache).data_root
     known = find_weights([entry.configuration for entry in wanted], summary.searches, weights)
     bench = open_bench(study.storage, Places.here(root, cache, known))
     order = [entry.id for entry in ranked]

@@ -34,6 +34,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
 from orchestrator.study.asked import find_weights
+from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.workbench import Workbench, open_bench
@@ -57,7 +58,7 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
     if missing:
         for note in plan.notes:
             show(f"Note: {note}")
-        bench = _bench(study, plan, options, cache)
+        bench = _bench(study, plan, options, cache, show)
         for n in missing:
             note_look(study.storage, beside, plan.looks[n])
         show(_looking(study, beside, plan, len(missing)))
@@ -72,8 +73,8 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
     return record
 
 
-def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path) -> Workbench:
-    root = reopen(study, options.data_root, cache).data_root
+def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path, show: Show) -> Workbench:
+    root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
     if not root.is_dir():
         raise InputError(
             f"the images of study {study.name!r} are not here: expected a folder {root}",

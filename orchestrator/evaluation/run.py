@@ -26,6 +26,7 @@ from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
 from orchestrator.study.asked import find_weights
+from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.kept_weights import retain
@@ -115,7 +116,7 @@ def _models(
 ) -> tuple[Workbench, list[Trained]]:
     """The trained repeats, and the bench that they can predict on; the test images must be there, but stay closed."""
     entry = plan.choice.entry
-    prepared = reopen(study, options.data_root, cache)
+    prepared = reopen(study, root_of(study, options.data_root, cache, show), cache)
     if not prepared.data_root.is_dir() and plan.tested.root is None:
         raise InputError(
             f"the images of study {study.name!r} are not here: expected a folder {prepared.data_root}",

@@ -214,6 +214,8 @@ def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Su
     origin = dict(assembled.model.origin)
     if with_names:
         origin["data_source"] = study.record.data_source
+        if study.record.data_packed:
+            origin |= {"data_packed": study.record.data_packed, "data_sha256": study.record.data_sha256}
         origin["commands"] = [search.command for search in summary.searches]
     return replace(assembled, model=replace(assembled.model, sha256=sha256, origin=origin))
 

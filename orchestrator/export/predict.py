@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,14 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
             f"images: expected files or folders with images, found none in {shown}", "orch predict MODEL IMAGE …"
         )
     return found
+
+
+def named_within(file: str, unpacked: Mapping[Path, Path]) -> str:
+    """A file as the user may know it: unpacked folder → the archive that he named, whose files are called by it."""
+    for folder, archive in unpacked.items():
+        if Path(file).is_relative_to(folder):
+            return str(archive / Path(file).relative_to(folder))
+    return file
 
 
 def prepared(path: Path, steps: Preprocessing) -> np.ndarray:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`. 4: no configuration
 said by which rule it selects. 5: manifests did not say by what images of more than 8 bits were scaled."""
 ENGINE = 3
@@ -84,6 +84,10 @@ class StudyRecord(Record):
     """Id of the partition that searches use unless they name others."""
     data_source: str = ""
     """Where the data lay when the study was made; each machine may say otherwise."""
+    data_packed: str = ""
+    """The archive or array that it was unpacked from; "" for a folder or table of the user's own."""
+    data_sha256: str = ""
+    """Of the content of that, 64 hex digits."""
     space: str = ""
     """Name of the search space that the study was made from."""
     created: str

@@ -18,10 +18,12 @@ from orchestrator.results.near_duplicates import (
 from orchestrator.results.report import Report
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
+from orchestrator.study.data_root import root_of
 from orchestrator.study.studies import Study
 from trainables.data.manifest import read_manifest
 from trainables.data.near_duplicates import ALIKE
 from trainables.data.partition import Partition
+from trainables.machine.places import default_cache
 
 SHOWN = 20
 _EVERY = 1000
@@ -76,7 +78,7 @@ def look_now(study: Study, data_root: Path | None, show: Callable[[str], None]) 
     """Compare the images of a study that holds no comparison and keep the result; one that holds it is left alone."""
     if read_pairs(study.storage) is not None:
         return
-    root = data_root or Path(study.record.data_source)
+    root = root_of(study, data_root, default_cache(), show)
     if (not study.record.data_source and data_root is None) or not root.is_dir():
         raise InputError(
             f"the images of study {study.name!r} are not here: expected a folder {root}",

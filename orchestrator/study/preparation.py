@@ -17,6 +17,7 @@ from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Where
 from orchestrator.store.schema import StudyRecord
+from orchestrator.study.data_root import root_of, where_else
 from orchestrator.study.studies import Study, find_study, new_study, now, versions
 from search_spaces.classes import settle_classes
 from search_spaces.loader import bundled, default_space, is_path, load_space
@@ -39,6 +40,7 @@ from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
 from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
 from trainables.data.synthetic import make_synthetic
+from trainables.data.unpacking.opened import Opened, opened_data
 
 Precision = Literal["fp32", "bf16"]
 
@@ -116,7 +118,9 @@ def _prepared(
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
     options = data.options if found is None else _as_before(found, data.options)
-    dataset = load_dataset(data.source, options, progress)
+    source, options = opened_data(data.source, options, cache, show)
+    with source.blamed():
+        dataset = load_dataset(source.path, options, progress)
     _tell_refused(dataset, show)
     for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
         show(note)
@@ -126,7 +130,7 @@ def _prepared(
             "Leave it out: images of 8 bits are taken as they are.",
         )
     if found is None:
-        return _made(space, study_name, studies, dataset, seed, precision, data, show)
+        return _made(space, study_name, studies, dataset, seed, precision, data, show, source)
     _check_same_data(found, dataset, data.typed())
     return Prepared(found, dataset.root)
 
@@ -158,7 +162,7 @@ def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[st
     A root that is not on this machine is no fault, other machines may see it or its features be stored already; `show`
     is told how to name another. Raises InputError where images changed.
     """
-    root = data_root or Path(study.record.data_source)
+    root = root_of(study, data_root, cache, show or (lambda _: None))
     if study.record.synthetic:
         root = make_synthetic(_synthetic_folder(cache, study.record.seed), study.record.seed)
     if root.is_dir():
@@ -171,7 +175,7 @@ def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[st
     elif show is not None:
         show(
             f"Note: the images of study {study.name!r} are not here: expected a folder {root}, found none. "
-            f"If they lie elsewhere: orch resume {study.name} --data-root DIR"
+            + where_else(study, data_root)
         )
     return Prepared(study, root)
 
@@ -210,6 +214,7 @@ def _made(
     precision: Precision | None,
     data: DataRequest,
     show: Callable[[str], None],
+    source: Opened | None = None,
 ) -> Prepared:
     advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
@@ -232,6 +237,8 @@ def _made(
         test_fingerprint=fingerprint(manifest[~seen]),
         partition=partition.id,
         data_source=str(dataset.root.resolve()),
+        data_packed=str(source.packed) if source is not None and source.packed is not None else "",
+        data_sha256=source.digest if source is not None else "",
         space=space.name,
         created=now(),
         versions=versions(),

@@ -182,10 +182,11 @@ def _check_same_images(study: Study, storage: Storage) -> None:
 
 def _check_same_study(mine: StudyRecord, found: StudyRecord) -> None:
     """Two made at the same moment are one study where all is equal that their results depend on."""
+    elsewhere = ("created", "versions", "data_source", "data_packed", "data_sha256")
     differing = [
         name
         for name in StudyRecord.model_fields
-        if name not in ("created", "versions", "data_source") and getattr(mine, name) != getattr(found, name)
+        if name not in elsewhere and getattr(mine, name) != getattr(found, name)
     ]
     if differing:
         told = ", ".join(f"{name} {getattr(found, name)!s:.20}, not {getattr(mine, name)!s:.20}" for name in differing)

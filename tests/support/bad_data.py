@@ -124,12 +124,6 @@ def _(desk: Path) -> list[str]:
     return search(desk, *GROUPS)
 
 
-@case("an archive")
-def _(desk: Path) -> list[str]:
-    (desk / "images.tar.gz").write_bytes(b"")
-    return search(desk, *GROUPS, data=desk / "images.tar.gz")
-
-
 @case("patients above classes")
 def _(desk: Path) -> list[str]:
     (desk / "swapped").mkdir()

@@ -1,4 +1,4 @@
-"""A corpus of bad inputs: those of `bad_data`, and bad study files, weights, names, arguments and study folders."""
+"""A corpus of bad inputs: those of `bad_data` and `bad_archives`, study files, weights, names, arguments, folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+import tests.support.bad_archives  # noqa: F401  (its cases)
 from tests.support.bad_data import CASES, GROUPS, Make, case, search
 from tests.support.configurations import asked
 
@@ -199,12 +200,12 @@ for _name, _arguments in ARGUMENTS.items():
 
 STUDIES: dict[str, bytes] = {
     "an empty study file": b"",
-    "a study file cut short": b'schema_version = 6\nname = "mine"\ntask = "bin',
+    "a study file cut short": b'schema_version = 7\nname = "mine"\ntask = "bin',
     "a study file of bytes": bytes(range(256)),
     "a study of version 0.1": b'schema_version = 1\nname = "mine"\n',
     "a study file of a later version": b'schema_version = 99\nname = "mine"\n',
-    "a study file without what it needs": b'schema_version = 6\nname = "mine"\n',
-    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 6\nname = "mine"\n',
+    "a study file without what it needs": b'schema_version = 7\nname = "mine"\n',
+    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 7\nname = "mine"\n',
 }
 
 

@@ -29,8 +29,13 @@ _DOCUMENTS = (
     ".doc",
 )
 
-_HOLDERS = ((".npy .npz .h5 .hdf5 .mat .pkl .pt .zarr .tfrecord", "an array: save each image as PNG"),)
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
+_ARRAYS = (".npy", ".npz")
+_HOLDERS = (
+    (" ".join(_ARRAYS), "a NumPy array: give it by itself, --data FILE, or save each image as PNG"),
+    (".h5 .hdf5 .mat .pkl .pt .zarr .tfrecord", "an array: save each image as PNG"),
+)
+_UNPACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_OTHER_ARCHIVES = (".tar.zst", ".7z", ".rar")
 
 
 def is_left_behind(name: str) -> bool:
@@ -41,8 +46,8 @@ def is_left_behind(name: str) -> bool:
 
 def unread_holder(name: str) -> str:
     """The same for files that may hold many images: arrays and archives."""
-    if name.casefold().endswith(ARCHIVES):
-        return "not read: an archive: unpack it and give the folder"
+    if name.casefold().endswith((*_UNPACKED, *_OTHER_ARCHIVES)):
+        return "not read: an archive within the data: unpack it there, or give it by itself"
     return said_of(name, _HOLDERS)
 
 
@@ -51,16 +56,22 @@ def is_document(name: str) -> bool:
     return name.casefold().endswith(_DOCUMENTS)
 
 
+def packed_kind(name: str) -> str:
+    """ "archive" or "array" for a file that holds many images; "" for others."""
+    plain = name.casefold()
+    if plain.endswith((*_UNPACKED, *_OTHER_ARCHIVES)):
+        return "archive"
+    return "array" if plain.endswith(_ARRAYS) else ""
+
+
 def how_to_unpack(archive: Path) -> str:
-    """What to type so that the images of an archive can be read; "" for what is none."""
+    """What to type where an archive is of a kind that is not read; "" for the others."""
     name = archive.name.casefold()
-    if not name.endswith(ARCHIVES):
+    if not name.endswith(_OTHER_ARCHIVES):
         return ""
     file = shlex.quote(str(archive))
     folder = shlex.quote(str(archive.with_name(archive.name.partition(".")[0] or "images")))
-    if name.endswith(".zip"):
-        command = f"unzip {file} -d {folder}"
-    elif name.endswith((".7z", ".rar")):
+    if name.endswith((".7z", ".rar")):
         command = f"7z x {file} -o{folder}"
     else:
         command = f"mkdir {folder} && tar -xf {file} -C {folder}"

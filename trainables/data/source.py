@@ -10,10 +10,9 @@ from trainables.data.cells import TABLE_SUFFIXES
 from trainables.data.decode import IMAGE_SUFFIXES
 from trainables.data.folders import list_folders
 from trainables.data.folds import with_test_fold
-from trainables.data.formats import how_to_unpack
 from trainables.data.listing import Listing, files_below, printable
 from trainables.data.options import DatasetOptions
-from trainables.data.table import list_table
+from trainables.data.table import labels_table, list_table
 
 
 def list_source(source: Path, options: DatasetOptions) -> Listing:
@@ -43,34 +42,16 @@ def _listed(source: Path, options: DatasetOptions) -> Listing:
     if options.data_root is not None and not options.data_root.is_dir():
         raise InputError(f"--data-root {options.data_root}: expected a folder, found none", "Correct the path.")
     if source.is_dir():
-        table = _labels_table(source)
+        table = labels_table(source)
         return list_folders(source, options) if table is None else _with_unnamed(list_table(table, options), source)
     if not source.exists():
         raise InputError(f"dataset {source}: expected a folder or a table, found nothing there", "Correct --data.")
     if source.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
             f"dataset {source}: expected a folder or a .csv, .tsv, .xlsx or .parquet table, found a file {source.name}",
-            how_to_unpack(source)
-            or "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
+            "Give class folders (--data DIR) or a table of files and labels (--data labels.csv).",
         )
     return list_table(source, options)
-
-
-def _labels_table(folder: Path) -> Path | None:
-    try:
-        tables = sorted(
-            path
-            for path in folder.iterdir()
-            if path.stem.lower() == "labels" and path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
-        )
-    except OSError as error:
-        raise InputError(
-            f"dataset {folder}: the folder cannot be read: {error.strerror}", "Change its permissions."
-        ) from error
-    if len(tables) > 1:
-        names = ", ".join(path.name for path in tables)
-        raise InputError(f"dataset {folder}: holds {len(tables)} tables ({names})", f"Name one: --data {tables[0]}")
-    return tables[0] if tables else None
 
 
 def _with_unnamed(listing: Listing, folder: Path) -> Listing:

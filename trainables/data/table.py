@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.store.errors import Faults
-from trainables.data.cells import Row, read_cells
+from orchestrator.store.errors import Faults, InputError
+from trainables.data.cells import TABLE_SUFFIXES, Row, read_cells
 from trainables.data.columns import Columns, find_columns
 from trainables.data.file_cells import find_files
 from trainables.data.groups import spelling_faults
@@ -17,6 +17,24 @@ from trainables.data.spellings import is_missing, missing_words
 from trainables.data.split_column import read_splits
 from trainables.data.unused_options import TABLE, TEXT, unused_faults
 from trainables.data.workbook import WORKBOOKS
+
+
+def labels_table(folder: Path) -> Path | None:
+    """The table labels.csv (.tsv, .parquet) of a folder, if it holds one. Raises InputError where it holds several."""
+    try:
+        tables = sorted(
+            path
+            for path in folder.iterdir()
+            if path.stem.lower() == "labels" and path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
+        )
+    except OSError as error:
+        raise InputError(
+            f"dataset {folder}: the folder cannot be read: {error.strerror}", "Change its permissions."
+        ) from error
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        raise InputError(f"dataset {folder}: holds {len(tables)} tables ({names})", f"Name one: --data {tables[0]}")
+    return tables[0] if tables else None
 
 
 def list_table(table: Path, options: DatasetOptions) -> Listing:

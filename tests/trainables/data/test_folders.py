@@ -144,20 +144,12 @@ def test_classes_above_splits_and_splits_in_names(tmp_path: Path) -> None:
     assert f"--data {tmp_path / 'three' / 'images'}" in error_of(tmp_path / "three")
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("a b.zip", "unzip '{0}/a b.zip' -d '{0}/a b'"),
-        ("a.tar.gz", "mkdir {0}/a && tar -xf {0}/a.tar.gz -C {0}/a"),
-        ("a.tar", "mkdir {0}/a && tar -xf {0}/a.tar -C {0}/a"),
-        ("a.7z", "7z x {0}/a.7z -o{0}/a"),
-    ],
-)
-def test_archives_are_refused_with_how_to_unpack(tmp_path: Path, name: str, command: str) -> None:
-    touch(tmp_path, (name,))
-    assert f"Unpack it and give the folder: {command.format(tmp_path)}   then --data" in error_of(tmp_path / name)
-    touch(tmp_path / "in", ("a.zip", "b.zip"))
-    assert "not read: an archive: unpack it and give the folder" in error_of(tmp_path / "in")
+def test_archives_and_arrays_within_folders_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, ("a.zip", "b.7z", "c.npz", "d.h5"))
+    message = error_of(tmp_path)
+    assert "not read: an archive within the data: unpack it there, or give it by itself" in message
+    assert "not read: a NumPy array: give it by itself, --data FILE, or save each image as PNG" in message
+    assert "not read: an array: save each image as PNG" in message
 
 
 def test_layouts_that_are_none(tmp_path: Path) -> None:
@@ -183,7 +175,7 @@ def test_a_class_folder_that_is_empty_or_unread_stops(tmp_path: Path) -> None:
     assert "class folder 'broken' holds no image that can be read: 1 × not a file" in message
     assert "'heic' holds no image that can be read: 1 × not read: a HEIC or AVIF photograph: save it as JPEG" in message
     assert "'slides' holds no image that can be read: 1 × not read: a whole-slide image: cut tiles" in message
-    assert "1 × not read: an archive: unpack it" in message
+    assert "1 × not read: an archive within the data: unpack it" in message
     assert "'arrays' holds no image" in message
 
 

@@ -1,0 +1,45 @@
+"""Where a study's images lie on this machine: as they lay, as somebody says now, or unpacked again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.study.studies import Study
+from trainables.data.manifest import read_manifest, verify_unchanged
+from trainables.data.unpacking.opened import opened
+from trainables.data.unpacking.said import Show
+
+
+def root_of(study: Study, given: Path | None, cache: Path, show: Show) -> Path:
+    """The folder of the study's images, which may not be there; given: a folder, archive or array that somebody names.
+
+    What the study unpacked from an archive is unpacked again where it is not whole and the archive still lies where it
+    did. Raises InputError where that holds something else by now.
+    """
+    if given is not None:
+        return opened(given, cache, show).path
+    root, packed = Path(study.record.data_source), Path(study.record.data_packed)
+    if not study.record.data_packed or not packed.is_file():
+        return root
+    if not verify_unchanged(root, read_manifest(study.storage.read(layout.MANIFEST))):
+        return root
+    found = opened(packed, cache, show)
+    if found.digest != study.record.data_sha256:
+        raise InputError(
+            f"{packed} is not what study {study.name!r} was made from: expected SHA-256 "
+            f"{study.record.data_sha256[:12]}…, found {found.digest[:12]}…",
+            f"Put it back, or name where it or its unpacked images lie: orch resume {study.name} --data-root PATH",
+        )
+    return found.path
+
+
+def where_else(study: Study, given: Path | None) -> str:
+    """What to type where the folder is not there."""
+    packed = study.record.data_packed
+    if not packed or given is not None:
+        return f"If they lie elsewhere: orch resume {study.name} --data-root DIR"
+    again = f"orch resume {study.name} --data-root {shlex.quote(Path(packed).name)}"
+    return f"They were unpacked from {packed}, which is not here either. If it lies elsewhere: {again}"
