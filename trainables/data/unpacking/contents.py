@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
@@ -49,7 +50,8 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def digest_of(paths: Sequence[Path], read: Wrote) -> str:
-    """SHA-256 (64 hex digits) over the bytes of one file, or over those of several in their order."""
+    """SHA-256 (64 hex digits) over the bytes of one file, or over names and bytes of several, whose names say what they
+    are."""
     digests = list[bytes]()
     for path in paths:
         digest = hashlib.sha256()
@@ -58,7 +60,12 @@ def digest_of(paths: Sequence[Path], read: Wrote) -> str:
                 digest.update(piece)
                 read(len(piece))
         digests.append(digest.digest())
-    return digests[0].hex() if len(digests) == 1 else hashlib.sha256(b"".join(digests)).hexdigest()
+    if len(paths) == 1:
+        return digests[0].hex()
+    named = [
+        hashlib.sha256(os.fsencode(path.name)).digest() + digest for path, digest in zip(paths, digests, strict=True)
+    ]
+    return hashlib.sha256(b"".join(named)).hexdigest()
 
 
 def damaged(subject: str, error: BaseException | str) -> InputError:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import TEMPORARY_PREFIX
+from trainables.data.formats import is_left_behind
 from trainables.data.unpacking.contents import BLOCK_BYTES, Contents
 from trainables.data.unpacking.said import Show, Slowly, gigabytes
 
@@ -71,11 +72,12 @@ def _is_whole(folder: Path, digest: str) -> bool:
 
 
 def _measured(folder: Path) -> tuple[int, int]:
-    """How many files and folders there are, and the bytes of the files."""
+    """How many files and folders there are, and the bytes of the files; what systems leave behind is not counted."""
     count = size = 0
     for inside, folders, files in os.walk(folder):
-        count += len(folders) + len(files)
-        size += sum((Path(inside) / file).stat().st_size for file in files)
+        kept = [file for file in files if not is_left_behind(file)]
+        count += len(folders) + len(kept)
+        size += sum((Path(inside) / file).stat().st_size for file in kept)
     return count, size
 
 

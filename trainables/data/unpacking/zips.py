@@ -83,9 +83,9 @@ def _name(info: zipfile.ZipInfo) -> tuple[str, bool]:
 
 
 def _kind(info: zipfile.ZipInfo, name: str) -> Kind:
-    if name.endswith("/"):
-        return "folder"
     mode = info.external_attr >> 16
+    if name.endswith("/") or stat.S_ISDIR(mode):
+        return "folder"
     if stat.S_ISLNK(mode):
         return "link"
     return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "device"

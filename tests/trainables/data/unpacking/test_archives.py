@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.errors import InputError
-from tests.support.packing import COMPRESSED, FILES, KINDS, add, below, packed, patched
+from tests.support.packing import COMPRESSED, FILES, KINDS, add, below, linked, packed, patched
 from trainables.data.options import DatasetOptions
 from trainables.data.source import list_source
 from trainables.data.unpacking.opened import Opened, opened, opened_data
@@ -109,6 +110,10 @@ def test_names_are_those_that_were_packed(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive) as unsaid:
         assert "Tumörzellen/ä.png" not in unsaid.namelist()
     assert set(below(opened(archive, tmp_path / "cache", silent).path)) == {"Tumörzellen/ä.png", "b/1.png"}
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive_of_folders:
+        archive_of_folders.writestr(linked("a", stat.S_IFDIR), "")
+        archive_of_folders.writestr("a/1.png", b"1")
+    assert set(below(opened(tmp_path / "f.zip", tmp_path / "cache", silent).path)) == {"1.png"}
     windows = packed(tmp_path / "w.zip", {"a\\p\\1.png": b"1", "b\\1.png": b"2"})
     assert set(below(opened(windows, tmp_path / "cache", silent).path)) == {"a/p/1.png", "b/1.png"}
 

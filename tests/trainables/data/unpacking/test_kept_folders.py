@@ -144,6 +144,15 @@ def test_what_was_cleaned_away_is_unpacked_again(tmp_path: Path, name: str) -> N
         assert folders(tmp_path / "cache") == [found.path.parent]
 
 
+def test_what_systems_leave_behind_is_no_damage(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", FILES)
+    found = opened(archive, tmp_path / "cache", silent)
+    for name in ("Thumbs.db", "a/.DS_Store"):
+        (found.path / name).write_bytes(b"x")
+    opened(archive, tmp_path / "cache", silent)
+    assert (found.path / "Thumbs.db").exists(), "it is not unpacked again"
+
+
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is slower takes what the faster one unpacked."""
 

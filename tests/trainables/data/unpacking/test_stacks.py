@@ -146,6 +146,14 @@ def test_arrays_beside_each_other(tmp_path: Path, labels: str) -> None:
     assert opened(source, tmp_path / "cache", silent).digest != before.digest, "labels are part of the content"
 
 
+def test_names_of_arrays_beside_each_other_are_part_of_the_content(tmp_path: Path) -> None:
+    arrays = {"x_train": GREY, "y_train": LABELS, "patients": np.arange(6)}
+    assert {row["split"] for row in rows_of(npys(tmp_path, "x_train", arrays))} == {"train"}
+    for name in "xy":
+        (tmp_path / f"{name}_train.npy").rename(tmp_path / f"{name}_test.npy")
+    assert {row["split"] for row in rows_of(tmp_path / "x_test.npy")} == {"test"}
+
+
 def test_a_table_beside_an_array(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("Image File;diagnosis;patient\n" + "".join(f"{n}.tif;{'ab'[n % 2]};p{n}\n" for n in range(6)))
