@@ -12,7 +12,7 @@ from orchestrator.store.errors import InputError
 
 CHUNK_BYTES = 1 << 20
 MOST_FILES = 2_000_000
-"""Files and folders of one archive, or images of one stack."""
+"""Files and folders of one archive, or images of one stack; a file takes about 1.3 kB of memory."""
 MOST_BYTES = 2 * 10**12
 """Of all files of one archive, unpacked."""
 BLOCK_BYTES = 4096
@@ -62,10 +62,8 @@ def digest_of(paths: Sequence[Path], read: Wrote) -> str:
         digests.append(digest.digest())
     if len(paths) == 1:
         return digests[0].hex()
-    named = [
-        hashlib.sha256(os.fsencode(path.name)).digest() + digest for path, digest in zip(paths, digests, strict=True)
-    ]
-    return hashlib.sha256(b"".join(named)).hexdigest()
+    names = [hashlib.sha256(os.fsencode(path.name)).digest() for path in paths]
+    return hashlib.sha256(b"".join([*names, *digests])).hexdigest()
 
 
 def damaged(subject: str, error: BaseException | str) -> InputError:

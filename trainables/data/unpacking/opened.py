@@ -59,8 +59,8 @@ def opened(source: Path, cache: Path, show: Show, *, labelled: bool = True) -> O
     subject = f"{kind} {source}"
     if advice := how_to_unpack(source):
         raise InputError(f"{subject}: archives of this kind are not read, expected .zip, .tar, .tar.gz, …", advice)
-    files = [source] if kind == "archive" else stack_files(source, subject)
     try:
+        files = [source] if kind == "archive" else stack_files(source, subject)
         telling = Slowly(show, f"{source.name}: read", sum(path.stat().st_size for path in files))
         digest = digest_of(files, telling)
         place, name = cache / ROOM, digest[:32]
