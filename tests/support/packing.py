@@ -67,7 +67,7 @@ def image_archive(path: Path, scratch: Path, top: str = "images/") -> Path:
 
 
 def image_stack(path: Path, groups: int = 6, side: int = 32) -> Path:
-    """MedMNIST's layout: two classes in turn, twice `groups` images to train and `groups` in the other splits; noise."""
+    """MedMNIST's layout: two classes in turn, twice `groups` images to train, `groups` in the other splits; noise."""
     draw, arrays = np.random.default_rng(7), {}
     for split, count in (("train", 2 * groups), ("val", groups), ("test", groups)):
         arrays[f"{split}_images"] = draw.integers(0, 255, (count, side, side, 3), dtype=np.uint8)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from orchestrator.store.errors import InputError
@@ -63,8 +64,11 @@ def opened(source: Path, cache: Path, show: Show, *, labelled: bool = True) -> O
         files = [source] if kind == "archive" else stack_files(source, subject)
         telling = Slowly(show, f"{source.name}: read", sum(path.stat().st_size for path in files))
         digest = digest_of(files, telling)
-        place, name = cache / ROOM, digest[:32]
-        folder = kept_folder(place, name, digest, lambda: _contents(kind, source, files, subject, show, labelled), show)
+        look: Callable[[], Contents] = partial(_archive, source, subject, show)
+        if kind == "array":  # each time: a prediction may have unpacked it without labels
+            stack = stack_contents(source, files, subject, labelled)
+            look = lambda: stack  # noqa: E731
+        folder = kept_folder(cache / ROOM, digest[:32], digest, look, show)
     except BrokenPipeError:  # of whoever reads what is told
         raise
     except OSError as error:
@@ -86,9 +90,7 @@ def opened_data(source: Path, options: DatasetOptions, cache: Path, show: Show) 
     return replace(root, path=found.path), replace(options, data_root=root.path)
 
 
-def _contents(kind: str, source: Path, files: Sequence[Path], subject: str, show: Show, labelled: bool) -> Contents:
-    if kind != "archive":
-        return stack_contents(source, files, subject, labelled)
+def _archive(source: Path, subject: str, show: Show) -> Contents:
     with source.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     if is_zip:

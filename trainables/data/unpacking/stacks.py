@@ -110,7 +110,7 @@ def stack_contents(source: Path, files: Sequence[Path], subject: str, labelled: 
         pictures = pictures_of(one.images, faults)
         columns = _columns(one, faults)
         if tables:
-            columns |= _of_table(tables[0], one.images, subject, faults)
+            columns |= _of_table(tables[0], one.images, subject, faults, notes)
         if pictures is not None:
             rows.append(Rows(one.split, pictures, columns))
             notes.append(_said(one, pictures, tables))
@@ -148,9 +148,9 @@ def _columns(one: ImageSet, faults: Faults) -> dict[str, Sequence[str]]:
     return {**labels, **{name: column_of(array, faults) for name, array in one.columns.items()}}
 
 
-def _of_table(table: Path, images: Array, subject: str, faults: Faults) -> dict[str, Sequence[str]]:
+def _of_table(table: Path, images: Array, subject: str, faults: Faults, notes: list[str]) -> dict[str, Sequence[str]]:
     """The columns of a table with a row for each image, in the order of the array."""
-    header, rows = read_cells(table, f"{subject}, {table.name}")
+    header, rows = read_cells(table, f"{subject}, {table.name}", None, notes)
     count = images.shape[0] if images.shape else 0
     if len(rows) != count:
         faults.add(

@@ -275,7 +275,9 @@ def test_names_that_say_nothing(tmp_path: Path) -> None:
 
 
 def test_predictions_need_no_labels(tmp_path: Path) -> None:
-    assert [row["index"] for row in rows_of(npz(tmp_path, images=GREY), labelled=False)] == list("012345")
+    source = npz(tmp_path, images=GREY)
+    assert [row["index"] for row in rows_of(source, labelled=False)] == list("012345")
+    assert "array 'images' has no labels beside it" in error_of(source), "though it is unpacked"
 
 
 @pytest.mark.parametrize("name", ["stack.npz", "X.npy"])
