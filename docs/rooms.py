@@ -35,11 +35,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
     ("orchestrator.search",),
     ("orchestrator.planning", "orchestrator.evaluation", "orchestrator.leak", "orchestrator.watch"),
+    ("orchestrator.checking",),
     ("orchestrator.export", "orchestrator.report"),
     ("dashboards.figures",),
     ("dashboards.page",),
     ("dashboards.live", "dashboards.export"),
-    ("dashboards.patches",),
+    ("dashboards.patches", "dashboards.check"),
     ("orchestrator.notebook", "orchestrator.commands"),
     ("orchestrator.command_line",),
 )

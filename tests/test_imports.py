@@ -20,6 +20,7 @@ FOR_DASHBOARDS = (
     "search_spaces",
     "orchestrator.results",
     "orchestrator.statistics",
+    "orchestrator.checking.finding",
     "orchestrator.evaluation.record",
     "orchestrator.evaluation.looks",
     "orchestrator.evaluation.nested_record",

@@ -46,8 +46,10 @@ def write_page(source: Source, origin: provenance.Provenance, now: str, shown: S
     return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts)
 
 
-def document(title: str, body: str, charts: Charts) -> str:
-    """A whole HTML document around a body, with plotly and the script where the body has charts."""
+def document(title: str, body: str, charts: Charts, more_style: str = "") -> str:
+    """A whole HTML document around a body, with plotly and the script where the body has charts.
+
+    more_style: CSS of a page of its own, behind what all pages have."""
     payloads = charts.payloads()
     library, hashes = "", ["'none'"]
     if payloads:
@@ -63,7 +65,7 @@ def document(title: str, body: str, charts: Charts) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f"<title>{text(title)}</title><style>{STYLE}</style></head><body>"
+        f"<title>{text(title)}</title><style>{STYLE}{more_style}</style></head><body>"
         f'<a class="skip" href="#main">Skip to the results</a>{body}'
         f'<script type="application/json" id="dark-colours">{json.dumps(DARK)}</script>\n{payloads}{library}'
         "</body></html>\n"

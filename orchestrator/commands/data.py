@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import patches
+from orchestrator.commands import check, patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, say
 
@@ -19,6 +19,7 @@ def data() -> None:
     """Images before a search, cut from larger ones; and questions about a study's images and how they are divided."""
 
 
+data.add_command(check.check)
 data.add_command(patches.patches)
 data.add_command(patches.cut)
 

@@ -99,16 +99,10 @@ def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Comman
     ]
 
 
-def data_to_search() -> list[Callable[[Command], Command]]:
-    """All options that say which images are searched, how they are read, and how they are divided."""
+def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
+    """All options that say how images are read and divided, as a search takes them."""
     return [
-        click.option(
-            "--data",
-            metavar="DIR|TABLE",
-            type=local_path(),
-            help="Class folders, or a table of files, labels and groups; packed (.zip, .tar), or arrays (.npz).",
-        ),
-        *how_to_read("Root of the table's paths."),
+        *how_to_read(data_root),
         split_column_option,
         split_words_option,
         click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
@@ -130,11 +124,24 @@ def data_to_search() -> list[Callable[[Command], Command]]:
     ]
 
 
+def data_to_search() -> list[Callable[[Command], Command]]:
+    """Which images are searched, and all of `all_reading`."""
+    return [
+        click.option(
+            "--data",
+            metavar="DIR|TABLE",
+            type=local_path(),
+            help="Class folders, or a table of files, labels and groups; packed (.zip, .tar), or arrays (.npz).",
+        ),
+        *all_reading("Root of the table's paths."),
+    ]
+
+
 def dataset_options(given: Mapping[str, Any]) -> DatasetOptions:
-    """What `data_to_search` parsed; raises click.UsageError where images are spoken of and none were given."""
+    """What `all_reading` parsed; raises click.UsageError where --data is among the options and was not given."""
     from trainables.data.options import DatasetOptions
 
-    if given["data"] is None and any(given[name] not in (None, False) for name in (*_READING, "split_words")):
+    if given.get("data", "") is None and any(given[name] not in (None, False) for name in (*_READING, "split_words")):
         raise click.UsageError(
             "options about groups, splits, folders, columns, roots and values go with --data DIR or --data TABLE"
         )

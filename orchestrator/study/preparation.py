@@ -124,15 +124,20 @@ def _prepared(
     _tell_refused(dataset, show)
     for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
         show(note)
-    if data.options.intensity is not None and intensity_of(dataset.manifest) is None:
-        raise InputError(
-            f"--intensity {data.options.intensity}: expected images with more than 8 bits, found none",
-            "Leave it out: images of 8 bits are taken as they are.",
-        )
+    check_range(dataset, data.options)
     if found is None:
         return _made(space, study_name, studies, dataset, seed, precision, data, show, source)
     _check_same_data(found, dataset, data.typed())
     return Prepared(found, dataset.root)
+
+
+def check_range(dataset: Dataset, options: DatasetOptions) -> None:
+    """Raise InputError where a range of values was given for images of 8 bits."""
+    if options.intensity is not None and intensity_of(dataset.manifest) is None:
+        raise InputError(
+            f"--intensity {options.intensity}: expected images with more than 8 bits, found none",
+            "Leave it out: images of 8 bits are taken as they are.",
+        )
 
 
 def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
@@ -218,7 +223,7 @@ def _made(
 ) -> Prepared:
     advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
-    partition = _partition(space, dataset, seed)
+    partition = divide(space, dataset, seed)
     split = splits(dataset.manifest, partition)
     manifest = dataset.manifest.assign(split=split)
     # a given partition may lack a test split, or classes in it: nothing but the final test needs them
@@ -282,8 +287,10 @@ def _divided(prepared: Prepared, asked: int | None, show: Callable[[str], None])
     return replace(prepared, study=replace(study, partitions=files))
 
 
-def _partition(space: Space, dataset: Dataset, seed: int) -> Partition:
-    """The user's own split where the data has one, else the space's policy."""
+def divide(space: Space, dataset: Dataset, seed: int) -> Partition:
+    """The partition that a search makes: the user's own split where the data has one, else by the space's policy.
+
+    Raises InputError."""
     if has_folds(dataset.manifest):
         return fold_partitions(dataset.manifest)[0]
     if (dataset.manifest["split"] != "").all():

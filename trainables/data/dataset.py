@@ -57,6 +57,8 @@ SYNTHETIC_MARK = "SYNTHETIC.json"
 """A file of this name in the data root says that the images were made by `trainables.data.synthetic`."""
 
 Progress = Callable[[int, int], None]
+Look = Callable[[str, Decoded], None]
+"""Is shown every image that can be read (its file and what was decoded), from any thread, in any order."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class _Read:
     picture: NDArray[np.uint8]
 
 
-def load_dataset(source: Path, options: DatasetOptions, progress: Progress | None = None) -> Dataset:
+def load_dataset(
+    source: Path, options: DatasetOptions, progress: Progress | None = None, look: Look | None = None
+) -> Dataset:
     """Read all images of `source` (class folders, a folder with labels.csv, or a table) on all cores.
 
     Labels and groups are checked before anything is decoded. Groups across splits and duplicates are not: they need
@@ -100,12 +104,11 @@ def load_dataset(source: Path, options: DatasetOptions, progress: Progress | Non
     """
     listing = read_source(source, options)
     if not listing.entries:
-        raise _too_many_refused(listing, list(listing.refused), options)
+        check_refused(listing, listing.refused, options.max_refused_share)
     grouped = _checked(listing, options)
     entries = grouped.entries
-    read, refused, origin = _decoded(listing, entries, options, progress)
-    if len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)) or not read:
-        raise _too_many_refused(listing, refused, options)
+    read, refused, origin = _decoded(listing, entries, options, progress, look)
+    check_refused(listing, refused, options.max_refused_share)
     folded = any(entry.fold for entry in entries)
     manifest = made_manifest([_row(entry, read[entry.file], folded) for entry in entries if entry.file in read])
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
@@ -158,13 +161,17 @@ def is_synthetic(root: Path) -> bool:
 
 
 def _decoded(
-    listing: Listing, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None
+    listing: Listing,
+    entries: Sequence[Entry],
+    options: DatasetOptions,
+    progress: Progress | None,
+    look: Look | None,
 ) -> tuple[dict[str, _Read], list[tuple[str, str]], str]:
     """What was read, by file; (file, reason) of what was refused; where a found range of values is from.
 
     Images of more than 8 bits are opened twice where no range is given, which is found from all of them.
     """
-    read, refused, samples = _pass(listing.root, entries, options, progress)
+    read, refused, samples = _pass(listing.root, entries, options, progress, look)
     refused = [*listing.refused, *refused]
     if not samples:
         return read, refused, ""
@@ -174,18 +181,21 @@ def _decoded(
         faults.add(f"{len(refused)} images were refused: {_reasons(refused)}")
     faults.raise_if_any(f"Leave these files out, or say the range of all images with more than 8 bits: {OPTION}")
     deep = [entry for entry in entries if entry.file in samples]
-    more, lost, _ = _pass(listing.root, deep, replace(options, intensity=intensity), progress)
+    more, lost, _ = _pass(listing.root, deep, replace(options, intensity=intensity), progress, look)
     return {**read, **more}, [*refused, *lost], origin
 
 
 def _pass(
-    root: Path, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None
+    root: Path, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None, look: Look | None
 ) -> tuple[dict[str, _Read], list[tuple[str, str]], dict[str, Samples]]:
     """What was read and refused, and what those hold that need a range first."""
     read, refused, samples = dict[str, _Read](), list[tuple[str, str]](), dict[str, Samples]()
 
     def one(entry: Entry) -> _Read:
-        return _summary(decode(root / entry.file, options.max_pixels, options.intensity))
+        decoded = decode(root / entry.file, options.max_pixels, options.intensity)
+        if look is not None:
+            look(entry.file, decoded)
+        return _summary(decoded)
 
     pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
     try:
@@ -227,11 +237,14 @@ def _row(entry: Entry, read: _Read, folded: bool) -> dict[str, object]:
     }
 
 
-def _too_many_refused(listing: Listing, refused: Sequence[tuple[str, str]], options: DatasetOptions) -> InputError:
+def check_refused(listing: Listing, refused: Sequence[tuple[str, str]], most: float) -> None:
+    """Raise InputError where more than `most` (a share, 0–1) of the images are refused, or all of them."""
     total = len(listing.entries) + len(listing.refused)
-    return InputError(
+    if total > len(refused) <= most * total:
+        return
+    raise InputError(
         f"{listing.subject}: {len(refused)} of {total} images were refused, expected at most "
-        f"{options.max_refused_share:.0%}: {_reasons(refused)}",
+        f"{most:.0%}: {_reasons(refused)}",
         "Repair or remove these files, then run the same command again.",
     )
 

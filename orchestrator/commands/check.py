@@ -1,0 +1,115 @@
+"""`orch data check`: images looked through before there is a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.commands.data_options import all_reading, dataset_options
+from orchestrator.commands.options import json_option, local_path
+from orchestrator.commands.said import Lines, say
+
+if TYPE_CHECKING:
+    from orchestrator.checking.finding import Told
+    from orchestrator.checking.reading import Reading
+    from search_spaces.schema import Space
+    from trainables.data.options import DatasetOptions
+
+
+def _reading(command: Any) -> Any:
+    for decorate in reversed(
+        [
+            *all_reading("Folder that the table's paths are relative to."),
+            click.option(
+                "--study",
+                metavar="NAME|FILE",
+                help="Whose file says how images are divided (default: that of a study of your own).",
+            ),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Study seed."),
+        ]
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@click.argument("source", metavar="DIR|TABLE", type=local_path())
+@_reading
+@click.option("--backbone", metavar="NAME", help="Tell outliers by its features (default: colour, light and texture).")
+@click.option("--weights", metavar="hub|none|FILE", help="Where those of --backbone come from (default: hub).")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features (default: ~/.cache/orch).")
+@click.option("--every", is_flag=True, help="All cases of each finding, not only the first five.")
+@click.option("--page", metavar="FILE", type=local_path(dir_okay=False), help="A page with pictures: check.html")
+@json_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    /,
+    source: Path,
+    backbone: str | None,
+    weights: str | None,
+    cache: Path | None,
+    every: bool,
+    page: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Say everything that can be said of the images in DIR or TABLE before a study is made of them.
+
+    Reads them as a search would, with the same options, and writes no study: images under two labels, copies in two
+    splits or groups, outliers, groups that file names contradict, classes that their camera or size gives away. Ends
+    with 0 where nothing has to be done, 1 where a study would be ruined, 2 where the input cannot be read.
+
+    \b
+    Examples:
+      orch data check labels.csv --group-column patient --page check.html
+      orch data check images/ --group-by parent --backbone resnet18
+    """
+    from orchestrator.checking.reading import CheckRequest, read
+    from orchestrator.checking.report import as_json as told_json
+    from orchestrator.checking.report import as_lines, put_together
+    from orchestrator.study.preparation import DataRequest
+
+    if backbone is None and (weights is not None or cache is not None):
+        raise click.UsageError("--weights and --cache go with --backbone")
+    lines, features = Lines(), None
+    if backbone is not None:
+        from orchestrator.checking.backbone_features import backbone_features
+        from trainables.machine.places import default_cache
+
+        features = backbone_features(backbone, weights or "hub", cache or default_cache(), lines)
+    data = DataRequest(source, dataset_options(given))
+    request = CheckRequest(data, _space(given["study"]), given["seed"], features)
+    reading = read(request, say, lines)
+    told = put_together(request, reading)
+    if page is not None:
+        _write_page(page, told, reading, data.options)
+    click.echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
+    ctx.exit(told.exit_status)
+
+
+def _space(study: str | None) -> Space:
+    from search_spaces.loader import default_space, load_space
+
+    return default_space("my_study") if study is None else load_space(study)
+
+
+def _write_page(path: Path, told: Told, reading: Reading, options: DatasetOptions) -> None:
+    from dashboards.check.page import check_page
+    from orchestrator.store.storage import LocalStorage
+    from orchestrator.study.studies import now
+    from trainables.data.decode import Pixels, read_rgb
+    from trainables.data.manifest import intensity_of
+
+    dataset = reading.material.dataset if reading.material is not None else None
+    intensity = intensity_of(dataset.manifest) if dataset is not None else None
+
+    def read(file: str) -> Pixels:
+        assert dataset is not None
+        return read_rgb(dataset.root / file, options.max_pixels, intensity)
+
+    LocalStorage(path.parent).replace(path.name, check_page(told, read, now()).encode())
+    say(f"Page: {path}")
