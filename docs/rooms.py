@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
     ("orchestrator.search",),
     ("orchestrator.planning", "orchestrator.evaluation", "orchestrator.leak", "orchestrator.watch"),
-    ("orchestrator.checking",),
+    ("orchestrator.checking", "orchestrator.dividing"),
     ("orchestrator.export", "orchestrator.report"),
     ("dashboards.figures",),
     ("dashboards.page",),

@@ -1,8 +1,9 @@
-"""`orch data check`: images looked through before there is a study."""
+"""`orch data check` and `orch data split`: images before there is a study, looked through and divided."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,74 @@ def check(
         _write_page(page, told, reading, data.options)
     click.echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
     ctx.exit(told.exit_status)
+
+
+@click.command()
+@click.argument("source", metavar="DIR|TABLE", type=local_path())
+@_reading
+@click.option(
+    "--seeds", type=click.IntRange(1, 50), default=5, show_default=True, help="Of stratified, from --seed on."
+)
+@click.option(
+    "--partitions", type=click.IntRange(1, 100), default=1, help="Also those that a search with --partitions N adds."
+)
+@click.option("--choose", metavar="N", type=click.IntRange(min=1), default=1, help="Which one (default: a search's).")
+@click.option("--output", metavar="FILE.csv", type=local_path(dir_okay=False), help="Write it as a table to share.")
+@click.option("--every", is_flag=True, help="All candidates class by class, not only the chosen one.")
+@json_option
+def split(
+    source: Path,
+    seeds: int,
+    partitions: int,
+    choose: int,
+    output: Path | None,
+    every: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Compare the partitions that the images in DIR or TABLE could have, and write one as a table to share.
+
+    A search takes the table as it is (--data FILE.csv, with --data-root DIR where the images lie elsewhere), on any
+    machine: it holds the hash of each image's pixels, and other images are refused by name.
+
+    \b
+    Examples:
+      orch data split labels.csv --group-column patient
+      orch data split images/ --group-by parent --seeds 20 --choose 3 --output split.csv
+    """
+    from orchestrator.dividing.candidates import candidates
+    from orchestrator.dividing.report import fingerprints, split_report
+    from orchestrator.dividing.shared_table import how_to_search, shared_table, write_shared
+    from orchestrator.results.near_duplicates import pairs_of
+    from orchestrator.store.errors import InputError
+    from orchestrator.study.preparation import check_range
+    from trainables.data.dataset import load_dataset
+
+    space, options = _space(given["study"]), dataset_options(given)
+    dataset = load_dataset(source, options, partial(Lines(), "images read"))
+    check_range(dataset, options)
+    pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
+    found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
+    if choose > len(found):
+        raise InputError(
+            f"--choose {choose}: there are {len(found)} candidates", "Look at them: leave --choose and --output out."
+        )
+    chosen = found[choose - 1]
+    report = split_report(str(source), dataset, found, impossible, space.partition.targets, choose - 1, every)
+    seen, test = fingerprints(dataset, chosen)
+    lines = ["", f"Fingerprint of {choose}: {seen}", f"  of its test split: {test}"]
+    if output is not None:
+        if chosen.faults:
+            raise InputError(chosen.faults, "A search would refuse this partition: choose another one.")
+        write_shared(output, shared_table(dataset, chosen.partition))
+        lines += [f"Written: {output}", f"  {how_to_search(output, dataset, options)}"]
+    if as_json:
+        written = {"output": str(output), "search": how_to_search(output, dataset, options)} if output else {}
+        click.echo(json.dumps({**report.as_json(), **written}, indent=2))
+        return
+    for note in dataset.notes:
+        say(note)
+    click.echo("\n".join([report.as_text(), *lines]))
 
 
 def _space(study: str | None) -> Space:

@@ -20,6 +20,7 @@ def data() -> None:
 
 
 data.add_command(check.check)
+data.add_command(check.split)
 data.add_command(patches.patches)
 data.add_command(patches.cut)
 

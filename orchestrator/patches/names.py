@@ -7,12 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from trainables.data import contents
 from trainables.data.columns import FILE_NAMES, GROUP_NAMES, LABEL_NAMES, SPLIT_NAMES
 from trainables.data.labels import normalised
 from trainables.data.listing import Entry
 
 OWN_COLUMNS = ("file", "label", "group", "split", "source", "x", "y", "width", "height", "tissue")
-_READ_AS_SOMETHING = frozenset({*FILE_NAMES, *LABEL_NAMES, *GROUP_NAMES, *SPLIT_NAMES, *OWN_COLUMNS})
+_READ_AS_SOMETHING = frozenset({*FILE_NAMES, *LABEL_NAMES, *GROUP_NAMES, *SPLIT_NAMES, *OWN_COLUMNS, contents.COLUMN})
 
 
 def folders_of(entries: Sequence[Entry]) -> dict[str, str]:
@@ -42,8 +43,8 @@ def patch_name(folder: str, stem: str, x: int, y: int) -> str:
 
 
 def kept_columns(header: Sequence[str]) -> Mapping[str, str]:
-    """The user's other columns → what they are called beside ours: one that would be read as a file, label, group or
-    split is told apart."""
+    """The user's other columns → what they are called beside ours: one that would be read as a file, label, group,
+    split or hash of pixels is told apart."""
     called: dict[str, str] = {}
     for name in header:
         new = f"source_{name}" if _plain(name) in _READ_AS_SOMETHING else name

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.store.errors import Faults, InputError
+from trainables.data.contents import check_contents
 from trainables.data.decode import (
     Decoded,
     Intensity,
@@ -100,7 +101,8 @@ def load_dataset(
     the final splits, see `checks.check_splits`. `progress(done, total)` is called in this thread after each image.
 
     Raises InputError where the source, its columns, labels or groups are at fault, where the range of images with more
-    than 8 bits is unclear, and when more than `options.max_refused_share` of the images are refused.
+    than 8 bits is unclear, where images are not those whose content a table names, and when more than
+    `options.max_refused_share` of the images are refused.
     """
     listing = read_source(source, options)
     if not listing.entries:
@@ -109,6 +111,7 @@ def load_dataset(
     entries = grouped.entries
     read, refused, origin = _decoded(listing, entries, options, progress, look)
     check_refused(listing, refused, options.max_refused_share)
+    check_contents(listing.subject, entries, {file: one.content for file, one in read.items()})
     folded = any(entry.fold for entry in entries)
     manifest = made_manifest([_row(entry, read[entry.file], folded) for entry in entries if entry.file in read])
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))

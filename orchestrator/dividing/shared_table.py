@@ -1,0 +1,89 @@
+"""A partition as a table that colleagues share: file, label, group, split and the hash of each image's pixels."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import LocalStorage
+from trainables.data.contents import COLUMN
+from trainables.data.dataset import Dataset
+from trainables.data.groups import INDEPENDENT, with_groups
+from trainables.data.options import DatasetOptions
+from trainables.data.partition import Partition, splits
+from trainables.data.source import list_source
+
+
+def shared_table(dataset: Dataset, partition: Partition) -> bytes:
+    """CSV, one row per image in the order of the manifest; files relative to the data root.
+
+    Without a group column where every image is its own group: who reads it has to say that again (--group-by none), and
+    it stands on every output. Raises InputError where a name in it would be read otherwise than it is meant.
+    """
+    manifest = dataset.manifest
+    frame = pd.DataFrame({"file": manifest["file"], "label": manifest["label"]})
+    if dataset.group_meaning != INDEPENDENT:
+        frame["group"] = manifest["group"]
+    frame["split"] = splits(manifest, partition).to_numpy()
+    frame[COLUMN] = manifest["content"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(frame.to_numpy().tolist())
+    content = text.getvalue().encode()
+    _check_read_back(dataset, partition, content)
+    return content
+
+
+def write_shared(path: Path, content: bytes) -> None:
+    """Write the table; a file of other content is not written over."""
+    storage = LocalStorage(path.parent)
+    if not storage.create(path.name, content) and storage.read(path.name) != content:
+        raise InputError(
+            f"{path} is there already and holds something else", "Give another --output, or remove the file yourself."
+        )
+
+
+def how_to_search(path: Path, dataset: Dataset, given: DatasetOptions) -> str:
+    """The command that searches on it here."""
+    typed = ["orch search NAME BACKBONE --data", shlex.quote(str(path))]
+    if path.parent.resolve() != dataset.root.resolve():
+        typed += ["--data-root", shlex.quote(str(dataset.root))]
+    if dataset.group_meaning == INDEPENDENT:
+        typed.append("--group-by none")
+    if given.intensity is not None:
+        typed.append(f"--intensity {given.intensity}")
+    return " ".join(typed)
+
+
+def _check_read_back(dataset: Dataset, partition: Partition, content: bytes) -> None:
+    """What a search would read of the table is what was meant."""
+    by_itself = dataset.group_meaning == INDEPENDENT
+    options = DatasetOptions(data_root=dataset.root, group_by="none" if by_itself else None)
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "shared.csv"
+        table.write_bytes(content)
+        try:
+            found = with_groups(list_source(table, options), options.group_by).entries
+        except InputError as error:
+            why = error.message.replace(f"dataset {table}: ", "")
+            raise InputError(f"the partition cannot be written as a table: {why}", _RENAME) from error
+    read = [(entry.file, entry.label, entry.group, entry.split) for entry in found]
+    manifest = dataset.manifest
+    meant = list(zip(manifest["file"], manifest["label"], manifest["group"], splits(manifest, partition), strict=True))
+    other = [one[0] for one, two in zip(meant, read, strict=True) if one != two]
+    if other:
+        raise InputError(
+            f"the partition cannot be written as a table: {len(other)} rows would be read otherwise, for instance that "
+            f"of {other[0]!r}",
+            _RENAME,
+        )
+
+
+_RENAME = "Rename these files, classes or groups, so that a table can hold their names."
