@@ -50,7 +50,9 @@ def _masthead(told: Told, now: str) -> str:
 
 
 def _found(told: Told) -> str:
-    return f'<p class="lede"><strong>{text(told.verdict)}</strong></p>{overview(told.findings)}'
+    following = text("\n".join(told.following))
+    after = f"<h3>Next</h3><pre>{following}</pre>" if following else ""
+    return f'<p class="lede"><strong>{text(told.verdict)}</strong></p>{overview(told.findings)}{after}'
 
 
 def _classes(told: Told, pictures: Pictures) -> str:

@@ -75,8 +75,8 @@ class Told:
     source: as it was typed. head: images, classes, groups in a sentence; "" where nothing could be read. reading: how
     it was read, (what, how). notes: what the search says on the way. table: classes with their images, groups and
     splits. divided: whose splits those are. samples: (class, some of its files). refused: (file, reason) of every
-    file that is not used. findings: the heaviest first. unusable: whether the input, as it was typed,
-    cannot be read. synthetic: made-up images.
+    file that is not used. findings: the heaviest first. following: commands to type next. unusable: whether the input,
+    as it was typed, cannot be read. synthetic: made-up images.
     """
 
     source: str
@@ -88,6 +88,7 @@ class Told:
     samples: tuple[tuple[str, tuple[str, ...]], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
+    following: tuple[str, ...] = ()
     unusable: bool = False
     synthetic: bool = False
 

@@ -24,8 +24,8 @@ class Features:
 
 @dataclass(frozen=True)
 class Material:
-    """typed: the options as they were typed, for commands. groups_said: False where nobody said what a group is, and
-    every image stands for one. group_advice: how a group can be put right.
+    """source, typed: the data and the options as they would be typed, for commands. groups_said: False where nobody
+    said what a group is, and every image stands for one. group_advice: how a group can be put right.
 
     partition: that of the data, else the one that a search would make; None where none can be made. is_given: whether
     the data has it. pairs: near-duplicates, see `results.near_duplicates.with_kinds`, with "equal": whether the pixels
@@ -33,6 +33,7 @@ class Material:
     """
 
     dataset: Dataset
+    source: str
     typed: str
     groups_said: bool
     group_advice: str

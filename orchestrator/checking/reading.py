@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -180,7 +181,8 @@ def _material(
     formats, cameras = _facts(dataset, progress)
     return Material(
         dataset,
-        typed,
+        shlex.quote(str(request.data.source)),
+        replace(request.data, source=None).typed(),
         groups_said,
         _advice(request.data, dataset),
         partition,

@@ -46,6 +46,7 @@ def put_together(request: CheckRequest, reading: Reading) -> Told:
         samples(material),
         refused,
         (*stops, *found),
+        _following(material) if not stops else (),
         reading.unusable,
         dataset.synthetic,
     )
@@ -93,6 +94,8 @@ def as_lines(told: Told, every: bool = False) -> list[str]:
             lines += [f"    {file}: {why.partition(': ')[2] or why}" for file, why in shown]
             lines += [f"    … and {number - len(shown):,} more (--every)"] if number > len(shown) else []
     lines += _findings(told.of(Weight.TOLD), every)
+    if told.following:
+        lines += ["", "Next", *(f"  {command}" for command in told.following)]
     return lines
 
 
@@ -111,6 +114,7 @@ def as_json(told: Told) -> dict[str, Any]:
         "classes": [dict(zip(table.header, row, strict=True)) for row in table.rows] if table is not None else [],
         "refused": [{"file": file, "reason": why} for file, why in told.refused],
         "findings": [finding.as_json() for finding in told.findings],
+        "next": list(told.following),
     }
 
 
@@ -154,6 +158,14 @@ def _table(material: Material) -> Section:
     return Section(
         [str(name) for name in frame.columns], [[str(value) for value in row] for row in frame.to_numpy().tolist()]
     )
+
+
+def _following(material: Material) -> tuple[str, ...]:
+    """A search of these images, and other partitions of them; without these where the data has its own."""
+    search = f"orch search NAME BACKBONE --data {material.source} {material.typed}".rstrip()
+    if material.is_given:
+        return (search,)
+    return search, f"orch data split {material.source} {material.typed}".rstrip()
 
 
 def _divided(material: Material) -> str:

@@ -61,6 +61,10 @@ def test_sound_data_have_nothing_to_be_done(data: Path, tmp_path: Path, monkeypa
     assert not told["counts"]["ruins"]
     assert [row["images"] for row in told["classes"]] == ["12", "12"]
     assert told["read_as"]["layout"] == "class"
+    assert told["next"] == [
+        rf"orch search NAME BACKBONE --data {data} --group-by '(p\d+)_'",
+        rf"orch data split {data} --group-by '(p\d+)_'",
+    ]
     assert told["read_as"]["group"] == r"pattern (p\d+)_"
     assert [path.name for path in tmp_path.iterdir()] == ["data"], "no study, no page"
 
@@ -95,6 +99,21 @@ def test_a_brighter_copy_in_another_patient_is_told_by_where_it_lies(
     across = told["findings"][f"copies across {name}"]
     assert across["items"][0]["files"] == ["a/p0_0.png", other]
     assert "column patient of labels.csv" in across["advice"]
+
+
+def test_copies_in_two_folds_lie_in_train_and_valid_in_turn(data: Path) -> None:
+    rows = []
+    for place, (file, number) in enumerate(patients().items()):
+        write_pictures(data, {file: 0 if file == "a/p3_0.png" else number})
+        rows.append((file, file[0], file[2:].partition("_")[0], place // 2 % 3))
+    write_pictures(data, {"a/p1_0.png": picture(4).rotate(90)})
+    table = write_table(data / "labels.csv", "file,label,patient,fold", rows)
+    told = found(table, "--fold-column", "fold", "--test-fold", "none")
+    assert told["read_as"]["splits"] == "folds of the data"
+    assert told["exit_status"] == 1
+    across = told["findings"]["copies across splits"]
+    assert across["items"][0]["files"] == ["a/p1_0.png", "a/p2_0.png"]
+    assert "a/p3_0.png" in told["findings"]["copies across groups"]["items"][0]["files"]
 
 
 def test_groups_that_nobody_said_are_asked_for_and_all_else_is_told(data: Path, tmp_path: Path) -> None:
@@ -264,6 +283,24 @@ def test_the_range_of_deep_images_is_told(data: Path) -> None:
     assert "values 0:4095 are scaled to 0:255" in told["title"]
     refused = check(data, *GROUPS, "--intensity", "0:100")
     assert refused.exit_code in (0, 1)
+
+
+def test_the_page_holds_the_pictures_of_what_was_found(data: Path, tmp_path: Path) -> None:
+    written(data, b__p6_0=0)
+    result = check(data, *GROUPS, "--page", tmp_path / "pages" / "check.html")
+    assert result.exit_code == 1
+    assert "Page: " in result.stderr
+    page = (tmp_path / "pages" / "check.html").read_text()
+    assert 'alt="conflicting labels: a/p0_0.png (a, group p0' in page
+    assert page.count("<img ") >= 2 + 16
+    assert check(tmp_path / "none", "--page", tmp_path / "none.html").exit_code == 2
+    assert "found nothing there" in (tmp_path / "none.html").read_text()
+
+
+def test_a_study_of_other_classes_is_told(data: Path) -> None:
+    told = found(written(data), *GROUPS, "--study", "neuroblastoma")
+    assert told["exit_status"] == 1
+    assert "expected the classes" in told["findings"]["stops a search"]["title"]
 
 
 def test_every_kind_of_finding_is_asked_for_once() -> None:

@@ -119,6 +119,15 @@ def test_hashes_that_are_none_are_refused(data: Path, tmp_path: Path) -> None:
     assert f"column '{COLUMN}': 2 rows without a hash of 64 hex digits" in result.output
 
 
+def test_patches_of_a_shared_table_are_other_images(data: Path, tmp_path: Path) -> None:
+    told(data, *GROUPS, "--output", tmp_path / "split.csv")
+    arguments = ["data", "patches", str(tmp_path / "split.csv"), "--data-root", str(data), "--size", "36"]
+    result = CliRunner().invoke(main, [*arguments, "--least-tissue", "0", "--output", str(tmp_path / "patches")])
+    assert result.exit_code == 0, result.output
+    dataset = load_dataset(tmp_path / "patches" / "labels.csv", DatasetOptions())
+    assert len(dataset.manifest) == 4 * 54
+
+
 def test_images_assumed_independent_stay_so(data: Path, tmp_path: Path) -> None:
     output = data / "split.csv"
     found = told(data, "--group-by", "none", "--output", output)
