@@ -11,11 +11,18 @@ from orchestrator.checking.finding import Finding, Item, Weight, count
 from orchestrator.checking.material import Material
 from trainables.data.patient_folders import PERSONS
 
-_PERSON = rf"(?:^|[/_\-. ])((?i:{PERSONS}|slide|p)[ _-]?(?:id|no|nr)?[ _-]?\d+)(?=[/_\-. ]|$)"
-_BEGINNINGS = tuple(rf"([^/_\-. ]+(?:[_\-. ][^/_\-. ]+){{{more}}})[_\-. ][^/]*$" for more in range(3))
-"""The first one, two or three parts of a file's name, which more parts follow."""
+_AFTER, _BEFORE = r"(?=[/_\-. ]|$)", r"(?:^|[/_\-. ])"
+_PERSON = rf"{_BEFORE}((?i:{PERSONS})[ _-]?(?:id|no|nr)?[ _-]?\d+){_AFTER}"
+_WHOLE = (
+    rf"{_BEFORE}((?i:slide|p)[ _-]?\d+){_AFTER}",
+    *(rf"([^/_\-. ]+(?:[_\-. ][^/_\-. ]+){{{more}}})[_\-. ][^/]*$" for more in range(3)),
+)
+"""A slide or P12, which may be a running number as well; then the first one, two or three parts of a file's name, which
+more parts follow."""
 _MOST_NAMED = 0.95
 """Share of the files that a name has to be read from."""
+_LEAST = 3
+"""Names of a class, without which it could not be divided: the year of a date is no patient."""
 
 
 def other_grouping(material: Material) -> Finding | None:
@@ -24,10 +31,11 @@ def other_grouping(material: Material) -> Finding | None:
         return None
     files, groups = material.manifest["file"].tolist(), material.manifest["group"].tolist()
     labels = material.manifest["label"].tolist()
-    for pattern in (_PERSON, *_BEGINNINGS):
+    for pattern in (_PERSON, *_WHOLE):
         found = _divided(pattern, files, groups, labels, whole=pattern != _PERSON)
         if found:
-            return _finding(material, pattern, found, len(set(_read(pattern, files))))
+            names = _read(pattern, files)
+            return _finding(material, pattern, found, len({*names} - {""}), names.count(""))
     return None
 
 
@@ -47,15 +55,11 @@ def _divided(
     names = _read(pattern, files)
     told = {name for name in names if name}
     named = sum(bool(name) for name in names)
-    if named < _MOST_NAMED * len(files) or not 1 < len(told) < len(set(groups)):
+    if named < _MOST_NAMED * len(files) or len(told) < 2 or (whole and len(told) >= len(set(groups))):
         return {}
     if sum(any(letter.isdigit() for letter in name) for name in told) < _MOST_NAMED * len(told):
         return {}
-    inside, over, classes = (
-        defaultdict[str, set[str]](set),
-        defaultdict[str, set[str]](set),
-        defaultdict[str, set[str]](set),
-    )
+    inside, over, classes = (defaultdict[str, set[str]](set) for _ in range(3))
     for name, group, label in zip(names, groups, labels, strict=True):
         if name:
             inside[name].add(group)
@@ -63,12 +67,14 @@ def _divided(
             classes[label].add(name)
     if whole and any(len(held) > 1 for held in over.values()):
         return {}
+    if whole and any(len(held) < _LEAST for held in classes.values()):
+        return {}
     if len(told) == len(classes) and all(len(held) == 1 for held in classes.values()):
         return {}  # the name is the class
     return {name: sorted(held) for name, held in inside.items() if len(held) > 1}
 
 
-def _finding(material: Material, pattern: str, found: dict[str, list[str]], names: int) -> Finding:
+def _finding(material: Material, pattern: str, found: dict[str, list[str]], names: int, without: int) -> Finding:
     worst = sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
     first, held = worst[0]
     number = material.manifest["group"].nunique()
@@ -80,7 +86,8 @@ def _finding(material: Material, pattern: str, found: dict[str, list[str]], name
         Weight.LOOK,
         f"File names tell {names:,} groups, and {each}: {first!r} (as in {example}) lies in {len(held)} of them.",
         "If such a name is a patient or slide, its images may lie in training and test, and scores come out too high.",
-        f"To keep each together: --group-by '{pattern}'",
+        f"To keep each together: --group-by '{pattern}' (in place of what says the groups now)"
+        + (f"; {count(without, 'file')} without such a name would need one" if without else ""),
         tuple(
             Item(f"{name}: {count(len(groups), 'group')}, {', '.join(groups[:4])}{' …' if len(groups) > 4 else ''}")
             for name, groups in worst

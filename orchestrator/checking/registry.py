@@ -13,12 +13,14 @@ from orchestrator.checking.group_sizes import dominant_group, few_groups, groups
 from orchestrator.checking.material import Material
 from orchestrator.checking.odd_images import intensity_rule, odd_intensities
 from orchestrator.checking.outliers import outliers
+from orchestrator.checking.search_warnings import search_warnings
 from orchestrator.checking.sizes import odd_sizes
 
 FINDINGS: tuple[Callable[[Material], Finding | None], ...] = (
     conflicting_labels,
     across_splits,
     groups_are_classes,
+    search_warnings,
     across_groups,
     other_grouping,
     dominant_group,

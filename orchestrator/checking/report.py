@@ -13,6 +13,7 @@ from orchestrator.checking.finding import Finding, Item, Section, Told, Weight, 
 from orchestrator.checking.material import Material
 from orchestrator.checking.reading import CheckRequest, Reading
 from orchestrator.checking.registry import FINDINGS
+from orchestrator.checking.search_warnings import BEGIN
 from orchestrator.results.report import columns
 from orchestrator.store.errors import InputError
 from orchestrator.study.preparation import describe_partition
@@ -40,7 +41,7 @@ def put_together(request: CheckRequest, reading: Reading) -> Told:
         source,
         _head(material),
         reading.how,
-        dataset.notes,
+        tuple(note for note in dataset.notes if not note.startswith(BEGIN)),
         _table(material),
         _divided(material),
         samples(material),

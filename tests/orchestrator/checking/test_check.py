@@ -201,16 +201,36 @@ def test_patients_in_file_names_that_groups_divide_are_told_with_a_pattern_that_
     told = found(data, "--group-by", r"(P\d+_slide\d)")["findings"]["another grouping in names"]
     assert "'P0'" in told["title"]
     assert told["figures"]["names"] == 6
-    pattern = told["advice"].partition("--group-by ")[2].strip("'")
+    pattern = told["advice"].partition("--group-by '")[2].partition("'")[0]
     again = found(data, "--group-by", pattern)
     assert "another grouping in names" not in again["findings"]
     assert again["read_as"]["group"] == f"pattern {pattern}"
 
 
-def test_running_numbers_in_every_folder_are_no_patients(data: Path) -> None:
-    pictures = {f"{'ab'[n % 2]}/case{n // 4}/IMG_{n % 4:04}.png": n for n in range(24)}
-    write_pictures(data, pictures)
-    assert "another grouping in names" not in found(data, "--group-by", "parent")["findings"]
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("case{case}/IMG_{number:04}.png", "parent"),
+        ("case{case}_p{number}.png", "(case\\d+)"),
+        ("patient{case}_slide{number}.png", "(patient\\d+)"),
+        ("2021-0{case}-{number}.png", "none"),
+    ],
+)
+def test_running_numbers_and_dates_are_no_patients(data: Path, name: str, rule: str) -> None:
+    files = ["ab"[n % 2] + "/" + name.format(case=n // 4, number=n % 4) for n in range(24)]
+    write_pictures(data, {file: number for number, file in enumerate(files)})
+    told = found(data, "--group-by", rule)["findings"].get("another grouping in names")
+    assert told is None or (rule == "none" and told["figures"]["names"] == 6), "months, perhaps, but no year"
+
+
+def test_magnifications_as_groups_divide_patients(data: Path) -> None:
+    files = [f"{'ab'[n % 2]}/{(40, 100, 200)[n // 2 % 3]}X/patient_{n // 6 + 10 * (n % 2)}_{n}.png" for n in range(36)]
+    write_pictures(data, {file: number for number, file in enumerate(files)})
+    findings = found(data, "--group-by", r"(\d+X)")["findings"]
+    told = findings["another grouping in names"]
+    assert told["figures"]["divided"] == 12
+    assert "are magnifications by their names" in findings["warnings of a search"]["items"][0]["words"]
+    assert told["items"][0]["words"].endswith("3 groups, 100X, 200X, 40X")
 
 
 def test_what_is_no_content_and_tells_the_class(data: Path) -> None:
