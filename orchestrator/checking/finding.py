@@ -97,7 +97,7 @@ class Told:
 
     @property
     def exit_status(self) -> int:
-        """2: the input cannot be read as it was typed; 1: something would ruin a study; 0: nothing has to be done."""
+        """2: the input cannot be read as it was typed; 1: something would ruin a study; 0: nothing that would."""
         return 2 if self.unusable else 1 if self.of(Weight.RUINS) else 0
 
     @property
@@ -106,7 +106,8 @@ class Told:
         if self.unusable:
             return "A search would stop: the input cannot be read as it was given."
         if not ruins:
-            return f"Nothing has to be done; {count(look, 'finding')} worth a look." if look else "Nothing was found."
+            beside = f"; {count(look, 'finding')} worth a look." if look else "."
+            return f"Nothing was found that would ruin a study{beside}"
         return f"{count(ruins, 'finding')} would ruin a study" + (f", {look} worth a look." if look else ".")
 
 

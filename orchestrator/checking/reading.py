@@ -80,7 +80,7 @@ class Reading:
         if material.is_given:
             return "folds of the data" if has_folds(material.manifest) else "given with the data"
         if material.partition is None:
-            return "none can be made, see below"
+            return "none can be made"
         return f"none given: a search makes them, policy {material.partition.policy}, seed {material.partition.seed}"
 
 

@@ -62,7 +62,7 @@ def check(
 
     Reads them as a search would, with the same options, and writes no study: images under two labels, copies in two
     splits or groups, outliers, groups that file names contradict, classes that their camera or size gives away. Ends
-    with 0 where nothing has to be done, 1 where a study would be ruined, 2 where the input cannot be read.
+    with 0 where nothing would ruin a study, 1 where something would, 2 where the input cannot be read.
 
     \b
     Examples:
