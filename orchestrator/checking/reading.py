@@ -40,10 +40,11 @@ Featured = Callable[[Dataset], Features]
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """data: as for a search. space: whose study it is, which says how images are divided. features: what outliers are
-    told by; None: colour, brightness and texture."""
+    """data: what is read, as for a search. typed: what the user gave, which may be packed. space: whose study it is,
+    which says how images are divided. features: what outliers are told by; None: colour, brightness and texture."""
 
     data: DataRequest
+    typed: DataRequest
     space: Space
     seed: int = 0
     features: Featured | None = None
@@ -181,8 +182,8 @@ def _material(
     formats, cameras = _facts(dataset, progress)
     return Material(
         dataset,
-        shlex.quote(str(request.data.source)),
-        replace(request.data, source=None).typed(),
+        shlex.quote(str(request.typed.source)),
+        replace(request.typed, source=None).typed(),
         groups_said,
         _advice(request.data, dataset),
         partition,

@@ -26,7 +26,7 @@ REFUSED_SHOWN = 3
 
 def put_together(request: CheckRequest, reading: Reading) -> Told:
     """Findings of every kind, the heaviest first; errors that stop a search before all."""
-    source = str(request.data.source)
+    source = str(request.typed.source)
     stops = tuple(_stop(error) for error in reading.stops)
     material = reading.material
     if material is None:

@@ -30,6 +30,12 @@ def _reading(command: Any) -> Any:
                 help="Whose file says how images are divided (default: that of a study of your own).",
             ),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Study seed."),
+            click.option(
+                "--cache",
+                metavar="DIR",
+                type=local_path(),
+                help="Folder of features and of what is unpacked (default: ~/.cache/orch).",
+            ),
         ]
     ):
         command = decorate(command)
@@ -41,7 +47,6 @@ def _reading(command: Any) -> Any:
 @_reading
 @click.option("--backbone", metavar="NAME", help="Tell outliers by its features (default: colour, light and texture).")
 @click.option("--weights", metavar="hub|none|FILE", help="Where those of --backbone come from (default: hub).")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features (default: ~/.cache/orch).")
 @click.option("--every", is_flag=True, help="All cases of each finding, not only the first five.")
 @click.option("--page", metavar="FILE", type=local_path(dir_okay=False), help="A page with pictures: check.html")
 @json_option
@@ -73,21 +78,23 @@ def check(
     from orchestrator.checking.report import as_json as told_json
     from orchestrator.checking.report import as_lines, put_together
     from orchestrator.study.preparation import DataRequest
+    from trainables.data.unpacking.opened import opened_data
+    from trainables.machine.places import default_cache
 
-    if backbone is None and (weights is not None or cache is not None):
-        raise click.UsageError("--weights and --cache go with --backbone")
+    if backbone is None and weights is not None:
+        raise click.UsageError("--weights goes with --backbone")
     lines, features = Lines(), None
     if backbone is not None:
         from orchestrator.checking.backbone_features import backbone_features
-        from trainables.machine.places import default_cache
 
         features = backbone_features(backbone, weights or "hub", cache or default_cache(), lines)
-    data = DataRequest(source, dataset_options(given))
-    request = CheckRequest(data, _space(given["study"]), given["seed"], features)
+    typed = DataRequest(source, dataset_options(given))
+    found, options = opened_data(source, typed.options, cache or default_cache(), say)
+    request = CheckRequest(DataRequest(found.path, options), typed, _space(given["study"]), given["seed"], features)
     reading = read(request, say, lines)
     told = put_together(request, reading)
     if page is not None:
-        _write_page(page, told, reading, data.options)
+        _write_page(page, told, reading, options)
     click.echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
     ctx.exit(told.exit_status)
 
@@ -112,6 +119,7 @@ def split(
     choose: int,
     output: Path | None,
     every: bool,
+    cache: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -132,9 +140,13 @@ def split(
     from orchestrator.store.errors import InputError
     from orchestrator.study.preparation import check_range
     from trainables.data.dataset import load_dataset
+    from trainables.data.unpacking.opened import opened_data
+    from trainables.machine.places import default_cache
 
-    space, options = _space(given["study"]), dataset_options(given)
-    dataset = load_dataset(source, options, partial(Lines(), "images read"))
+    space = _space(given["study"])
+    opened, options = opened_data(source, dataset_options(given), cache or default_cache(), say)
+    with opened.blamed():
+        dataset = load_dataset(opened.path, options, partial(Lines(), "images read"))
     check_range(dataset, options)
     pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
     found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
@@ -145,14 +157,16 @@ def split(
     chosen = found[choose - 1]
     report = split_report(str(source), dataset, found, impossible, space.partition.targets, choose - 1, every)
     seen, test = fingerprints(dataset, chosen)
+    written = dict[str, str]()
     lines = ["", f"Fingerprint of {choose}: {seen}", f"  of its test split: {test}"]
     if output is not None:
         if chosen.faults:
             raise InputError(chosen.faults, "A search would refuse this partition: choose another one.")
         write_shared(output, shared_table(dataset, chosen.partition))
-        lines += [f"Written: {output}", f"  {how_to_search(output, dataset, options)}"]
+        search = how_to_search(output, dataset, options, opened.packed)
+        lines += [f"Written: {output}", f"  {search}"]
+        written = {"output": str(output), "search": search}
     if as_json:
-        written = {"output": str(output), "search": how_to_search(output, dataset, options)} if output else {}
         click.echo(json.dumps({**report.as_json(), **written}, indent=2))
         return
     for note in dataset.notes:

@@ -50,11 +50,11 @@ def write_shared(path: Path, content: bytes) -> None:
         )
 
 
-def how_to_search(path: Path, dataset: Dataset, given: DatasetOptions) -> str:
-    """The command that searches on it here."""
+def how_to_search(path: Path, dataset: Dataset, given: DatasetOptions, packed: Path | None) -> str:
+    """The command that searches on it here. packed: what the images were unpacked from."""
     typed = ["orch search NAME BACKBONE --data", shlex.quote(str(path))]
-    if path.parent.resolve() != dataset.root.resolve():
-        typed += ["--data-root", shlex.quote(str(dataset.root))]
+    if packed is not None or path.parent.resolve() != dataset.root.resolve():
+        typed += ["--data-root", shlex.quote(str(packed or dataset.root))]
     if dataset.group_meaning == INDEPENDENT:
         typed.append("--group-by none")
     if given.intensity is not None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from orchestrator.checking.registry import FINDINGS
 from orchestrator.command_line import main
+from tests.support.packing import image_archive, image_stack
 from tests.support.pictures import patients, picture, write_pictures, write_table
 
 GROUPS = ("--group-by", r"(p\d+)_")
@@ -333,3 +334,13 @@ def test_text_is_short_and_every_is_long(data: Path) -> None:
     short, long = check(data, *GROUPS).output, check(data, *GROUPS, "--every").output
     assert "… and 1 more (--every, --json, --page FILE.html)" in short
     assert "p5_0.png: 20 × 20" in long
+
+
+@pytest.mark.parametrize("name", ["images.zip", "images.npz"])
+def test_what_is_packed_is_checked_and_called_as_it_was_typed(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    image_archive(source, tmp_path / "scratch") if name.endswith(".zip") else image_stack(source)
+    told = found(source, "--group-by", "none", "--cache", tmp_path / "cache")
+    assert told["source"] == str(source)
+    assert any(f"--data {source}" in line for line in told["next"])
+    assert str(tmp_path / "cache") not in json.dumps(told["next"])
