@@ -28,7 +28,7 @@ def confounders(material: Material) -> Finding | None:
         "format": [name or "another format" for name in material.formats],
         "camera": [name or "no camera named" for name in material.cameras],
         "colour": ["grey" if is_grey else "colour" for is_grey in material.grey],
-        "depth": [f"more than 8 bits ({text})" if text else "8 bits" for text in frame["intensity"]],
+        "depth": [f"more than 8 bits ({text})" if text else "8 bits" for text in frame["reading"]],
     }
     items, told = list[Item](), set[tuple[str, str]]()
     for name, values in properties.items():

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.decode import Decoded, Pixels
+from trainables.data.decode import Decoded
+from trainables.data.shades import Pixels
 
 NAMES = (
     *("red", "green", "blue", "red spread", "green spread", "blue spread"),

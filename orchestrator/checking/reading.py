@@ -17,7 +17,7 @@ from orchestrator.checking.looks import Looks
 from orchestrator.checking.material import Features, Material
 from orchestrator.results.near_duplicates import COLUMNS, pairs_of, with_kinds
 from orchestrator.store.errors import InputError
-from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_range, divide
+from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_rule, divide
 from search_spaces.classes import settle_classes
 from search_spaces.schema import Space
 from trainables.data.checks import SPLITS, check_splits
@@ -118,7 +118,7 @@ def read(request: CheckRequest, say: Say, progress: Progress) -> Reading:
     except InputError as error:
         told = {stop.message: stop for stop in [*stops, _own_words(source, asked, error)]}
         return Reading(tuple(told.values()), True, listing)
-    for late in (partial(_check_refused, listing, dataset, options), partial(check_range, dataset, options)):
+    for late in (partial(_check_refused, listing, dataset, options), partial(check_rule, dataset, request.typed)):
         try:
             late()
         except InputError as error:

@@ -138,7 +138,7 @@ def split(
     from orchestrator.dividing.shared_table import how_to_search, shared_table, write_shared
     from orchestrator.results.near_duplicates import pairs_of
     from orchestrator.store.errors import InputError
-    from orchestrator.study.preparation import check_range
+    from orchestrator.study.preparation import DataRequest, check_rule
     from trainables.data.dataset import load_dataset
     from trainables.data.unpacking.opened import opened_data
     from trainables.machine.places import default_cache
@@ -147,7 +147,7 @@ def split(
     opened, options = opened_data(source, dataset_options(given), cache or default_cache(), say)
     with opened.blamed():
         dataset = load_dataset(opened.path, options, partial(Lines(), "images read"))
-    check_range(dataset, options)
+    check_rule(dataset, DataRequest(source, options))
     pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
     found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
     if choose > len(found):
@@ -184,15 +184,17 @@ def _write_page(path: Path, told: Told, reading: Reading, options: DatasetOption
     from dashboards.check.page import check_page
     from orchestrator.store.storage import LocalStorage
     from orchestrator.study.studies import now
-    from trainables.data.decode import Pixels, read_rgb
-    from trainables.data.manifest import intensity_of
+    from trainables.data.decode import read_rgb
+    from trainables.data.manifest import reading_of
+    from trainables.data.reading import AS_IT_IS
+    from trainables.data.shades import Pixels
 
     dataset = reading.material.dataset if reading.material is not None else None
-    intensity = intensity_of(dataset.manifest) if dataset is not None else None
+    rule = reading_of(dataset.manifest) if dataset is not None else AS_IT_IS
 
     def read(file: str) -> Pixels:
         assert dataset is not None
-        return read_rgb(dataset.root / file, options.max_pixels, intensity)
+        return read_rgb(dataset.root / file, options.max_pixels, rule)
 
     LocalStorage(path.parent).replace(path.name, check_page(told, read, now()).encode())
     say(f"Page: {path}")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.commands.options import Command, local_path
+from orchestrator.commands.reading import reading_of, rule_of_reading
 
 if TYPE_CHECKING:
     from trainables.data.options import DatasetOptions
 
 _READING = (
     *("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "split_column"),
-    *("fold_column", "layout", "test_fold", "valid_from_train", "data_root", "intensity"),
+    *("fold_column", "layout", "test_fold", "valid_from_train", "data_root"),
 )
 
 
@@ -38,23 +39,6 @@ class SplitWords(click.ParamType[tuple[tuple[str, str], ...]]):
         return tuple(found.items())
 
 
-class Range(click.ParamType[Any]):
-    """`0:4095`, two numbers, the smaller first."""
-
-    name = "LOW:HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from trainables.data.decode import Intensity
-
-        try:
-            found = value if isinstance(value, Intensity) else Intensity.parse(value)
-        except ValueError:
-            found = None
-        if found is None:
-            self.fail(f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found {value!r}", param, ctx)
-        return found
-
-
 split_column_option = click.option(
     "--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."
 )
@@ -63,12 +47,6 @@ split_words_option = click.option(
     metavar="SPLIT=WORD,…",
     type=SplitWords(),
     help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
-)
-intensity_option = click.option(
-    "--intensity",
-    metavar="LOW:HIGH",
-    type=Range(),
-    help="Values that are black and white in images of more than 8 bits (default: by their bit depth).",
 )
 
 
@@ -112,7 +90,7 @@ def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
             is_flag=True,
             help="Of data with train and test alone: draw valid from train by groups; test stays as given.",
         ),
-        intensity_option,
+        rule_of_reading,
         click.option(
             "--max-refused",
             metavar="SHARE",
@@ -137,16 +115,20 @@ def data_to_search() -> list[Callable[[Command], Command]]:
     ]
 
 
-def dataset_options(given: Mapping[str, Any]) -> DatasetOptions:
+def dataset_options(given: dict[str, Any]) -> DatasetOptions:
     """What `all_reading` parsed; raises click.UsageError where --data is among the options and was not given."""
     from trainables.data.options import DatasetOptions
 
-    if given.get("data", "") is None and any(given[name] not in (None, False) for name in (*_READING, "split_words")):
+    reading = reading_of(given)
+    said = str(reading) or any(given[name] not in (None, False) for name in (*_READING, "split_words"))
+    if given.get("data", "") is None and said:
         raise click.UsageError(
-            "options about groups, splits, folders, columns, roots and values go with --data DIR or --data TABLE"
+            "options about groups, splits, folders, columns, roots, values, pages and channels go with --data DIR or "
+            "--data TABLE"
         )
     return DatasetOptions(
         **{name: given[name] for name in _READING},
         split_words=given["split_words"] or (),
+        reading=reading,
         max_refused_share=given["max_refused"],
     )

@@ -234,8 +234,9 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     from orchestrator.export.pseudonyms import pseudonyms
     from orchestrator.store.errors import InputError
     from orchestrator.study.data_root import root_of
-    from trainables.data.decode import MAX_PIXELS, Intensity, content_hash, read_rgb
-    from trainables.data.manifest import intensity_of, read_manifest
+    from trainables.data.decode import MAX_PIXELS, content_hash, read_rgb
+    from trainables.data.manifest import read_manifest, reading_of
+    from trainables.data.reading import Reading
     from trainables.machine.places import default_cache
 
     root = None
@@ -248,11 +249,11 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
         )
 
     @functools.cache
-    def intensity() -> Intensity | None:
-        return intensity_of(read_manifest(study.storage.read(layout.MANIFEST)))
+    def reading() -> Reading:
+        return reading_of(read_manifest(study.storage.read(layout.MANIFEST)))
 
     def read(path: Path, content: str) -> NDArray[np.uint8]:
-        pixels = read_rgb(path, MAX_PIXELS, intensity())
+        pixels = read_rgb(path, MAX_PIXELS, reading())
         if content and content_hash(pixels) != content:
             raise ValueError("another image than the one that was searched")
         return pixels

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.data_options import how_to_read, intensity_option, split_column_option, split_words_option
+from orchestrator.commands.data_options import how_to_read, split_column_option, split_words_option
 from orchestrator.commands.options import json_option, local_path
+from orchestrator.commands.reading import reading_of, rule_of_reading
 from orchestrator.commands.said import Lines, say
 
 
@@ -67,7 +68,7 @@ def _reading(command: Any) -> Any:
 @_reading
 @split_column_option
 @split_words_option
-@intensity_option
+@rule_of_reading
 @click.option("--plan", "plans", is_flag=True, help="Say all of it and write nothing.")
 @json_option
 def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any) -> None:
@@ -102,9 +103,11 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         "split_column",
         "layout",
         "data_root",
-        "intensity",
     )
-    data = DatasetOptions(**{name: given[name] for name in reading}, split_words=given["split_words"] or ())
+    rule = reading_of(given)
+    data = DatasetOptions(
+        **{name: given[name] for name in reading}, split_words=given["split_words"] or (), reading=rule
+    )
     found, data = opened_data(source, data, default_cache(), say)
     options = CutOptions(
         found.path,

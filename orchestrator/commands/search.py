@@ -64,6 +64,7 @@ def search(
     Examples:
       orch search neuroblastoma inception_v3
       orch search my_study resnet18 --data images/ --group-by parent
+      orch search my_study resnet18 --data ome/ --group-by parent --page max --channels DAPI=blue,GFP=green
       orch search my_study resnet18 --lr 1e-4,1e-3 --repeats 20
     """
     from orchestrator.running.progress import Display

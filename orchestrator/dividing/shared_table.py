@@ -12,6 +12,7 @@ import pandas as pd
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
+from orchestrator.study.rule_of_reading import typed_reading
 from trainables.data.contents import COLUMN
 from trainables.data.dataset import Dataset
 from trainables.data.groups import INDEPENDENT, with_groups
@@ -57,8 +58,8 @@ def how_to_search(path: Path, dataset: Dataset, given: DatasetOptions, packed: P
         typed += ["--data-root", shlex.quote(str(packed or dataset.root))]
     if dataset.group_meaning == INDEPENDENT:
         typed.append("--group-by none")
-    if given.intensity is not None:
-        typed.append(f"--intensity {given.intensity}")
+    for option, value in typed_reading(given.reading).items():
+        typed += [option, shlex.quote(value)] if value is not None else []
     return " ".join(typed)
 
 

@@ -16,8 +16,9 @@ from search_spaces.configuration import Configuration
 from trainables.data.dataset import Dataset, load_dataset
 from trainables.data.groups import INDEPENDENT
 from trainables.data.intensity import check_foreign
-from trainables.data.manifest import intensity_of, read_manifest
+from trainables.data.manifest import read_manifest, reading_of
 from trainables.data.options import DatasetOptions
+from trainables.data.reading import Reading
 from trainables.data.spellings import group_key
 from trainables.data.unpacking.opened import Opened
 
@@ -53,14 +54,14 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     selected on.
     """
     manifest = read_manifest(storage.read(layout.MANIFEST))
-    own_range = intensity_of(manifest)
+    own_reading = reading_of(manifest)
     # all of the images are tested on: how they were divided elsewhere says nothing here
-    options = replace(external.options, undivided=True, classes=configuration.data.classes, intensity=own_range)
-    read = external.opened or Opened(external.source)
-    with read.blamed():
-        dataset = load_dataset(read.path, options)
-    found = dict(zip(dataset.manifest["file"], dataset.manifest["intensity"], strict=True))
-    check_foreign(found, own_range, f"--data {external.source}")
+    options = replace(external.options, undivided=True, classes=configuration.data.classes, reading=own_reading)
+    opened = external.opened or Opened(external.source)
+    with opened.blamed():
+        dataset = load_dataset(opened.path, options)
+    read = map(Reading.parse, dataset.manifest["reading"])
+    check_foreign(dict(zip(dataset.manifest["file"], read, strict=True)), own_reading, f"--data {external.source}")
     known = set(manifest["content"]) - set(own.test["content"])
     seen = dataset.manifest.loc[dataset.manifest["content"].isin(known), "file"].tolist()
     if seen:

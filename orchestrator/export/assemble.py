@@ -15,7 +15,7 @@ from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
 from search_spaces.configuration import Configuration
 from trainables.bundles.workbench import Workbench
-from trainables.data.manifest import intensity_of, read_manifest
+from trainables.data.manifest import read_manifest, reading_of
 from trainables.features.pixels import ViewReader
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import modules
@@ -84,7 +84,7 @@ def assemble(
             frozen.mean,
             frozen.std,
             configuration.image.fit,
-            intensity_of(read_manifest(bench.storage.read(layout.MANIFEST))),
+            reading_of(read_manifest(bench.storage.read(layout.MANIFEST))),
         ),
         origin={
             "study": study.name,

@@ -23,6 +23,7 @@ from search_spaces.settings.optimiser import OPTIMISERS
 from search_spaces.settings.selection import METRICS
 from trainables.data.decode import FILL
 from trainables.data.partition import SPLITS
+from trainables.data.reading import Reading, channels_text
 from trainables.learning.metrics import is_loss
 
 NO_GROUPS = "images assumed independent"
@@ -93,14 +94,24 @@ def _input(facts: CardFacts) -> str:
     p = facts.model.preprocessing
     share = (p.image_size / p.store_size) ** 2
     crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
-    deep = f"; grey of more than 8 bits is scaled from {p.intensity} to 0:255" if p.intensity else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     return (
         f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
-        f"per channel; nothing else{_beside(facts)}{deep}"
+        f"per channel; nothing else{_beside(facts)}{_read(p.reading)}"
     )
 
 
+def _read(reading: Reading) -> str:
+    """What is said of files with more than one picture of 8 bits."""
+    said = f"; grey of more than 8 bits is scaled from {reading.intensity} to 0:255" if reading.intensity else ""
+    if reading.page:
+        said += f"; of several pages or planes {_PAGES.get(reading.page, f'number {reading.page}')}"
+    if reading.channels:
+        said += f"; channels {channels_text(reading.channels)}, inputs without one are black"
+    return said
+
+
+_PAGES = {"max": "the largest of each sample", "mean": "the mean of each sample", "min": "the smallest of each sample"}
 _SQUARES = {
     "crop": "shorter side to {}, centre square",
     "pad": f"longer side to {{}}, {FILL} on both sides of the other",

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from orchestrator.store.errors import InputError
-from trainables.data.decode import Fit, Intensity
+from trainables.data.decode import Fit
+from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, modules, outline
 
-FORMAT = 4
+FORMAT = 5
 DESCRIPTION = "model.json"
 BACKBONE = "backbone.safetensors"
 HEAD = "head.safetensors"
@@ -31,7 +32,8 @@ class Preprocessing:
     """From an RGB image to the network's input: make a square of store_size by fit (see `to_square`), cut the centre of
     image_size from it, scale to 0–1, subtract mean, divide by std (per channel).
 
-    intensity: by what grey of more than 8 bits becomes RGB, low black and high white; None where the study had none.
+    reading: range of grey of more than 8 bits and of DICOM, page and channels, as the study's images were read; a text
+    in the file.
     """
 
     store_size: int
@@ -40,7 +42,7 @@ class Preprocessing:
     mean: Triple
     std: Triple
     fit: Fit
-    intensity: Intensity | None = None
+    reading: Reading = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Model:
             (self.preprocessing.store_size - self.preprocessing.image_size) // 2,
             self.preprocessing.image_size,
         )
+        described["preprocessing"]["reading"] = str(self.preprocessing.reading)
         described["preprocessing"]["crop"] = [first, first, first + size, first + size]
         return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -89,8 +92,7 @@ class Model:
             prepared = found.pop("preprocessing")
             del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
-            if prepared["intensity"] is not None:
-                prepared["intensity"] = Intensity(**prepared["intensity"])
+            prepared["reading"] = Reading.parse(prepared["reading"])
             head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
             outline(head)
             classes = tuple(str(label) for label in found.pop("classes"))

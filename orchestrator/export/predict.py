@@ -12,8 +12,9 @@ from torch import nn
 
 from orchestrator.export.model import Model, Preprocessing, probabilities, standardised
 from orchestrator.store.errors import InputError
-from trainables.data.decode import IMAGE_SUFFIXES, MAX_PIXELS, RefusedImageError, decode, to_square
+from trainables.data.decode import MAX_PIXELS, decode, is_image, to_square
 from trainables.data.listing import files_below
+from trainables.data.reading import RefusedImageError
 from trainables.data.unread import unread_picture
 
 
@@ -46,7 +47,7 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
             for name, fault in files_below(source, source.resolve()):
                 path = source / name
                 is_link = path.is_dir() or not path.exists()  # one that is not followed, or leads nowhere: told
-                is_picture = path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or bool(unread_picture(path)))
+                is_picture = path.is_file() and (is_image(path) or bool(unread_picture(path)))
                 found += [path] if is_picture or (fault and is_link) else []
         else:
             found.append(source)
@@ -72,7 +73,7 @@ def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
 
 
 def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, ...]]:
-    decoded = decode(path, MAX_PIXELS, steps.intensity)
+    decoded = decode(path, MAX_PIXELS, steps.reading)
     square = to_square(decoded.pixels, steps.store_size, steps.interpolation, steps.fit)
     return standardised(square, steps), decoded.remarks
 

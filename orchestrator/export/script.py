@@ -1,22 +1,28 @@
 """The `predict.py` of an exported model: reads images as a study does, and needs numpy, onnxruntime and Pillow alone.
 
-It is the source of `decode.py` and `unread.py` of `trainables/data/`, with a main behind it: what it reads it reads by
-the same lines. All that differs from model to model it takes from model.json.
+It is the source of the files of `trainables/data/` that read images, one after the other, with a main behind them: what
+it reads it reads by the same lines. All that differs from model to model it takes from model.json.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+from types import ModuleType
 
-from trainables.data import decode, unread
+from trainables.data import decode, dicom, pages, pillow_file, reading, shades, unread
 
-_IMPORTED = "\nfrom trainables.data.unread import unread_picture\n"
+PARTS = (unread, reading, shades, pages, dicom, pillow_file, decode)
+"""What uses another part stands behind it."""
 
 _USAGE = '''"""File, class and the probability of each class: python predict.py IMAGE …
 
-Needs numpy, onnxruntime and Pillow (pip install numpy onnxruntime pillow), model.onnx and model.json. What cannot be
-used, or is odd, is told on stderr; the exit status is 1 where an image could not be used.
+Needs numpy, onnxruntime and Pillow (pip install numpy onnxruntime pillow), pydicom where an image is DICOM, model.onnx
+and model.json. What cannot be used, or is odd, is told on stderr; the exit status is 1 where an image could not be
+used.
+"""
 
+from __future__ import annotations
 '''
 
 _MAIN = '''
@@ -32,11 +38,11 @@ def main(files: list[str]) -> int:
     folder, failed = Path(__file__).parent, 0
     model = json.loads((folder / "model.json").read_bytes())
     steps = model["preprocessing"]
-    intensity = Intensity(**steps["intensity"]) if steps["intensity"] else None
+    reading = Reading.parse(steps["reading"])
     network = onnxruntime.InferenceSession(folder / "model.onnx")
     for file in files:
         try:
-            image = decode(Path(file), MAX_PIXELS, intensity)
+            image = decode(Path(file), MAX_PIXELS, reading)
         except RefusedImageError as error:
             print(f"{file}: {error.reason}", file=sys.stderr)
             failed = 1
@@ -56,6 +62,14 @@ if __name__ == "__main__":
 
 def predict_script() -> str:
     """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated."""
-    reading = inspect.getsource(decode).removeprefix('"""').replace(_IMPORTED, "")
-    _, _, names = inspect.getsource(unread).partition("from pathlib import Path\n")
-    return _USAGE + reading + "\nfrom collections.abc import Sequence\n" + names + _MAIN
+    return _USAGE + "".join(map(_carried, PARTS)) + _MAIN
+
+
+def _carried(part: ModuleType) -> str:
+    """Its source without what the parts import from each other; its docstring as a text among the lines."""
+    source = inspect.getsource(part)
+    lines = source.splitlines(keepends=True)
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("trainables", "__future__"):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    return "\n\n" + "".join(lines)

@@ -18,7 +18,8 @@ from orchestrator.patches.verdicts import write_labels
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage, sweep_temporaries
-from trainables.data.decode import RefusedImageError, content_hash, read_rgb
+from trainables.data.decode import content_hash, read_rgb
+from trainables.data.reading import RefusedImageError
 
 _AT_ONCE = 64
 _OVERVIEW_BYTES = 400_000
@@ -101,7 +102,7 @@ def _write_source(plan: CutPlan, number: int, overview: str, storage: LocalStora
     if all(storage.local(file).exists() for file in (*files, overview)):
         return
     try:
-        pixels = read_rgb(plan.root / one.entry.file, plan.options.data.max_pixels, one.intensity)
+        pixels = read_rgb(plan.root / one.entry.file, plan.options.data.max_pixels, one.reading)
     except RefusedImageError as error:
         raise _changed(plan, number, error.reason) from error
     if content_hash(pixels) != one.content:

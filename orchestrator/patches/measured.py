@@ -15,8 +15,10 @@ from orchestrator.patches.asked import CutOptions
 from orchestrator.patches.grid import Grid, Pixels, found_margin, pixels_of
 from orchestrator.patches.scale import Scale
 from orchestrator.patches.tissue import sharpness, tissue_mask
-from trainables.data.decode import Intensity, content_hash, decode
+from trainables.data.decode import content_hash, decode
 from trainables.data.listing import Entry
+from trainables.data.reading import Reading
+from trainables.data.shades import Samples
 
 OVERVIEW = 1600
 """Longer side of the picture of a source on which patches are looked through."""
@@ -38,7 +40,7 @@ class Square:
 @dataclass(frozen=True)
 class Measured:
     """content: hash of the pixels. scale: what the file or the user says. png_bytes: of one of its patches, 0 where it
-    has none. intensity: what its samples were scaled by, see `decode.Decoded`."""
+    has none. reading, samples: see `decode.Decoded`."""
 
     entry: Entry
     grid: Grid
@@ -47,7 +49,8 @@ class Measured:
     tissue_by: str
     squares: tuple[Square, ...]
     png_bytes: int
-    intensity: Intensity | None
+    reading: Reading
+    samples: Samples | None
 
     @property
     def kept(self) -> list[Square]:
@@ -58,9 +61,9 @@ class Measured:
         return pixels_of(self.grid, [square.is_kept for square in self.squares])
 
 
-def measure(root: Path, entry: Entry, scale: Scale | None, options: CutOptions) -> Measured:
+def measure(root: Path, entry: Entry, scale: Scale | None, options: CutOptions, reading: Reading) -> Measured:
     """Raises RefusedImageError where the file does not decode, NoRangeError where its samples need a range."""
-    decoded = decode(root / entry.file, options.data.max_pixels, options.data.intensity)
+    decoded = decode(root / entry.file, options.data.max_pixels, reading)
     pixels = decoded.pixels
     height, width = pixels.shape[:2]
     margin = found_margin(pixels) if options.margin is None else options.margin
@@ -85,7 +88,8 @@ def measure(root: Path, entry: Entry, scale: Scale | None, options: CutOptions) 
         mask.by,
         tuple(squares),
         png,
-        decoded.intensity,
+        decoded.reading,
+        decoded.samples,
     )
 
 

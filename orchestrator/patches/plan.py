@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from orchestrator.patches.measured import Measured, measure
 from orchestrator.patches.names import folders_of, patch_name, stems_of
 from orchestrator.patches.scale import Scale, scale_of, stated_scale
 from orchestrator.store.errors import Faults, InputError
-from trainables.data.decode import Intensity, NoRangeError, RefusedImageError, Samples
 from trainables.data.groups import with_groups
-from trainables.data.intensity import OPTION, range_of
 from trainables.data.labels import name_faults, normalised
 from trainables.data.listing import Entry, Listing, named
+from trainables.data.one_range import read_all
+from trainables.data.reading import Reading
 from trainables.data.source import list_source
-from trainables.machine.allocation import cpus
 
 OF_THE_SOURCE = "the source image"
 
@@ -58,14 +56,14 @@ def plan_cut(options: CutOptions, progress: Callable[[int, int], None] | None = 
     names.raise_if_any("Rename the classes, then run the same command again.")
     entries, meaning = _grouped(listing, options.data.group_by, options.data.join_groups)
     scales = _scales(listing, entries, options)
-    sources, refused, samples = _measured(listing, entries, scales, options, progress)
-    if samples:
-        options = replace(options, data=replace(options.data, intensity=_range(listing, samples)))
-        deep = [entry for entry in entries if entry.file in samples]
-        more, lost, _ = _measured(listing, deep, scales, options, progress)
-        sources = sorted([*sources, *more], key=lambda one: one.entry.file)
-        refused += lost
-    refused = [*listing.refused, *refused]
+
+    def measured(entry: Entry, reading: Reading) -> Measured:
+        return measure(listing.root, entry, scales[entry.file], options, reading)
+
+    every = read_all(listing, sorted(entries, key=lambda entry: entry.file), options.data, measured, progress)
+    options = replace(options, data=replace(options.data, reading=every.reading))
+    sources = sorted(every.found.values(), key=lambda one: one.entry.file)
+    refused = every.refused
     _check(listing, entries, sources, refused, options)
     folders, stems = folders_of(entries), stems_of(entries)
     files = tuple(
@@ -95,14 +93,6 @@ def _grouped(listing: Listing, group_by: str | None, join_groups: bool) -> tuple
     return grouped.entries, grouped.meaning
 
 
-def _range(listing: Listing, samples: dict[str, Samples]) -> Intensity:
-    """Of all images with more than 8 bits, as a search would find it."""
-    faults = Faults(listing.subject)
-    found, _ = range_of(samples, faults)
-    faults.raise_if_any(f"Leave these files out, or say the range of all images with more than 8 bits: {OPTION}")
-    return found
-
-
 def _scales(listing: Listing, entries: Sequence[Entry], options: CutOptions) -> dict[str, Scale | None]:
     faults = Faults(listing.subject)
     told = options.source_um_per_pixel
@@ -128,41 +118,6 @@ def _scales(listing: Listing, entries: Sequence[Entry], options: CutOptions) -> 
         "Say it for files that do not: --source-um-per-pixel N, or the name of a column. Or leave --um-per-pixel out."
     )
     return scales
-
-
-def _measured(
-    listing: Listing,
-    entries: Sequence[Entry],
-    scales: dict[str, Scale | None],
-    options: CutOptions,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[Measured], list[tuple[str, str]], dict[str, Samples]]:
-    """What was measured and refused, and what those hold that need a range first."""
-
-    def one(entry: Entry) -> Measured | Samples | str:
-        try:
-            return measure(listing.root, entry, scales[entry.file], options)
-        except NoRangeError as error:
-            return error.samples
-        except RefusedImageError as error:
-            return error.reason
-
-    sources, refused, samples = list[Measured](), list[tuple[str, str]](), dict[str, Samples]()
-    ordered = sorted(entries, key=lambda entry: entry.file)
-    pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="measure")
-    try:
-        for done, (entry, found) in enumerate(zip(ordered, pool.map(one, ordered), strict=True), 1):
-            if isinstance(found, str):
-                refused.append((entry.file, found))
-            elif isinstance(found, Samples):
-                samples[entry.file] = found
-            else:
-                sources.append(found)
-            if progress is not None:
-                progress(done, len(ordered))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return sources, refused, samples
 
 
 def _check(

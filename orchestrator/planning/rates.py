@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from search_spaces.configuration import Configuration
-from trainables.data.decode import MAX_PIXELS, RefusedImageError, content_hash, read_rgb, to_square
-from trainables.data.manifest import intensity_of
+from trainables.data.decode import MAX_PIXELS, content_hash, read_rgb, to_square
+from trainables.data.manifest import reading_of
+from trainables.data.reading import RefusedImageError
 from trainables.features.samples import Samples
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.learning.bodies.body import Body
@@ -71,11 +72,11 @@ class Stopwatch:
 def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root: Path) -> float | None:
     """Mean time to read one image and make its square, from a few spread over the dataset; None where none is here."""
     places = np.unique(np.linspace(0, len(images) - 1, DECODED_IMAGES).astype(int))
-    image, intensity = configuration.image, intensity_of(images)
+    image, reading = configuration.image, reading_of(images)
     watch, read = Stopwatch(torch.device("cpu")), 0
     for file in images["file"].iloc[places]:
         try:
-            pixels = read_rgb(data_root / file, MAX_PIXELS, intensity)
+            pixels = read_rgb(data_root / file, MAX_PIXELS, reading)
         except (RefusedImageError, OSError):
             continue
         content_hash(pixels)

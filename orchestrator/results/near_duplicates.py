@@ -113,15 +113,16 @@ def describe(pair: Mapping[Any, Any]) -> str:
 
 def look(root: Path, images: pd.DataFrame, progress: Callable[[int, int], None]) -> tuple[pd.DataFrame, list[str]]:
     """Compare the images of a study that has not done so; returns the pairs and the files that could not be compared:
-    missing, unreadable, or not the ones that the study was made from. images: columns file, content and intensity."""
-    from trainables.data.decode import MAX_PIXELS, RefusedImageError, content_hash, read_rgb
-    from trainables.data.manifest import intensity_of
+    missing, unreadable, or not the ones that the study was made from. images: columns file, content and reading."""
+    from trainables.data.decode import MAX_PIXELS, content_hash, read_rgb
+    from trainables.data.manifest import reading_of
+    from trainables.data.reading import RefusedImageError
 
-    intensity = intensity_of(images)
+    reading = reading_of(images)
     files, pictures, lost = list[str](), list[NDArray[np.uint8]](), list[str]()
     for done, (file, content) in enumerate(zip(images["file"], images["content"], strict=True), 1):
         try:
-            pixels = read_rgb(root / file, MAX_PIXELS, intensity)
+            pixels = read_rgb(root / file, MAX_PIXELS, reading)
         except RefusedImageError:
             pixels = None
         if pixels is None or content_hash(pixels) != content:

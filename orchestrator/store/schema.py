@@ -18,7 +18,8 @@ from orchestrator.store.record import pack, unpack
 
 SCHEMA_VERSION = 7
 """1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`. 4: no configuration
-said by which rule it selects. 5: manifests did not say by what images of more than 8 bits were scaled."""
+said by which rule it selects. 5: manifests did not say by what images of more than 8 bits were scaled. 6: they said
+nothing of pages and channels."""
 ENGINE = 3
 """Raised whenever learning changes, so that results of another engine are never mixed with these."""
 

@@ -18,6 +18,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.place import Where
 from orchestrator.store.schema import StudyRecord
 from orchestrator.study.data_root import root_of, where_else
+from orchestrator.study.rule_of_reading import check_needed, reading_before, typed_reading
 from orchestrator.study.studies import Study, find_study, new_study, now, versions
 from search_spaces.classes import settle_classes
 from search_spaces.loader import bundled, default_space, is_path, load_space
@@ -34,7 +35,7 @@ from trainables.data.dataset import (
     verify_unchanged,
 )
 from trainables.data.folds import fold_partitions, has_folds
-from trainables.data.manifest import intensity_of, read_manifest
+from trainables.data.manifest import read_manifest, reading_of
 from trainables.data.partition import Partition, splits
 from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
@@ -66,7 +67,7 @@ class DataRequest:
         given |= {f"--{name.replace('_', '-')}": getattr(self.options, name) for name in ("sheet", *columns, "layout")}
         words = ",".join(f"{split}={word}" for word, split in self.options.split_words)
         given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
-        given |= {"--data-root": self.options.data_root, "--intensity": self.options.intensity}
+        given |= {"--data-root": self.options.data_root, **typed_reading(self.options.reading)}
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
         flags = {"--join-groups": self.options.join_groups, "--valid-from-train": self.options.valid_from_train}
         return " ".join([*typed, *(flag for flag, is_given in flags.items() if is_given)])
@@ -117,27 +118,25 @@ def _prepared(
             return reopen(found, None, cache, show)
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
-    options = data.options if found is None else _as_before(found, data.options)
+    options = data.options
+    if found is not None:
+        options = replace(options, reading=reading_before(found, options.reading))
     source, options = opened_data(data.source, options, cache, show)
     with source.blamed():
         dataset = load_dataset(source.path, options, progress)
     _tell_refused(dataset, show)
     for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
         show(note)
-    check_range(dataset, data.options)
+    check_rule(dataset, data)
     if found is None:
         return _made(space, study_name, studies, dataset, seed, precision, data, show, source)
     _check_same_data(found, dataset, data.typed())
     return Prepared(found, dataset.root)
 
 
-def check_range(dataset: Dataset, options: DatasetOptions) -> None:
-    """Raise InputError where a range of values was given for images of 8 bits."""
-    if options.intensity is not None and intensity_of(dataset.manifest) is None:
-        raise InputError(
-            f"--intensity {options.intensity}: expected images with more than 8 bits, found none",
-            "Leave it out: images of 8 bits are taken as they are.",
-        )
+def check_rule(dataset: Dataset, data: DataRequest) -> None:
+    """Raise InputError where the request says how to read what no image has: a range of values, a page, a channel."""
+    check_needed(f"dataset {data.source}", data.options.reading, reading_of(dataset.manifest))
 
 
 def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
@@ -311,18 +310,6 @@ def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:
         shown = [f"  {row.file}: {row.reason}" for row in refused.head(REFUSED_SHOWN).itertuples()]
         more = [f"  … and {len(refused) - REFUSED_SHOWN} more"] if len(refused) > REFUSED_SHOWN else []
         show("\n".join([f"{count} not used ({layout.REFUSED} of the study lists all):", *shown, *more]))
-
-
-def _as_before(study: Study, options: DatasetOptions) -> DatasetOptions:
-    """With the range of values that the study's images were scaled by; InputError where another is given."""
-    own = intensity_of(read_manifest(study.storage.read(layout.MANIFEST)))
-    if options.intensity not in (None, own):
-        raise InputError(
-            f"--intensity {options.intensity}: the images of study {study.name!r} "
-            + (f"are scaled by {own}" if own is not None else "have 8 bits"),
-            "Leave it out, or make another study under another name.",
-        )
-    return replace(options, intensity=own)
 
 
 def _compared(manifest: pd.DataFrame) -> pd.DataFrame:

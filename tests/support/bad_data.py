@@ -15,6 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from tests.support.dicom_files import dicom
+from tests.support.page_files import ome_xml
+
 Make = Callable[[Path], list[str]]
 """Gets the desk, where `data/` holds two classes of images in six groups; returns what is typed after `orch`."""
 
@@ -75,6 +78,8 @@ _PAGES = [Image.fromarray(np.roll(_NOISE, shift, 0)) for shift in range(3)]
 _WRONG_CRC = bytearray(saved(_NOISE, "PNG"))
 _WRONG_CRC[200] ^= 0xFF
 
+_OME = {270: ome_xml((2, 1, 1), ["DAPI", "GFP"]).encode()}
+
 IMAGES = {
     "empty image": ("a.png", b""),
     "text called JPEG": ("a.jpg", b"this is not an image at all"),
@@ -97,6 +102,11 @@ IMAGES = {
     "a PNG with a wrong checksum": ("a.png", bytes(_WRONG_CRC)),
     "a TIFF of floats": ("a.tif", saved(np.ones((30, 30), np.float32), "TIFF")),
     "a TIFF of 32-bit integers": ("a.tif", saved(np.ones((30, 30), np.int32), "TIFF")),
+    "a TIFF of two channels": (
+        "a.tif",
+        saved(_PAGES[0].convert("L"), "TIFF", save_all=True, append_images=[_PAGES[1].convert("L")], tiffinfo=_OME),
+    ),
+    "text called DICOM": ("a.dcm", b"this is not an image at all"),
     "a TIFF of three pages": ("a.tif", saved(_PAGES[0], "TIFF", save_all=True, append_images=_PAGES[1:])),
     "an animated PNG": ("a.png", saved(_PAGES[0], "PNG", save_all=True, append_images=_PAGES[1:])),
     "an animated GIF": ("a.gif", saved(_PAGES[0], "GIF", save_all=True, append_images=_PAGES[1:])),
@@ -294,6 +304,34 @@ def _(desk: Path) -> list[str]:
 @case("a range of values that no image needs")
 def _(desk: Path) -> list[str]:
     return search(desk, *GROUPS, "--intensity", "0:4095")
+
+
+@case("options for files with pages and channels, and none has them")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--page", "max", "--intensity", "0:9")
+
+
+@case("a page that is none")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--page", "0")
+
+
+@case("channels that are none")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--channels", "DAPI=purple")
+
+
+@case("channels of images in colours")
+def _(desk: Path) -> list[str]:
+    return search(desk, *GROUPS, "--channels", "DAPI=red")
+
+
+@case("DICOM with several windows")
+def _(desk: Path) -> list[str]:
+    for group in range(6):
+        values = np.random.default_rng(group).integers(0, 4096, (40, 40)).astype(np.uint16)
+        dicom(desk / "data" / "c" / f"g{group}_a.dcm", values, 12, WindowCenter=40 + group % 2, WindowWidth=400)
+    return search(desk)
 
 
 @case("data that are no folder and no table")

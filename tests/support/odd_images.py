@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.support.dicom_files import dicom
+from tests.support.page_files import ome_xml, tiff_pages
+
 HEIGHT, WIDTH = 41, 57
 
 
@@ -30,8 +33,47 @@ def odd_images(folder: Path) -> list[Path]:
     (folder / "text.png").write_text("no image")
     (folder / "slide.svs").write_bytes((folder / "rgb.tif").read_bytes())
     (folder / "scan").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    _dicom(folder)
+    _pages(folder)
     (folder / "empty.png").write_bytes(b"")
     return sorted(folder.iterdir())
+
+
+def _dicom(folder: Path) -> None:
+    shades = _shades()
+    twelve, eight = (shades * 16).astype(np.uint16), shades.astype(np.uint8)
+    dicom(folder / "dicom_8.dcm", eight)
+    dicom(folder / "dicom_8_inverted.dcm", eight, PhotometricInterpretation="MONOCHROME1")
+    dicom(folder / "dicom_8_window.dcm", eight, WindowCenter=100, WindowWidth=50)
+    dicom(folder / "dicom_12.dcm", twelve, 12)
+    dicom(folder / "dicom_12_inverted.ima", twelve, 12, PhotometricInterpretation="MONOCHROME1")
+    dicom(folder / "dicom_12_window", twelve, 12, WindowCenter=2048, WindowWidth=4096)
+    dicom(folder / "dicom_12_rescaled.dcm", twelve, 12, RescaleSlope=1.5, RescaleIntercept=-1024)
+    dicom(folder / "dicom_16.dcm", (shades * 257).astype(np.uint16))
+    dicom(folder / "dicom_16_signed.dcm", (shades * 17 - 2000).astype(np.int16))
+    dicom(folder / "dicom_rgb.dcm", _colours())
+    dicom(folder / "dicom_frames.dcm", np.stack([twelve, twelve[::-1]]), 12, NumberOfFrames=2)
+
+
+def _pages(folder: Path) -> None:
+    shades = _shades()
+    deep = [
+        (shades * 16).astype(np.uint16),
+        (shades[::-1] * 9).astype(np.uint16),
+        (shades[:, ::-1] * 5).astype(np.uint16),
+    ]
+    tiff_pages(folder / "pages_grey.tif", [shades.astype(np.uint8), shades[::-1].astype(np.uint8)])
+    tiff_pages(folder / "pages_16.tif", deep)
+    tiff_pages(folder / "channels.ome.tif", deep, ome_xml((3, 1, 1), ["DAPI", "GFP", "Cy5"]))
+    tiff_pages(
+        folder / "channels_8.ome.tif", [page.astype(np.uint8) for page in deep[:2]], ome_xml((2, 1, 1), ["DAPI", "GFP"])
+    )
+    tiff_pages(folder / "planes.ome.tif", [*deep[:2], *deep[1:]], ome_xml((2, 2, 1), ["DAPI", "GFP"]))
+    tiff_pages(folder / "other_channels.ome.tif", deep[:2], ome_xml((2, 1, 1), ["DAPI", "RFP"]))
+    tiff_pages(folder / "one_plane.ome.tif", deep[:1], ome_xml((1, 1, 1), ["DAPI"]))
+    tiff_pages(
+        folder / "hyperstack.tif", [*deep, deep[0]], "ImageJ=1.54f\nimages=4\nchannels=2\nslices=2\nhyperstack=true\n"
+    )
 
 
 def _by_pillow() -> Iterator[tuple[str, Image.Image, dict[str, object]]]:

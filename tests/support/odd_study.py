@@ -100,7 +100,7 @@ def _images(study: GeneratedStudy) -> pd.DataFrame:
     sizes = [40, 30, 20, 10, 9, 8, 3, 3]
     rows = [
         {"file": f"{label}{place}.png", "label": label, "group": f"{label}{place}", "split": "", "width": size}
-        | {"height": 1, "bytes": 1, "content": f"{label}{place}", "intensity": ""}
+        | {"height": 1, "bytes": 1, "content": f"{label}{place}", "reading": ""}
         for label in study.classes
         for place, size in enumerate(sizes)
     ]

@@ -55,7 +55,7 @@ class PredictedStudy(GeneratedStudy):
         study = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY)
         changes = {"data_fingerprint": self.fingerprint, "partition": self.ids()[0]}
         storage.replace(layout.STUDY, study.model_copy(update=changes).to_toml())
-        numbers = {"width": 9, "height": 9, "bytes": 99, "intensity": ""}
+        numbers = {"width": 9, "height": 9, "bytes": 99, "reading": ""}
         rows: list[dict[str, object]] = [
             {"file": f"{i:04d}.png", "label": label, "group": group, "split": "", "content": f"{i:064x}", **numbers}
             for i, (group, label) in enumerate(self.labels())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,20 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.store.errors import Faults, InputError
+from orchestrator.store.errors import InputError
 from trainables.data.contents import check_contents
-from trainables.data.decode import (
-    Decoded,
-    Intensity,
-    NoRangeError,
-    RefusedImageError,
-    Samples,
-    content_hash,
-    decode,
-)
+from trainables.data.decode import Decoded, content_hash, decode
 from trainables.data.given import division_faults, without_valid
 from trainables.data.groups import Grouped, with_groups
-from trainables.data.intensity import OPTION, Note, notes, range_of
+from trainables.data.intensity import Note, notes
 from trainables.data.labels import check_labels, normalised
 from trainables.data.listing import Entry, Listing
 from trainables.data.manifest import (
@@ -39,9 +29,11 @@ from trainables.data.manifest import (
     verify_unchanged,
 )
 from trainables.data.near_duplicates import small_picture
+from trainables.data.one_range import Progress, kinds_of, read_all
 from trainables.data.options import DatasetOptions
+from trainables.data.reading import Reading
+from trainables.data.shades import Samples
 from trainables.data.source import read_source
-from trainables.machine.allocation import cpus
 
 __all__ = [
     "Dataset",
@@ -57,7 +49,6 @@ __all__ = [
 SYNTHETIC_MARK = "SYNTHETIC.json"
 """A file of this name in the data root says that the images were made by `trainables.data.synthetic`."""
 
-Progress = Callable[[int, int], None]
 Look = Callable[[str, Decoded], None]
 """Is shown every image that can be read (its file and what was decoded), from any thread, in any order."""
 
@@ -87,7 +78,8 @@ class _Read:
     height: int
     bytes: int
     content: str
-    intensity: Intensity | None
+    reading: Reading
+    samples: Samples | None
     remarks: tuple[str, ...]
     picture: NDArray[np.uint8]
 
@@ -109,7 +101,15 @@ def load_dataset(
         check_refused(listing, listing.refused, options.max_refused_share)
     grouped = _checked(listing, options)
     entries = grouped.entries
-    read, refused, origin = _decoded(listing, entries, options, progress, look)
+
+    def summary(entry: Entry, reading: Reading) -> _Read:
+        decoded = decode(listing.root / entry.file, options.max_pixels, reading)
+        if look is not None:
+            look(entry.file, decoded)
+        return _summary(decoded)
+
+    every = read_all(listing, entries, options, summary, progress)
+    read, refused = every.found, every.refused
     check_refused(listing, refused, options.max_refused_share)
     check_contents(listing.subject, entries, {file: one.content for file, one in read.items()})
     folded = any(entry.fold for entry in entries)
@@ -117,12 +117,12 @@ def load_dataset(
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
     if lost:
         raise InputError(
-            f"{listing.subject}: every image of class {', '.join(map(repr, lost))} was refused: {_reasons(refused)}",
+            f"{listing.subject}: every image of class {', '.join(map(repr, lost))} was refused: {kinds_of(refused)}",
             "Repair or replace these files, or leave the class out.",
         )
     listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
-    odd = notes({file: (read[file].intensity, read[file].remarks) for file in manifest["file"]}, origin)
+    odd = notes({file: (read[file].reading, read[file].remarks) for file in manifest["file"]}, every.origin)
     return Dataset(
         listing.root,
         manifest,
@@ -163,65 +163,11 @@ def is_synthetic(root: Path) -> bool:
     return False
 
 
-def _decoded(
-    listing: Listing,
-    entries: Sequence[Entry],
-    options: DatasetOptions,
-    progress: Progress | None,
-    look: Look | None,
-) -> tuple[dict[str, _Read], list[tuple[str, str]], str]:
-    """What was read, by file; (file, reason) of what was refused; where a found range of values is from.
-
-    Images of more than 8 bits are opened twice where no range is given, which is found from all of them.
-    """
-    read, refused, samples = _pass(listing.root, entries, options, progress, look)
-    refused = [*listing.refused, *refused]
-    if not samples:
-        return read, refused, ""
-    faults = Faults(listing.subject)
-    intensity, origin = range_of(samples, faults)
-    if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
-        faults.add(f"{len(refused)} images were refused: {_reasons(refused)}")
-    faults.raise_if_any(f"Leave these files out, or say the range of all images with more than 8 bits: {OPTION}")
-    deep = [entry for entry in entries if entry.file in samples]
-    more, lost, _ = _pass(listing.root, deep, replace(options, intensity=intensity), progress, look)
-    return {**read, **more}, [*refused, *lost], origin
-
-
-def _pass(
-    root: Path, entries: Sequence[Entry], options: DatasetOptions, progress: Progress | None, look: Look | None
-) -> tuple[dict[str, _Read], list[tuple[str, str]], dict[str, Samples]]:
-    """What was read and refused, and what those hold that need a range first."""
-    read, refused, samples = dict[str, _Read](), list[tuple[str, str]](), dict[str, Samples]()
-
-    def one(entry: Entry) -> _Read:
-        decoded = decode(root / entry.file, options.max_pixels, options.intensity)
-        if look is not None:
-            look(entry.file, decoded)
-        return _summary(decoded)
-
-    pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
-    try:
-        futures: list[Future[_Read]] = [pool.submit(one, entry) for entry in entries]
-        for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
-            try:
-                read[entry.file] = future.result()
-            except NoRangeError as error:
-                samples[entry.file] = error.samples
-            except RefusedImageError as error:
-                refused.append((entry.file, error.reason))
-            if progress is not None:
-                progress(done, len(entries))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return read, refused, samples
-
-
 def _summary(decoded: Decoded) -> _Read:
     height, width = decoded.pixels.shape[:2]
     digest = content_hash(decoded.pixels)
     picture = small_picture(decoded.pixels)
-    return _Read(width, height, decoded.bytes, digest, decoded.intensity, decoded.remarks, picture)
+    return _Read(width, height, decoded.bytes, digest, decoded.reading, decoded.samples, decoded.remarks, picture)
 
 
 def _row(entry: Entry, read: _Read, folded: bool) -> dict[str, object]:
@@ -234,7 +180,7 @@ def _row(entry: Entry, read: _Read, folded: bool) -> dict[str, object]:
         "height": read.height,
         "bytes": read.bytes,
         "content": read.content,
-        "intensity": str(read.intensity or ""),
+        "reading": str(read.reading),
         **({"fold": entry.fold} if folded else {}),
         **{f"user_{name}": value for name, value in entry.extra.items()},
     }
@@ -247,12 +193,6 @@ def check_refused(listing: Listing, refused: Sequence[tuple[str, str]], most: fl
         return
     raise InputError(
         f"{listing.subject}: {len(refused)} of {total} images were refused, expected at most "
-        f"{most:.0%}: {_reasons(refused)}",
+        f"{most:.0%}: {kinds_of(refused)}",
         "Repair or remove these files, then run the same command again.",
     )
-
-
-def _reasons(refused: Sequence[tuple[str, str]]) -> str:
-    counts = Counter(reason.partition(":")[0] for _, reason in refused)
-    examples = "".join(f"\n  {file}: {reason}" for file, reason in refused[:3])
-    return ", ".join(f"{count} × {kind}" for kind, count in counts.most_common()) + examples

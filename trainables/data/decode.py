@@ -1,71 +1,53 @@
-"""Image files to RGB pixels: one deterministic reading of JPEG, PNG, TIFF, BMP, WebP and GIF, or a refusal.
+"""Image files to RGB pixels: one deterministic reading of JPEG, PNG, TIFF, BMP, WebP, GIF and DICOM, or a refusal.
 
 What a file may hold and how it becomes 8-bit RGB:
 
 * 8 bits or fewer, grey, palette or colour: as it is. CMYK and YCbCr by Pillow's formulas. Colour profiles are not
   applied.
 * Transparency (alpha or a transparent colour): laid over white. Refused where it hides every pixel.
-* Grey of more bits (16, 32, floating point) is scaled by the range it is read with, the same for all files: never by an
-  image's own minimum and maximum, nor by what one file lets guess, which would destroy the brightness that tells images
-  apart. Values outside become black or white. A file that says that its values end below the range is refused.
+* Grey of more bits (16, 32, floating point) and of DICOM is scaled by the range it is read with, the same for all
+  files: never by an image's own minimum and maximum, nor by what one file lets guess, which would destroy the
+  brightness that tells images apart. Values outside become black or white. A TIFF that says that its values end below
+  the range is refused.
 * 16-bit colour, and grey with alpha: the high byte of each value (within 1 of the scaled value), for Pillow gives no
   more. Refused where the range is another than 0:65535, and where only values below 16 would be left.
-* Refused: floating point with values that are no numbers, CIE Lab, several pages, animations, too many pixels, and
-  anything that does not decode to its very end.
+* Several pages, planes or channels: those that the `Reading` names. Refused where it names none.
+* Refused: floating point with values that are no numbers, CIE Lab, animations, too many pixels, and anything that does
+  not decode to its very end.
 
 EXIF orientation is applied. In a JPEG with several pictures (phones) the first is the photograph and is taken.
-
-This file and `unread` need numpy and Pillow alone: an exported model carries both (`orchestrator/export/script.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import Image, ImageOps
 
+from trainables.data.dicom import DICOM_SUFFIXES, DicomFile, is_dicom, may_be_dicom
+from trainables.data.pages import check_size, chosen
+from trainables.data.pillow_file import PillowFile, opened_picture
+from trainables.data.reading import AS_IT_IS, INPUTS, Intensity, Reading, RefusedImageError, channels_text
+from trainables.data.shades import NoRangeError, Picture, Pixels, Samples, Shades, joined, projected
 from trainables.data.unread import unread_picture
 
-Pixels = NDArray[np.uint8]
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 Fit = Literal["crop", "pad", "squash"]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
+IMAGE_SUFFIXES = DICOM_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
 MAX_PIXELS = 100_000_000
 """Width × height above which a file is refused before it is decoded."""
+_MOST_PAGES = 20
+"""How many times as many pixels the pages may have that are projected into one image."""
 
-# The plug-ins are called by themselves: Image.open has a pixel limit of its own, which warns on stderr from any thread.
-_FORMATS: tuple[tuple[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"II*\x00", TiffImageFile),
-    (b"MM\x00*", TiffImageFile),
-    (b"II+\x00", TiffImageFile),
-    (b"MM\x00+", TiffImageFile),
-    (b"BM", BmpImageFile),
-    (b"RIFF", WebPImageFile),
-    (b"GIF8", GifImageFile),
-)
-_CONVERTED = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LA", "PA", "RGBA", "RGBa", "La"})
-_DEEP = ("I", "F")
-"""How the modes of grey with more than 8 bits begin: I;16 and its kin, I (32-bit or signed), F (floating point)."""
-_TAG_BITS, _TAG_PHOTOMETRIC, _TAG_MAX_SAMPLE, _TAG_FORMAT = 258, 262, 281, 339
 _FEW = 0.01
 """An image is nearly black or white where less than this share of its samples is above _DARK or below _LIGHT: 12 bits
 read as 16 reach 16."""
@@ -85,82 +67,25 @@ _LARGE = 16_000_000
 _one_large_at_a_time = threading.Lock()
 
 
-class RefusedImageError(Exception):
-    """A file that is not used; `reason` reads "kind: detail", so that refusals can be counted by kind."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    @property
-    def kind(self) -> str:
-        return self.reason.partition(":")[0]
-
-
-@dataclass(frozen=True)
-class Intensity:
-    """The range of samples that is scaled to 0–255: `low` becomes black, `high` white."""
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{number_text(self.low)}:{number_text(self.high)}"
-
-    @classmethod
-    def parse(cls, text: str) -> Intensity | None:
-        """ "0:4095" → Intensity(0, 4095), "" → None; raises ValueError."""
-        if not text:
-            return None
-        low, _, high = text.partition(":")
-        found = cls(float(low), float(high))
-        if not (math.isfinite(found.low) and math.isfinite(found.high) and found.low < found.high):
-            raise ValueError(f"expected LOW:HIGH with LOW below HIGH, found {text!r}")
-        return found
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What a file of more than 8 bits holds. low, high: its smallest and largest value. declared: the largest value
-    that it can have, where the file says so. whole: unsigned integers of 16 bits, whose depth can give a range."""
-
-    low: float
-    high: float
-    declared: int | None
-    whole: bool
-
-    @property
-    def span(self) -> str:
-        """In words; fractions to six digits."""
-        low, high = (value if value == int(value) else float(f"{value:.6g}") for value in (self.low, self.high))
-        return f"values from {number_text(low)} to {number_text(high)}"
-
-
-class NoRangeError(RefusedImageError):
-    """More than 8 bits, and no range to read them by."""
-
-    def __init__(self, samples: Samples) -> None:
-        super().__init__(
-            f"range unknown: more than 8 bits, {samples.span}, and nothing says which are black and white; "
-            "save it with 8 bits"
-        )
-        self.samples = samples
-
-
 @dataclass(frozen=True)
 class Decoded:
-    """pixels: uint8 [H, W, 3], upright. bytes: size of the file. intensity: what its samples were scaled by, None for
-    those of 8 bits. clipped: share of the samples (0–1) that lay outside of it."""
+    """pixels: uint8 [H, W, 3], upright. bytes: size of the file. reading: what of the rule came to bear: the range that
+    scaled its samples, None for those of 8 bits; the page where it has several; its channels. clipped: share of the
+    samples (0–1) that lay outside of the range. told: how the file contradicts the rule, or itself. samples: of a DICOM
+    file of 8 bits that was taken as it is, where no range was given."""
 
     pixels: Pixels
     bytes: int
-    intensity: Intensity | None = None
+    reading: Reading = AS_IT_IS
     clipped: float = 0.0
+    told: tuple[str, ...] = ()
+    samples: Samples | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What whoever looks at a result should know of the image."""
-        found = [f"values outside {self.intensity} are cut off"] if self.clipped else []
+        found = [f"values outside {self.reading.intensity} are cut off"] if self.clipped else []
+        found += self.told
         if np.count_nonzero(self.pixels > _DARK) < _FEW * self.pixels.size:
             found.append(NEARLY_BLACK)
         if np.count_nonzero(self.pixels < _LIGHT) < _FEW * self.pixels.size:
@@ -169,25 +94,29 @@ class Decoded:
 
 
 NEARLY_BLACK, NEARLY_WHITE = "nearly black", "nearly white"
+_EIGHT_BITS = Intensity(0, 255)
 
 
-def read_rgb(path: Path, max_pixels: int, intensity: Intensity | None = None) -> Pixels:
-    """The file's pixels, uint8 [H, W, 3], upright; raises RefusedImageError. Depends on content and intensity alone."""
-    return decode(path, max_pixels, intensity).pixels
+def is_image(path: Path) -> bool:
+    """Whether a file is read, by its name; of DICOM without a suffix by its first bytes."""
+    return path.suffix.lower() in IMAGE_SUFFIXES or may_be_dicom(path)
 
 
-def decode(path: Path, max_pixels: int, intensity: Intensity | None = None) -> Decoded:
+def read_rgb(path: Path, max_pixels: int, reading: Reading = AS_IT_IS) -> Pixels:
+    """The file's pixels, uint8 [H, W, 3], upright; raises RefusedImageError. Depends on content and reading alone."""
+    return decode(path, max_pixels, reading).pixels
+
+
+def decode(path: Path, max_pixels: int, reading: Reading = AS_IT_IS) -> Decoded:
     """Read the header, check it, decode to the end and convert; raises RefusedImageError with the reason, and
-    NoRangeError for grey of more than 8 bits where `intensity` is None. What `unread` names is refused by its name."""
+    NoRangeError for grey of more than 8 bits where no range is given. What `unread` names is refused by its name."""
     if why := unread_picture(path):
         raise RefusedImageError(why)
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            with _opened(file, size) as image:
-                _check_header(image, max_pixels)
-                with _one_large_at_a_time if image.width * image.height > _LARGE else contextlib.nullcontext():
-                    return _converted(image, file, size, intensity)
+            with _opened(path, file, size, reading, max_pixels) as source:
+                return _decoded(source, size, max_pixels, reading)
     except OSError as error:
         if error.errno is not None:
             raise RefusedImageError(f"cannot be read: {error.strerror}") from error
@@ -195,7 +124,70 @@ def decode(path: Path, max_pixels: int, intensity: Intensity | None = None) -> D
     except (RefusedImageError, MemoryError):
         raise
     except Exception as error:  # decoders meet hostile bytes: whatever they raise, this file is not an image we can use
-        raise RefusedImageError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise RefusedImageError(f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def _decoded(source: PillowFile | DicomFile, size: int, max_pixels: int, reading: Reading) -> Decoded:
+    one = source.width * source.height
+    check_size(source.width, source.height, max_pixels)
+    if reading.channels and source.is_colour:
+        raise RefusedImageError(f"channels: expected {channels_text(reading.channels)} in grey, found a colour image")
+    parts = chosen(source.layout, reading)
+    pages = sum(len(numbers) for _, numbers in parts)
+    if pages > len(parts) and pages * one > _MOST_PAGES * max_pixels:
+        raise RefusedImageError(
+            f"too many pixels: {pages} pages of {source.width} x {source.height}, the limit of all is "
+            f"{_MOST_PAGES * max_pixels:,}"
+        )
+    with _one_large_at_a_time if one > _LARGE else contextlib.nullcontext():
+        pictures = []
+        for target, numbers in parts:
+            with contextlib.closing(source.pages(numbers)) as pages_read:
+                pictures.append((target, projected(pages_read, reading.page)))
+        return _painted(pictures, source, size, reading)
+
+
+def _painted(
+    pictures: Sequence[tuple[str, Picture]], source: PillowFile | DicomFile, size: int, reading: Reading
+) -> Decoded:
+    """Scale what needs a range, and put each channel into its input; those without one are black."""
+    shades = [picture for _, picture in pictures if isinstance(picture, Shades)]
+    intensity, plain = reading.intensity, None
+    if shades and intensity is None:
+        plain = joined(one.samples for one in shades)
+        if plain.stated is None or plain.stated.range != _EIGHT_BITS:
+            raise NoRangeError(plain)
+    used = Reading(
+        intensity if shades else None,
+        reading.page if source.layout.planes > 1 else "",
+        reading.channels,
+        len(source.layout.pages) if reading.channels else 0,
+    )
+    told = [*source.remarks]
+    if reading.of and used.of != reading.of:
+        told.append(f"{used.of} channels, the images of the study have {reading.of}")
+    if intensity is not None:
+        told += dict.fromkeys(remark for one in shades for remark in one.remarks(intensity))
+    clipped, planes = [0.0], dict[str, Pixels]()
+    for target, picture in pictures:
+        if isinstance(picture, Shades):
+            grey, share = picture.scaled(intensity or _EIGHT_BITS)
+            clipped.append(share)
+            planes[target] = grey
+        elif not reading.channels:
+            return Decoded(picture, size, used, told=tuple(told))
+        elif (picture != picture[..., :1]).any():
+            raise RefusedImageError(
+                f"channels: expected {channels_text(reading.channels)} in grey, found a colour page"
+            )
+        else:
+            planes[target] = picture[..., 0]
+    alone = next(iter(planes.values()))
+    if any(plane.shape != alone.shape for plane in planes.values()):
+        raise RefusedImageError("pages differ: channels of different sizes; save them with one")
+    black = np.zeros_like(alone)
+    inputs = [planes.get(name, black) for name in INPUTS] if {*planes} <= {*INPUTS} else [alone] * 3
+    return Decoded(np.stack(inputs, axis=2), size, used, sum(clipped) / max(1, len(shades)), tuple(told), plain)
 
 
 def to_square(pixels: Pixels, size: int, interpolation: Interpolation, fit: Fit) -> Pixels:
@@ -226,109 +218,21 @@ def content_hash(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def _opened(file: IO[bytes], size: int) -> ImageFile.ImageFile:
+def _opened(
+    path: Path, file: BinaryIO, size: int, reading: Reading, max_pixels: int
+) -> contextlib.AbstractContextManager[PillowFile | DicomFile]:
     if size == 0:
         raise RefusedImageError("empty file")
-    start = file.read(16)
+    start = file.read(132)
     file.seek(0)
-    for magic, plugin in _FORMATS:
-        if start.startswith(magic) and (plugin is not WebPImageFile or start[8:12] == b"WEBP"):
-            return plugin(file)
-    raise RefusedImageError("not an image: the content is no JPEG, PNG, TIFF, BMP, WebP or GIF")
-
-
-def _check_header(image: ImageFile.ImageFile, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise RefusedImageError(f"too many pixels: {width} x {height}, the limit is {max_pixels:,}")
-    pages = int(getattr(image, "n_frames", 1))
-    if pages > 1 and isinstance(image, GifImageFile | WebPImageFile | PngImageFile):
+    by_name = path.suffix.lower() in DICOM_SUFFIXES
+    picture = None if by_name and is_dicom(start) else opened_picture(start, file, reading, max_pixels)
+    if picture is not None:
+        return contextlib.closing(picture)
+    if is_dicom(start):
+        return contextlib.nullcontext(DicomFile(path, file))
+    if by_name:
         raise RefusedImageError(
-            f"animated {image.format}: {pages} frames, expected one picture; save the one that is meant as PNG"
+            "not an image: called DICOM, without DICM at byte 128; convert it: gdcmconv IN.dcm OUT.dcm"
         )
-    if pages > 1:
-        raise RefusedImageError(f"several pages: {pages} pages, expected one image in a file")
-    if image.mode not in _CONVERTED and not image.mode.startswith(_DEEP):
-        raise RefusedImageError(f"unknown colours: mode {image.mode}; save it as RGB")
-
-
-def _converted(image: ImageFile.ImageFile, file: IO[bytes], size: int, intensity: Intensity | None) -> Decoded:
-    sixteen_bit = _bits_per_sample(image, file) > 8
-    if image.mode.startswith(_DEEP):
-        return _scaled(image, size, intensity)
-    image.load()
-    upright: Image.Image = ImageOps.exif_transpose(image)
-    if upright.has_transparency_data:
-        layered = upright.convert("RGBA")
-        if not np.asarray(layered)[..., 3].any():
-            raise RefusedImageError(_HIDDEN)
-        upright = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
-    pixels = np.array(upright.convert("RGB"), dtype=np.uint8)
-    if sixteen_bit and intensity not in (None, Intensity(0, 65535)):
-        raise RefusedImageError(
-            f"16-bit colour: it can be read by 0:65535 alone, not by {intensity}; save it with 8 bits"
-        )
-    if sixteen_bit and pixels.max() < 16:
-        raise RefusedImageError("12-bit colour: 16-bit colour with values below 4096 only; save it with 8 bits")
-    return Decoded(pixels, size)
-
-
-_HIDDEN = "fully transparent: its alpha hides every pixel; save it without alpha"
-
-
-def _scaled(image: ImageFile.ImageFile, size: int, intensity: Intensity | None) -> Decoded:
-    """Samples of more than 8 bits to grey RGB, rounded to the nearest."""
-    declared = _declared_white(image)
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    image.load()
-    key = image.info.get("transparency")
-    values = np.asarray(ImageOps.exif_transpose(image))
-    if image.mode == "I" and tags.get(_TAG_FORMAT, (1,))[0] == 1:
-        values = values.astype(np.int32).view(np.uint32)  # Pillow has no unsigned mode
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise RefusedImageError("no numbers: some values are not finite; replace them by numbers")
-    if intensity is None:
-        raise NoRangeError(Samples(values.min().item(), values.max().item(), declared, image.mode.startswith("I;")))
-    if declared is not None and declared < intensity.high:
-        raise RefusedImageError(
-            f"another range: the file says that its values end at {declared}, it would be read by {intensity}; save it "
-            "with values of that range"
-        )
-    clipped = np.count_nonzero((values < intensity.low) | (values > intensity.high)) / values.size
-    grey = (np.clip(values, intensity.low, intensity.high) - intensity.low) * 255 / (intensity.high - intensity.low)
-    grey = np.floor(grey + 0.5).astype(np.uint8)
-    if tags.get(_TAG_PHOTOMETRIC) == 0:
-        grey = 255 - grey
-    if key is not None:
-        grey = np.where(values == key, np.uint8(255), grey)
-        if (values == key).all():
-            raise RefusedImageError(_HIDDEN)
-    return Decoded(np.repeat(grey[:, :, None], 3, axis=2), size, intensity, clipped)
-
-
-def number_text(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
-
-
-def _bits_per_sample(image: ImageFile.ImageFile, file: IO[bytes]) -> int:
-    if isinstance(image, TiffImageFile):
-        return max(int(bits) for bits in image.tag_v2.get(_TAG_BITS, (1,)))
-    if isinstance(image, PngImageFile):
-        position = file.tell()
-        file.seek(24)  # the bit depth in the IHDR chunk, which is always the first
-        depth = file.read(1)[0]
-        file.seek(position)
-        return depth
-    return 8
-
-
-def _declared_white(image: ImageFile.ImageFile) -> int | None:
-    """The largest possible value of a TIFF that says it; PNG has no such field (its sBIT is about the source)."""
-    if not isinstance(image, TiffImageFile):
-        return None
-    if image.tag_v2.get(_TAG_BITS) == (12,):
-        return 4095
-    declared = image.tag_v2.get(_TAG_MAX_SAMPLE)
-    value = declared[0] if isinstance(declared, tuple) else declared
-    return value if isinstance(value, int) and value in {2**bits - 1 for bits in range(10, 17)} else None
+    raise RefusedImageError("not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from orchestrator.store.errors import Faults, InputError
-from trainables.data.decode import IMAGE_SUFFIXES
+from trainables.data.decode import is_image
 from trainables.data.derived import holds_copies, looks_like_masks, without_derived
 from trainables.data.formats import is_document, is_left_behind, unread_holder
 from trainables.data.levels import CLASS, FOLD, GROUP, NOTHING, SPLIT, layout_of, seen_layout
@@ -78,7 +78,7 @@ def _sorted_out(place: Path, root: Path) -> tuple[list[PurePosixPath], Pairs, Pa
     for path, fault in files_below(place, root):
         if fault.startswith("link to a folder") or fault == OUT_OF_ROOT:
             refused.append((str(path), fault))
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+        elif is_image(place / path):
             if not fault and (place / path).is_symlink() and outside(root, place / path):
                 fault = OUT_OF_ROOT
             if fault:
@@ -161,7 +161,7 @@ def _what_it_holds(below: Pairs) -> str:
 
 
 def _no_images(subject: str, folder: Path, other: Pairs) -> InputError:
-    expected = "expected JPEG, PNG, TIFF, BMP, WebP or GIF files in one folder for each class"
+    expected = "expected JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM files in one folder for each class"
     if not other:
         return InputError(f"{subject}: the folder is empty, {expected}", "Give another folder: --data DIR")
     kinds = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file, _ in other)

@@ -8,18 +8,62 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.store.errors import Faults, InputError
-from trainables.data.decode import NEARLY_BLACK, NEARLY_WHITE, Intensity, Samples, number_text
+from trainables.data.decode import NEARLY_BLACK, NEARLY_WHITE
 from trainables.data.listing import named
+from trainables.data.reading import Intensity, Reading, number_text
+from trainables.data.shades import Samples, Stated, joined
 
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits per sample of cameras and scanners."""
 OPTION = "--intensity LOW:HIGH"
 _TWELVE = 4095
+_SHOWN = 5
 
 
 def range_of(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity, str]:
-    """The range of all files (path → what it holds) and where it is from, in words: what the files declare, else the
-    fewest bits that hold all values.
+    """The one range of all files (path → what it holds) and where it is from, in words; adds to `faults` where that is
+    unclear."""
+    dicom = {file: one.stated for file, one in samples.items() if one.stated is not None}
+    others = {file: one for file, one in samples.items() if file not in dicom}
+    if not dicom:
+        return _found(others, faults)
+    intensity, origin = _stated(dicom, joined(samples[file] for file in dicom), faults)
+    if others:
+        second, _ = _found(others, faults)
+        if not faults.found and second != intensity:
+            faults.add(
+                f"range unclear: {_images(len(dicom))} of DICOM state {intensity}, {_images(len(others))} "
+                f"({named(sorted(others))}) hold {second}; say the range of all, for instance --intensity {intensity}"
+            )
+    return intensity, origin
+
+
+def _stated(dicom: Mapping[str, Stated], held: Samples, faults: Faults) -> tuple[Intensity, str]:
+    """The window of DICOM files, else what their bits hold; faults where they state different ones, or none."""
+    common = Counter(stated.range or stated.example for stated in dicom.values())
+    intensity = common.most_common(1)[0][0]
+    say = f"say the range of all, for instance --intensity {intensity}"
+    for by in sorted({stated.by for stated in dicom.values() if stated.range is None}):
+        files = sorted(file for file, stated in dicom.items() if stated.by == by and stated.range is None)
+        faults.add(f"range unclear: {_images(len(files))} ({named(files)}) state {by}, which is no range; {say}")
+    states = {by: [one.range for one in dicom.values() if one.by == by and one.range] for by in ("window", "bits")}
+    if len({*states["window"], *states["bits"]}) > 1:
+        told = _told("windows", states["window"]) + _told("no window, and bits stored that hold", states["bits"])
+        faults.add(f"range unclear: {_images(len(dicom))} of DICOM state different ones: {'; '.join(told)}; {say}")
+    by_bits = f"what the bits stored in the files hold ({held.span})"
+    return intensity, "the window that the files state" if states["window"] else by_bits
+
+
+def _told(what: str, ranges: Sequence[Intensity]) -> list[str]:
+    """ "windows 6 × -160:239, 1 × 0:99", the most common first."""
+    counts = Counter(map(str, ranges)).most_common()
+    shown = ", ".join(f"{count} × {text}" for text, count in counts[:_SHOWN])
+    more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+    return [f"{what} {shown}{more}"] if counts else []
+
+
+def _found(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity, str]:
+    """What TIFFs declare, else the fewest bits that hold all values.
 
     Adds to `faults` where that is unclear: floating point, signed and 32-bit samples have no depth to go by; files
     declare different ranges, or exceed what others declare; or values beyond 12 bits lie beside images without any,
@@ -71,31 +115,33 @@ class Note:
         return f"{self.nameless}{shown}.{self.advice and ' '}{self.advice}"
 
 
-def notes(read: Mapping[str, tuple[Intensity | None, tuple[str, ...]]], origin: str) -> tuple[Note, ...]:
-    """How images (path → what scaled it, remarks) were read and what is odd, () where nothing is.
+def notes(read: Mapping[str, tuple[Reading, tuple[str, ...]]], origin: str) -> tuple[Note, ...]:
+    """How images (path → what came to bear, remarks) were read and what is odd, () where nothing is.
 
     origin: where the range is from, in words; "" where it was given, and nobody needs to be told how.
     """
     found = list[Note]()
-    deep = [intensity for intensity, _ in read.values() if intensity is not None]
+    deep = [reading.intensity for reading, _ in read.values() if reading.intensity is not None]
     if deep:
-        scaled = f"{_images(len(deep))} of {len(read)} have more than 8 bits: values {deep[0]} are scaled to 0:255"
+        scaled = f"{_images(len(deep))} of {len(read)}: values {deep[0]} are scaled to 0:255"
         found.append(
             Note(f"{scaled}, {origin}" if origin else scaled, (), f"Another range: {OPTION}" if origin else "")
         )
+    counts = {reading.of for reading, _ in read.values() if reading.channels}
+    if len(counts) > 1:
+        found.append(Note(f"Images have different numbers of channels: {', '.join(map(str, sorted(counts)))}"))
     for remark in dict.fromkeys(remark for _, remarks in read.values() for remark in remarks):
         files = [file for file, (_, remarks) in read.items() if remark in remarks]
-        by_range = remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0] is not None for file in files)
+        by_range = remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0].intensity is not None for file in files)
         advice = f"If they should not be, say the range of values: {OPTION}" if origin and by_range else ""
         found.append(Note(f"{_images(len(files))} of {len(read)}: {remark}", files, advice))
     return tuple(found)
 
 
-def check_foreign(read: Mapping[str, str], own: Intensity | None, subject: str) -> None:
-    """Raise InputError where images from elsewhere (file → range, "" for 8 bits) have more than 8 bits, and the study's
-    have not."""
-    deep = sorted(file for file, intensity in read.items() if intensity)
-    if own is None and deep:
+def check_foreign(read: Mapping[str, Reading], own: Reading, subject: str) -> None:
+    """Raise InputError where images from elsewhere (file → what came to bear) need a range, and the study has none."""
+    deep = sorted(file for file, reading in read.items() if reading.intensity is not None)
+    if own.intensity is None and deep:
         raise InputError(
             f"{subject}: {_images(len(deep))} ({named(deep)}) have more than 8 bits, the study's have 8, and nothing "
             "says which values are black and white",

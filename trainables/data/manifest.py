@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.store.errors import DamagedRecordError
-from trainables.data.decode import Intensity
+from trainables.data.reading import Reading
 
-COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content", "intensity")
+COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content", "reading")
 """Of every manifest, in this order; then fold where the data has folds, and columns of the user's own, named user_…
-intensity: what the image's samples were scaled by, as LOW:HIGH, the same for all; "" where they have 8 bits."""
+reading: what of the study's `Reading` came to bear on the image, as text; "" for one picture of 8 bits."""
 _NUMBERS = ("width", "height", "bytes")
 
 
@@ -69,10 +69,16 @@ def _checksum(manifest: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def intensity_of(manifest: pd.DataFrame) -> Intensity | None:
-    """The range by which images of more than 8 bits are read; None where there are none."""
-    (text, *_) = [*sorted(set(manifest["intensity"]), reverse=True), ""]
-    return Intensity.parse(str(text))
+def reading_of(manifest: pd.DataFrame) -> Reading:
+    """The rule by which images are read: all that came to bear on any of them."""
+    found = [Reading.parse(str(text)) for text in sorted(set(manifest["reading"]))]
+    of = {one.of for one in found if one.channels}
+    return Reading(
+        next((one.intensity for one in found if one.intensity is not None), None),
+        next((one.page for one in found if one.page), ""),
+        next((one.channels for one in found if one.channels), ()),
+        of.pop() if len(of) == 1 else 0,
+    )
 
 
 def refused_csv(refused: pd.DataFrame) -> bytes:

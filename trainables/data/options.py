@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.decode import MAX_PIXELS, Intensity
+from trainables.data.decode import MAX_PIXELS
+from trainables.data.reading import AS_IT_IS, Reading
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class DatasetOptions:
     undivided: splits and folds that the data have say nothing: all images are for one use.
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
-    intensity: range of the samples of images with more than 8 bits; None: what the files declare, else found over all.
+    reading: --intensity, the range of the samples of images with more than 8 bits (None: what the files declare, else
+        found over all); --page and --channels, what is read of files with several.
     max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
     max_refused_share: share (0–1) of the images that may be refused before the search stops.
     classes: the classes that a study names; the data must have exactly these.
@@ -48,7 +50,7 @@ class DatasetOptions:
     valid_from_train: bool = False
     undivided: bool = False
     data_root: Path | None = None
-    intensity: Intensity | None = None
+    reading: Reading = AS_IT_IS
     max_pixels: int = MAX_PIXELS
     max_refused_share: float = 0.1
     classes: tuple[str, ...] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.store.errors import InputError
 from trainables.data.cells import TABLE_SUFFIXES
-from trainables.data.decode import IMAGE_SUFFIXES
+from trainables.data.decode import is_image
 from trainables.data.folders import list_folders
 from trainables.data.folds import with_test_fold
 from trainables.data.listing import Listing, files_below, printable
@@ -59,7 +59,7 @@ def _with_unnamed(listing: Listing, folder: Path) -> Listing:
     place = folder.resolve()
     other = []
     for path, _ in files_below(place, listing.root):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if not is_image(place / path):
             continue
         file = (place / path).relative_to(listing.root).as_posix() if place.is_relative_to(listing.root) else str(path)
         if file not in named:

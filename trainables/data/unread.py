@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-_DICOM = "a DICOM file: save it as PNG, all with one and the same window"
 _PICTURES = (
     (".heic .heif .avif", "a HEIC or AVIF photograph: save it as JPEG or PNG"),
     (
@@ -21,7 +20,6 @@ _PICTURES = (
         ".czi .lif .nd2 .oib .oif .oir .vsi .lsm .ims .qptiff",
         "a microscope's own format: export the fields as PNG or TIFF, with Bio-Formats for instance",
     ),
-    (".dcm .dicom .ima", _DICOM),
     (
         ".mp4 .avi .mov .mkv .webm .wmv .m4v .mpg .mpeg",
         "a video: save frames as PNG, and make the video or patient the group",
@@ -35,19 +33,10 @@ _PICTURES = (
 
 def unread_picture(path: Path) -> str:
     """Why a picture of this name cannot be read and how to go on, as "kind: detail"; "" where it may be read."""
-    return said_of(path.name, _PICTURES) or (f"not read: {_DICOM}" if not path.suffix and _holds_dicom(path) else "")
+    return said_of(path.name, _PICTURES)
 
 
 def said_of(name: str, table: Sequence[tuple[str, str]]) -> str:
     """What a table of (suffixes, reason) says of a name; "" where it says nothing."""
     plain = name.casefold()
     return next((f"not read: {why}" for suffixes, why in table if plain.endswith(tuple(suffixes.split()))), "")
-
-
-def _holds_dicom(path: Path) -> bool:
-    """DICOM files often have no suffix: the four letters behind a preamble of 128 bytes."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False

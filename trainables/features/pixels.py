@@ -14,8 +14,9 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
 from search_spaces.settings.declaration import Touch
-from trainables.data.decode import MAX_PIXELS, RefusedImageError, content_hash, read_rgb, to_square
-from trainables.data.manifest import intensity_of
+from trainables.data.decode import MAX_PIXELS, content_hash, read_rgb, to_square
+from trainables.data.manifest import reading_of
+from trainables.data.reading import RefusedImageError
 from trainables.data.views import apply_views
 from trainables.features.arrays import ArraySpec, ChunkedArrays
 
@@ -40,13 +41,13 @@ def write_pixels(
     store: ChunkedArrays, chunk: int, images: pd.DataFrame, configuration: Configuration, data_root: Path, threads: int
 ) -> None:
     """Decode one chunk; raises InputError when a file is no longer what the manifest says."""
-    part, intensity = images.iloc[list(store.rows_of(chunk))], intensity_of(images)
+    part, reading = images.iloc[list(store.rows_of(chunk))], reading_of(images)
 
     def square(row: tuple[str, str]) -> np.ndarray:
         file, content = row
         path = data_root / file
         try:
-            pixels = read_rgb(path, MAX_PIXELS, intensity)
+            pixels = read_rgb(path, MAX_PIXELS, reading)
         except (RefusedImageError, OSError) as error:
             raise InputError(f"{file} could be read when the study was made, but not now: {error}") from error
         if content_hash(pixels) != content:

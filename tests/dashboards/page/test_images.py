@@ -73,7 +73,7 @@ def with_files(folder: Path, classes: tuple[str, ...] = CLASSES, prefix: str = "
         Image.fromarray(pixels).save(root / file)
         files.append(file)
         hashes.append(content_hash(pixels))
-    frame = kept.assign(file=files, content=hashes, bytes=1, intensity="")
+    frame = kept.assign(file=files, content=hashes, bytes=1, reading="")
     target = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), target)
     storage.replace(layout.MANIFEST, target.getvalue())

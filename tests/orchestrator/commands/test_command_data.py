@@ -86,7 +86,7 @@ def missing_path(desk: Desk) -> list[str]:
 BAD_DATA: dict[str, tuple[Callable[[Desk], list[str]], tuple[str, ...]]] = {
     "empty folder": (
         empty_folder,
-        ("the folder is empty, expected JPEG, PNG, TIFF, BMP, WebP or GIF files in one folder",),
+        ("the folder is empty, expected JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM files in one folder",),
     ),
     "text files": (folder_of_text, ("no images among 3 files (3 .txt)", "Give another folder: --data DIR")),
     "half JPEGs": (half_jpegs, ("6 of 12 images were refused, expected at most 10%", "g0_0.jpg")),

@@ -24,9 +24,11 @@ from orchestrator.patches.verdicts import decide
 from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import ROOT
 from tests.support.fields import SIDE, field, write_fields
+from tests.support.page_files import ome_xml, tiff_pages
 from trainables.data.dataset import load_dataset
 from trainables.data.decode import read_rgb
 from trainables.data.options import DatasetOptions
+from trainables.data.reading import Reading
 
 
 def cut(source: Path, output: Path, *options: str) -> Result:
@@ -269,7 +271,7 @@ def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     Image.fromarray(field(1)[:20]).save(fields / "b" / "slide4.png")
     told = cut(fields, tmp_path / "my out").output
     assert f"orch search NAME BACKBONE --data '{tmp_path}/my out/labels.csv'" in told
-    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF, BMP, WebP or GIF" in told
+    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM" in told
     assert "Passed over: 1 files" in told
     assert "Without a patch: b/slide4.png" in told
     assert "Group: the source image. Where a patient or slide has several images" in told
@@ -323,3 +325,20 @@ def test_fields_of_16_bits_share_one_range(tmp_path: Path) -> None:
     given = cut(tmp_path / "deep", tmp_path / "given", "--margin", "0", "--least-tissue", "0", "--intensity", "0:60000")
     assert given.exit_code == 0, given.output
     assert max(read_rgb(path, 10**6).max() for path in (tmp_path / "given" / "b").iterdir()) == 255
+
+
+def test_fields_with_planes_and_channels(tmp_path: Path) -> None:
+    """Patches are PNG: what a search would have to be told of the fields is done once."""
+    generator = np.random.default_rng(2)
+    for label in "ab":
+        pages = [generator.integers(0, 4096, (2 * SIDE, 2 * SIDE)).astype(np.uint16) for _ in range(4)]
+        tiff_pages(tmp_path / "stacks" / label / "one.ome.tif", pages, ome_xml((2, 2, 1), ["DAPI", "GFP"]))
+    options = ["--margin", "0", "--least-tissue", "0", "--channels", "GFP=green", "--page", "max"]
+    result = cut(tmp_path / "stacks", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    rule = Reading.parse("0:4095 page=max channels=GFP=green")
+    whole = read_rgb(tmp_path / "stacks" / "b" / "one.ome.tif", 10**6, rule)
+    assert whole[..., 0].max() == whole[..., 2].max() == 0
+    patches = sorted((tmp_path / "out" / "b").iterdir())
+    assert np.array_equal(read_rgb(patches[0], 10**6), whole[:SIDE, :SIDE])
+    refused(cut(tmp_path / "stacks", tmp_path / "none"), "several channels: 2 channels (DAPI, GFP)")

@@ -35,7 +35,7 @@ def manifest(**classes: Sequence[int]) -> pd.DataFrame:
     """One image of size × 1 pixels per family."""
     rows = [
         {"file": f"{label}{place}.png", "label": label, "group": f"{label}{place}", "split": "", "width": size}
-        | {"height": 1, "bytes": 1, "content": f"{label}{place}", "intensity": ""}
+        | {"height": 1, "bytes": 1, "content": f"{label}{place}", "reading": ""}
         for label, sizes in classes.items()
         for place, size in enumerate(sizes)
     ]

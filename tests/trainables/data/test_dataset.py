@@ -93,7 +93,7 @@ def test_refused_files_are_listed_with_reasons(tmp_path: Path) -> None:
         "file": ["a/notes.txt", "a/p0_bad.png"],
         "reason": [
             "not an image by its name: .txt suffix",
-            "not an image: the content is no JPEG, PNG, TIFF, BMP, WebP or GIF",
+            "not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM",
         ],
     }
     assert refused_csv(dataset.refused).decode().splitlines()[0] == "file,reason"

@@ -12,8 +12,9 @@ from PIL import Image
 from orchestrator.store.errors import InputError
 from tests.support.odd_images import tiff_by_hand
 from trainables.data.dataset import Dataset, DatasetOptions, load_dataset
-from trainables.data.decode import Intensity, content_hash, read_rgb
-from trainables.data.manifest import intensity_of
+from trainables.data.decode import content_hash, read_rgb
+from trainables.data.manifest import reading_of
+from trainables.data.reading import Intensity, Reading
 
 BRIGHT = (4500, 5200, 6000, 7300, 8100, 9000)
 """Peaks of six images in each of two classes: a camera of 14 bits or more."""
@@ -35,27 +36,25 @@ def dataset_of(folder: Path, peaks: tuple[float, ...] = BRIGHT, kind: type = np.
 
 
 def load(folder: Path, intensity: Intensity | None = None, **options: object) -> Dataset:
-    return load_dataset(folder, DatasetOptions(group_by=r"(p\d)_", intensity=intensity, **options))  # type: ignore[arg-type]
+    return load_dataset(folder, DatasetOptions(group_by=r"(p\d)_", reading=Reading(intensity), **options))  # type: ignore[arg-type]
 
 
 def test_one_range_for_all_is_found_from_all(tmp_path: Path) -> None:
     """A dim image must not become as bright as a bright one."""
     dataset = load(dataset_of(tmp_path))
-    assert set(dataset.manifest["intensity"]) == {"0:16383"}
-    assert intensity_of(dataset.manifest) == Intensity(0, 16_383)
+    assert set(dataset.manifest["reading"]) == {"0:16383"}
+    assert reading_of(dataset.manifest).intensity == Intensity(0, 16_383)
     for file, content in zip(dataset.manifest["file"], dataset.manifest["content"], strict=True):
-        assert content == content_hash(read_rgb(tmp_path / file, 10_000, Intensity(0, 16_383)))
+        assert content == content_hash(read_rgb(tmp_path / file, 10_000, Reading(Intensity(0, 16_383))))
     (note,) = map(str, dataset.odd)
-    assert note.startswith(
-        "12 images of 12 have more than 8 bits: values 0:16383 are scaled to 0:255, the fewest bits "
-    )
+    assert note.startswith("12 images of 12: values 0:16383 are scaled to 0:255, the fewest bits ")
     assert note.endswith("(14). Another range: --intensity LOW:HIGH")
 
 
 @pytest.mark.parametrize(("peak", "white"), [(200, 255), (900, 1023), (4000, 4095), (12_000, 16_383), (17_000, 65_535)])
 def test_the_fewest_bits_that_hold_all(tmp_path: Path, peak: int, white: int) -> None:
     dataset = load(dataset_of(tmp_path, (peak, peak + 3, peak + 5)))
-    assert intensity_of(dataset.manifest) == Intensity(0, white)
+    assert reading_of(dataset.manifest).intensity == Intensity(0, white)
 
 
 def test_images_of_8_bits_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -63,24 +62,24 @@ def test_images_of_8_bits_are_taken_as_they_are(tmp_path: Path) -> None:
     shown = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     Image.fromarray(shown).save(tmp_path / "a" / "p6_0.png")
     rows = load(tmp_path).manifest.set_index("file")
-    assert rows.loc["a/p6_0.png", "intensity"] == ""
+    assert rows.loc["a/p6_0.png", "reading"] == ""
     assert rows.loc["a/p6_0.png", "content"] == content_hash(shown)
-    assert intensity_of(rows) == Intensity(0, 16_383)
+    assert reading_of(rows).intensity == Intensity(0, 16_383)
 
 
 def test_what_files_declare_goes_for_all(tmp_path: Path) -> None:
     dataset_of(tmp_path, tiffinfo={281: 65_535})
     grey(tmp_path / "a" / "p6_0.tif", 7000)
     dataset = load(tmp_path)
-    assert intensity_of(dataset.manifest) == Intensity(0, 65_535)
+    assert reading_of(dataset.manifest).intensity == Intensity(0, 65_535)
     assert "scaled to 0:255, as the files say." in str(dataset.odd[0])
 
 
 def test_a_range_that_is_given(tmp_path: Path) -> None:
     dataset = load(dataset_of(tmp_path), Intensity(0, 8000))
-    assert intensity_of(dataset.manifest) == Intensity(0, 8000)
+    assert reading_of(dataset.manifest).intensity == Intensity(0, 8000)
     assert tuple(map(str, dataset.odd)) == (
-        "12 images of 12 have more than 8 bits: values 0:8000 are scaled to 0:255.",
+        "12 images of 12: values 0:8000 are scaled to 0:255.",
         "4 images of 12: values outside 0:8000 are cut off ('a/p4_0.tif', 'a/p5_0.tif', 'b/p4_1.tif', 'b/p5_1.tif').",
     )
 
@@ -114,7 +113,7 @@ def test_samples_without_a_depth_need_a_range(tmp_path: Path, kind: type) -> Non
     assert re.search(r"values from \d+(\.\d{1,5})? to 120(\.123)?,", str(told.value))
     assert f"for instance --intensity 0:{121 if kind is np.float32 else 120}\n" in str(told.value)
     dataset = load(tmp_path, Intensity(0, 200))
-    assert set(dataset.manifest["intensity"]) == {"0:200"}
+    assert set(dataset.manifest["reading"]) == {"0:200"}
 
 
 def test_32_bits_without_a_sign(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from trainables.data.manifest import made_manifest, manifest_bytes, read_manifes
 
 @pytest.fixture
 def manifest() -> pd.DataFrame:
-    numbers = {"width": 3, "height": 4, "bytes": 5, "intensity": ""}
+    numbers = {"width": 3, "height": 4, "bytes": 5, "reading": ""}
     return made_manifest(
         [
             {"file": f"a/{n}ä.png", "label": "a", "group": "g", "split": "", "content": "0", "user_x": "", **numbers}

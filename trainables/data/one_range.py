@@ -1,0 +1,97 @@
+"""All images of a listing read by one rule, on all cores; those that need a range of values a second time, by the one
+range of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+from orchestrator.store.errors import Faults
+from trainables.data.intensity import OPTION, range_of
+from trainables.data.listing import Entry, Listing
+from trainables.data.options import DatasetOptions
+from trainables.data.reading import Reading, RefusedImageError
+from trainables.data.shades import NoRangeError, Samples
+from trainables.machine.allocation import cpus
+
+Progress = Callable[[int, int], None]
+
+
+class OfAnImage(Protocol):
+    """What is kept of an image; samples as in `Decoded`."""
+
+    @property
+    def samples(self) -> Samples | None: ...
+
+
+Kept = TypeVar("Kept", bound=OfAnImage)
+
+
+@dataclass(frozen=True)
+class AllRead(Generic[Kept]):
+    """found: by file. refused: (file, reason), those of the listing too. origin: where a found range is from, in words;
+    "" where none was needed, or it was given. reading: as given, with the range."""
+
+    found: dict[str, Kept]
+    refused: list[tuple[str, str]]
+    origin: str
+    reading: Reading
+
+
+def read_all(
+    listing: Listing,
+    entries: Sequence[Entry],
+    options: DatasetOptions,
+    read: Callable[[Entry, Reading], Kept],
+    progress: Progress | None,
+) -> AllRead[Kept]:
+    """`read` raises RefusedImageError, and NoRangeError where it needs a range, which is found from all such images.
+
+    `progress(done, total)` is called in this thread after each image. Raises InputError where the range is unclear.
+    """
+    reading = options.reading
+    found, refused, samples = _pass(entries, reading, read, progress)
+    refused = [*listing.refused, *refused]
+    if not samples:
+        return AllRead(found, refused, "", reading)
+    samples |= {file: one.samples for file, one in found.items() if one.samples is not None}
+    faults = Faults(listing.subject)
+    intensity, origin = range_of(samples, faults)
+    if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
+        faults.add(f"{len(refused)} images were refused: {kinds_of(refused)}")
+    faults.raise_if_any(f"Leave these files out, or say the range of all of them: {OPTION}")
+    reading = replace(reading, intensity=intensity)
+    more, lost, _ = _pass([entry for entry in entries if entry.file in samples], reading, read, progress)
+    return AllRead({**found, **more}, [*refused, *lost], origin, reading)
+
+
+def kinds_of(refused: Sequence[tuple[str, str]]) -> str:
+    """ "3 × empty file", the most common first, and the first three files with their reasons."""
+    counts = Counter(reason.partition(":")[0] for _, reason in refused)
+    examples = "".join(f"\n  {file}: {reason}" for file, reason in refused[:3])
+    return ", ".join(f"{count} × {kind}" for kind, count in counts.most_common()) + examples
+
+
+def _pass(
+    entries: Sequence[Entry], reading: Reading, read: Callable[[Entry, Reading], Kept], progress: Progress | None
+) -> tuple[dict[str, Kept], list[tuple[str, str]], dict[str, Samples]]:
+    """What was read and refused, and what those hold that need a range first."""
+    found, refused, samples = dict[str, Kept](), list[tuple[str, str]](), dict[str, Samples]()
+    pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
+    try:
+        futures: list[Future[Kept]] = [pool.submit(read, entry, reading) for entry in entries]
+        for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
+            try:
+                found[entry.file] = future.result()
+            except NoRangeError as error:
+                samples[entry.file] = error.samples
+            except RefusedImageError as error:
+                refused.append((entry.file, error.reason))
+            if progress is not None:
+                progress(done, len(entries))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found, refused, samples
