@@ -16,7 +16,7 @@ from orchestrator.checking.file_facts import facts_of
 from orchestrator.checking.looks import Looks
 from orchestrator.checking.material import Features, Material
 from orchestrator.results.near_duplicates import COLUMNS, pairs_of, with_kinds
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_rule, divide
 from search_spaces.classes import settle_classes
 from search_spaces.schema import Space
@@ -102,7 +102,10 @@ def read(request: CheckRequest, say: Say, progress: Progress) -> Reading:
     except InputError as error:
         stops.append(error)
     try:
-        with_groups(listing, options.group_by, options.join_groups)
+        faults = Faults(listing.subject)
+        with faults.collecting():
+            with_groups(listing, options.group_by, options.join_groups)
+        faults.raise_if_any()
     except InputError as error:
         stops.append(error)
         asked = _each_by_itself(options)

@@ -126,7 +126,7 @@ def _findings(findings: Sequence[Finding], every: bool) -> list[str]:
         shown = finding.items if every else finding.items[:ITEMS_SHOWN]
         lines += [f"    {item.words}" for item in shown]
         if len(shown) < len(finding.items):
-            lines.append(f"    … and {len(finding.items) - len(shown):,} more (--every, --json, --page FILE.html)")
+            lines.append(f"    … and {len(finding.items) - len(shown):,} more (--every, --json, --output FILE.html)")
         lines += [f"  {line}" for line in finding.advice.splitlines()]
     return lines
 

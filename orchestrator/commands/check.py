@@ -48,7 +48,9 @@ def _reading(command: Any) -> Any:
 @click.option("--backbone", metavar="NAME", help="Tell outliers by its features (default: colour, light and texture).")
 @click.option("--weights", metavar="hub|none|FILE", help="Where those of --backbone come from (default: hub).")
 @click.option("--every", is_flag=True, help="All cases of each finding, not only the first five.")
-@click.option("--page", metavar="FILE", type=local_path(dir_okay=False), help="A page with pictures: check.html")
+@click.option(
+    "--output", metavar="FILE", type=local_path(dir_okay=False), help="Write a page with pictures: check.html"
+)
 @json_option
 @click.pass_context
 def check(
@@ -59,7 +61,7 @@ def check(
     weights: str | None,
     cache: Path | None,
     every: bool,
-    page: Path | None,
+    output: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -71,7 +73,7 @@ def check(
 
     \b
     Examples:
-      orch data check labels.csv --group-column patient --page check.html
+      orch data check labels.csv --group-column patient --output check.html
       orch data check images/ --group-by parent --backbone resnet18
     """
     from orchestrator.checking.reading import CheckRequest, read
@@ -93,8 +95,8 @@ def check(
     request = CheckRequest(DataRequest(found.path, options), typed, _space(given["study"]), given["seed"], features)
     reading = read(request, say, lines)
     told = put_together(request, reading)
-    if page is not None:
-        _write_page(page, told, reading, options)
+    if output is not None:
+        _write_page(output, told, reading, options)
     click.echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
     ctx.exit(told.exit_status)
 

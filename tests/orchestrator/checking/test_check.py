@@ -308,13 +308,13 @@ def test_the_range_of_deep_images_is_told(data: Path) -> None:
 
 def test_the_page_holds_the_pictures_of_what_was_found(data: Path, tmp_path: Path) -> None:
     written(data, b__p6_0=0)
-    result = check(data, *GROUPS, "--page", tmp_path / "pages" / "check.html")
+    result = check(data, *GROUPS, "--output", tmp_path / "pages" / "check.html")
     assert result.exit_code == 1
     assert "Page: " in result.stderr
     page = (tmp_path / "pages" / "check.html").read_text()
     assert 'alt="conflicting labels: a/p0_0.png (a, group p0' in page
     assert page.count("<img ") >= 2 + 16
-    assert check(tmp_path / "none", "--page", tmp_path / "none.html").exit_code == 2
+    assert check(tmp_path / "none", "--output", tmp_path / "none.html").exit_code == 2
     assert "found nothing there" in (tmp_path / "none.html").read_text()
 
 
@@ -332,7 +332,7 @@ def test_text_is_short_and_every_is_long(data: Path) -> None:
     changed: Mapping[str, Image.Image] = {f"a__p{n}_0": picture(2000 + n, side=20) for n in range(6)}
     written(data, **changed)
     short, long = check(data, *GROUPS).output, check(data, *GROUPS, "--every").output
-    assert "… and 1 more (--every, --json, --page FILE.html)" in short
+    assert "… and 1 more (--every, --json, --output FILE.html)" in short
     assert "p5_0.png: 20 × 20" in long
 
 

@@ -182,7 +182,7 @@ def test_16_bits_stay_16_bits_and_have_one_range(tmp_path: Path, order: str) -> 
         assert found.dtype == np.uint16
         assert np.array_equal(found, expected)
     dataset = load_dataset(opened(source, tmp_path / "cache", silent).path, DatasetOptions(group_by="none"))
-    assert set(dataset.manifest["intensity"]) == {"0:4095"}
+    assert set(dataset.manifest["reading"]) == {"0:4095"}
 
 
 @pytest.mark.parametrize(
