@@ -387,7 +387,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
                     def beat(stage: FeatureStage) -> None:
                         monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line())
 
-                    outcome = launch(job, use, tally, interruption, beat)
+                    outcome = launch(job, use, tally, interruption, beat, display.say)
     finally:
         use.release()
         display.close()

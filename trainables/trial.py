@@ -16,7 +16,7 @@ import ray
 from ray.tune import Trainable
 
 from orchestrator.store.errors import OrchError
-from orchestrator.store.leases import Lease, kept_alive
+from orchestrator.store.leases import Driver, Lease, kept_alive
 from orchestrator.store.open import open_storage
 from orchestrator.store.segments import Segment
 from trainables.bundles.failures import Kind, SupersededError, kind_of, note_failure
@@ -52,7 +52,7 @@ class Assignment:
 
     over: numbers of the leases that the driver saw as free (0: none yet). layer: where the frozen part of fresh ones
     ends. keeps: bytes per lane that an end state may take to be kept. restores: they are trained for their end states,
-    although nothing may be owed.
+    although nothing may be owed. driver: who hands them out.
     """
 
     study: str
@@ -62,6 +62,7 @@ class Assignment:
     layer: str = ""
     keeps: int = 0
     restores: bool = False
+    driver: Driver | None = None
 
 
 def device_here() -> torch.device:
@@ -165,7 +166,8 @@ class SegmentTrial(Trainable):
         if is_over(bench.storage, segment, restores=told.restores):
             self.at += 1
             return
-        lease = Lease.take(bench.storage, segment.folder, told.over[self.at], device_name(bench.device))
+        says = device_name(bench.device), told.driver, str(ray.get_runtime_context().get_node_id())
+        lease = Lease.take(bench.storage, segment.folder, told.over[self.at], *says)
         if lease is None:
             self._held_by_others += 1
             self.at += 1

@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 """Ray's settings where the user has none: quiet, patient with helpers and workers that begin on a busy machine, and
 nothing of Tune's own kept. Its token stays on by default."""

@@ -26,6 +26,7 @@ from orchestrator.results.decided import Decided
 from orchestrator.running.cluster import HOW_TO_GO_ON
 from orchestrator.running.decider import Decider
 from orchestrator.running.interruption import Interruption
+from orchestrator.running.losses import Losses
 from orchestrator.running.nodes import Room
 from orchestrator.running.stages import FeatureStage, feature_options
 from orchestrator.running.stop_flag import stop_flag
@@ -75,10 +76,15 @@ class Outcome:
 
 
 def launch(
-    job: Job, use: CacheUse, tally: Tally, interruption: Interruption, on_beat: Callable[[FeatureStage], None]
+    job: Job,
+    use: CacheUse,
+    tally: Tally,
+    interruption: Interruption,
+    on_beat: Callable[[FeatureStage], None],
+    tell: Callable[[str], None],
 ) -> Outcome:
     """Run all that is owed, and what is decided meanwhile, on the Ray that is up; returns when nothing is left, or
-    after a signal.
+    after a signal. tell: called with a message for the user when a node is lost.
 
     Features that cannot be computed (a changed image, a full disk) cost their own segments only; where nothing at all
     could be trained for that reason, the OrchError is raised.
@@ -96,7 +102,7 @@ def launch(
     machine = Machine(
         workers, bench.device.type, lambda wanted: divide_into_stacks(job.dividing_bench, wanted, workers)
     )
-    queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest))
+    queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest), Losses(tell).why)
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
     with Decider(job.decided, job.searches, job.configurations, machine) as decider:
         work = _Work(job, queue, stage, decider)
@@ -104,7 +110,7 @@ def launch(
         def assign(taken: Taken) -> dict[str, Any]:
             keeps = int(job.kept_bytes // max(1, decider.said.repeats))
             told = (bench.places, taken.segments, taken.over, stage.layer(taken.key), keeps, taken.restores)
-            return {"assignment": Assignment(str(job.study), *told), "flag": flag}
+            return {"assignment": Assignment(str(job.study), *told, queue.driver), "flag": flag}
 
         searcher = OwedWork(queue, interruption, room.trials, work.poll, assign, share_of)
         watcher = Watcher(tally, interruption, flag, lambda: on_beat(stage))
@@ -145,6 +151,7 @@ class _Work:
     def poll(self, wait_s: float = 0.0) -> bool:
         """Whether there is more in the queue than before, or may soon be; waits so long for a decision being made."""
         self.stage.poll()
+        self.queue.watch()
         if self.queue.tally.finished != self._finished:
             self._finished = self.queue.tally.finished
             self.decider.notice()

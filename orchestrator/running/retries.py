@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
-from orchestrator.store.leases import current_lease
+from orchestrator.store.leases import LeaseView, current_lease
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
-from trainables.bundles.failures import RULES, Kind, failures_of, note_failure
+from trainables.bundles.failures import RULES, Kind, LostError, failures_of, note_failure
 from trainables.bundles.work import divide
 
 
@@ -39,13 +39,18 @@ class Retries:
         return (failed,) if tries <= rule.retries else ()
 
 
-def why_died(storage: Storage, segments: Sequence[Segment], over: Sequence[int]) -> tuple[Segment, Kind]:
+def why_died(
+    storage: Storage,
+    segments: Sequence[Segment],
+    over: Sequence[int],
+    why_lost: Callable[[LeaseView | None], str] = lambda lease: "the worker process died",
+) -> tuple[Segment, Kind]:
     """At which of its segments a worker process is gone, and why: it hung, which it noted under its lease before it
-    ended; else nobody knows, which is noted here.
+    ended; else what `why_lost` says of that lease (None: it had taken none) is noted here.
 
     over: the numbers of the leases that its own followed.
     """
-    under_way = segments[0]
+    under_way, held = segments[0], None
     for segment, number in zip(segments, over, strict=True):
         with contextlib.suppress(StorageError, DamagedRecordError, AttributeError, TypeError, ValueError):
             if any(one.kind == Kind.HANG and one.lease == number + 1 for one in failures_of(storage, segment)):
@@ -53,8 +58,8 @@ def why_died(storage: Storage, segments: Sequence[Segment], over: Sequence[int])
         with contextlib.suppress(StorageError):
             lease = current_lease(storage, segment.folder)
             if lease is not None and lease.number == number + 1 and not lease.is_released:
-                under_way = segment
-    cause = RuntimeError("the worker process died; it was killed or ran out of memory")
+                under_way, held = segment, lease
+    cause = LostError(why_lost(held))
     with contextlib.suppress(StorageError):
         lease_number = over[segments.index(under_way)] + 1
         note_failure(storage, under_way, cause, Kind.WORKER, lease=lease_number)

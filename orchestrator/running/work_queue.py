@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import Protocol
 
 from orchestrator.running.retries import Retries, why_died
 from orchestrator.running.tally import Tally
+from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey
-from orchestrator.store.leases import StaleWatch, current_lease
-from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.store.leases import RENEW_EVERY_S, Driver, LeaseView, StaleWatch, current_lease
+from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from orchestrator.study.owed import Chain, alone, owed
 from trainables.bundles.failures import Kind, note_failure
@@ -64,16 +66,27 @@ def key_of(segment: Segment) -> ConfigurationKey:
 class WorkQueue:
     """Segments that wait, in the order in which they go out. More may be added at any time."""
 
-    def __init__(self, storage: Storage, features: Features, tally: Tally, workers: Callable[[], int]) -> None:
-        """workers: how many trials there is room for."""
+    def __init__(
+        self,
+        storage: Storage,
+        features: Features,
+        tally: Tally,
+        workers: Callable[[], int],
+        why_lost: Callable[[LeaseView | None], str] = lambda lease: "the worker process died",
+    ) -> None:
+        """workers: how many trials there is room for. why_lost: says why whoever held a lease (None: none) is gone."""
         self.storage = storage
+        self.driver = Driver.here()
+        """For whom workers take the leases on what goes out."""
         self.features = features
         self.tally = tally
         self.errors: list[Exception] = []
         """What kept features from being computed, each once."""
         self._workers = workers
+        self._why_lost = why_lost
         self._retries = Retries(storage)
         self._watch = StaleWatch()
+        self._watched = -math.inf
         self._chain = Chain()
         self._not_before: dict[Segment, float] = {}
         self._chained: set[Segment] = set()
@@ -131,6 +144,20 @@ class WorkQueue:
         self._out.update(segments)
         return Taken(tuple(segments), tuple(over), restores)
 
+    def watch(self) -> None:
+        """Look at the leases on what waits, every few seconds: those of drivers that are gone become stale while every
+        worker here is busy, and what others have finished is dropped."""
+        if time.monotonic() - self._watched < RENEW_EVERY_S:
+            return
+        self._watched = time.monotonic()
+        begun = set(self.storage.list(SEGMENTS))
+        segments = [segment for segment in self.waiting if segment.id in begun]
+        leases = concurrently(lambda segment: current_lease(self.storage, segment.folder), segments)
+        for segment, lease in zip(segments, leases, strict=True):
+            if self._is_free(segment, lease) and not self._is_owed(segment):
+                self._waiting.remove(segment)
+                self._finished(segment)
+
     def ended(self, taken: Taken, outcome: str, failure: Kind | None = None, at: int = 0) -> None:
         """What becomes of segments that come back: "finished", "failed", "superseded", "busy", "stopped" or "died".
 
@@ -139,7 +166,7 @@ class WorkQueue:
         self._out.difference_update(taken.segments)
         failed = taken.segments[at] if failure is not None else None
         if outcome == "died":
-            failed, failure = why_died(self.storage, taken.segments, taken.over)
+            failed, failure = why_died(self.storage, taken.segments, taken.over, self._why_lost)
         pause = time.monotonic() + (BUSY_RETRY_S if outcome in ("busy", "stopped") else 0.0)
         for segment in taken.segments:
             if not self._is_owed(segment):
@@ -216,10 +243,15 @@ class WorkQueue:
             self._not_before[segment] = now + BUSY_RETRY_S
             return None
         lease = current_lease(self.storage, segment.folder)
-        if not self._watch.is_free(segment.folder, lease):
+        if not self._is_free(segment, lease):
             self._not_before[segment] = now + BUSY_RETRY_S
             return None
         return lease.number if lease else 0
+
+    def _is_free(self, segment: Segment, lease: LeaseView | None) -> bool:
+        """Whether nobody works on what waits here. Who took the lease for this driver does not: its trial has ended, or
+        Ray says that it is lost. Should it live on, out of reach, it learns of its successor as anybody does."""
+        return (lease is not None and lease.is_through(self.driver)) or self._watch.is_free(segment.folder, lease)
 
     def _must_wait(self, segment: Segment) -> bool:
         """Whether what its lanes begin from is not there; what was there and is gone is made again."""

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,19 @@ WRITING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
+class Driver:
+    """The process for which workers take leases, on whatever machine they run. name: no other one has it."""
+
+    name: str
+    process: Mapping[str, Any]
+
+    @classmethod
+    def here(cls) -> Driver:
+        """This process."""
+        return cls(uuid.uuid4().hex, _this_process())
+
+
+@dataclass(frozen=True)
 class LeaseView:
     """A lease as somebody else reads it."""
 
@@ -51,10 +64,28 @@ class LeaseView:
     def beat(self) -> tuple[str, int]:
         return str(self.content.get("owner")), int(self.content.get("beat", 0))
 
+    @property
+    def host(self) -> str:
+        return str(self.content.get("host") or "")
+
+    @property
+    def node(self) -> str:
+        """Ray's id of the node where the owner runs; "" where it has none."""
+        return str(self.content.get("node") or "")
+
+    def is_through(self, driver: Driver) -> bool:
+        """Whether it was taken by a worker of this driver."""
+        return self._driver.get("name") == driver.name
+
     def owner_is_dead(self) -> bool:
-        """True only when the owner ran on this very machine and its process is gone: no need to wait then."""
-        process = self.content.get("process") or {}
-        return process.get("machine") == _machine() and not _is_alive(process)
+        """True only when the owner, or the driver for which it works, ran on this very machine and its process is gone:
+        no need to wait then."""
+        return any(_is_dead(one.get("process")) for one in (self.content, self._driver))
+
+    @property
+    def _driver(self) -> Mapping[str, Any]:
+        found = self.content.get("driver")
+        return found if isinstance(found, dict) else {}
 
 
 def current_lease(storage: Storage, folder: str, names: Sequence[str] | None = None) -> LeaseView | None:
@@ -102,6 +133,8 @@ class Lease:
     folder: str
     number: int
     device: str
+    driver: Driver | None = None
+    node: str = ""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     beat: int = 0
     _renewed_at: float = 0.0
@@ -110,15 +143,18 @@ class Lease:
     _of: int = 0
 
     @classmethod
-    def take(cls, storage: Storage, folder: str, over: int, device: str = "") -> Lease | None:
+    def take(
+        cls, storage: Storage, folder: str, over: int, device: str = "", driver: Driver | None = None, node: str = ""
+    ) -> Lease | None:
         """Claim what lies in `folder` as the successor of lease number `over` (0: none yet).
 
-        None when somebody else was first.
+        driver: for which it is taken. node: Ray's id of the one that this process runs on. None when somebody else was
+        first.
         """
         current = current_lease(storage, folder)
         if (current.number if current else 0) != over:
             return None
-        lease = cls(storage, folder, over + 1, device)
+        lease = cls(storage, folder, over + 1, device, driver, node)
         content = lease._content(released=False)
         lease._renewed_at = time.monotonic()
         return lease if storage.create(layout.lease(folder, lease.number), content) else None
@@ -162,7 +198,9 @@ class Lease:
             "beat": self.beat,
             "released": released,
             "host": socket.gethostname(),
-            "process": {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())},
+            "process": _this_process(),
+            "driver": None if self.driver is None else asdict(self.driver),
+            "node": self.node,
             "device": self.device,
             "epoch": self._epoch,
             "of": self._of,
@@ -191,6 +229,10 @@ def kept_alive(leases: Sequence[Lease]) -> Iterator[None]:
         thread.join()
 
 
+def _this_process() -> dict[str, Any]:
+    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
 def _machine() -> str:
     """This boot of this machine and this process namespace, or "" where the system does not tell."""
     try:
@@ -212,15 +254,17 @@ def _started(pid: int) -> int | None:
         return None
 
 
-def _is_alive(process: Mapping[str, Any]) -> bool:
-    """Whether the recorded process still runs; an unknown machine or process counts as alive."""
-    if not process.get("machine") or not isinstance(process.get("pid"), int):
-        return True
+def _is_dead(process: Any) -> bool:
+    """Whether the recorded process ran on this machine and runs no more; an unknown machine or process does."""
+    if not isinstance(process, dict) or not process.get("machine") or process["machine"] != _machine():
+        return False
+    if not isinstance(process.get("pid"), int):
+        return False
     try:
         os.kill(process["pid"], 0)
     except ProcessLookupError:
-        return False
+        return True
     except OSError:
         pass  # it exists and belongs to another user
     started, recorded = _started(process["pid"]), process.get("started")
-    return started is None or (started >= 0 and recorded in (None, started))
+    return started is not None and (started < 0 or recorded not in (None, started))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.running.tally import Tally
 from orchestrator.running.work_queue import Taken, WorkQueue
@@ -39,13 +40,14 @@ class Ready:
 class Counter:
     """The queue, and a worker that takes, trains and brings back."""
 
-    def __init__(self, study: TinyStudy, workers: int = 1) -> None:
+    def __init__(self, study: TinyStudy, workers: int = 1, **told: Any) -> None:
+        """told: to the queue."""
         self.study = study
         self.workers = workers
         self.features = Ready()
         self.tally = Tally()
         self.bench: Workbench = study.bench()
-        self.queue = WorkQueue(study.storage, self.features, self.tally, lambda: self.workers)
+        self.queue = WorkQueue(study.storage, self.features, self.tally, lambda: self.workers, **told)
 
     def add(self, *segments: Segment) -> list[Segment]:
         """As decisions of this driver's searches: known and to be trained."""
@@ -58,7 +60,8 @@ class Counter:
         return taken
 
     def lease(self, segment: Segment, over: int) -> Lease:
-        lease = Lease.take(self.study.storage, segment.folder, over, "cpu")
+        """As a worker of this driver takes it."""
+        lease = Lease.take(self.study.storage, segment.folder, over, "cpu", self.queue.driver)
         assert lease is not None
         return lease
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from orchestrator.store.leases import Lease, current_lease
+from orchestrator.store.leases import Driver, Lease, current_lease
 from orchestrator.store.segments import Segment
 from tests.support.tiny_study import KEEPS, TinyStudy, make_tiny_study
 from trainables import trial
@@ -31,7 +31,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 def stopping(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Without Ray; what is put in the list raises the flag."""
     raised = list[bool]()
-    monkeypatch.setattr(trial, "ray", SimpleNamespace(get=lambda _: bool(raised), get_gpu_ids=list))
+    here = SimpleNamespace(get_node_id=lambda: "the node")
+    ray = SimpleNamespace(get=lambda _: bool(raised), get_gpu_ids=list, get_runtime_context=lambda: here)
+    monkeypatch.setattr(trial, "ray", ray)
     bench = study.bench()
     monkeypatch.setattr(trial, "workbench", lambda *_: bench)
     return raised
@@ -85,6 +87,16 @@ def test_lanes_are_trained_in_turn_by_one_trial(study: TinyStudy) -> None:
         assert owed_lanes(study.storage, lane) == []
         assert stored_states(study.storage, lane) == [], "nobody said that it is to be kept"
         assert is_free(study, lane)
+
+
+def test_a_lease_says_for_whom_and_where_it_was_taken(study: TinyStudy) -> None:
+    segment, driver = stack(study), Driver.here()
+    run(study, segment, driver=driver)
+    lease = current_lease(study.storage, segment.folder)
+    assert lease is not None
+    assert lease.is_through(driver)
+    assert not lease.is_through(Driver.here())
+    assert lease.node == "the node"
 
 
 def test_what_others_hold_is_left_out(study: TinyStudy) -> None:

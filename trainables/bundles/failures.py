@@ -29,6 +29,10 @@ class SupersededError(OrchError):
     """Another process has taken the work over, or divides it otherwise; nothing more is to be done here."""
 
 
+class LostError(OrchError):
+    """The process that trained is gone, with its node or alone."""
+
+
 class Kind(StrEnum):
     """Why a segment could not go on."""
 
@@ -36,7 +40,7 @@ class Kind(StrEnum):
     EXCEPTION = "exception"
     HANG = "hang"
     WORKER = "worker"
-    """The process died without a word: it was killed, or the system took its memory back."""
+    """The process died without a word: it was killed, the system took its memory back, or its node was lost."""
     FEATURES = "features"
 
 

@@ -136,7 +136,8 @@ def test_what_others_hold_waits_and_the_rest_goes_on(
     study: TinyStudy, counter: Counter, one: Configuration, other: Configuration
 ) -> None:
     held, free = together(study, [one], REPEATS, 0, 1), together(study, [other], REPEATS, 0, 1)
-    lease = counter.lease(held, 0)
+    others = Counter(study)
+    lease = others.lease(held, 0)
     counter.add(held, free)
     assert outs(counter.train_all()) == [(free,)]
     assert counter.queue.waiting == (held,)
@@ -144,7 +145,7 @@ def test_what_others_hold_waits_and_the_rest_goes_on(
     time.sleep(BUSY_RETRY_S)
     taken = counter.take()
     assert (taken.segments, taken.over) == ((held,), (1,))
-    lease = counter.lease(held, 1)  # another driver was first
+    lease = others.lease(held, 1)  # another driver was first
     counter.queue.ended(taken, "busy")
     assert counter.queue.waiting == (held,)
     time.sleep(BUSY_RETRY_S)

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.store import layout, leases
-from orchestrator.store.leases import Lease, LeaseView, StaleWatch, current_lease, kept_alive
+from orchestrator.store.leases import Driver, Lease, LeaseView, StaleWatch, current_lease, kept_alive
 from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import ROOT
 from tests.support.waiting import wait_until
@@ -259,6 +260,29 @@ def test_a_pid_that_came_back_as_another_process_is_a_dead_owner(storage: LocalS
     assert lease.renew(0, 1, force=True)
     view = current_lease(storage, FOLDER)
     assert view is not None
+    assert not view.owner_is_dead()
+
+
+def test_a_worker_whose_driver_is_gone_is_a_dead_owner(storage: LocalStorage) -> None:
+    """Wherever it runs: nobody asks it for another step."""
+    driver = asdict(Driver.here())
+    elsewhere(storage, 1, driver=driver)
+    watch = StaleWatch(stale_after_s=1e9)
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
+    driver["process"]["started"] -= 1  # the number came back as another process
+    elsewhere(storage, 1, driver=driver)
+    assert watch.is_free(FOLDER, current_lease(storage, FOLDER))
+    driver["process"]["machine"] = "another boot"
+    elsewhere(storage, 1, driver=driver)
+    assert not watch.is_free(FOLDER, current_lease(storage, FOLDER))
+
+
+@pytest.mark.parametrize("driver", [None, "a driver", 1, {}, {"name": 1}, {"process": 1}, {"process": {"pid": "x"}}])
+def test_what_a_lease_says_of_its_driver_may_be_torn(storage: LocalStorage, driver: Any) -> None:
+    elsewhere(storage, 1, driver=driver)
+    view = current_lease(storage, FOLDER)
+    assert view is not None
+    assert not view.is_through(Driver.here())
     assert not view.owner_is_dead()
 
 
