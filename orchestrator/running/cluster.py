@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +13,9 @@ import psutil
 import ray
 from ray._private.authentication import authentication_token_setup
 
+from orchestrator.running.lifeline import ends_with_ray, joined_ray, private_ray
 from orchestrator.running.ray_folder import ray_folder
 from orchestrator.running.ray_start import join, start
-from orchestrator.store.errors import OrchError
 from trainables.machine import allocation
 
 _ENVIRONMENT = {
@@ -37,8 +36,6 @@ nothing of Tune's own kept. Its token stays on by default."""
 LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
 """Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
 OBJECT_STORE_SHARE = 0.1
-WATCH_EVERY_S = 0.5
-HOW_TO_GO_ON = "Kept: all that was finished and the last checkpoints; the same command goes on from there."
 
 
 @contextmanager
@@ -49,8 +46,9 @@ def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    for logger in ("ray", "ray.tune"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is told by the study
+    ray._private.worker._worker_logs_enabled = False  # what the cluster tells all its drivers of nodes and workers
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address:
         options["address"] = address
@@ -72,35 +70,7 @@ def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
         if not address:
             start(options, tell)
         try:
-            with _ends_with_ray():
+            with ends_with_ray(joined_ray() if address else private_ray()):
                 yield
         finally:
             ray.shutdown()
-
-
-@contextmanager
-def _ends_with_ray(end: Callable[[int], None] = os._exit) -> Iterator[None]:
-    """End this process, with a word, once its private Ray has died: calls into it might never return."""
-    left = threading.Event()
-    node: Any = ray._private.worker._global_node
-
-    def watch() -> None:
-        while not left.wait(WATCH_EVERY_S):
-            dead = {name for name, _ in node.dead_processes()} & {"raylet", "gcs_server"}
-            if dead:
-                message = (
-                    f"\nError: Ray's {' and '.join(sorted(dead))} has died: it was killed, or memory ran out. "
-                    f"{HOW_TO_GO_ON}\n"
-                )
-                with contextlib.suppress(OSError):
-                    os.write(2, message.encode())
-                end(OrchError.exit_status)
-                return
-
-    thread = threading.Thread(target=watch, name="ray's processes", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        left.set()
-        thread.join()  # what follows stops Ray on purpose

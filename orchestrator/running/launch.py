@@ -23,9 +23,9 @@ from ray.tune.error import TuneError
 
 from orchestrator.proposing.deciding import Machine
 from orchestrator.results.decided import Decided
-from orchestrator.running.cluster import HOW_TO_GO_ON
 from orchestrator.running.decider import Decider
 from orchestrator.running.interruption import Interruption
+from orchestrator.running.lifeline import HOW_TO_GO_ON
 from orchestrator.running.losses import Losses
 from orchestrator.running.nodes import Room
 from orchestrator.running.stages import FeatureStage, feature_options

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PAUSE = "pause"
 """A file in the log: seconds of a step from now on."""
+
+
+class Trainer(NamedTuple):
+    """A process by its number there: two machines may give the same one."""
+
+    process: int
+    host: str
 
 
 def note_steps(learner: Any, log: Path, pause: float) -> None:
@@ -20,7 +28,7 @@ def note_steps(learner: Any, log: Path, pause: float) -> None:
     """
     log.mkdir(parents=True, exist_ok=True)
     steps = os.open(log / "steps", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    begun, other = log / f"begun-{os.getpid()}", log / PAUSE
+    begun, other = _begun(log, Trainer(os.getpid(), socket.gethostname())), log / PAUSE
 
     def noted(inner: Callable[..., None]) -> Callable[..., None]:
         def train(one: Any, rows: Any, epoch: int, first: int) -> None:
@@ -41,12 +49,16 @@ def steps_noted(log: Path) -> int:
 
 
 def first_step(log: Path, process: int) -> float | None:
-    """When a process trained its first step, on this machine's monotonic clock; None when it trained none."""
-    begun = log / f"begun-{process}"
+    """When a process of this machine trained its first step, on its monotonic clock; None when it trained none."""
+    begun = _begun(log, Trainer(process, socket.gethostname()))
     return float(begun.read_text() or "nan") if begun.exists() else None
 
 
-def trainers(log: Path) -> dict[int, float]:
+def trainers(log: Path) -> dict[Trainer, float]:
     """All processes that have trained so far, with the moment of their first step."""
-    found = {int(path.name.removeprefix("begun-")): path.read_text() for path in log.glob("begun-*")}
-    return {process: float(moment) for process, moment in found.items() if moment}
+    found = {tuple(path.name.removeprefix("begun-").split("-", 1)): path.read_text() for path in log.glob("begun-*")}
+    return {Trainer(int(process), host): float(moment) for (process, host), moment in found.items() if moment}
+
+
+def _begun(log: Path, trainer: Trainer) -> Path:
+    return log / f"begun-{trainer.process}-{trainer.host}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import signal
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
-from tests.faults.node_rounds import node_lost
+from tests.faults.node_rounds import WAYS, head_lost, node_lost, node_replaced
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
     WRITES,
@@ -131,7 +132,10 @@ def ray_rounds(found: Searches, amount: Amount, seed: int) -> Rounds:
     rounds[f"{WITH_RAY}a worker"] = lambda: worker_killed(found, amount.with_ray, seed)
     rounds[f"{WITH_RAY}signals"] = lambda: interrupted_with_ray(found, amount.signals_with_ray, seed)
     rounds[f"{WITH_RAY}head gone"] = lambda: head_gone(found, amount.heads, seed)
-    rounds[f"{WITH_RAY}node lost"] = lambda: node_lost(found, amount.nodes, seed)
+    for way in WAYS:
+        rounds[f"{WITH_RAY}node {way}"] = partial(node_lost, found, way, amount.nodes, seed)
+    rounds[f"{WITH_RAY}node replaced"] = lambda: node_replaced(found, amount.nodes, seed)
+    rounds[f"{WITH_RAY}head lost"] = lambda: head_lost(found, amount.nodes, seed)
     return rounds
 
 
@@ -167,6 +171,8 @@ class Run:
                     continue
                 self.done.append(tally)
                 self._say(" | ".join(tally.cells()))
+                if tally.noticed:
+                    self._say(f"  until it was noticed: {_seconds(tally.noticed)}; then: {_seconds(tally.seconds)}")
                 for remark in tally.remarks:
                     self._say(f"  {remark}")
 
@@ -178,6 +184,11 @@ class Run:
 
     def _say(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _seconds(each: Sequence[float]) -> str:
+    """Of each round, and how busy this machine was in the end."""
+    return f"{', '.join(f'{one:.1f} s' for one in each)} (load {os.getloadavg()[1]:.0f})"
 
 
 def main() -> int:

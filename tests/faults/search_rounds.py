@@ -47,7 +47,7 @@ def killed(searches: Searches, victim: str, count: int, seed: int) -> Tally:
         met = running.process.poll() is None and _kill(VICTIMS[victim](running))
         # While Ray starts the driver may begin it again, and end as if nothing had been
         status = running.wait(PATIENCE_S if early else ENDS_WITHIN_S)
-        _judge_end(running, status, tally)
+        judge_end(running, status, tally)
         searches.end(running, tally, happened=bool(met), allowed=AT_ONCE)
     return tally
 
@@ -150,7 +150,7 @@ def _kill(processes: list[psutil.Process]) -> int:
     return met
 
 
-def _judge_end(running: Running, status: int | None, tally: Tally) -> None:
+def judge_end(running: Running, status: int | None, tally: Tally) -> None:
     """A driver that was not killed itself has to end, with a plain message."""
     if status is None:
         tally.remarks.append(f"the driver had not ended after {ENDS_WITHIN_S:.0f} s: {running.said()}")

@@ -105,7 +105,7 @@ class Running:
 
     def trainers(self) -> list[psutil.Process]:
         """Those that have trained since the start."""
-        begun = {pid for pid, moment in trainers(self.place.log).items() if moment > self.started}
+        begun = {one.process for one, moment in trainers(self.place.log).items() if moment > self.started}
         return [process for process in self.family() if process.pid in begun]
 
     def first_step(self, after: float | None = None) -> float | None:
@@ -135,9 +135,9 @@ class Running:
             self.process.wait(30)
         return left
 
-    def said(self) -> str:
-        """The end of what it wrote to stderr."""
-        return self.complaints.read_text(errors="replace")[-1500:]
+    def said(self, characters: int = 1500) -> str:
+        """The end of what it wrote to stdout and stderr."""
+        return self.complaints.read_text(errors="replace")[-characters:]
 
 
 def end_those(found: Callable[[], list[psutil.Process]], patience_s: float) -> list[str]:

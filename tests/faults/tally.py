@@ -150,6 +150,8 @@ class Tally:
     """Per round: epochs of a segment trained more often than once."""
     seconds: list[float] = field(default_factory=list)
     """Per recovery: from the start of the next process to its first training step."""
+    noticed: list[float] = field(default_factory=list)
+    """Per round, where Ray has to notice: seconds until it has."""
     remarks: list[str] = field(default_factory=list)
     on_round: ClassVar[Callable[[Tally], None] | None] = None
     """Told of every round that is over."""

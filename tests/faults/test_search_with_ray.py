@@ -1,4 +1,4 @@
-"""The whole command with Ray: interrupted, killed with all its processes, short of a worker, a raylet and a node.
+"""The whole command with Ray: interrupted, killed with all its processes, short of a worker, a raylet, a node, a head.
 
 `python -m tests.faults.report --full --with-ray` does it many times.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.node_rounds import node_lost
+from tests.faults.node_rounds import WAYS, head_lost, node_lost, node_replaced
 from tests.faults.nodes import why_not
 from tests.faults.noting import PAUSE
 from tests.faults.search_rounds import workers_lost
 from tests.faults.searches import PATIENCE_S, Running, Searches, searches
-from tests.faults.tally import compare
+from tests.faults.tally import Tally, compare
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(3600)]
@@ -82,8 +82,19 @@ def robbed_of_a_worker_and_its_raylet(running: Running) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
-def test_a_node_is_lost_and_another_one_joins(found: Searches) -> None:
-    tally = node_lost(found, 1, seed=7)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_node_is_lost_and_its_work_goes_on_elsewhere(found: Searches, way: str) -> None:
+    judge(node_lost(found, way, 1, seed=7))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("rounds", [node_replaced, head_lost])
+def test_nodes_come_and_heads_go(found: Searches, rounds: Callable[[Searches, int, int], Tally | None]) -> None:
+    judge(rounds(found, 1, 7))
+
+
+def judge(tally: Tally | None) -> None:
     assert tally is not None
-    assert tally.happened == 1
+    assert tally.happened == 1, tally.remarks
     assert tally.passed, (tally.cells(), tally.remarks)

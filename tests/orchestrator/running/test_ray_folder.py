@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def test_where_no_short_one_can_be_made_ray_says_what_is_wrong(monkeypatch: pyte
 def test_a_private_ray_gets_it(monkeypatch: pytest.MonkeyPatch, long: str) -> None:
     begun: list[dict[str, Any]] = []
     monkeypatch.setattr(cluster, "start", lambda options, tell: begun.append(options))
-    monkeypatch.setattr(cluster, "_ends_with_ray", contextlib.nullcontext)
+    monkeypatch.setattr(cluster, "private_ray", lambda: str)
     with cluster.cluster(None, lambda _: None):
         assert Path(begun[0]["_temp_dir"]).is_dir()
     assert not Path(begun[0]["_temp_dir"]).exists()
