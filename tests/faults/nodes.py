@@ -125,7 +125,9 @@ class Nodes:
             stdout=subprocess.PIPE,
         )
         assert begun.stdout is not None
-        if not begun.stdout.readline():
+        with begun.stdout as told:
+            is_there = bool(told.readline())
+        if not is_there:
             raise RuntimeError(f"{name} could not be made: unshare ended with status {begun.wait()}")
         return begun
 
