@@ -20,6 +20,7 @@ from orchestrator.commands.figures import figures
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
+from orchestrator.store.damage import collecting
 from orchestrator.store.errors import OrchError
 
 _RARELY = 200_000
@@ -33,6 +34,21 @@ class _Group(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
+        """The command; then what it left out because it cannot be read, which makes its status 1 at least."""
+        with collecting() as left_out:
+            status, result = 0, None
+            try:
+                result = self._told(ctx)
+            except click.exceptions.Exit as exit_:
+                status = exit_.exit_code
+            finally:
+                for one in left_out.all:
+                    click.echo(one.as_text(), err=True)
+            if status or left_out.all:
+                ctx.exit(status or 1)
+            return result
+
+    def _told(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except OrchError as error:
@@ -42,6 +58,12 @@ class _Group(click.Group):
             if error.advice:
                 click.echo(error.advice, err=True)
             ctx.exit(error.exit_status)
+        except MemoryError:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo("Error: there is not enough memory for this.", err=True)
+            click.echo("Run it where there is more, or raise the limit (ulimit -v).", err=True)
+            ctx.exit(1)
         except click.NoSuchOption as error:
             there = {name for one in error.ctx.command.params for name in one.opts} if error.ctx else set()
             meant = [one for one in _meant(error.option_name) if one.partition(" ")[0] in there]

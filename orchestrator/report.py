@@ -46,7 +46,6 @@ def status_report(study: Study) -> Report:
             f"{plus_minus(entry.selection)}"
         )
     lines += _failures(summary)
-    lines += [f"Damaged file, passed over: {fault.reason}" for fault in summary.damaged]
     if summary.totals.owed:
         lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
     if summary.totals.failed:
@@ -171,7 +170,6 @@ def _data(summary: Summary) -> dict[str, Any]:
             "diverged": totals.diverged,
         },
         "configurations": [_entry(entry) for entry in summary.configurations],
-        "damaged": [fault.reason for fault in summary.damaged],
     }
 
 

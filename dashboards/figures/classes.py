@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
-from dashboards.figures.dataset import SPLITS, group_splits, read_table
+from dashboards.figures.dataset import SPLITS, group_splits
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import in_lines, table
 from dashboards.figures.palette import INK, PAPER, SERIES, TRAIN, VALID, Spec, axis, layout, legend
+from orchestrator.results.stored_data import read_table
 from orchestrator.results.summary import training_samples
 from orchestrator.store import layout as places
 
@@ -29,7 +30,7 @@ def class_data(source: Source, choice: Choice) -> pd.DataFrame:
     the other splits, and where configurations of the study balance differently).
     """
     columns = ["class", "split", "groups", "images", "trained"]
-    manifest = read_table(source.storage, places.MANIFEST, ["label", "group"])
+    manifest = read_table(source.storage, places.MANIFEST, {"label": "text", "group": "text"})
     split_of = group_splits(source.storage, choice.partition or source.summary.study.partition)
     if manifest is None or not split_of:
         return pd.DataFrame(columns=columns)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from dashboards.figures.choice import Source
 from orchestrator.results.cut_off import CutOff, any_crops, cut_off
+from orchestrator.results.stored_data import read_partition, read_refused, read_table
 from orchestrator.store import layout as places
 from orchestrator.store.storage import Storage
 
@@ -35,7 +30,7 @@ class Flow:
 
 def flow(source: Source, partition: str) -> Flow | None:
     """Counts along the way from files to splits; None where the study holds no manifest."""
-    manifest = read_table(source.storage, places.MANIFEST, ["group", "width", "height"])
+    manifest = read_table(source.storage, places.MANIFEST, {"group": "text", "width": "number", "height": "number"})
     if manifest is None:
         return None
     groups = manifest["group"].to_pylist()
@@ -50,11 +45,7 @@ def flow(source: Source, partition: str) -> Flow | None:
 
 def _refused(storage: Storage) -> dict[str, int]:
     """Refused files by kind of reason; reasons name files and numbers, so only their first words are kept."""
-    try:
-        rows = csv.DictReader(io.StringIO(storage.read(places.REFUSED).decode()))
-        return dict(Counter(refused_kind(str(row.get("reason", ""))) for row in rows).most_common())
-    except (FileNotFoundError, UnicodeDecodeError, csv.Error):
-        return {}
+    return dict(Counter(refused_kind(row["reason"]) for row in read_refused(storage)).most_common())
 
 
 def refused_kind(reason: str) -> str:
@@ -65,8 +56,8 @@ def refused_kind(reason: str) -> str:
 def group_splits(storage: Storage, partition: str) -> dict[str, str]:
     """Group → split of one partition, of the only one where none is named; empty where it cannot be read."""
     wanted = _there(storage, partition)
-    read = read_table(storage, places.partition(wanted), ["group", "split"]) if wanted else None
-    return {} if read is None else dict(zip(read["group"].to_pylist(), read["split"].to_pylist(), strict=True))
+    read = read_partition(storage, wanted) if wanted else None
+    return {} if read is None else read.groups
 
 
 def _there(storage: Storage, partition: str) -> str:
@@ -78,18 +69,5 @@ def _there(storage: Storage, partition: str) -> str:
 def partition_details(storage: Storage, partition: str) -> dict[str, Any]:
     """What the partition's file says about how it was made: policy, seed, details; empty where it cannot be read."""
     wanted = _there(storage, partition)
-    read = read_table(storage, places.partition(wanted), None) if wanted else None
-    content = b"{}" if read is None else (read.schema.metadata or {}).get(b"partition", b"{}")
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def read_table(storage: Storage, path: str, columns: list[str] | None) -> pa.Table | None:
-    """A Parquet file of the study; None where it is missing or damaged."""
-    try:
-        return pq.read_table(io.BytesIO(storage.read(path)), columns=columns)
-    except (FileNotFoundError, pa.ArrowException, OSError):
-        return None
+    read = read_partition(storage, wanted) if wanted else None
+    return {} if read is None else {"policy": read.policy, "seed": read.seed, "details": read.details}

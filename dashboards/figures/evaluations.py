@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dashboards.figures.choice import Choice, Source
-from dashboards.figures.dataset import read_table
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
+from orchestrator.results.stored_data import read_table
 
 
 def evaluations(source: Source, choice: Choice) -> list[EvaluationRecord]:
@@ -24,7 +24,8 @@ def newest(source: Source, choice: Choice) -> EvaluationRecord | None:
 def chances_of(source: Source, record: EvaluationRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """(probabilities [rows, K], truth [rows], repeat [rows]) of view 0 of every test image; None without them."""
     names = [f"probability {name}" for name in record.classes]
-    table = read_table(source.storage, record.predictions, ["label", "repeat", "view", *names])
+    columns = {"label": "text", **dict.fromkeys(("repeat", "view", *names), "number")}
+    table = read_table(source.storage, record.predictions, columns)
     if table is None:
         return None
     kept = table["view"].to_numpy() == 0

@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
-from dashboards.figures.dataset import partition_details, read_table
+from dashboards.figures.dataset import partition_details
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.limits import ends
 from dashboards.figures.markup import plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, Spec, axis, layout
 from orchestrator.results.partition_maps import COLUMNS, FILLED, candidate_data, why_no_map
+from orchestrator.results.stored_data import read_table
 from orchestrator.store import layout as places
+
+_OF_IMAGES = {"label": "text", "group": "text", "width": "number", "height": "number"}
 
 ACROSS = 2
 """Maps side by side."""
@@ -28,7 +31,7 @@ def map_data(source: Source, choice: Choice) -> pd.DataFrame:
     """See `orchestrator.results.partition_maps.candidate_data`; no rows where the partition was not made by filling."""
     partition = choice.partition or source.summary.study.partition
     made = partition_details(source.storage, partition)
-    manifest = read_table(source.storage, places.MANIFEST, None)
+    manifest = read_table(source.storage, places.MANIFEST, _OF_IMAGES)
     if manifest is None or not made:
         return pd.DataFrame(columns=COLUMNS)
     found = candidate_data(manifest.to_pandas(), made)

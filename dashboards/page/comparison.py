@@ -15,11 +15,12 @@ from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import nothing, reading
 from dashboards.page.failing import drawn_or_why_not
-from dashboards.page.page import document
+from dashboards.page.page import document, left_out_html
 from orchestrator.results.comparing import selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partitions import partitions_of
+from orchestrator.store.damage import LeftOut, collecting
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 
@@ -29,7 +30,11 @@ def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
 
     Raises what `orchestrator.results.summary.summarise` raises for any of them.
     """
-    sources = [Source(summarise(storage, now), storage) for storage in storages]
+    with collecting() as left_out:
+        return _page([Source(summarise(storage, now), storage) for storage in storages], now, left_out)
+
+
+def _page(sources: Sequence[Source], now: str, left_out: LeftOut) -> str:
     titles = [study_title(source.summary.study) for source in sources]
     charts = Charts(", ".join(titles))
     head = (
@@ -47,7 +52,9 @@ def render_comparison(storages: Sequence[Storage], *, now: str) -> str:
         + '</nav><button type="button" id="theme">Light or dark</button></div></div>'
     )
     foot = f"<footer>Written {text(now)}. No images, file names or group names are in this page.</footer>"
-    return document(" and ".join(titles), f'{head}{bar}<main id="main">{body}</main>{foot}', charts)
+    return document(
+        " and ".join(titles), f'{head}{bar}{left_out_html(left_out.all)}<main id="main">{body}</main>{foot}', charts
+    )
 
 
 def _best(sources: Sequence[Source]) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Source
-from dashboards.figures.dataset import read_table
 from orchestrator.evaluation.record import EvaluationRecord
+from orchestrator.results.stored_data import read_table
 
 COLUMNS = ["file", "group", "truth", "predicted", "times", "right", "repeats", "probability"]
 
@@ -21,7 +21,7 @@ def prediction_data(source: Source, record: EvaluationRecord) -> pd.DataFrame:
     so), right (how many say the truth), repeats, probability (of the truth, mean over repeats, 0–1).
     """
     names = [f"probability {name}" for name in record.classes]
-    table = read_table(source.storage, record.predictions, ["file", "group", "label", "repeat", "view", *names])
+    table = read_table(source.storage, record.predictions, _columns(names))
     if table is None:
         return pd.DataFrame(columns=COLUMNS)
     frame = table.to_pandas()
@@ -51,6 +51,11 @@ def prediction_data(source: Source, record: EvaluationRecord) -> pd.DataFrame:
             "probability": chance,
         }
     )
+
+
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    texts, numbers = ("file", "group", "label"), ("repeat", "view", *names)
+    return {**dict.fromkeys(texts, "text"), **dict.fromkeys(numbers, "number")}
 
 
 def worst(data: pd.DataFrame) -> pd.DataFrame:

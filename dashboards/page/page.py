@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 from dashboards.figures.choice import Source
@@ -20,7 +22,9 @@ from dashboards.page.sample_images import NOTHING_SHOWN, Shown
 from dashboards.page.script import SCRIPT
 from dashboards.page.sheet import Sheet
 from dashboards.page.style import STYLE
+from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
+from orchestrator.store.damage import Damaged, LeftOut, collecting
 from orchestrator.store.storage import Storage
 
 
@@ -30,19 +34,29 @@ def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
     shown: whether images and names of files and groups stand on the page; none do unless asked.
     Raises what `orchestrator.results.summary.summarise` raises.
     """
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(_library)  # takes a quarter of a second, and no lock of Python's
-        source = Source(summarise(storage, now), storage)
-    return write_page(source, provenance.provenance_data(storage, source.summary), now, shown)
+    with collecting() as left_out:
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(_library)  # takes a quarter of a second, and no lock of Python's
+            source = Source(summarise(storage, now), storage)
+        return write_page(source, provenance.provenance_data(storage, source.summary), now, shown, left_out)
 
 
-def write_page(source: Source, origin: provenance.Provenance, now: str, shown: Shown = NOTHING_SHOWN) -> str:
-    """The page's HTML, about 1.8 MB of plotly and the figures' data; equal arguments give equal pages."""
+def write_page(
+    source: Source,
+    origin: provenance.Provenance,
+    now: str,
+    shown: Shown = NOTHING_SHOWN,
+    left_out: LeftOut | None = None,
+) -> str:
+    """The page's HTML, about 1.8 MB of plotly and the figures' data; equal arguments give equal pages.
+
+    left_out: what could not be read, also what is met while the page is written; it stands above the results.
+    """
     summary = source.summary
     charts = Charts(study_title(summary.study))
     content = body(Sheet(source, origin, charts, now, shown)) if summary.configurations else _empty(summary, origin)
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
-    masthead = _masthead(summary, now, mark)
+    masthead = _masthead(summary, now, mark) + left_out_html(left_out.all if left_out is not None else summary.damaged)
     return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts)
 
 
@@ -89,6 +103,18 @@ def _masthead(summary: Summary, now: str, mark: str) -> str:
         f"<h1>{text(study.name)}{mark}</h1>"
         f'<p class="note">{count}. {len(study.classes)} classes: {text(", ".join(study.classes))}. '
         f"Images are grouped by {text(study.group_meaning)}.</p></header>"
+    )
+
+
+def left_out_html(damaged: Sequence[Damaged]) -> str:
+    """What cannot be read, in words; files are named by their place in the study, never by the folder it lies in."""
+    if not damaged:
+        return ""
+    lines = "".join(f"<li>{text(replace(one, where='').as_text())}</li>" for one in damaged)
+    files = counted(len(damaged), "file")
+    return (
+        f'<section id="damaged" role="note"><h2>{files} of what is shown here cannot be read</h2>'
+        f'<p>This page is without what they held.</p><ul class="notes">{lines}</ul></section>'
     )
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dashboards.figures.markup import duration, lr_text, table
 from dashboards.page.searches import searches_data, searches_html
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import read_evaluations
+from orchestrator.results.stored_data import read_partition, read_table
 from orchestrator.results.summary import Summary
 from orchestrator.store import layout
 from orchestrator.store.storage import Storage
@@ -45,13 +43,12 @@ def provenance_data(storage: Storage, summary: Summary) -> Provenance:
     partitions = []
     split_of: dict[str, str] = {}
     for name in storage.list(layout.PARTITIONS):
-        read = _read(storage, f"{layout.PARTITIONS}/{name}", None)
-        text = b"{}" if read is None else (read.schema.metadata or {}).get(b"partition", b"{}")
-        identity, found = name.removesuffix(".parquet"), json.loads(text)
-        partitions.append((identity, str(found.get("policy", "–")), str(found.get("seed", "–"))))
+        identity = name.removesuffix(".parquet")
+        read = read_partition(storage, identity)
+        partitions.append((identity, "–", "–") if read is None else (identity, read.policy, str(read.seed)))
         if read is not None and summary.study.partition in ("", identity):
-            split_of = dict(zip(read["group"].to_pylist(), read["split"].to_pylist(), strict=True))
-    manifest = _read(storage, layout.MANIFEST, ["label", "group"])
+            split_of = read.groups
+    manifest = read_table(storage, layout.MANIFEST, {"label": "text", "group": "text"})
     images, groups = pd.DataFrame(), {}
     if manifest is not None:
         frame = manifest.to_pandas()
@@ -157,13 +154,6 @@ def _device_name(device: Hashable, recipe: Hashable) -> str:
     except (ValueError, AttributeError):
         name = ""
     return str(name or device)
-
-
-def _read(storage: Storage, path: str, columns: list[str] | None) -> pa.Table | None:
-    try:
-        return pq.read_table(io.BytesIO(storage.read(path)), columns=columns)
-    except (FileNotFoundError, pa.ArrowException, OSError):
-        return None
 
 
 def _short(value: object) -> str:

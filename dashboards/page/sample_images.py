@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.figures.dataset import SPLITS, group_splits, read_table
+from dashboards.figures.dataset import SPLITS, group_splits
 from dashboards.figures.markup import text
 from dashboards.page.controls import nothing
+from orchestrator.results.stored_data import read_table
 from orchestrator.store import layout
 from orchestrator.store.storage import Storage
 
@@ -139,7 +140,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 def image_list(storage: Storage) -> pd.DataFrame:
     """The study's images, all columns str: file, label, group, content; no rows where the study holds no list."""
-    table = read_table(storage, layout.MANIFEST, None)
+    table = read_table(storage, layout.MANIFEST, dict.fromkeys(("file", "label", "group", "content"), "text"))
     frame = pd.DataFrame() if table is None else table.to_pandas()
     columns = ("file", "label", "group", "content")
     return pd.DataFrame({name: frame[name].astype(str) if name in frame else "" for name in columns}, index=frame.index)

@@ -117,9 +117,6 @@ def _missing(summary: Summary) -> str:
         if metric != own and others[own]
     ]
     lines += filter(None, [how_ended(summary.configurations), how_many_diverged(summary.configurations)])
-    if summary.damaged:
-        paths = ", ".join(damaged.path for damaged in summary.damaged[:3])
-        lines.append(f"{len(summary.damaged)} files of the study cannot be read, among them {paths}.")
     if not lines:
         return ""
     return (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,7 +14,7 @@ from dashboards.page import mistakes
 from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import SIDE, Album, drawn, sample_data, strip
 from orchestrator.evaluation.record import EvaluationRecord
-from orchestrator.store import layout
+from orchestrator.results.stored_data import read_refused
 from orchestrator.store.storage import Storage
 
 REFUSED = 200
@@ -72,12 +70,7 @@ def opened_files(source: Source, partition: str) -> set[str]:
 
 def refused_data(storage: Storage) -> pd.DataFrame:
     """The files that are not used, columns file and reason, both str; no rows where the study holds no such list."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(storage.read(layout.REFUSED).decode())))
-    except (FileNotFoundError, UnicodeDecodeError, csv.Error):
-        rows = []
-    columns = ("file", "reason")
-    return pd.DataFrame([[str(row.get(name) or "") for name in columns] for row in rows], columns=list(columns))
+    return pd.DataFrame(read_refused(storage), columns=["file", "reason"], dtype=str)
 
 
 def refused(source: Source, album: Album) -> str:

@@ -13,6 +13,7 @@ from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import Predictions
 from orchestrator.statistics.score_table import ScoreTable
 from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.storage import Storage
@@ -63,7 +64,7 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
     """
     try:
         images = valid_images(storage, table.partition, summary.study.classes)
-    except (DamagedRecordError, FileNotFoundError, InputError, KeyError):
+    except (DamagedRecordError, FileNotFoundError, InputError, KeyError):  # the summary has noted what is damaged
         return None
     common = sorted(set.intersection(*(set(member.with_result) for member in table.members)))
     rows = _final_keys(summary, table.partition)
@@ -107,9 +108,10 @@ def _logits(
     epochs = dict(zip(member.with_result, member.selected_epochs.values, strict=True)) if member.selected_epochs else {}
     for repeat in repeats:
         key = keys[member.id, repeat]
-        try:
+        record = None
+        with passed_over(storage, key.path):
             _, record = read_final(key, storage.read(key.path))
-        except (FileNotFoundError, DamagedRecordError):
+        if record is None:
             return None
         if record.logits.shape != (images, member.configuration.outputs):
             return None

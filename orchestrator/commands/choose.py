@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.said import echo_json
 from search_spaces.settings.selection import METRICS
 
 METRIC = click.Choice(METRICS.names)
@@ -71,7 +70,10 @@ def best(
         selection = select(found.storage, summary, partitions[0], by, margin, rounds)
         if selection is not None:
             report = selection_report(summary, selection, every)
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.as_text())
 
 
 @click.command()
@@ -106,4 +108,7 @@ def compare(
 
     folder = studies_place(studies)
     report = comparison_report(gather(names, folder, study, metric, partition))
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.as_text())

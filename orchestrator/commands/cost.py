@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.said import echo_json
 
 
 @click.command()
@@ -57,6 +56,6 @@ def cost(
         measure_passes(found.storage, count_passes(found.storage), found.record.seed)
     spent = cost_of(found.storage, intensity, gpu_watts, core_watts, gpus_per_host)
     if as_json:
-        click.echo(json.dumps({"study": found.name, "synthetic": found.record.synthetic, **spent.as_json()}, indent=2))
+        echo_json({"study": found.name, "synthetic": found.record.synthetic, **spent.as_json()})
     else:
         click.echo(cost_text(found.name, spent))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 
 from orchestrator.commands import check, patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, say
+from orchestrator.commands.said import Lines, echo_json, say
 
 
 @click.group()
@@ -74,9 +73,7 @@ def leak(
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))
     if as_json:
-        click.echo(
-            json.dumps({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)}, indent=2)
-        )
+        echo_json({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)})
         return
     if found.record.synthetic:
         click.echo("Synthetic images: the scores say nothing about real ones.")
@@ -117,7 +114,10 @@ def duplicates(
     if looks:
         look_now(found, data_root, lambda text: click.echo(text, err=True))
     report = duplicates_report(found, partition, every)
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.as_text())
 
 
 @data.command()
@@ -137,7 +137,10 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     from orchestrator.study.studies import open_study, studies_place
 
     report = candidates_report(open_study(studies_place(studies), study), partition, every)
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.as_text())
 
 
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:

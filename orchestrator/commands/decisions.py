@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
@@ -26,7 +23,7 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
       orch decisions neuroblastoma
       orch decisions neuroblastoma --check
     """
-    from orchestrator.commands.said import Lines
+    from orchestrator.commands.said import Lines, echo_json
     from orchestrator.proposing.checking import check, faulty
     from orchestrator.proposing.history import history, history_text
     from orchestrator.results.decided import Decided
@@ -37,12 +34,8 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
     lines = Lines()
     checked = check(found.storage, decided, lambda *counts: lines("decisions", *counts)) if checks else []
     if as_json:
-        damaged = [fault.reason for fault in decided.damaged]
-        data: dict[str, Any] = {"study": found.name, "searches": history(decided, checked), "damaged": damaged}
-        click.echo(json.dumps(data, indent=2))
+        echo_json({"study": found.name, "searches": history(decided, checked)})
     else:
         click.echo(history_text(found.name, decided, checked if checks else None))
-        for fault in decided.damaged:
-            click.echo(f"Damaged file, passed over: {fault.reason}")
     if faulty(checked) or (checks and decided.damaged):
         raise SystemExit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from orchestrator.commands.data_options import how_to_read
 from orchestrator.commands.options import Command, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, say
+from orchestrator.commands.said import Lines, echo_json, say
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import EvaluationOptions
@@ -113,7 +114,10 @@ def evaluate(
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
         with metered(found.storage, "nested evaluation"):
             nested = evaluate_nested(found, options, place, say, Lines())
-        click.echo(nested.model_dump_json(indent=2) if as_json else nested_text(nested))
+        if as_json:
+            echo_json(json.loads(nested.model_dump_json()))
+        else:
+            click.echo(nested_text(nested))
         return
 
     from orchestrator.evaluation.run import evaluate as run
@@ -123,7 +127,7 @@ def evaluate(
     with metered(found.storage, "evaluation"):
         record = run(found, wanted, place, say, Lines())
     if as_json:
-        click.echo(record.model_dump_json(indent=2))
+        echo_json(json.loads(record.model_dump_json()))
     else:
         click.echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import say
+from orchestrator.commands.said import echo_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None
     if given["output"] is not None:
         data |= _model(found, given, as_json)
     if as_json:
-        click.echo(json.dumps(data, indent=2))
+        echo_json(data)
 
 
 def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]:

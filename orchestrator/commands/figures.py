@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import echo_json
 
 
 @click.command()
@@ -79,7 +79,7 @@ def figures(
         ]
         lost = [{"figure": one.figure, "cause": one.cause} for one in exported.lost]
         told = {"study": found.name, "figures": rows, "lost": lost, "problem": exported.problem}
-        click.echo(json.dumps(told, indent=2))
+        echo_json(told)
     elif not exported.written and not exported.lost:
         click.echo(f"{found.name} has no results to draw yet.")
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import say
+from orchestrator.commands.said import echo_json, say
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -57,7 +56,10 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
     text, data = report.as_text(), report.as_json()
     if not with_names:
         text, data = unnamed(found, text, data)
-    click.echo(json.dumps(data, indent=2) if as_json else text)
+    if as_json:
+        echo_json(data)
+    else:
+        click.echo(text)
 
 
 def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import click
 
+from orchestrator.store.damage import met
+
 LINE_EVERY_S = 10.0
+
+
+def echo_json(data: dict[str, Any]) -> None:
+    """A command's answer as JSON, with what it left out because it cannot be read."""
+    click.echo(json.dumps({**data, "damaged": [one.as_json() for one in met()]}, indent=2))
 
 
 def say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import echo_json
 from orchestrator.commands.search_options import (
     keep_gb_option,
     run_options,
@@ -19,6 +19,7 @@ from orchestrator.commands.search_options import (
     what_to_search,
     while_it_runs,
 )
+from orchestrator.store.damage import forget
 
 if TYPE_CHECKING:
     from orchestrator.running.progress import Display
@@ -158,7 +159,10 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
 
     search = resolve_search(options, display, writes=False)
     found = estimate(search, time.time() - psutil.Process().create_time(), keep_gb * 1e9)
-    click.echo(json.dumps(found.as_json(), indent=2) if as_json else estimate_text(found))
+    if as_json:
+        echo_json(found.as_json())
+    else:
+        click.echo(estimate_text(found))
 
 
 def _run(search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE) -> int:
@@ -182,13 +186,17 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
         if search.study.place.path is None:
             raise  # a store that was waited for in vain is not asked for more
         problem, status = error, error.exit_status
+    forget()  # what was mended: what is still damaged is met again here
     try:
         page = write_dashboard(search.study)
     except StorageError as error:
         problem = problem or error
         status = problem.exit_status
     report = closing_report(search, page, status)
-    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.as_text())
     if problem is not None:
         raise problem
     return status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,9 @@ from pydantic import ValidationError
 
 from orchestrator.results.histories import Repeats, read_repeats
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.damage import passed_over
 from orchestrator.store.layout import parse_attempt, parse_lease
+from orchestrator.store.parsing import json_object
 from orchestrator.store.schema import parse_toml
 from orchestrator.store.segments import SEGMENTS, Recipe, Segment
 from orchestrator.store.storage import Storage
@@ -172,15 +172,14 @@ def _last_sign(storage: Storage, folder: str, names: Sequence[str]) -> float | N
 
 
 def _recipe(storage: Storage, path: str) -> Recipe | None:
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+    with passed_over(storage, path):
         return parse_toml(Recipe, storage.read(path), path)
     return None
 
 
 def _note(storage: Storage, path: str) -> dict[str, Any]:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        note = json.loads(storage.read(path))
-        return note if isinstance(note, dict) else {}
+    with passed_over(storage, path):
+        return json_object(storage.read(path), path)
     return {}
 
 

@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.store.errors import OrchError
+from orchestrator.store.damage import passed_over
+from orchestrator.store.errors import DamagedRecordError, OrchError, first_line
 from orchestrator.store.layout import RESULTS
+from orchestrator.store.parsing import json_object
 from orchestrator.store.storage import Storage
 
 READINGS = f"{RESULTS}/energy"
@@ -202,21 +204,22 @@ def metered(storage: Storage, act: str = "search", every_s: float = EVERY_S) -> 
 
 
 def readings(storage: Storage) -> tuple[Reading, ...]:
-    """All readings of a study, oldest first; files that are none are passed over."""
+    """All readings of a study, oldest first; files that are none are passed over, which is noted."""
     found = []
     for name in storage.list(READINGS):
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            note = json.loads(storage.read(f"{READINGS}/{name}"))
-            started = datetime.fromisoformat(note["started"]).timestamp()
-            joules = {str(key): float(value) for key, value in note["joules"].items()}
-            found.append(
-                Reading(
-                    note["host"],
-                    started,
-                    started + float(note["seconds"]),
-                    joules,
-                    tuple(note["sources"]),
-                    str(note.get("act", "search")),
-                )
-            )
+        path = f"{READINGS}/{name}"
+        with passed_over(storage, path):
+            found.append(_reading(storage.read(path), path))
     return tuple(sorted(found, key=lambda reading: reading.started))
+
+
+def _reading(content: bytes, path: str) -> Reading:
+    note = json_object(content, path)
+    try:
+        started = datetime.fromisoformat(note["started"]).timestamp()
+        joules = {str(key): float(value) for key, value in note["joules"].items()}
+        sources = tuple(str(source) for source in note["sources"])
+        ended = started + float(note["seconds"])
+        return Reading(str(note["host"]), started, ended, joules, sources, str(note.get("act", "search")))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedRecordError(f"{path} is not a whole reading: {first_line(error)}") from error

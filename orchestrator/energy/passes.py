@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from collections import defaultdict
@@ -13,8 +12,11 @@ import numpy as np
 
 from orchestrator.energy.hours import read_recipe
 from orchestrator.results.histories import Repeats, read_repeats
+from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import RESULTS
+from orchestrator.store.parsing import json_object
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import FROZEN_PART, Configuration
@@ -142,13 +144,17 @@ def _layers(repeats: Repeats) -> list[str]:
 
 
 def _configuration(storage: Storage, name: str) -> Configuration | None:
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+    with passed_over(storage, layout.configuration(name)):
         return read_configuration(storage, name)
     return None
 
 
 def _with_rate(storage: Storage, passes: Passes) -> Passes:
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        note = json.loads(storage.read(passes.rate_path))
-        return replace(passes, seconds_each=float(note["seconds_each"]), device=str(note["device"]))
+    path = passes.rate_path
+    with passed_over(storage, path):
+        note = json_object(storage.read(path), path)
+        seconds, device = note.get("seconds_each"), note.get("device")
+        if not isinstance(seconds, float | int) or not isinstance(device, str):
+            raise DamagedRecordError(f"{path} is not the time of a pass: expected seconds_each and device")
+        return replace(passes, seconds_each=float(seconds), device=device)
     return passes

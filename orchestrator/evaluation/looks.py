@@ -7,14 +7,13 @@ Any look that opened at least one of the images counts.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from pydantic import ValidationError
-
 from orchestrator.evaluation.record import EvaluationRecord, Look
 from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
+from orchestrator.store.schema import parse_model
 from orchestrator.store.storage import Storage
 
 REGISTRY = ".looks"
@@ -46,8 +45,9 @@ def looks_at(study: Storage, beside: Storage, images: Sequence[str]) -> list[Loo
     found: dict[str, Look] = {}
     for storage, folder in ((beside, REGISTRY), (study, _in_study())):
         for name in storage.list(folder):
-            with contextlib.suppress(FileNotFoundError, ValidationError, UnicodeDecodeError):
-                look = Look.model_validate_json(storage.read(f"{folder}/{name}"))
+            path = f"{folder}/{name}"
+            with passed_over(storage, path):
+                look = parse_model(Look, storage.read(path), path)
                 if not wanted.isdisjoint(look.images):
                     earlier = found.get(look.id)
                     found[look.id] = look if earlier is None else min(earlier, look, key=_when)
@@ -61,8 +61,9 @@ def count_looks(study: Storage, beside: Storage, images: Sequence[str]) -> int:
 
 def looks_by_now(study: Storage, beside: Storage, record: EvaluationRecord) -> int:
     """How many there are at the images of a record; others may have followed it."""
-    with contextlib.suppress(FileNotFoundError, ValidationError, UnicodeDecodeError):
-        look = Look.model_validate_json(study.read(_path(_in_study(), record.look)))
+    path = _path(_in_study(), record.look)
+    with passed_over(study, path):
+        look = parse_model(Look, study.read(path), path)
         return count_looks(study, beside, look.images)
     return record.looks
 

@@ -5,18 +5,18 @@ Nothing here is a bundle, a configuration or an evaluation: it can neither be se
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from orchestrator.evaluation.record import Estimate
 from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import Metric
+from orchestrator.store.schema import Metric, parse_model
 from orchestrator.store.storage import Storage
 
 NESTED_VERSION = 1
@@ -133,10 +133,13 @@ def read_fold(storage: Storage, key: str, number: int, partition: str) -> Finish
             raise DamagedRecordError(f"{path} is of another division")
         scores = {str(name): -np.inf if value is None else float(value) for name, value in meta["scores"].items()}
         repeats, epochs = (tuple(int(n) for n in meta[name]) for name in ("repeats", "epochs"))
-        return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, arrays["logits"])
+        logits = arrays["logits"]
+        if logits.dtype.kind != "f" or logits.ndim != 3 or len(logits) != len(repeats):
+            raise DamagedRecordError(f"{path} holds other predictions than a fold has")
+        return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, logits)
     except FileNotFoundError:
         return None
-    except (DamagedRecordError, KeyError):
+    except (DamagedRecordError, AttributeError, KeyError, TypeError, ValueError):
         storage.delete(path)
         return None
 
@@ -146,10 +149,11 @@ def write_nested(storage: Storage, record: NestedRecord) -> None:
 
 
 def read_nested(storage: Storage) -> list[NestedRecord]:
-    """All nested evaluations of a study, the oldest first; damaged ones are passed over."""
+    """All nested evaluations of a study, the oldest first; damaged ones are passed over, which is noted."""
     found = []
     for name in storage.list(layout.RESULTS):
         if _RECORD.fullmatch(name):
-            with contextlib.suppress(FileNotFoundError, ValidationError, UnicodeDecodeError):
-                found.append(NestedRecord.model_validate_json(storage.read(f"{layout.RESULTS}/{name}")))
+            path = f"{layout.RESULTS}/{name}"
+            with passed_over(storage, path):
+                found.append(parse_model(NestedRecord, storage.read(path), path))
     return sorted(found, key=lambda record: record.created)

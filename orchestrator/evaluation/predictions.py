@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.evaluation.calibration import probabilities
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.evaluation.record import predictions_of
+from orchestrator.store.errors import DamagedRecordError, first_line
+from orchestrator.store.parquet import read_parquet
+from orchestrator.store.parsing import json_object
 from search_spaces.settings.data import TASKS
 
 _KEY = b"orch"
@@ -55,17 +58,18 @@ def read_predictions(
     content: bytes, look: str, images: pd.DataFrame, repeats: Sequence[int], classes: Sequence[str], task: str
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """(logits float32 [repeats, images, views, outputs], views); raises DamagedRecordError where they are of others."""
+    path = predictions_of(look)
     try:
-        table = pq.read_table(io.BytesIO(content))
-        meta = json.loads(table.schema.metadata[_KEY])
         names = _logit_names(TASKS.variants[task].outputs(len(classes)), classes)
+        table = read_parquet(content, path, {"content": "text", **dict.fromkeys(names, "number")})
+        meta = json_object((table.schema.metadata or {}).get(_KEY, b""), path)
         flat = np.stack([table.column(name).to_numpy() for name in names], axis=1)
         views = tuple(int(view) for view in meta["views"])
         logits = flat.reshape(len(repeats), len(images), len(views), len(names))
         order = table.column("content").to_numpy().reshape(logits.shape[:3])[0, :, 0]
-    except Exception as error:  # whatever the parser raises, the file does not hold these predictions
-        raise DamagedRecordError(f"predictions of look {look} are not whole: {error}") from error
-    if meta["look"] != look or meta["repeats"] != list(repeats) or order.tolist() != images["content"].tolist():
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedRecordError(f"{path} does not hold predictions of look {look}: {first_line(error)}") from error
+    if meta.get("look") != look or meta.get("repeats") != list(repeats) or order.tolist() != images["content"].tolist():
         raise DamagedRecordError(f"predictions of look {look} are of other images or models")
     return logits, views
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.schema import Metric
+from orchestrator.store.damage import passed_over
+from orchestrator.store.schema import Metric, parse_model
 from orchestrator.store.storage import Storage
 
 EVALUATION_VERSION = 2
@@ -229,18 +228,15 @@ def write_evaluation(storage: Storage, record: EvaluationRecord) -> None:
 def read_evaluation(storage: Storage, look: str) -> EvaluationRecord:
     """Raises FileNotFoundError or DamagedRecordError."""
     path = path_of(look)
-    try:
-        return EvaluationRecord.model_validate_json(storage.read(path))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise DamagedRecordError(f"{path} is not a whole evaluation: {error}") from error
+    return parse_model(EvaluationRecord, storage.read(path), path)
 
 
 def read_evaluations(storage: Storage) -> list[EvaluationRecord]:
-    """All evaluations of a study, the first look first; damaged ones are passed over."""
+    """All evaluations of a study, the first look first; damaged ones are passed over, which is noted."""
     found = []
     for name in storage.list(layout.RESULTS):
         match = _RECORD.fullmatch(name)
         if match:
-            with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+            with passed_over(storage, path_of(match[1])):
                 found.append(read_evaluation(storage, match[1]))
     return sorted(found, key=lambda record: (record.number, record.created))

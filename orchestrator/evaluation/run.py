@@ -54,7 +54,7 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     logits: np.ndarray | None = None
     seen: tuple[int, ...] = (0,)
     deviation: float | None
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):  # they are made again
         logits, seen = read_predictions(
             study.storage.read(predictions_of(plan.look.id)),
             plan.look.id,
@@ -152,7 +152,7 @@ def _looking(study: Study, beside: Storage, plan: Plan) -> str:
 
 
 def _earlier(study: Study, plan: Plan) -> EvaluationRecord | None:
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):  # it is written again
         return read_evaluation(study.storage, plan.look.id)
     return None
 

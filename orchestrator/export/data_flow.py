@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from dataclasses import dataclass
 
@@ -12,8 +10,9 @@ import pandas as pd
 from orchestrator.results.cut_off import CutOff, cut_off
 from orchestrator.results.near_duplicates import KINDS, counts, read_pairs, with_kinds
 from orchestrator.results.notes import read_notes
+from orchestrator.results.stored_data import read_refused
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.damage import passed_over
 from orchestrator.store.storage import Storage
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import SPLITS, Partition, describe, splits
@@ -45,10 +44,13 @@ class DataFlow:
 
 def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
     """Of a study on one partition; None where its manifest or partition cannot be read."""
-    try:
+    manifest = partition = None
+    with passed_over(storage, layout.MANIFEST):
         manifest = read_manifest(storage.read(layout.MANIFEST))
-        partition = Partition.from_bytes(storage.read(layout.partition(partition_id)))
-    except (FileNotFoundError, DamagedRecordError):
+    path = layout.partition(partition_id)
+    with passed_over(storage, path):
+        partition = Partition.from_bytes(storage.read(path), path)
+    if manifest is None or partition is None:
         return None
     refused = _refused(storage)
     split = splits(manifest, partition)
@@ -84,10 +86,5 @@ def _alike(storage: Storage, manifest: pd.DataFrame, partition: Partition) -> tu
 
 def _refused(storage: Storage) -> tuple[tuple[str, int], ...]:
     """Kinds of reasons, the most frequent first; the part behind the colon may name a file."""
-    try:
-        text = storage.read(layout.REFUSED).decode()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return ()
-    rows = csv.DictReader(io.StringIO(text))
-    counts = Counter((row.get("reason") or "no reason given").partition(":")[0] for row in rows)
+    counts = Counter((row["reason"] or "no reason given").partition(":")[0] for row in read_refused(storage))
     return tuple(counts.most_common())

@@ -12,7 +12,7 @@ from orchestrator.export.pseudonyms import pseudonyms, without_names
 from orchestrator.results.summary import Summary
 from orchestrator.results.summary_table import build_table
 from orchestrator.store import layout
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.damage import passed_over
 from orchestrator.store.storage import LocalStorage, Storage
 
 
@@ -39,10 +39,13 @@ def images_table(storage: Storage, summary: Summary, with_names: bool) -> pd.Dat
     from trainables.data.manifest import read_manifest
     from trainables.data.partition import Partition, splits
 
-    try:
+    manifest = partition = None
+    with passed_over(storage, layout.MANIFEST):
         manifest = read_manifest(storage.read(layout.MANIFEST))
-        partition = Partition.from_bytes(storage.read(layout.partition(summary.study.partition)))
-    except (FileNotFoundError, DamagedRecordError):
+    path = layout.partition(summary.study.partition)
+    with passed_over(storage, path):
+        partition = Partition.from_bytes(storage.read(path), path)
+    if manifest is None or partition is None:
         return None
     manifest = manifest.assign(split=splits(manifest, partition))
     return manifest if with_names else without_names(manifest, summary.study.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from orchestrator.leak.difference import Difference, contributions, paired_difference
 from orchestrator.leak.partitions import EXPERIMENTS, HELD_BACK, KIND, NAMES, SPLITS, TRAIN, VALID, LeakPartition
 from orchestrator.results.report import finite
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.damage import passed_over
+from orchestrator.store.errors import DamagedRecordError, first_line
 from orchestrator.store.layout import RESULTS
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History
@@ -132,18 +132,40 @@ def pack_run(run: LeakRun, settings: Mapping[str, Any]) -> bytes:
 
 
 def read_runs(storage: Storage, key: str) -> tuple[LeakRun, ...]:
-    """Whole records under a key, by experiment and repeat; damaged ones are passed over."""
+    """Whole records under a key, by experiment and repeat; damaged ones are passed over, which is noted."""
     found = []
     for name in storage.list(f"{FOLDER}/{key}"):
         match = _RECORD.fullmatch(name)
         if match is None:
             continue
-        with contextlib.suppress(FileNotFoundError, DamagedRecordError, KeyError):
-            meta, arrays = unpack(storage.read(f"{FOLDER}/{key}/{name}"), name)
-            partition = LeakPartition(int(match[1]), int(match[2]), arrays["split"].astype(np.int64))
-            history = History(SPLITS, arrays["loss"], arrays["statistics"])
-            found.append(LeakRun(partition, history, int(meta["selected"])))
+        path = f"{FOLDER}/{key}/{name}"
+        with passed_over(storage, path):
+            found.append(_run(storage.read(path), path, int(match[1]), int(match[2])))
     return tuple(sorted(found, key=lambda run: (run.partition.experiment, run.partition.repeat)))
+
+
+def _run(content: bytes, path: str, experiment: int, repeat: int) -> LeakRun:
+    meta, arrays = unpack(content, path)
+    try:
+        loss, statistics, selected = arrays["loss"], arrays["statistics"], int(meta["selected"])
+        is_whole = (
+            loss.dtype.kind == "f"
+            and statistics.dtype.kind == "i"
+            and loss.shape == statistics.shape[:2] == (len(loss), len(SPLITS))
+            and statistics.ndim == 4
+            and statistics.shape[2] == statistics.shape[3] > 0
+            and 0 <= selected < len(loss)
+        )
+        run = LeakRun(
+            LeakPartition(experiment, repeat, arrays["split"].astype(np.int64)),
+            History(SPLITS, loss, statistics),
+            selected,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedRecordError(f"{path} is not a whole training: {first_line(error)}") from error
+    if not is_whole:
+        raise DamagedRecordError(f"{path} is not a whole training")
+    return run
 
 
 def answer(runs: Sequence[LeakRun], settings: Mapping[str, Any]) -> LeakAnswer:

@@ -6,19 +6,20 @@ nobody began, and those whose lanes are done, are not looked into at all.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.results.histories import Damaged
 from orchestrator.store import layout
 from orchestrator.store.concurrently import concurrently
+from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import parse_attempt, parse_lease
 from orchestrator.store.leases import LeaseView
-from orchestrator.store.schema import parse_json
+from orchestrator.store.parsing import json_object
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from trainables.bundles.failures import Failure, failures_of
@@ -51,10 +52,9 @@ class AtWork:
 
 @dataclass(frozen=True)
 class SegmentsAtWork:
-    """All of a study. damaged: folders with a file that is none."""
+    """All of a study."""
 
     all: tuple[AtWork, ...]
-    damaged: tuple[Damaged, ...]
     of_lane: Mapping[LaneKey, Sequence[AtWork]]
 
 
@@ -92,18 +92,14 @@ def segments_at_work(
 ) -> SegmentsAtWork:
     """owed: of each lane that is owed the epochs that it has. `now` decides only which leases look alive."""
     found: list[AtWork] = []
-    damaged: list[Damaged] = []
     for segment, names in begun(storage, [segment for segment in segments if _owed_of(segment, owed)]).folders.items():
-        try:
-            lanes = _owed_of(segment, owed)
-            found += [_looked_into(storage, segment, names, lanes, now)] if lanes else []
-        except (DamagedRecordError, AttributeError, TypeError, ValueError) as error:
-            damaged.append(Damaged(segment.folder, f"{segment.folder}: a lease or failure cannot be read: {error}"))
+        lanes = _owed_of(segment, owed)
+        found += [_looked_into(storage, segment, names, lanes, now)] if lanes else []
     of_lane: dict[LaneKey, list[AtWork]] = defaultdict(list)
     for one in found:
         for lane in one.lanes:
             of_lane[lane].append(one)
-    return SegmentsAtWork(tuple(found), tuple(damaged), of_lane)
+    return SegmentsAtWork(tuple(found), of_lane)
 
 
 def _owed_of(segment: Segment, owed: Mapping[LaneKey, int]) -> tuple[LaneKey, ...]:
@@ -114,7 +110,7 @@ def _looked_into(
     storage: Storage, segment: Segment, names: Collection[str], owed: tuple[LaneKey, ...], now: datetime
 ) -> AtWork:
     lease = _newest_lease(storage, segment, names)
-    epoch = int(lease.get("epoch", 0))
+    epoch = lease.get("epoch", 0)
     is_leased = bool(lease) and not lease.get("released") and not LeaseView(0, lease).owner_is_dead()
     is_live = is_leased and _age_s(lease, now) < SILENT_AFTER_S
     failure = None
@@ -133,15 +129,19 @@ def _newest_lease(storage: Storage, segment: Segment, names: Iterable[str]) -> d
     if not numbers:
         return {}
     path = layout.lease(segment.folder, max(numbers))
-    try:
-        lease: dict[str, Any] = parse_json(storage.read(path), path)
-    except FileNotFoundError:
-        return {}
-    return lease
+    with passed_over(storage, path):
+        lease = json_object(storage.read(path), path)
+        if not isinstance(lease.get("epoch", 0), int):
+            raise DamagedRecordError(f"{path} is not a whole lease: its epoch is {lease['epoch']!r:.40}")
+        return lease
+    return {}
 
 
 def _age_s(lease: Mapping[str, Any], now: datetime) -> float:
-    updated = datetime.fromisoformat(str(lease.get("updated")))
+    try:
+        updated = datetime.fromisoformat(str(lease.get("updated")))
+    except ValueError:
+        return math.inf
     if (updated.tzinfo is None) != (now.tzinfo is None):
         updated = updated.replace(tzinfo=now.tzinfo)
     return (now - updated).total_seconds()

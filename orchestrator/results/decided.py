@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-from orchestrator.results.histories import Damaged
 from orchestrator.store.concurrently import concurrently
+from orchestrator.store.damage import Damaged, note
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import SEARCHES, ConfigurationKey
 from orchestrator.store.schema import Record, parse_toml
@@ -53,9 +53,12 @@ class Decided:
 
     @classmethod
     def of(cls, storage: Storage, known: Iterable[str] = ()) -> Decided:
-        """As it is now; `known` as for `read`."""
+        """As it is now; `known` as for `read`. Files that cannot be read are noted where something is lost."""
         decided = cls(storage)
         decided.read(known)
+        for damaged in decided.damaged:
+            if not decided.is_made_up_for(damaged.path):
+                note(storage, damaged.path, damaged.reason)
         return decided
 
     def read(self, known: Iterable[str] = ()) -> bool:
@@ -134,6 +137,22 @@ class Decided:
     def has_lost(self, search: str) -> bool:
         """Whether a decision is damaged or gone."""
         return self.last_number.get(search, 0) > len(self.decisions[search])
+
+    def is_made_up_for(self, path: str) -> bool:
+        """Whether a damaged file is no loss: a later budget counts, or all that the budget allows is asked for."""
+        _, search, name = path.split("/")
+        number, budget = parse_budget(name), self.budget(search)
+        if budget is None or search not in self.searches or name == "search.toml":
+            return False
+        if number is not None:
+            return budget.number > number
+        asked = self.asked([search])
+        return all(
+            asked.get(ConfigurationKey(partition, configuration), {}).get(repeat, -1) >= epochs
+            for partition in self.searches[search].partitions
+            for configuration, (repeats, epochs) in budget.of_each().items()
+            for repeat in range(repeats)
+        )
 
     def _parsed(self, file: _File) -> Record | Damaged | None:
         """None where it is gone again."""

@@ -75,14 +75,11 @@ def read_final(key: FinalKey, content: bytes) -> tuple[dict[str, object], FinalR
 def set_aside(storage: Storage, key: FinalKey) -> bool:
     """Keep a final record that cannot be read under another name; False when it is gone or whole by now."""
     try:
-        content = storage.read(key.path)
+        read_final(key, storage.read(key.path))
     except FileNotFoundError:
         return False
-    try:
-        read_final(key, content)
     except DamagedRecordError:
-        storage.replace(layout.damaged(key.path), content)
-        storage.delete(key.path)
+        storage.rename(key.path, layout.damaged(key.path))
         return True
     return False
 
@@ -95,6 +92,9 @@ def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
         and {"train", "valid"} <= set(history.splits)
         and meta.get("state") == key.state.value
         and (key.state.ended_by_itself() or history.epochs == key.epochs)
+        and 0 <= (meta.get("selected_epoch") or 0) <= history.epochs
+        and all(abs(meta.get(name) or 0) < 1 << 63 for name in ("total_parameters", "trainable_parameters"))
+        and abs(meta.get("diverged_epoch") or 0) < 1 << 31
     )
     if not whole:
         raise DamagedRecordError(f"{key.path} does not hold a history of {key.epochs} epochs")

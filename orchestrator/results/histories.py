@@ -14,9 +14,9 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.results.finals import KEY, REPEAT_COLUMNS, FinalKey, read_final, set_aside
+from orchestrator.results.parts import SHAPE, Part, whole_part
+from orchestrator.store.damage import Damaged, note
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, parse_final
+from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, FinalName, parse_damaged, parse_final
 from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.storage import Storage
 
@@ -34,17 +36,7 @@ MERGE_ABOVE = 8
 SMALL_PART = 4000
 """Parts of at least this many repeats are left as they are."""
 
-_SHAPE = b"shape of statistics"
-"""Key in the metadata of a part's epochs: its rows hold them flat."""
 _PART = re.compile(r"(part-([0-9a-f]{16}))\.(repeats|epochs)\.parquet")
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A file of the study that cannot be read, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -70,37 +62,6 @@ class Repeats:
         return len(self.table)
 
 
-@dataclass(frozen=True)
-class Part:
-    """repeats: a row per repeat. epochs: of each, in the same order, a row per epoch and split."""
-
-    repeats: pa.Table
-    epochs: pa.Table
-
-    @cached_property
-    def keys(self) -> list[FinalKey]:
-        """Of its repeats, in their order."""
-        columns = (self.repeats.column(name).to_pylist() for name in (*KEY, "state"))
-        return [FinalKey(p, c, repeat, n, RepeatState(s)) for p, c, repeat, n, s in zip(*columns, strict=True)]
-
-    @property
-    def rows(self) -> np.ndarray:
-        """int64 [repeats]: rows that each repeat has in `epochs`."""
-        epochs = self.repeats.column("history_epochs").to_numpy().astype(np.int64)
-        rows: np.ndarray = (epochs + 1) * self.repeats.column("history_splits").to_numpy()
-        return rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the statistics of an epoch and split."""
-        return tuple(json.loads(self.epochs.schema.metadata[_SHAPE]))
-
-    def statistics(self) -> np.ndarray:
-        """int32 [rows of epochs, values]: flat."""
-        flat: np.ndarray = self.epochs.column("statistics").combine_chunks().flatten().to_numpy()
-        return flat.reshape(self.epochs.num_rows, -1)
-
-
 def list_bundles(storage: Storage) -> list[BundleKey]:
     """Every bundle that has a folder, sorted."""
     found = []
@@ -113,15 +74,21 @@ def list_bundles(storage: Storage) -> list[BundleKey]:
 
 
 def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> list[FinalKey]:
-    """Every final record there is, by its file name alone."""
+    """Every final record there is, by its file name alone. One that was set aside and not trained again is noted."""
     found = []
     for bundle in list_bundles(storage) if bundles is None else bundles:
-        numbers = bundle.repeats
-        for name in storage.list(bundle.finals):
-            parsed = parse_final(name)
-            if parsed is not None and parsed[0] in numbers:
-                found.append(FinalKey(bundle.partition, bundle.configuration, *parsed))
+        names = storage.list(bundle.finals)
+        there = [parsed for name in names if (parsed := parse_final(name)) is not None and parsed[0] in bundle.repeats]
+        found += [FinalKey(bundle.partition, bundle.configuration, *parsed) for parsed in there]
+        for name in names:
+            aside = parse_damaged(name)
+            if aside is not None and not any(_makes_up_for(one, aside) for one in there):
+                note(storage, f"{bundle.finals}/{name}", f"{bundle.finals}/{name} cannot be read and was set aside")
     return found
+
+
+def _makes_up_for(final: FinalName, lost: FinalName) -> bool:
+    return final.repeat == lost.repeat and (final.epochs >= lost.epochs or final.state.ended_by_itself())
 
 
 @dataclass(frozen=True)
@@ -162,32 +129,43 @@ def read_repeats(storage: Storage) -> Repeats:
     A final record is the truth: a part's row without one is not returned.
     """
     finals = list_finals(storage)
-    parts, damaged = read_parts(storage, ["epoch", "split", "loss", "statistics"])
+    parts, damaged = read_parts(storage, whole=False)
     held = {key for part in parts.values() for key in part.keys}
     loose, broken = gather(storage, [key for key in finals if key not in held])
     together = [*parts.values(), *([] if loose is None else [loose])]
-    return _join(together, set(finals), (*damaged, *broken))
+    for one in broken:
+        note(storage, one.path, one.reason)
+    shapes = Counter(dict.fromkeys((part.shape for part in together), 0))
+    for part in together:
+        shapes[part.shape] += part.repeats.num_rows
+    usual = shapes.most_common(1)
+    for name, part in parts.items():
+        if part.shape != usual[0][0]:
+            path = f"{HISTORIES}/{name}.epochs.parquet"
+            note(storage, path, f"{path} has statistics of another shape than most records beside it")
+    return _join([part for part in together if part.shape == usual[0][0]], set(finals), (*damaged, *broken))
 
 
 def gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[Part | None, list[Damaged]]:
     """Read final records one by one into a part in memory; None when there is none that is whole."""
     damaged: list[Damaged] = []
-    rows: list[dict[str, object]] = []
-    records: list[FinalRecord] = []
+    read: list[tuple[FinalKey, dict[str, object], FinalRecord]] = []
     for key in sorted(keys, key=FinalKey.place):
         try:
-            row, record = read_final(key, storage.read(key.path))
-            if records and record.history.statistics.shape[2:] != records[0].history.statistics.shape[2:]:
-                raise DamagedRecordError(
-                    f"{key.path} has statistics of another shape than {len(records)} records beside it"
-                )
+            read.append((key, *read_final(key, storage.read(key.path))))
         except FileNotFoundError:
             continue
         except DamagedRecordError as error:
             damaged.append(Damaged(key.path, error.message))
-            continue
-        rows.append(row)
-        records.append(record)
+    shapes = Counter(record.history.statistics.shape[2:] for _, _, record in read)
+    usual = shapes.most_common(1)[0][0] if shapes else ()
+    damaged += [
+        Damaged(key.path, f"{key.path} has statistics of another shape than most records beside it")
+        for key, _, record in read
+        if record.history.statistics.shape[2:] != usual
+    ]
+    rows = [row for _, row, record in read if record.history.statistics.shape[2:] == usual]
+    records = [record for _, _, record in read if record.history.statistics.shape[2:] == usual]
     if not records:
         return None, damaged
     schema = pa.schema(list(REPEAT_COLUMNS.items()))
@@ -208,7 +186,7 @@ def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalReco
     columns["split"] = pa.array([name for r in records for name in r.history.splits * len(r.history.loss)])
     columns["loss"] = pa.array(np.concatenate([record.history.loss.ravel() for record in records]), type=pa.float64())
     columns["statistics"] = pa.FixedSizeListArray.from_arrays(pa.array(statistics), math.prod(shape))
-    return pa.table(columns).replace_schema_metadata({_SHAPE: json.dumps(shape)})
+    return pa.table(columns).replace_schema_metadata({SHAPE: json.dumps(shape)})
 
 
 def _write_part(storage: Storage, part: Part) -> str:
@@ -240,12 +218,12 @@ def _merge(storage: Storage, small: dict[str, Part], known: set[str]) -> None:
 
 
 def read_parts(
-    storage: Storage, columns: list[str] | None = None, but: Collection[str] = ()
+    storage: Storage, but: Collection[str] = (), *, whole: bool = True
 ) -> tuple[dict[str, Part], list[Damaged]]:
-    """Whole parts by name, of their epochs the `columns` named, and the files of those that are not whole.
+    """Whole parts by name, and the files of those that are not: no damage, for final records hold the same.
 
-    With `columns`, names of splits are read as a dictionary: for arithmetic, not to be written again. but: names of
-    parts that are left out.
+    but: names of parts that are left out. whole: False for epochs that are only reckoned with and not written again:
+    without their keys, and splits as codes into a dictionary.
     """
     parts: dict[str, Part] = {}
     damaged: list[Damaged] = []
@@ -255,13 +233,15 @@ def read_parts(
             continue
         files = f"{HISTORIES}/{match[1]}.repeats.parquet", f"{HISTORIES}/{match[1]}.epochs.parquet"
         repeats = epochs = b""
-        with contextlib.suppress(FileNotFoundError):  # another process has just merged it
-            repeats, epochs = storage.read(files[0]), storage.read(files[1])
-        if _hash(repeats, epochs) == match[2]:
-            rows = pq.read_table(io.BytesIO(epochs), columns=columns, read_dictionary=["split"] if columns else None)
-            parts[match[1]] = Part(pq.read_table(io.BytesIO(repeats)), rows)
-        elif repeats:
-            damaged.extend(Damaged(path, f"{path} fails its checksum") for path in files)
+        try:
+            with contextlib.suppress(FileNotFoundError):  # another process has just merged it
+                repeats, epochs = storage.read(files[0]), storage.read(files[1])
+            if _hash(repeats, epochs) == match[2]:
+                parts[match[1]] = whole_part(repeats, epochs, files, whole)
+            elif repeats:
+                raise DamagedRecordError(f"{files[0]} fails its checksum")
+        except DamagedRecordError as error:
+            damaged.extend(Damaged(path, error.message) for path in files)
     return parts, damaged
 
 

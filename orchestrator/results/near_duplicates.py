@@ -12,6 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
+from orchestrator.store.errors import DamagedRecordError, first_line
+from orchestrator.store.kinds import kind_of
 from orchestrator.store.storage import Storage
 from trainables.data.near_duplicates import SIDE, near_duplicates, small_picture
 
@@ -51,14 +54,24 @@ def pairs_csv(pairs: pd.DataFrame) -> bytes:
 
 
 def read_pairs(storage: Storage) -> pd.DataFrame | None:
-    """The pairs that the study keeps; None where it keeps no such file, of an earlier version, or a damaged one."""
+    """The pairs that the study keeps; None where it keeps no such file, or a damaged one, which is noted."""
+    with passed_over(storage, layout.NEAR_DUPLICATES):
+        return _pairs(storage.read(layout.NEAR_DUPLICATES))
+    return None
+
+
+def _pairs(content: bytes) -> pd.DataFrame:
+    name, back = layout.NEAR_DUPLICATES, kind_of(layout.NEAR_DUPLICATES).back
     try:
-        content = io.StringIO(storage.read(layout.NEAR_DUPLICATES).decode())
-        pairs = pd.read_csv(content, dtype={"file": str, "other": str}, keep_default_na=False)
+        pairs = pd.read_csv(
+            io.StringIO(content.decode()), dtype={"file": str, "other": str}, keep_default_na=False, low_memory=False
+        )
         found = pairs[COLUMNS].astype({"similarity": float, "symmetry": int})
-    except (FileNotFoundError, UnicodeDecodeError, ValueError, KeyError):
-        return None
-    return pd.DataFrame(found) if found["symmetry"].between(0, len(SYMMETRIES) - 1).all() else None
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DamagedRecordError(f"{name} is not a whole table: {first_line(error)}", back) from error
+    if not found["symmetry"].between(0, len(SYMMETRIES) - 1).all():
+        raise DamagedRecordError(f"{name}: expected symmetries 0 to {len(SYMMETRIES) - 1}, found others", back)
+    return pd.DataFrame(found)
 
 
 def with_kinds(pairs: pd.DataFrame, images: pd.DataFrame, split_of: Mapping[str, str]) -> pd.DataFrame:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from orchestrator.results.finals import FinalKey
-from orchestrator.results.histories import Part, gather, list_finals, read_parts
+from orchestrator.results.histories import gather, list_finals, read_parts
+from orchestrator.results.parts import Part
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.layout import FinalName
 from orchestrator.store.schema import History, Metric
@@ -106,8 +107,7 @@ class NewsReader:
 
     def _read(self, finals: Collection[FinalKey]) -> None:
         if len(finals) > ONE_BY_ONE:
-            columns = ["epoch", "split", "loss", "statistics"]
-            parts, _ = read_parts(self.storage, columns, but=self._parts)
+            parts, _ = read_parts(self.storage, but=self._parts, whole=False)
             for part in parts.values():
                 self._results |= _results(part)
             self._parts |= parts.keys()

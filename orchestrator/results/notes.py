@@ -6,6 +6,10 @@ import json
 from collections.abc import Sequence
 
 from orchestrator.store import layout
+from orchestrator.store.damage import passed_over
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.kinds import kind_of
+from orchestrator.store.parsing import parsed_json
 from orchestrator.store.storage import Storage
 
 
@@ -15,9 +19,10 @@ def notes_json(notes: Sequence[str]) -> bytes:
 
 
 def read_notes(storage: Storage) -> tuple[str, ...]:
-    """The notes that a study keeps; () where it keeps none, or a file that cannot be read."""
-    try:
-        found = json.loads(storage.read(layout.NOTES))
-    except (FileNotFoundError, ValueError):
-        return ()
-    return tuple(note for note in found if isinstance(note, str)) if isinstance(found, list) else ()
+    """The notes that a study keeps; () where it keeps none, or a file that cannot be read, which is told."""
+    with passed_over(storage, layout.NOTES):
+        found = parsed_json(storage.read(layout.NOTES), layout.NOTES)
+        if isinstance(found, list) and all(isinstance(note, str) for note in found):
+            return tuple(found)
+        raise DamagedRecordError(f"{layout.NOTES}: expected a list of texts", kind_of(layout.NOTES).back)
+    return ()

@@ -16,12 +16,14 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
 from orchestrator.results.edges import EdgeNote, edge_notes
 from orchestrator.results.flat_scores import FlatScores
-from orchestrator.results.histories import Damaged, Repeats, read_repeats
+from orchestrator.results.histories import Repeats, read_repeats
 from orchestrator.results.mean_curves import MeanCurves
 from orchestrator.results.names import told_apart
 from orchestrator.results.standing import owed_lanes, standings
 from orchestrator.results.statistic import Statistic
+from orchestrator.results.stored_data import read_partition, read_table
 from orchestrator.store import layout
+from orchestrator.store.damage import Damaged, collecting, note
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import ConfigurationKey, FinalName
 from orchestrator.store.schema import Metric, RepeatState, StudyRecord
@@ -87,9 +89,15 @@ class Summary:
 def summarise(storage: Storage, now: str | None = None) -> Summary:
     """Read a study and summarise it; writes nothing.
 
-    `now` (UTC, ISO 8601) decides only which leases look alive. Damaged files are listed in the result, not raised; a
-    missing or damaged study.toml raises FileNotFoundError or DamagedRecordError.
+    `now` (UTC, ISO 8601) decides only which leases look alive. Damaged files are noted and listed in the result, not
+    raised; a missing or damaged study.toml raises FileNotFoundError or DamagedRecordError.
     """
+    with collecting() as left_out:
+        found = _summarised(storage, now)
+    return replace(found, damaged=left_out.all)
+
+
+def _summarised(storage: Storage, now: str | None) -> Summary:
     study = parse_study(storage.read(layout.STUDY), layout.STUDY)
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
     decided = Decided.of(storage)
@@ -99,8 +107,8 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     ranges = _ranges(repeats)
     results = _results(repeats, ranges)
     at_work = segments_at_work(storage, decided.segments(), owed_lanes(asked, results), moment)
-    settings, broken = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
-    damaged = (*decided.damaged, *repeats.damaged, *broken, *at_work.damaged)
+    settings = _configurations(storage, {key.configuration for key in (*asked, *ranges)})
+    _look_at_images(storage, {key.partition for key in (*asked, *ranges)})
     others = told_apart(settings.values())
     flat = FlatScores(repeats, study.task)
     curves = MeanCurves(flat, ranges.values())
@@ -134,7 +142,7 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
         decided.budgets,
         decided.decisions,
         at_work.all,
-        damaged,
+        (),
         repeats,
     )
 
@@ -253,18 +261,24 @@ def _epochs_of_all(flat: FlatScores, at: slice) -> int:
     return int(flat.trained[at][stopped].max() if stopped.any() else flat.epochs[at].min())
 
 
-def _configurations(storage: Storage, ids: set[str]) -> tuple[dict[str, Configuration], list[Damaged]]:
+def _look_at_images(storage: Storage, partitions: set[str]) -> None:
+    """Nothing here needs manifest and partitions, but whoever asks how a study stands hears when they are damaged."""
+    read_table(storage, layout.MANIFEST, {"label": "text", "group": "text"})
+    for partition in sorted(partitions):
+        read_partition(storage, partition)
+
+
+def _configurations(storage: Storage, ids: set[str]) -> dict[str, Configuration]:
     found: dict[str, Configuration] = {}
-    damaged: list[Damaged] = []
     for identity in sorted(ids):
         path = layout.configuration(identity)
         try:
             found[identity] = read_configuration(storage, identity)
         except FileNotFoundError:
-            damaged.append(Damaged(path, f"{path} is missing"))
+            note(storage, path, f"{path} is missing")
         except DamagedRecordError as error:
-            damaged.append(Damaged(path, error.message))
-    return found, damaged
+            note(storage, path, error.message)
+    return found
 
 
 def _ranges(repeats: Repeats) -> dict[ConfigurationKey, range]:

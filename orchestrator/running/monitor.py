@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +14,6 @@ from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.leases import LeaseView, current_lease
-from orchestrator.store.schema import parse_json
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
@@ -149,12 +147,9 @@ class Monitor:
 
     def _earlier(self, segment: Segment, number: int) -> tuple[int, int]:
         """The same of the lease before, as far as it is kept."""
-        path = layout.lease(segment.folder, number - 1)
-        with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-            return number - 1, _epoch_of(
-                LeaseView(number - 1, parse_json(self.training.storage.read(path), path)), segment
-            )
-        return 0, 0
+        name = layout.lease(segment.folder, number - 1).rpartition("/")[2]
+        earlier = current_lease(self.training.storage, segment.folder, [name])
+        return (earlier.number, _epoch_of(earlier, segment)) if earlier is not None else (0, 0)
 
     def _why(self, segment: Segment, lease: int) -> str:
         try:

@@ -78,6 +78,9 @@ class SettledStorage:
     def delete(self, path: str) -> None:
         self.inner.delete(path)
 
+    def rename(self, path: str, name: str) -> None:
+        self.inner.rename(path, name)
+
     def create(self, path: str, content: bytes) -> bool:
         """As the contract says, after `settle_s` seconds at least where it matters who was first."""
         folder, _, name = path.rpartition("/")

@@ -115,6 +115,11 @@ def damaged(final: str) -> str:
     return f"{final}.damaged"
 
 
+def parse_damaged(name: str) -> FinalName | None:
+    """The name that a final record had before it was set aside; None for any other file."""
+    return parse_final(name.removesuffix(".damaged")) if name.endswith(".damaged") else None
+
+
 def parse_attempt(name: str) -> int | None:
     match = _ATTEMPT.fullmatch(name)
     return int(match[1]) if match else None

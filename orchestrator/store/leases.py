@@ -23,7 +23,7 @@ from typing import Any
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.layout import parse_lease
-from orchestrator.store.schema import parse_json
+from orchestrator.store.parsing import parsed_json
 from orchestrator.store.storage import Storage
 
 STALE_AFTER_S = 60.0
@@ -100,7 +100,7 @@ def current_lease(storage: Storage, folder: str, names: Sequence[str] | None = N
     number = max(numbers)
     path = layout.lease(folder, number)
     try:
-        content = parse_json(storage.read(path), path)
+        content = parsed_json(storage.read(path), path)
     except (FileNotFoundError, DamagedRecordError):
         content = {}
     return LeaseView(number, content if isinstance(content, dict) else {})

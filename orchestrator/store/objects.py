@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from orchestrator.store.errors import MissingFileError, StorageError
+from orchestrator.store.kinds import check_size, check_start, most_read
 from orchestrator.store.redact import without_secrets
 from orchestrator.store.storage import TEMPORARY_PREFIX, checked_path
 
@@ -26,6 +27,8 @@ READ_TIMEOUT_S = 15.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
+_FIRST = 1 << 24
+"""Bytes that are asked for at first: most objects are smaller, and a record's say whether the rest is worth it."""
 _MARK = "orch-writer"
 _BUSY_STATUS = frozenset({408, 409, 425, 429})
 _BUSY_CODES = frozenset({"IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "SlowDown"})
@@ -87,11 +90,15 @@ class ObjectStorage:
         return f"ObjectStorage({self._name!r})"
 
     def read(self, path: str) -> bytes:
-        full = self._full(path)
+        full, most = self._full(path), most_read(path)
         try:
-            content: bytes = self._tried("read", path, lambda: self.files.cat_file(full))
+            content = self._tried("read", path, lambda: self._part(full, 0, min(_FIRST, most + 1)))
+            if len(content) == _FIRST:
+                check_start(path, content)
+                content += self._tried("read", path, lambda: self._part(full, _FIRST, most + 1))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise MissingFileError(path) from None
+        check_size(path, len(content), self.read)
         return content
 
     def list(self, folder: str) -> list[str]:
@@ -139,6 +146,24 @@ class ObjectStorage:
                     raise
 
         self._tried("delete", path, remove)
+
+    def rename(self, path: str, name: str) -> None:
+        full, other = self._full(path), self._full(name)
+        try:
+            self._tried("read", path, lambda: self.files.cp_file(full, other))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return
+        self.delete(path)
+
+    def _part(self, full: str, start: int, end: int) -> bytes:
+        """Bytes of an object from `start` to before `end`, or its end."""
+        try:
+            content: bytes = self.files.cat_file(full, start=start, end=end)
+        except Exception as error:
+            if _status(error) != 416:  # nothing lies behind its end
+                raise
+            return b""
+        return content
 
     def _full(self, path: str) -> str:
         return "/".join([self.root, *checked_path(path).parts])

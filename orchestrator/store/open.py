@@ -74,6 +74,9 @@ class ProbedStorage:
     def delete(self, path: str) -> None:
         self.inner.delete(path)
 
+    def rename(self, path: str, name: str) -> None:
+        self.inner.rename(path, name)
+
     def create(self, path: str, content: bytes) -> bool:
         with self._lock:
             if self._creator is None:

@@ -15,7 +15,11 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.errors import DamagedRecordError, first_line
+from orchestrator.store.parsing import json_object
+
+HEADER_MOST = 16 << 20
+"""Bytes that a record's header may have; those of the largest stacks have some hundred thousand."""
 
 
 def canonical_json(value: Any) -> str:
@@ -39,14 +43,19 @@ def unpack(content: bytes, name: str = "record") -> tuple[dict[str, Any], dict[s
     """Return (meta, arrays); raise DamagedRecordError when anything in the file is not what was written."""
     try:
         header_length = int.from_bytes(content[:8], "little")
-        if len(content) < 8 + header_length:
+        if len(content) < 8 + min(header_length, HEADER_MOST):
             raise ValueError("shorter than its header says")
-        metadata = json.loads(content[8 : 8 + header_length])["__metadata__"]
+        if header_length > HEADER_MOST:
+            raise ValueError("its header is longer than one can be")
+        metadata = json_object(content[8 : 8 + header_length], "its header")["__metadata__"]
         text, checksum = metadata["record"], metadata["sha256"]
         arrays = load_tensors(content)
-        meta = json.loads(text)
+        meta = json_object(text, "what it says")
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the parser raises, the file is not a whole record
-        raise DamagedRecordError(f"{name} is not a whole record: {error}") from error
+        cause = error.message if isinstance(error, DamagedRecordError) else first_line(error)
+        raise DamagedRecordError(f"{name} is not a whole record: {cause}") from error
     if _digest(text, {key: arrays[key] for key in sorted(arrays)}) != checksum:
         raise DamagedRecordError(f"{name} fails its checksum")
     return meta, arrays

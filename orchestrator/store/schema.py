@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -14,6 +13,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.parsing import parsed_toml
 from orchestrator.store.record import pack, unpack
 
 SCHEMA_VERSION = 7
@@ -116,6 +116,20 @@ class History:
         return len(self.loss) - 1
 
 
+_FINAL_ARRAYS = {"loss": ("f", 2), "statistics": ("i", 2), "logits": ("f", 2)}
+"""Kind of type, and axes at least."""
+_MOST_AXES = 8
+_FINAL_META: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("configuration", "partition", "state", "selection", "host", "device", "undetermined"), str),
+    **dict.fromkeys(("finished", "end_state"), str),
+    **dict.fromkeys(("repeat", "epochs", "diverged_epoch", "selected_epoch"), int),
+    **dict.fromkeys(("total_parameters", "trainable_parameters"), int),
+    "seconds": (int, float),
+    "devices_mixed": bool,
+}
+"""Of what a record says, the type; settings of a later version may be among the rest."""
+
+
 class FinalRecord:
     """`final/<repeat>.e<epochs>`: a finished repeat, created exclusively; the first writer wins.
 
@@ -141,11 +155,20 @@ class FinalRecord:
     @classmethod
     def from_bytes(cls, content: bytes, name: str) -> FinalRecord:
         meta, arrays = unpack(content, name)
-        try:
-            history = History(tuple(meta["splits"]), arrays["loss"], arrays["statistics"])
-            return cls(meta, history, arrays["logits"])
-        except KeyError as error:
-            raise DamagedRecordError(f"{name} lacks {error}") from error
+        splits = meta.get("splits")
+        for key, (kind, axes) in _FINAL_ARRAYS.items():
+            found = arrays.get(key)
+            if found is None:
+                raise DamagedRecordError(f"{name} lacks {key!r}")
+            if found.dtype.kind != kind or not axes <= found.ndim <= _MOST_AXES or 0 in found.shape[2:]:
+                raise DamagedRecordError(f"{name}: its {key} is of type {found.dtype} and shape {found.shape}")
+        if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
+            raise DamagedRecordError(f"{name} lacks 'splits'")
+        for key, kinds in _FINAL_META.items():
+            value = meta.get(key)
+            if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+                raise DamagedRecordError(f"{name}: its {key} is a {type(value).__name__}")
+        return cls(meta, History(tuple(splits), arrays["loss"], arrays["statistics"]), arrays["logits"])
 
     @property
     def state(self) -> RepeatState:
@@ -160,27 +183,34 @@ def parse_toml(kind: type[R], content: bytes, name: str) -> R:
 
     One without a checksum, of an earlier version or with that line removed by hand, is taken as it is.
     """
-    import tomllib
-
     stated = _CHECKSUM.match(content)
     if stated and stated[1].decode() != hashlib.sha256(content[stated.end() :]).hexdigest():
         raise DamagedRecordError(f"{name} fails its checksum (if it was changed on purpose, remove its first line)")
     try:
-        return kind.model_validate(tomllib.loads(content.decode()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {error}") from error
+        return kind.model_validate(parsed_toml(content, name, f"a valid {kind.__name__}"))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {'; '.join(faults[:3])}{more}") from error
+        raise DamagedRecordError(f"{name} is not a valid {kind.__name__}: {told_of(error)}") from error
 
 
-def parse_json(content: bytes, name: str) -> Any:
-    """Read a stored JSON file; raise DamagedRecordError when it is torn."""
+def told_of(error: ValidationError) -> str:
+    """The first faults that pydantic found, in one line."""
+    faults = [
+        f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}"[:200]
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    return f"{'; '.join(faults[:3])}{more}"
+
+
+J = TypeVar("J", bound=BaseModel)
+
+
+def parse_model(kind: type[J], content: bytes, name: str) -> J:
+    """A stored record of JSON; DamagedRecordError where it is none."""
     try:
-        return json.loads(content)
-    except ValueError as error:
-        raise DamagedRecordError(f"{name} is not valid JSON: {error}") from error
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        raise DamagedRecordError(f"{name} is not a whole {kind.__name__}: {told_of(error)}") from error
 
 
 def _without_none(value: Any) -> Any:

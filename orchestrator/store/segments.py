@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Record, RepeatState
+from orchestrator.store.schema import FinalRecord, Record, RepeatState, told_of
 
 SEGMENTS = "segments"
 _STATE = re.compile(r"state-([0-9a-f]{16})\.b(\d{1,15})")
@@ -147,6 +148,14 @@ class Recipe(Record):
     scoring_batch: int = Field(ge=1)
     frontier: str = ""
     """Name of the layer up to which the frozen part is cached."""
+
+
+def recipe_of(record: FinalRecord, name: str) -> Recipe:
+    """How the segment was computed that a final record is of. Raises DamagedRecordError where it does not say."""
+    try:
+        return Recipe.model_validate(record.meta.get("recipe"))
+    except ValidationError as error:
+        raise DamagedRecordError(f"{name} has no recipe: {told_of(error)}") from error
 
 
 class Divided(Record):

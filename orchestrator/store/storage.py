@@ -1,4 +1,4 @@
-"""The storage contract: five methods, and their form on a file system.
+"""The storage contract: six methods, and their form on a file system.
 
 Paths are relative, with forward slashes, and never leave the root. There is one atomic write in the project and it is
 here: a temporary file beside the target, flush, fsync, then link (exclusive) or rename (replace), then fsync of the
@@ -11,15 +11,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import time
 import uuid
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from orchestrator.store.errors import MissingFileError, StorageError
+from orchestrator.store.errors import DamagedRecordError, MissingFileError, StorageError
 from orchestrator.store.exclusive import move_exclusively
+from orchestrator.store.kinds import check_size, check_start, kind_of, most_read
 
 TEMPORARY_PREFIX = ".tmp-"
+_FOR_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_START = 1 << 16
+_AT_ONCE = 1 << 26
+_NO_FILE = {errno.ENXIO: "a socket or device", errno.ENODEV: "a device", errno.ELOOP: "a link to itself"}
+_WHAT = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 TEMPORARY_MAX_AGE_S = 3600.0
 
 
@@ -27,7 +40,11 @@ class Storage(Protocol):
     """Where a study lives. Thread-safe; any number of processes on any number of machines may share one."""
 
     def read(self, path: str) -> bytes:
-        """Return the whole content; raise FileNotFoundError when there is no such file."""
+        """Return the whole content.
+
+        Raises FileNotFoundError when there is no such file, DamagedRecordError for what is no regular file or larger
+        than its kind may be (`orchestrator.store.kinds`); neither is waited for nor taken into memory.
+        """
         ...
 
     def list(self, folder: str) -> list[str]:
@@ -44,6 +61,10 @@ class Storage(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens when there is none."""
+        ...
+
+    def rename(self, path: str, name: str) -> None:
+        """Give what lies at `path` another path, unread, over what was there; nothing happens when there is none."""
         ...
 
 
@@ -76,12 +97,37 @@ class LocalStorage:
 
     def read(self, path: str) -> bytes:
         try:
-            with open(self._place(path), "rb", buffering=0) as file:  # noqa: PTH123
-                return file.readall()
+            descriptor = os.open(self._place(path), _FOR_READING)
         except (FileNotFoundError, NotADirectoryError):
             raise MissingFileError(path) from None
         except OSError as error:
+            if error.errno in _NO_FILE:
+                raise _no_file(path, _NO_FILE[error.errno]) from None
             raise _storage_error("read", self.local(path), error) from error
+        try:
+            return self._content(descriptor, path)
+        except OSError as error:
+            raise _storage_error("read", self.local(path), error) from error
+        finally:
+            os.close(descriptor)
+
+    def _content(self, descriptor: int, path: str) -> bytes:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _no_file(path, _WHAT.get(stat.S_IFMT(found.st_mode), "something else"))
+        check_size(path, found.st_size, self.read)
+        most = most_read(path)
+        parts = [os.read(descriptor, min(_START, most + 1))]
+        if found.st_size > _START:
+            check_start(path, parts[0])
+        size = len(parts[0])
+        # a file may grow meanwhile, or have said another size
+        while parts[-1] and (size < found.st_size or size == _START):
+            parts.append(os.read(descriptor, min(_AT_ONCE, most + 1 - size)))
+            size += len(parts[-1])
+            if size > most:
+                raise DamagedRecordError(f"{path}: expected a smaller file, found one that goes on", kind_of(path).back)
+        return b"".join(parts) if len(parts) > 1 else parts[0]
 
     def list(self, folder: str) -> list[str]:
         try:
@@ -125,6 +171,15 @@ class LocalStorage:
         except OSError as error:
             raise _storage_error("delete", target, error) from error
 
+    def rename(self, path: str, name: str) -> None:
+        try:
+            self.local(path).replace(self.local(name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _storage_error("rename", self.local(path), error) from error
+        _sync_folder(self.local(path).parent)
+
     def _written_beside(self, target: Path, content: bytes) -> Path:
         temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
@@ -140,6 +195,10 @@ class LocalStorage:
                 temporary.unlink(missing_ok=True)
             raise _storage_error("write", target, error) from error
         return temporary
+
+
+def _no_file(path: str, found: str) -> DamagedRecordError:
+    return DamagedRecordError(f"{path}: expected a file, found {found}", kind_of(path).back)
 
 
 def sweep_temporaries(folder: Path, max_age_s: float = TEMPORARY_MAX_AGE_S) -> int:

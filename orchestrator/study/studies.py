@@ -20,6 +20,7 @@ from orchestrator.store import layout
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
+from orchestrator.store.parsing import parsed_toml
 from orchestrator.store.place import Place, Where
 from orchestrator.store.schema import SCHEMA_VERSION, StudyRecord, parse_toml
 from orchestrator.store.searches import (
@@ -92,12 +93,11 @@ def find_study(studies: Where, name: str) -> Study | None:
     place = Place.of(studies) / layout.checked_name(name)
     try:
         content = _first_asked(place, lambda storage: storage.read(layout.STUDY))
-    except FileNotFoundError:
-        return None
-    _check_version(content, place)
-    try:
+        _check_version(content, place)
         record = parse_study(content, str(place / layout.STUDY))
         return Study(place, open_storage(place), record)
+    except FileNotFoundError:
+        return None
     except DamagedRecordError as error:
         raise InputError(
             f"study {name!r}: {error.message}",
@@ -314,11 +314,9 @@ def _first_asked(place: Place, act: Callable[[Storage], T]) -> T:
 
 
 def _check_version(content: bytes, place: Place) -> None:
-    import tomllib
-
     try:
-        found = tomllib.loads(content.decode()).get("schema_version")
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        found = parsed_toml(content, layout.STUDY).get("schema_version")
+    except DamagedRecordError:
         return
     if found == 1:
         raise InputError(

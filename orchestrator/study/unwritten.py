@@ -32,3 +32,7 @@ class UnwrittenStudy:
 
     def delete(self, path: str) -> None:
         self.files.pop(path, None)
+
+    def rename(self, path: str, name: str) -> None:
+        if path in self.files:
+            self.files[name] = self.files.pop(path)

@@ -6,7 +6,6 @@ shown and nothing else, so the file's checksum is not verified here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.parsing import json_object
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.watch.study_watch import Running
@@ -57,9 +58,11 @@ class CurvesSoFar:
 
 def _history(path: Path, owed: Collection[LaneKey]) -> SoFar | None:
     try:
+        if not path.is_file():
+            return None  # a pipe would be waited for
         with safe_open(path, framework="np") as file:
             wanted = {(lane.configuration, lane.repeat) for lane in owed}
-            lanes = json.loads(file.metadata()["record"])["group"]
+            lanes = json_object(file.metadata()["record"], path.name)["group"]
             loss = np.asarray(file.get_tensor("history.loss"), dtype=np.float64)
             stopped = file.get_tensor("stopped") if "stopped" in file.keys() else np.full(loss.shape[-1], -1)  # noqa: SIM118
         mine = [
@@ -74,6 +77,6 @@ def _history(path: Path, owed: Collection[LaneKey]) -> SoFar | None:
         loss = loss[: int(ends.max()) + 1, :2, mine]
         counts = np.broadcast_to(np.arange(len(loss))[:, None, None] <= ends, loss.shape)
         mean = np.where(counts, loss, 0.0).sum(axis=2) / counts.sum(axis=2)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError):
+    except (DamagedRecordError, OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError):
         return None  # gone by now, or of another version: the page goes without
     return SoFar({"train": mean[:, 0], "valid": mean[:, 1]}, len(mine))

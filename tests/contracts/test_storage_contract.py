@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.store import exclusive
 from orchestrator.store.claims import SettledStorage
+from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import LocalStorage, Storage
 from tests.support.drive_folder import DriveCloud
 from tests.support.object_server import bucket_storage, new_bucket, object_server
@@ -108,6 +109,23 @@ class TestStorageContract:
         storage.delete("never/was")
         assert storage.list("a") == []
         assert storage.create("a/b", b"again") is True
+
+    def test_rename(self, storage: Storage) -> None:
+        storage.replace("a/b", b"first")
+        storage.replace("a/c", b"there")
+        storage.rename("a/b", "a/c")
+        storage.rename("never/was", "a/d")
+        assert storage.list("a") == ["c"]
+        assert storage.read("a/c") == b"first"
+        assert storage.create("a/b", b"again") is True
+
+    def test_what_is_larger_than_its_kind_is_not_read(self, storage: Storage) -> None:
+        path = "segments/x/lease-1.json"
+        storage.replace(path, bytes(1 << 20))
+        assert len(storage.read(path)) == 1 << 20
+        storage.replace(path, bytes((1 << 20) + 1))
+        with pytest.raises(DamagedRecordError, match=r"lease-1\.json: expected at most 1 MiB \(lease\)"):
+            storage.read(path)
 
     def test_list_is_sorted_and_of_one_level(self, storage: Storage) -> None:
         for path in ("f/b", "f/a/deep/er", "f/c.txt", "f/B", "g/x"):

@@ -67,3 +67,6 @@ class _LateView:
 
     def delete(self, path: str) -> None:
         self._inner.delete(path)
+
+    def rename(self, path: str, name: str) -> None:
+        self._inner.rename(path, name)

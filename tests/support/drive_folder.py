@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from orchestrator.store.kinds import check_size
 from orchestrator.store.storage import TEMPORARY_PREFIX, checked_path
 
 
@@ -75,7 +76,9 @@ class DriveView:
             contents = [content for place, content in self._visible().values() if place == name]
         if not contents:
             raise FileNotFoundError(path)
-        return contents[self.client % len(contents)]
+        content = contents[self.client % len(contents)]
+        check_size(path, len(content), self.read)
+        return content
 
     def list(self, folder: str) -> list[str]:
         prefix = "".join(f"{part}/" for part in checked_path(folder).parts)
@@ -113,6 +116,14 @@ class DriveView:
             for number, (place, _) in self._visible().items():
                 if place == name:
                     self.cloud.change(self.cloud.files[number], self.client, None)
+
+    def rename(self, path: str, name: str) -> None:
+        try:
+            content = self.read(path)
+        except FileNotFoundError:
+            return
+        self.replace(name, content)
+        self.delete(path)
 
     def _new(self, name: str, content: bytes) -> None:
         file = _File(name)

@@ -16,7 +16,7 @@ from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
 
 KEPT_CHECKPOINTS = 2
-_CHECKPOINT = re.compile(r"e(\d+)\.p(\d+)\.checkpoint")
+_CHECKPOINT = re.compile(r"e(\d+)\.p(\d+)\.b\d+\.checkpoint")
 
 
 class CheckpointName(NamedTuple):
@@ -55,7 +55,7 @@ class Attempt:
     def save(self, content: bytes, epoch: int, position: int) -> None:
         """Write a checkpoint and drop all but the last two of this attempt's."""
         folder = self.segment.attempt(self.number)
-        self.storage.replace(f"{folder}/e{epoch}.p{position}.checkpoint", content)
+        self.storage.replace(f"{folder}/e{epoch}.p{position}.b{len(content)}.checkpoint", content)
         for found in _in_folder(self.storage, folder)[KEPT_CHECKPOINTS:]:
             self.storage.delete(found.path)
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from orchestrator.store.errors import OrchError
-from orchestrator.store.schema import parse_json
+from orchestrator.store.damage import passed_over
+from orchestrator.store.errors import DamagedRecordError, OrchError, first_line
+from orchestrator.store.parsing import json_object
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
 from trainables.bundles.attempts import last_attempt
@@ -126,30 +127,33 @@ def failures_of(storage: Storage, segment: Segment, names: Sequence[str] | None 
 def failures_in(storage: Storage, folder: str, names: Sequence[str] | None = None) -> list[Failure]:
     """The failures in a segment's folder, oldest first; names: of the files in it, where they are known.
 
-    Raises DamagedRecordError, AttributeError, TypeError or ValueError for a file that is none.
+    One that cannot be read is left out, which is noted.
     """
     found = []
     names = storage.list(folder) if names is None else names
     for number in sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name))):
         path = f"{folder}/failure-{number}.json"
-        try:
-            note = parse_json(storage.read(path), path)
-        except FileNotFoundError:
-            continue
-        cause = str(note.get("cause", "")).strip().splitlines()
-        found.append(
-            Failure(
-                path,
-                str(note.get("kind", "")),
-                cause[0] if cause else "",
-                str(note.get("partition", "")),
-                tuple(str(name) for name in note.get("configurations", ())),
-                tuple(int(repeat) for repeat in note.get("repeats", ())),
-                int(note.get("attempt", number)),
-                int(note.get("lease", 0)),
-            )
-        )
+        with passed_over(storage, path):
+            found.append(_failure(storage.read(path), path, number))
     return found
+
+
+def _failure(content: bytes, path: str, number: int) -> Failure:
+    note = json_object(content, path)
+    cause = str(note.get("cause", "")).strip().splitlines()
+    try:
+        return Failure(
+            path,
+            str(note.get("kind", "")),
+            cause[0] if cause else "",
+            str(note.get("partition", "")),
+            tuple(str(name) for name in note.get("configurations", ())),
+            tuple(int(repeat) for repeat in note.get("repeats", ())),
+            int(note.get("attempt", number)),
+            int(note.get("lease", 0)),
+        )
+    except (TypeError, ValueError) as error:
+        raise DamagedRecordError(f"{path} is not a whole failure: {first_line(error)}") from error
 
 
 def has_failed(storage: Storage, segment: Segment) -> bool:

@@ -15,7 +15,7 @@ from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import damaged
 from orchestrator.store.schema import FinalRecord, RepeatState
-from orchestrator.store.segments import LaneKey, Recipe, Segment, StateName, parse_state
+from orchestrator.store.segments import LaneKey, Recipe, Segment, StateName, parse_state, recipe_of
 from orchestrator.store.storage import Storage
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.work import is_enough, longest_finals, owed_lanes
@@ -184,16 +184,15 @@ def _origin(storage: Storage, lane: LaneKey, epochs: int) -> Origin | None:
     """A damaged record is set aside, also one that the histories hold, so that it is owed again."""
     path = lane.bundle.final(lane.repeat, epochs)
     try:
-        content = storage.read(path)
-        meta = FinalRecord.from_bytes(content, path).meta
+        record = FinalRecord.from_bytes(storage.read(path), path)
+        return Origin(
+            recipe_of(record, path), str(record.meta.get("end_state")), bool(record.meta.get("devices_mixed"))
+        )
     except FileNotFoundError:
         return None
     except DamagedRecordError:
-        storage.replace(damaged(path), content)
-        storage.delete(path)
+        storage.rename(path, damaged(path))
         return None
-    recipe = Recipe.model_validate(meta["recipe"])
-    return Origin(recipe, str(meta["end_state"]), bool(meta["devices_mixed"]))
 
 
 def _ended(storage: Storage, segment: Segment) -> set[LaneKey]:

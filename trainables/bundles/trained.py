@@ -18,7 +18,7 @@ import torch
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.layout import BundleKey, FinalName, parse_final
 from orchestrator.store.schema import FinalRecord, RepeatState
-from orchestrator.store.segments import LaneKey, Recipe
+from orchestrator.store.segments import LaneKey, Recipe, recipe_of
 from orchestrator.store.storage import Storage
 from trainables.bundles import kept_weights, states
 from trainables.bundles.states import Origin
@@ -163,7 +163,7 @@ def _recipe_at_selected(storage: Storage, lane: LaneKey, record: FinalRecord) ->
 
     Raises InputError where a record on the way is gone.
     """
-    recipe = Recipe.model_validate(record.meta["recipe"])
+    recipe = recipe_of(record, f"the result of repeat {lane.repeat} of {lane.configuration}")
     while recipe.segment.start > _selected(record):
         path = lane.bundle.final(lane.repeat, recipe.segment.start)
         try:
@@ -174,7 +174,7 @@ def _recipe_at_selected(storage: Storage, lane: LaneKey, record: FinalRecord) ->
                 f"{lane.repeat}, from which it went on, found none",
                 "Train what is missing: orch resume STUDY",
             ) from None
-        recipe = Recipe.model_validate(FinalRecord.from_bytes(content, path).meta["recipe"])
+        recipe = recipe_of(FinalRecord.from_bytes(content, path), path)
     if lane not in recipe.segment.lanes:
         raise DamagedRecordError(
             f"repeat {lane.repeat} of {lane.configuration} is not in the segment that its final record names"

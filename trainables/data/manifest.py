@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.layout import MANIFEST
+from orchestrator.store.parquet import read_parquet
 from trainables.data.reading import Reading
 
 COLUMNS = ("file", "label", "group", "split", "width", "height", "bytes", "content", "reading")
@@ -44,20 +46,12 @@ def read_manifest(content: bytes) -> pd.DataFrame:
 
     A manifest without a checksum, of an earlier version, is taken as it is.
     """
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(io.BytesIO(content))
-        manifest: pd.DataFrame = table.to_pandas()
-        stated = (table.schema.metadata or {}).get(b"sha256", b"").decode()
-        whole = not stated or stated == _checksum(manifest)
-    except Exception as error:  # the parser's errors have no common base
-        raise DamagedRecordError(f"dataset/manifest.parquet is not a whole Parquet file: {error}") from error
-    missing = [name for name in COLUMNS if name not in manifest.columns]
-    if missing:
-        raise DamagedRecordError(f"dataset/manifest.parquet lacks the columns {', '.join(missing)}")
-    if not whole:
-        raise DamagedRecordError("dataset/manifest.parquet fails its checksum")
+    columns = {name: "number" if name in _NUMBERS else "text" for name in COLUMNS}
+    table = read_parquet(content, MANIFEST, columns)
+    manifest: pd.DataFrame = table.to_pandas()
+    stated = (table.schema.metadata or {}).get(b"sha256", b"")
+    if stated and stated != _checksum(manifest).encode():
+        raise DamagedRecordError(f"{MANIFEST} fails its checksum")
     return pd.DataFrame(manifest)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.parquet import read_parquet
+from orchestrator.store.parsing import json_object
 from orchestrator.store.record import canonical_json, short_hash
 
 if TYPE_CHECKING:
@@ -74,22 +75,19 @@ class Partition:
     @classmethod
     def from_bytes(cls, content: bytes, name: str = "partition") -> Partition:
         """Read what `to_bytes` wrote; raise DamagedRecordError when anything in it is not as it was written."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            table = pq.ParquetFile(pa.BufferReader(content)).read()
-            text = table.schema.metadata[b"partition"].decode()
-            checksum = table.schema.metadata[b"sha256"].decode()
-            groups = dict(zip(table["group"].to_pylist(), table["split"].to_pylist(), strict=True))
-            meta = json.loads(text)
-            result = cls(groups, meta["policy"], meta["seed"], meta["details"])
-            whole = short_hash([text, groups], 64) == checksum
-        except Exception as error:  # whatever the parser raises, the file is not a whole partition
-            raise DamagedRecordError(f"{name} is not a whole partition: {error}") from error
-        if not whole:
+        table = read_parquet(content, name, {"group": "text", "split": "text"}, only=True)
+        about = table.schema.metadata or {}
+        groups = dict(zip(table["group"].to_pylist(), table["split"].to_pylist(), strict=True))
+        text = about.get(b"partition", b"").decode(errors="replace")
+        meta = json_object(text, f"{name}, how it was made,")
+        policy, seed, details = (meta.get(key) for key in ("policy", "seed", "details"))
+        if not (isinstance(policy, str) and isinstance(seed, int) and isinstance(details, dict)):
+            raise DamagedRecordError(f"{name} does not say how it was made: expected policy, seed and details")
+        if short_hash([text, groups], 64).encode() != about.get(b"sha256"):
             raise DamagedRecordError(f"{name} fails its checksum")
-        return result
+        if not set(groups.values()) <= set(SPLITS):
+            raise DamagedRecordError(f"{name} has other splits than {', '.join(SPLITS)}")
+        return cls(groups, policy, seed, details)
 
 
 def splits(manifest: pd.DataFrame, partition: Partition) -> pd.Series[str]:

@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from orchestrator.store.errors import DamagedRecordError, StorageError
+from orchestrator.store.parsing import parsed_json
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import parse_json
 from orchestrator.store.storage import Storage
 from search_spaces.resolve import BackboneFacts
 from trainables.network.activations import Activations, activations_behind
@@ -83,7 +83,7 @@ class KnownBackbones:
     def _read(self, name: str, image_size: int | None) -> Architecture | None:
         path = _path(name, image_size)
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError, KeyError):
-            content = parse_json(self._cache.read(path), path)
+            content = parsed_json(self._cache.read(path), path)
             facts: dict[str, Any] = content["facts"]
             facts |= {key: tuple(facts[key]) for key in ("mean", "std")}
             return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]))
@@ -92,7 +92,7 @@ class KnownBackbones:
     def _read_activations(self, behind: _Behind) -> Activations | None:
         path = _path(*behind)
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError):
-            return Activations(**parse_json(self._cache.read(path), path))
+            return Activations(**parsed_json(self._cache.read(path), path))
         return None
 
 

@@ -245,7 +245,7 @@ def test_a_part_that_is_done_is_not_owed(images: Path) -> None:
     segments = decided(searched(images, writes=True))
     storage, begun = searched(images).study.storage, segments[0]
     storage.create(begun.final(begun.lanes[0], RepeatState.FINISHED), b"")
-    storage.create(f"{begun.attempt(1)}/e3.p0.checkpoint", b"")
+    storage.create(f"{begun.attempt(1)}/e3.p0.b9.checkpoint", b"")
     told = estimate(searched(images))
     assert (told.repeats_done, told.repeats_owed) == (1, 35)
     assert told.segments_owed == len(segments) == 12

@@ -251,7 +251,7 @@ def test_the_same_record_counts_for_the_table_and_for_what_is_owed(
     table = read_repeats(storage).table
     assert list(zip(table["epochs"], table["state"], strict=True)) == [counts]
     final = FinalName(0, counts[0], RepeatState(counts[1]))
-    key, nobody = ConfigurationKey(PARTITION, configuration.id), SegmentsAtWork((), (), {})
+    key, nobody = ConfigurationKey(PARTITION, configuration.id), SegmentsAtWork((), {})
     for asked in (5, 9, 10, 20):
         owed = owed_lanes(storage, Segment(PARTITION, (configuration.id,), (0,), 0, asked))
         (standing,) = standings(key, {0: asked}, {0: final}, nobody)

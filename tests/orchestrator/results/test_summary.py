@@ -394,8 +394,11 @@ def test_damaged_leases_and_decisions_are_reported(tmp_path: Path) -> None:
     (tmp_path / decision_file(search, 7)).write_text("number = [")
     (tmp_path / layout.configuration(study.configurations()[1].id)).write_text("nonsense = 1")
     summary = summarise(storage)
-    assert len(summary.damaged) == 3
-    assert {segment.folder, decision_file(search, 7)} < {broken.path for broken in summary.damaged}
+    broken = layout.configuration(study.configurations()[1].id)
+    lost = {broken, layout.lease(segment.folder, 1)}
+    assert {one.path for one in summary.damaged} == lost, "all that the budget allows is asked for without decision 7"
+    (tmp_path / decision_file(search, 1)).write_text("number = [")
+    assert {one.path for one in summarise(storage).damaged} == {broken, *(decision_file(search, n) for n in (1, 7))}
     assert len(summary.configurations) == 7
 
 

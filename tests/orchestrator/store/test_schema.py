@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.parsing import parsed_json
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import FinalRecord, History, RepeatState, parse_json, parse_toml
+from orchestrator.store.schema import FinalRecord, History, RepeatState, parse_toml
 from orchestrator.store.searches import Ask
 from orchestrator.store.segments import Recipe
 
@@ -41,7 +42,7 @@ def test_torn_text_is_damaged(content: bytes) -> None:
     with pytest.raises(DamagedRecordError, match=r"recipe\.toml is not a valid Recipe"):
         parse_toml(Recipe, content, "recipe.toml")
     with pytest.raises(DamagedRecordError, match="lease is not valid JSON"):
-        parse_json(content, "lease")
+        parsed_json(content, "lease")
 
 
 def test_toml_carries_a_checksum_that_a_hand_may_remove() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store.errors import StorageError
+from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, sweep_temporaries
 from tests.support.checkout import ROOT
 
@@ -101,7 +101,6 @@ def test_a_read_only_folder(storage: LocalStorage) -> None:
 def test_a_folder_in_the_place_of_a_file_is_a_storage_error(storage: LocalStorage) -> None:
     storage.replace("folder/file", b"x")
     for act in (
-        lambda: storage.read("folder"),
         lambda: storage.replace("folder", b"x"),
         lambda: storage.delete("folder"),
         lambda: storage.create("kept/below", b"x"),
@@ -109,6 +108,8 @@ def test_a_folder_in_the_place_of_a_file_is_a_storage_error(storage: LocalStorag
     ):
         with pytest.raises(StorageError):
             act()
+    with pytest.raises(DamagedRecordError, match="folder: expected a file, found a folder"):
+        storage.read("folder")
     assert storage.read("kept") == b"old content"
     assert storage.read("folder/file") == b"x"
 

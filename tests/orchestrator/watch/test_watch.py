@@ -157,10 +157,10 @@ def test_who_runs_and_how_far(half: tuple[Counting, GeneratedStudy, Segment], cl
     assert look.epochs_done == 32
     assert look.epochs_per_second == pytest.approx(1.2)
     assert look.seconds_left == pytest.approx(8 / 1.2)
-    storage.create(f"{segment.attempt(1)}/e4.p0.checkpoint", b"torn")
+    storage.create(f"{segment.attempt(1)}/e4.p0.b9.checkpoint", b"torn")
     assert seen.look().running[0].epoch == 4, "a checkpoint's name tells more"
     before = seen.look().stamp
-    storage.create(f"{segment.attempt(1)}/e5.p0.checkpoint", b"torn")
+    storage.create(f"{segment.attempt(1)}/e5.p0.b9.checkpoint", b"torn")
     assert seen.look().stamp == before, "progress alone does not write a page anew"
     study.write_final(storage, study.configurations()[1], 2, 5)
     (running,) = seen.look().running
@@ -244,14 +244,14 @@ def test_what_runs_as_plain_values(half: tuple[Counting, GeneratedStudy, Segment
     loss = np.array([[[0.8, 0.6, 9.0], [1.0, 0.8, 9.0]], [[0.5, 0.3, 9.0], [np.nan, 0.5, 9.0]]])
     lanes = {"repeats": [0, 1, 0], "configurations": [last.id, last.id, "another"]}
     content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((2, 2, 3, 2, 2), np.int32)})
-    storage.create(f"{segment.attempt(1)}/e1.p0.checkpoint", content)
+    storage.create(f"{segment.attempt(1)}/e1.p0.b9.checkpoint", content)
     _, now = seen.look()
     (row,) = now["running"]
     assert row["name"] == "resnet18.tv_in1k lr 0.001 batch 32"
     assert row["loss"] == {"train": [0.7, 0.4], "valid": [0.9, None]}, "means over the lanes that are owed"
     assert (row["n"], row["epoch"], row["of"], row["repeats"], row["silent_s"]) == (2, 1, 5, [0, 1, 2, 3], 0)
     assert (now["repeats"], now["epochs"], now["hidden"]) == ([4, 8], [24, 40], 0)
-    storage.create(f"{segment.attempt(1)}/e2.p0.checkpoint", content[:80])
+    storage.create(f"{segment.attempt(1)}/e2.p0.b9.checkpoint", content[:80])
     assert seen.look()[1]["running"][0]["loss"] is None, "a damaged checkpoint tells nothing"
 
 
@@ -277,7 +277,7 @@ def test_a_stack_is_one_row(tmp_path: Path) -> None:
     }
     loss = np.tile([0.1, 0.2, 0.3] * 2, (3, 2, 1))
     content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((3, 2, 6, 2, 2), np.int32)})
-    storage.create(f"{segment.attempt(1)}/e2.p0.checkpoint", content)
+    storage.create(f"{segment.attempt(1)}/e2.p0.b9.checkpoint", content)
     _, now = StudyNow(storage).look()
     (row,) = now["running"]
     assert row["name"] == "resnet18.tv_in1k lr 0.0001 batch 16 and 2 more"

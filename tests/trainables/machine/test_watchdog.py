@@ -10,7 +10,7 @@ import time
 import pytest
 
 from orchestrator.store.leases import StaleWatch, current_lease
-from orchestrator.store.schema import parse_json
+from orchestrator.store.parsing import parsed_json
 from orchestrator.store.segments import Segment
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
@@ -45,7 +45,7 @@ def test_a_hang_ends_the_process_and_is_kept_with_the_stacks_of_its_threads(stud
     (failure,) = failures_of(study.storage, segment)
     assert (failure.kind, failure.repeats, failure.attempt, failure.lease) == ("hang", (0, 1), 1, 1)
     assert failure.cause.startswith("HangError: no step was finished within")
-    stacks = parse_json(study.storage.read(failure.path), failure.path)["traceback"]
+    stacks = parsed_json(study.storage.read(failure.path), failure.path)["traceback"]
     assert "waits_for_ever" in stacks
     assert "Thread MainThread" in stacks
     assert owed_lanes(study.storage, segment) == list(segment.lanes)
