@@ -424,7 +424,9 @@ def set_damaged_aside(study: Study, display: Display) -> None:
 def show_partition(study: Study, display: Display) -> None:
     """The first thing a user sees: classes × groups × images, and the splits they went to."""
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
-    partition = Partition.from_bytes(study.storage.read(layout.partition(study.record.partition)))
+    partition = Partition.from_bytes(
+        study.storage.read(layout.partition(study.record.partition)), layout.partition(study.record.partition)
+    )
     described = describe_partition(manifest, splits(manifest, partition))
     label = "synthetic images" if study.record.synthetic else "images"
     display.say(f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}")

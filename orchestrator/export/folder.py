@@ -234,7 +234,7 @@ def _evaluations(study: Study, chosen: Chosen) -> list[EvaluationRecord]:
 def _looks(study: Study, partition: str) -> int:
     """By now, at images of the study's own test split."""
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
-    groups = Partition.from_bytes(study.storage.read(layout.partition(partition))).groups
+    groups = Partition.from_bytes(study.storage.read(layout.partition(partition)), layout.partition(partition)).groups
     tested = manifest["content"][manifest["group"].map(groups) == "test"]
     return count_looks(study.storage, open_storage(study.place.parent), short_hashes(tested))
 

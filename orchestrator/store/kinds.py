@@ -21,7 +21,7 @@ from orchestrator.store.schema import StudyRecord, parse_toml
 MIB = 1 << 20
 GIB = 1 << 30
 
-_FROM_COPY = "Put it back from a copy of the study."
+_FROM_COPY = "Put the file back from a copy of the study."
 _RESUMED = "`orch resume` trains it again."
 _ASKED_AGAIN = "The search's own `orch search` command writes it again."
 _TESTED_AGAIN = "The same `orch evaluate` makes it again."

@@ -145,7 +145,8 @@ class GeneratedStudy:
                 splits.append(split)
         files = [f"{i}.png" for i in range(len(labels))]
         manifest: dict[str, list[Any]] = {"file": files, "label": labels, "group": groups, "split": [""] * len(labels)}
-        manifest |= {"width": [250] * len(labels), "height": [250] * len(labels)}
+        manifest |= {"width": [250] * len(labels), "height": [250] * len(labels), "bytes": [99] * len(labels)}
+        manifest |= {"content": [f"{i:064x}" for i in range(len(labels))], "intensity": [""] * len(labels)}
         storage.create(layout.MANIFEST, _parquet(pa.table(manifest)))
         made = Partition(dict(zip(groups, splits, strict=True)), "stratified", 0, {"distance": 0.02})
         storage.create(layout.partition(PARTITION), made.to_bytes())

@@ -59,5 +59,7 @@ class StudyFiles:
 
     def _partition(self, partition_id: str) -> Partition:
         if partition_id not in self._partitions:
-            self._partitions[partition_id] = Partition.from_bytes(self.storage.read(layout.partition(partition_id)))
+            self._partitions[partition_id] = Partition.from_bytes(
+                self.storage.read(layout.partition(partition_id)), layout.partition(partition_id)
+            )
         return self._partitions[partition_id]

@@ -16,7 +16,6 @@ from tests.support.desk import write_images
 
 MESSAGES = tomllib.loads((ROOT / "tests" / "support" / "bad_input_messages.toml").read_text())
 OF_THE_STORAGE = {
-    "a folder for the study file",
     *(f"a study with{how} {what}" for how in ("out", " half of", " nothing of")
       for what in ("the images", "the partition", "a configuration")),
 }  # fmt: skip
