@@ -17,11 +17,11 @@ from orchestrator.checking.looks import Looks
 from orchestrator.checking.material import Features, Material
 from orchestrator.results.near_duplicates import COLUMNS, pairs_of, with_kinds
 from orchestrator.store.errors import Faults, InputError
-from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_rule, divide
+from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_rule, divide, divider
 from search_spaces.classes import settle_classes
 from search_spaces.schema import Space
 from trainables.data.checks import SPLITS, check_splits
-from trainables.data.dataset import Dataset, check_refused, load_dataset
+from trainables.data.dataset import Dataset, Divided, check_refused, load_dataset
 from trainables.data.folds import has_folds
 from trainables.data.groups import with_groups
 from trainables.data.labels import check_labels
@@ -110,16 +110,17 @@ def read(request: CheckRequest, say: Say, progress: Progress) -> Reading:
         stops.append(error)
         asked = _each_by_itself(options)
     unusable = bool(stops)
-    looks = Looks()
+    looks, divided = Looks(), divider(request.space, request.seed)
     try:
         dataset = load_dataset(
             source,
             replace(asked, max_refused_share=1.0),
             lambda done, total: progress("images read", done, total),
             looks,
+            divided,
         )
     except InputError as error:
-        told = {stop.message: stop for stop in [*stops, _own_words(source, asked, error)]}
+        told = {stop.message: stop for stop in [*stops, _own_words(source, asked, divided, error)]}
         return Reading(tuple(told.values()), True, listing)
     for late in (partial(_check_refused, listing, dataset, options), partial(check_rule, dataset, request.typed)):
         try:
@@ -130,10 +131,10 @@ def read(request: CheckRequest, say: Say, progress: Progress) -> Reading:
     return Reading(tuple(stops), unusable, listing, material)
 
 
-def _own_words(source: Path, options: DatasetOptions, error: InputError) -> InputError:
+def _own_words(source: Path, options: DatasetOptions, divided: Divided, error: InputError) -> InputError:
     """What a search says of data that cannot be read, however many files may be refused: it may name these first."""
     try:
-        load_dataset(source, options)
+        load_dataset(source, options, divided=divided)
     except InputError as own:
         return own
     return error
@@ -170,7 +171,7 @@ def _material(
         stops.append(error)
     if groups_said:
         try:
-            partition = divide(request.space, dataset, request.seed)
+            partition = divide(request.space, dataset.manifest, request.seed)
             split = manifest["group"].map(partition.groups)
             check_splits(manifest.assign(split=split), SPLITS if partition.policy != "given" else SPLITS[:2])
         except InputError as error:

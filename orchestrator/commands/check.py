@@ -140,7 +140,7 @@ def split(
     from orchestrator.dividing.shared_table import how_to_search, shared_table, write_shared
     from orchestrator.results.near_duplicates import pairs_of
     from orchestrator.store.errors import InputError
-    from orchestrator.study.preparation import DataRequest, check_rule
+    from orchestrator.study.preparation import DataRequest, check_rule, divider
     from trainables.data.dataset import load_dataset
     from trainables.data.unpacking.opened import opened_data
     from trainables.machine.places import default_cache
@@ -148,7 +148,8 @@ def split(
     space = _space(given["study"])
     opened, options = opened_data(source, dataset_options(given), cache or default_cache(), say)
     with opened.blamed():
-        dataset = load_dataset(opened.path, options, partial(Lines(), "images read"))
+        lines, divided = Lines(), divider(space, given["seed"])
+        dataset = load_dataset(opened.path, options, partial(lines, "images read"), divided=divided)
     check_rule(dataset, DataRequest(source, options))
     pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
     found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
@@ -160,20 +161,20 @@ def split(
     report = split_report(str(source), dataset, found, impossible, space.partition.targets, choose - 1, every)
     seen, test = fingerprints(dataset, chosen)
     written = dict[str, str]()
-    lines = ["", f"Fingerprint of {choose}: {seen}", f"  of its test split: {test}"]
+    shown = ["", f"Fingerprint of {choose}: {seen}", f"  of its test split: {test}"]
     if output is not None:
         if chosen.faults:
             raise InputError(chosen.faults, "A search would refuse this partition: choose another one.")
         write_shared(output, shared_table(dataset, chosen.partition))
         search = how_to_search(output, dataset, options, opened.packed)
-        lines += [f"Written: {output}", f"  {search}"]
+        shown += [f"Written: {output}", f"  {search}"]
         written = {"output": str(output), "search": search}
     if as_json:
         click.echo(json.dumps({**report.as_json(), **written}, indent=2))
         return
     for note in dataset.notes:
         say(note)
-    click.echo("\n".join([report.as_text(), *lines]))
+    click.echo("\n".join([report.as_text(), *shown]))
 
 
 def _space(study: str | None) -> Space:

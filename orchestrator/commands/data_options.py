@@ -119,8 +119,8 @@ def dataset_options(given: dict[str, Any]) -> DatasetOptions:
     """What `all_reading` parsed; raises click.UsageError where --data is among the options and was not given."""
     from trainables.data.options import DatasetOptions
 
-    reading = reading_of(given)
-    said = str(reading) or any(given[name] not in (None, False) for name in (*_READING, "split_words"))
+    reading, percentiles = reading_of(given)
+    said = percentiles or str(reading) or any(given[name] not in (None, False) for name in (*_READING, "split_words"))
     if given.get("data", "") is None and said:
         raise click.UsageError(
             "options about groups, splits, folders, columns, roots, values, pages and channels go with --data DIR or "
@@ -130,5 +130,6 @@ def dataset_options(given: dict[str, Any]) -> DatasetOptions:
         **{name: given[name] for name in _READING},
         split_words=given["split_words"] or (),
         reading=reading,
+        percentiles=percentiles,
         max_refused_share=given["max_refused"],
     )

@@ -104,9 +104,12 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         "layout",
         "data_root",
     )
-    rule = reading_of(given)
+    rule, percentiles = reading_of(given)
     data = DatasetOptions(
-        **{name: given[name] for name in reading}, split_words=given["split_words"] or (), reading=rule
+        **{name: given[name] for name in reading},
+        split_words=given["split_words"] or (),
+        reading=rule,
+        percentiles=percentiles,
     )
     found, data = opened_data(source, data, default_cache(), say)
     options = CutOptions(

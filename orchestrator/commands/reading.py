@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from trainables.data.percentiles import Percentiles
     from trainables.data.reading import Reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -27,15 +28,18 @@ class Parsed(click.ParamType[Any]):
 
 
 class Range(click.ParamType[Any]):
-    """`0:4095`, two numbers, the smaller first."""
+    """`0:4095`, two numbers, the smaller first, or `1%:99%`, percentiles."""
 
     name = "LOW:HIGH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from trainables.data.percentiles import Percentiles
         from trainables.data.reading import Intensity
 
+        if not isinstance(value, str):
+            return value
         try:
-            found = value if isinstance(value, Intensity) else Intensity.parse(value)
+            found = Percentiles.parse(value) or Intensity.parse(value)
         except ValueError:
             found = None
         if found is None:
@@ -63,7 +67,7 @@ def rule_of_reading(command: Command) -> Command:
             metavar="LOW:HIGH",
             type=Range(),
             help="Values that are black and white in images of more than 8 bits and DICOM (default: by the window that "
-            "all files state, else by their bit depth).",
+            "all files state, else by their bit depth); 1%:99%: percentiles of training images.",
         ),
         click.option(
             "--page",
@@ -83,8 +87,12 @@ def rule_of_reading(command: Command) -> Command:
     return command
 
 
-def reading_of(given: dict[str, Any]) -> Reading:
+def reading_of(given: dict[str, Any]) -> tuple[Reading, Percentiles | None]:
     """What `rule_of_reading` parsed, taken out of `given`."""
+    from trainables.data.percentiles import Percentiles
     from trainables.data.reading import Reading
 
-    return Reading(given.pop("intensity"), given.pop("page") or "", given.pop("channels") or ())
+    values, page, channels = given.pop("intensity"), given.pop("page") or "", given.pop("channels") or ()
+    if isinstance(values, Percentiles):
+        return Reading(None, page, channels), values
+    return Reading(values, page, channels), None

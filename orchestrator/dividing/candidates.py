@@ -72,7 +72,7 @@ def candidates(
     pairs: near-duplicates as `pairs_of` gives them. seeds: of "stratified", from `seed` on. partitions: as many as a
     search with --partitions would use, the first among them. Raises InputError where a search could make none.
     """
-    own = divide(space, dataset, seed)
+    own = divide(space, dataset.manifest, seed)
     found: dict[str, tuple[Partition, list[str]]] = {own.id: (own, [_called(own)])}
     impossible: list[Impossible] = []
     for how, make in _ways(dataset, space, own, seed, seeds, partitions):

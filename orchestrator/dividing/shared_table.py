@@ -6,6 +6,7 @@ import csv
 import io
 import shlex
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from orchestrator.study.rule_of_reading import typed_reading
 from trainables.data.contents import COLUMN
 from trainables.data.dataset import Dataset
 from trainables.data.groups import INDEPENDENT, with_groups
+from trainables.data.manifest import reading_of
 from trainables.data.options import DatasetOptions
 from trainables.data.partition import Partition, splits
 from trainables.data.source import list_source
@@ -58,7 +60,10 @@ def how_to_search(path: Path, dataset: Dataset, given: DatasetOptions, packed: P
         typed += ["--data-root", shlex.quote(str(packed or dataset.root))]
     if dataset.group_meaning == INDEPENDENT:
         typed.append("--group-by none")
-    for option, value in typed_reading(given.reading).items():
+    reading = given.reading
+    if given.percentiles is not None:  # of this partition: the range itself is what others need
+        reading = replace(reading, intensity=reading_of(dataset.manifest).intensity)
+    for option, value in typed_reading(reading).items():
         typed += [option, shlex.quote(value)] if value is not None else []
     return " ".join(typed)
 

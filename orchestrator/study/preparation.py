@@ -28,6 +28,7 @@ from trainables.data.checks import SPLITS, check_classes, check_splits
 from trainables.data.dataset import (
     Dataset,
     DatasetOptions,
+    Divided,
     fingerprint,
     load_dataset,
     manifest_bytes,
@@ -68,6 +69,7 @@ class DataRequest:
         words = ",".join(f"{split}={word}" for word, split in self.options.split_words)
         given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
         given |= {"--data-root": self.options.data_root, **typed_reading(self.options.reading)}
+        given |= {"--intensity": self.options.percentiles or given["--intensity"]}
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
         flags = {"--join-groups": self.options.join_groups, "--valid-from-train": self.options.valid_from_train}
         return " ".join([*typed, *(flag for flag, is_given in flags.items() if is_given)])
@@ -123,7 +125,7 @@ def _prepared(
         options = replace(options, reading=reading_before(found, options.reading))
     source, options = opened_data(data.source, options, cache, show)
     with source.blamed():
-        dataset = load_dataset(source.path, options, progress)
+        dataset = load_dataset(source.path, options, progress, divided=divider(space, seed))
     _tell_refused(dataset, show)
     for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
         show(note)
@@ -136,7 +138,8 @@ def _prepared(
 
 def check_rule(dataset: Dataset, data: DataRequest) -> None:
     """Raise InputError where the request says how to read what no image has: a range of values, a page, a channel."""
-    check_needed(f"dataset {data.source}", data.options.reading, reading_of(dataset.manifest))
+    subject, used = f"dataset {data.source}", reading_of(dataset.manifest)
+    check_needed(subject, data.options.reading, data.options.percentiles, used)
 
 
 def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
@@ -222,7 +225,7 @@ def _made(
 ) -> Prepared:
     advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
-    partition = divide(space, dataset, seed)
+    partition = divide(space, dataset.manifest, seed)
     split = splits(dataset.manifest, partition)
     manifest = dataset.manifest.assign(split=split)
     # a given partition may lack a test split, or classes in it: nothing but the final test needs them
@@ -286,20 +289,25 @@ def _divided(prepared: Prepared, asked: int | None, show: Callable[[str], None])
     return replace(prepared, study=replace(study, partitions=files))
 
 
-def divide(space: Space, dataset: Dataset, seed: int) -> Partition:
+def divide(space: Space, manifest: pd.DataFrame, seed: int) -> Partition:
     """The partition that a search makes: the user's own split where the data has one, else by the space's policy.
 
     Raises InputError."""
-    if has_folds(dataset.manifest):
-        return fold_partitions(dataset.manifest)[0]
-    if (dataset.manifest["split"] != "").all():
-        return make_partition(dataset.manifest, "given", seed=seed)
+    if has_folds(manifest):
+        return fold_partitions(manifest)[0]
+    if (manifest["split"] != "").all():
+        return make_partition(manifest, "given", seed=seed)
     chosen = space.partition
     drawn = seed if chosen.seed is None else chosen.seed
-    if (dataset.manifest["split"] == "test").any():
-        return make_partition(dataset.manifest, "valid_from_train", seed=drawn, targets=chosen.targets)
-    check_classes(dataset.manifest)
-    return make_partition(dataset.manifest, chosen.policy, seed=drawn, targets=chosen.targets)
+    if (manifest["split"] == "test").any():
+        return make_partition(manifest, "valid_from_train", seed=drawn, targets=chosen.targets)
+    check_classes(manifest)
+    return make_partition(manifest, chosen.policy, seed=drawn, targets=chosen.targets)
+
+
+def divider(space: Space, seed: int) -> Divided:
+    """The same for whoever reads images by percentiles of those that will be trained on."""
+    return lambda manifest: splits(manifest, divide(space, manifest, seed))
 
 
 def _tell_refused(dataset: Dataset, show: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ from orchestrator.store import layout
 from orchestrator.store.errors import Faults
 from orchestrator.study.studies import Study
 from trainables.data.manifest import read_manifest, reading_of
+from trainables.data.percentiles import Percentiles
 from trainables.data.reading import Reading, channels_text
 
 
@@ -18,7 +19,7 @@ def typed_reading(reading: Reading) -> dict[str, str | None]:
     }
 
 
-def check_needed(subject: str, given: Reading, used: Reading) -> None:
+def check_needed(subject: str, given: Reading, percentiles: Percentiles | None, used: Reading) -> None:
     """Raise InputError where an option was given that no image needs: a mistake about the images."""
     faults, own = Faults(subject), typed_reading(used)
     found = {
@@ -26,7 +27,8 @@ def check_needed(subject: str, given: Reading, used: Reading) -> None:
         "--page": "expected files with several pages or planes, found none",
         "--channels": "expected files with channels, found none",
     }
-    for option, value in typed_reading(given).items():
+    typed = {**typed_reading(given), **({"--intensity": str(percentiles)} if percentiles else {})}
+    for option, value in typed.items():
         if value is not None and own[option] is None:
             faults.add(f"{option} {value}: {found[option]}")
     faults.raise_if_any("Leave it out: images of 8 bits with one page are taken as they are.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +52,9 @@ SYNTHETIC_MARK = "SYNTHETIC.json"
 Look = Callable[[str, Decoded], None]
 """Is shown every image that can be read (its file and what was decoded), from any thread, in any order."""
 
+Divided = Callable[[pd.DataFrame], "pd.Series[str]"]
+"""Manifest → the split of each of its images, as the study will have it."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -85,12 +88,17 @@ class _Read:
 
 
 def load_dataset(
-    source: Path, options: DatasetOptions, progress: Progress | None = None, look: Look | None = None
+    source: Path,
+    options: DatasetOptions,
+    progress: Progress | None = None,
+    look: Look | None = None,
+    divided: Divided | None = None,
 ) -> Dataset:
     """Read all images of `source` (class folders, a folder with labels.csv, or a table) on all cores.
 
     Labels and groups are checked before anything is decoded. Groups across splits and duplicates are not: they need
     the final splits, see `checks.check_splits`. `progress(done, total)` is called in this thread after each image.
+    divided: how images will be divided, for `options.percentiles`.
 
     Raises InputError where the source, its columns, labels or groups are at fault, where the range of images with more
     than 8 bits is unclear, where images are not those whose content a table names, and when more than
@@ -108,12 +116,16 @@ def load_dataset(
             look(entry.file, decoded)
         return _summary(decoded)
 
-    every = read_all(listing, entries, options, summary, progress)
+    def training(read: Mapping[str, _Read]) -> set[str]:
+        assert divided is not None
+        manifest = _manifest(entries, read)
+        return set(manifest.loc[(divided(manifest) == "train").to_numpy(), "file"])
+
+    every = read_all(listing, entries, options, summary, progress, training if divided else None)
     read, refused = every.found, every.refused
     check_refused(listing, refused, options.max_refused_share)
     check_contents(listing.subject, entries, {file: one.content for file, one in read.items()})
-    folded = any(entry.fold for entry in entries)
-    manifest = made_manifest([_row(entry, read[entry.file], folded) for entry in entries if entry.file in read])
+    manifest = _manifest(entries, read)
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
     if lost:
         raise InputError(
@@ -168,6 +180,11 @@ def _summary(decoded: Decoded) -> _Read:
     digest = content_hash(decoded.pixels)
     picture = small_picture(decoded.pixels)
     return _Read(width, height, decoded.bytes, digest, decoded.reading, decoded.samples, decoded.remarks, picture)
+
+
+def _manifest(entries: Sequence[Entry], read: Mapping[str, _Read]) -> pd.DataFrame:
+    folded = any(entry.fold for entry in entries)
+    return made_manifest([_row(entry, read[entry.file], folded) for entry in entries if entry.file in read])
 
 
 def _row(entry: Entry, read: _Read, folded: bool) -> dict[str, object]:

@@ -4,17 +4,17 @@ range of all."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from orchestrator.store.errors import Faults
+from orchestrator.store.errors import Faults, InputError
 from trainables.data.intensity import OPTION, range_of
 from trainables.data.listing import Entry, Listing
 from trainables.data.options import DatasetOptions
-from trainables.data.reading import Reading, RefusedImageError
-from trainables.data.shades import NoRangeError, Samples
+from trainables.data.reading import Intensity, Reading, RefusedImageError
+from trainables.data.shades import NoRangeError, Samples, joined
 from trainables.machine.allocation import cpus
 
 Progress = Callable[[int, int], None]
@@ -47,10 +47,13 @@ def read_all(
     options: DatasetOptions,
     read: Callable[[Entry, Reading], Kept],
     progress: Progress | None,
+    training: Callable[[Mapping[str, Kept]], Collection[str]] | None = None,
 ) -> AllRead[Kept]:
     """`read` raises RefusedImageError, and NoRangeError where it needs a range, which is found from all such images.
 
-    `progress(done, total)` is called in this thread after each image. Raises InputError where the range is unclear.
+    training: which of the files that were read are training images, for `options.percentiles`: asked once all have been
+    read by some range. `progress(done, total)` is called in this thread after each image. Raises InputError where the
+    range is unclear.
     """
     reading = options.reading
     found, refused, samples = _pass(entries, reading, read, progress)
@@ -59,12 +62,25 @@ def read_all(
         return AllRead(found, refused, "", reading)
     samples |= {file: one.samples for file, one in found.items() if one.samples is not None}
     faults = Faults(listing.subject)
-    intensity, origin = range_of(samples, faults)
+    deep = [entry for entry in entries if entry.file in samples]
+    if options.percentiles is None:
+        intensity, origin = range_of(samples, faults)
+    elif training is None:
+        raise InputError(
+            f"{listing.subject}: --intensity {options.percentiles}: expected a range, LOW:HIGH, where images are not "
+            "divided into splits",
+            "Percentiles are those of training images: orch search and orch data check take them.",
+        )
+    else:
+        whole = joined(samples.values())
+        anyhow = replace(reading, intensity=Intensity(whole.low, max(whole.high, whole.low + 1)))
+        every = {**found, **_pass(deep, anyhow, read, progress)[0]}
+        intensity, origin = options.percentiles.range(samples, training(every), faults), options.percentiles.origin
     if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
         faults.add(f"{len(refused)} images were refused: {kinds_of(refused)}")
     faults.raise_if_any(f"Leave these files out, or say the range of all of them: {OPTION}")
     reading = replace(reading, intensity=intensity)
-    more, lost, _ = _pass([entry for entry in entries if entry.file in samples], reading, read, progress)
+    more, lost, _ = _pass(deep, reading, read, progress)
     return AllRead({**found, **more}, [*refused, *lost], origin, reading)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.decode import MAX_PIXELS
+from trainables.data.percentiles import Percentiles
 from trainables.data.reading import AS_IT_IS, Reading
 
 
@@ -30,7 +31,8 @@ class DatasetOptions:
     data_root: folder that a table's paths are relative to (default: the table's own folder). No file outside it is
         read; absolute paths are accepted only when it is given.
     reading: --intensity, the range of the samples of images with more than 8 bits (None: what the files declare, else
-        found over all); --page and --channels, what is read of files with several.
+        found over all or by percentiles); --page and --channels, what is read of files with several.
+    percentiles: --intensity as percentiles of the training split, which give the range where images need one.
     max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
     max_refused_share: share (0–1) of the images that may be refused before the search stops.
     classes: the classes that a study names; the data must have exactly these.
@@ -51,6 +53,7 @@ class DatasetOptions:
     undivided: bool = False
     data_root: Path | None = None
     reading: Reading = AS_IT_IS
+    percentiles: Percentiles | None = None
     max_pixels: int = MAX_PIXELS
     max_refused_share: float = 0.1
     classes: tuple[str, ...] | None = None

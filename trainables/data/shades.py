@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from trainables.data.reading import Intensity, RefusedImageError, number_text
 
 Pixels = NDArray[np.uint8]
+SOME = 1000
 HIDDEN = "fully transparent: its alpha hides every pixel; save it without alpha"
 
 
@@ -28,13 +29,14 @@ class Stated:
 class Samples:
     """What a file of more than 8 bits holds. low, high: its smallest and largest value. declared: the largest value
     that it can have, where a TIFF says so. whole: unsigned integers of 16 bits, whose depth can give a range. stated:
-    of DICOM alone."""
+    of DICOM alone. some: float32, up to SOME of the values, evenly over the image."""
 
     low: float
     high: float
     declared: int | None
     whole: bool
     stated: Stated | None = None
+    some: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32), compare=False, repr=False)
 
     @property
     def span(self) -> str:
@@ -68,7 +70,9 @@ class Shades:
 
     @property
     def samples(self) -> Samples:
-        return Samples(self.values.min().item(), self.values.max().item(), self.declared, self.whole, self.stated)
+        flat = self.values.reshape(-1)
+        some = flat[:: -(-flat.size // SOME)].astype(np.float32)
+        return Samples(flat.min().item(), flat.max().item(), self.declared, self.whole, self.stated, some)
 
     def scaled(self, intensity: Intensity) -> tuple[Pixels, float]:
         """(uint8 [H, W], rounded to the nearest; share of the samples that lay outside of the range). What a window of
@@ -116,6 +120,7 @@ def joined(samples: Iterable[Samples]) -> Samples:
         min(declared, default=None),
         all(one.whole for one in several),
         several[0].stated,
+        np.concatenate([one.some for one in several]),
     )
 
 

@@ -45,7 +45,7 @@ def given(table: Path, root: Path, **options: Any) -> Dataset:
 def test_candidates_begin_with_what_a_search_takes(data: Path) -> None:
     found = told(data, *GROUPS, "--seeds", "3", "--partitions", "3")
     dataset = load_dataset(data, DatasetOptions(group_by=GROUPS[1]))
-    own = divide(default_space("x"), dataset, 0)
+    own = divide(default_space("x"), dataset.manifest, 0)
     assert [one["is_taken"] for one in found["candidates"]] == [True, *[False] * (len(found["candidates"]) - 1)]
     assert found["candidates"][0]["partition"] == own.id
     assert len({one["partition"] for one in found["candidates"]}) == len(found["candidates"])
@@ -84,7 +84,7 @@ def test_the_table_of_one_is_taken_as_it_is_where_the_images_lie_elsewhere(data:
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(data, elsewhere)
     dataset = given(output, elsewhere)
-    partition = divide(default_space("x"), dataset, 7)
+    partition = divide(default_space("x"), dataset.manifest, 7)
     assert partition.policy == "given"
     assert partition.id == chosen["partition"]
     seen = dataset.manifest["split"].isin(["train", "valid"])
@@ -135,7 +135,7 @@ def test_images_assumed_independent_stay_so(data: Path, tmp_path: Path) -> None:
     with output.open(newline="") as file:
         assert "group" not in next(csv.reader(file))
     dataset = load_dataset(output, DatasetOptions(group_by="none"))
-    assert divide(default_space("x"), dataset, 0).id == found["candidates"][0]["partition"]
+    assert divide(default_space("x"), dataset.manifest, 0).id == found["candidates"][0]["partition"]
 
 
 def test_a_file_of_something_else_is_not_written_over(data: Path, tmp_path: Path) -> None:

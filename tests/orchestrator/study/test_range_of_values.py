@@ -21,6 +21,8 @@ from tests.support.page_files import ome_xml, tiff_pages
 from trainables.data.decode import content_hash, read_rgb
 from trainables.data.manifest import read_manifest, reading_of
 from trainables.data.options import DatasetOptions
+from trainables.data.partition import Partition, splits
+from trainables.data.percentiles import Percentiles
 from trainables.data.reading import Intensity, Reading
 
 
@@ -33,9 +35,16 @@ def write(folder: Path, peak: int, groups: int = 4, kind: type = np.uint16) -> P
     return folder
 
 
-def prepared(folder: Path, said: list[str], intensity: Intensity | None = None, rule: str = "") -> Prepared:
+def prepared(
+    folder: Path,
+    said: list[str],
+    intensity: Intensity | None = None,
+    rule: str = "",
+    percentiles: Percentiles | None = None,
+) -> Prepared:
     reading = Reading.parse(rule) if rule else Reading(intensity)
-    data = DataRequest(folder / "data", DatasetOptions(group_by=r"(g\d)", reading=reading))
+    options = DatasetOptions(group_by=r"(g\d)", reading=reading, percentiles=percentiles)
+    data = DataRequest(folder / "data", options)
     space = find_space("mine", folder / "studies", data)
     return prepare("mine", space, folder / "studies", folder / "cache", data, 0, "fp32", said.append)
 
@@ -63,6 +72,31 @@ def test_a_study_is_opened_again_with_its_own_range(tmp_path: Path) -> None:
     assert reading_of(read_manifest(again.storage.read(layout.MANIFEST))).intensity == Intensity(0, 60_000)
     with pytest.raises(InputError, match=r"study 'mine': --intensity 0:4095: its images are scaled by 0:60000"):
         prepared(tmp_path, [], Intensity(0, 4095))
+
+
+def test_percentiles_are_those_of_the_partition_that_is_made_and_stay(tmp_path: Path) -> None:
+    write(tmp_path / "data", 50_000)
+    said: list[str] = []
+    first = prepared(tmp_path, said, percentiles=Percentiles(5, 95)).study
+    own = reading_of(read_manifest(first.storage.read(layout.MANIFEST))).intensity
+    assert own is not None
+    assert 15_000 < own.low < own.high < 50_000
+    assert any("the percentiles 5 and 95 of training images" in line for line in said)
+    manifest = read_manifest(first.storage.read(layout.MANIFEST))
+    path = layout.partition(first.record.partition)
+    split = splits(manifest, Partition.from_bytes(first.storage.read(path), path))
+    training = [tmp_path / "data" / file for file in manifest.loc[(split == "train").to_numpy(), "file"]]
+    values = np.concatenate([np.asarray(Image.open(file)).reshape(-1) for file in training])
+    assert [own.low, own.high] == pytest.approx(np.percentile(values, [5, 95]), rel=0.02)
+    write_study(first)
+    again = prepared(tmp_path, [], percentiles=Percentiles(10, 90)).study
+    assert reading_of(read_manifest(again.storage.read(layout.MANIFEST))).intensity == own
+
+
+def test_percentiles_that_nothing_needs_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data", 200, kind=np.uint8)
+    with pytest.raises(InputError, match="--intensity 1%:99%: expected images with more than 8 bits or DICOM"):
+        prepared(tmp_path, [], percentiles=Percentiles(1, 99))
 
 
 def test_a_range_that_nothing_needs_is_refused(tmp_path: Path) -> None:
