@@ -84,6 +84,7 @@ def _checked(content: bytes, path: str, columns: Mapping[str, str], only: bool, 
             table = table.set_column(place, name, table.column(place).cast(pa.string()))
     for name, kind in columns.items():
         _check_column(table, name, kind)
+    table.validate(full=True)  # texts are UTF-8, codes lie in their dictionary
     kept = {key: value for key, value in (table.schema.metadata or {}).items() if key != b"pandas"}
     return table.replace_schema_metadata(kept or None)
 

@@ -24,6 +24,7 @@ PATHS = {
     layout.MANIFEST: "manifest",
     layout.REFUSED: "refused files",
     layout.NEAR_DUPLICATES: "near-duplicates",
+    layout.NOTES: "notes of the data",
     layout.partition("b" * 12): "partition",
     layout.configuration("a" * 12): "configuration",
     "searches/x/search.toml": "search",

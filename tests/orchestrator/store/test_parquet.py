@@ -59,6 +59,13 @@ def test_other_columns_are_told(table: pa.Table, told: str) -> None:
         read_parquet(written(table), PATH, COLUMNS)
 
 
+def test_a_text_that_is_no_utf_8_is_told() -> None:
+    """Nothing but the text itself says so where it is stored as it is."""
+    content = written(SMALL, compression="none", write_statistics=False)
+    with pytest.raises(DamagedRecordError, match="is not a whole Parquet file"):
+        read_parquet(content.replace(b"valid", b"val\xb7d"), PATH, COLUMNS)
+
+
 @pytest.mark.parametrize("kind", ["equal texts", "one page", "texts that continue others"])
 def test_what_stands_for_gigabytes_is_refused_before_it_is_decoded(kind: str) -> None:
     codes = pa.array(np.zeros(20_000_000, dtype=np.int8))
