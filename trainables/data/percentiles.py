@@ -43,18 +43,19 @@ class Percentiles:
 
     def range(self, samples: Mapping[str, Samples], training: Collection[str], faults: Faults) -> Intensity:
         """Of the samples of the training images (files), each image with the same weight: up to 1,000 values of each
-        are known. Adds to `faults` where they give no range."""
+        are known, and the range has six digits. Adds to `faults` where they give no range."""
         values = [one.some for file, one in samples.items() if file in training]
         if not values:
             faults.add(f"--intensity {self}: no training image has more than 8 bits")
             return Intensity(0, 1)
         weights = np.concatenate([np.full(len(some), 1 / len(some)) for some in values])
-        low, high = np.quantile(
+        found = np.quantile(
             np.concatenate(values), [self.low / 100, self.high / 100], method="inverted_cdf", weights=weights
         )
+        low, high = (float(f"{value:.6g}") for value in found)
         if not low < high:
             faults.add(
-                f"--intensity {self}: both percentiles of the training images are {number_text(float(low))}; widen them"
+                f"--intensity {self}: both percentiles of the training images are {number_text(low)}; widen them"
             )
-            return Intensity(float(low), float(low) + 1)
-        return Intensity(float(low), float(high))
+            return Intensity(low, low + 1)
+        return Intensity(low, high)
