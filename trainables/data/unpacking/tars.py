@@ -9,14 +9,13 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from trainables.data.unpacking.contents import Wrote, damaged, pieces
 from trainables.data.unpacking.members import Found, Kind, Member, checked_members
-from trainables.data.unpacking.writing import write_members, written_bytes
+from trainables.data.unpacking.writing import Archive, write_members
 
 DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError)
 """What reading raises of files that are none or are cut off; bz2 and gzip raise OSError too."""
@@ -24,22 +23,8 @@ _MOST_HEADER_BYTES = 1 << 24
 """Of one read: the pieces of files are smaller, and so is every header that somebody meant."""
 
 
-@dataclass(frozen=True)
-class Tar:
-    """A tar archive whose members were checked; see `contents.Contents`."""
-
-    path: Path
-    subject: str
-    members: tuple[Member, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> int:
-        return len(self.members)
-
-    @property
-    def size(self) -> int:
-        return written_bytes(self.members)
+class Tar(Archive):
+    """Its members in the order in which they lie in it."""
 
     def write(self, folder: Path, wrote: Wrote) -> None:
         with _opened(self.path, self.subject) as archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -14,8 +15,22 @@ Opened = Iterable[tuple[Member, Callable[[], IO[bytes]]]]
 """Members with what opens each, in the order in which they lie in the archive."""
 
 
-def written_bytes(members: Iterable[Member]) -> int:
-    return sum(member.bytes for member in members)
+@dataclass(frozen=True)
+class Archive:
+    """An archive whose members were checked; see `contents.Contents`."""
+
+    path: Path
+    subject: str
+    members: tuple[Member, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> int:
+        return len(self.members)
+
+    @property
+    def size(self) -> int:
+        return sum(member.bytes for member in self.members)
 
 
 def write_members(subject: str, folder: Path, opened: Opened, wrote: Wrote) -> None:

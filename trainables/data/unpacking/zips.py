@@ -6,13 +6,12 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trainables.data.unpacking.contents import Wrote, damaged
-from trainables.data.unpacking.members import Found, Kind, Member, checked_members
-from trainables.data.unpacking.writing import write_members, written_bytes
+from trainables.data.unpacking.members import Found, Kind, checked_members
+from trainables.data.unpacking.writing import Archive, write_members
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, RuntimeError)
 """What zipfile raises of files that are none, are cut off or packed in ways it does not know."""
@@ -20,22 +19,8 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP
 _ENCRYPTED, _SAYS_UTF8 = 0x1, 0x800
 
 
-@dataclass(frozen=True)
-class Zip:
-    """A zip archive whose members were checked; see `contents.Contents`."""
-
-    path: Path
-    subject: str
-    members: tuple[Member, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> int:
-        return len(self.members)
-
-    @property
-    def size(self) -> int:
-        return written_bytes(self.members)
+class Zip(Archive):
+    """Its members opened one by one."""
 
     def write(self, folder: Path, wrote: Wrote) -> None:
         try:
