@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from orchestrator.store.leases import LeaseView
+from trainables.bundles.failures import LostError, NodeLostError
 
 ANSWERS_WITHIN_S = 2.0
 LOOK_EVERY_S = 10.0
@@ -54,20 +55,20 @@ class Losses:
         self._asked: dict[str, tuple[float, bool]] = {}
         self._told: set[str] = set()
 
-    def why(self, lease: LeaseView | None) -> str:
+    def why(self, lease: LeaseView | None) -> LostError:
         """Why the worker that held this lease is gone. None: it had taken none."""
         if lease is None:
-            return "the worker process died before it began; it was killed or ran out of memory"
+            return LostError("the worker process died before it began; it was killed or ran out of memory")
         nodes = {node["NodeID"]: node for node in self._nodes()}
         node = nodes.get(lease.node)
         if node is None or self._is_there(node):
-            return f"the worker process on host {lease.host} died; it was killed or ran out of memory"
+            return LostError(f"the worker process on host {lease.host} died; it was killed or ran out of memory")
         others = [one for one in nodes.values() if one is not node and one["Resources"].get("CPU") and one["Alive"]]
         cause = f"{_where(node, lease.host)} was lost: {_reason(node)}; its work goes on {_on(others)}"
         if lease.node not in self._told:
             self._told.add(lease.node)
             self._tell(f"N{cause[1:]}.")
-        return cause
+        return NodeLostError(cause)
 
     def _is_there(self, node: Node) -> bool:
         if not node["Alive"]:

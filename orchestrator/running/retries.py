@@ -10,7 +10,7 @@ from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.leases import LeaseView, current_lease
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
-from trainables.bundles.failures import RULES, Kind, LostError, failures_of, note_failure
+from trainables.bundles.failures import RULES, Kind, LostError, NodeLostError, failures_of, note_failure
 from trainables.bundles.work import divide
 
 
@@ -43,7 +43,7 @@ def why_died(
     storage: Storage,
     segments: Sequence[Segment],
     over: Sequence[int],
-    why_lost: Callable[[LeaseView | None], str] = lambda lease: "the worker process died",
+    why_lost: Callable[[LeaseView | None], LostError] = lambda lease: LostError("the worker process died"),
 ) -> tuple[Segment, Kind]:
     """At which of its segments a worker process is gone, and why: it hung, which it noted under its lease before it
     ended; else what `why_lost` says of that lease (None: it had taken none) is noted here.
@@ -59,8 +59,9 @@ def why_died(
             lease = current_lease(storage, segment.folder)
             if lease is not None and lease.number == number + 1 and not lease.is_released:
                 under_way, held = segment, lease
-    cause = LostError(why_lost(held))
+    cause = why_lost(held)
+    kind = Kind.NODE if isinstance(cause, NodeLostError) else Kind.WORKER
     with contextlib.suppress(StorageError):
         lease_number = over[segments.index(under_way)] + 1
-        note_failure(storage, under_way, cause, Kind.WORKER, lease=lease_number)
-    return under_way, Kind.WORKER
+        note_failure(storage, under_way, cause, kind, lease=lease_number)
+    return under_way, kind

@@ -18,7 +18,7 @@ from orchestrator.store.leases import RENEW_EVERY_S, Driver, LeaseView, StaleWat
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from orchestrator.study.owed import Chain, alone, owed
-from trainables.bundles.failures import Kind, note_failure
+from trainables.bundles.failures import Kind, LostError, note_failure
 from trainables.bundles.states import is_restored, lacking
 from trainables.bundles.work import divide, owed_lanes, parts, parts_of
 
@@ -72,7 +72,7 @@ class WorkQueue:
         features: Features,
         tally: Tally,
         workers: Callable[[], int],
-        why_lost: Callable[[LeaseView | None], str] = lambda lease: "the worker process died",
+        why_lost: Callable[[LeaseView | None], LostError] = lambda lease: LostError("the worker process died"),
     ) -> None:
         """workers: how many trials there is room for. why_lost: says why whoever held a lease (None: none) is gone."""
         self.storage = storage

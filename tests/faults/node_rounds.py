@@ -215,7 +215,7 @@ def _all_are_trained(storage: Storage, log: Path) -> bool:
 
 
 def _is_missed(storage: Storage, segment: Segment) -> bool:
-    return any(failure.kind == Kind.WORKER for failure in failures_of(storage, segment))
+    return any(failure.kind in (Kind.WORKER, Kind.NODE) for failure in failures_of(storage, segment))
 
 
 def _until(is_so: Callable[[], object], running: Running | None = None) -> bool:

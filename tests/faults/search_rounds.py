@@ -166,4 +166,6 @@ def workers_lost(place: Place) -> int:
     """Failures of the kind "worker" that the study keeps."""
     storage = place.storage
     folders = [f"{SEGMENTS}/{segment}" for segment in storage.list(SEGMENTS)]
-    return sum(failure.kind == Kind.WORKER for folder in folders for failure in failures_in(storage, folder))
+    return sum(
+        failure.kind in (Kind.WORKER, Kind.NODE) for folder in folders for failure in failures_in(storage, folder)
+    )

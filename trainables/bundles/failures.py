@@ -31,7 +31,11 @@ class SupersededError(OrchError):
 
 
 class LostError(OrchError):
-    """The process that trained is gone, with its node or alone."""
+    """The process that trained is gone."""
+
+
+class NodeLostError(LostError):
+    """It is gone with its node: no fault of what it trained."""
 
 
 class Kind(StrEnum):
@@ -42,6 +46,8 @@ class Kind(StrEnum):
     HANG = "hang"
     WORKER = "worker"
     """The process died without a word: it was killed, the system took its memory back, or its node was lost."""
+    NODE = "node"
+    """The machine is gone, or cut off."""
     FEATURES = "features"
 
 
@@ -64,6 +70,8 @@ RULES = {
     Kind.EXCEPTION: Rule(retries=2, stack_tries=2),
     Kind.HANG: Rule(retries=1, stack_tries=2),
     Kind.WORKER: Rule(retries=2, stack_tries=3),
+    # Machines are taken away again and again; one that a segment itself brings down would be so without end
+    Kind.NODE: Rule(retries=20, stack_tries=21),
     # The pass over the images ended for all that need it; the next search begins it again
     Kind.FEATURES: Rule(retries=0, stack_tries=1),
 }

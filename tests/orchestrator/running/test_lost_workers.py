@@ -18,7 +18,7 @@ from search_spaces.configuration import Configuration
 from tests.support.handing_out import Counter, together
 from tests.support.tiny_study import KEEPS, TinyStudy
 from tests.support.waiting import PatientClock
-from trainables.bundles.failures import SupersededError, failures_of
+from trainables.bundles.failures import LostError, NodeLostError, SupersededError, failures_of
 from trainables.bundles.segment_run import SegmentRun
 
 REPEATS = (0, 1)
@@ -170,9 +170,9 @@ def test_what_others_have_finished_leaves_the_queue_while_it_is_watched(
 def test_why_it_is_gone_is_kept_in_words(study: TinyStudy, one: Configuration) -> None:
     seen: list[LeaseView | None] = []
 
-    def why(lease: LeaseView | None) -> str:
+    def why(lease: LeaseView | None) -> LostError:
         seen.append(lease)
-        return "node 10.0.0.2 on host oak was lost"
+        return NodeLostError("node 10.0.0.2 on host oak was lost")
 
     segment = together(study, [one], REPEATS, 0, 2)
     counter = Counter(study, why_lost=why)
@@ -184,7 +184,20 @@ def test_why_it_is_gone_is_kept_in_words(study: TinyStudy, one: Configuration) -
         counter.queue.ended(taken, "died")
     assert [lease and lease.number for lease in seen] == [None, 1]
     causes = [failure.cause for failure in failures_of(study.storage, segment)]
-    assert causes == ["LostError: node 10.0.0.2 on host oak was lost"] * 2
+    assert causes == ["NodeLostError: node 10.0.0.2 on host oak was lost"] * 2
+
+
+def test_a_segment_that_loses_its_machine_again_and_again_is_neither_given_up_nor_divided(study: TinyStudy) -> None:
+    """Preemptible machines are lost more often than three times; worker processes that die alone are not."""
+    several = [study.configuration(lr=0.1 * number) for number in (1, 2)]
+    stack = together(study, several, REPEATS, 0, 2)
+    counter = Counter(study, why_lost=lambda lease: NodeLostError("node 10.0.0.2 on host oak was lost"))
+    counter.add(stack)
+    for _ in range(10):
+        taken = counter.take()
+        assert taken.segments == (stack,)
+        counter.queue.ended(taken, "died")
+    assert counter.tally.failed == 0
 
 
 def node(number: int, **changes: object) -> Node:
@@ -207,12 +220,14 @@ def test_a_lost_node_is_named_and_where_its_work_goes_on() -> None:
     told: list[str] = []
     there = [node(1), node(2, Alive=False, DeathReason=2), node(3), node(4, Resources={})]
     losses = Losses(told.append, lambda: there, lambda one: True)
-    cause = losses.why(lease_on(2))
+    lost = losses.why(lease_on(2))
+    assert isinstance(lost, NodeLostError)
+    cause = str(lost)
     assert cause == (
         "node 10.0.0.2 on host host-2 was lost: Ray gets no answer from it; its work goes on on node 10.0.0.1 on host "
         "host-1 and node 10.0.0.3 on host host-3"
     )
-    assert losses.why(lease_on(2)) == cause
+    assert str(losses.why(lease_on(2))) == cause
     assert told == [f"N{cause[1:]}."], "once, however many workers it had"
 
 
@@ -222,7 +237,7 @@ def test_a_lost_node_is_named_and_where_its_work_goes_on() -> None:
 )
 def test_others_are_counted_where_they_are_many(left: int, where: str) -> None:
     there = [node(2, Alive=False, DeathReason=1), *(node(number) for number in range(3, 3 + left))]
-    assert Losses(lambda message: None, lambda: there).why(lease_on(2)) == (
+    assert str(Losses(lambda message: None, lambda: there).why(lease_on(2))) == (
         f"node 10.0.0.2 on host host-2 was lost: its Ray was stopped; its work goes on {where}"
     )
 
@@ -237,16 +252,16 @@ def test_a_node_that_ray_still_counts_is_asked_itself(clock: PatientClock) -> No
         return answers[one["NodeID"]]
 
     losses = Losses(lambda message: None, lambda: [node(1), node(2)], answer)
-    assert losses.why(lease_on(2)).startswith("node 10.0.0.2 on host host-2 was lost: Ray gets no answer from it;")
+    assert str(losses.why(lease_on(2))).startswith("node 10.0.0.2 on host host-2 was lost: Ray gets no answer from it;")
     losses.why(lease_on(2))
-    assert losses.why(lease_on(1)) == "the worker process on host host-1 died; it was killed or ran out of memory"
+    assert str(losses.why(lease_on(1))) == "the worker process on host host-1 died; it was killed or ran out of memory"
     assert asked == ["id-2", "id-1"], "not again for each of its workers"
     answers["id-2"] = True
     clock.slept_s += 60.0
-    assert "the worker process on host host-2 died" in losses.why(lease_on(2))
+    assert "the worker process on host host-2 died" in str(losses.why(lease_on(2)))
 
 
 def test_a_worker_without_a_lease_had_not_begun() -> None:
-    assert Losses(lambda message: None, list).why(None) == (
+    assert str(Losses(lambda message: None, list).why(None)) == (
         "the worker process died before it began; it was killed or ran out of memory"
     )
