@@ -7,7 +7,8 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,7 +81,8 @@ def _read_text(table: Path) -> tuple[list[str], list[Row]]:
     said = re.match(r"\"?sep=(.)\"?[ \t,;]*\r?\n", text, re.IGNORECASE)  # what spreadsheets write for themselves
     if said:
         text, separator = text[said.end() :], said[1]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(text, table.suffix.lower()))
+    separator = separator or _separator(text, table.suffix.lower())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
     if not lines:
         raise ValueError("it is empty")
@@ -92,7 +94,23 @@ def _read_text(table: Path) -> tuple[list[str], list[Row]]:
         if _used(cells) > len(header) or len(cells) < _used(header):
             raise ValueError(f"row {number} has {len(cells)} cells, expected {len(header)} as in the header")
         rows.append(dict(zip(header, [*cells, *[""] * len(header)], strict=False)))
+    _check_quotes(lines[1:], separator)
     return header, rows
+
+
+def _check_quotes(lines: Sequence[tuple[int, Sequence[str]]], separator: str) -> None:
+    """Raise ValueError where a cell of several lines holds what other rows do in the same columns: a quotation mark
+    that was not meant as one hides the rows up to the next."""
+    held = [set(column) for column in zip_longest(*(cells for _, cells in lines), fillvalue="")]
+    for number, cells in lines:
+        for cell in cells:
+            for line in cell.splitlines()[1:]:
+                parts = line.split(separator)
+                if len(parts) > 1 and any(part and part in column for part, column in zip(parts, held, strict=False)):
+                    raise ValueError(
+                        f"row {number} has a cell of several lines that are rows by themselves ({line!r}): a quotation "
+                        'mark is opened there and not closed (write " as "" in a quoted cell)'
+                    )
 
 
 def _decoded(content: bytes) -> str:

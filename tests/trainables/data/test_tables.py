@@ -69,6 +69,32 @@ def test_cells_of_several_lines(tmp_path: Path) -> None:
     assert [entry.extra["remark"] for entry in listing.entries] == ['two\nlines, and "quotes"', ""]
 
 
+NOTED = "file,label,patient,note\n1.png,a,p,ok\n2.png,b,q,ok\n3.png,a,r,{}\n4.png,b,s,ok\n5.png,a,t,{}\n6.png,b,u,ok\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (NOTED.format('"5 mm', "ok"), "unexpected end of data"),
+        (
+            NOTED.format('"5 mm', '7 mm"'),
+            "row 4 has a cell of several lines that are rows by themselves ('4.png,b,s,ok')",
+        ),
+        (NOTED.format('"5 mm', '7"').replace("4.png,b,s,ok\n", ""), "('5.png,a,t,7')"),
+        (NOTED.format('"5" mm', "ok"), "expected after"),
+    ],
+)
+def test_a_quotation_mark_that_is_not_closed_hides_no_rows(tmp_path: Path, content: str, told: str) -> None:
+    touch(tmp_path, *(f"{number}.png" for number in range(1, 7)))
+    (tmp_path / "t.csv").write_text(content)
+    assert told in error_of(tmp_path / "t.csv")
+
+
+def test_blanks_before_quotation_marks_are_no_part_of_a_cell(tmp_path: Path) -> None:
+    listing = listing_of(tmp_path, 'file, label, patient\n1.png, "a", "p"\n2.png, b, "q, of r"\n')
+    assert [(entry.label, entry.group) for entry in listing.entries] == [("a", "p"), ("b", "q, of r")]
+
+
 def test_separators_in_quotes_are_not_counted(tmp_path: Path) -> None:
     listing = listing_of(tmp_path, 'file;label;patient;"a, b, c, d, e"\n1.png;a;p;1\n2.png;b;q;2\n')
     assert [entry.extra for entry in listing.entries] == [{"a, b, c, d, e": "1"}, {"a, b, c, d, e": "2"}]
