@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from trainables.data.split_words import words_of
+from trainables.data.split_words import split_of, words_of
 
 _COPIES = frozenset({"thumb", "thumbs", "thumbnail", "thumbnails", "preview", "previews"})
-_MASKS = frozenset({"mask", "masks", "segmentation", "segmentations", "seg", "annotation", "overlay", "gt"})
+_MASKS = frozenset(
+    {
+        "mask",
+        "masks",
+        "segmentation",
+        "segmentations",
+        "seg",
+        "annotation",
+        "overlay",
+        "gt",
+        "superpixels",
+        "groundtruth",
+    }
+)
 _AFFIX = "|".join(sorted(_COPIES | _MASKS, key=len, reverse=True))
-_BEHIND = re.compile(rf"(.+?)[ _.-]+({_AFFIX})", re.IGNORECASE)
+_BEHIND = re.compile(rf"(.+?)[ _.-]+({_AFFIX})(?:[ _.-]*\d+)?", re.IGNORECASE)
 _BEFORE = re.compile(rf"({_AFFIX})[ _.-]+(.+)", re.IGNORECASE)
 _OF_IMAGES = frozenset({"image", "images", "img", "imgs", "input", "inputs", "photo", "photos", "picture", "pictures"})
 _OF_MASKS = _MASKS | {"label", "labels", "annotations", "groundtruth", "groundtruths", "gts", "contours", "polygons"}
@@ -29,7 +42,8 @@ def without_derived(images: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath
     meant as images perhaps; and of copies and masks.
 
     A file is one of another where it lies beside it and its name is that of the other with a word such as `_thumb` or
-    `mask_` more, or where it lies in a folder of copies and is called like one outside of it.
+    `mask_` more (`_mask_1` too), or where it lies in a folder of copies and is called like one outside of it, or in a
+    folder of masks below its class and is called like one beside that folder.
     """
     beside, names = defaultdict[PurePosixPath, set[str]](set), set[str]()
     for path in images:
@@ -44,6 +58,8 @@ def without_derived(images: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath
                 derived.append((str(path), "a small copy: in a folder of such, and called like an image outside of it"))
             else:
                 lost.append((str(path), "a small copy: in a folder of such, and no image outside of it is called so"))
+        elif _in_masks(path) and {path.stem.casefold(), original} & _around(path.parent, beside):
+            derived.append((str(path), "a mask: in a folder of such, and called like an image beside it"))
         elif original in beside[path.parent]:
             what = "a small copy" if word in _COPIES else "a mask"
             derived.append((str(path), f"{what}: by its name of an image beside it"))
@@ -68,6 +84,21 @@ def _is_called(name: str, words: frozenset[str]) -> bool:
 
 def _in_copies(path: PurePosixPath) -> bool:
     return any(holds_copies(part) for part in path.parts[:-1])
+
+
+def _in_masks(path: PurePosixPath) -> bool:
+    """Whether it lies in a folder of masks below a class; beside folders of images a search asks about them."""
+    above = path.parts[-3:-2]
+    return bool(above) and split_of(above[0]) is None and _is_called(path.parent.name, _OF_MASKS)
+
+
+def _around(masks: PurePosixPath, beside: Mapping[PurePosixPath, set[str]]) -> set[str]:
+    """Names of the images beside a folder of masks, or in a folder of images beside it."""
+    folders = [
+        masks.parent,
+        *(one for one in beside if one.parent == masks.parent and _is_called(one.name, _OF_IMAGES)),
+    ]
+    return {name for one in folders for name in beside.get(one, ())}
 
 
 def _origin(stem: str) -> tuple[str, str]:

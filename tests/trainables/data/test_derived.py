@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -45,12 +45,40 @@ def test_small_copies_are_passed_over_and_told(tmp_path: Path, file: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "file", ["a/x1_mask.png", "a/mask_x1.tif", "a/x1_segmentation.png", "b/y1-seg.png", "b/y1_gt.png"]
+    "file",
+    [
+        "a/x1_mask.png",
+        "a/mask_x1.tif",
+        "a/x1_segmentation.png",
+        "b/y1-seg.png",
+        "b/y1_gt.png",
+        "a/x1_mask_1.png",
+        "a/x1_mask2.png",
+    ],
 )
 def test_masks_beside_their_images_are_passed_over_and_told(tmp_path: Path, file: str) -> None:
     listing = listed(tmp_path, (*ORIGINALS, file))
     assert sorted(entry.file for entry in listing.entries) == sorted(ORIGINALS)
     assert dict(listing.other)[file] == "a mask: by its name of an image beside it"
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("a", "a/masks"), ("a/images", "a/masks"), ("a/img", "a/Labels"), ("train/a", "train/a/mask")]
+)
+def test_masks_in_a_folder_of_their_class_are_passed_over_and_told(tmp_path: Path, images: str, masks: str) -> None:
+    files = [f"{folder}/x{number}.png" for folder in (images, masks) for number in range(3)]
+    files += [file.replace("train/", "test/") for file in files if "train/" in file]
+    others = [file.replace("a/", "b/", 1) for file in files]
+    listing = listed(tmp_path, [*files, *others], layout="split/class" if "train/" in images else "class")
+    assert len(listing.entries) == len([*files, *others]) / 2
+    assert masks.rpartition("/")[2] not in {PurePosixPath(entry.file).parent.name for entry in listing.entries}
+    assert dict(listing.other)[f"{masks}/x0.png"] == "a mask: in a folder of such, and called like an image beside it"
+    assert not listing.refused
+
+
+def test_a_folder_of_masks_without_images_of_their_names_is_kept(tmp_path: Path) -> None:
+    files = (*ORIGINALS, "a/masks/other.png", "b/masks/x1.png")
+    assert len(listed(tmp_path, files).entries) == len(files)
 
 
 def test_a_name_alone_makes_no_copy(tmp_path: Path) -> None:
