@@ -12,8 +12,9 @@ What a file may hold and how it becomes 8-bit RGB:
 * 16-bit colour, and grey with alpha: the high byte of each value (within 1 of the scaled value), for Pillow gives no
   more. Refused where the range is another than 0:65535, and where only values below 16 would be left.
 * Several pages, planes or channels: those that the `Reading` names. Refused where it names none.
-* Refused: floating point with values that are no numbers, CIE Lab, animations, too many pixels, and anything that does
-  not decode to its very end.
+* Samples beyond grey or colour that a TIFF does not explain are not read, which is told.
+* Refused: floating point with values that are no numbers, signed samples of 8 bits, CIE Lab, animations, too many
+  pixels, and anything that does not decode to its very end.
 
 EXIF orientation is applied. In a JPEG with several pictures (phones) the first is the photograph and is taken.
 """

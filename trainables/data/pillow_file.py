@@ -35,6 +35,8 @@ _CONVERTED = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LA", "PA
 _DEEP = ("I", "F")
 """How the modes of grey with more than 8 bits begin: I;16 and its kin, I (32-bit or signed), F (floating point)."""
 _TAG_BITS, _TAG_PHOTOMETRIC, _TAG_DESCRIPTION, _TAG_SAMPLES, _TAG_MAX_SAMPLE, _TAG_FORMAT = 258, 262, 270, 277, 281, 339
+_TAG_EXTRA = 338
+_SIGNED = 2
 
 
 def opened_picture(start: bytes, file: IO[bytes], reading: Reading, max_pixels: int) -> PillowFile | None:
@@ -49,14 +51,21 @@ class PillowFile:
     """width, height: in pixels, of the first page. layout: its pages, for which the header of each is opened; raises
     RefusedImageError. Of the pixels nothing is decoded before `pages`."""
 
-    remarks: tuple[str, ...] = ()
-
     def __init__(self, image: ImageFile.ImageFile, file: IO[bytes], reading: Reading, max_pixels: int) -> None:
         self._image, self._file, self._reading, self._max_pixels = image, file, reading, max_pixels
         self.width, self.height = image.size
 
     def close(self) -> None:
         self._image.close()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What of the samples in a pixel is passed over: Pillow drops those that a TIFF adds and does not explain."""
+        if not isinstance(self._image, TiffImageFile) or 0 not in self._image.tag_v2.get(_TAG_EXTRA, ()):
+            return ()
+        samples = int(self._image.tag_v2.get(_TAG_SAMPLES, 1))
+        read = "colour alone is read" if self.is_colour else "the first alone is read, as grey"
+        return (f"{samples} samples in a pixel, and the file does not say what each is: {read}",)
 
     @property
     def is_colour(self) -> bool:
@@ -86,6 +95,8 @@ class PillowFile:
                 raise RefusedImageError("pages differ: in size; give one of them, --page N")
             size = image.size
             check_size(*size, self._max_pixels)
+            if image.mode == "L" and isinstance(image, TiffImageFile) and _SIGNED in image.tag_v2.get(_TAG_FORMAT, ()):
+                raise RefusedImageError("signed samples: of 8 bits, which are not read; save it with 16 bits")
             if image.mode not in _CONVERTED and not image.mode.startswith(_DEEP):
                 raise RefusedImageError(f"unknown colours: mode {image.mode}; save it as RGB")
             if image.mode.startswith(_DEEP):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 from pathlib import Path
 from typing import get_args
 
@@ -150,6 +151,27 @@ def test_16_bit_colour_is_scaled_or_refused_when_it_would_be_black(tmp_path: Pat
     assert "12-bit colour" in refusal(tmp_path / "b.png")
     with pytest.raises(RefusedImageError, match="16-bit colour: it can be read by 0:65535 alone, not by 0:4095"):
         read_rgb(tmp_path / "a.png", LIMIT, Reading(Intensity(0, 4095)))
+
+
+def test_signed_samples_of_8_bits_are_refused(tmp_path: Path) -> None:
+    place = tmp_path / "signed.tif"
+    tiff_by_hand(place, pattern()[..., 0])
+    read = decode(place, LIMIT).pixels
+    place.write_bytes(
+        place.read_bytes().replace(struct.pack("<HHIHH", 339, 3, 1, 1, 0), struct.pack("<HHIHH", 339, 3, 1, 2, 0))
+    )
+    assert read.any()
+    assert refusal(place) == "signed samples: of 8 bits, which are not read; save it with 16 bits"
+
+
+def test_samples_that_a_tiff_does_not_explain_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "four.tif"
+    Image.fromarray(pattern()).convert("RGBX").save(place)
+    read = decode(place, LIMIT)
+    assert (read.pixels == pattern()).all()
+    assert read.told == ("4 samples in a pixel, and the file does not say what each is: colour alone is read",)
+    Image.fromarray(pattern()).save(place)
+    assert not decode(place, LIMIT).told
 
 
 def test_palette_one_bit_cmyk_and_transparency(tmp_path: Path) -> None:
