@@ -78,6 +78,15 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOpt
     asked = None if options.split_column == "none" else options.split_column
     split = sure("split", _column("split", header, asked, (), frozenset(), faults, required=False))
     fold = sure("fold", _column("fold", header, options.fold_column, (), frozenset(), faults, required=False))
+    for meaning, name, asked, names in (
+        ("file", file, options.file_column, FILE_NAMES),
+        ("label", "".join(labels[:1]), options.label_column, LABEL_NAMES),
+    ):
+        if name and asked is None and plain_name(name) not in names:
+            notes.append(
+                f"The {meaning} is read from column {name!r}, by a part of its name; for another: "
+                f"--{meaning}-column NAME"
+            )
     taken = [name for name in (file, *labels, group, split, fold) if name]
     for name in sorted({name for name in taken if taken.count(name) > 1}):
         faults.add(f"column {name!r} was given for two things")

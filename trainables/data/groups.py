@@ -34,7 +34,7 @@ class Grouped:
 def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> Grouped:
     """Find the group of every entry; raises InputError where none was said, or one patient has several names.
 
-    join: names that differ only in case, spaces, Unicode form or the format of numbers are one group.
+    join: names that differ only in case, spaces, hyphens, Unicode form or the format of numbers are one group.
     """
     if group_by is None:
         if not listing.group_meaning and "group" not in listing.unclear:

@@ -16,8 +16,8 @@ class DatasetOptions:
 
     group_by: "parent" (name of the file's folder), "none" (every image is its own group) or a regular expression whose
         group named `group`, else whose first one, is searched for in the file's path; it goes before any column.
-    join_groups: groups whose names differ only in case, spaces, Unicode form or the format of numbers are one; else
-        they are refused.
+    join_groups: groups whose names differ only in case, spaces, hyphens, Unicode form or the format of numbers are one;
+        else they are refused.
     file_column, label_column, group_column, split_column: columns of a table, where their names are not usual ones;
         several label columns, with commas between them, are a class each and hold 0 and 1; split_column "none": no
         column is a given partition.

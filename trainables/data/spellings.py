@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-DIFFERENCES = "case, spaces, Unicode form or the format of numbers"
+DIFFERENCES = "case, spaces, hyphens, Unicode form or the format of numbers"
 WRITTEN_BY_PROGRAMS = frozenset(
     {"nan", "<na>", "nat", "null", "#n/a", "#na", "(null)", "\\n"}
     | {"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"}
@@ -44,6 +44,7 @@ _DASHES = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2015\u221
 _TRUE, _FALSE = frozenset({"true", "yes"}), frozenset({"false", "no"})
 _SHORT = {"t": "1", "y": "1", "f": "0", "n": "0"}
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,3})?")
+_BETWEEN = re.compile(r"(?<=[^\W_])[ _-]+(?=[^\W_])")
 _NAMED_LISTS = 5
 
 
@@ -63,9 +64,10 @@ def is_number(text: str) -> bool:
 
 
 def label_key(name: str) -> str:
-    """Equal for class names that a reader takes for one: `plain`, and numbers by their value."""
+    """Equal for class names that a reader takes for one: `plain`, hyphens and underscores between words as blanks, and
+    numbers by their value."""
     text = plain(name)
-    return _value(text) if _NUMBER.fullmatch(text) else text
+    return _value(text) if _NUMBER.fullmatch(text) else _BETWEEN.sub(" ", text)
 
 
 def column_keys(cells: Iterable[str]) -> dict[str, str]:
@@ -79,11 +81,12 @@ def column_keys(cells: Iterable[str]) -> dict[str, str]:
 
 
 def group_key(name: str) -> str:
-    """Equal for ids that differ in case, blanks, Unicode form or the format of numbers: P01, p1, "P 1"; 2, 2.0, 002.
+    """Equal for ids that differ in case, blanks, hyphens, Unicode form or the format of numbers: P01, p1, "P 1", P_1;
+    2, 2.0, 002.
 
-    Digits behind a point are kept: 2.1 and 2.10 are two ids. So is a blank between two digits, 1 12 is not 11 2.
+    Digits behind a point are kept: 2.1 and 2.10 are two ids. So is what divides two digits, 1-12 is not 11-2.
     """
-    text = re.sub(r"(?<!\d) | (?!\d)", "", plain(name))
+    text = re.sub(r"(?<!\d) | (?!\d)", "", _BETWEEN.sub(" ", plain(name)))
     text = re.sub(r"(?<![\d.,])(\d+)[.,]0{0,2}$", r"\1", text)
     return re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
 

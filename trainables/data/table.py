@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from trainables.data.spellings import is_missing, missing_words
 from trainables.data.split_column import read_splits
 from trainables.data.unused_options import TABLE, TEXT, unused_faults
 from trainables.data.workbook import WORKBOOKS
+
+_SHORTENED = re.compile(r"\d[.,]\d+E\+\d+", re.IGNORECASE)
 
 
 def labels_table(folder: Path) -> Path | None:
@@ -60,7 +63,7 @@ def list_table(table: Path, options: DatasetOptions) -> Listing:
         _check_files(rows, columns, faults)
     if columns.labels:
         labels = read_labels(rows, columns, options.classes, faults, notes)
-    groups = _groups(rows, columns, options.join_groups, faults)
+    groups = _groups(rows, columns, options.join_groups, faults, notes)
     named_columns = {columns.file, *columns.labels, columns.group, columns.fold, split_column}
     others = [name for name in header if name not in named_columns]
     entries = [
@@ -92,7 +95,7 @@ def _folds(rows: Sequence[Row], columns: Columns) -> list[str]:
     return ["" if is_missing(row[columns.fold]) else row[columns.fold].strip() for row in rows]
 
 
-def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults) -> list[str]:
+def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults, notes: list[str]) -> list[str]:
     if columns.group is None:
         return [""] * len(rows)
     groups = [row[columns.group].strip() for row in rows]
@@ -102,6 +105,12 @@ def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults) -
             f"column {columns.group!r}: {len(missing)} rows without a group (data rows "
             f"{named([str(number + 1) for number in missing])}; {missing_words(groups[n] for n in missing)}). Name the "
             "patient or slide of each, leave them out, or give each such image a name of its own"
+        )
+    short = sorted({group for group in groups if _SHORTENED.fullmatch(group)})
+    if short:
+        notes.append(
+            f"Warning: {len(short)} groups of column {columns.group!r} are numbers that a spreadsheet wrote in short "
+            f"({named(short)}): several patients may be one group. Write them in full, as text."
         )
     if not join:
         faults.extend(spelling_faults([group for group in groups if not is_missing(group)]))

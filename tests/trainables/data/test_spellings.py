@@ -19,14 +19,29 @@ IDS = ["P0", "p0", "P 0", "P\u00a00", "\uff300", "P00", " P0"]
 
 @pytest.mark.parametrize(
     "names",
-    [IDS, ["2", "2.0", "002", " 2", "2,0"], ["caf\u00e9", "cafe\u0301", "CAF\u00c9"], ["a-1", "a\u20111", "A\u20131"]],
+    [
+        IDS,
+        ["2", "2.0", "002", " 2", "2,0"],
+        ["caf\u00e9", "cafe\u0301", "CAF\u00c9"],
+        ["a-1", "a\u20111", "A\u20131", "a_1", "a1"],
+    ],
 )
 def test_one_group_written_in_several_ways(names: list[str]) -> None:
     assert len({group_key(name) for name in names}) == 1
 
 
 @pytest.mark.parametrize(
-    "names", [["2.1", "2.10"], ["1 12", "11 2"], ["P1", "P10", "P11"], ["1", "1,000"], ["a1", "b1"], ["0.01", "0.1"]]
+    "names",
+    [
+        ["2.1", "2.10"],
+        ["1 12", "11 2"],
+        ["1-12", "11-2", "112"],
+        ["-1", "1"],
+        ["P1", "P10", "P11"],
+        ["1", "1,000"],
+        ["a1", "b1"],
+        ["0.01", "0.1"],
+    ],
 )
 def test_groups_that_are_different(names: list[str]) -> None:
     assert len({group_key(name) for name in names}) == len(names)
@@ -37,6 +52,8 @@ def test_keys_of_labels() -> None:
     assert label_key(".50") == label_key("0.5")
     assert label_key("1e3") == label_key("1000")
     assert label_key("cell a") != label_key("cella")
+    assert len({label_key(name) for name in ("in situ", "in-situ", "In_Situ")}) == 1
+    assert len({label_key(name) for name in ("HER2", "HER2-", "HER2+", "-1", "1")}) == 5
     assert column_keys(["0", "False", "F", "True", "1.0"]) == {
         "0": "0",
         "False": "0",

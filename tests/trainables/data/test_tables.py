@@ -95,6 +95,21 @@ def test_blanks_before_quotation_marks_are_no_part_of_a_cell(tmp_path: Path) -> 
     assert [(entry.label, entry.group) for entry in listing.entries] == [("a", "p"), ("b", "q, of r")]
 
 
+def test_what_a_column_is_read_for_by_a_part_of_its_name_is_told(tmp_path: Path) -> None:
+    content = PLAIN.replace("file,label,", "mask_file,old_label,")
+    assert listing_of(tmp_path, content).notes == (
+        "The file is read from column 'mask_file', by a part of its name; for another: --file-column NAME",
+        "The label is read from column 'old_label', by a part of its name; for another: --label-column NAME",
+    )
+
+
+def test_groups_that_a_spreadsheet_wrote_in_short_are_warned_of(tmp_path: Path) -> None:
+    (note,) = listing_of(tmp_path, PLAIN.replace(",p\n", ",1.23457E+11\n")).notes
+    assert note.startswith(
+        "Warning: 1 groups of column 'patient' are numbers that a spreadsheet wrote in short ('1.23457E"
+    )
+
+
 def test_separators_in_quotes_are_not_counted(tmp_path: Path) -> None:
     listing = listing_of(tmp_path, 'file;label;patient;"a, b, c, d, e"\n1.png;a;p;1\n2.png;b;q;2\n')
     assert [entry.extra for entry in listing.entries] == [{"a, b, c, d, e": "1"}, {"a, b, c, d, e": "2"}]
