@@ -55,6 +55,10 @@ def pictures_of(array: Array, faults: Faults) -> Pictures | None:
         fault = "its values lie in the order of Fortran: save it anew, numpy.ascontiguousarray(images)"
     elif not math.prod(shape):
         fault = "holds no image"
+    elif len(shape) == 3 and shape[2] in (3, 4):
+        fault = (
+            "may be one image in colour, H × W × 3: expected N × H × W, or N × H × W × 3 (images[None] is one image)"
+        )
     elif math.prod(shape[2:] if is_first else shape[1:3]) > MAX_PIXELS:
         fault = f"more than {MAX_PIXELS:,} pixels in one image"
     if fault:

@@ -45,6 +45,8 @@ def role_of(name: str) -> Role:
         else:
             rest.append(word)
     column = "_".join(words)
+    if column.endswith("ids"):  # patient_ids
+        column = column.removesuffix("s")
     return Role(what, split, tuple(rest), _SINGULAR.get(column, column))
 
 

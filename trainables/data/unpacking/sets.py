@@ -14,6 +14,7 @@ EXPECTED = (
     "Usual names are images and labels, x_train, y_train, x_val …, or train_images, train_labels, val_images …; "
     "patients or groups beside them say what must not be divided."
 )
+_VALUES = "biufUS"
 _OWN = ("file", "label", "split", "index")
 
 
@@ -80,12 +81,19 @@ def _set(
         faults.add(f"array {images.name!r} has {count:,} images, and {called[0]} is of another length")
     elif labelled and not called:
         faults.add(f"array {images.name!r} has no labels beside it")
+    for array in mine:
+        fits = array.shape in ((count,), (count, 1)) and array.dtype.kind in _VALUES
+        if roles[array.name].is_beside and not fits:
+            faults.add(
+                f"array {array}: expected one number or text for each of the {count:,} images of {images.name!r}, for "
+                "instance numpy.asarray(values, dtype=str)"
+            )
     columns = {
         roles[array.name].column: array
         for array in mine
         if array not in called
         and roles[array.name].column not in ("", *_OWN[:2], _OWN[3])
         and array.shape in ((count,), (count, 1))
-        and array.dtype.kind in "biufUS"
+        and array.dtype.kind in _VALUES
     }
     return ImageSet(split, images, fitting[0] if fitting else None, columns)

@@ -196,6 +196,7 @@ def test_16_bits_stay_16_bits_and_have_one_range(tmp_path: Path, order: str) -> 
         (np.zeros((6, 9, 8, 4), np.uint8), "volumes or other channels"),
         (np.zeros((6, 784), np.uint8), "expected N × H × W or N × H × W × 3"),
         (np.zeros((6, 0, 8), np.uint8), "holds no image"),
+        (np.zeros((6, 9, 3), np.uint8), "may be one image in colour, H × W × 3: expected N × H × W"),
         (np.asfortranarray(COLOUR), "its values lie in the order of Fortran"),
         (np.array([np.zeros(3), "x", None] * 2, dtype=object), "expected N × H × W"),
         (np.full((6, 5, 5), None), "is pickled, which is not opened"),
@@ -209,6 +210,7 @@ def test_16_bits_stay_16_bits_and_have_one_range(tmp_path: Path, order: str) -> 
         "4 channels",
         "flat",
         "empty",
+        "one image",
         "Fortran",
         "ragged",
         "objects",
@@ -241,6 +243,21 @@ def test_images_that_are_refused(tmp_path: Path, images: np.ndarray, sentence: s
 )
 def test_labels_that_are_refused(tmp_path: Path, labels: np.ndarray, sentence: str) -> None:
     assert sentence in error_of(npz(tmp_path, images=GREY, labels=labels))
+
+
+@pytest.mark.parametrize(
+    "patients", [np.arange(5), np.zeros((6, 2)), np.array([*"ababa", None], dtype=object)], ids=str
+)
+def test_groups_that_do_not_fit_the_images_are_refused(tmp_path: Path, patients: np.ndarray) -> None:
+    np.savez(tmp_path / "stack.npz", images=GREY, labels=LABELS, patients=patients, allow_pickle=True)
+    message = error_of(tmp_path / "stack.npz")
+    assert f"array 'patients' ({patients.dtype} {patients.shape[0]}" in message
+    assert "expected one number or text for each of the 6 images of 'images'" in message
+
+
+def test_names_of_several_ids_are_columns_of_ids(tmp_path: Path) -> None:
+    rows = rows_of(npz(tmp_path, images=GREY, labels=LABELS, patient_ids=np.array(list("aabbcc"))))
+    assert [row["patient_id"] for row in rows] == list("aabbcc")
 
 
 def test_all_faults_of_a_stack_come_together(tmp_path: Path) -> None:
