@@ -21,6 +21,7 @@ from orchestrator.study.preparation import MANY_IMAGES, DataRequest, check_rule,
 from search_spaces.classes import settle_classes
 from search_spaces.schema import Space
 from trainables.data.checks import SPLITS, check_splits
+from trainables.data.contents import COLUMN as CONTENT
 from trainables.data.dataset import Dataset, Divided, check_refused, load_dataset
 from trainables.data.folds import has_folds
 from trainables.data.groups import with_groups
@@ -67,7 +68,7 @@ class Reading:
             return ()
         listing, found = self.listing, [("root", str(self.listing.root))]
         if listing.columns:
-            beside = dict(listing.entries[0].extra) if listing.entries else {}
+            beside = [name for name in listing.entries[0].extra if name != CONTENT] if listing.entries else []
             used = [name for name in listing.columns if name not in beside]
             found.append(("columns", ", ".join(used) + (f"; not used: {', '.join(beside)}" if beside else "")))
         else:

@@ -90,7 +90,7 @@ def _are_splits(
     if "train" not in meanings and len(meanings) < 2 and not (splits and others and _alike(second, tops)):
         return False
     if others:
-        words = suggested_words(others)
+        words = suggested_words(others, meanings)
         raise InputError(
             f"{subject}: {named(splits)} read as a given partition, but {named(others)} lie beside them",
             f"Say what they are, as in --split-words {words}; move them elsewhere; or add --layout class if all of the "

@@ -120,7 +120,8 @@ def _unknown_words(name: str, held: Counter[str], unknown: Sequence[str], said: 
         text += f" (in all: {_counted(held)}):"
     if _are_folds(held):
         text += f" give --fold-column {_quoted(name)} --test-fold {_quoted(max(held))} where these are folds,"
-    return f"{text} say the words, as in {option}--split-words {suggested_words(unknown)}, or give {_NONE}"
+    words = suggested_words(unknown, {split_of(value, said) for value in held})
+    return f"{text} say the words, as in {option}--split-words {words}, or give {_NONE}"
 
 
 def _is_division(name: str) -> bool:

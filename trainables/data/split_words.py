@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 SPLITS = ("train", "valid", "test")
 _WORDS = {
@@ -55,18 +55,23 @@ def sounds_like_a_split(text: str) -> bool:
     return split_of(text) is not None or any(_SOUNDS.match(word) for word in words_of(text))
 
 
-def suggested_words(unknown: Sequence[str]) -> str:
-    """The unknown words as --split-words takes them, by how they begin; WORD where that tells nothing."""
-    begins = {
-        "train": ("tr", "learn"),
-        "valid": ("v", "dev", "tun", "eval"),
-        "test": ("te", "ts", "hold", "held", "inf"),
-    }
+_BEGIN = (
+    *((("tr", "learn"), ("train",)), (("dev",), ("valid", "train")), (("eval",), ("valid", "test"))),
+    *((("v", "tun"), ("valid",)), (("te", "ts", "inf"), ("test",)), (("hold", "held"), ("test", "valid"))),
+)
+"""How words of a split begin, and the splits that they may mean, the likeliest first."""
+
+
+def suggested_words(unknown: Sequence[str], known: Collection[str | None] = ()) -> str:
+    """The unknown words as --split-words takes them, by how they begin; WORD where that tells nothing.
+
+    known: the splits that other words say: `eval` beside a word for valid is the test split.
+    """
     taken: dict[str, str] = {}
-    for split in SPLITS:
-        alike = (text for text in unknown if text not in taken.values() and text.casefold().startswith(begins[split]))
-        if found := next(alike, ""):
-            taken[split] = found
+    for text in unknown:
+        meant = next((splits for begins, splits in _BEGIN if text.casefold().startswith(begins)), ())
+        if meant:
+            taken.setdefault(next((split for split in meant if split not in known), meant[0]), text)
     if len(taken) < len(unknown):
         taken = {split: taken.get(split, "WORD") for split in SPLITS}
-    return ",".join(f"{split}={word}" for split, word in taken.items())
+    return ",".join(f"{split}={taken[split]}" for split in SPLITS if split in taken)

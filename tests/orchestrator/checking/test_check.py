@@ -117,6 +117,14 @@ def test_copies_in_two_folds_lie_in_train_and_valid_in_turn(data: Path) -> None:
     assert "a/p3_0.png" in told["findings"]["copies across groups"]["items"][0]["files"]
 
 
+def test_the_hashes_of_a_shared_table_are_no_column_that_is_not_used(data: Path, tmp_path: Path) -> None:
+    table = tmp_path / "split.csv"
+    options = (*GROUPS, "--choose", "1", "--output", str(table))
+    assert CliRunner().invoke(main, ["data", "split", str(written(data)), *options]).exit_code == 0
+    told = found(table, "--data-root", data)
+    assert told["read_as"]["columns"] == "file, label, group, split, pixels_sha256"
+
+
 def test_groups_that_nobody_said_are_asked_for_and_all_else_is_told(data: Path, tmp_path: Path) -> None:
     told = found(written(data, b__p6_0=0))
     assert told["exit_status"] == 2

@@ -142,4 +142,8 @@ def test_rows_without_a_split_and_a_misspelt_one(tmp_path: Path) -> None:
 def test_what_is_proposed_is_guessed_by_how_words_begin() -> None:
     assert suggested_words(["held_out", "learn", "tuning"]) == "train=learn,valid=tuning,test=held_out"
     assert suggested_words(["0", "1"]) == "train=WORD,valid=WORD,test=WORD"
+    assert suggested_words(["eval"], {"train", "valid"}) == "test=eval"
+    assert suggested_words(["development"], {"valid", "test"}) == "train=development"
+    assert suggested_words(["eval"], {"train", "test"}) == "valid=eval"
+    assert suggested_words(["train2"], {"train", "valid"}) == "train=train2"
     assert suggested_words(["tr"]) == "train=tr", "what is known already needs no option"
