@@ -102,7 +102,15 @@ def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: 
         )
     layout = seen_layout(subject, folder, images, dict(options.split_words))
     level = layout.index(CLASS)
-    if found := looks_like_masks(sorted({path.parts[level] for path in images if len(path.parts) > level + 1})):
+    names = sorted({path.parts[level] for path in images if len(path.parts) > level + 1})
+    below = sorted({path.parts[level + 1] for path in images if len(path.parts) > level + 2})
+    if layout == (SPLIT, CLASS) and len(below) > 1 and (len(names) == 1 or all(map(split_of, names))):
+        raise InputError(
+            f"{subject}: in the folders of splits lie {named(names)}, which look like no classes, and below them "
+            f"{named(below)}",
+            f"Add --layout split/-/class where these are the classes, or --layout split/class if {named(names)} are.",
+        )
+    if found := looks_like_masks(names):
         raise InputError(
             f"{subject}: the folders {found[0]!r} and {found[1]!r} look like images and their masks, as in a "
             "segmentation data set, not like classes",

@@ -62,6 +62,18 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert [label for label, *_ in listed(tmp_path / "other")] == ["control", "test"]
 
 
+@pytest.mark.parametrize("between", [("train", "valid", "test"), ("training_set", "val", "Test-Set"), ("images",) * 3])
+def test_a_level_between_splits_and_classes_is_asked_about(tmp_path: Path, between: tuple[str, ...]) -> None:
+    tops = ("train", "val", "test")
+    touch(tmp_path, [f"{top}/{one}/{label}/1.png" for top, one in zip(tops, between, strict=True) for label in "ab"])
+    message = error_of(tmp_path)
+    assert "which look like no classes, and below them 'a', 'b'" in message
+    assert "Add --layout split/-/class where these are the classes" in message
+    expected = [(label, "", split, "") for label in "ab" for split in ("test", "train", "valid")]
+    assert listed(tmp_path, layout="split/-/class") == expected
+    assert {label for label, *_ in listed(tmp_path, layout="split/class")} == set(between)
+
+
 def test_patients_above_classes_are_asked_about(tmp_path: Path) -> None:
     touch(tmp_path, [f"patient{p}/{label}/1.png" for p in range(4) for label in "xyz"])
     message = error_of(tmp_path, group_by="parent")
