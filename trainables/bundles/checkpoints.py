@@ -6,7 +6,7 @@ Who worked on a group travels inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,9 +34,16 @@ class WorkedOn:
     devices: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any]) -> WorkedOn:
-        """From a checkpoint's "history"."""
-        return cls(tuple(meta["mixed"]), tuple(meta["attempts"]), tuple(meta["devices"]))
+    def of(cls, state: GroupState) -> WorkedOn:
+        """From a checkpoint's "history". Raises DamagedRecordError."""
+        try:
+            meta = state.meta["history"]
+            found = cls(tuple(meta["mixed"]), tuple(meta["attempts"]), tuple(meta["devices"]))
+        except (KeyError, TypeError) as error:
+            raise DamagedRecordError(f"{state.name} does not say who trained it") from error
+        if len(found.mixed) != len(state.lanes):
+            raise DamagedRecordError(f"{state.name} does not say of each repeat who trained it")
+        return found
 
     def and_by(self, attempt: int, device: str) -> WorkedOn:
         devices = self.devices if device in self.devices else (*self.devices, device)
@@ -70,7 +77,7 @@ class Checkpoints:
             group = begin()
             try:
                 group.load(found)
-                worked_on = WorkedOn.of(found.meta["history"])
+                worked_on = WorkedOn.of(found)
             except DamagedRecordError:
                 self.attempt.storage.delete(found.name)
                 continue

@@ -191,7 +191,7 @@ class SegmentRun:
         """The state first, or a checkpoint, so that whoever is killed among the final records goes on from there."""
         state = self.checkpoints.state(group, self._worked_on)
         digest, content = state.digest(), state.to_bytes()
-        is_kept = self.restores or len(content) <= self.keeps * len(self.segment.lanes)
+        is_kept = self.restores or state.size <= self.keeps * len(self.segment.lanes)
         if is_kept:
             states.keep_state(self.storage, self.segment, digest, content)
             self.checkpoints.drop()  # whoever is killed from here on leaves none behind

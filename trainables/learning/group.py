@@ -257,7 +257,7 @@ class Group:
             self.absent = arrays["absent"].copy()
             self.epoch, self.position = int(about["epoch"]), int(about["position"])
             self.seconds = np.array(about["seconds"], dtype=np.float64)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
             raise DamagedRecordError(f"{state.name} does not fit these repeats: {error}") from error
         self._order = None
 
@@ -288,7 +288,7 @@ class Group:
                 )
                 self.diverged[lane], self.stopped[lane] = arrays["diverged"][place], arrays["stopped"][place]
                 self.seconds[lane] = state.about["seconds"][place]
-            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+            except (IndexError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
                 raise DamagedRecordError(
                     f"{state.name} does not fit repeat {self.lanes[lane].repeat}: {error}"
                 ) from error

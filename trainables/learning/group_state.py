@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.record import canonical_json, pack, unpack
 
 DETERMINED = ("configurations", "repeats", "epoch", "position")
@@ -29,8 +30,11 @@ class GroupState:
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str) -> GroupState:
-        """Raises DamagedRecordError."""
-        return cls(*unpack(content, name), name)
+        """Raises DamagedRecordError, also for a whole record that does not say of which repeats it is."""
+        state = cls(*unpack(content, name), name)
+        if not _is_of_lanes(state.meta.get("group"), state.arrays.get("absent")):
+            raise DamagedRecordError(f"{name} does not say of which repeats it is")
+        return state
 
     def to_bytes(self) -> bytes:
         return pack(self.meta, self.arrays)
@@ -45,6 +49,11 @@ class GroupState:
     def lanes(self) -> list[tuple[str, int]]:
         """(configuration, repeat) in the order of lanes. Raises KeyError or ValueError where the meta does not say."""
         return list(zip(self.about["configurations"], self.about["repeats"], strict=True))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays: the same whoever trained, as its digest. What is said beside them has times."""
+        return sum(array.nbytes for array in self.arrays.values())
 
     def digest(self) -> str:
         """SHA-256 of everything that follows from what was trained, hexadecimal; not of times, attempts and places."""
@@ -66,6 +75,19 @@ class LaneState(NamedTuple):
 
     of: GroupState
     place: int
+
+
+def _is_of_lanes(about: object, absent: np.ndarray | None) -> bool:
+    if not isinstance(about, dict) or absent is None:
+        return False
+    lists = [about.get(name) for name in ("configurations", "repeats", "seconds")]
+    numbers = [about.get(name) for name in ("epoch", "position")]
+    return (
+        all(isinstance(values, list) and absent.shape == (len(values),) for values in lists)
+        and all(isinstance(name, str) for name in about["configurations"])
+        and all(isinstance(value, int | float) for name in ("repeats", "seconds") for value in about[name])
+        and all(isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers)
+    )
 
 
 def _one_nan(array: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from trainables.bundles.states import (
 )
 from trainables.bundles.trained import trained
 from trainables.bundles.work import owed_lanes
+from trainables.learning.group_state import GroupState
 
 REPEATS = (0, 1)
 RATES = (0.02, 0.05, 0.1, 0.3)
@@ -110,8 +111,10 @@ def test_what_takes_too_much_is_not_kept(study: TinyStudy) -> None:
     segment = stack(study, grid(study), 0, 1)
     study.train_segment(segment)
     (kept,) = stored_states(study.storage, segment)
-    each = -(-kept.bytes // len(segment.lanes))
-    for keeps, count in ((each, 1), (each // 2, 0)):
+    state = read_state(study.storage, segment)
+    assert state is not None
+    each = -(-state.size // len(segment.lanes))
+    for keeps, count in ((each, 1), (each - 1, 0)):
         drop_states(study.storage, segment)
         for lane in segment.lanes:
             study.storage.delete(lane.bundle.final(lane.repeat, 1))
@@ -249,7 +252,9 @@ def test_who_goes_on_otherwise_is_marked(study: TinyStudy, change: str) -> None:
 
 def test_of_several_states_the_one_that_is_named_is_read(study: TinyStudy) -> None:
     segment = Segment("p", ("c",), (0,), 0, 1)
-    contents = {letter * 64: pack({"group": {}, "is": letter}, {}) for letter in "abc"}
+    about = {"configurations": ["c"], "repeats": [0], "seconds": [1.0], "epoch": 1, "position": 0}
+    absent = {"absent": np.zeros(1, dtype=bool)}
+    contents = {letter * 64: pack({"group": about, "is": letter}, absent) for letter in "abc"}
     for digest, content in contents.items():
         keep_state(study.storage, segment, digest, content)
         keep_state(study.storage, segment, digest, content + b"longer")
@@ -266,6 +271,35 @@ def test_of_several_states_the_one_that_is_named_is_read(study: TinyStudy) -> No
     assert len(stored_states(study.storage, segment)) == 2, "a damaged one is deleted"
     drop_states(study.storage, segment)
     assert read_state(study.storage, segment) is None
+
+
+def test_the_size_of_a_state_does_not_hang_on_how_long_it_took(study: TinyStudy) -> None:
+    """What is kept must be the same whoever trained."""
+    segment = stack(study, grid(study), 0, 1)
+    study.train_segment(segment)
+    state = read_state(study.storage, segment)
+    assert state is not None
+    about = {**state.about, "seconds": [0.123456789012345] * len(segment.lanes)}
+    longer = GroupState({**state.meta, "group": about}, state.arrays)
+    shorter = GroupState({**state.meta, "group": {**about, "seconds": [1.0] * len(segment.lanes)}}, state.arrays)
+    assert len(longer.to_bytes()) > len(shorter.to_bytes())
+    assert (longer.size, longer.digest()) == (shorter.size, shorter.digest())
+
+
+@pytest.mark.parametrize(
+    "about",
+    [None, [1], {"configurations": 1}, {"repeats": ["a", None]}, {"epoch": "x"}, {"position": -1}, {"seconds": [1]}],
+)
+def test_a_whole_record_that_is_no_state_is_deleted(study: TinyStudy, about: Any) -> None:
+    segment = stack(study, grid(study, (0.1,)), 0, 1)
+    study.train_segment(segment)
+    state = read_state(study.storage, segment)
+    assert state is not None
+    group = {**state.about, **about} if isinstance(about, dict) else about
+    drop_states(study.storage, segment)
+    keep_state(study.storage, segment, state.digest(), pack({**state.meta, "group": group}, state.arrays))
+    assert read_state(study.storage, segment) is None
+    assert stored_states(study.storage, segment) == []
 
 
 def test_a_state_without_a_lane_of_its_segment_is_refused(study: TinyStudy) -> None:
