@@ -7,6 +7,7 @@ are asked for by number, so that no request names a path.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from dashboards.live.guarded import LOOPBACK, GuardedHandler, GuardedServer
 from dashboards.patches.page import page
 from orchestrator.store.errors import InputError, OrchError
+from orchestrator.store.storage import LocalStorage
 
 _MOST_BYTES = 1_000_000
 
@@ -85,10 +87,10 @@ class _Handler(GuardedHandler):
         self.send(HTTPStatus.OK, page(nonce), {"Content-Security-Policy": policy}, "text/html")
 
     def _image(self, path: Path | None, kind: str) -> None:
-        try:
-            content = path.read_bytes() if path is not None else b""
-        except OSError:
-            content = b""
+        content = b""
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError, OrchError):
+                content = LocalStorage(path.parent).read(path.name)
         if not content:
             return self.send(HTTPStatus.NOT_FOUND, "This image is not there any more.")
         return self.send(HTTPStatus.OK, content, {"Cache-Control": "private, max-age=3600"}, kind)

@@ -7,16 +7,61 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.patches.measured import Measured
 from orchestrator.patches.names import OWN_COLUMNS, kept_columns
 from orchestrator.patches.plan import CutPlan
 from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.parsing import json_object
+from orchestrator.store.schema import told_of
+from orchestrator.store.storage import LocalStorage
 from trainables.data.labels import normalised
+
+_ELSEWHERE = "Cut into another folder: orch data patches DIR --output DIR"
+
+
+class _Patch(BaseModel):
+    file: str | None
+    x: int
+    y: int
+    width: int
+    height: int
+    tissue: float
+    sharpness: float
+
+
+class _Source(BaseModel):
+    file: str
+    label: str
+    group: str
+    split: str
+    extra: dict[str, str]
+    width: int
+    height: int
+    um_per_pixel: list[float] | None
+    tissue_by: str
+    overview: str
+    pixels: dict[str, int]
+    patches: list[_Patch]
+
+
+class _Settings(BaseModel):
+    size: int
+    least_tissue: float
+
+
+class _Record(BaseModel):
+    """What is used of a record that was read."""
+
+    settings: _Settings
+    columns: dict[str, str]
+    sources: list[_Source]
+
 
 RECORD, LABELS, LOSSES, VERDICTS = "cut.json", "labels.csv", "losses.csv", "verdicts.jsonl"
 VERSION = 1
@@ -42,16 +87,18 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Raises InputError where the folder holds no patches, DamagedRecordError where its record cannot be read."""
     path = folder / RECORD
     try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        record = json_object(LocalStorage(folder).read(RECORD), str(path))
+    except FileNotFoundError:
         raise InputError(
             f"{folder}: expected a folder that was cut into patches, found no {RECORD} there",
             f"Make one: orch data patches DIR --output {folder}",
         ) from None
-    except (OSError, ValueError) as error:
-        raise DamagedRecordError(f"{path}: cannot be read: {error}", "Cut into another folder.") from error
-    if not isinstance(record, dict) or record.get("version") != VERSION:
+    if record.get("version") != VERSION:
         raise InputError(f"{path}: was written by another version", "Cut into another folder: --output DIR")
+    try:
+        _Record.model_validate(record, strict=True)
+    except ValidationError as error:
+        raise DamagedRecordError(f"{path} does not say how patches were cut: {told_of(error)}", _ELSEWHERE) from None
     return record
 
 

@@ -6,25 +6,31 @@ one machine, or that know locks, can do this.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.errors import StorageError
+from orchestrator.store.errors import DamagedRecordError, StorageError
+from orchestrator.store.parsing import json_object
+from orchestrator.store.storage import LocalStorage
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Nobody else who asks for `path` in this way goes on meanwhile; the file is made where there is none."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", "Change its permissions.") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StorageError(f"cannot write {path}: it is no file", "Remove it.")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -47,17 +53,13 @@ def append(path: Path, record: dict[str, Any]) -> None:
 
 
 def appended(path: Path) -> list[dict[str, Any]]:
-    """Every whole record, in order; [] where there is no file."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
+    """Every whole record, in order; [] where there is no file.
+
+    Raises DamagedRecordError for what is no regular file or larger than it may be, as every read of a storage does.
+    """
     found = []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            found.append(record)
+    with contextlib.suppress(FileNotFoundError):
+        for line in LocalStorage(path.parent).read(path.name).split(b"\n"):
+            with contextlib.suppress(DamagedRecordError):
+                found.append(json_object(line, path.name))
     return found

@@ -58,6 +58,7 @@ _CONFIGURED = f"{_FROM_COPY[:-1]}, or remove it and search again."
 _DECIDED = "`orch resume` has it decided again."
 _LEAKED = "The same `orch data leak` trains it again."
 _GATHERED = "It is gathered again from the final records."
+_CUT = "Cut into another folder: orch data patches DIR --output DIR"
 _MEASURED = "`orch cost STUDY --measure` takes it again."
 
 _STATE = rf"{_SEGMENT}/state-[0-9a-f]+\.b(?P<bytes>\d+)"
@@ -100,6 +101,8 @@ KINDS = (
     Kind("leak experiment", r"results/leak/.*\.record", GIB, "one training of it", _LEAKED, is_record=True),
     Kind("energy reading", r"results/energy/[^/]+", MIB, "a reading of energy", _FROM_COPY),
     Kind("measured time", r"results/cost/[^/]+", MIB, "the time of a pass", _MEASURED),
+    Kind("patches", r"cut\.json", GIB, "how images were cut into patches", _CUT),
+    Kind("verdicts", r"verdicts\.jsonl", 256 * MIB, "which patches people rejected", _FROM_COPY),
     Kind("page", r".*\.html", GIB, "a page", "`orch dashboard` writes it again."),
 )
 OTHER = Kind("file", r".*", 64 * MIB, "", _FROM_COPY)

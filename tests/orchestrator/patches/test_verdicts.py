@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from orchestrator.command_line import main
 from orchestrator.patches.record import VERDICTS, read_record
 from orchestrator.patches.review import Review
 from orchestrator.patches.verdicts import verdicts_of
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import DamagedRecordError, InputError
 from tests.support.cut_fields import cut_fields
 
 
@@ -102,3 +104,38 @@ def test_folders_that_were_not_cut(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text('{"version": 99}')
     with pytest.raises(InputError, match="another version"):
         read_record(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cut.json", VERDICTS])
+@pytest.mark.parametrize("harm", ["pipe", "device", "huge"])
+def test_hostile_files_are_neither_waited_for_nor_taken_into_memory(folder: Path, name: str, harm: str) -> None:
+    path = folder / name
+    path.unlink(missing_ok=True)
+    match harm:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.touch()
+            os.truncate(path, 10 << 30)
+    result = CliRunner().invoke(main, ["data", "cut", str(folder)])
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert name in result.output
+
+
+def test_lines_that_are_endlessly_deep_are_passed_over(folder: Path) -> None:
+    review = Review(folder, "Ada")
+    (folder / VERDICTS).write_bytes(b"[" * 100_000 + b"]" * 100_000 + b'\n{"set": ' + b'{"a":' * 100_000 + b"\n")
+    review.decide({1: True})
+    assert set(verdicts_of(folder)) == {review.files[1]}
+
+
+@pytest.mark.parametrize(
+    "change", [{"sources": 1}, {"sources": [{}]}, {"settings": {}}, {"columns": [1]}, {"sources": [{"patches": [1]}]}]
+)
+def test_a_record_of_other_content_is_told(folder: Path, change: dict[str, object]) -> None:
+    record = read_record(folder)
+    (folder / "cut.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(DamagedRecordError, match="does not say how patches were cut"):
+        read_record(folder)

@@ -49,6 +49,8 @@ PATHS = {
     "results/leak/0123456789ab/1-2.record": "leak experiment",
     "results/energy/abc.json": "energy reading",
     "results/cost/pass-abc.json": "measured time",
+    "cut.json": "patches",
+    "verdicts.jsonl": "verdicts",
     layout.DASHBOARD: "page",
     "anything else": OTHER.name,
 }
