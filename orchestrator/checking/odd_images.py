@@ -1,4 +1,4 @@
-"""Images that came out nearly black or white, or with values cut off; and how values were scaled."""
+"""Images that came out nearly black or white, with values cut off or not read; and how values were scaled."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def odd_intensities(material: Material) -> Finding | None:
     counts = labels[material.manifest["file"].isin(files)].value_counts()
     where = ", ".join(f"{label} {some:,} of {(labels == label).sum():,}" for label, some in counts.items())
     advice = next((note.advice for note in remarks if note.advice), "")
+    what = "; ".join(note.nameless for note in remarks)
     return Finding(
         "odd intensities",
         Weight.LOOK,
-        f"{count(number, 'image')} {'is' if number == 1 else 'are'} nearly black or white, or have values cut off.",
-        f"Little is left in them to learn from. {'; '.join(note.nameless for note in remarks)}. By class: {where}.",
+        f"{count(number, 'image')} {'is' if number == 1 else 'are'} nearly black or white, or not read whole.",
+        f"What they show may not be what was recorded. {what}. By class: {where}.",
         advice or "Look at them; leave out those that show nothing.",
         items,
     )

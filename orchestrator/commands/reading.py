@@ -43,7 +43,8 @@ class Range(click.ParamType[Any]):
         except ValueError:
             found = None
         if found is None:
-            self.fail(f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found {value!r}", param, ctx)
+            expected = "expected LOW:HIGH, such as 0:4095 or 1%:99%, the smaller first"
+            self.fail(f"{expected}, found {value!r}", param, ctx)
         return found
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from orchestrator.export.model import Model, Preprocessing, probabilities, standardised
 from orchestrator.store.errors import InputError
 from trainables.data.decode import MAX_PIXELS, decode, is_image, to_square
+from trainables.data.formats import unread_holder
 from trainables.data.listing import files_below
 from trainables.data.reading import RefusedImageError
 from trainables.data.unread import unread_picture
@@ -33,8 +34,8 @@ class Prediction:
 def image_files(sources: Sequence[Path]) -> list[Path]:
     """Files as given, folders with all images below them as a study lists them: nothing hidden, links followed inside.
 
-    Pictures of formats that are not read are among them: `predict` says so of each. Raises InputError for what does not
-    exist and where nothing is found.
+    Pictures of formats that are not read, archives and arrays are among them: `predict` says so of each. Raises
+    InputError for what does not exist and where nothing is found.
     """
     found: list[Path] = []
     missing = [str(source) for source in sources if not source.exists()]
@@ -47,8 +48,8 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
             for name, fault in files_below(source, source.resolve()):
                 path = source / name
                 is_link = path.is_dir() or not path.exists()  # one that is not followed, or leads nowhere: told
-                is_picture = path.is_file() and (is_image(path) or bool(unread_picture(path)))
-                found += [path] if is_picture or (fault and is_link) else []
+                why = unread_picture(path) or unread_holder(path.name)
+                found += [path] if (path.is_file() and (is_image(path) or why)) or (fault and is_link) else []
         else:
             found.append(source)
     if not found:
@@ -73,6 +74,8 @@ def prepared(path: Path, steps: Preprocessing) -> np.ndarray:
 
 
 def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, ...]]:
+    if why := unread_holder(path.name):
+        raise RefusedImageError(why)
     decoded = decode(path, MAX_PIXELS, steps.reading)
     square = to_square(decoded.pixels, steps.store_size, steps.interpolation, steps.fit)
     return standardised(square, steps), decoded.remarks

@@ -75,6 +75,19 @@ def test_pictures_of_unread_formats_and_links_are_told(tmp_path: Path) -> None:
             read_rgb(path, 100)
 
 
+def test_archives_and_arrays_in_a_folder_are_told(model: Path, binary: FinishedStudy, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(valid_files(binary)[0].read_bytes())
+    for name in ("more.zip", "stack.npy", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    run = CliRunner().invoke(predict, [str(model), str(tmp_path)])
+    assert run.exit_code == 1
+    errors = {Path(row["file"]).name: row["error"] for row in csv.DictReader(io.StringIO(run.stdout))}
+    assert errors.pop("a.png") == ""
+    assert errors.pop("more.zip").startswith("not read: an archive within the data")
+    assert errors.pop("stack.npy").startswith("not read: a NumPy array")
+    assert not errors
+
+
 def test_paths_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="do not exist"):
         image_files([tmp_path / "a", tmp_path / "b"])

@@ -138,7 +138,7 @@ def test_16_bits_from_elsewhere_for_a_study_of_8_are_refused(tmp_path: Path) -> 
         elsewhere(study, write(tmp_path / "other", 9000))
 
 
-@pytest.mark.parametrize("text", ["4095", "9:1", "low:high"])
+@pytest.mark.parametrize("text", ["4095", "9:1", "low:high", "99%:1%"])
 def test_ranges_that_are_none_are_explained(text: str) -> None:
     from click.testing import CliRunner
 
@@ -146,7 +146,7 @@ def test_ranges_that_are_none_are_explained(text: str) -> None:
 
     run = CliRunner().invoke(search, ["mine", "resnet18", "--data", "images", "--intensity", text])
     assert run.exit_code == 2
-    assert f"expected LOW:HIGH, such as 0:4095, two numbers, the smaller first, found '{text}'" in run.stderr.replace(
+    assert f"expected LOW:HIGH, such as 0:4095 or 1%:99%, the smaller first, found '{text}'" in run.stderr.replace(
         "\n", " "
     )
 
