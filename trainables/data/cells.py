@@ -83,7 +83,13 @@ def _read_text(table: Path) -> tuple[list[str], list[Row]]:
         text, separator = text[said.end() :], said[1]
     separator = separator or _separator(text, table.suffix.lower())
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
+    try:
+        lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise ValueError(
+            f"line {reader.line_num}: {error}; a quotation mark is opened and not closed, or stands in a quoted cell "
+            'where it is to be written twice ("")'
+        ) from error
     if not lines:
         raise ValueError("it is empty")
     used = max(_used(cells) for _, cells in lines)

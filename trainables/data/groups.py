@@ -42,7 +42,8 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
         entries, meaning = list(listing.entries), listing.group_meaning
     elif group_by == "none":
         entries = [replace(entry, group=entry.file) for entry in listing.entries]
-        return Grouped(entries, INDEPENDENT)
+        doubts = _divided_column(listing, entries)
+        return Grouped(entries, INDEPENDENT, tuple(text for text, _ in doubts), tuple(short for _, short in doubts))
     elif group_by == "parent":
         entries, meaning = _grouped(listing.entries, parent_group), "parent folder"
         _refuse_class_folders(listing, entries)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.errors import InputError
+from trainables.data.groups import with_groups
 from trainables.data.listing import Listing
 from trainables.data.options import DatasetOptions
 from trainables.data.source import list_source
@@ -75,13 +76,16 @@ NOTED = "file,label,patient,note\n1.png,a,p,ok\n2.png,b,q,ok\n3.png,a,r,{}\n4.pn
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (NOTED.format('"5 mm', "ok"), "unexpected end of data"),
+        (NOTED.format('"5 mm', "ok"), "unexpected end of data; a quotation mark is opened and not closed"),
         (
             NOTED.format('"5 mm', '7 mm"'),
             "row 4 has a cell of several lines that are rows by themselves ('4.png,b,s,ok')",
         ),
         (NOTED.format('"5 mm', '7"').replace("4.png,b,s,ok\n", ""), "('5.png,a,t,7')"),
-        (NOTED.format('"5" mm', "ok"), "expected after"),
+        (
+            NOTED.format('"5" mm', "ok"),
+            "line 4: ',' expected after '\"'; a quotation mark is opened and not closed, or",
+        ),
     ],
 )
 def test_a_quotation_mark_that_is_not_closed_hides_no_rows(tmp_path: Path, content: str, told: str) -> None:
@@ -101,6 +105,21 @@ def test_what_a_column_is_read_for_by_a_part_of_its_name_is_told(tmp_path: Path)
         "The file is read from column 'mask_file', by a part of its name; for another: --file-column NAME",
         "The label is read from column 'old_label', by a part of its name; for another: --label-column NAME",
     )
+
+
+@pytest.mark.parametrize("rule", ["none", r"(\d)\.png"])
+def test_a_rule_that_divides_a_column_of_patients_is_warned_of(tmp_path: Path, rule: str) -> None:
+    listing_of(tmp_path, PLAIN.replace(",q\n", ",p\n"))
+    grouped = with_groups(list_source(tmp_path / "t.csv", DatasetOptions(group_by=rule)), rule)
+    assert len({entry.group for entry in grouped.entries}) == 2
+    (note,) = grouped.notes
+    assert note.startswith("Warning: groups read by --group-by divide 1 of 1 values of column 'patient'")
+    assert grouped.warnings == (note,)
+
+
+def test_a_column_of_patients_with_one_image_each_is_no_reason_to_warn(tmp_path: Path) -> None:
+    listing_of(tmp_path, PLAIN)
+    assert not with_groups(list_source(tmp_path / "t.csv", DatasetOptions(group_by="none")), "none").notes
 
 
 def test_groups_that_a_spreadsheet_wrote_in_short_are_warned_of(tmp_path: Path) -> None:
