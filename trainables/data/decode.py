@@ -35,7 +35,7 @@ from PIL import Image, ImageOps
 
 from trainables.data.dicom import DICOM_SUFFIXES, DicomFile, is_dicom, may_be_dicom
 from trainables.data.pages import check_size, chosen
-from trainables.data.pillow_file import PillowFile, opened_picture
+from trainables.data.pillow_file import PillowFile, may_be_picture, opened_picture
 from trainables.data.reading import AS_IT_IS, INPUTS, Intensity, Reading, RefusedImageError, channels_text
 from trainables.data.shades import NoRangeError, Picture, Pixels, Samples, Shades, joined, projected
 from trainables.data.unread import unread_picture
@@ -99,8 +99,8 @@ _EIGHT_BITS = Intensity(0, 255)
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is read, by its name; of DICOM without a suffix by its first bytes."""
-    return path.suffix.lower() in IMAGE_SUFFIXES or may_be_dicom(path)
+    """Whether a file is read, by its name; without a suffix by its first bytes."""
+    return path.suffix.lower() in IMAGE_SUFFIXES or may_be_dicom(path) or may_be_picture(path)
 
 
 def read_rgb(path: Path, max_pixels: int, reading: Reading = AS_IT_IS) -> Pixels:

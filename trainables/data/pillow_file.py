@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -39,11 +40,27 @@ _TAG_EXTRA = 338
 _SIGNED = 2
 
 
+def may_be_picture(path: Path) -> bool:
+    """Whether a file has no suffix and begins as one of the formats here."""
+    if path.suffix:
+        return False
+    try:
+        with path.open("rb") as file:
+            return _plugin_of(file.read(12)) is not None
+    except (OSError, ValueError):
+        return False
+
+
 def opened_picture(start: bytes, file: IO[bytes], reading: Reading, max_pixels: int) -> PillowFile | None:
     """The file as what its first bytes say; None where they are of no format here."""
+    plugin = _plugin_of(start)
+    return None if plugin is None else PillowFile(plugin(file), file, reading, max_pixels)
+
+
+def _plugin_of(start: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile] | None:
     for magic, plugin in _FORMATS:
         if start.startswith(magic) and (plugin is not WebPImageFile or start[8:12] == b"WEBP"):
-            return PillowFile(plugin(file), file, reading, max_pixels)
+            return plugin
     return None
 
 

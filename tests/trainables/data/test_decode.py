@@ -19,6 +19,7 @@ from trainables.data.decode import (
     Interpolation,
     content_hash,
     decode,
+    is_image,
     read_rgb,
     to_square,
 )
@@ -151,6 +152,18 @@ def test_16_bit_colour_is_scaled_or_refused_when_it_would_be_black(tmp_path: Pat
     assert "12-bit colour" in refusal(tmp_path / "b.png")
     with pytest.raises(RefusedImageError, match="16-bit colour: it can be read by 0:65535 alone, not by 0:4095"):
         read_rgb(tmp_path / "a.png", LIMIT, Reading(Intensity(0, 4095)))
+
+
+def test_files_without_a_suffix_are_images_by_their_first_bytes(tmp_path: Path) -> None:
+    for suffix in ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF"):
+        Image.fromarray(pattern()).save(tmp_path / suffix, suffix)
+        assert is_image(tmp_path / suffix)
+    Image.fromarray(pattern()).save(tmp_path / "old.png_old", "PNG")
+    (tmp_path / "LICENSE").write_text("Permission is granted")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    assert not any(is_image(tmp_path / name) for name in ("old.png_old", "LICENSE", "empty", "folder", "gone"))
+    assert (decode(tmp_path / "PNG", LIMIT).pixels == pattern()).all()
 
 
 def test_signed_samples_of_8_bits_are_refused(tmp_path: Path) -> None:
