@@ -60,6 +60,7 @@ def with_groups(listing: Listing, group_by: str | None, join: bool = False) -> G
     doubts = list[Doubt]()
     if group_by is not None:
         doubts = [*_divided_column(listing, entries), *_doubts(entries), *_alone(entries, group_by)][:1]
+        doubts += _in_class_folders(entries) if group_by == "parent" else []
     elif not listing.columns:
         doubts = _magnifications(entries)
     notes.extend(text for text, _ in doubts)
@@ -97,6 +98,18 @@ def _alone(entries: Sequence[Entry], group_by: str) -> list[Doubt]:
     text = (
         f"Warning: --group-by {shlex.quote(group_by)} makes each of the {len(entries)} images a group of its own. "
         "Where several are of one patient or slide, they may lie in training and test; where none are: --group-by none"
+    )
+    return [(text, text)]
+
+
+def _in_class_folders(entries: Sequence[Entry]) -> list[Doubt]:
+    """A warning where some images lie beside the folders of patients, so that their group is the class."""
+    number = sum(normalised(entry.group) == normalised(entry.label) for entry in entries)
+    if not number:
+        return []
+    text = (
+        f"Warning: {number} of {len(entries)} images lie directly in the folder of their class, which --group-by "
+        "parent takes as their group. If they are of patients whose folders lie there too, move them into these."
     )
     return [(text, text)]
 

@@ -150,3 +150,10 @@ def test_slides_that_recur_in_patients_do_not_speak_against_these() -> None:
     assert with_groups(listing_of(files), rule).notes == ()
     (warning,) = with_groups(listing_of(files), "parent").notes
     assert "divide 6 of 6 folders such as 'pat_b0'" in warning
+
+
+def test_images_beside_the_folders_of_patients_are_warned_of() -> None:
+    files = [f"{label}/P{number}/{number}.png" for label in "ab" for number in range(3)]
+    (warning,) = with_groups(listing_of([*files, "a/x.png"]), "parent").warnings
+    assert warning.startswith("Warning: 1 of 7 images lie directly in the folder of their class")
+    assert not with_groups(listing_of([*files, *(file.replace(".", "b.") for file in files)]), "parent").warnings
