@@ -10,14 +10,19 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
-from orchestrator.store.errors import InputError
+from orchestrator.export.described import Described
+from orchestrator.store.errors import DamagedRecordError, InputError, first_line
+from orchestrator.store.parsing import json_object
+from orchestrator.store.schema import told_of
+from orchestrator.store.storage import LocalStorage
 from trainables.data.decode import Fit
 from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
-from trainables.learning.heads.layer import Layer, Layers, modules, outline
+from trainables.learning.heads.layer import Layer, Layers, linear, modules, outline
 
 FORMAT = 5
 DESCRIPTION = "model.json"
@@ -86,23 +91,27 @@ class Model:
     def from_json(cls, content: bytes, name: str) -> Model:
         """Raises InputError where it is not what `to_json` wrote."""
         try:
-            found = json.loads(content)
-            if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
+            found = json_object(content, name)
+            if found.get("format") != FORMAT:
                 raise ValueError(f"expected format {FORMAT}")
+            Described.model_validate(found)
+            del found["format"]
             prepared = found.pop("preprocessing")
             del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
             prepared["reading"] = Reading.parse(prepared["reading"])
             head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
             outline(head)
-            classes = tuple(str(label) for label in found.pop("classes"))
+            classes = tuple(found.pop("classes"))
             model = cls(**found, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
-        except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{name} does not describe a model: {error}", _AGAIN) from error
-        if model.library not in ("timm", "torchvision") or not model.head or len(model.classes) < 2:
-            raise InputError(
-                f"{name} does not describe a model of timm or torchvision with two classes or more", _AGAIN
-            )
+            if model.preprocessing.image_size > model.preprocessing.store_size:
+                raise ValueError("expected image_size of at most store_size")
+            _, outputs = linear(head)[-1]
+            if outputs != len(classes) and (outputs, len(classes)) != (1, 2):
+                raise ValueError(f"expected a head with as many outputs as classes, found {outputs:g}")
+        except (DamagedRecordError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            told = told_of(error) if isinstance(error, ValidationError) else first_line(error)
+            raise InputError(f"{name} does not describe a model: {told}", _AGAIN) from error
         return model
 
 
@@ -130,17 +139,17 @@ def load(folder: Path) -> tuple[Model, nn.Module]:
     Raises InputError for a folder that is none, or with files that are not the ones it describes.
     """
     try:
-        model = Model.from_json((folder / DESCRIPTION).read_bytes(), str(folder / DESCRIPTION))
-    except OSError as error:
+        model = Model.from_json(LocalStorage(folder).read(DESCRIPTION), str(folder / DESCRIPTION))
+    except FileNotFoundError as error:
         raise InputError(
             f"model {str(folder)!r}: expected a folder with {DESCRIPTION}, found none",
             "Name a folder that `orch export STUDY --output DIR` wrote.",
         ) from error
-    for name, digest in model.sha256.items():
-        if not (folder / name).is_file() or file_hash(folder / name) != digest:
+    for name in (BACKBONE, HEAD):
+        if not (folder / name).is_file() or file_hash(folder / name) != model.sha256.get(name):
             raise InputError(f"model {str(folder)!r}: {name} is missing or not the file that was exported", _AGAIN)
-    head = modules(model.head)
     try:
+        head = modules(model.head)
         backbone = bare_backbone(model)
         backbone.load_state_dict(load_file(folder / BACKBONE))
         head.load_state_dict(load_file(folder / HEAD))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from orchestrator.commands.export import export, predict
+from orchestrator.export import model as model_file
 from orchestrator.export.folder import ExportOptions, export_model
 from orchestrator.export.model import Model, Preprocessing, load
 from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.predict import prepared
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import InputError, OrchError
 from orchestrator.store.schema import FinalRecord
 from tests.support.finished_study import EPOCHS, FinishedStudy, exported, valid_files
 
@@ -253,4 +255,59 @@ def test_descriptions_that_are_none(content: bytes) -> None:
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a folder with model.json"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("architecture", "hf-hub:somebody/model"),
+        ("architecture", "local-dir:/tmp/model"),
+        ("arguments", {"pretrained": True}),
+        ("arguments", {"checkpoint_path": "poisoned.pth"}),
+        ("arguments", {"pretrained": True, "pretrained_cfg": {"url": "http://127.0.0.1:9/x"}}),
+        ("sha256", {"../../etc/passwd": "0"}),
+        ("sha256", 1),
+        ("classes", ["a", "b", "c"]),
+        ("head", [["Linear", "a", "b"]]),
+        ("head", [["Tanh"]]),
+        ("store_size", -1),
+        ("store_size", 10**9),
+        ("image_size", 0),
+        ("image_size", 10_000),
+        ("interpolation", [1]),
+        ("mean", ["a", "b", "c"]),
+        ("std", [1.0]),
+        ("reading", 1),
+    ],
+)
+def test_a_description_of_others_reaches_no_network_and_no_other_file(
+    binary: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, value: object
+) -> None:
+    folder = exported(binary, tmp_path / "model", "probe").folder
+    description = json.loads((folder / "model.json").read_bytes())
+    inside = description["preprocessing"] if where in description["preprocessing"] else description
+    inside[where] = value
+    (folder / "model.json").write_text(json.dumps(description))
+    monkeypatch.setattr(model_file, "file_hash", lambda _: pytest.fail("nothing else is opened"))
+    monkeypatch.setattr(model_file, "bare_backbone", lambda _: pytest.fail("no builder is asked"))
+    with pytest.raises(InputError, match=r"model.json does not describe a model") as told:
+        load(folder)
+    assert "\n" not in told.value.message
+
+
+@pytest.mark.parametrize("harm", ["pipe", "device", "huge", "deep"])
+def test_a_hostile_description_is_refused(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "model.json"
+    match harm:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "huge":
+            path.touch()
+            os.truncate(path, 10 << 30)
+        case _:
+            path.write_bytes(b'{"a":' * 100_000)
+    with pytest.raises(OrchError, match=r"model.json"):
         load(tmp_path)
