@@ -1,7 +1,8 @@
 """Every kind of file of a study, harmed in every way, read by every command, in one process with little memory.
 
-`python -m tests.faults.hostile STUDIES CACHE [--every]` works on the study "study" of that folder and prints what went
-wrong, one line each. A command may refuse or leave something out; it must not wait, show a traceback or take memory.
+`python -m tests.faults.hostile STUDIES CACHE [--every KIND]` works on the study "study" of that folder and prints what
+went wrong, one line each. A command may refuse or leave something out; it must not wait, show a traceback or take
+memory.
 """
 
 from __future__ import annotations
@@ -191,7 +192,10 @@ class Hostile:
     def __init__(self, studies: Path, cache: Path) -> None:
         self.studies, self.cache, self.study = studies, cache, studies / "study"
         self.whole, self.out = studies / ".whole", studies / ".out"
-        shutil.copytree(self.study, self.whole)
+        if self.whole.exists():  # an earlier run left the study harmed
+            self.put_back()
+        else:
+            shutil.copytree(self.study, self.whole)
 
     def put_back(self) -> None:
         shutil.rmtree(self.study)
@@ -224,10 +228,10 @@ class Hostile:
         harms_of(path)[harm](path, before)
         return str(path.relative_to(self.study))
 
-    def cases(self, *, every: bool) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Kind, harm and command: all, or each kind with each harm, and the commands in turn."""
+    def cases(self, every: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Kind, harm and command: all of one kind, or each kind with each harm, and the commands in turn."""
         cheap, dear = count(), count()
-        for name, pattern in SUBJECTS.items():
+        for name, pattern in {every: SUBJECTS[every]}.items() if every else SUBJECTS.items():
             for number, harm in enumerate(harms_of(sorted(self.study.glob(pattern))[0])):
                 if every:
                     yield from ((name, harm, command) for command in (*CHEAP, *DEAR))
@@ -236,8 +240,8 @@ class Hostile:
                 if number % 3 == 0:
                     yield name, harm, DEAR[next(dear) % len(DEAR)]
 
-    def wrongs(self, *, every: bool) -> Iterator[str]:
-        for name, harm, command in self.cases(every=every):
+    def wrongs(self, every: str) -> Iterator[str]:
+        for name, harm, command in self.cases(every):
             self.put_back()
             path = self.harmed(name, harm)
             status, printed, wrong = self.run(command)
@@ -261,8 +265,8 @@ def limit_memory() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def run(studies: Path, cache: Path, *, every: bool) -> None:
-    """Print what is wrong; nothing where all is well."""
+def run(studies: Path, cache: Path, every: str) -> None:
+    """Print what is wrong; nothing where all is well. every: see `Hostile.cases`."""
     signal.signal(signal.SIGALRM, hung)
     search.run = lambda *_: 0  # type: ignore[assignment]  # what is owed is not trained here
     hostile = Hostile(studies, cache)
@@ -273,7 +277,7 @@ def run(studies: Path, cache: Path, *, every: bool) -> None:
         if status or wrong:
             print(f"whole, {' '.join(command)}: {status} {wrong or printed[-300:]}")
     limit_memory()
-    for wrong in hostile.wrongs(every=every):
+    for wrong in hostile.wrongs(every):
         print(wrong.replace("\n", " "), flush=True)
 
 
@@ -281,6 +285,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("studies", type=Path)
     parser.add_argument("cache", type=Path)
-    parser.add_argument("--every", action="store_true", help="every kind with every harm and every command")
+    parser.add_argument("--every", choices=SUBJECTS, default="", help="this kind with every harm and every command")
     given = parser.parse_args()
-    run(given.studies, given.cache, every=given.every)
+    run(given.studies, given.cache, given.every)

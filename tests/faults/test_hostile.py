@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
+from tests.faults.hostile import SUBJECTS
 from tests.support.checkout import ROOT
 from tests.support.finished_study import finished_study
 
@@ -41,5 +42,6 @@ def test_every_kind_of_harm_is_told(studies: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_harm_with_every_command(studies: Path) -> None:
-    assert wrongs(studies, "--every") == ""
+@pytest.mark.parametrize("kind", SUBJECTS)
+def test_every_harm_with_every_command(studies: Path, kind: str) -> None:
+    assert wrongs(studies, "--every", kind) == ""
