@@ -27,9 +27,12 @@ def parse_study(content: bytes, name: str) -> StudyRecord:
 
 
 def read_configuration(storage: Storage, identity: str) -> Configuration:
-    """Raises FileNotFoundError or DamagedRecordError."""
+    """Raises FileNotFoundError, or DamagedRecordError where it is not the one that its name says."""
     path = layout.configuration(identity)
-    return _parsed(storage.read(path), path)
+    found = _parsed(storage.read(path), path)
+    if found.id != identity:
+        raise DamagedRecordError(f"{path} holds another configuration, {found.id}")
+    return found
 
 
 @lru_cache(_KEPT)

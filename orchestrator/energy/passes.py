@@ -30,6 +30,9 @@ RATES = f"{RESULTS}/cost"
 PIXELS = "the pixels"
 """The recipe's frontier where nothing is cached."""
 
+_FOREVER_S = 1e9
+"""No pass takes longer."""
+
 _Kind = tuple[str, int, str, int, str]
 """Backbone, image size, precision, unfrozen layers, layer up to which values are cached."""
 
@@ -154,7 +157,7 @@ def _with_rate(storage: Storage, passes: Passes) -> Passes:
     with passed_over(storage, path):
         note = json_object(storage.read(path), path)
         seconds, device = note.get("seconds_each"), note.get("device")
-        if not isinstance(seconds, float | int) or not isinstance(device, str):
+        if not isinstance(seconds, float | int) or not 0 <= seconds < _FOREVER_S or not isinstance(device, str):
             raise DamagedRecordError(f"{path} is not the time of a pass: expected seconds_each and device")
         return replace(passes, seconds_each=float(seconds), device=device)
     return passes

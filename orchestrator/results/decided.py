@@ -77,9 +77,9 @@ class Decided:
         if new:
             order = sorted(self.searches.values(), key=lambda search: (search.created, search.id))
             self.searches = {search.id: search for search in order}
-            for search in self.searches:
-                self.budgets.setdefault(search, []).sort(key=lambda budget: budget.number)
-                self.decisions.setdefault(search, []).sort(key=lambda decision: decision.number)
+            for search in self.searches.values():
+                self.budgets[search.id] = self._fitting(search, self.budgets.get(search.id, []))
+                self.decisions.setdefault(search.id, []).sort(key=lambda decision: decision.number)
         return bool(new)
 
     def including(self, search: SearchRecord | None, budgets: Mapping[str, Budget]) -> Decided:
@@ -172,6 +172,17 @@ class Decided:
     def _record(self, kind: type[R], path: str) -> R:
         return parse_toml(kind, self.storage.read(path), path)
 
+    def _fitting(self, search: SearchRecord, budgets: Iterable[Budget]) -> list[Budget]:
+        """In order of their numbers, those of all configurations of the search and of no other."""
+        found = []
+        for budget in sorted(budgets, key=lambda budget: budget.number):
+            if budget.of_each().keys() == set(search.configurations):
+                found.append(budget)
+            else:
+                path = budget_file(search.id, budget.number)
+                self.damaged.append(Damaged(path, f"{path} is of other configurations than its search"))
+        return found
+
     def _take(self, file: _File, record: Record | Damaged | None) -> None:
         number = parse_decision(file.name)
         if number is not None:
@@ -185,6 +196,9 @@ class Decided:
                 self.damaged.append(Damaged(path, f"{path} holds another search, {record.id}"))
             case SearchRecord():
                 self.searches[file.search] = record
+            case Budget() | Decision() if record.number != _number(file.name):
+                path = f"{search_folder(file.search)}/{file.name}"
+                self.damaged.append(Damaged(path, f"{path} is number {record.number} by what it says"))
             case Budget():
                 self.budgets.setdefault(file.search, []).append(record)
             case Decision():
@@ -195,3 +209,9 @@ class Decided:
 
 def _is_record(name: str) -> bool:
     return name == "search.toml" or parse_decision(name) is not None or parse_budget(name) is not None
+
+
+def _number(name: str) -> int | None:
+    """Of a budget or a decision."""
+    number = parse_decision(name)
+    return parse_budget(name) if number is None else number

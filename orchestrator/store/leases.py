@@ -62,7 +62,9 @@ class LeaseView:
 
     @property
     def beat(self) -> tuple[str, int]:
-        return str(self.content.get("owner")), int(self.content.get("beat", 0))
+        """One that is no number never changes, so that its lease goes stale."""
+        beat = self.content.get("beat")
+        return str(self.content.get("owner")), beat if isinstance(beat, int) else 0
 
     @property
     def host(self) -> str:
@@ -262,7 +264,7 @@ def _is_dead(process: Any) -> bool:
         return False
     try:
         os.kill(process["pid"], 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # or a number that no process can have
         return True
     except OSError:
         pass  # it exists and belongs to another user

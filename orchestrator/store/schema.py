@@ -6,7 +6,7 @@ import enum
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import tomli_w
@@ -25,6 +25,15 @@ ENGINE = 3
 
 BUNDLE_SIZE = 10
 """A bundle is this many consecutive repeat numbers, 0–9, 10–19, …: where the records of a repeat lie."""
+
+Identity = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Of a partition or configuration: it becomes part of paths."""
+MOST = 999_999
+"""Of repeats and epochs: what names of files can say."""
+MOST_REPEATS = 10_000_000
+"""Of one budget or decision, over all its configurations: few bytes can ask for more than any memory holds."""
+RepeatNumber = Annotated[int, Field(ge=0, le=MOST)]
+Epochs = Annotated[int, Field(ge=0, le=MOST)]
 
 _CHECKSUM = re.compile(rb"# sha256 ([0-9a-f]{64})\r?\n")
 Metric = str

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.store.layout import SEARCHES
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Record
+from orchestrator.store.schema import MOST, MOST_REPEATS, Epochs, Identity, Record, RepeatNumber
 from orchestrator.store.segments import LaneKey, Segment
 
 _DECISION = re.compile(r"(\d{1,6})\.toml")
@@ -30,8 +30,8 @@ class SearchRecord(Record):
     settings: Mapping[str, Any] = Field(default_factory=dict)
     """Of the proposer."""
     seed: int = 0
-    partitions: tuple[str, ...]
-    configurations: tuple[str, ...]
+    partitions: tuple[Identity, ...]
+    configurations: tuple[Identity, ...]
     """Ids of all that may be tried, in the order of the space."""
     space: str = ""
     """Name of the space that they come from."""
@@ -56,9 +56,9 @@ class SearchRecord(Record):
 class Allowance(Record):
     """At most so many repeats and epochs of each of these configurations."""
 
-    configurations: tuple[str, ...]
-    repeats: int = Field(ge=1)
-    epochs: int = Field(ge=0)
+    configurations: tuple[Identity, ...]
+    repeats: int = Field(ge=1, le=MOST)
+    epochs: Epochs
 
 
 class Budget(Record):
@@ -70,6 +70,11 @@ class Budget(Record):
     command: str = ""
     who: str = ""
     created: str = ""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Budget:
+        _check_count(sum(len(one.configurations) * one.repeats for one in self.allowances))
+        return self
 
     def of_each(self) -> dict[str, tuple[int, int]]:
         """Configuration → (repeats, epochs)."""
@@ -87,10 +92,10 @@ def allowances(each: Mapping[str, tuple[int, int]]) -> tuple[Allowance, ...]:
 class Ask(Record):
     """So many epochs of each of these repeats of each of these configurations."""
 
-    partition: str
-    configurations: tuple[str, ...]
-    repeats: tuple[int, ...]
-    epochs: int = Field(ge=0)
+    partition: Identity
+    configurations: tuple[Identity, ...]
+    repeats: tuple[RepeatNumber, ...]
+    epochs: Epochs
 
     @property
     def count(self) -> int:
@@ -106,11 +111,11 @@ class Ask(Record):
 class Stack(Record):
     """How a part of what was asked is trained: together from `start` on, or each lane in its turn."""
 
-    partition: str
-    configurations: tuple[str, ...]
-    repeats: tuple[int, ...]
-    start: int = Field(ge=0)
-    epochs: int = Field(ge=0)
+    partition: Identity
+    configurations: tuple[Identity, ...]
+    repeats: tuple[RepeatNumber, ...]
+    start: Epochs
+    epochs: Epochs
     in_turn: bool = False
 
     def segments(self) -> tuple[Segment, ...]:
@@ -121,11 +126,11 @@ class Stack(Record):
 class News(Record):
     """Results that a decision saw and the one before had not: of one configuration, sorted by repeat."""
 
-    partition: str
-    configuration: str
-    epochs: int
+    partition: Identity
+    configuration: Identity
+    epochs: Epochs
     """Asked of them."""
-    repeats: tuple[int, ...]
+    repeats: tuple[RepeatNumber, ...]
     states: tuple[str, ...]
     """How each ended, see `RepeatState`."""
     values: tuple[float, ...]
@@ -158,6 +163,12 @@ class Decision(Record):
     versions: Mapping[str, str] = Field(default_factory=dict)
     created: str = ""
     who: str = ""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Decision:
+        for several in (self.asks, self.pending, self.stacks):
+            _check_count(sum(len(one.configurations) * len(one.repeats) for one in several))
+        return self
 
     def segments(self) -> tuple[Segment, ...]:
         return tuple(segment for stack in self.stacks for segment in stack.segments())
@@ -203,6 +214,11 @@ def asked_of_lanes(decisions: Iterable[Decision]) -> dict[LaneKey, int]:
             for lane in ask.lanes():
                 found[lane] = max(ask.epochs, found.get(lane, 0))
     return found
+
+
+def _check_count(repeats: int) -> None:
+    if repeats > MOST_REPEATS:
+        raise ValueError(f"expected at most {MOST_REPEATS:,} repeats in all, found {repeats:,}")
 
 
 def search_folder(search: str) -> str:

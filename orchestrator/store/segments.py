@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import FinalRecord, Record, RepeatState, told_of
+from orchestrator.store.schema import Epochs, FinalRecord, Identity, Record, RepeatNumber, RepeatState, told_of
 
 SEGMENTS = "segments"
 _STATE = re.compile(r"state-([0-9a-f]{16})\.b(\d{1,15})")
@@ -39,11 +39,11 @@ class LaneKey(NamedTuple):
 class Segment:
     """Every repeat of every configuration, as lanes from `start` epochs to `epochs`."""
 
-    partition: str
-    configurations: tuple[str, ...]
-    repeats: tuple[int, ...]
-    start: int
-    epochs: int
+    partition: Identity
+    configurations: tuple[Identity, ...]
+    repeats: tuple[RepeatNumber, ...]
+    start: Epochs
+    epochs: Epochs
 
     def __str__(self) -> str:
         return self.id

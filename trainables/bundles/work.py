@@ -61,8 +61,18 @@ def parts(storage: Storage, segment: Segment) -> tuple[Segment, ...]:
     """The segments that this one goes on as; itself where it was not divided."""
     with contextlib.suppress(FileNotFoundError, DamagedRecordError):
         found = parse_toml(Divided, storage.read(segment.divided), segment.divided)
-        return tuple(smaller for part in found.parts for smaller in parts(storage, part))
+        if _is_division(segment, found.parts):
+            return tuple(smaller for part in found.parts for smaller in parts(storage, part))
     return (segment,)
+
+
+def _is_division(segment: Segment, into: Sequence[Segment]) -> bool:
+    """Whether these are the segment's own lanes in several parts; one that names itself would never end."""
+    if len(into) < 2 or sum(len(part.configurations) * len(part.repeats) for part in into) != len(segment.lanes):
+        return False
+    ends = segment.start, segment.epochs
+    alike = all(part.lanes and (part.start, part.epochs) == ends for part in into)
+    return alike and {lane for part in into for lane in part.lanes} == set(segment.lanes)
 
 
 def divide(storage: Storage, segment: Segment, into: Sequence[Segment]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.command_line import main
 from orchestrator.commands.cost import cost as cost_command
 from orchestrator.energy.cost import cost_of, energy_kwh
 from orchestrator.energy.cost_text import cost_text
@@ -18,10 +19,12 @@ from orchestrator.energy.meters import READINGS
 from orchestrator.energy.passes import count_passes, keep_rate
 from orchestrator.energy.ratings import rating_of
 from orchestrator.store import layout
-from orchestrator.store.errors import InputError
+from orchestrator.store.damage import collecting
+from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.segments import Recipe, Segment
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from search_spaces.stored import read_configuration
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage, small_study
 
 WORLD = intensity_of(None, None)
@@ -297,3 +300,26 @@ def test_a_configuration_that_is_missing_is_passed_over(tmp_path: Path) -> None:
     lost: Configuration = study.configurations()[0]
     storage.delete(f"configurations/{lost.id}.toml")
     assert count_passes(storage) == ()
+
+
+@pytest.mark.parametrize("seconds", [10**400, -1, 1e400, float("nan"), "1", None])
+def test_a_time_that_is_none_is_told(tmp_path: Path, seconds: object) -> None:
+    storage, _ = small_study(tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,))
+    (passes,) = count_passes(storage)
+    storage.create(passes.rate_path, json.dumps({"seconds_each": seconds, "device": "cpu"}).encode())
+    with collecting() as left_out:
+        assert count_passes(storage) == (passes,)
+    assert [one.path for one in left_out.all] == [passes.rate_path]
+
+
+def test_a_configuration_under_the_name_of_another_is_told(tmp_path: Path) -> None:
+    """Its settings are others than its id says, whatever its checksum."""
+    storage, study = small_study(tmp_path / "generated", depths=((0, 0),), lrs=(1e-3, 1e-2), batch_sizes=(16,))
+    one, other = (layout.configuration(found.id) for found in study.configurations())
+    storage.replace(one, storage.read(other))
+    with pytest.raises(DamagedRecordError, match=f"{one} holds another configuration, {study.configurations()[1].id}"):
+        read_configuration(storage, study.configurations()[0].id)
+    for command in ("status", "best", "table", "cost"):
+        told = CliRunner().invoke(main, [command, "generated", "--studies", str(tmp_path)])
+        assert told.exit_code == 1, told.output
+        assert "holds another configuration" in told.output

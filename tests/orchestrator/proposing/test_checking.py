@@ -12,7 +12,16 @@ from orchestrator.command_line import main
 from orchestrator.proposing.checking import Checked, check
 from orchestrator.results.decided import Decided
 from orchestrator.store.layout import BundleKey
-from orchestrator.store.searches import Ask, Decision, SearchRecord, decision_file, search_file
+from orchestrator.store.searches import (
+    Ask,
+    Budget,
+    Decision,
+    SearchRecord,
+    allowances,
+    budget_file,
+    decision_file,
+    search_file,
+)
 from orchestrator.study.studies import raise_budget
 from tests.support.generated_study import PARTITION
 from tests.support.undecided_study import UndecidedStudy, undecided_study
@@ -157,3 +166,31 @@ def test_a_search_under_another_name_is_told(desk: UndecidedStudy, search: Searc
     decided = Decided.of(desk.storage)
     assert list(decided.searches) == [search.id]
     assert [one.path for one in decided.damaged] == [path]
+
+
+def test_what_is_another_number_by_what_it_says_is_told(desk: UndecidedStudy, search: SearchRecord) -> None:
+    path = decision_file(search.id, 7)
+    desk.storage.create(path, desk.storage.read(decision_file(search.id, 2)))
+    decided = Decided.of(desk.storage)
+    assert [one.number for one in decided.decisions[search.id]] == [1, 2]
+    assert [(one.path, one.reason) for one in decided.damaged] == [(path, f"{path} is number 2 by what it says")]
+
+
+@pytest.mark.parametrize("change", ["less", "more"])
+def test_a_budget_of_other_configurations_than_its_search_is_told(
+    desk: UndecidedStudy, search: SearchRecord, change: str
+) -> None:
+    names = desk.names[1:] if change == "less" else (*desk.names, "another")
+    path = budget_file(search.id, 2)
+    desk.storage.replace(path, Budget(number=2, allowances=allowances(dict.fromkeys(names, (3, 5)))).to_toml())
+    decided = Decided.of(desk.storage)
+    assert [one.path for one in decided.damaged] == [path]
+    budget = decided.budget(search.id)
+    assert budget is not None
+    assert budget.number == 1
+    decided.read()
+    assert len(decided.damaged) == 1, "told once"
+    where = ["generated", "--studies", str(desk.storage.root.parent), "--check"]
+    told = CliRunner().invoke(main, ["decisions", *where])
+    assert told.exit_code == 1
+    assert "is of other configurations than its search" in told.output

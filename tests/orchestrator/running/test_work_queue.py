@@ -10,14 +10,14 @@ import pytest
 from orchestrator.running.work_queue import BUSY_RETRY_S, MOST_IN_TURN, Taken
 from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
-from orchestrator.store.segments import Segment
+from orchestrator.store.segments import Divided, Segment
 from search_spaces.configuration import Configuration
 from tests.support.handing_out import Counter, together
 from tests.support.tiny_study import TinyStudy
 from tests.support.waiting import PatientClock
 from trainables.bundles.failures import RULES, Kind, failures_of
 from trainables.bundles.states import drop_states, stored_states
-from trainables.bundles.work import divide, owed_lanes
+from trainables.bundles.work import divide, owed_lanes, parts
 
 REPEATS = (0, 1)
 
@@ -395,3 +395,20 @@ def test_what_goes_on_from_a_lost_decision_begins_anew(study: TinyStudy, counter
     assert set(before) == set(together(study, [one], REPEATS, 0, 1).in_turn())
     assert last == later
     assert owed_lanes(study.storage, later) == []
+
+
+@pytest.mark.parametrize("kind", ["itself", "less", "twice", "other epochs", "none"])
+def test_a_division_into_something_else_is_none(study: TinyStudy, one: Configuration, kind: str) -> None:
+    whole = together(study, [one], (0, 1), 0, 1)
+    first, second = whole.in_turn()
+    into = {
+        "itself": (whole,),
+        "less": (first,),
+        "twice": (first, first),
+        "other epochs": (first, together(study, [one], (1,), 0, 2)),
+        "none": (),
+    }[kind]
+    study.storage.create(whole.divided, Divided(parts=into).to_toml())
+    assert parts(study.storage, whole) == (whole,)
+    divide(study.storage, whole, (first, second))
+    assert parts(study.storage, whole) == (first, second), "it is written anew"

@@ -44,7 +44,7 @@ def taken(storage: LocalStorage, over: int = 0) -> Lease:
     return lease
 
 
-def elsewhere(storage: LocalStorage, number: int, beat: int = 0, **changes: Any) -> None:
+def elsewhere(storage: LocalStorage, number: int, beat: Any = 0, **changes: Any) -> None:
     """A lease as another machine would write it."""
     content = {
         "owner": "other",
@@ -284,6 +284,23 @@ def test_what_a_lease_says_of_its_driver_may_be_torn(storage: LocalStorage, driv
     assert view is not None
     assert not view.is_through(Driver.here())
     assert not view.owner_is_dead()
+
+
+@pytest.mark.parametrize("beat", ["x", [1], None, 1e400, {"a": 1}])
+def test_a_beat_that_is_no_number_goes_stale(storage: LocalStorage, beat: Any) -> None:
+    elsewhere(storage, 1, beat=beat)
+    view = current_lease(storage, FOLDER)
+    assert view is not None
+    assert view.beat[1] == 0
+
+
+def test_a_number_that_no_process_has_is_a_dead_owner(storage: LocalStorage) -> None:
+    content = json.loads(taken(storage)._content(released=False))
+    content["process"]["pid"] = 10**30
+    storage.replace(layout.lease(FOLDER, 1), json.dumps(content).encode())
+    view = current_lease(storage, FOLDER)
+    assert view is not None
+    assert view.owner_is_dead()
 
 
 @pytest.mark.parametrize("machine", ["another boot", "", None])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from orchestrator.store.schema import parse_toml
 from orchestrator.store.searches import (
@@ -24,7 +25,7 @@ from orchestrator.store.searches import (
     search_file,
     told,
 )
-from orchestrator.store.segments import LaneKey, Segment
+from orchestrator.store.segments import Divided, LaneKey, Segment
 
 SEARCH = SearchRecord(proposer="grid", partitions=("p",), configurations=("a", "b"))
 
@@ -119,3 +120,27 @@ def _paths() -> dict[str, str]:
         "budget": budget_file("s", 7),
         "lease": "searches/s/lease-1.json",
     }
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "", ".", "a\x1b[31m", "a\nb", "x" * 65])
+def test_ids_are_names_of_files(name: str) -> None:
+    for kind, content in (
+        (Ask, {"partition": name, "configurations": ("a",), "repeats": (0,), "epochs": 1}),
+        (Ask, {"partition": "p", "configurations": (name,), "repeats": (0,), "epochs": 1}),
+        (SearchRecord, {"proposer": "grid", "partitions": (name,), "configurations": ("a",)}),
+        (Divided, {"parts": [{"partition": name, "configurations": ["a"], "repeats": [0], "start": 0, "epochs": 1}]}),
+    ):
+        with pytest.raises(ValidationError, match="pattern"):
+            kind.model_validate(content)
+
+
+def test_few_bytes_cannot_ask_for_more_than_any_memory_holds() -> None:
+    names = tuple(f"c{number}" for number in range(11))
+    most = Allowance(configurations=names, repeats=999_999, epochs=1)
+    with pytest.raises(ValidationError, match="at most 10,000,000 repeats in all, found 10,999,989"):
+        Budget(number=1, allowances=(most,))
+    with pytest.raises(ValidationError, match="999999"):
+        Allowance(configurations=("a",), repeats=10**30, epochs=1)
+    ask = Ask(partition="p", configurations=names, repeats=tuple(range(1000)), epochs=1)
+    with pytest.raises(ValidationError, match="repeats in all"):
+        Decision(number=1, budget=1, reason="", asks=(ask,) * 1000, stacks=())
