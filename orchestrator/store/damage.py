@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.errors import DamagedRecordError, plain_text
 from orchestrator.store.kinds import holding, kind_of
 from orchestrator.store.storage import Storage
 
@@ -39,7 +39,7 @@ class Damaged:
     def as_text(self) -> str:
         held = f" It held {self.lost}." if self.lost else ""
         where = f"{self.where}: " if self.where else ""
-        return f"Left out: {where}{self.reason.rstrip('.')}.{held} {self.back}"
+        return plain_text(f"Left out: {where}{self.reason.rstrip('.')}.{held} {self.back}")
 
     def as_json(self) -> dict[str, Any]:
         return {"study": self.where, "file": self.path, "reason": self.reason, "held": self.lost, "back": self.back}

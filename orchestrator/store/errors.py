@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain_text(text: str) -> str:
+    """Without what a terminal obeys: texts of files may be anybody's."""
+    return _CONTROL.sub("?", text)
 
 
 class OrchError(Exception):
@@ -15,6 +23,7 @@ class OrchError(Exception):
     exit_status = 1
 
     def __init__(self, message: str, advice: str = "") -> None:
+        message, advice = plain_text(message), plain_text(advice)
         super().__init__(message)
         self.message = message
         self.advice = advice

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.kinds import check_size
 from orchestrator.store.parsing import json_object
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage
@@ -47,7 +47,7 @@ class CurvesSoFar:
             return None
         kept = self._kept.get(segment)
         if kept is None or kept[0] != newest.path:
-            kept = newest.path, _history(self.storage.local(newest.path), running.lanes)
+            kept = newest.path, _history(self.storage, newest.path, running.lanes)
             self._kept[segment] = kept
         return kept[1]
 
@@ -56,10 +56,12 @@ class CurvesSoFar:
         self._kept = {segment: kept for segment, kept in self._kept.items() if segment in segments}
 
 
-def _history(path: Path, owed: Collection[LaneKey]) -> SoFar | None:
+def _history(storage: LocalStorage, name: str, owed: Collection[LaneKey]) -> SoFar | None:
+    path = storage.local(name)
     try:
         if not path.is_file():
             return None  # a pipe would be waited for
+        check_size(name, path.stat().st_size, storage.read)
         with safe_open(path, framework="np") as file:
             wanted = {(lane.configuration, lane.repeat) for lane in owed}
             lanes = json_object(file.metadata()["record"], path.name)["group"]

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from orchestrator.store.damage import passed_over
-from orchestrator.store.errors import DamagedRecordError, OrchError, first_line
+from orchestrator.store.errors import DamagedRecordError, OrchError, first_line, plain_text
 from orchestrator.store.parsing import json_object
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import Storage
@@ -153,14 +153,14 @@ def _failure(content: bytes, path: str, number: int) -> Failure:
         return Failure(
             path,
             str(note.get("kind", "")),
-            cause[0] if cause else "",
+            plain_text(cause[0]) if cause else "",
             str(note.get("partition", "")),
             tuple(str(name) for name in note.get("configurations", ())),
             tuple(int(repeat) for repeat in note.get("repeats", ())),
             int(note.get("attempt", number)),
             int(note.get("lease", 0)),
         )
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise DamagedRecordError(f"{path} is not a whole failure: {first_line(error)}") from error
 
 

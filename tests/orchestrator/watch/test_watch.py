@@ -244,15 +244,17 @@ def test_what_runs_as_plain_values(half: tuple[Counting, GeneratedStudy, Segment
     loss = np.array([[[0.8, 0.6, 9.0], [1.0, 0.8, 9.0]], [[0.5, 0.3, 9.0], [np.nan, 0.5, 9.0]]])
     lanes = {"repeats": [0, 1, 0], "configurations": [last.id, last.id, "another"]}
     content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((2, 2, 3, 2, 2), np.int32)})
-    storage.create(f"{segment.attempt(1)}/e1.p0.b9.checkpoint", content)
+    storage.create(f"{segment.attempt(1)}/e1.p0.b{len(content)}.checkpoint", content)
     _, now = seen.look()
     (row,) = now["running"]
     assert row["name"] == "resnet18.tv_in1k lr 0.001 batch 32"
     assert row["loss"] == {"train": [0.7, 0.4], "valid": [0.9, None]}, "means over the lanes that are owed"
     assert (row["n"], row["epoch"], row["of"], row["repeats"], row["silent_s"]) == (2, 1, 5, [0, 1, 2, 3], 0)
     assert (now["repeats"], now["epochs"], now["hidden"]) == ([4, 8], [24, 40], 0)
-    storage.create(f"{segment.attempt(1)}/e2.p0.b9.checkpoint", content[:80])
+    storage.create(f"{segment.attempt(1)}/e2.p0.b{len(content)}.checkpoint", content[:80])
     assert seen.look()[1]["running"][0]["loss"] is None, "a damaged checkpoint tells nothing"
+    storage.create(f"{segment.attempt(1)}/e3.p0.b9.checkpoint", content)
+    assert seen.look()[1]["running"][0]["loss"] is None, "nor one that is larger than its name says"
 
 
 def stacked_study(folder: Path) -> tuple[UnsyncedStorage, Segment]:
@@ -277,7 +279,7 @@ def test_a_stack_is_one_row(tmp_path: Path) -> None:
     }
     loss = np.tile([0.1, 0.2, 0.3] * 2, (3, 2, 1))
     content = pack({"group": lanes}, {"history.loss": loss, "history.statistics": np.zeros((3, 2, 6, 2, 2), np.int32)})
-    storage.create(f"{segment.attempt(1)}/e2.p0.b9.checkpoint", content)
+    storage.create(f"{segment.attempt(1)}/e2.p0.b{len(content)}.checkpoint", content)
     _, now = StudyNow(storage).look()
     (row,) = now["running"]
     assert row["name"] == "resnet18.tv_in1k lr 0.0001 batch 16 and 2 more"
