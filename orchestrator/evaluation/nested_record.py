@@ -139,7 +139,7 @@ def read_fold(storage: Storage, key: str, number: int, partition: str) -> Finish
         return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, logits)
     except FileNotFoundError:
         return None
-    except (DamagedRecordError, AttributeError, KeyError, TypeError, ValueError):
+    except (DamagedRecordError, AttributeError, KeyError, OverflowError, TypeError, ValueError):
         storage.delete(path)
         return None
 

@@ -161,7 +161,7 @@ def _run(content: bytes, path: str, experiment: int, repeat: int) -> LeakRun:
             History(SPLITS, loss, statistics),
             selected,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise DamagedRecordError(f"{path} is not a whole training: {first_line(error)}") from error
     if not is_whole:
         raise DamagedRecordError(f"{path} is not a whole training")

@@ -19,7 +19,15 @@ from orchestrator.evaluation.nested import evaluate_nested
 from orchestrator.evaluation.nested_features import feature_table, frozen_part, views_of
 from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_plan import NestedOptions, make_nested_plan
-from orchestrator.evaluation.nested_record import FOLDER, NestedRecord, read_fold, read_nested
+from orchestrator.evaluation.nested_record import (
+    FOLDER,
+    FinishedFold,
+    NestedRecord,
+    fold_path,
+    read_fold,
+    read_nested,
+    write_fold,
+)
 from orchestrator.evaluation.nested_text import nested_text
 from orchestrator.evaluation.nested_training import Candidate, FoldTraining, Outcome, outer_views, samples_of
 from orchestrator.evaluation.plan import EvaluationOptions
@@ -29,6 +37,7 @@ from orchestrator.evaluation.run import evaluate
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
+from orchestrator.store.record import pack, unpack
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, open_study
 from tests.support.asked import Item, ask
@@ -362,3 +371,16 @@ def test_a_partition_without_a_test_split_can_be_nested(tmp_path: Path) -> None:
     assert record.images == 44
     assert not any("test split" in text for text in [*record.notes, *nested.said])
     assert "test images" not in nested_text(record)
+
+
+@pytest.mark.parametrize("change", [{"epochs": [1e400]}, {"repeats": [1e400]}, {"repeats": 1}, {"scores": {"a": "x"}}])
+def test_a_fold_that_is_none_is_removed(tmp_path: Path, change: dict[str, object]) -> None:
+    storage, path = LocalStorage(tmp_path), fold_path("0123456789ab", 1)
+    fold = FinishedFold("p", "c", (0,), (2,), {"c": 1.0}, np.zeros((1, 3, 1), np.float32))
+    write_fold(storage, "0123456789ab", 1, fold)
+    assert read_fold(storage, "0123456789ab", 1, "p") is not None
+    meta, arrays = unpack(storage.read(path))
+    storage.replace(path, pack({**meta, **change}, arrays))
+    assert read_fold(storage, "0123456789ab", 1, "p") is None
+    with pytest.raises(FileNotFoundError):
+        storage.read(path)

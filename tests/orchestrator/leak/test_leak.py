@@ -42,7 +42,7 @@ from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BUNDLES, PARTITIONS
-from orchestrator.store.record import unpack
+from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import History
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
@@ -260,6 +260,9 @@ def test_records_are_kept_whole_and_damaged_ones_are_passed_over(tmp_path: Path)
     for run in runs:
         storage.create(run_path("k", run.partition.experiment, 0), pack_run(run, SETTINGS))
     storage.create(run_path("k", 0, 1), b"torn")
+    meta, arrays = unpack(storage.read(run_path("k", 0, 0)))
+    for number, selected in enumerate((1e400, 10**30, -1, "x", None), 2):
+        storage.create(run_path("k", 0, number), pack({**meta, "selected": selected}, arrays))
     found = read_runs(storage, "k")
     assert [run.partition.experiment for run in found] == [0, 1, 2]
     assert all(np.array_equal(a.partition.split, b.partition.split) for a, b in zip(found, runs, strict=True))
