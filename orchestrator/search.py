@@ -23,6 +23,7 @@ from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
+from orchestrator.store.errors import plain_text
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
 from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes, search_file
@@ -434,5 +435,5 @@ def show_partition(study: Study, display: Display) -> None:
     for column in described.columns:
         table.add_column(str(column), justify="left" if column == "class" else "right")
     for row in described.itertuples(index=False):
-        table.add_row(*[str(value) for value in row])
+        table.add_row(*[plain_text(str(value)) for value in row])
     display.table(table)

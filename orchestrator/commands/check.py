@@ -11,7 +11,7 @@ import click
 
 from orchestrator.commands.data_options import all_reading, dataset_options
 from orchestrator.commands.options import json_option, local_path
-from orchestrator.commands.said import Lines, say
+from orchestrator.commands.said import Lines, echo, say
 
 if TYPE_CHECKING:
     from orchestrator.checking.finding import Told
@@ -97,7 +97,7 @@ def check(
     told = put_together(request, reading)
     if output is not None:
         _write_page(output, told, reading, options)
-    click.echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
+    echo(json.dumps(told_json(told), indent=2) if as_json else "\n".join(as_lines(told, every)))
     ctx.exit(told.exit_status)
 
 
@@ -174,7 +174,7 @@ def split(
         return
     for note in dataset.notes:
         say(note)
-    click.echo("\n".join([report.as_text(), *shown]))
+    echo("\n".join([report.as_text(), *shown]))
 
 
 def _space(study: str | None) -> Space:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
-from orchestrator.commands.said import echo_json
+from orchestrator.commands.said import echo, echo_json
 from search_spaces.settings.selection import METRICS
 
 METRIC = click.Choice(METRICS.names)
@@ -73,7 +73,7 @@ def best(
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(report.as_text())
+        echo(report.as_text())
 
 
 @click.command()
@@ -111,4 +111,4 @@ def compare(
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(report.as_text())
+        echo(report.as_text())

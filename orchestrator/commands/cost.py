@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
-from orchestrator.commands.said import echo_json
+from orchestrator.commands.said import echo, echo_json
 
 
 @click.command()
@@ -58,4 +58,4 @@ def cost(
     if as_json:
         echo_json({"study": found.name, "synthetic": found.record.synthetic, **spent.as_json()})
     else:
-        click.echo(cost_text(found.name, spent))
+        echo(cost_text(found.name, spent))

@@ -10,7 +10,7 @@ import click
 
 from orchestrator.commands import check, patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo_json, say
+from orchestrator.commands.said import Lines, echo, echo_json, say
 
 
 @click.group()
@@ -76,8 +76,8 @@ def leak(
         echo_json({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)})
         return
     if found.record.synthetic:
-        click.echo("Synthetic images: the scores say nothing about real ones.")
-    click.echo("\n".join(answer_lines(found.name, told)))
+        echo("Synthetic images: the scores say nothing about real ones.")
+    echo("\n".join(answer_lines(found.name, told)))
 
 
 @data.command()
@@ -112,12 +112,12 @@ def duplicates(
         raise click.UsageError("--data-root goes with --look")
     found = open_study(studies_place(studies), study)
     if looks:
-        look_now(found, data_root, lambda text: click.echo(text, err=True))
+        look_now(found, data_root, say)
     report = duplicates_report(found, partition, every)
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(report.as_text())
+        echo(report.as_text())
 
 
 @data.command()
@@ -140,7 +140,7 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(report.as_text())
+        echo(report.as_text())
 
 
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:
@@ -149,4 +149,4 @@ def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) 
 
     title = f"{name} (synthetic data)" if synthetic else name
     LocalStorage(path.parent).replace(path.name, leak_page(title, answer).encode())
-    click.echo(f"Curves: {path}", err=True)
+    say(f"Curves: {path}")

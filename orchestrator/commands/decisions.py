@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.said import Lines, echo, echo_json
 
 
 @click.command()
@@ -23,7 +24,6 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
       orch decisions neuroblastoma
       orch decisions neuroblastoma --check
     """
-    from orchestrator.commands.said import Lines, echo_json
     from orchestrator.proposing.checking import check, faulty
     from orchestrator.proposing.history import history, history_text
     from orchestrator.results.decided import Decided
@@ -36,6 +36,6 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
     if as_json:
         echo_json({"study": found.name, "searches": history(decided, checked)})
     else:
-        click.echo(history_text(found.name, decided, checked if checks else None))
+        echo(history_text(found.name, decided, checked if checks else None))
     if faulty(checked) or (checks and decided.damaged):
         raise SystemExit(1)

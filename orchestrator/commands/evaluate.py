@@ -11,7 +11,7 @@ import click
 
 from orchestrator.commands.data_options import how_to_read
 from orchestrator.commands.options import Command, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo_json, say
+from orchestrator.commands.said import Lines, echo, echo_json, say
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import EvaluationOptions
@@ -117,7 +117,7 @@ def evaluate(
         if as_json:
             echo_json(json.loads(nested.model_dump_json()))
         else:
-            click.echo(nested_text(nested))
+            echo(nested_text(nested))
         return
 
     from orchestrator.evaluation.run import evaluate as run
@@ -129,7 +129,7 @@ def evaluate(
     if as_json:
         echo_json(json.loads(record.model_dump_json()))
     else:
-        click.echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
+        echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
 
 
 def _options(cache: Path, **asked: Any) -> EvaluationOptions:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo_json, say
+from orchestrator.commands.said import echo, echo_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +77,9 @@ def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]
         kg_per_kwh=given["kg_per_kwh"],
         **{name: given[name] for name in names},
     )
-    exported = export_model(study, options, lambda text: click.echo(text, err=True))
+    exported = export_model(study, options, say)
     if not as_json:
-        click.echo(exported.as_text())
+        echo(exported.as_text())
     return exported.as_json()
 
 
@@ -101,11 +101,11 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
         if name == "tables":
             written = write_tables(place, study_tables(study.storage, summary, given["with_names"]))
             done[name] = [str(path) for path in written]
-            click.echo(f"Tables: {len(written)} files in {place}", err=True)
+            say(f"Tables: {len(written)} files in {place}")
         else:
             done[name] = writers[name](summary, place)
             what = "configurations" if name == "optuna" else "repeats"
-            click.echo(f"{name}: {done[name]} {what} added to {place}", err=True)
+            say(f"{name}: {done[name]} {what} added to {place}")
     return done
 
 
@@ -168,7 +168,7 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
             chances = [f"{value:.6f}" for value in row.chances] or [""] * len(description.classes)
             writer.writerow([row.file, row.predicted, *chances, row.error])
     for remark, those in odd.items():
-        click.echo(f"{len(those)} of {len(files)} images: {remark}, for instance {those[0]}", err=True)
+        say(f"{len(those)} of {len(files)} images: {remark}, for instance {those[0]}")
     if failed:
-        click.echo(f"{failed} of {len(files)} files could not be used.", err=True)
+        say(f"{failed} of {len(files)} files could not be used.")
         ctx.exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo_json
+from orchestrator.commands.said import echo, echo_json, say
 
 
 @click.command()
@@ -81,14 +81,14 @@ def figures(
         told = {"study": found.name, "figures": rows, "lost": lost, "problem": exported.problem}
         echo_json(told)
     elif not exported.written and not exported.lost:
-        click.echo(f"{found.name} has no results to draw yet.")
+        echo(f"{found.name} has no results to draw yet.")
     else:
         tables = counted(len(exported.written), "table")
-        click.echo(f"{counted(len(drawn), 'figure')} as {form} and {tables}: {place}")
+        echo(f"{counted(len(drawn), 'figure')} as {form} and {tables}: {place}")
     for one in exported.lost:
-        click.echo(f"{one.figure} could not be drawn. {one.cause}", err=True)
+        say(f"{one.figure} could not be drawn. {one.cause}")
     is_without_images = bool(exported.problem and exported.written)
     if is_without_images:
-        click.echo(exported.problem, err=True)
+        say(exported.problem)
     if exported.lost or is_without_images:
         raise SystemExit(1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo_json, say
+from orchestrator.commands.said import echo, echo_json, say
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -59,7 +59,7 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
     if as_json:
         echo_json(data)
     else:
-        click.echo(text)
+        echo(text)
 
 
 def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -108,7 +108,7 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
         frame.to_csv(sys.stdout, index=False)
     elif form == "json":
         frame.to_json(sys.stdout, orient="records", lines=False)
-        click.echo()
+        echo()
     elif sys.stdout.isatty():
         raise InputError(
             "Parquet is binary and stdout is a terminal", f"orch table {study} --format parquet > table.parquet"
@@ -181,7 +181,7 @@ def dashboard(
         page = write_comparison(found, Place.of(output) if output else place / "comparison.html")
     else:
         page = write_dashboard(found[0], output, shown(found[0], with_images, with_names, data_root))
-    click.echo(str(page))
+    echo(str(page))
     if opens:
         webbrowser.open(_on_disk(page).resolve().as_uri())
 
@@ -210,10 +210,10 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
     except RuntimeError as error:
         server.server_close()
         raise StorageError(str(error), f"Look at what is there with: orch status {study.name}") from error
-    click.echo(server.url)
-    click.echo(f"{study.name} is served, read-only, until Ctrl-C.", err=True)
+    echo(server.url)
+    say(f"{study.name} is served, read-only, until Ctrl-C.")
     if server.token:
-        click.echo("Whoever has this address can read the page; it is not encrypted on its way.", err=True)
+        say("Whoever has this address can read the page; it is not encrypted on its way.")
     if opens:
         webbrowser.open(server.url)
     with contextlib.suppress(KeyboardInterrupt):

@@ -14,7 +14,7 @@ import click
 from orchestrator.commands.data_options import how_to_read, split_column_option, split_words_option
 from orchestrator.commands.options import json_option, local_path
 from orchestrator.commands.reading import reading_of, rule_of_reading
-from orchestrator.commands.said import Lines, say
+from orchestrator.commands.said import Lines, echo, say
 
 
 class MarginType(click.ParamType[tuple[int, ...]]):
@@ -127,11 +127,11 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     need = need_of(plan, output)
     said = lines_of(plan, need, output)
     if not as_json:
-        click.echo("\n".join(said))
+        echo("\n".join(said))
     if not plans:
         carry_out(plan, output, partial(Lines(), "patches written"))
         if not as_json:
-            click.echo("\n".join(["", f"Written: {output}", *next_lines(output)]))
+            echo("\n".join(["", f"Written: {output}", *next_lines(output)]))
     if as_json:
         click.echo(json.dumps({"planned_only": plans, **data_of(plan, need, output)}, indent=2))
 
@@ -157,7 +157,7 @@ def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
 
     review = Review(output, (name or who()).strip()[:100])
     server = PatchServer(port, review)
-    click.echo(server.url)
+    echo(server.url)
     say("Only whoever has this address can open it, on this machine alone. Ctrl-C ends it.")
     if opens:
         webbrowser.open(server.url)
@@ -165,7 +165,7 @@ def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
         server.serve_forever()
     server.server_close()
     counts = review.counts()
-    click.echo(f"{counts['used']} of {counts['patches']} patches are used, {counts['rejected']} rejected: {output}")
+    echo(f"{counts['used']} of {counts['patches']} patches are used, {counts['rejected']} rejected: {output}")
 
 
 def _number_or_column(text: str | None) -> float | str | None:

@@ -1,4 +1,4 @@
-"""What commands say on the way: to stderr, for stdout is for data."""
+"""What commands say: answers to stdout, and on the way to stderr."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from orchestrator.store.damage import met
+from orchestrator.store.errors import plain_text
 
 LINE_EVERY_S = 10.0
 
@@ -18,8 +19,13 @@ def echo_json(data: dict[str, Any]) -> None:
     click.echo(json.dumps({**data, "damaged": [one.as_json() for one in met()]}, indent=2))
 
 
+def echo(text: str = "") -> None:
+    """A command's answer as text. Names and notes in it may be anybody's: a terminal obeys none of them."""
+    click.echo(plain_text(text))
+
+
 def say(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(plain_text(text), err=True)
 
 
 class Lines:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo_json
+from orchestrator.commands.said import Lines, echo, echo_json, say
 from orchestrator.commands.search_options import (
     keep_gb_option,
     run_options,
@@ -162,7 +162,7 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
     if as_json:
         echo_json(found.as_json())
     else:
-        click.echo(estimate_text(found))
+        echo(estimate_text(found))
 
 
 def _run(search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE) -> int:
@@ -196,7 +196,7 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(report.as_text())
+        echo(report.as_text())
     if problem is not None:
         raise problem
     return status
@@ -204,7 +204,6 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
 
 def _keep(search: Search, count: int) -> None:
     """Keep the weights of the best configurations; what it says is no data."""
-    from orchestrator.commands.said import Lines, say
     from orchestrator.energy.meters import metered
     from orchestrator.evaluation.keeping import keep_best
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from orchestrator.commands.options import json_option
+from orchestrator.commands.said import echo
 
 
 @click.group()
@@ -31,7 +32,7 @@ def list_spaces(as_json: bool) -> None:
         return
     width = max(len(space.name) for space in found)
     for space in found:
-        click.echo(f"{space.name.ljust(width)}  {space.title}")
+        echo(f"{space.name.ljust(width)}  {space.title}")
 
 
 @spaces.command("show")
@@ -49,7 +50,7 @@ def show_space(name: str, small: bool, toml: bool) -> None:
     from search_spaces.describe import describe
     from search_spaces.loader import load_space, space_source
 
-    click.echo(space_source(name) if toml else describe(load_space(name), small=small))
+    echo(space_source(name) if toml else describe(load_space(name), small=small))
 
 
 @spaces.command("check")
@@ -66,7 +67,7 @@ def check_space(file: str) -> None:
 
     space = load_space(file)
     check_settings(space.proposer.name, space.proposer.settings)
-    click.echo(f"{file}: a valid space, {space.name}")
+    echo(f"{file}: a valid space, {space.name}")
 
 
 @spaces.command("settings")
@@ -102,7 +103,7 @@ def list_settings(as_json: bool) -> None:
         return
     for row in rows:
         default = "" if row["default"] is None else f", default {shown(row['default'])}"
-        click.echo(f"{row['setting']}  ({row['option']})")
-        click.echo(f"    {row['help']} Expected {row['expected']}{default}.")
+        echo(f"{row['setting']}  ({row['option']})")
+        echo(f"    {row['help']} Expected {row['expected']}{default}.")
         if row["matters_with"]:
-            click.echo(f"    Matters with {row['matters_with']}.")
+            echo(f"    Matters with {row['matters_with']}.")

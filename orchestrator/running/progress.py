@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.store.errors import plain_text
+
 LINE_EVERY_S = 30.0
 TABLE_ROWS = 12
 
@@ -75,7 +77,7 @@ class Display:
 
     def say(self, message: str) -> None:
         """One message, outside the table."""
-        self.console.print(Text(message))
+        self.console.print(Text(plain_text(message)))
 
     def table(self, table: Table) -> None:
         self.console.print(table)
