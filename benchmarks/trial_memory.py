@@ -48,7 +48,7 @@ def main() -> None:
                 settings = {
                     UNFROZEN: depths,
                     BATCH_SIZE: tuple(given.batch_sizes),
-                    "augmentation.name": (augmentation,),
+                    "augmentation.names": ((augmentation,),),
                 }
                 changes = Changes(
                     ("unfreezing",), {**settings, NON_LINEARITIES: (0,), LR: (1e-3,)}, repeats=1, epochs=1

@@ -81,7 +81,8 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         if path not in by_path() or not by_path()[path].setting.from_file:
             continue
         chosen, part = values.get(path, by_path()[path].field.default), path.partition(".")[0]
-        brought |= {f"{part}.{name}": value for name, value in registry.variants[chosen].defaults.items()}
+        for variant in chosen if isinstance(chosen, tuple) else (chosen,):
+            brought |= {f"{part}.{name}": value for name, value in registry.variants[variant].defaults.items()}
     return {**brought, **values}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
+_WORD, _QUOTED = re.compile(r"[A-Za-z_]\w*"), r'"\g<0>"'
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
 
 
@@ -141,9 +143,13 @@ def _needs(one: Declared, conditions: Collection[When], given: Mapping[str, Iter
         option = option_of(by_path()[condition.path])
         sign = "=" if condition.among and option.startswith("--set ") else " "
         wanted.append(f"{option}{sign}{condition.words(str)}")
-    found = {condition.path: ", ".join(map(str, given[condition.path])) for condition in conditions}
+    found = {condition.path: ", ".join(map(_words, given[condition.path])) for condition in conditions}
     joined = (" and " if {*conditions} <= {*one.setting.needs} else " or ").join(wanted)
     return f"{option_of(one)}: expected {joined} with it, found {' and '.join(found.values())}"
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def option_of(one: Declared) -> str:
@@ -163,13 +169,24 @@ def _setting(typed: Typed, faults: Faults) -> Declared | None:
 
 def _read(one: Declared, text: str) -> Any:
     """`1e-4,1e-3` → [1e-4, 1e-3]; words stand without quotes; a value that is a list stands in brackets where there are
-    several: `[0.9,0.99],[0.9,0.999]`."""
+    several: `[0.9,0.99],[0.9,0.999]`; of words without quotes too."""
     try:
         found = tomllib.loads(f"values = [{text}]")["values"]
     except tomllib.TOMLDecodeError:
-        found = [_scalar(part.strip()) for part in text.split(",") if part.strip()]
+        found = _lists(text) or [_scalar(part.strip()) for part in text.split(",") if part.strip()]
     if is_tuple(one) and len(found) == 1 and not isinstance(found[0], list):
         return found[0]
+    return found
+
+
+def _lists(text: str) -> list[Any] | None:
+    """`none, [flips, contrast]`: words without quotes, where some stand in brackets."""
+    if "[" not in text:
+        return None
+    try:
+        found: list[Any] = tomllib.loads(f"values = [{_WORD.sub(_QUOTED, text)}]")["values"]
+    except tomllib.TOMLDecodeError:
+        return None
     return found
 
 

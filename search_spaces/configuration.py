@@ -124,7 +124,7 @@ class Configuration(Record):
     @property
     def live(self) -> Live:
         """What of the network changes in training; decided here alone."""
-        return Live(self.adaptation.unfrozen, self.augmentation.variant.from_pixels)
+        return Live(self.adaptation.unfrozen, self.augmentation.from_pixels)
 
     @property
     def selects_by_valid_alone(self) -> bool:
@@ -176,7 +176,9 @@ def by_column() -> dict[str, Declared]:
 
 def plain(value: Any) -> Any:
     """A value as a cell of a table holds it."""
-    return ", ".join(f"{part:.12g}" for part in value) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    return ", ".join(part if isinstance(part, str) else f"{part:.12g}" for part in value)
 
 
 @functools.cache

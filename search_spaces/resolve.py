@@ -10,6 +10,7 @@ from orchestrator.store.errors import Faults
 from search_spaces.configuration import Configuration
 from search_spaces.faults import alternatives
 from search_spaces.points import Point
+from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.head import HEADS
 from search_spaces.settings.image import Interpolation
@@ -72,6 +73,19 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
         faults.add(
             f'{strategy}.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
             'weights), found "kept"'
+        )
+    for strategy, name in sorted(
+        {
+            (point.strategy, name)
+            for point in points
+            if point.batch_size < 2 and point.matters(AUGMENTATIONS.path)
+            for name in point.values[AUGMENTATIONS.path]
+            if AUGMENTATIONS.variants[name].mixes
+        }
+    ):
+        faults.add(
+            f'{strategy}.batch_size: expected 2 or more with augmentation "{name}" (an image is mixed with another of '
+            "its batch), found 1"
         )
     balances = {point.values["balance.name"] for point in points}
     if "class_weights" in balances and not TASKS.variants[task].has_confusion:

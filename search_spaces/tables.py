@@ -70,6 +70,9 @@ def value_type(one: Declared) -> Any:
         try:
             return reading(given)
         except ValidationError as error:
+            for each in error.errors():
+                if each["type"] == "together":
+                    raise fault(each["ctx"]["expected"], each["ctx"]["found"]) from error
             raise fault(_wanted(one, given), f"{shown(given)}{_meant(one, given)}") from error
 
     return Annotated[one.field.annotation, *limits, WrapValidator(told)]
@@ -93,7 +96,7 @@ def expected_words(one: Declared) -> str:
     """What one value may be, in words: `a number of 0 or more, below 1`."""
     choices = choices_of(one)
     if choices:
-        return alternatives(choices)
+        return f"{'some of ' if is_tuple(one) else ''}{alternatives(choices)}"
     if is_tuple(one):
         (inner,) = [get_args(kind) for kind in _kinds(one) if get_origin(kind) is tuple]
         kind, *limits = get_args(inner[0])
@@ -123,7 +126,9 @@ def _wanted(one: Declared, given: Any) -> str:
 
 
 def _meant(one: Declared, given: Any) -> str:
-    return did_you_mean(nearest(given, choices_of(one))) if isinstance(given, str) else ""
+    known = choices_of(one)
+    wrong = [part for part in (given if isinstance(given, list) else [given]) if part not in known]
+    return did_you_mean(nearest(wrong[0], known)) if wrong and isinstance(wrong[0], str) else ""
 
 
 def choices_of(one: Declared) -> tuple[str, ...]:

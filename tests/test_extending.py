@@ -173,8 +173,8 @@ import json
 from search_spaces.settings import augmentation as settings
 from search_spaces.settings.augmentation import AugmentationVariant
 
-settings.AUGMENTATIONS.variants["contrast"] = {AUGMENTATION_LINE.strip()}
-CHANGES = {{"augmentation": "contrast"}}
+settings.AUGMENTATIONS.variants["gamma"] = {AUGMENTATION_LINE.strip()}
+CHANGES = {{"augmentation": "gamma"}}
 {TRAINED}
 print(json.dumps(told))
 """
@@ -342,10 +342,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from search_spaces.settings import augmentation as settings
+from torchvision.transforms.v2 import functional
 from trainables.learning.augmentations.augmentation import Batch
-from trainables.learning.bodies.body import Inputs
 """
-    (tmp_path / "contrast.py").write_text(imports + AUGMENTATION)
+    (tmp_path / "gamma.py").write_text(imports + AUGMENTATION)
     beside = f"import trainables.learning.augmentations as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_AN_AUGMENTATION, str(tmp_path / "study")) == {
         "learned": True,

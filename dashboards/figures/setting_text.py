@@ -11,7 +11,7 @@ from orchestrator.results.names import value_text
 from orchestrator.results.tried import tried
 from search_spaces.configuration import Configuration, by_column, column_names
 from search_spaces.faults import did_you_mean, nearest
-from search_spaces.tables import is_tuple
+from search_spaces.tables import choices_of, is_tuple
 
 NOT_TRIED = "–"
 """In the place of the value of a setting that cannot matter in a configuration."""
@@ -82,5 +82,5 @@ def by_size(column: str, value: Any) -> tuple[int, Any]:
     if not isinstance(value, str):
         return 0, value
     one = by_column().get(column)
-    is_list = one is not None and is_tuple(one)
+    is_list = one is not None and is_tuple(one) and not choices_of(one)
     return (1, tuple(map(float, value.split(", ")))) if is_list else (2, value)

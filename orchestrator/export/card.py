@@ -127,7 +127,7 @@ def _left_out(facts: CardFacts) -> list[tuple[str, str]]:
 def _beside(facts: CardFacts) -> str:
     """How training images are changed besides."""
     c = facts.chosen.member.configuration
-    alike = _views(facts) == AS_THEY_ARE and not c.augmentation.variant.from_pixels
+    alike = _views(facts) == AS_THEY_ARE and not c.augmentation.from_pixels
     return ", test and training images alike" if alike else "; what is done to training images besides: Training"
 
 

@@ -99,7 +99,7 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
             "ending.name": "complete",
             "loss.name": "cross_entropy",
             "balance.name": "none",
-            "augmentation.name": "none",
+            "augmentation.names": ("none",),
             "image.views": 1,
         }
     )

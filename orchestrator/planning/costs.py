@@ -76,7 +76,8 @@ class Computed(NamedTuple):
         if c.live.has_features:
             kind = "fit" if c.head.is_fitted else "head"
             return cls((kind, head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
-        return cls(("body", c.live.from_pixels), c.live.unfrozen)
+        images = ", ".join(c.augmentation.names) if c.live.from_pixels else ""
+        return cls((f"body {images}".rstrip(), c.live.from_pixels), c.live.unfrozen)
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class BackboneCosts:
             elif decided.layer != candidates[-1].layer:
                 why = "what follows does not fit"
         if c.live.from_pixels:
-            why = f"to score from; training images change in each step ({c.augmentation.name})"
+            why = f"to score from; training images change in each step ({', '.join(c.augmentation.names)})"
         if store is None:
             return FrozenCost(PIXELS, decided.layer, why, values, rows, 0, 0, note)
         missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())

@@ -212,6 +212,14 @@ class _Frontier:
     def gather(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(tensor.index_select(0, rows % len(tensor)).to(torch.float32) for tensor in self.tensors)
 
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        """Where the frontier is images: noise from black to white."""
+        (images,) = self.gather(torch.from_numpy(rows).to(self.tensors[0].device))
+        return images.clamp(0.0, 1.0)
+
+    def standardised(self, plain: torch.Tensor) -> torch.Tensor:
+        return plain.contiguous(memory_format=torch.channels_last)
+
 
 def between(at: float, known: Mapping[int, float]) -> float:
     """Value at `at` on the straight lines between known points, constant beyond them."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic_core import PydanticCustomError
 
 from search_spaces.settings.choice import Registry, Variant
-from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.declaration import Part, Scale, Setting, Touch
 from search_spaces.settings.head import WITH_STEPS
 from search_spaces.settings.numbers import Rate, Share
 
@@ -16,73 +17,271 @@ from search_spaces.settings.numbers import Rate, Share
 @dataclass(frozen=True)
 class AugmentationVariant(Variant):
     """from_pixels: it changes images, so that each step computes the frozen part of them. mixes: it changes targets
-    too, so that scores of training images say little beside those of others."""
+    too, so that scores of training images say little beside those of others. excludes: what it is not combined with.
+    """
 
     from_pixels: bool = False
     mixes: bool = False
+    excludes: tuple[str, ...] = ()
 
 
+_ROOM = "trainables.learning.augmentations"
 AUGMENTATIONS = Registry(
-    "augmentation.name",
+    "augmentation.names",
     (
-        AugmentationVariant("none", "trainables.learning.augmentations.none:NoAugmentation", "Images as they are."),
+        AugmentationVariant("none", f"{_ROOM}.none:NoAugmentation", "Images as they are."),
+        AugmentationVariant(
+            "crop",
+            f"{_ROOM}.crop:Crop",
+            "A part of each image, resized to the whole.",
+            ("scale", "ratio"),
+            from_pixels=True,
+        ),
         AugmentationVariant(
             "flips",
-            "trainables.learning.augmentations.flips:Flips",
+            f"{_ROOM}.flips:Flips",
             "Mirrored left to right, top to bottom, or both.",
             ("chance",),
             from_pixels=True,
         ),
         AugmentationVariant(
+            "dihedral",
+            f"{_ROOM}.dihedral:Dihedral",
+            "Turned by right angles and mirrored, all eight ways alike.",
+            (),
+            from_pixels=True,
+            excludes=("flips",),
+        ),
+        AugmentationVariant(
+            "randaugment",
+            f"{_ROOM}.randaugment:RandAugmentation",
+            "RandAugment: some operations of one magnitude.",
+            ("operations", "magnitude"),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "augmix",
+            f"{_ROOM}.augmix:AugMixing",
+            "AugMix: chains of operations, mixed with the image itself.",
+            ("severity",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "brightness",
+            f"{_ROOM}.brightness:Brightness",
+            "Brighter or darker.",
+            ("brightness",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "contrast",
+            f"{_ROOM}.contrast:Contrast",
+            "More or less contrast.",
+            ("contrast",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "colour",
+            f"{_ROOM}.colour:Colour",
+            "Saturation and hue.",
+            ("saturation", "hue"),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "blur",
+            f"{_ROOM}.blur:Blur",
+            "Blurred by a Gaussian.",
+            ("blur",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "noise",
+            f"{_ROOM}.noise:Noise",
+            "Gaussian noise in each pixel and channel.",
+            ("noise",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
+            "erasing",
+            f"{_ROOM}.erasing:Erasing",
+            "A rectangle made grey.",
+            ("erasing", "erased"),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
             "mixup",
-            "trainables.learning.augmentations.mixup:MixUp",
+            f"{_ROOM}.mixup:MixUp",
             "Images and targets mixed in pairs.",
             ("alpha",),
             from_pixels=True,
             mixes=True,
         ),
+        AugmentationVariant(
+            "cutmix",
+            f"{_ROOM}.cutmix:CutMix",
+            "A box of another image put in, targets mixed by its area.",
+            ("cutmix_alpha",),
+            from_pixels=True,
+            mixes=True,
+        ),
+        AugmentationVariant(
+            "feature_mixup",
+            f"{_ROOM}.mixup:MixUp",
+            "MixUp of what the frozen part gives, which stays cached.",
+            ("alpha",),
+            mixes=True,
+            excludes=("mixup", "cutmix"),
+        ),
     ),
 )
+"""In the order in which several of one configuration are applied. Those that mix are drawn, one for each step."""
+
+
+def _several(given: Any) -> Any:
+    """One name may stand for a list of it."""
+    return (given,) if isinstance(given, str) else given
+
+
+def together(expected: str, found: str) -> PydanticCustomError:
+    """A fault of values that are sound each by itself."""
+    return PydanticCustomError("together", "expected {expected}, found {found}", {"expected": expected, "found": found})
+
+
+def _combined(names: tuple[str, ...]) -> tuple[str, ...]:
+    """In the order of the registry, so that equal sets are equal settings."""
+    found = ", ".join(names)
+    if not names:
+        raise together('a name, such as "none"', "an empty list")
+    if len(set(names)) < len(names):
+        raise together("each augmentation once", found)
+    if "none" in names and len(names) > 1:
+        raise together('"none" alone (to try each: [["none"], ["flips"]])', found)
+    for name in names:
+        for other in AUGMENTATIONS.variants[name].excludes:
+            if other in names:
+                raise together(f'"{name}" without "{other}"', found)
+    return tuple(name for name in AUGMENTATIONS.names if name in names)
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise together("two numbers, the smaller first", f"[{ends[0]:g}, {ends[1]:g}]")
+    return ends
+
+
+def _strength(name: str, label: str, help: str, neutral: object, scale: Scale = "categorical") -> Setting:
+    """A setting that matters where an augmentation that uses it is among those asked for."""
+    return Setting(label, help, (Touch.STEP,), scale=scale, matters_when=AUGMENTATIONS.using(name), neutral=neutral)
+
+
+Name = Annotated[str, AfterValidator(AUGMENTATIONS.known)]
+Area = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
+Strength = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Augmentation(Part):
-    main = "name"
+    main = "names"
 
-    name: Annotated[
-        str,
-        AfterValidator(AUGMENTATIONS.known),
+    names: Annotated[
+        tuple[Name, ...],
+        BeforeValidator(_several),
+        AfterValidator(_combined),
         Setting(
             "augmentation",
-            "How training images are changed anew each time that they are seen.",
+            "How training images are changed anew each time that they are seen; of several, all.",
             (Touch.STEP,),
             short="augmentation",
             matters_when=WITH_STEPS,
-            neutral="none",
+            neutral=("none",),
         ),
-    ] = "none"
+    ] = ("none",)
     chance: Annotated[
-        Share,
-        Setting(
-            "chance",
-            "Of an image to be changed, in each of the ways.",
-            (Touch.STEP,),
-            scale="linear",
-            matters_when=AUGMENTATIONS.using("chance"),
-            neutral=0.0,
-        ),
+        Share, _strength("chance", "chance", "Of an image to be mirrored, in each of the two ways.", 0.0, "linear")
     ] = 0.5
     alpha: Annotated[
         Rate,
-        Setting(
+        _strength(
+            "alpha",
             "mixing",
             "α of the beta distribution that the mixed shares come from; larger mixes more.",
-            (Touch.STEP,),
-            scale="log",
-            matters_when=AUGMENTATIONS.using("alpha"),
-            neutral=1.0,
+            1.0,
+            "log",
         ),
     ] = 0.2
+    cutmix_alpha: Annotated[
+        Rate,
+        _strength(
+            "cutmix_alpha", "box mixing", "α of the beta distribution that the areas of CutMix come from.", 1.0, "log"
+        ),
+    ] = 1.0
+    scale: Annotated[
+        tuple[Area, Area],
+        AfterValidator(_ascending),
+        _strength("scale", "crop scale", "Least and largest share of the image's area that is cropped.", (1.0, 1.0)),
+    ] = (0.08, 1.0)
+    ratio: Annotated[
+        tuple[Rate, Rate],
+        AfterValidator(_ascending),
+        _strength("ratio", "crop ratio", "Least and largest width / height of what is cropped.", (1.0, 1.0)),
+    ] = (0.75, 4 / 3)
+    brightness: Annotated[
+        Strength, _strength("brightness", "brightness", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+    ] = 0.2
+    contrast: Annotated[
+        Strength, _strength("contrast", "contrast", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+    ] = 0.2
+    saturation: Annotated[
+        Strength, _strength("saturation", "saturation", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+    ] = 0.2
+    hue: Annotated[
+        float,
+        Strict(),
+        Field(ge=0, le=0.5, allow_inf_nan=False),
+        _strength("hue", "hue", "Largest turn of the hue, 0.5 being half of the circle.", 0.0, "linear"),
+    ] = 0.05
+    blur: Annotated[
+        float,
+        Strict(),
+        Field(ge=0.1, le=32, allow_inf_nan=False),
+        _strength("blur", "blur", "Largest σ, from 0.1 on, in pixels of the input.", 0.1, "linear"),
+    ] = 2.0
+    noise: Annotated[
+        Strength,
+        _strength("noise", "noise", "σ where black is 0 and white is 1; values stay in between.", 0.0, "linear"),
+    ] = 0.05
+    erasing: Annotated[
+        Strength, _strength("erasing", "erasing", "Chance of an image to have a rectangle erased.", 0.0, "linear")
+    ] = 0.5
+    erased: Annotated[
+        tuple[Area, Area],
+        AfterValidator(_ascending),
+        _strength("erased", "erased area", "Least and largest share of the image's area.", (1.0, 1.0)),
+    ] = (0.02, 0.33)
+    operations: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=14),
+        _strength("operations", "operations", "Number of RandAugment's operations, one after the other.", 1, "ordinal"),
+    ] = 2
+    magnitude: Annotated[
+        int,
+        Strict(),
+        Field(ge=0, le=30),
+        _strength("magnitude", "magnitude", "Of RandAugment's operations, out of 30.", 0, "ordinal"),
+    ] = 9
+    severity: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=10),
+        _strength("severity", "severity", "Of AugMix's operations, out of 10.", 1, "ordinal"),
+    ] = 3
 
     @property
-    def variant(self) -> AugmentationVariant:
-        return AUGMENTATIONS.variants[self.name]
+    def variants(self) -> tuple[AugmentationVariant, ...]:
+        """In the order in which they are applied."""
+        return tuple(AUGMENTATIONS.variants[name] for name in self.names)
+
+    @property
+    def from_pixels(self) -> bool:
+        """Whether images change, so that each step computes the frozen part of them."""
+        return any(one.from_pixels for one in self.variants)

@@ -39,7 +39,8 @@ ALWAYS = "always"
 class When:
     """A condition on another setting: its value is one of `among`, none of `but`, or above `above`.
 
-    It does not hold either where the other setting itself cannot matter.
+    Of a setting whose value is several at once, one of them is among `among`, and none is of `but`. It does not hold
+    either where the other setting itself cannot matter.
     """
 
     path: str
@@ -50,7 +51,9 @@ class When:
     def holds(self, value: Any) -> bool:
         if self.above is not None:
             return bool(value > self.above)
-        return value not in self.but if self.but else value in self.among
+        several = value if isinstance(value, tuple) else (value,)
+        is_named = any(one in (self.but or self.among) for one in several)
+        return not is_named if self.but else is_named
 
     def words(self, shown: Callable[[object], str] = '"{}"'.format) -> str:
         """What it wants of a value: `"sgd" or "adam"`, `above 0`, `other than "logistic"`."""

@@ -20,6 +20,10 @@ FILE = (
     "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection"
 )
+AUGMENTATIONS = (
+    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '
+    '"noise", "erasing", "mixup", "cutmix" or "feature_mixup"'
+)
 BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, straightforward, extension, unfreezing"
 BROKEN: dict[str, tuple[str, str]] = {
     "values out of range": (
@@ -181,6 +185,29 @@ batch_size = [8, 8]
 grid.batch_size: expected different values, found 8 more than once
 head.dropout: expected different values, found 0.5 more than once
 optimiser.betas: expected different values, found [0.9, 0.99] more than once
+""",
+    ),
+    "augmentations that do not go together": (
+        """
+[augmentation]
+names = ["flips", "dihedral"]
+scale = [0.9, 0.1]
+[straightforward]
+augmentation = [["none"], ["flips", "none"], ["mixup", "feature_mixup"], "flops"]
+[extension]
+augmentation = ["noise", "noise"]
+[unfreezing]
+augmentation = { names = [["crop"], ["flips"]], magnitude = 31, hue = 0.1 }
+""",
+        """
+straightforward.augmentation[1]: expected "none" alone (to try each: [["none"], ["flips"]]), found flips, none
+straightforward.augmentation[2]: expected "feature_mixup" without "mixup", found mixup, feature_mixup
+straightforward.augmentation[3]: expected AUGMENTATIONS, found "flops"; did you mean 'flips'?
+extension.augmentation: expected each augmentation once, found noise, noise
+unfreezing.augmentation.magnitude: expected a whole number from 0 to 30, found 31
+augmentation.names: expected "dihedral" without "flips", found flips, dihedral
+augmentation.scale: expected two numbers, the smaller first, found [0.9, 0.1]
+unfreezing.augmentation.hue: expected nothing with augmentation.names ["crop"], ["flips"], found 0.1
 """,
     ),
     "pairs of numbers": (
@@ -407,6 +434,7 @@ def test_all_faults_of_a_file_are_told(tmp_path: Path, name: str) -> None:
         .replace("TABLE", TABLE)
         .replace("BACKBONE", BACKBONE)
         .replace("HEAD", HEAD)
+        .replace("AUGMENTATIONS", AUGMENTATIONS)
         .split("\n")
     )
     assert len(faults) > 1

@@ -14,6 +14,10 @@ from search_spaces.schema import Space
 from search_spaces.tables import expected_words, from_file
 from tests.support.configurations import asked
 
+AUGMENTATIONS_SAID = (
+    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '
+    '"noise", "erasing", "mixup", "cutmix" or "feature_mixup", found "mixupp"; did you mean \'mixup\'?'
+)
 BAD_VALUE = {
     "network.precision": "fp16",
     "adaptation.unfrozen": "-1",
@@ -27,9 +31,23 @@ BAD_VALUE = {
     "image.views": "9",
     "balance.name": "ncga",
     "balance.score_augmented": "maybe",
-    "augmentation.name": "mixupp",
+    "augmentation.names": "mixupp",
     "augmentation.chance": "1",
     "augmentation.alpha": "0",
+    "augmentation.cutmix_alpha": "0",
+    "augmentation.scale": "0.5,1.5",
+    "augmentation.ratio": "0,1",
+    "augmentation.brightness": "1.5",
+    "augmentation.contrast": "-0.1",
+    "augmentation.saturation": "2",
+    "augmentation.hue": "0.6",
+    "augmentation.blur": "0",
+    "augmentation.noise": "1.1",
+    "augmentation.erasing": "1.1",
+    "augmentation.erased": "0,0.3",
+    "augmentation.operations": "15",
+    "augmentation.magnitude": "31",
+    "augmentation.severity": "11",
     "head.name": "width",
     "head.non_linearities": "1001",
     "head.widths": "64,0",
@@ -67,9 +85,23 @@ RANGES = {
     "image.views": "a whole number from 1 to 8, found 9",
     "balance.name": '"none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean \'ngca\'?',
     "balance.score_augmented": 'true or false, found "maybe"',
-    "augmentation.name": '"none", "flips" or "mixup", found "mixupp"; did you mean \'mixup\'?',
+    "augmentation.names": AUGMENTATIONS_SAID,
     "augmentation.chance": "a number of 0 or more, below 1, found 1",
     "augmentation.alpha": "a number above 0, found 0",
+    "augmentation.cutmix_alpha": "a number above 0, found 0",
+    "augmentation.scale": "a list of 2 numbers above 0, of 1 or less, found [0.5, 1.5]",
+    "augmentation.ratio": "a list of 2 numbers above 0, found [0, 1]",
+    "augmentation.brightness": "a number from 0 to 1, found 1.5",
+    "augmentation.contrast": "a number from 0 to 1, found -0.1",
+    "augmentation.saturation": "a number from 0 to 1, found 2",
+    "augmentation.hue": "a number from 0 to 0.5, found 0.6",
+    "augmentation.blur": "a number from 0.1 to 32, found 0",
+    "augmentation.noise": "a number from 0 to 1, found 1.1",
+    "augmentation.erasing": "a number from 0 to 1, found 1.1",
+    "augmentation.erased": "a list of 2 numbers above 0, of 1 or less, found [0, 0.3]",
+    "augmentation.operations": "a whole number from 1 to 14, found 15",
+    "augmentation.magnitude": "a whole number from 0 to 30, found 31",
+    "augmentation.severity": "a whole number from 1 to 10, found 11",
     "head.name": '"halving", "widths" or "logistic", found "width"; did you mean \'widths\'?',
     "head.non_linearities": "a whole number from 0 to 1,000, found 1001",
     "head.widths": "a list of whole numbers from 1 to 65,536, found [64, 0]",
@@ -171,21 +203,22 @@ def test_what_steps_alone_need_is_refused_with_a_head_that_is_fitted() -> None:
 
 
 def test_a_rule_that_looks_at_train_is_refused_where_train_says_something_else() -> None:
-    for option, name in (("balance", "class_weights"), ("augmentation", "mixup")):
-        (told,) = faults_of("selection.rule=worse_of_both", f"{option}.name={name}")
-        assert told == f"--set selection.rule: expected --{option} other than {name} with it, found {name}"
+    for option, main, name in (("balance", "name", "class_weights"), ("augmentation", "names", "mixup")):
+        (told,) = faults_of("selection.rule=worse_of_both", f"{option}.{main}={name}")
+        others = " or cutmix or feature_mixup" if name == "mixup" else ""
+        assert told == f"--set selection.rule: expected --{option} other than {name}{others} with it, found {name}"
         with pytest.raises(InputError, match=told):
             points(mine(f'{option} = "{name}"'), "x", given("selection.rule=worse_of_both"), small=False)
         for rule in ("valid", "worse_of_both"):
             file = mine(f'selection = {{ rule = "{rule}" }}')
-            found = points(file, "x", given(f"{option}.name={name}"), small=False)
+            found = points(file, "x", given(f"{option}.{main}={name}"), small=False)
             assert {point.values["selection.rule"] for point in found} == {"valid"}
-        given("selection.rule=valid", f"{option}.name={name}")
+        given("selection.rule=valid", f"{option}.{main}={name}")
         points(mine(f'{option} = "{name}"'), "x", given("selection.rule=valid"), small=False)
-    (told,) = faults_of("selection.rule=worse_of_both", "balance.name=class_weights", "augmentation.name=mixup")
+    (told,) = faults_of("selection.rule=worse_of_both", "balance.name=class_weights", "augmentation.names=mixup")
     assert told.endswith(
-        "expected --balance other than class_weights and --augmentation other than mixup with it, "
-        "found class_weights and mixup"
+        "expected --balance other than class_weights and --augmentation other than mixup or cutmix or feature_mixup "
+        "with it, found class_weights and mixup"
     )
     both = given("selection.rule=worse_of_both", "balance.name=none,class_weights")
     found = {
@@ -212,6 +245,54 @@ def test_the_nearest_names_are_suggested(option: str, hint: str) -> None:
 
 def test_nothing_is_suggested_where_nothing_is_near() -> None:
     assert faults_of("zzz=1") == ["--set zzz: expected the name of a setting, found 'zzz'"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        ("flips", (("flips",),)),
+        ("contrast,flips", (("flips", "contrast"),)),
+        ("none,[contrast,flips]", (("none",), ("flips", "contrast"))),
+        ('["none"],["flips"]', (("none",), ("flips",))),
+    ],
+)
+def test_augmentations_are_combined_in_one_list_and_tried_in_several(
+    typed: str, values: tuple[tuple[str, ...], ...]
+) -> None:
+    changes = given(f"augmentation={typed}")
+    assert changes.values == {"augmentation.names": values}
+    found = points(default_space(), "x", changes, small=False)
+    assert {point.values["augmentation.names"] for point in found} == set(values)
+    written = ", ".join(f"[{', '.join(map(repr, one))}]" for one in values)
+    file = mine(f"augmentation = {written if len(values) == 1 else f'[{written}]'}")
+    assert {point.values["augmentation.names"] for point in points(file, "x", given(), small=False)} == set(values)
+
+
+def test_a_strength_matters_with_its_augmentation() -> None:
+    (told,) = faults_of("augmentation=flips,noise", "augmentation.hue=0.1")
+    assert told == "--set augmentation.hue: expected --augmentation colour with it, found flips, noise"
+    found = points(default_space(), "x", given("augmentation=none,[flips,colour]", "augmentation.hue=0.1"), small=False)
+    hues = {point.values["augmentation.names"]: point.values["augmentation.hue"] for point in found}
+    assert hues == {("none",): 0.0, ("flips", "colour"): 0.1}
+
+
+@pytest.mark.parametrize(
+    ("option", "fault"),
+    [
+        (
+            "augmentation=none,flips",
+            'expected "none" alone (to try each: [["none"], ["flips"]])',
+        ),
+        ("augmentation=flips,flips", "expected each augmentation once, found flips, flips"),
+        ("augmentation=dihedral,flips", 'expected "dihedral" without "flips", found dihedral, flips'),
+        ("augmentation=cutmix,feature_mixup", 'expected "feature_mixup" without "cutmix"'),
+        ("augmentation.scale=0.5,0.1", "expected two numbers, the smaller first, found [0.5, 0.1]"),
+        ("augmentation=flips,mixupp", 'found ["flips", "mixupp"]; did you mean \'mixup\'?'),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(option: str, fault: str) -> None:
+    (told,) = faults_of(option)
+    assert fault in told
 
 
 def test_values_are_read_as_they_are_typed() -> None:

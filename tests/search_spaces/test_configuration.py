@@ -43,9 +43,23 @@ BASE: dict[str, Any] = {
     "image.views": 2,
     "balance.name": "none",
     "balance.score_augmented": False,
-    "augmentation.name": "none",
+    "augmentation.names": ("none",),
     "augmentation.chance": 0.5,
     "augmentation.alpha": 0.2,
+    "augmentation.cutmix_alpha": 1.0,
+    "augmentation.scale": (0.08, 1.0),
+    "augmentation.ratio": (0.75, 1.25),
+    "augmentation.brightness": 0.2,
+    "augmentation.contrast": 0.2,
+    "augmentation.saturation": 0.2,
+    "augmentation.hue": 0.05,
+    "augmentation.blur": 2.0,
+    "augmentation.noise": 0.05,
+    "augmentation.erasing": 0.5,
+    "augmentation.erased": (0.02, 0.33),
+    "augmentation.operations": 2,
+    "augmentation.magnitude": 9,
+    "augmentation.severity": 3,
     "head.name": "halving",
     "head.non_linearities": 1,
     "head.widths": (64, 16),
@@ -92,9 +106,23 @@ OTHER: dict[str, Any] = {
     "image.views": 3,
     "balance.name": "ngca",
     "balance.score_augmented": True,
-    "augmentation.name": "flips",
+    "augmentation.names": ("flips", "contrast"),
     "augmentation.chance": 0.25,
     "augmentation.alpha": 0.4,
+    "augmentation.cutmix_alpha": 0.5,
+    "augmentation.scale": (0.5, 1.0),
+    "augmentation.ratio": (0.5, 2.0),
+    "augmentation.brightness": 0.3,
+    "augmentation.contrast": 0.3,
+    "augmentation.saturation": 0.3,
+    "augmentation.hue": 0.1,
+    "augmentation.blur": 1.0,
+    "augmentation.noise": 0.1,
+    "augmentation.erasing": 0.25,
+    "augmentation.erased": (0.02, 0.2),
+    "augmentation.operations": 1,
+    "augmentation.magnitude": 10,
+    "augmentation.severity": 4,
     "head.name": "widths",
     "head.non_linearities": 2,
     "head.widths": (64, 17),
@@ -123,8 +151,22 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "adaptation.start": {"adaptation.unfrozen": 1},
     "adaptation.norms": {"adaptation.unfrozen": 1},
     "balance.score_augmented": {"balance.name": "ngca"},
-    "augmentation.chance": {"augmentation.name": "flips"},
-    "augmentation.alpha": {"augmentation.name": "mixup"},
+    "augmentation.chance": {"augmentation.names": ("flips",)},
+    "augmentation.alpha": {"augmentation.names": ("mixup",)},
+    "augmentation.cutmix_alpha": {"augmentation.names": ("cutmix",)},
+    "augmentation.scale": {"augmentation.names": ("crop",)},
+    "augmentation.ratio": {"augmentation.names": ("crop",)},
+    "augmentation.brightness": {"augmentation.names": ("brightness",)},
+    "augmentation.contrast": {"augmentation.names": ("contrast",)},
+    "augmentation.saturation": {"augmentation.names": ("colour",)},
+    "augmentation.hue": {"augmentation.names": ("colour",)},
+    "augmentation.blur": {"augmentation.names": ("blur",)},
+    "augmentation.noise": {"augmentation.names": ("noise",)},
+    "augmentation.erasing": {"augmentation.names": ("erasing",)},
+    "augmentation.erased": {"augmentation.names": ("erasing",)},
+    "augmentation.operations": {"augmentation.names": ("randaugment",)},
+    "augmentation.magnitude": {"augmentation.names": ("randaugment",)},
+    "augmentation.severity": {"augmentation.names": ("augmix",)},
     "head.widths": {"head.name": "widths"},
     "head.batch_norm": {"head.name": "widths"},
     "head.penalty": {"head.name": "logistic"},
@@ -229,17 +271,17 @@ def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names)
 def test_selection_looks_at_valid_alone_where_images_are_mixed(name: str) -> None:
-    found = made(**{"selection.rule": "worse_of_both", "augmentation.name": name})
-    assert found.selects_by_valid_alone == (name == "mixup")
-    assert found.id != made(**{"augmentation.name": name}).id or name == "mixup"
+    found = made(**{"selection.rule": "worse_of_both", "augmentation.names": name})
+    assert found.selects_by_valid_alone == AUGMENTATIONS.variants[name].mixes
+    assert (found.id == made(**{"augmentation.names": name}).id) == AUGMENTATIONS.variants[name].mixes
 
 
 def test_a_need_of_what_cannot_matter_is_none() -> None:
     """A logistic head has no steps in which images would be mixed."""
-    found = made(**{"selection.rule": "worse_of_both", "augmentation.name": "mixup", "head.name": "logistic"})
+    found = made(**{"selection.rule": "worse_of_both", "augmentation.names": "mixup", "head.name": "logistic"})
     assert found.selection.rule == "worse_of_both"
     given = {one.path: found.value(one.path) for one in by_path().values() if one.setting.from_file}
-    assert settled({**given, "augmentation.name": "mixup"})["selection.rule"] == "worse_of_both"
+    assert settled({**given, "augmentation.names": "mixup"})["selection.rule"] == "worse_of_both"
 
 
 @pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", ENGINE + 1)])

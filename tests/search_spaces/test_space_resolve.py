@@ -154,6 +154,23 @@ def test_a_metric_that_the_task_has_not_is_told(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_mixing_needs_two_images() -> None:
+    settings = {"augmentation": (("mixup", "cutmix"), ("flips",)), "batch_size": (1, 8)}
+    found = points(default_space(), "resnet18", asked(("straightforward",), **settings), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message.split("\n") == [
+        "mine.toml: 2 faults",
+        *(
+            f'  - straightforward.batch_size: expected 2 or more with augmentation "{name}" (an image is mixed with '
+            "another of its batch), found 1"
+            for name in ("cutmix", "mixup")
+        ),
+    ]
+    sound = asked(("straightforward",), augmentation=(("flips", "noise"),), batch_size=1)
+    check_points(points(default_space(), "resnet18", sound, small=False), RESNET, "x", task="binary", outputs=1)
+
+
 def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> None:
     settings = {"unfrozen": (1,), "start": ("weights", "drawn"), "norms": ("kept", "moving"), "batch_size": (1, 8)}
     found = points(default_space(), "resnet18", asked(("unfreezing",), **settings), small=False)

@@ -19,7 +19,7 @@ _NAMES = {
     "image_size": "image.size",
     "optimiser": "optimiser.name",
     "balance": "balance.name",
-    "augmentation": "augmentation.name",
+    "augmentation": "augmentation.names",
     "head": "head.name",
     "schedule": "schedule.name",
     "ending": "ending.name",

@@ -20,7 +20,7 @@ from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
 
 Change = Callable[[int, int, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""(epoch, first position, images, soft targets) → both in their place."""
+"""(epoch, first position, images or features, soft targets) → both in their place."""
 
 
 class GivenMask(nn.Module):
@@ -36,9 +36,18 @@ class GivenMask(nn.Module):
 
 
 def losses(
-    study: TinyStudy, c: Configuration, repeat: int, epochs: int, head: nn.Sequential, change: Change | None = None
+    study: TinyStudy,
+    c: Configuration,
+    repeat: int,
+    epochs: int,
+    head: nn.Sequential,
+    change: Change | None = None,
+    mix: Change | None = None,
 ) -> np.ndarray:
-    """Cross entropy [epochs + 1, 2] of train and valid. head: linear layers as drawn for the repeat are put in."""
+    """Cross entropy [epochs + 1, 2] of train and valid. head: linear layers as drawn for the repeat are put in.
+
+    change: of images from 0 to 1, before they are standardised. mix: of the features.
+    """
     bench = study.bench()
     frozen = bench.frozen_ready(c, study.partition)
     samples, reader = frozen.samples, frozen.reader(bench.device)
@@ -77,8 +86,10 @@ def losses(
         """Soft targets of two classes or more."""
         return functional.one_hot(labels[rows], max(2, c.outputs)).float()
 
-    def each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = head(body(images))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (frozen.mean, frozen.std))
+
+    def each(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = head(features)
         if c.outputs == 1:
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         return functional.cross_entropy(logits, targets, reduction="none")
@@ -90,7 +101,7 @@ def losses(
                 part.mask = None
         with torch.no_grad():
             rows = (samples.scoring[name] for name in ("train", "valid"))
-            return [float(each(reader.batch(one), probabilities(one)).mean()) for one in rows]
+            return [float(each(body(reader.batch(one)), probabilities(one)).mean()) for one in rows]
 
     found = [scored()]
     for epoch in range(1, epochs + 1):
@@ -100,9 +111,13 @@ def losses(
             _set_masks(head, c, repeat, epoch, first, len(rows))
             images, targets = reader.batch(rows), probabilities(rows)
             if change is not None:
-                images, targets = change(epoch, first, images, targets)
+                images, targets = change(epoch, first, reader.plain(rows), targets)
+                images = (images - mean) / std
+            features = body(images)
+            if mix is not None:
+                features, targets = mix(epoch, first, features, targets)
             optimiser.zero_grad()
-            each(images, targets).mean().backward()
+            each(features, targets).mean().backward()
             optimiser.step()
         found.append(scored())
     return np.array(found)

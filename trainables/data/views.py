@@ -66,9 +66,9 @@ def crop_offset(crop: int, store_size: int, image_size: int) -> tuple[int, int]:
 
 
 def apply_views(images: torch.Tensor, views: torch.Tensor, image_size: int, crops: int) -> torch.Tensor:
-    """Return the views, uint8 [n, 3, image_size, image_size], on the images' device.
+    """Return the views, [n, 3, image_size, image_size] of the images' type, on their device.
 
-    images: uint8 [n, 3, S, S] with S ≥ image_size, already one row per view. views: integer [n], below 8 · crops.
+    images: [n, 3, S, S] with S ≥ image_size, already one row per view. views: integer [n], below 8 · crops.
     """
     if images.ndim != 4 or images.shape[2] != images.shape[3] or views.shape != images.shape[:1]:
         raise ValueError(f"images {tuple(images.shape)}, views {tuple(views.shape)}: expected [n, C, S, S] and [n]")

@@ -105,12 +105,20 @@ class ViewReader:
         return False
 
     def batch(self, rows: np.ndarray) -> torch.Tensor:
-        """Images float32 [n, 3, image_size, image_size] of rows int64 [n], channels last in memory."""
+        """Images float32 [n, 3, image_size, image_size] of rows int64 [n], standardised, channels last in memory."""
+        return self.standardised(self.plain(rows))
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        """The same before they are standardised: from 0 (black) to 1 (white)."""
         chosen = self.views[rows]
         # The numbers stay on the host, which reads them: from a GPU it would wait for all that was asked of it before
         numbers = torch.from_numpy(chosen[:, 1].astype(np.int64))
         moved = apply_views(self._squares(chosen[:, 0]), numbers, self.image_size, self.crops)
-        images = moved.to(torch.float32).div_(255.0).sub_(self.mean).div_(self.std)
+        return moved.to(torch.float32).div_(255.0)
+
+    def standardised(self, plain: torch.Tensor) -> torch.Tensor:
+        """Of images as `plain` gives them, which stay as they are."""
+        images = plain.sub(self.mean).div_(self.std)
         return images.contiguous(memory_format=torch.channels_last)
 
     def _squares(self, images: np.ndarray) -> torch.Tensor:

@@ -23,6 +23,14 @@ def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
+def image_seeds(seed: int, purpose: str, repeat: int, epoch: int, first: int, count: int) -> NDArray[np.int64]:
+    """What augmentations draw from, int64 [count], 0 or more: of the places first, first + 1, … of an epoch."""
+    bits = generator(seed, "image", purpose, repeat, epoch).bit_generator
+    assert isinstance(bits, np.random.Philox)
+    bits.advance(first)  # one counter for each place, of which the first of four words is taken
+    return (bits.random_raw(4 * count)[::4] >> np.uint64(1)).astype(np.int64)
+
+
 def epoch_order(seed: int, repeat: int, epoch: int, rows: int) -> NDArray[np.int64]:
     """The order in which training rows are visited, int64 [rows]; the same for every configuration."""
     return generator(seed, "order", repeat, epoch).permutation(rows)

@@ -16,7 +16,8 @@ from torch import nn
 
 from search_spaces.configuration import Configuration
 from trainables.features.store import frozen_values
-from trainables.learning.augmentations.augmentation import Batch, augmentation_of
+from trainables.learning.augmentations.augmentation import Batch, augmentations_of, mixings_of
+from trainables.learning.augmentations.one_of import OneOf
 from trainables.learning.bodies.body import Body
 from trainables.learning.draws import dropout_masks, mask_keys
 from trainables.learning.heads.head import Fitted, fitted_of
@@ -27,6 +28,7 @@ from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.optimisers.rates import Parameter, Seat
 from trainables.learning.replay import Replay
 from trainables.learning.tasks.task import task_of
+from trainables.machine.arithmetic import undetermined
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,22 @@ class Resident:
         return (self.values.index_select(0, rows),)
 
 
+class ImageReader(Inputs, Protocol):
+    """Images, standardised as the network takes them (`gather`), and before that."""
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        """Images float32 [n, 3, S, S] of rows int64 [n], from 0 (black) to 1 (white)."""
+        ...
+
+    def standardised(self, plain: torch.Tensor) -> torch.Tensor:
+        """Of images as `plain` gives them."""
+        ...
+
+
 class Images:
     """Images that change in each step: read as they are, and taken through the frozen part once they have changed."""
 
-    def __init__(self, reader: Inputs, prefix: nn.Module, precision: str) -> None:
+    def __init__(self, reader: ImageReader, prefix: nn.Module, precision: str) -> None:
         """prefix: standardised images → what `inputs` hold; precision: of the frozen part."""
         self.reader = reader
         self.prefix = prefix
@@ -113,7 +127,11 @@ class Learner:
         self.device = labels.device
         self.seed = first.data.seed
         self.heads = initial_heads(configurations, self.repeats, width, self.device)
-        self.augmentation = augmentation_of(first.augmentation)
+        self.augmentations = augmentations_of(first.augmentation)
+        self.mixing = OneOf(mixings_of(first.augmentation))
+        if self.augmentations and images is None:
+            raise ValueError("augmentations change images, of which the learner has none")
+        self._mixes_images = images is not None and any(v.mixes and v.from_pixels for v in first.augmentation.variants)
         self.task = task_of(first.data)
         self.loss = loss_of(first.loss)
         self.fitted: Fitted | None = fitted_of(first.head)
@@ -141,9 +159,21 @@ class Learner:
             self._keys_of = epoch
         position = torch.full((), first, dtype=torch.int32, device=self.device)
         # Whatever comes from the host is fetched before the step, which a GPU may replay
-        drawn = self.augmentation.draw(Batch(self.seed, tuple(self.repeats), epoch, first, rows.shape[1]))
-        fetched = () if self._trained_on.is_on_device else self._trained_on.gather(rows.reshape(-1))
+        batch = Batch(self.seed, tuple(self.repeats), epoch, first, rows.shape[1])
+        drawn = self.mixing.draw(batch)
+        fetched = self._fetched(rows.reshape(-1), batch)
         self._replay(rows, position, *(tensor.to(self.device) for tensor in drawn), *fetched)
+
+    def _fetched(self, rows: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What a step takes of its inputs from outside: nothing where they lie on the device, unless images change."""
+        if self.images is None or not self.augmentations:
+            return () if self._trained_on.is_on_device else self._trained_on.gather(rows)
+        reader = self.images.reader
+        images = reader.plain(rows.cpu().numpy())
+        with undetermined(self._replay.undetermined):
+            for one in self.augmentations:
+                images = one.apply(images, one.draw(batch))
+        return (reader.standardised(images),)
 
     @property
     def undetermined(self) -> set[str]:
@@ -204,15 +234,19 @@ class Learner:
     def _update(self, rows: torch.Tensor, first: torch.Tensor, *tensors: torch.Tensor) -> None:
         """One step on the device alone; first: int32, the position of the batch within the epoch.
 
-        tensors: what the augmentation drew, then what was fetched of the inputs, if anything.
+        tensors: what is drawn of how they are mixed, then what was fetched of the inputs, if anything.
         """
         repeats, batch = rows.shape
-        drawn, fetched = tensors[: self.augmentation.draws], tensors[self.augmentation.draws :]
+        drawn, fetched = tensors[: self.mixing.draws], tensors[self.mixing.draws :]
         inputs = fetched or self._trained_on.gather(rows.reshape(-1))
         labels = self.labels.index_select(0, rows.reshape(-1)).view(repeats, batch)
-        inputs, targets = self.augmentation.apply(inputs, self.task.targets(labels), *drawn)
+        targets = self.task.targets(labels)
+        if self._mixes_images:
+            inputs, targets = self.mixing.apply(inputs, targets, *drawn)
         if self.images is not None:
             inputs = self.images.frozen(inputs)
+        if not self._mixes_images:
+            inputs, targets = self.mixing.apply(inputs, targets, *drawn)
         features = self.body.forward(inputs).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(first, batch))
         gradient = mean_gradient(self.loss, logits, targets, self.weights)

@@ -147,6 +147,16 @@ def test_a_fit_is_one_epoch_however_many_are_asked(images: Path) -> None:
     assert not any("may stop early" in note for note in found.notes)
 
 
+def test_images_that_change_are_computed_in_each_step(images: Path) -> None:
+    several = (("none",), ("flips", "randaugment", "cutmix"))
+    asked_for = asked(
+        strategies=("straightforward",), repeats=REPEATS, epochs=EPOCHS, augmentation=several, lr=0.1, batch_size=8
+    )
+    found = estimate(searched(images, changes=asked_for))
+    assert sum(depth.configurations for depth in found.depths) == 2
+    assert all(depth.seconds_per_epoch > 0 for depth in found.depths)
+
+
 def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:
     search = searched(images, writes=True)
     told = {(depth.non_linearities, depth.unfrozen): depth for depth in estimate(search).depths}

@@ -50,6 +50,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return Source(summarise(storage, NOW), storage)
 
 
+def test_lists_of_words_stand_by_the_alphabet() -> None:
+    assert ordered("augmentation", ["none", NOT_TRIED, "flips, contrast"]) == ["flips, contrast", "none", NOT_TRIED]
+
+
 @pytest.mark.parametrize("level", ["config", "repeat", "epoch"])
 def test_cells_of_tables_are_empty(source: Source, level: str) -> None:
     table = build_table(source.summary, level)  # type: ignore[arg-type]

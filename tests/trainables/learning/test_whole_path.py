@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from search_spaces.configuration import Configuration
-from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.head import HEADS
 from tests.support import plain_network
 from tests.support.groups import done, group_of_lanes, saved
+from tests.support.plain_augmentations import changed, mixed
 from tests.support.plain_network import GivenMask
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables.bundles.prediction import Models
 from trainables.bundles.trained import trained
-from trainables.learning.augmentations.augmentation import Batch, augmentation_of
+from trainables.learning.augmentations.augmentation import Batch
 from trainables.learning.group import Group, batches
 from trainables.learning.learner import Lane
 
@@ -49,6 +49,12 @@ CASES: dict[str, dict[str, Any]] = {
     "drawn anew, moving norms": {"unfrozen": 3, "start": "drawn", "norms": "moving", "lr": 0.01, "momentum": 0.9},
     "flips, frozen": {"augmentation": "flips", "chance": 0.4, "lr": 0.05},
     "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
+    "several, frozen": {"augmentation": ("flips", "crop", "contrast", "colour", "erasing"), "lr": 0.05},
+    "others, unfrozen": {"augmentation": ("dihedral", "brightness", "blur", "noise"), "unfrozen": 1, "lr": 0.01},
+    "randaugment, cutmix": {"augmentation": ("randaugment", "cutmix"), "magnitude": 12, "lr": 0.05},
+    "augmix, feature mixup": {"augmentation": ("augmix", "feature_mixup"), "alpha": 0.8, "lr": 0.05},
+    "feature mixup, cached": {"augmentation": "feature_mixup", "alpha": 0.8, "lr": 0.05},
+    "mixup or cutmix": {"augmentation": ("mixup", "cutmix"), "alpha": 0.8, "unfrozen": 1, "lr": 0.01},
     "mixup, frozen": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05},
     "mixup, batch norm": {**WIDTHS, "augmentation": "mixup", "unfrozen": 1, "norms": "moving", "lr": 0.01},
 }
@@ -83,20 +89,6 @@ def plain_head(c: Configuration, width: int) -> nn.Sequential:
     return nn.Sequential(*parts, nn.Linear(width, c.outputs))
 
 
-def changed(c: Configuration, batch: Batch, images: torch.Tensor, targets: torch.Tensor) -> Any:
-    """Image by image, by what the augmentation drew."""
-    drawn = augmentation_of(c.augmentation).draw(batch)
-    if c.augmentation.name == "flips":
-        (mirrored,) = drawn
-        for place in range(len(images)):
-            for axis, chosen in zip((2, 1), mirrored[:, place].tolist(), strict=True):
-                images[place] = images[place].flip(axis) if chosen else images[place]
-        return images, targets
-    others, (share,) = drawn
-    mixed = [(share * images[i] + (1 - share) * images[j]) for i, j in enumerate(others.tolist())]
-    return torch.stack(mixed), share * targets + (1 - share) * targets[others]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_three_epochs_equal_torch(study: TinyStudy, name: str) -> None:
     c = study.configuration(**CASES[name])
@@ -106,8 +98,13 @@ def test_three_epochs_equal_torch(study: TinyStudy, name: str) -> None:
     def change(epoch: int, first: int, images: torch.Tensor, targets: torch.Tensor) -> Any:
         return changed(c, Batch(c.data.seed, (REPEAT,), epoch, first, len(images)), images, targets)
 
-    is_changed = c.augmentation.name != "none"
-    expected = plain_network.losses(study, c, REPEAT, EPOCHS, head, change if is_changed else None)
+    def mix(epoch: int, first: int, features: torch.Tensor, targets: torch.Tensor) -> Any:
+        return mixed("mixup", c, Batch(c.data.seed, (REPEAT,), epoch, first, len(features)), features, targets)
+
+    mixes = "feature_mixup" in c.augmentation.names
+    expected = plain_network.losses(
+        study, c, REPEAT, EPOCHS, head, change if c.augmentation.from_pixels else None, mix if mixes else None
+    )
     found = group.history(0).loss
     assert found == pytest.approx(expected, abs=1e-5)
     assert np.ptp(found[:, 0]) > 0.01, "something was learned, so that something was compared"
@@ -218,36 +215,6 @@ def make_other(study: TinyStudy, c: Configuration) -> Any:
 )
 def test_where_batches_end(rows: int, size: int, joins: bool, ends: list[int]) -> None:
     assert batches(rows, size, joins_one=joins) == ends
-
-
-@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS.names if name != "none"])
-def test_a_draw_belongs_to_its_batch(name: str, two_classes: TinyStudy) -> None:
-    augmentation = augmentation_of(two_classes.configuration(augmentation=name).augmentation)
-    batch = Batch(3, (0, 4), 2, 16, 6)
-    one, again = augmentation.draw(batch), augmentation.draw(batch)
-    assert len(one) == augmentation.draws
-    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
-    for other in (
-        batch._replace(epoch=3),
-        batch._replace(first=0),
-        batch._replace(seed=4),
-        batch._replace(repeats=(1, 5)),
-    ):
-        assert any(not torch.equal(a, b) for a, b in zip(one, augmentation.draw(other), strict=True))
-    targets = torch.rand(2, 1, 6, 1)
-    images = torch.randn(12, 3, 8, 8)
-    before = images.clone(), targets.clone()
-    (changed_images,), changed_targets = augmentation.apply((images,), targets, *one)
-    assert torch.equal(images, before[0]), "what was given stays as it is"
-    assert torch.equal(targets, before[1])
-    assert changed_images.shape == images.shape
-    assert changed_targets.shape == targets.shape
-    for repeat in (0, 1):  # no repeat sees images of another
-        part = slice(6 * repeat, 6 * repeat + 6)
-        alone = augmentation.draw(batch._replace(repeats=(batch.repeats[repeat],)))
-        (own,), own_targets = augmentation.apply((images[part],), targets[repeat : repeat + 1], *alone)
-        assert torch.equal(own, changed_images[part])
-        assert torch.equal(own_targets, changed_targets[repeat : repeat + 1])
 
 
 @pytest.mark.parametrize("name", HEADS.names)

@@ -1,4 +1,4 @@
-"""MixUp (Zhang et al. 2018): each image mixed with another of its batch, and so are their targets."""
+"""MixUp (Zhang et al. 2018): each image, or its features, mixed with another of its batch, and so are their targets."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class MixUp:
         return torch.from_numpy(np.concatenate(others)), torch.from_numpy(shares)
 
     def apply(self, inputs: Inputs, targets: torch.Tensor, *drawn: torch.Tensor) -> tuple[Inputs, torch.Tensor]:
-        (images,), (others, shares) = inputs, drawn
-        flat = targets.flatten(0, 2)
-        own = shares.repeat_interleave(len(images) // len(shares), output_size=len(images))
-        of_images, of_targets = own.view(-1, 1, 1, 1), own.view(-1, 1)
-        mixed = images.lerp(images.index_select(0, others), 1 - of_images)
-        return (mixed,), flat.lerp(flat.index_select(0, others), 1 - of_targets).view(targets.shape)
+        others, shares = drawn
+        rows = len(others)
+        left = 1 - shares.repeat_interleave(rows // len(shares), output_size=rows)
+
+        def mixed(values: torch.Tensor) -> torch.Tensor:
+            return values.lerp(values.index_select(0, others), left.view(-1, *[1] * (values.ndim - 1)))
+
+        return tuple(map(mixed, inputs)), mixed(targets.flatten(0, 2)).view(targets.shape)

@@ -6,17 +6,14 @@ import torch
 
 from search_spaces.settings import augmentation as settings
 from trainables.learning.augmentations.augmentation import Batch
-from trainables.learning.bodies.body import Inputs
 
 
 class NoAugmentation:
-    draws = 0
-
     def __init__(self, same: settings.Augmentation) -> None:
         """It has no settings."""
 
-    def draw(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return ()
+    def draw(self, batch: Batch) -> torch.Tensor:
+        return torch.empty(len(batch.repeats) * batch.size, 0)
 
-    def apply(self, inputs: Inputs, targets: torch.Tensor, *drawn: torch.Tensor) -> tuple[Inputs, torch.Tensor]:
-        return inputs, targets
+    def apply(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        return images
