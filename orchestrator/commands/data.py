@@ -143,6 +143,56 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
         echo(report.as_text())
 
 
+@data.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--augmentation", metavar="NAMES", help="Such as flips,contrast (default: of the first configuration).")
+@click.option("--set", "settings", metavar="PATH=VALUE", multiple=True, help="Of augmentations: augmentation.hue=0.1")
+@click.option("--images", type=click.IntRange(1, 100), default=8, show_default=True, help="Of the training split.")
+@click.option("--draws", type=click.IntRange(1, 50), default=6, show_default=True, help="Of each image, one an epoch.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), required=True, help="A page: views.html")
+@studies_option
+def views(
+    study: str,
+    augmentation: str | None,
+    settings: tuple[str, ...],
+    images: int,
+    draws: int,
+    data_root: Path | None,
+    cache: Path | None,
+    output: Path,
+    studies: str | None,
+) -> None:
+    """Show training images of STUDY as augmentations change them, each beside itself as it is.
+
+    They are drawn as in training, with the study's seed; nothing is trained, and the study stays as it is. The page
+    holds images: mind who sees it.
+
+    \b
+    Example:
+      orch data views slides --augmentation flips,contrast --output views.html
+    """
+    from dashboards.page.contact_sheet import contact_sheet_page
+    from orchestrator.contact_sheet import contact_sheet
+    from orchestrator.store.storage import LocalStorage
+    from orchestrator.study.studies import open_study, studies_place
+    from search_spaces.changes import Typed, changes_of
+    from trainables.machine.places import default_cache
+
+    typed = [Typed("--augmentation", "augmentation.names", augmentation)] if augmentation is not None else []
+    for given in settings:
+        path, equals, values = given.partition("=")
+        typed.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
+    changes = changes_of(typed)
+    found = open_study(studies_place(studies), study)
+    sheet = contact_sheet(found, changes, images, draws, cache or default_cache(), data_root, say)
+    title = f"{found.name} (synthetic data)" if found.record.synthetic else found.name
+    page = contact_sheet_page(title, sheet.names, sheet.labels, sheet.original, sheet.drawn)
+    LocalStorage(output.parent).replace(output.name, page.encode())
+    click.echo(f"Page: {output}", err=True)
+
+
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:
     from dashboards.page.leak_curves import leak_page
     from orchestrator.store.storage import LocalStorage
