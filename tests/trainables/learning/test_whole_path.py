@@ -21,7 +21,7 @@ from trainables.bundles.prediction import Models
 from trainables.bundles.trained import trained
 from trainables.learning.augmentations.augmentation import Batch
 from trainables.learning.group import Group, batches
-from trainables.learning.learner import Lane
+from trainables.learning.learner import Lane, lanes_of
 
 CPU = torch.device("cpu")
 EPOCHS, REPEAT = 3, 1
@@ -227,3 +227,15 @@ def test_what_a_stacked_head_is_made_of(name: str, two_classes: TinyStudy, tmp_p
         kinds = [layer.kind for layer in layers_of(c, 32)]
         written_out = ["Linear", *["LeakyReLU", "Dropout", "Linear"] * 2]
         assert (kinds == written_out) == head_of(c.head).is_written_out
+
+
+def test_features_are_mixed_within_each_lane_of_a_stack(two_classes: TinyStudy) -> None:
+    """Mixed features keep what is cached, so that lanes are stacked; each learns what it would alone."""
+    settings: dict[str, Any] = {"augmentation": "feature_mixup", "alpha": 0.8}
+    slow, fast = (two_classes.configuration(**settings, lr=lr) for lr in (0.01, 0.05))
+    assert slow.live.has_features
+    group = done(group_of_lanes(two_classes, lanes_of([slow, fast], [0, 3]), EPOCHS))
+    for place, (c, repeat) in enumerate([(slow, 0), (fast, 0), (slow, 3), (fast, 3)]):
+        alone = done(begun(two_classes, c, (repeat,))).history(0).loss
+        assert group.history(place).loss == pytest.approx(alone, abs=1e-5)
+    assert not np.array_equal(group.history(0).loss, group.history(2).loss)
