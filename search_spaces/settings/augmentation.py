@@ -176,6 +176,7 @@ def _strength(name: str, label: str, help: str, neutral: object, scale: Scale = 
 
 Name = Annotated[str, AfterValidator(AUGMENTATIONS.known)]
 Area = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
+Ratio = Annotated[float, Strict(), Field(ge=0.1, le=10, allow_inf_nan=False)]
 Strength = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -220,7 +221,7 @@ class Augmentation(Part):
         _strength("scale", "crop scale", "Least and largest share of the image's area that is cropped.", (1.0, 1.0)),
     ] = (0.08, 1.0)
     ratio: Annotated[
-        tuple[Rate, Rate],
+        tuple[Ratio, Ratio],
         AfterValidator(_ascending),
         _strength("ratio", "crop ratio", "Least and largest width / height of what is cropped.", (1.0, 1.0)),
     ] = (0.75, 4 / 3)

@@ -90,7 +90,7 @@ RANGES = {
     "augmentation.alpha": "a number above 0, found 0",
     "augmentation.cutmix_alpha": "a number above 0, found 0",
     "augmentation.scale": "a list of 2 numbers above 0, of 1 or less, found [0.5, 1.5]",
-    "augmentation.ratio": "a list of 2 numbers above 0, found [0, 1]",
+    "augmentation.ratio": "a list of 2 numbers from 0.1 to 10, found [0, 1]",
     "augmentation.brightness": "a number from 0 to 1, found 1.5",
     "augmentation.contrast": "a number from 0 to 1, found -0.1",
     "augmentation.saturation": "a number from 0 to 1, found 2",

@@ -112,3 +112,51 @@ def test_each_step_takes_one_way_to_mix() -> None:
             assert torch.equal(ways[way][1][repeat], found_targets[repeat])
             taken.add(way)
     assert taken == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "strengths",
+    [
+        {
+            "scale": (1e-4, 1e-4),
+            "ratio": (0.1, 0.1),
+            "brightness": 0.0,
+            "contrast": 0.0,
+            "saturation": 0.0,
+            "hue": 0.0,
+            "blur": 0.1,
+            "noise": 0.0,
+            "erasing": 0.0,
+            "erased": (1e-4, 1e-4),
+            "operations": 1,
+            "magnitude": 0,
+            "severity": 1,
+            "chance": 0.0,
+        },
+        {
+            "scale": (1.0, 1.0),
+            "ratio": (10.0, 10.0),
+            "brightness": 1.0,
+            "contrast": 1.0,
+            "saturation": 1.0,
+            "hue": 0.5,
+            "blur": 32.0,
+            "noise": 1.0,
+            "erasing": 1.0,
+            "erased": (1.0, 1.0),
+            "operations": 14,
+            "magnitude": 30,
+            "severity": 10,
+            "chance": 0.99,
+        },
+    ],
+    ids=["weakest", "strongest"],
+)
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_the_ends_of_every_range_give_images(name: str, strengths: dict[str, Any]) -> None:
+    (one,) = augmentations_of(Augmentation(names=(name,), **strengths))
+    found = one.apply(images(), one.draw(BATCH))
+    assert found.shape == (12, 3, 32, 32)
+    assert torch.isfinite(found).all()
+    assert found.min() >= 0
+    assert found.max() <= 1 + 1e-5

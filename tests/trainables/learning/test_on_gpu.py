@@ -33,6 +33,8 @@ LEARNED: dict[str, dict[str, Any]] = {
     "batch norm": {"lr": 0.02, "head": "widths", "widths": (24, 8), "dropout": 0.25},
     "moving, mixed": {"lr": 0.01, "unfrozen": 2, "norms": "moving", "augmentation": "mixup"},
     "flipped": {"lr": 0.02, "augmentation": "flips"},
+    "changed and mixed": {"lr": 0.02, "augmentation": ("crop", "flips", "contrast", "mixup", "cutmix")},
+    "features mixed": {"lr": 0.02, "augmentation": "feature_mixup"},
 }
 
 
