@@ -192,7 +192,7 @@ def _network(backbone: str, image_size: int) -> nn.Module:
 
 def _learner(stack: Stack, material: Material) -> Learner:
     body: Body = Cached() if material.suffix is None else Network(material.suffix, material.labels.device)
-    return Learner(list(stack.lanes), material.inputs, body, stack.width, material.labels, None)
+    return Learner(list(stack.lanes), material.inputs, body, stack.width, material.labels, None, None)
 
 
 @lru_cache(maxsize=1)

@@ -115,7 +115,7 @@ def _check(group: Group, features: torch.Tensor, samples: Samples) -> None:
 
 def _group(lanes: list[Lane], features: torch.Tensor, samples: Samples) -> Group:
     labels = torch.from_numpy(samples.labels).to(features.device)
-    learner = Learner(lanes, Resident(features), Cached(), features.shape[1], labels, None)
+    learner = Learner(lanes, Resident(features), Cached(), features.shape[1], labels, None, None)
     return Group(lanes, learner, samples, 1, 4096, features.device)
 
 

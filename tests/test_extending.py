@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -91,12 +90,12 @@ import torch
 from search_spaces.settings import loss as settings
 from search_spaces.settings.choice import Variant
 
-settings.LOSSES.variants["focal"] = {ITS_LINE.strip()}
+settings.LOSSES.variants["brier"] = {ITS_LINE.strip()}
 
 from trainables.learning.losses.loss import loss_of, mean_gradient
 from trainables.learning.tasks.classes import soft_targets
 
-loss = loss_of(settings.Loss(name="focal"))
+loss = loss_of(settings.Loss(name="brier"))
 told = {{}}
 for outputs in (1, 2):
     logits = torch.zeros(1, 1, 2, outputs)
@@ -379,13 +378,11 @@ def test_a_strategy(tmp_path: Path) -> None:
 
 def test_a_loss(tmp_path: Path) -> None:
     head = "from __future__ import annotations\n\nimport torch\n\nfrom search_spaces.settings import loss as settings"
-    (tmp_path / "focal.py").write_text(f"{head}\n\n\n{LOSS}")
+    (tmp_path / "brier.py").write_text(f"{head}\n\n\n{LOSS}")
     beside = f"import trainables.learning.losses as room\nroom.__path__.append({str(tmp_path)!r})\n"
     binary, two = told(beside + WITH_A_LOSS).values()
-    quarter = 0.25 * math.log(2)
-    slope = 0.5 * (0.5**2 + 2 * 0.5 * 0.5 * math.log(2)) / 2
-    assert binary[0] == pytest.approx([quarter] * 2)
-    assert two[0] == pytest.approx([quarter] * 2)
+    slope = 4 * 0.5 * 0.5 * 0.5 / 2  # of 2(p − t)², over two images
+    assert binary[0] == two[0] == pytest.approx([0.5] * 2)
     assert binary[1] == pytest.approx([slope, -slope])
     assert two[1] == pytest.approx([-slope, slope, slope, -slope])
 

@@ -120,7 +120,7 @@ def head_rate(
     labels = torch.from_numpy(samples.labels).to(device)
     weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(device)
     lanes = _lanes(configuration, *stack)
-    learner = Learner(lanes, Resident(features), Cached(), width, labels, weights)
+    learner = Learner(lanes, Resident(features), Cached(), width, labels, weights, None)
     rate = _timed(learner, lanes, samples, scoring_batch, device)
     return replace(rate, step_s=rate.step_s * rows[0] / training) if is_fitted else rate
 
@@ -157,7 +157,7 @@ def deep_rate(configuration: Configuration, parts: Parts, scoring_batch: int, de
     images = None
     if parts.images is not None:
         images = Images(_Frontier(parts.images, device), parts.prefix, configuration.network.precision)
-    learner = Learner(lanes, _Frontier(parts.frontier, device), body, parts.width, labels, weights, images)
+    learner = Learner(lanes, _Frontier(parts.frontier, device), body, parts.width, labels, weights, None, images)
     learner.score(torch.arange(min(2, scored), device=device))
     rate = _timed(learner, lanes, samples, scored, device)
     return GroupRate(rate.step_s / batch, rate.score_s, rate.checkpoint_s, rate.checkpoint_bytes)

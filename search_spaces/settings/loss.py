@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
 from search_spaces.settings.head import WITH_STEPS
-from search_spaces.settings.numbers import Share
+from search_spaces.settings.numbers import Amount, Share
 
 LOSSES = Registry(
     "loss.name",
@@ -20,6 +20,18 @@ LOSSES = Registry(
             "trainables.learning.losses.smoothed:Smoothed",
             "Cross entropy with targets that are drawn towards all classes alike.",
             ("smoothing",),
+        ),
+        Variant(
+            "focal",
+            "trainables.learning.losses.focal:Focal",
+            "Cross entropy in which well-predicted images count less.",
+            ("gamma",),
+        ),
+        Variant(
+            "logit_adjusted",
+            "trainables.learning.losses.logit_adjusted:LogitAdjusted",
+            "Cross entropy of logits that are moved by what each class is of the training images.",
+            ("tau",),
         ),
     ),
 )
@@ -50,3 +62,25 @@ class Loss(Part):
             neutral=0.0,
         ),
     ] = 0.1
+    gamma: Annotated[
+        Amount,
+        Setting(
+            "focusing",
+            "γ of focal loss; larger leaves less to well-predicted images, 0 is cross entropy.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=LOSSES.using("gamma"),
+            neutral=0.0,
+        ),
+    ] = 2.0
+    tau: Annotated[
+        Amount,
+        Setting(
+            "logit adjustment",
+            "τ, the times that the logarithm of a class's share is added; 1 is the balanced softmax.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=LOSSES.using("tau"),
+            neutral=0.0,
+        ),
+    ] = 1.0

@@ -69,6 +69,8 @@ BASE: dict[str, Any] = {
     "head.penalty": 0.01,
     "loss.name": "cross_entropy",
     "loss.smoothing": 0.1,
+    "loss.gamma": 2.0,
+    "loss.tau": 1.0,
     "optimiser.name": "sgd",
     "optimiser.lr": 1e-3,
     "optimiser.batch_size": 16,
@@ -132,6 +134,8 @@ OTHER: dict[str, Any] = {
     "head.penalty": 0.02,
     "loss.name": "smoothed",
     "loss.smoothing": 0.2,
+    "loss.gamma": 1.0,
+    "loss.tau": 0.5,
     "optimiser.name": "adam",
     "optimiser.lr": 1.0000001e-3,
     "optimiser.batch_size": 17,
@@ -176,6 +180,8 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "schedule.warm_up": {"schedule.name": "cosine"},
     "ending.patience": {"ending.name": "patience"},
     "loss.smoothing": {"loss.name": "smoothed"},
+    "loss.gamma": {"loss.name": "focal"},
+    "loss.tau": {"loss.name": "logit_adjusted"},
 }
 """What makes a setting matter that BASE leaves idle."""
 

@@ -67,6 +67,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "head.penalty": {STEP},
     "loss.name": {STEP},
     "loss.smoothing": {STEP},
+    "loss.gamma": {STEP},
+    "loss.tau": {STEP},
     "optimiser.name": {STEP},
     "optimiser.lr": {STEP},
     "optimiser.batch_size": {STEP},

@@ -88,11 +88,23 @@ def losses(
 
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (frozen.mean, frozen.std))
 
+    def logits_of(features: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = head(features)
+        return torch.cat([torch.zeros_like(logits), logits], dim=1) if c.outputs == 1 else logits
+
     def each(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = head(features)
-        if c.outputs == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return functional.cross_entropy(logits, targets, reduction="none")
+        return functional.cross_entropy(logits_of(features), targets, reduction="none")
+
+    counts = labels[samples.training].bincount()
+
+    def lost(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """What a step makes smaller, of a batch."""
+        logits = logits_of(features)
+        if c.loss.name == "logit_adjusted":
+            logits = logits + c.loss.tau * (counts / counts.sum()).log()
+        found = logits.softmax(dim=1)
+        left = (1 - found) ** c.loss.gamma if c.loss.name == "focal" else 1.0
+        return -(targets * left * found.log()).sum(dim=1).mean()
 
     def scored() -> list[float]:
         set_mode(False)
@@ -117,7 +129,7 @@ def losses(
             if mix is not None:
                 features, targets = mix(epoch, first, features, targets)
             optimiser.zero_grad()
-            each(features, targets).mean().backward()
+            lost(features, targets).backward()
             optimiser.step()
         found.append(scored())
     return np.array(found)

@@ -20,10 +20,13 @@ def train_losses(
     c: Configuration,
     repeat: int,
     epochs: int,
-    smoothing: float = 0.0,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = functional.cross_entropy,
     schedule_of: Callable[[torch.optim.Optimizer, int], Any] | None = None,
 ) -> list[float]:
-    """Mean cross entropy of the training split after each epoch; schedule_of is told the steps of an epoch."""
+    """Mean cross entropy of the training split after each epoch; schedule_of is told the steps of an epoch.
+
+    loss: of what steps are, the mean of logits [B, K] and labels, with one output as two classes.
+    """
     material: Material = study.bench().material(c, study.partition)
     features, samples, labels = material.features, material.samples, material.labels
     assert features is not None
@@ -44,7 +47,7 @@ def train_losses(
         for first in range(0, len(order), c.optimiser.batch_size):
             batch = torch.from_numpy(order[first : first + c.optimiser.batch_size])
             optimiser.zero_grad()
-            functional.cross_entropy(logits_of(batch), labels[batch], label_smoothing=smoothing).backward()
+            loss(logits_of(batch), labels[batch]).backward()
             optimiser.step()
             if schedule is not None:
                 schedule.step()

@@ -42,6 +42,12 @@ class Samples:
     def rows(self) -> int:
         return len(self.views)
 
+    def shares(self, classes: int) -> np.ndarray:
+        """What each class is of the rows that are trained on, float32 [classes]."""
+        counts = np.bincount(self.labels[self.training], minlength=classes)
+        shares: np.ndarray = (counts / max(1, counts.sum())).astype(np.float32)
+        return shares
+
 
 def samples_key(configuration: Configuration, partition_id: str) -> str:
     """Covers every setting that changes the samples of one study."""

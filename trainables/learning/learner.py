@@ -98,6 +98,7 @@ class Learner:
     """Body, heads and optimiser of a stack's lanes, which score rows of `inputs` and are trained on them too.
 
     width: D of the body's features. labels: int64 [rows], on the device. weights: float32 [K] of the classes, or None.
+    shares: float32 [K], what each class is of the rows that are trained on; None: they are alike.
     images: trained on in the place of `inputs`, where these do not hold what an augmentation changes.
     """
 
@@ -109,6 +110,7 @@ class Learner:
         width: int,
         labels: torch.Tensor,
         weights: torch.Tensor | None,
+        shares: torch.Tensor | None,
         images: Images | None = None,
     ) -> None:
         configurations = list(dict.fromkeys(lane.configuration for lane in lanes))
@@ -133,7 +135,7 @@ class Learner:
             raise ValueError("augmentations change images, of which the learner has none")
         self._mixes_images = images is not None and any(v.mixes and v.from_pixels for v in first.augmentation.variants)
         self.task = task_of(first.data)
-        self.loss = loss_of(first.loss)
+        self.loss = loss_of(first.loss, shares)
         self.fitted: Fitted | None = fitted_of(first.head)
         self._dropouts = dropouts(self.heads.layers)
         self._keys = [torch.zeros(len(self.repeats), 2, dtype=torch.int32, device=self.device) for _ in self._dropouts]

@@ -58,4 +58,8 @@ def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
         adaptation = lanes[0].configuration.adaptation
         start = material.fresh(lanes[0].repeat) if material.fresh and adaptation.start == "drawn" else None
         body = Network(material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start)
-    return Learner(lanes, material.inputs, body, material.width, material.labels, material.weights, material.images)
+    classes = len(lanes[0].configuration.data.classes)
+    shares = torch.from_numpy(material.samples.shares(classes)).to(material.labels.device)
+    return Learner(
+        lanes, material.inputs, body, material.width, material.labels, material.weights, shares, material.images
+    )

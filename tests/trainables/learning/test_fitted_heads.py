@@ -64,7 +64,7 @@ def gradients(
         torch.tensor(values[f"0.{name}"], dtype=torch.float64, requires_grad=True) for name in ("weight", "bias")
     )
     logits = (torch.from_numpy(features).double() @ weight.T + bias)[None, None]
-    each = CrossEntropy(None).each(logits, torch.from_numpy(targets).double()[None, None])  # type: ignore[arg-type]
+    each = CrossEntropy(None, None).each(logits, torch.from_numpy(targets).double()[None, None])  # type: ignore[arg-type]
     objective = (each[0, 0] * torch.from_numpy(weights)).sum() / len(features) + penalty / 2 * (weight**2).sum()
     return [gradient.numpy() for gradient in torch.autograd.grad(objective, [weight, bias])]
 
@@ -78,7 +78,7 @@ def smallest(features: np.ndarray, targets: np.ndarray, weights: np.ndarray, pen
 
     def objective() -> torch.Tensor:
         rule.zero_grad()
-        each = CrossEntropy(None).each((x @ weight.T + bias)[None, None], t[None, None])  # type: ignore[arg-type]
+        each = CrossEntropy(None, None).each((x @ weight.T + bias)[None, None], t[None, None])  # type: ignore[arg-type]
         loss = (each[0, 0] * w).sum() / len(x) + penalty / 2 * (weight**2).sum()
         loss.backward()
         return loss

@@ -56,6 +56,9 @@ CASES: dict[str, dict[str, Any]] = {
     "feature mixup, cached": {"augmentation": "feature_mixup", "alpha": 0.8, "lr": 0.05},
     "mixup or cutmix": {"augmentation": ("mixup", "cutmix"), "alpha": 0.8, "unfrozen": 1, "lr": 0.01},
     "mixup, frozen": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05},
+    "mixup, focal loss": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05, "loss.name": "focal", "loss.gamma": 1.5},
+    "mixup, adjusted logits": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05, "loss.name": "logit_adjusted"},
+    "focal loss, unfrozen": {"unfrozen": 1, "lr": 0.01, "loss.name": "focal"},
     "mixup, batch norm": {**WIDTHS, "augmentation": "mixup", "unfrozen": 1, "norms": "moving", "lr": 0.01},
 }
 

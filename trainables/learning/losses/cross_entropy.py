@@ -9,7 +9,7 @@ from search_spaces.settings import loss as settings
 
 
 class CrossEntropy:
-    def __init__(self, same: settings.Loss) -> None:
+    def __init__(self, same: settings.Loss, shares: torch.Tensor | None) -> None:
         """It has no settings."""
 
     def each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -17,8 +17,9 @@ class Loss(Protocol):
     outputs], a tensor of its own; that of any other is recorded.
     """
 
-    def __init__(self, same: settings.Loss) -> None:
-        """same: settings of the stack."""
+    def __init__(self, same: settings.Loss, shares: torch.Tensor | None) -> None:
+        """same: settings of the stack. shares: float32 [K], what each class is of the rows that are trained on; None:
+        they are alike."""
 
     def each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Of each image, float [R, C, B], by operations that autograd knows.
@@ -28,9 +29,9 @@ class Loss(Protocol):
         """
 
 
-def loss_of(same: settings.Loss) -> Loss:
+def loss_of(same: settings.Loss, shares: torch.Tensor | None = None) -> Loss:
     kind: type[Loss] = settings.LOSSES.load(same.name)
-    return kind(same)
+    return kind(same, shares)
 
 
 def mean_gradient(

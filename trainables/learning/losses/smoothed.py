@@ -9,9 +9,9 @@ from trainables.learning.losses.cross_entropy import CrossEntropy
 
 
 class Smoothed:
-    def __init__(self, same: settings.Loss) -> None:
+    def __init__(self, same: settings.Loss, shares: torch.Tensor | None) -> None:
         self.smoothing = same.smoothing
-        self._of = CrossEntropy(same)
+        self._of = CrossEntropy(same, shares)
 
     def each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return self._of.each(logits, self._smooth(targets))
