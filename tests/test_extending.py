@@ -109,14 +109,14 @@ import json
 from search_spaces.settings import schedule as settings
 from search_spaces.settings.choice import Variant
 
-settings.SCHEDULES.variants["halving"] = {ITS_VARIANT.strip()}
+settings.SCHEDULES.variants["polynomial"] = {ITS_VARIANT.strip()}
 
 from tests.support.configurations import configured
 from trainables.learning.schedules.schedule import schedule_of
 
-c = configured(schedule="halving", **{{"schedule.length": 2}})
+c = configured(schedule="polynomial", **{{"schedule.length": 2}})
 plain = configured(**{{"schedule.length": 2}})
-factors = [schedule_of(c.schedule).factor(step, 8) for step in (0, 1, 2, 7, 8, 9)]
+factors = [schedule_of(c.schedule).factor(step, 8) for step in (0, 4, 8, 9)]
 print(json.dumps({{"factors": factors, "other": c.id != plain.id, "idle": plain.schedule.length}}))
 """
 
@@ -301,12 +301,12 @@ def test_an_optimiser(tmp_path: Path) -> None:
 
 
 def test_a_schedule(tmp_path: Path) -> None:
-    (tmp_path / "halving.py").write_text(
+    (tmp_path / "polynomial.py").write_text(
         f"from __future__ import annotations\n\nfrom search_spaces.settings import schedule as settings\n\n\n{SCHEDULE}"
     )
     beside = f"import trainables.learning.schedules as room\nroom.__path__.append({str(tmp_path)!r})\n"
     assert told(beside + WITH_A_SCHEDULE) == {
-        "factors": [1.0, 1.0, 0.5, 0.125, 0.0625, 0.0625],
+        "factors": [1.0, 0.5**0.9, 0.0, 0.0],
         "other": True,
         "idle": 1,
     }

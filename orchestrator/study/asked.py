@@ -179,7 +179,7 @@ def more_of_the_same(
 
 
 def check_schedules(configurations: Mapping[str, Configuration], budget: Mapping[str, tuple[int, int]]) -> None:
-    """Raise InputError where more epochs are asked than a schedule has: behind its end the learning rate is 0."""
+    """Raise InputError where more epochs are asked than a schedule has: it says nothing of those behind its end."""
     length = by_path()["schedule.length"]
     asked = [(configurations[name], epochs) for name, (_, epochs) in budget.items()]
     short = {(c.schedule.name, c.schedule.length, n) for c, n in asked if c.matters(length) and n > c.schedule.length}

@@ -22,6 +22,12 @@ SCHEDULES = Registry(
             "A rise from 0, then half a cosine down to 0.",
             ("length", "warm_up"),
         ),
+        Variant(
+            "step",
+            "trainables.learning.schedules.step:Step",
+            "Falls by one factor after each of several equal stretches.",
+            ("length", "factor", "stretches"),
+        ),
     ),
 )
 
@@ -64,3 +70,25 @@ class Schedule(Part):
             neutral=0.0,
         ),
     ] = 0.05
+    factor: Annotated[
+        Share,
+        Setting(
+            "factor of a fall",
+            "What the rate is multiplied with after each stretch.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=SCHEDULES.using("factor"),
+            neutral=0.0,
+        ),
+    ] = 0.1
+    stretches: Annotated[
+        Count,
+        Setting(
+            "stretches",
+            "Equal parts of the schedule's length, each with one rate.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=SCHEDULES.using("stretches"),
+            neutral=1,
+        ),
+    ] = 3

@@ -79,6 +79,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "schedule.name": {STEP},
     "schedule.length": {STEP},
     "schedule.warm_up": {STEP},
+    "schedule.factor": {STEP},
+    "schedule.stretches": {STEP},
     "ending.name": {STEP},
     "ending.patience": {STEP},
     "selection.metric": {SELECTION},

@@ -20,6 +20,7 @@ from trainables.learning.schedules.schedule import schedule_of
 
 CPU = torch.device("cpu")
 EPOCHS, LENGTH = 3, 4
+STRETCHES, FACTOR = 4, 0.2
 CHANGING = [name for name in SCHEDULES.names if name != "constant"]
 
 
@@ -34,6 +35,8 @@ def of_torch(name: str, optimiser: torch.optim.Optimizer, steps: int) -> Any:
     schedules = torch.optim.lr_scheduler
     if name == "linear":
         return schedules.LinearLR(optimiser, 1.0, 0.0, steps)
+    if name == "step":
+        return schedules.StepLR(optimiser, steps // STRETCHES, FACTOR)
     rise = round(0.3 * steps)
     up = schedules.LinearLR(optimiser, 1 / (rise + 1), 1.0, rise)
     down = schedules.CosineAnnealingLR(optimiser, steps - rise)
@@ -41,9 +44,9 @@ def of_torch(name: str, optimiser: torch.optim.Optimizer, steps: int) -> Any:
 
 
 def group_of(study: TinyStudy, **changes: Any) -> Group:
-    configuration = study.configuration(
-        lr=0.05, momentum=0.9, **{"schedule.length": LENGTH, "schedule.warm_up": 0.3}, **changes
-    )
+    given = {"length": LENGTH, "warm_up": 0.3, "stretches": STRETCHES, "factor": FACTOR}
+    settings = {f"schedule.{name}": value for name, value in given.items()}
+    configuration = study.configuration(lr=0.05, momentum=0.9, **settings, **changes)
     lanes = [Lane(configuration, repeat) for repeat in (0, 1)]
     return group_of_lanes(study, lanes, EPOCHS)
 
@@ -79,4 +82,15 @@ def test_factors_are_finite_and_end(name: str) -> None:
     assert max(factors) == pytest.approx(1.0)
     assert schedule.is_constant == (set(factors) == {1.0})
     if not schedule.is_constant:
-        assert set(factors[50:]) == {0.0}
+        assert set(factors[50:]) == {factors[49] if name == "step" else 0.0}
+
+
+@pytest.mark.parametrize(
+    ("stretches", "falls"), [(1, []), (3, [17, 34]), (4, [13, 25, 38]), (7, [8, 15, 22, 29, 36, 43])]
+)
+def test_a_step_falls_where_a_share_of_the_length_is_over(stretches: int, falls: list[int]) -> None:
+    """Of 50 steps; the one in which a stretch ends still has its rate."""
+    schedule = schedule_of(settings.Schedule(name="step", length=10, stretches=stretches, factor=0.5))
+    factors = [schedule.factor(step, 50) for step in range(60)]
+    assert [step for step in range(1, 60) if factors[step] != factors[step - 1]] == falls
+    assert factors[-1] == 0.5 ** (stretches - 1)
