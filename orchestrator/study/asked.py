@@ -144,7 +144,7 @@ def resolve_asked(
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
     configurations = {name: entry[0] for name, entry in found.items()}
-    check_schedules(configurations, budget)
+    check_epochs(configurations, budget)
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
     lost = cut_off(manifest["width"], manifest["height"])
     if lost is not None and any_crops(configurations.values()):
@@ -173,21 +173,29 @@ def more_of_the_same(
     configurations = {name: earlier.configurations[name] for name in budget}
     if not set(names) <= {c.network.backbone for c in configurations.values()}:
         return None
-    check_schedules(configurations, budget)
+    check_epochs(configurations, budget)
     places = find_weights(configurations.values(), earlier.searches, weights)
     return More(Asked(configurations, budget, places), budgets)
 
 
-def check_schedules(configurations: Mapping[str, Configuration], budget: Mapping[str, tuple[int, int]]) -> None:
-    """Raise InputError where more epochs are asked than a schedule has: it says nothing of those behind its end."""
-    length = by_path()["schedule.length"]
+def check_epochs(configurations: Mapping[str, Configuration], budget: Mapping[str, tuple[int, int]]) -> None:
+    """Raise InputError where more epochs are asked than a schedule has, or fewer than an ending waits for."""
+    length, patience = by_path()["schedule.length"], by_path()["ending.patience"]
     asked = [(configurations[name], epochs) for name, (_, epochs) in budget.items()]
+    faults = Faults("epochs")
     short = {(c.schedule.name, c.schedule.length, n) for c, n in asked if c.matters(length) and n > c.schedule.length}
-    faults = Faults("schedule")
     for name, epochs, wanted in sorted(short):
         faults.add(f"{name}: expected a length of at least {wanted}, the epochs that are asked, found {epochs}")
-    most = max((wanted for *_, wanted in short), default=0)
-    faults.raise_if_any(f"Give it: --set schedule.length={most}. Other lengths are other configurations.")
+    if short:
+        most = max(wanted for *_, wanted in short)
+        faults.advise(f"Give it: --set schedule.length={most}. Other lengths are other configurations.")
+    idle = {(c.ending.patience, n) for c, n in asked if c.matters(patience) and c.ending.patience > n}
+    for epochs, most in sorted(idle):
+        faults.add(f"patience: expected at most {most}, the epochs that are asked, found {epochs}")
+    if idle:
+        least = max(epochs for epochs, _ in idle)
+        faults.advise(f"Ask for more (--epochs {least}), or wait for fewer: --set ending.patience=N.")
+    faults.raise_if_any()
 
 
 def _facts(

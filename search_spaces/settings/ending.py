@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
 from search_spaces.settings.head import WITH_STEPS
-from search_spaces.settings.numbers import Count
+from search_spaces.settings.numbers import Amount, Count
 
 ENDINGS = Registry(
     "ending.name",
@@ -19,7 +19,7 @@ ENDINGS = Registry(
             "patience",
             "trainables.learning.endings.patience:Patience",
             "Stops where what selection looks at has not improved for so many epochs.",
-            ("patience",),
+            ("patience", "min_gain"),
         ),
     ),
 )
@@ -52,3 +52,14 @@ class Ending(Part):
             neutral=1,
         ),
     ] = 10
+    min_gain: Annotated[
+        Amount,
+        Setting(
+            "least gain",
+            "By how much an epoch must be better to count as one, in the units of what selection looks at.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=ENDINGS.using("min_gain"),
+            neutral=0.0,
+        ),
+    ] = 0.0

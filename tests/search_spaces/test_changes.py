@@ -73,6 +73,7 @@ BAD_VALUE = {
     "schedule.stretches": "0",
     "ending.name": "patient",
     "ending.patience": "0",
+    "ending.min_gain": "-0.1",
     "selection.metric": "auc",
     "selection.rule": "worse",
 }
@@ -131,6 +132,7 @@ RANGES = {
     "schedule.stretches": "a whole number from 1 to 1,000,000, found 0",
     "ending.name": '"complete" or "patience", found "patient"; did you mean \'patience\'?',
     "ending.patience": "a whole number from 1 to 1,000,000, found 0",
+    "ending.min_gain": "a number of 0 or more, found -0.1",
     "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
     "selection.rule": '"valid" or "worse_of_both", found "worse"',
 }

@@ -85,6 +85,7 @@ BASE: dict[str, Any] = {
     "schedule.stretches": 3,
     "ending.name": "complete",
     "ending.patience": 5,
+    "ending.min_gain": 0.0,
     "selection.metric": "loss",
     "selection.rule": "valid",
 }
@@ -152,6 +153,7 @@ OTHER: dict[str, Any] = {
     "schedule.stretches": 4,
     "ending.name": "patience",
     "ending.patience": 6,
+    "ending.min_gain": 0.01,
     "selection.metric": "accuracy",
     "selection.rule": "worse_of_both",
 }
@@ -185,6 +187,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "schedule.factor": {"schedule.name": "step"},
     "schedule.stretches": {"schedule.name": "step"},
     "ending.patience": {"ending.name": "patience"},
+    "ending.min_gain": {"ending.name": "patience"},
     "loss.smoothing": {"loss.name": "smoothed"},
     "loss.gamma": {"loss.name": "focal"},
     "loss.tau": {"loss.name": "logit_adjusted"},

@@ -83,6 +83,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "schedule.stretches": {STEP},
     "ending.name": {STEP},
     "ending.patience": {STEP},
+    "ending.min_gain": {STEP},
     "selection.metric": {SELECTION},
     "selection.rule": {SELECTION},
 }

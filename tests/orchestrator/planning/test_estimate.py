@@ -132,7 +132,7 @@ def test_more_epochs_take_proportionally_longer(search: Search, images: Path, fo
 
 
 def test_it_says_that_repeats_may_stop_early(images: Path, found: Estimate) -> None:
-    notes = estimate(searched(images, ending=("patience",))).notes
+    notes = estimate(searched(images, ending=("patience",), **{"ending.patience": (2,)})).notes
     assert [note for note in notes if "may stop early" in note] == [*set(notes) - set(found.notes)]
 
 

@@ -62,6 +62,45 @@ def test_each_lane_ends_where_its_own_scores_say(study: TinyStudy, rule: str) ->
     assert len(set(ends)) > 1, "a shorter one shortens no other"
 
 
+@pytest.mark.parametrize("gain", [0.0, 0.02, 0.1])
+def test_small_gains_do_not_count_and_the_best_epoch_is_selected(study: TinyStudy, gain: float) -> None:
+    """Though it is better than the last that counted by less than asked."""
+    complete = done(begun(study, 12))
+    patient = done(begun(study, 12, **PATIENT, **{"ending.min_gain": gain}))
+    assert (patient.lanes[0].configuration == study.configuration(**HASTY, **PATIENT)) == (gain == 0)
+    for lane in range(len(REPEATS)):
+        scores, waited, best = selection_scores("loss", complete.history(lane)).tolist(), 0, -np.inf
+        end = 12
+        for epoch, score in enumerate(scores):
+            waited, best = (0, score) if score > best + gain else (waited + 1, best)
+            if waited == 2:
+                end = epoch
+                break
+        history = patient.history(lane)
+        assert history.epochs == end
+        assert np.array_equal(history.loss, complete.history(lane).loss[: end + 1])
+        assert patient.selected(lane)[0] == int(np.argmax(scores[: end + 1]))
+        if gain == 0.1:
+            assert max(scores[: end + 1]) > best, "an epoch that did not count is selected"
+
+
+@pytest.mark.parametrize(
+    ("scores", "ends"),
+    [
+        ([0.0, 0.25, 0.5, 0.75, 1.0], []),  # each by no more than 0.25 above the one before, every second one counts
+        ([0.0, 0.5, 0.75, 0.5, 0.75], [3, 4]),
+        ([0.0, -np.inf, -np.inf, 0.0, 0.5], [2, 3]),
+        ([-np.inf, -np.inf, 0.0, 0.0, 0.0], [4]),
+    ],
+)
+def test_what_a_gain_is_compared_with(scores: list[float], ends: list[int]) -> None:
+    """The last epoch that counted, not the best: small gains add up."""
+    ending = ending_of(settings.Ending(name="patience", patience=2, min_gain=0.25))
+    if scores[0] == -np.inf:
+        assert ending.is_over(np.array([*scores[:2], -np.inf]))
+    assert [n for n in range(len(scores)) if ending.is_over(np.array(scores[: n + 1]))] == ends
+
+
 @pytest.mark.parametrize(
     "changes", [PATIENT, {**PATIENT, "non_linearities": 1, "dropout": 0.2}, {**PATIENT, "unfrozen": 1}]
 )
