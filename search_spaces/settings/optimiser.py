@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch, When
 from search_spaces.settings.head import WITH_STEPS
-from search_spaces.settings.numbers import Count, Rate, Share
+from search_spaces.settings.numbers import Amount, Count, Rate, Share
 
 DecayOn = Literal["all", "weights"]
 
@@ -139,6 +139,17 @@ class Optimiser(Part):
             neutral="all",
         ),
     ] = "all"
+    clip: Annotated[
+        Amount,
+        Setting(
+            "gradient clipping",
+            "Largest norm of a repeat's gradient, to which a longer one is shortened; 0 shortens none.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=WITH_STEPS,
+            neutral=0.0,
+        ),
+    ] = 0.0
 
     def rate(self, name: str, *, is_weight: bool) -> float:
         """A rate of one parameter, by the name of its setting; is_weight: it has two dimensions or more."""

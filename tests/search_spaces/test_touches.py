@@ -76,6 +76,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "optimiser.betas": {STEP},
     "optimiser.weight_decay": {STEP},
     "optimiser.decay_on": {STEP},
+    "optimiser.clip": {STEP},
     "schedule.name": {STEP},
     "schedule.length": {STEP},
     "schedule.warm_up": {STEP},

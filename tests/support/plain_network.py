@@ -130,6 +130,8 @@ def losses(
                 features, targets = mix(epoch, first, features, targets)
             optimiser.zero_grad()
             lost(features, targets).backward()
+            if o.clip:
+                nn.utils.clip_grad_norm_([p for p in whole.parameters() if p.requires_grad], o.clip)
             optimiser.step()
         found.append(scored())
     return np.array(found)

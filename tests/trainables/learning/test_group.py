@@ -240,6 +240,7 @@ GOING_ON: dict[str, dict[str, Any]] = {
     "adam, dropout": {"lr": 0.01, "optimiser": "adam", "betas": (0.9, 0.99), "non_linearities": 1, "dropout": 0.4},
     "cosine": {"lr": 0.3, "schedule": "cosine", "schedule.length": 6, "warm_up": 0.2},
     "patience": {"lr": 0.4, "momentum": 0.9, "ending": "patience", "ending.patience": 2},
+    "clipped": {"lr": 0.4, "momentum": 0.9, "non_linearities": 1, "clip": 0.3},
     "unfrozen": {"unfrozen": 1, "lr": 0.02, "norms": "moving", "momentum": 0.9},
     "batch norm": {"head": "widths", "widths": (8,), "batch_norm": True, "lr": 0.1},
 }

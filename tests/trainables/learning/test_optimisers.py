@@ -11,7 +11,7 @@ from timm.optim.lion import Lion
 from search_spaces.settings import optimiser as settings
 from search_spaces.settings.optimiser import OPTIMISERS
 from trainables.learning.optimisers.optimiser import Optimiser
-from trainables.learning.optimisers.rates import Parameter
+from trainables.learning.optimisers.rates import Parameter, Seat
 from trainables.learning.products import Outer
 
 LR, MOMENTUM, DECAY = [1e-3, 0.03, 0.2], [0.0, 0.5, 0.9], [0.0, 1e-3, 0.1]
@@ -160,3 +160,59 @@ def test_gradients_may_be_given_as_factors(name: str, momentum: list[float], pro
     torch.testing.assert_close(both[0], both[1], rtol=1e-4, atol=1e-5)
     moved = (both[0] - start).abs().mean(dim=(0, 2))
     assert float(moved[:3].min()) > 2 * float(moved[3:].max()), "the first three rows have ten times the rate"
+
+
+LAID_OUT = (((2, 12, 5), 1, 1, 4), ((2, 1, 12), 2, 1, 4), ((6, 3, 4), 0, 2, 1), ((6, 1, 3), 0, 2, 1))
+"""Shape, axis, times and span of a head's layers: two repeats of three configurations."""
+
+
+@pytest.mark.parametrize("name", OPTIMISERS.names)
+def test_clipping_is_that_of_torch_lane_by_lane(name: str) -> None:
+    """Some lanes are above the limit, some below, one is no number and spoils no other."""
+    generator = torch.Generator().manual_seed(6)
+    several = [
+        settings.Optimiser(name=name, lr=lr, batch_size=8, momentum=0.9, betas=(0.9, 0.99), clip=2.0)
+        for lr in (0.1, 0.2, 0.3)
+    ]
+    layers = [
+        Parameter(torch.randn(shape, generator=generator), axis=axis, times=times, span=span)
+        for shape, axis, times, span in LAID_OUT
+    ]
+    parts = [[layer.part(Seat(lane, 6, 3)) for layer in layers] for lane in range(6)]
+    own = [
+        [layer.tensor[part].clone().requires_grad_() for layer, part in zip(layers, of, strict=True)] for of in parts
+    ]
+    others = [reference(name, own[lane], several[lane % 3].lr, 0.9, 0.0) for lane in range(6)]
+    optimiser = Optimiser(layers, several)
+    norms = []
+    for step in range(5):
+        left = torch.randn(2, 7, 12, generator=generator) * 0.1
+        right = torch.randn(2, 7, 5, generator=generator)
+        gradients = [torch.randn(layer.tensor.shape, generator=generator) * 0.2 for layer in layers]
+        for lane in range(6):
+            for gradient, part in zip(gradients[1:], parts[lane][1:], strict=True):
+                gradient[part] *= 3.0 ** (lane - 2)
+        if step == 4:
+            gradients[2][5] = float("nan")
+        gradients[0] = torch.einsum("pbo,pbi->poi", left, right)
+        for lane in range(6):
+            for parameter, gradient, part in zip(own[lane], gradients, parts[lane], strict=True):
+                parameter.grad = gradient[part].clone()
+            norms.append(float(torch.nn.utils.clip_grad_norm_(own[lane], 2.0)))
+            others[lane].step()
+        optimiser.step([Outer(left, right), *gradients[1:]])
+    assert min(norms) < 2.0 < max(norms)
+    for lane in range(5):
+        for layer, part, expected in zip(layers, parts[lane], own[lane], strict=True):
+            torch.testing.assert_close(layer.tensor[part], expected.detach(), rtol=1e-4, atol=1e-5)
+    assert all(bool(layer.tensor[part].isnan().all()) for layer, part in zip(layers, parts[5], strict=True))
+
+
+def test_a_limit_that_nothing_reaches_changes_nothing() -> None:
+    found = []
+    for clip in (0.0, 1e6):
+        tensor = torch.ones(2, 3)
+        one = settings.Optimiser(name="sgd", lr=0.1, batch_size=8, clip=clip)
+        Optimiser([Parameter(tensor)], [one, one.model_copy(update={"lr": 0.2})]).step([torch.full((2, 3), 0.5)])
+        found.append(tensor)
+    assert torch.equal(*found)

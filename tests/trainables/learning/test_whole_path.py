@@ -59,6 +59,8 @@ CASES: dict[str, dict[str, Any]] = {
     "mixup, focal loss": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05, "loss.name": "focal", "loss.gamma": 1.5},
     "mixup, adjusted logits": {"augmentation": "mixup", "alpha": 0.8, "lr": 0.05, "loss.name": "logit_adjusted"},
     "focal loss, unfrozen": {"unfrozen": 1, "lr": 0.01, "loss.name": "focal"},
+    "clipped, given widths": {**WIDTHS, "batch_norm": False, "lr": 0.5, "momentum": 0.9, "clip": 0.2},
+    "clipped, moving norms": {"unfrozen": 2, "lr": 0.1, "norms": "moving", "weight_decay": 0.01, "clip": 0.5},
     "mixup, batch norm": {**WIDTHS, "augmentation": "mixup", "unfrozen": 1, "norms": "moving", "lr": 0.01},
 }
 

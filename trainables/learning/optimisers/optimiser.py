@@ -12,6 +12,7 @@ import torch
 
 from search_spaces.settings import optimiser as settings
 from search_spaces.settings.declaration import declared
+from trainables.learning.optimisers.clipping import clipped
 from trainables.learning.optimisers.rates import Parameter, Rate
 from trainables.learning.products import Outer
 
@@ -44,6 +45,9 @@ class Optimiser:
         """configurations: the settings of each in the stack, in their order; they differ in stackable ones alone."""
         kind = rule_of(configurations[0].name)
         self.rule = kind(configurations[0])
+        self.clip = configurations[0].clip
+        self.configurations = len(configurations)
+        self.parameters = list(parameters)
         self.tensors = [parameter.tensor for parameter in parameters]
         self.buffers = [torch.zeros_like(t) for t in self.tensors for _ in range(kind.buffers_per_parameter)]
         self.steps = torch.zeros((), dtype=torch.float64, device=self.tensors[0].device)
@@ -76,6 +80,9 @@ class Optimiser:
     @torch.no_grad()
     def step(self, gradients: Sequence[Gradient]) -> None:
         """One update; gradients are in the order of the parameters and may be overwritten."""
+        if self.clip:
+            dense = [one.dense() if isinstance(one, Outer) else one for one in gradients]
+            gradients = clipped(dense, self.parameters, self.configurations, self.clip)
         self.rule.step(self, gradients)
 
 

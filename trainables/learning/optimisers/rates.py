@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
@@ -44,6 +45,12 @@ class Parameter:
         shape = [1] * self.tensor.dim()
         shape[self.axis] = -1
         return each.repeat_interleave(self.span).repeat(self.times).view(shape)
+
+    def by_lane(self, values: torch.Tensor, configurations: int) -> torch.Tensor:
+        """What is laid out like this tensor, of so many configurations, as [R, …, C, …]."""
+        if self.axis == 0:
+            return values.reshape(self.times, 1, configurations, -1)
+        return values.reshape(len(values), math.prod(values.shape[1 : self.axis]), configurations, -1)
 
     def part(self, seat: Seat) -> tuple[slice | EllipsisType, ...]:
         """Where a lane lies in a tensor that is laid out like this one, in a stack of any width."""
