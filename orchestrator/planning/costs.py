@@ -227,7 +227,7 @@ class BackboneCosts:
         Mapped frontier values are pages that the operating system shares and are not counted.
         """
         head = parameter_count(layers_of(c, self.facts.feature_width)) * lanes
-        buffers = rule_of(c.optimiser.name).buffers_per_parameter
+        buffers = rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.average)
         if c.live.has_features:
             copies = 5 if c.head.is_fitted else 1  # what is fitted to, in float32 twice and in float64
             return int(FLOAT32 * (copies * frozen.rows * frozen.values + head * (3 + 2 * buffers)))

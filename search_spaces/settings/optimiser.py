@@ -150,6 +150,17 @@ class Optimiser(Part):
             neutral=0.0,
         ),
     ] = 0.0
+    average: Annotated[
+        Share,
+        Setting(
+            "weight averaging",
+            "Share that a step keeps of the running average (EMA) of weights, which is scored and kept; 0: none.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=WITH_STEPS,
+            neutral=0.0,
+        ),
+    ] = 0.0
 
     def rate(self, name: str, *, is_weight: bool) -> float:
         """A rate of one parameter, by the name of its setting; is_weight: it has two dimensions or more."""

@@ -33,6 +33,8 @@ CHANGING: dict[str, Any] = {
     "schedule.length": 8,
     "ending": "patience",
     "ending.patience": EPOCHS,
+    "clip": 0.5,
+    "average": 0.7,
 }
 MOVING: dict[str, Any] = {
     "head": "widths",
@@ -41,6 +43,7 @@ MOVING: dict[str, Any] = {
     "unfrozen": 1,
     "norms": "moving",
     "augmentation": "mixup",
+    "average": 0.6,
     "lr": 0.02,
     "momentum": 0.9,
 }

@@ -77,6 +77,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "optimiser.weight_decay": {STEP},
     "optimiser.decay_on": {STEP},
     "optimiser.clip": {STEP},
+    "optimiser.average": {STEP},
     "schedule.name": {STEP},
     "schedule.length": {STEP},
     "schedule.warm_up": {STEP},

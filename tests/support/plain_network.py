@@ -11,6 +11,7 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
@@ -87,13 +88,16 @@ def losses(
         return functional.one_hot(labels[rows], max(2, c.outputs)).float()
 
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (frozen.mean, frozen.std))
+    set_mode(False)
+    averaged = AveragedModel(whole, multi_avg_fn=get_ema_multi_avg_fn(o.average), use_buffers=True)
 
-    def logits_of(features: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = head(features)
+    def logits_of(features: torch.Tensor, above: nn.Module = head) -> torch.Tensor:
+        logits: torch.Tensor = above(features)
         return torch.cat([torch.zeros_like(logits), logits], dim=1) if c.outputs == 1 else logits
 
-    def each(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(logits_of(features), targets, reduction="none")
+    def each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        above, below = averaged.module if o.average else (head, body)
+        return functional.cross_entropy(logits_of(below(images), above), targets, reduction="none")
 
     counts = labels[samples.training].bincount()
 
@@ -113,7 +117,7 @@ def losses(
                 part.mask = None
         with torch.no_grad():
             rows = (samples.scoring[name] for name in ("train", "valid"))
-            return [float(each(body(reader.batch(one)), probabilities(one)).mean()) for one in rows]
+            return [float(each(reader.batch(one), probabilities(one)).mean()) for one in rows]
 
     found = [scored()]
     for epoch in range(1, epochs + 1):
@@ -133,6 +137,7 @@ def losses(
             if o.clip:
                 nn.utils.clip_grad_norm_([p for p in whole.parameters() if p.requires_grad], o.clip)
             optimiser.step()
+            averaged.update_parameters(whole)
         found.append(scored())
     return np.array(found)
 

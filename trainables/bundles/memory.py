@@ -70,10 +70,10 @@ class StepAndScore(NamedTuple):
 
 def head_bytes(c: Configuration, feature_width: int, rows: int, lanes: int = BUNDLE_SIZE) -> int:
     """Of the heads of so many lanes on `rows` pooled features, which lie on the device: these, weights with gradients
-    (twice where they are clipped) and buffers, what a layer gives."""
+    (twice where they are clipped), buffers and averages, what a layer gives."""
     layers = layers_of(c, feature_width)
     head = parameter_count(layers)
-    copies = 2 + rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.clip)
+    copies = 2 + rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.clip) + bool(c.optimiser.average)
     widths = sum(outputs for _, outputs in linear(layers)) + feature_width
     scored = max(c.optimiser.batch_size, math.ceil(rows / 2))
     return FLOAT32 * (rows * feature_width + lanes * (head * copies + scored * widths * 2))
@@ -87,14 +87,14 @@ def network_bytes(
     samples: Samples,
     device: torch.device,
 ) -> int:
-    """Of a network that steps compute: weights, gradients (twice where they are clipped) and buffers, and the larger of
-    a step and a scoring batch of at most `scoring_rows`.
+    """Of a network that steps compute: weights, gradients (twice where they are clipped), buffers and averages, and the
+    larger of a step and a scoring batch of at most `scoring_rows`.
 
     On a GPU a step is recorded, and what it holds then stays its own: beside it are scored batches and the last step of
     an epoch, which is smaller and is not recorded at first.
     """
     head = parameter_count(layers_of(c, facts.feature_width))
-    buffers = rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.clip)
+    buffers = rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.clip) + bool(c.optimiser.average)
     behind = computed.step
     weights = facts.parameters + BODY_COPIES * behind.parameters + head
     weights += (behind.trained + head) * (1 + buffers)

@@ -18,6 +18,7 @@ from search_spaces.configuration import Configuration
 from trainables.features.store import frozen_values
 from trainables.learning.augmentations.augmentation import Batch, augmentations_of, mixings_of
 from trainables.learning.augmentations.one_of import OneOf
+from trainables.learning.averages import Averages
 from trainables.learning.bodies.body import Body
 from trainables.learning.draws import dropout_masks, mask_keys
 from trainables.learning.heads.head import Fitted, fitted_of
@@ -146,6 +147,8 @@ class Learner:
         self.optimiser = Optimiser(self.parameters, [configuration.optimiser for configuration in configurations])
         self.buffers = [*self.heads.buffers, *body.buffers]
         """What moves without being trained; each batch needs two rows then."""
+        self.averages = Averages([*self.optimiser.tensors, *self.buffers], first.optimiser.average)
+        """Of all that is trained or moves, where it is they that are scored and kept."""
 
     def train(self, rows: torch.Tensor, epoch: int, first: int) -> None:
         """One optimiser step on rows int64 [repeats, B]; first is the position of the batch within the epoch.
@@ -188,12 +191,15 @@ class Learner:
 
     def score(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits float32 [lanes, N, outputs] in eval mode, of rows int64 [N]."""
-        return self.heads.score(self.body.score(self.inputs.gather(rows)))
+        inputs = self.inputs.gather(rows)
+        with self.averages.in_place():
+            return self.heads.score(self.body.score(inputs))
 
     def weights_of(self, lane: int) -> dict[str, np.ndarray]:
-        """What a lane trained or moved, as the plain network names it: "head.<name>" and "body.<name>"."""
-        named = {"head": self.heads.state_of(lane), "body": self.body.state()}
-        return {f"{part}.{name}": _copied(value) for part, state in named.items() for name, value in state.items()}
+        """What a lane trained or moved, as it is scored, by the plain network's names: "head.<name>", "body.<name>"."""
+        with self.averages.in_place():
+            named = {"head": self.heads.state_of(lane), "body": self.body.state()}
+            return {f"{part}.{name}": _copied(value) for part, state in named.items() for name, value in state.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that changes, copied to the host under names of its own, so that a checkpoint needs no code."""
@@ -223,7 +229,7 @@ class Learner:
         buffers = self.optimiser.rule.buffers_per_parameter
         return {
             f"{kind}.{count * place + one}": parameter
-            for kind, count in (("parameter", 1), ("buffer", buffers))
+            for kind, count in (("parameter", 1), ("buffer", buffers), ("average", 1))
             for place, parameter in enumerate(self.parameters)
             for one in range(count)
         }
@@ -231,7 +237,7 @@ class Learner:
     def _tensors(self) -> dict[str, torch.Tensor]:
         kinds = {"parameter": self.optimiser.tensors, "buffer": self.optimiser.buffers, "moving": self.buffers}
         found = {f"{kind}.{place}": tensor for kind, several in kinds.items() for place, tensor in enumerate(several)}
-        return {**found, "steps": self.optimiser.steps}
+        return {**found, "steps": self.optimiser.steps, **self.averages.state()}
 
     def _update(self, rows: torch.Tensor, first: torch.Tensor, *tensors: torch.Tensor) -> None:
         """One step on the device alone; first: int32, the position of the batch within the epoch.
@@ -252,12 +258,13 @@ class Learner:
         features = self.body.forward(inputs).view(repeats, batch, -1)
         logits = self.heads.forward(features, self._masks(first, batch))
         gradient = mean_gradient(self.loss, logits, targets, self.weights)
-        if not self.body.parameters:
+        if self.body.parameters:
+            *gradients, to_features = self.heads.backward(gradient, to_features=True)
+            assert isinstance(to_features, torch.Tensor)
+            self.optimiser.step([*gradients, *self.body.backward(to_features.flatten(0, 1))])
+        else:
             self.optimiser.step(self.heads.backward(gradient))
-            return
-        *gradients, to_features = self.heads.backward(gradient, to_features=True)
-        assert isinstance(to_features, torch.Tensor)
-        self.optimiser.step([*gradients, *self.body.backward(to_features.flatten(0, 1))])
+        self.averages.update()
 
     @torch.no_grad()
     def _fit(self, head: Fitted, rows: torch.Tensor) -> None:

@@ -241,6 +241,8 @@ GOING_ON: dict[str, dict[str, Any]] = {
     "cosine": {"lr": 0.3, "schedule": "cosine", "schedule.length": 6, "warm_up": 0.2},
     "patience": {"lr": 0.4, "momentum": 0.9, "ending": "patience", "ending.patience": 2},
     "clipped": {"lr": 0.4, "momentum": 0.9, "non_linearities": 1, "clip": 0.3},
+    "averaged": {"lr": 0.2, "momentum": 0.9, "non_linearities": 1, "average": 0.7},
+    "averaged, batch norm": {"head": "widths", "widths": (8,), "batch_norm": True, "lr": 0.1, "average": 0.7},
     "unfrozen": {"unfrozen": 1, "lr": 0.02, "norms": "moving", "momentum": 0.9},
     "batch norm": {"head": "widths", "widths": (8,), "batch_norm": True, "lr": 0.1},
 }
@@ -264,10 +266,10 @@ def test_lanes_that_go_on_from_their_states_never_stopped(
         assert np.array_equal(values, group.learner.state()[name]), name
 
 
-@pytest.mark.parametrize("n", [0, 2])
-def test_lanes_of_any_stacks_go_on_in_any_other(study: TinyStudy, bench: Workbench, n: int) -> None:
+@pytest.mark.parametrize(("n", "average"), [(0, 0.0), (2, 0.0), (2, 0.8)])
+def test_lanes_of_any_stacks_go_on_in_any_other(study: TinyStudy, bench: Workbench, n: int, average: float) -> None:
     """Each puts its own part of weights and buffers, laid out otherwise, in its place."""
-    settings = {"non_linearities": n, "momentum": 0.9, "dropout": 0.2}
+    settings = {"non_linearities": n, "momentum": 0.9, "dropout": 0.2, "average": average}
     a, b, d = (study.configuration(lr=lr, **settings) for lr in (0.02, 0.05, 0.1))
     wide = saved(done(group_of(study, bench, [(c, r) for r in (0, 1) for c in (a, b, d)], epochs=2)))
     alone = saved(done(group_of(study, bench, [(d, 5)], epochs=2)))
@@ -327,3 +329,22 @@ def test_the_digest_is_of_what_was_learned_alone(study: TinyStudy, bench: Workbe
     assert saved(one).digest() == one.snapshot({"host": "another"}).digest() == saved(other).digest()
     other.best_epoch[0] = 1
     assert saved(one).digest() != saved(other).digest()
+
+
+def test_what_is_kept_is_the_average_and_what_learns_is_not(study: TinyStudy, bench: Workbench) -> None:
+    """Raw weights are bit for bit those without an average, which holds nothing where it is not asked for."""
+    settings = {"lr": 0.2, "momentum": 0.9, "non_linearities": 1}
+    plain, averaged = (study.configuration(**settings, average=kept) for kept in (0.0, 0.8))
+    assert plain == study.configuration(**settings)
+    one, other = (done(group_of(study, bench, [(c, 0), (c, 1)], epochs=3)) for c in (plain, averaged))
+    raw, both = one.learner.state(), other.learner.state()
+    assert not any(name.startswith("average") for name in raw)
+    for name, values in raw.items():
+        assert np.array_equal(values, both[name]), name
+    assert one.history(0).loss[0].tolist() == other.history(0).loss[0].tolist()
+    assert one.history(0).loss[1].tolist() != other.history(0).loss[1].tolist()
+    for lane in (0, 1):
+        kept, without = other.learner.weights_of(lane), one.learner.weights_of(lane)
+        assert kept.keys() == without.keys()
+        assert not any(np.array_equal(kept[name], without[name]) for name in kept)
+        assert np.array_equal(kept["head.3.bias"], both["average.3"][lane, 0])

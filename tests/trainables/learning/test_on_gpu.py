@@ -36,6 +36,8 @@ LEARNED: dict[str, dict[str, Any]] = {
     "clipped, unfrozen": {"lr": 0.05, "unfrozen": 2, "clip": 0.3},
     "focal": {"lr": 0.02, "loss.name": "focal", "loss.gamma": 0.5},
     "adjusted, step": {"lr": 0.02, "loss.name": "logit_adjusted", "schedule": "step", "schedule.length": 3},
+    "averaged": {"lr": 0.05, "non_linearities": 1, "momentum": 0.9, "average": 0.7},
+    "averaged, moving": {"lr": 0.01, "unfrozen": 2, "norms": "moving", "average": 0.7},
     "flipped": {"lr": 0.02, "augmentation": "flips"},
     "changed and mixed": {"lr": 0.02, "augmentation": ("crop", "flips", "contrast", "mixup", "cutmix")},
     "features mixed": {"lr": 0.02, "augmentation": "feature_mixup"},

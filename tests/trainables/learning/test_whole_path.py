@@ -61,6 +61,15 @@ CASES: dict[str, dict[str, Any]] = {
     "focal loss, unfrozen": {"unfrozen": 1, "lr": 0.01, "loss.name": "focal"},
     "clipped, given widths": {**WIDTHS, "batch_norm": False, "lr": 0.5, "momentum": 0.9, "clip": 0.2},
     "clipped, moving norms": {"unfrozen": 2, "lr": 0.1, "norms": "moving", "weight_decay": 0.01, "clip": 0.5},
+    "averaged, given widths": {**WIDTHS, "batch_norm": False, "lr": 0.2, "momentum": 0.9, "average": 0.8},
+    "averaged, batch norm in head and body": {
+        **WIDTHS,
+        "unfrozen": 2,
+        "norms": "moving",
+        "lr": 0.02,
+        "momentum": 0.9,
+        "average": 0.7,
+    },
     "mixup, batch norm": {**WIDTHS, "augmentation": "mixup", "unfrozen": 1, "norms": "moving", "lr": 0.01},
 }
 
