@@ -106,9 +106,9 @@ def losses(
         logits = logits_of(features)
         if c.loss.name == "logit_adjusted":
             logits = logits + c.loss.tau * (counts / counts.sum()).log()
-        found = logits.softmax(dim=1)
-        left = (1 - found) ** c.loss.gamma if c.loss.name == "focal" else 1.0
-        return -(targets * left * found.log()).sum(dim=1).mean()
+        logs = logits.log_softmax(dim=1)
+        left = (1 - logs.exp()) ** c.loss.gamma if c.loss.name == "focal" else 1.0
+        return -(targets * left * logs).sum(dim=1).mean()
 
     def scored() -> list[float]:
         set_mode(False)
