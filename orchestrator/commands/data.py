@@ -190,7 +190,7 @@ def views(
     title = f"{found.name} (synthetic data)" if found.record.synthetic else found.name
     page = contact_sheet_page(title, sheet.names, sheet.labels, sheet.original, sheet.drawn)
     LocalStorage(output.parent).replace(output.name, page.encode())
-    click.echo(f"Page: {output}", err=True)
+    say(f"Page: {output}")
 
 
 def _write_page(path: Path, name: str, synthetic: bool, answer: dict[str, Any]) -> None:

@@ -215,7 +215,7 @@ def test_running_repeats_show_how_far_they_are(served: Served) -> None:
         {"group": {"repeats": [2], "configurations": [first.id]}},
         {"history.loss": loss, "history.statistics": np.zeros((5, 2, 1, 2, 2), np.int32)},
     )
-    served.storage.create(f"{segment.attempt(1)}/e4.p0.b9.checkpoint", content)
+    served.storage.create(f"{segment.attempt(1)}/e4.p0.b{len(content)}.checkpoint", content)
     page.wait_for_selector("#now polyline.valid")
     row = page.inner_text("#now tbody tr")
     assert "4 of 6" in row

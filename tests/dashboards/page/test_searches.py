@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.page.page import render
 from dashboards.page.searches import MOST, searches_data, searches_html
+from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
 from orchestrator.store.searches import (
     Ask,
@@ -83,8 +84,9 @@ def test_commands_of_later_budgets_and_searches_come_in_their_order(tmp_path: Pa
     storage, study = small_study(tmp_path)
     first = study.configurations()[0].id
     (search,) = summarise(storage, NOW).searches
+    allowed = Decided.of(storage).budgets[search.id][0].allowances
     for number, who in ((2, "me"), (3, "me"), (4, "someone")):
-        budget = Budget(number=number, allowances=(), command="orch search more", who=who)
+        budget = Budget(number=number, allowances=allowed, command="orch search more", who=who)
         storage.create(budget_file(search.id, number), budget.to_toml())
     ask(storage, (PARTITION,), [Item(first, 1, 9)], command="orch search one", created="2026-02-01T08:00:00+00:00")
     rows = searches_data(summarise(storage, NOW))
