@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
-from orchestrator.commands.said import echo, echo_json
+from orchestrator.commands.said import answer
 from search_spaces.settings.selection import METRICS
 
 METRIC = click.Choice(METRICS.names)
@@ -70,10 +70,7 @@ def best(
         selection = select(found.storage, summary, partitions[0], by, margin, rounds)
         if selection is not None:
             report = selection_report(summary, selection, every)
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        echo(report.as_text())
+    answer(report, as_json)
 
 
 @click.command()
@@ -108,7 +105,4 @@ def compare(
 
     folder = studies_place(studies)
     report = comparison_report(gather(names, folder, study, metric, partition))
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        echo(report.as_text())
+    answer(report, as_json)

@@ -10,7 +10,8 @@ import click
 
 from orchestrator.commands import check, patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import Lines, answer, echo, echo_json, say
+from orchestrator.commands.search_options import set_by_path
 
 
 @click.group()
@@ -114,10 +115,7 @@ def duplicates(
     if looks:
         look_now(found, data_root, say)
     report = duplicates_report(found, partition, every)
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        echo(report.as_text())
+    answer(report, as_json)
 
 
 @data.command()
@@ -137,10 +135,7 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     from orchestrator.study.studies import open_study, studies_place
 
     report = candidates_report(open_study(studies_place(studies), study), partition, every)
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        echo(report.as_text())
+    answer(report, as_json)
 
 
 @data.command()
@@ -181,10 +176,7 @@ def views(
     from trainables.machine.places import default_cache
 
     typed = [Typed("--augmentation", "augmentation.names", augmentation)] if augmentation is not None else []
-    for given in settings:
-        path, equals, values = given.partition("=")
-        typed.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
-    changes = changes_of(typed)
+    changes = changes_of([*typed, *set_by_path(settings)])
     found = open_study(studies_place(studies), study)
     sheet = contact_sheet(found, changes, images, draws, cache or default_cache(), data_root, say)
     title = f"{found.name} (synthetic data)" if found.record.synthetic else found.name

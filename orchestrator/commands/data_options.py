@@ -116,20 +116,23 @@ def data_to_search() -> list[Callable[[Command], Command]]:
 
 
 def dataset_options(given: dict[str, Any]) -> DatasetOptions:
-    """What `all_reading` parsed; raises click.UsageError where --data is among the options and was not given."""
+    """What `all_reading` parsed, or some of its options; raises click.UsageError where --data is among the options and
+    was not given."""
     from trainables.data.options import DatasetOptions
 
     reading, percentiles = reading_of(given)
-    said = percentiles or str(reading) or any(given[name] not in (None, False) for name in (*_READING, "split_words"))
+    said = (
+        percentiles or str(reading) or any(given.get(name) not in (None, False) for name in (*_READING, "split_words"))
+    )
     if given.get("data", "") is None and said:
         raise click.UsageError(
             "options about groups, splits, folders, columns, roots, values, pages and channels go with --data DIR or "
             "--data TABLE"
         )
     return DatasetOptions(
-        **{name: given[name] for name in _READING},
+        **{name: given[name] for name in _READING if name in given},
+        **({"max_refused_share": given["max_refused"]} if "max_refused" in given else {}),
         split_words=given["split_words"] or (),
         reading=reading,
         percentiles=percentiles,
-        max_refused_share=given["max_refused"],
     )

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from orchestrator.commands.data_options import how_to_read, split_column_option, split_words_option
+from orchestrator.commands.data_options import dataset_options, how_to_read, split_column_option, split_words_option
 from orchestrator.commands.options import json_option, local_path
-from orchestrator.commands.reading import reading_of, rule_of_reading
+from orchestrator.commands.reading import rule_of_reading
 from orchestrator.commands.said import Lines, echo, say
 
 
@@ -88,30 +88,11 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     from orchestrator.patches.grid import Margin
     from orchestrator.patches.plan import plan_cut
     from orchestrator.patches.report import data_of, lines_of, next_lines
-    from trainables.data.options import DatasetOptions
     from trainables.data.unpacking.opened import opened_data
     from trainables.machine.places import default_cache
 
     margin = Margin(*given["margin"]) if given["margin"] else None
-    reading = (
-        "group_by",
-        "join_groups",
-        "sheet",
-        "file_column",
-        "label_column",
-        "group_column",
-        "split_column",
-        "layout",
-        "data_root",
-    )
-    rule, percentiles = reading_of(given)
-    data = DatasetOptions(
-        **{name: given[name] for name in reading},
-        split_words=given["split_words"] or (),
-        reading=rule,
-        percentiles=percentiles,
-    )
-    found, data = opened_data(source, data, default_cache(), say)
+    found, data = opened_data(source, dataset_options(given), default_cache(), say)
     options = CutOptions(
         found.path,
         given["size"],

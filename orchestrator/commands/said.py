@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.store.damage import met
 from orchestrator.store.errors import plain_text
+
+if TYPE_CHECKING:
+    from orchestrator.results.report import Report
 
 LINE_EVERY_S = 10.0
 
@@ -22,6 +25,14 @@ def echo_json(data: dict[str, Any]) -> None:
 def echo(text: str = "") -> None:
     """A command's answer as text. Names and notes in it may be anybody's: a terminal obeys none of them."""
     click.echo(plain_text(text))
+
+
+def answer(report: Report, as_json: bool) -> None:
+    """A command's answer in the form that was asked for."""
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        echo(report.as_text())
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import Lines, answer, echo, echo_json, say
 from orchestrator.commands.search_options import (
     keep_gb_option,
     run_options,
@@ -193,10 +193,7 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
         problem = problem or error
         status = problem.exit_status
     report = closing_report(search, page, status)
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        echo(report.as_text())
+    answer(report, as_json)
     if problem is not None:
         raise problem
     return status

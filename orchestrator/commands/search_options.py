@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -185,7 +185,15 @@ def _typed(given: Mapping[str, Any]) -> list[Typed]:
         for one in with_short_names()
         if given[one.column] is not None
     ]
-    for text in given["settings"]:
+    return [*found, *set_by_path(given["settings"])]
+
+
+def set_by_path(settings: Iterable[str]) -> list[Typed]:
+    """What --set gave: "optimiser.weight_decay=0,1e-4"."""
+    from search_spaces.changes import Typed
+
+    found = []
+    for text in settings:
         path, equals, values = text.partition("=")
         found.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
     return found
