@@ -15,6 +15,7 @@ import torch
 from reference_grids import Grid, Precision, made_features, made_samples
 from torch import nn
 
+from search_spaces.live import Scope
 from trainables.bundles.recipe import scoring_batch
 from trainables.features.samples import Samples
 from trainables.features.store import StoredInputs
@@ -117,7 +118,9 @@ def compare_alone(grid: Grid, lanes: Sequence[Lane], cache: Path, device: str, s
 
 def latest_cut(network: nn.Module, image_size: int, unfrozen: int) -> Cut:
     """The one that the product takes where its features fit in memory."""
-    return next(cut for cut in reversed(places_to_cut(network, image_size, unfrozen)) if not cut.is_pixels)
+    return next(
+        cut for cut in reversed(places_to_cut(network, image_size, Scope(unfrozen=unfrozen))) if not cut.is_pixels
+    )
 
 
 def steps_per_epoch(batch_size: int) -> int:

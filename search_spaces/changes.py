@@ -19,7 +19,7 @@ from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
-_WORD, _QUOTED = re.compile(r"[A-Za-z_]\w*"), r'"\g<0>"'
+_WORD, _QUOTED = re.compile(r"[A-Za-z_][\w.]*"), r'"\g<0>"'
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
 
 

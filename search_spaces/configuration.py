@@ -124,7 +124,7 @@ class Configuration(Record):
     @property
     def live(self) -> Live:
         """What of the network changes in training; decided here alone."""
-        return Live(self.adaptation.unfrozen, self.augmentation.from_pixels)
+        return Live(self.adaptation.scope, self.augmentation.from_pixels)
 
     @property
     def selects_by_valid_alone(self) -> bool:

@@ -11,7 +11,7 @@ from search_spaces.axes import BATCH_SIZE, LR, axes_for, small_of, with_defaults
 from search_spaces.backbones import find_backbone
 from search_spaces.changes import Changes
 from search_spaces.configuration import by_path, matters
-from search_spaces.live import moves_statistics
+from search_spaces.live import Scope, moves_statistics
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
 from search_spaces.schema import Backbone, Space
@@ -41,6 +41,10 @@ class Point:
     @property
     def unfrozen(self) -> int:
         return int(self.values[UNFROZEN])
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(*(self.values[f"adaptation.{name}"] for name in Scope._fields))
 
     @property
     def moves_statistics(self) -> bool:

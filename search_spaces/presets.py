@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-NON_LINEARITIES, UNFROZEN = "head.non_linearities", "adaptation.unfrozen"
+from search_spaces.live import LAST
+
+NON_LINEARITIES, UNFROZEN, ADAPTATION = "head.non_linearities", "adaptation.unfrozen", "adaptation.name"
 _LINEAR = {"head.name": "halving", NON_LINEARITIES: 0}
 
 Strategy = str
@@ -35,10 +37,12 @@ class Preset:
 
 
 PRESETS: Mapping[Strategy, Preset] = {
-    "straightforward": Preset("a new last layer", "circle", 3, fixed={**_LINEAR, UNFROZEN: 0}),
-    "extension": Preset("n new non-linear layers before it", "square", 2, axis=NON_LINEARITIES, fixed={UNFROZEN: 0}),
+    "straightforward": Preset("a new last layer", "circle", 3, fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0}),
+    "extension": Preset(
+        "n new non-linear layers before it", "square", 2, axis=NON_LINEARITIES, fixed={ADAPTATION: LAST, UNFROZEN: 0}
+    ),
     "unfreezing": Preset(
-        "the last u weight layers of the backbone too", "diamond", 1, axis=UNFROZEN, also=(NON_LINEARITIES,)
+        "the last u weight layers of the backbone too", "diamond", 1, axis=UNFROZEN, also=(NON_LINEARITIES, ADAPTATION)
     ),
 }
 """In the order in which they are tried and listed. The last fixes nothing: it is what no other is."""

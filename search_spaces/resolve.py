@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import Configuration
-from search_spaces.faults import alternatives
+from search_spaces.faults import alternatives, did_you_mean, nearest
 from search_spaces.points import Point
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.data import TASKS
@@ -39,6 +39,10 @@ class BackboneFacts:
     weight_layers: int
     """Convolutions and linear layers, the replaced last one not counted."""
     parameters: int
+    layers: tuple[str, ...] = ()
+    """Names of its layers and blocks, and of what is trained in them."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why it cannot be trained in some ways, by the name of the adaptation."""
 
 
 def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, task: str, outputs: int) -> None:
@@ -57,6 +61,7 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
                 f"{strategy}.unfrozen: expected {facts.weight_layers} or less "
                 f"(weight layers of {facts.name} before its new head), found {u}"
             )
+    faults.extend(_of_adaptations(points, facts))
     most = deepest_extension(facts.feature_width, outputs)
     for strategy, n in sorted({(point.strategy, point.non_linearities) for point in points}):
         if n > most:
@@ -94,7 +99,8 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
         )
     stepping = alternatives([name for name, head in HEADS.variants.items() if not head.is_fitted])
     fitted = [point for point in points if HEADS.variants[point.values["head.name"]].is_fitted]
-    for strategy, name in sorted({(point.strategy, point.values["head.name"]) for point in fitted if point.unfrozen}):
+    deep = {(point.strategy, point.values["head.name"]) for point in fitted if point.scope.trains_body}
+    for strategy, name in sorted(deep):
         faults.add(f'{strategy}.head.name: expected {stepping} with unfrozen layers (they need steps), found "{name}"')
     if not TASKS.variants[task].has_confusion:
         for name in sorted({point.values["head.name"] for point in fitted}):
@@ -104,6 +110,24 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
         if metric not in known:
             faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
     faults.raise_if_any(_HINT)
+
+
+def _of_adaptations(points: Iterable[Point], facts: BackboneFacts) -> Iterator[str]:
+    """Layers that the network has not, and ways in which it cannot be trained."""
+    for strategy, scope in dict.fromkeys((point.strategy, point.scope) for point in points):
+        if scope.name in facts.refused:
+            yield f"{strategy}.adaptation.name: {facts.refused[scope.name]}"
+        if scope.name == "layers" and not scope.layers:
+            yield (
+                f"{strategy}.adaptation.layers: expected names of layers or blocks of {facts.name}, such as "
+                f"{', '.join(map(repr, facts.layers[:3]))}, found none"
+            )
+        for name in scope.layers:
+            if name not in facts.layers:
+                yield (
+                    f"{strategy}.adaptation.layers: expected names of layers or blocks of {facts.name}, found {name!r}"
+                    f"{did_you_mean(nearest(name, facts.layers))}"
+                )
 
 
 def deepest_extension(feature_width: int, outputs: int) -> int:

@@ -101,6 +101,8 @@ def expected_words(one: Declared) -> str:
         (inner,) = [get_args(kind) for kind in _kinds(one) if get_origin(kind) is tuple]
         kind, *limits = get_args(inner[0])
         count = "" if inner[-1] is Ellipsis else f"{len(inner)} "
+        if kind is str:
+            return f"a list of {count}names"
         return f"a list of {count}{'whole ' if kind is int else ''}numbers{_range(limits)}"
     kinds = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
     return kinds[one.field.annotation] + _range(one.field.metadata)  # type: ignore[index]

@@ -135,7 +135,8 @@ class Cost:
             "passes": [
                 {
                     "backbone": passes.backbone,
-                    "unfrozen": passes.unfrozen,
+                    "adaptation": passes.scope.name,
+                    "unfrozen": passes.scope.unfrozen,
                     "without_cache": passes.without_cache,
                     "made": passes.made,
                     "seconds_each": passes.seconds_each,

@@ -20,6 +20,7 @@ from orchestrator.store.parsing import json_object
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.live import Scope
 from search_spaces.settings.data import TASKS
 from search_spaces.stored import read_configuration
 from trainables.data.balance import TRANSFORMS, views_per_image
@@ -33,8 +34,8 @@ PIXELS = "the pixels"
 _FOREVER_S = 1e9
 """No pass takes longer."""
 
-_Kind = tuple[str, int, str, int, str]
-"""Backbone, image size, precision, unfrozen layers, layer up to which values are cached."""
+_Kind = tuple[str, int, str, Scope, str]
+"""Backbone, image size, precision, what is trained, layer up to which values are cached."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Passes:
     backbone: str
     image_size: int
     precision: str
-    unfrozen: int
+    scope: Scope
     layer: str
     without_cache: int
     made: int
@@ -70,7 +71,7 @@ class Passes:
     @property
     def rate_path(self) -> str:
         """Where the time of such a pass is kept once it was measured."""
-        key = short_hash([self.backbone, self.image_size, self.precision, self.unfrozen, self.layer])
+        key = short_hash([self.backbone, self.image_size, self.precision, self.scope.key, self.layer])
         return f"{RATES}/pass-{key}.json"
 
 
@@ -95,7 +96,7 @@ def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Pass
         if c is None or c.live.from_pixels or layer == PIXELS:
             continue
         training, scored, views = _rows(repeats, place, c)
-        key: _Kind = (c.network.backbone, c.image.size, c.network.precision, c.adaptation.unfrozen, layer)
+        key: _Kind = (c.network.backbone, c.image.size, c.network.precision, c.live.scope, layer)
         epochs = int(repeats.start[place + 1] - repeats.start[place]) - 1
         needed[key] += epochs * training + (epochs + 1) * scored
         stored[key][_set_of_views(partition, c)] = views

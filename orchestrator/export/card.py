@@ -18,7 +18,8 @@ from orchestrator.results.comparing import selected_by
 from orchestrator.results.names import value_text
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
-from search_spaces.presets import NON_LINEARITIES, UNFROZEN
+from search_spaces.live import LAST
+from search_spaces.presets import ADAPTATION, NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.optimiser import OPTIMISERS
 from search_spaces.settings.selection import METRICS
 from trainables.data.decode import FILL
@@ -73,9 +74,7 @@ def _warnings(facts: CardFacts) -> list[str]:
 
 def _what(facts: CardFacts) -> list[str]:
     model, c = facts.model, facts.chosen.member.configuration
-    trained = (
-        f"the new head and the last {c.live.unfrozen} weight layers" if c.live.trains_body else "the new head alone"
-    )
+    trained = f"the new head and {c.adaptation.said}" if c.live.trains_body else "the new head alone"
     rows = [
         ("task", f"{model.task}: one image, one of {len(model.classes)} classes"),
         ("classes", ", ".join(model.classes)),
@@ -182,12 +181,21 @@ def _depth(c: Configuration) -> str:
     """n, where it says what the head is, and u."""
     added = f"n = {c.head.non_linearities} added non-linear layers, "
     has_n = c.matters(by_path()[NON_LINEARITIES])
-    return f"{added if has_n else ''}u = {c.adaptation.unfrozen} unfrozen layers"
+    is_last = c.adaptation.name == LAST
+    return f"{added if has_n else ''}{f'u = {c.adaptation.unfrozen} unfrozen layers' if is_last else c.adaptation.said}"
 
 
 def settings_said(c: Configuration) -> list[tuple[str, str]]:
     """Every declared setting that a file gives and that matters here, but those that sentences say."""
-    said_else = (UNFROZEN, NON_LINEARITIES, "selection.metric", "selection.rule", "balance.name", "optimiser.decay_on")
+    said_else = (
+        ADAPTATION,
+        UNFROZEN,
+        NON_LINEARITIES,
+        "selection.metric",
+        "selection.rule",
+        "balance.name",
+        "optimiser.decay_on",
+    )
     return [
         (one.setting.label, f"{value_text(c.value(one.path))} {one.setting.unit}".rstrip())
         for one in shown_settings()

@@ -25,6 +25,7 @@ from orchestrator.planning.rates import (
 from orchestrator.search import Search
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
+from search_spaces.live import LAST, Scope
 from search_spaces.resolve import BackboneFacts
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
 from trainables.bundles.recipe import scoring_batch
@@ -77,7 +78,9 @@ class Computed(NamedTuple):
             kind = "fit" if c.head.is_fitted else "head"
             return cls((kind, head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
         images = ", ".join(c.augmentation.names) if c.live.from_pixels else ""
-        return cls((f"body {images}".rstrip(), c.live.from_pixels), c.live.unfrozen)
+        scope = c.live.scope
+        kind = " ".join(filter(None, ("body", "" if scope.name == LAST else str(scope.key), images)))
+        return cls((kind, c.live.from_pixels), scope.unfrozen)
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ class Rates:
     """step_s is per trained row."""
     lanes: dict[Computed, int]
     """Lanes of the stack that was timed; 1 where repeats are trained in turn."""
-    prefix: dict[int, float]
-    """u → seconds of the frozen part per view, one worker."""
+    prefix: dict[Scope, float]
+    """What is trained → seconds of the frozen part per view, one worker."""
 
     @property
     def shapes(self) -> int:
@@ -114,11 +117,12 @@ class Rates:
         """Lanes that the times of `epoch_s` and `checkpoint` are of."""
         return self._at(c, {depth: float(count) for depth, count in self.lanes.items()})
 
-    def prefix_s(self, unfrozen: int) -> float:
+    def prefix_s(self, scope: Scope) -> float:
         """Seconds of the frozen part per view, one worker."""
-        if unfrozen in self.prefix:
-            return self.prefix[unfrozen]
-        return between(unfrozen, {u: seconds for u, seconds in self.prefix.items() if seconds})
+        if scope in self.prefix:
+            return self.prefix[scope]
+        known = {of.unfrozen: seconds for of, seconds in self.prefix.items() if seconds and of.name == LAST}
+        return between(scope.unfrozen, known)
 
     def checkpoint(self, c: Configuration) -> tuple[float, int]:
         """(seconds, bytes) of one checkpoint of one group."""
@@ -159,7 +163,7 @@ class BackboneCosts:
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.opening_s = watch.seconds
         """What every worker spends on opening it."""
-        self._cuts: dict[int, list[Cut]] = {}
+        self._cuts: dict[Scope, list[Cut]] = {}
 
     def samples(self, c: Configuration) -> Samples:
         return self.bench.samples(c, self.partition)
@@ -203,21 +207,22 @@ class BackboneCosts:
         of_depth: dict[Computed, list[Configuration]] = {}
         for c in sorted(self.configurations, key=lambda c: c.optimiser.batch_size):
             of_depth.setdefault(Computed.of(c, width), []).append(c)
-        prefix: dict[int, float] = {}
+        prefix: dict[Scope, float] = {}
         rates = Rates(width, {}, {}, {}, prefix)
         for depth in _spread(of_depth):
             here = of_depth[depth]
             if not here[0].live.has_features:
-                prefix[depth.size], rates.deep[depth] = self._deep(here[len(here) // 2])
+                one = here[len(here) // 2]
+                prefix[one.live.scope], rates.deep[depth] = self._deep(one)
                 rates.lanes[depth] = 1
                 continue
             stack = self._usual({c.id for c in here})
             rates.lanes[depth] = math.prod(stack)
             rates.heads[depth] = {c.optimiser.batch_size: self._head(c, stack) for c in (here[0], here[-1])}
         shallow = [c for c in self.configurations if c.live.has_features]
-        if 0 not in prefix and any(self.frozen(c).missing for c in shallow):
+        if Scope() not in prefix and any(self.frozen(c).missing for c in shallow):
             c = shallow[0]
-            prefix[0] = prefix_seconds(self.network, c.image.size, c.network.precision, self.device)
+            prefix[Scope()] = prefix_seconds(self.network, c.image.size, c.network.precision, self.device)
         return rates
 
     def memory_bytes(self, c: Configuration, frozen: FrozenCost, lanes: float) -> int:
@@ -266,10 +271,10 @@ class BackboneCosts:
         return (images.contiguous(memory_format=torch.channels_last),)
 
     def _candidates(self, c: Configuration) -> list[Cut]:
-        unfrozen = c.live.unfrozen
-        if unfrozen not in self._cuts:
-            self._cuts[unfrozen] = places_to_cut(self.network, c.image.size, unfrozen)
-        return self._cuts[unfrozen]
+        scope = c.live.scope
+        if scope not in self._cuts:
+            self._cuts[scope] = places_to_cut(self.network, c.image.size, scope)
+        return self._cuts[scope]
 
     def _decided(self, c: Configuration) -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
@@ -284,7 +289,7 @@ class BackboneCosts:
         here = room(self.search.places.cache)
         least = rows * min(cut.values_per_view for cut in candidates) * (2 if c.network.precision == "bf16" else 4)
         return "no features fit", (
-            f"{c.network.backbone} u={c.adaptation.unfrozen}: features need {least / 1e9:.1f} GB, of which "
+            f"{c.network.backbone}, {c.adaptation.said} trained: features need {least / 1e9:.1f} GB, of which "
             f"{here / 1e9:.1f} GB may be used (memory and free disk): the whole network is computed in every step "
             "instead, which is slow"
         )

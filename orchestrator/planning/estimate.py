@@ -242,7 +242,7 @@ class _Tally:
             backbone=first.network.backbone,
             strategy=first.strategy,
             non_linearities=first.head.non_linearities,
-            unfrozen=first.live.unfrozen,
+            unfrozen=first.live.scope.unfrozen,
             configurations=len(here),
             repeats_asked=sum(asked),
             repeats_owed=len(left),
@@ -306,7 +306,7 @@ class _Tally:
             # one pass over the images serves all depths, so that the longest counts
             workers = torch.cuda.device_count() or allocation.cpus()
             one = squares, canonical_json(c.key(*FROZEN_PART))
-            spent = frozen.missing * rates.prefix_s(c.live.unfrozen) + workers * costs.opening_s
+            spent = frozen.missing * rates.prefix_s(c.live.scope) + workers * costs.opening_s
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
 
     def _epochs_left(self, segment: Segment) -> int:

@@ -26,8 +26,8 @@ def _measured(storage: Storage, passes: Passes, seed: int, device: torch.device)
     network = open_backbone(passes.backbone, "none", seed, passes.image_size).module.to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     prefix: torch.nn.Module = Pooled(network)
-    if passes.unfrozen:
-        cuts = places_to_cut(network, passes.image_size, passes.unfrozen)
+    if passes.scope.trains_body:
+        cuts = places_to_cut(network, passes.image_size, passes.scope)
         prefix = next((cut for cut in cuts if cut.layer == passes.layer), cuts[0]).build().prefix
     seconds = prefix_seconds(prefix, passes.image_size, passes.precision, device)
     return keep_rate(storage, passes, seconds, device_name(device))

@@ -14,6 +14,7 @@ from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from orchestrator.store.record import canonical_json
 from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.live import Scope
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
 from trainables.features.frozen import Frozen, of_any_standardisation
@@ -25,14 +26,14 @@ class Pass:
     """One pass of a network over a set of views, which gives the features of every depth that is asked for."""
 
     partition: str
-    depths: dict[int, Configuration] = field(default_factory=dict)
-    """One configuration for each number of unfrozen layers."""
-    frozen: dict[int, Frozen] = field(default_factory=dict)
+    depths: dict[Scope, Configuration] = field(default_factory=dict)
+    """One configuration for each part of the network that is trained."""
+    frozen: dict[Scope, Frozen] = field(default_factory=dict)
     """Filled in once the images are decoded."""
-    left: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
+    left: list[tuple[tuple[Scope, ...], int]] = field(default_factory=list)
     """(depths that miss the chunk and are stored alike, chunk) still to be submitted; before that, chunks of images."""
     running: int = 0
-    ready: set[int] = field(default_factory=set)
+    ready: set[Scope] = field(default_factory=set)
     """Depths whose features were there from the start."""
     error: Exception | None = None
     """What ended the pass; depths that were ready stay so."""
@@ -50,15 +51,15 @@ class Pass:
     def is_done(self) -> bool:
         return not self.running and (self.error is not None or (bool(self.frozen) and not self.left))
 
-    def is_ready(self, depth: int) -> bool:
+    def is_ready(self, depth: Scope) -> bool:
         return depth in self.ready or (self.is_done and self.error is None)
 
 
 class _Depth(NamedTuple):
-    """Where the features of one configuration come from: a pass, and the number of unfrozen layers in it."""
+    """Where the features of one configuration come from: a pass, and what is trained of the network in it."""
 
     one: Pass
-    unfrozen: int
+    scope: Scope
 
 
 class FeatureStage:
@@ -80,7 +81,7 @@ class FeatureStage:
         self._features = feature_task.options(**options)
         self._pixels = pixel_task.options(num_cpus=1)
         self._passes: list[Pass] = []
-        self._serving: dict[tuple[str, str, int], Pass] = {}
+        self._serving: dict[tuple[str, str, Scope], Pass] = {}
         """By partition, frozen part and depth."""
         self._depth_of: dict[ConfigurationKey, _Depth] = {}
         self._in_flight: dict[Any, tuple[Pass, int]] = {}
@@ -98,7 +99,7 @@ class FeatureStage:
             if key in self._depth_of:
                 continue
             c = self.bench.configuration(key.configuration)
-            shared, depth = (key.partition, canonical_json(c.key(*FROZEN_PART))), c.live.unfrozen
+            shared, depth = (key.partition, canonical_json(c.key(*FROZEN_PART))), c.live.scope
             if (*shared, depth) not in self._serving:
                 waiting = (one for (*known, _), one in self._serving.items() if tuple(known) == shared)
                 found = next((one for one in waiting if not one.has_begun), None)
@@ -132,18 +133,18 @@ class FeatureStage:
         self.use.make_room()
 
     def is_ready(self, of: ConfigurationKey) -> bool:
-        one, unfrozen = self._depth_of[of]
-        return one.is_ready(unfrozen)
+        one, scope = self._depth_of[of]
+        return one.is_ready(scope)
 
     def error(self, of: ConfigurationKey) -> Exception | None:
         """Why this configuration's features cannot be had, if they cannot."""
-        one, unfrozen = self._depth_of[of]
-        return None if one.is_ready(unfrozen) else one.error
+        one, scope = self._depth_of[of]
+        return None if one.is_ready(scope) else one.error
 
     def layer(self, of: ConfigurationKey) -> str:
         """Name of the layer up to which the ready features are cached."""
-        one, unfrozen = self._depth_of[of]
-        return one.frozen[unfrozen].layer
+        one, scope = self._depth_of[of]
+        return one.frozen[scope].layer
 
     def poll(self) -> None:
         """Collect finished tasks, submit further ones. An error ends its own pass only."""
@@ -222,7 +223,7 @@ class FeatureStage:
     def _divide(self, one: Pass) -> None:
         """Choose the cuts, and list the chunks that some depth misses; those of equal size are computed together."""
         one.frozen = {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
-        alike: dict[int, dict[int, set[int]]] = {}
+        alike: dict[int, dict[int, set[Scope]]] = {}
         for depth, frozen in one.frozen.items():
             if frozen.features is not None:
                 self.use.need(_Depth(one, depth), frozen.features.total_bytes)

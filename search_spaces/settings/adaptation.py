@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from search_spaces.live import LAST, Scope
+from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch, When
 from search_spaces.settings.numbers import Layers
 
 Start = Literal["weights", "drawn"]
 Norms = Literal["kept", "moving"]
-_WITH_LAYERS = When("adaptation.unfrozen", above=0)
+
+
+@dataclass(frozen=True)
+class AdaptationVariant(Variant):
+    """said: what is trained beside the new head, as a sentence says it; {unfrozen}, {layers} are filled in."""
+
+    said: str = ""
+
+
+_ROOM = "trainables.network.adaptations"
+_OF_LAYERS = ("start", "norms")
+ADAPTATIONS = Registry(
+    "adaptation.name",
+    (
+        AdaptationVariant(
+            LAST,
+            f"{_ROOM}:Last",
+            "The last u weight layers, none with u = 0.",
+            ("unfrozen",),
+            said="the last {unfrozen} weight layers",
+        ),
+        AdaptationVariant("whole", f"{_ROOM}:Whole", "Every layer.", _OF_LAYERS, said="the whole backbone"),
+        AdaptationVariant(
+            "layers",
+            f"{_ROOM}:Named",
+            "Layers or blocks by name, with all that is in them.",
+            ("layers", *_OF_LAYERS),
+            said="the layers {layers}",
+        ),
+        AdaptationVariant(
+            "bias", f"{_ROOM}:Biases", "All biases and nothing else (BitFit).", said="the biases of the backbone"
+        ),
+    ),
+)
+_WITH_LAYERS = (When("adaptation.unfrozen", above=0), ADAPTATIONS.using("start"))
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Adaptation(Part):
     main = "unfrozen"
 
+    name: Annotated[
+        str,
+        AfterValidator(ADAPTATIONS.known),
+        Setting("adaptation", "What of the backbone is trained.", (Touch.STEP,), short="adaptation", neutral=LAST),
+    ] = LAST
     unfrozen: Annotated[
         Layers,
         Setting(
@@ -23,9 +68,22 @@ class Adaptation(Part):
             (Touch.STEP,),
             scale="ordinal",
             short="unfrozen",
+            matters_when=ADAPTATIONS.using("unfrozen"),
             neutral=0,
         ),
     ] = 0
+    layers: Annotated[
+        tuple[Name, ...],
+        BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+        Field(max_length=64),
+        Setting(
+            "trained layers",
+            "Names of layers or blocks, of either end; a name means all that is in it.",
+            (Touch.STEP,),
+            matters_when=ADAPTATIONS.using("layers"),
+            neutral=(),
+        ),
+    ] = ()
     start: Annotated[
         Start,
         Setting(
@@ -50,3 +108,18 @@ class Adaptation(Part):
     @property
     def norms_move(self) -> bool:
         return self.norms == "moving"
+
+    @property
+    def is_drawn_whole(self) -> bool:
+        """Whether nothing is left of the weights that the backbone was opened with."""
+        return self.name == "whole" and self.start == "drawn"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.name, self.unfrozen, self.layers)
+
+    @property
+    def said(self) -> str:
+        """What of the backbone is trained, in words: `the last 2 weight layers`."""
+        told = ADAPTATIONS.variants[self.name].said
+        return told.format(unfrozen=self.unfrozen, layers=", ".join(self.layers))

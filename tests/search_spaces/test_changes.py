@@ -20,7 +20,9 @@ AUGMENTATIONS_SAID = (
 )
 BAD_VALUE = {
     "network.precision": "fp16",
+    "adaptation.name": "hole",
     "adaptation.unfrozen": "-1",
+    "adaptation.layers": "[3]",
     "adaptation.start": "drown",
     "adaptation.norms": "movin",
     "image.store_size": "7",
@@ -81,7 +83,9 @@ BAD_VALUE = {
 }
 RANGES = {
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
+    "adaptation.name": '"last", "whole", "layers" or "bias", found "hole"; did you mean \'whole\'?',
     "adaptation.unfrozen": "a whole number from 0 to 1,000, found -1",
+    "adaptation.layers": "a list of names, found [3]",
     "adaptation.start": '"weights" or "drawn", found "drown"; did you mean \'drawn\'?',
     "adaptation.norms": '"kept" or "moving", found "movin"; did you mean \'moving\'?',
     "image.store_size": "a whole number from 8 to 4,096, found 7",

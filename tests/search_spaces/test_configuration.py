@@ -29,7 +29,9 @@ BASE: dict[str, Any] = {
     "network.backbone": "timm:resnet18.tv_in1k",
     "network.weights": "sha256:" + "1" * 64,
     "network.precision": "fp32",
+    "adaptation.name": "last",
     "adaptation.unfrozen": 0,
+    "adaptation.layers": (),
     "adaptation.start": "weights",
     "adaptation.norms": "kept",
     "image.size": 224,
@@ -99,7 +101,9 @@ OTHER: dict[str, Any] = {
     "network.backbone": "timm:resnet18.a1_in1k",
     "network.weights": "init:0",
     "network.precision": "bf16",
+    "adaptation.name": "whole",
     "adaptation.unfrozen": 1,
+    "adaptation.layers": ("layer4",),
     "adaptation.start": "drawn",
     "adaptation.norms": "moving",
     "image.size": 192,
@@ -162,6 +166,7 @@ OTHER: dict[str, Any] = {
     "selection.rule": "worse_of_both",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
+    "adaptation.layers": {"adaptation.name": "layers"},
     "adaptation.start": {"adaptation.unfrozen": 1},
     "adaptation.norms": {"adaptation.unfrozen": 1},
     "balance.score_augmented": {"balance.name": "ngca"},

@@ -26,6 +26,8 @@ RESNET = BackboneFacts(
     feature_width=512,
     weight_layers=20,
     parameters=11_000_000,
+    layers=("conv1", "layer1", "layer1.0", "layer2"),
+    refused={"bias": 'adaptation "bias": this network has no biases'},
 )
 INCEPTION = dataclasses.replace(RESNET, name="timm:inception_v3.tv_in1k", image_size=299, interpolation="bicubic")
 POINT = points(load_space("neuroblastoma"), "resnet18", small=False)[0]
@@ -186,6 +188,31 @@ def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> N
     check_points(points(default_space(), "resnet18", sound, small=False), RESNET, "x", task="binary", outputs=1)
     one_by_one = asked(("straightforward",), batch_size=1)
     check_points(points(default_space(), "resnet18", one_by_one, small=False), RESNET, "x", task="binary", outputs=1)
+
+
+def test_layers_and_adaptations_that_a_network_has_not() -> None:
+    several = (("layer1", "layer2"), ("layr1",))
+    found = points(default_space(), "resnet18", asked(adaptation=("layers", "bias"), layers=several), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
+    assert caught.value.message.split("\n") == [
+        "mine.toml: 2 faults",
+        "  - unfreezing.adaptation.layers: expected names of layers or blocks of timm:resnet18.tv_in1k, found 'layr1'; "
+        "did you mean 'layer1' or 'layer1.0' or 'layer2'?",
+        '  - unfreezing.adaptation.name: adaptation "bias": this network has no biases',
+    ]
+    nothing = points(default_space(), "resnet18", asked(("unfreezing",), adaptation="layers"), small=False)
+    with pytest.raises(InputError, match=r"expected names of layers or blocks of .*, such as 'conv1', .* found none"):
+        check_points(nothing, RESNET, "mine.toml", task="binary", outputs=1)
+
+
+def test_a_whole_network_that_moves_statistics_needs_two_images_too() -> None:
+    found = points(default_space(), "resnet18", asked(adaptation="whole", norms="moving", batch_size=1), small=False)
+    with pytest.raises(InputError, match="batch_size: expected 2 or more"):
+        check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
+    fitted = points(default_space(), "resnet18", asked(adaptation="whole", head="logistic"), small=False)
+    with pytest.raises(InputError, match=r'with unfrozen layers .they need steps., found "logistic"'):
+        check_points(fitted, RESNET, "mine.toml", task="binary", outputs=1)
 
 
 def test_class_weights_need_targets_that_are_shares_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ _NAMES = {
     "balance": "balance.name",
     "augmentation": "augmentation.names",
     "head": "head.name",
+    "adaptation": "adaptation.name",
     "schedule": "schedule.name",
     "ending": "ending.name",
     "selection": "selection.metric",

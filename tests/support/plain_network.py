@@ -53,8 +53,7 @@ def losses(
     frozen = bench.frozen_ready(c, study.partition)
     samples, reader = frozen.samples, frozen.reader(bench.device)
     body = copy.deepcopy(bench.network(frozen)).eval()
-    layers = layers_of_trace(body, trace(body, c.image.size))
-    live = layers.last(c.adaptation.unfrozen) if c.adaptation.unfrozen else ()
+    live = trained_names(c, body)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
     if c.adaptation.start == "drawn":
@@ -140,6 +139,20 @@ def losses(
             averaged.update_parameters(whole)
         found.append(scored())
     return np.array(found)
+
+
+def trained_names(c: Configuration, body: nn.Module) -> list[str]:
+    """Of the body's own parameters, as a reader of the help would pick them."""
+    names = [name for name, _ in body.named_parameters()]
+    asked = c.adaptation
+    if asked.name == "whole":
+        return names
+    if asked.name == "layers":
+        return [name for name in names if name.startswith(tuple(f"{layer}." for layer in asked.layers))]
+    if asked.name == "bias":
+        return [name for name in names if name.endswith("bias")]
+    layers = layers_of_trace(body, trace(body, c.image.size))
+    return list(layers.last(asked.unfrozen)) if asked.unfrozen else []
 
 
 def _has_norm(head: nn.Sequential) -> bool:

@@ -21,6 +21,9 @@ from trainables.bundles.workbench import Workbench
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import parameter_count
 
+_DEEPEST = 1001
+"""Of what trains something else than the last layers: it reaches at least as far into the network as they do."""
+
 
 def divide_into_stacks(bench: Workbench, wanted: Sequence[Segment], workers: int) -> list[Stack]:
     """Stacks of even widths (11 configurations at 10 a stack are 6 and 5), the first repeats first and, among them, the
@@ -72,4 +75,5 @@ def _most(bench: Workbench, one: Segment) -> int:
 def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
     c = bench.configuration(stack.configurations[0])
     head = parameter_count(layers_of(c, bench.facts(c).feature_width))
-    return stack.repeats[0] // BUNDLE_SIZE, -c.live.from_pixels, -c.live.unfrozen, -head, c.optimiser.batch_size
+    depth = c.live.scope.unfrozen or _DEEPEST * c.live.trains_body
+    return stack.repeats[0] // BUNDLE_SIZE, -c.live.from_pixels, -depth, -head, c.optimiser.batch_size

@@ -54,7 +54,7 @@ class Frozen:
 
     @property
     def cut(self) -> CutName:
-        return CutName(self.configuration.live.unfrozen, self.layer)
+        return CutName(self.configuration.live.scope, self.layer)
 
     def reader(self, device: torch.device) -> ViewReader:
         """Standardised views of the samples' rows."""
@@ -86,7 +86,7 @@ class FrozenParts:
         pixels = self.pixels(configuration, samples)
         mean, std = _standardisation(configuration, samples, pixels)
         calibration = ""
-        if configuration.network.weights.startswith("init:"):
+        if configuration.network.weights.startswith("init:") and not configuration.adaptation.is_drawn_whole:
             rows = calibration_rows(samples)
             calibration = short_hash([pixels.folder.name, samples.views[rows].tolist(), mean, std])
 

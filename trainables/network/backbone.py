@@ -19,6 +19,7 @@ from torch import nn
 
 from orchestrator.store.errors import InputError, first_line
 from search_spaces.resolve import BackboneFacts
+from trainables.network.adaptations import holders, refusals
 from trainables.network.backbone_names import resolve_name, timm_config
 from trainables.network.tensors import load_into, read_tensors, standardisation_in
 from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
@@ -149,6 +150,8 @@ def _facts(network: nn.Module, resolved: str, image_size: int | None) -> Backbon
         feature_width=width,
         weight_layers=len(layers.names),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
+        layers=holders(layers),
+        refused=refusals(layers),
     )
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import fx, nn
 
 from orchestrator.store.record import short_hash
+from search_spaces.live import Scope
+from trainables.network.adaptations import adaptation_of
 from trainables.network.division import FEATURES, PIXELS, Cut
 from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
 from trainables.network.weight_layers import Layers, layers_by_calls, layers_of_trace
@@ -22,37 +24,38 @@ from trainables.network.weight_layers import Layers, layers_by_calls, layers_of_
 _PASSING = (nn.Identity, nn.Dropout)
 
 
-def cuts(network: nn.Module, image_size: int, unfrozen: int) -> list[Cut]:
-    """Places where the frozen part may end for `unfrozen` live weight layers, the fewest values per view first.
+def cuts(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
+    """Places where the frozen part may end with `scope` of the network trained, the fewest values per view first.
 
     `network` maps float32 [N, 3, S, S] to features [N, D]. The pixels come last whatever they hold: they are kept as
     uint8 anyway, and the whole network is then computed from them. A cut up to a tenth smaller than a later one is not
     taken for it. A caller with a budget takes the first that fits.
-    With `unfrozen` = 0 the frontier is the pooled features. Raises InputError when the network has fewer layers, and
-    UntraceableError when it has no graph (then see `whole`).
+    Where nothing is trained the frontier is the pooled features. Raises InputError when the network has not what is to
+    be trained, and UntraceableError when it has no graph (then see `whole`).
     """
     traced = trace(network, image_size)
     layers = layers_of_trace(network, traced)
-    live = layers.last(unfrozen)
-    found = [] if unfrozen and unfrozen == len(layers.names) else _frontiers(traced, _live_nodes(network, traced, live))
+    live = adaptation_of(scope).live(layers)
+    is_all = bool(live) and len(live) == len(layers.owner)
+    found = [] if is_all else _frontiers(traced, _live_nodes(network, traced, live))
     candidates = [_cut(network, traced, layers, live, nodes) for nodes in found if nodes != (traced.image,)]
     candidates.sort(key=lambda cut: cut.values_per_view)
     return [*candidates, _cut(network, traced, layers, live, (traced.image,))]
 
 
-def places_to_cut(network: nn.Module, image_size: int, unfrozen: int) -> list[Cut]:
+def places_to_cut(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
     """`cuts`, or for a network that cannot be traced the pixels alone."""
     try:
-        return cuts(network, image_size, unfrozen)
+        return cuts(network, image_size, scope)
     except UntraceableError:
-        return [whole(network, image_size, unfrozen)]
+        return [whole(network, image_size, scope)]
 
 
-def whole(network: nn.Module, image_size: int, unfrozen: int) -> Cut:
+def whole(network: nn.Module, image_size: int, scope: Scope) -> Cut:
     """The cut at the pixels for a network that cannot be traced: all of it is computed in every step."""
     layers = layers_by_calls(network, image_size)
     shape = (3, image_size, image_size)
-    return Cut((shape,), PIXELS, layers.last(unfrozen), layers.names, network, None, ())
+    return Cut((shape,), PIXELS, adaptation_of(scope).live(layers), layers.names, network, None, ())
 
 
 def _cut(network: nn.Module, traced: Trace, layers: Layers, live: tuple[str, ...], nodes: tuple[fx.Node, ...]) -> Cut:

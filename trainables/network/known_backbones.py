@@ -17,6 +17,7 @@ from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.parsing import parsed_json
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
+from search_spaces.live import Scope
 from search_spaces.resolve import BackboneFacts
 from trainables.network.activations import Activations, activations_behind
 from trainables.network.backbone import Architecture, architecture_of
@@ -31,8 +32,12 @@ class _Behind(NamedTuple):
 
     backbone: str
     image_size: int
-    unfrozen: int
+    scope: Scope
     layer: str
+
+    @property
+    def path(self) -> str:
+        return _path(self.backbone, self.image_size, self.scope.key, self.layer)
 
 
 class KnownBackbones:
@@ -55,9 +60,9 @@ class KnownBackbones:
                 self._new.add(asked)
         return self._known[asked]
 
-    def activations(self, name: str, image_size: int, unfrozen: int, cut: Callable[[], Cut], layer: str) -> Activations:
+    def activations(self, name: str, image_size: int, scope: Scope, cut: Callable[[], Cut], layer: str) -> Activations:
         """Of the network behind the cut at `layer`, which is asked for where they are not known. Nothing is written."""
-        asked = _Behind(name, image_size, unfrozen, layer)
+        asked = _Behind(name, image_size, scope, layer)
         if asked not in self._activations:
             kept = self._read_activations(asked)
             self._activations[asked] = kept or activations_behind(cut())
@@ -72,7 +77,7 @@ class KnownBackbones:
             for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
                 self._write(path, asdict(found))
         for behind in self._new_activations:
-            self._write(_path(*behind), asdict(self._activations[behind]))
+            self._write(behind.path, asdict(self._activations[behind]))
         self._new.clear()
         self._new_activations.clear()
 
@@ -85,12 +90,12 @@ class KnownBackbones:
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError, KeyError):
             content = parsed_json(self._cache.read(path), path)
             facts: dict[str, Any] = content["facts"]
-            facts |= {key: tuple(facts[key]) for key in ("mean", "std")}
+            facts |= {key: tuple(facts[key]) for key in ("mean", "std", "layers")}
             return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]))
         return None
 
     def _read_activations(self, behind: _Behind) -> Activations | None:
-        path = _path(*behind)
+        path = behind.path
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError):
             return Activations(**parsed_json(self._cache.read(path), path))
         return None

@@ -17,6 +17,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import canonical_json, short_hash
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from search_spaces.live import Scope
 from search_spaces.resolve import BackboneFacts
 from search_spaces.settings.declaration import Touch
 from trainables.machine.places import Places
@@ -39,9 +40,9 @@ class Calibration:
 
 
 class CutName(NamedTuple):
-    """A cut of one network: the last `unfrozen` weight layers are live, the frozen part ends at `layer`."""
+    """A cut of one network: `scope` of it is trained, the frozen part ends at `layer`."""
 
-    unfrozen: int
+    scope: Scope
     layer: str
 
 
@@ -81,7 +82,7 @@ class OpenNetwork:
         return self._division[1]
 
     def _cut(self, name: CutName) -> Cut:
-        candidates = places_to_cut(self.module, self.image_size, name.unfrozen)
+        candidates = places_to_cut(self.module, self.image_size, name.scope)
         return next(cut for cut in candidates if cut.layer == name.layer)
 
 
@@ -96,7 +97,7 @@ class _Shape(NamedTuple):
 
     backbone: str
     image_size: int
-    unfrozen: int
+    scope: Scope
 
 
 def network_key(configuration: Configuration) -> str:
@@ -126,9 +127,9 @@ class Networks:
     def cuts(self, configuration: Configuration) -> list[Cut]:
         """Places where the frozen part may end, the fewest values per view first; of a network without weights."""
         c = configuration
-        shape = _Shape(c.network.backbone, c.image.size, c.live.unfrozen)
+        shape = _Shape(c.network.backbone, c.image.size, c.live.scope)
         if shape not in self._cuts:
-            self._cuts[shape] = places_to_cut(skeleton(*shape[:2]), c.image.size, c.live.unfrozen)
+            self._cuts[shape] = places_to_cut(skeleton(*shape[:2]), c.image.size, c.live.scope)
         return self._cuts[shape]
 
     def activations(self, configuration: Configuration, layer: str) -> Activations:
@@ -138,7 +139,7 @@ class Networks:
         def cut() -> Cut:
             return next(cut for cut in self.cuts(c) if cut.layer == layer)
 
-        return self._known.activations(c.network.backbone, c.image.size, c.live.unfrozen, cut, layer)
+        return self._known.activations(c.network.backbone, c.image.size, c.live.scope, cut, layer)
 
     def open(self, configuration: Configuration, calibration: Calibration | None) -> OpenNetwork:
         """The backbone with its weights; a freshly initialised one is calibrated where it is told by what.

@@ -35,7 +35,7 @@ def stage_of(study: TinyStudy) -> FeatureStage:
 
 def depths(stage: FeatureStage) -> list[list[int]]:
     """Those that each pass serves."""
-    return [sorted(one.depths) for one in stage._passes]
+    return [sorted(depth.unfrozen for depth in one.depths) for one in stage._passes]
 
 
 def passes(study: TinyStudy, *wanted: dict[str, Any], partitions: tuple[str, ...] = ("p",)) -> list[list[int]]:

@@ -15,6 +15,7 @@ import torch
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import ENGINE
+from search_spaces.live import Scope
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
 from trainables import trial
@@ -196,7 +197,7 @@ def test_cuts_of_one_layer_and_shape_are_kept_apart(study: TinyStudy) -> None:
     for unfrozen in (2, 3):
         named = {"standardisation": "weights", "mean": (0.4,) * 3, "std": (0.2,) * 3}
         c = study.configuration(backbone=backbone, unfrozen=unfrozen, weights="sha256:0", **named)
-        cut = places_to_cut(network, 32, unfrozen)[1]
+        cut = places_to_cut(network, 32, Scope(unfrozen=unfrozen))[1]
         frozen = bench.frozen(c, study.partition, cut.layer)
         assert frozen.features is not None
         assert frozen.layer == cut.layer

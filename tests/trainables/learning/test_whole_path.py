@@ -26,6 +26,7 @@ from trainables.learning.learner import Lane, lanes_of
 CPU = torch.device("cpu")
 EPOCHS, REPEAT = 3, 1
 WIDTHS: dict[str, Any] = {"head": "widths", "widths": (24, 8), "batch_norm": True, "dropout": 0.25}
+SCRATCH: dict[str, Any] = {"adaptation": "whole", "start": "drawn", "norms": "moving"}
 CASES: dict[str, dict[str, Any]] = {
     "batch norm in the head": {**WIDTHS, "lr": 0.05, "momentum": 0.9},
     "given widths alone": {**WIDTHS, "batch_norm": False, "lr": 0.05},
@@ -47,6 +48,23 @@ CASES: dict[str, dict[str, Any]] = {
         "decay_on": "weights",
     },
     "drawn anew, moving norms": {"unfrozen": 3, "start": "drawn", "norms": "moving", "lr": 0.01, "momentum": 0.9},
+    "whole": {"adaptation": "whole", "lr": 0.001},
+    "whole, moving norms": {"adaptation": "whole", "norms": "moving", "lr": 0.0005},
+    "scratch, moving norms": {**SCRATCH, "lr": 0.005, "weight_decay": 0.01},
+    "whole vision transformer, flips": {
+        "backbone": "timm:test_vit.r160_in1k",
+        "adaptation": "whole",
+        "augmentation": "flips",
+        "lr": 0.005,
+    },
+    "layers of the front, moving norms": {
+        "adaptation": "layers",
+        "adaptation.layers": ("conv1", "layer1", "bn1"),
+        "norms": "moving",
+        "lr": 0.01,
+    },
+    "a layer of the end": {"adaptation": "layers", "adaptation.layers": ("layer4",), "lr": 0.01},
+    "biases": {"adaptation": "bias", "lr": 0.005},
     "flips, frozen": {"augmentation": "flips", "chance": 0.4, "lr": 0.05},
     "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
     "several, frozen": {"augmentation": ("flips", "crop", "contrast", "colour", "erasing"), "lr": 0.05},

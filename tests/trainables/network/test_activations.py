@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from search_spaces.live import Scope
 from trainables.network.activations import Activations, activations_behind
 from trainables.network.backbone import skeleton
 from trainables.network.division import PIXELS, Cut
@@ -45,7 +46,7 @@ def behind(network: nn.Module, unfrozen: int, *, pixels: bool, size: int = SIDE)
 
 def cut_of(network: nn.Module, unfrozen: int, *, pixels: bool, size: int) -> Cut:
     """The pixels, or the latest cut."""
-    found = [cut for cut in places_to_cut(network.eval(), size, unfrozen) if cut.is_pixels is pixels]
+    found = [cut for cut in places_to_cut(network.eval(), size, Scope(unfrozen=unfrozen)) if cut.is_pixels is pixels]
     return found[-1]
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from search_spaces.live import Scope
 from trainables.network.frontier import places_to_cut
 
 
@@ -18,7 +19,7 @@ def network(pooled: int) -> nn.Sequential:
 @pytest.mark.parametrize(("pooled", "stays"), [(8, False), (4, True), (1, True)])
 def test_a_mean_over_as_many_places_as_there_are_is_left_out(pooled: int, stays: bool) -> None:
     whole = network(pooled)
-    cut = places_to_cut(whole, 16, 1)[0]
+    cut = places_to_cut(whole, 16, Scope(unfrozen=1))[0]
     division = cut.build()
     found = [part for part in division.suffix.modules() if isinstance(part, nn.AdaptiveAvgPool2d)]
     assert bool(found) == stays

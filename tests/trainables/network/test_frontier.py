@@ -13,6 +13,7 @@ import torchvision
 from torch import nn
 
 from orchestrator.store.errors import InputError
+from search_spaces.live import Scope
 from trainables.network.backbone import open_backbone, skeleton
 from trainables.network.calibration import calibrate
 from trainables.network.division import FEATURES, PIXELS, Cut, Division
@@ -62,7 +63,7 @@ def _network(name: str, size: int) -> nn.Module:
 
 def _divided(network: nn.Module, size: int, unfrozen: int) -> Division:
     """At the cut with the fewest values per view."""
-    return cuts(network, size, unfrozen)[0].build()
+    return cuts(network, size, Scope(unfrozen=unfrozen))[0].build()
 
 
 @functools.lru_cache(maxsize=64)
@@ -110,7 +111,7 @@ def _assert_parity(network: nn.Module, size: int, cut: Cut) -> None:
 @pytest.mark.parametrize(("name", "size"), [*SIZES.items(), ("narrow vgg19", 48)])
 def test_parity(name: str, size: int, unfrozen: int) -> None:
     network = _network(name, size)
-    for cut in cuts(network, size, unfrozen)[:-1]:
+    for cut in cuts(network, size, Scope(unfrozen=unfrozen))[:-1]:
         _assert_parity(network, size, cut)
 
 
@@ -119,15 +120,15 @@ def test_parity(name: str, size: int, unfrozen: int) -> None:
 @pytest.mark.parametrize(("name", "size"), HEAVY.items())
 def test_parity_of_heavy_networks(name: str, size: int, unfrozen: int) -> None:
     network = _network(name, size)
-    for cut in cuts(network, size, unfrozen):
+    for cut in cuts(network, size, Scope(unfrozen=unfrozen)):
         _assert_parity(network, size, cut)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224"])
 def test_all_layers_live_is_the_whole_network_from_the_pixels(name: str) -> None:
     network = _network(name, 48)
-    count = len(cuts(network, 48, 0)[0].weight_layers)
-    found = cuts(network, 48, count)
+    count = len(cuts(network, 48, Scope(unfrozen=0))[0].weight_layers)
+    found = cuts(network, 48, Scope(unfrozen=count))
     assert [cut.layer for cut in found] == [PIXELS]
     assert set(found[0].live) == {parameter for parameter, _ in network.named_parameters()}
     _assert_parity(network, 48, found[0])
@@ -142,7 +143,7 @@ def test_no_layer_live_is_the_pooled_features_and_an_identity() -> None:
 
 
 def test_figures_of_inception() -> None:
-    smallest, latest, pixels = cuts(_on_meta("inception_v3"), 299, 1)
+    smallest, latest, pixels = cuts(_on_meta("inception_v3"), 299, Scope(unfrozen=1))
     assert latest.values_per_view == 249_856
     assert len(latest.shapes) == 4
     assert pixels.values_per_view == 3 * 299 * 299
@@ -152,14 +153,14 @@ def test_figures_of_inception() -> None:
 
 
 def test_the_latest_cut_of_densenet_holds_17_tensors_and_the_smallest_one() -> None:
-    smallest, latest, _ = cuts(_on_meta("densenet121"), 224, 1)
+    smallest, latest, _ = cuts(_on_meta("densenet121"), 224, Scope(unfrozen=1))
     assert len(latest.shapes) == 17
     assert smallest.shapes == ((512, 7, 7),)
     assert smallest.layer == "features.transition3.pool"
 
 
 def test_layers_are_counted_in_the_order_of_computation() -> None:
-    cut = cuts(_on_meta("resnet18"), 224, 1)[0]
+    cut = cuts(_on_meta("resnet18"), 224, Scope(unfrozen=1))[0]
     assert len(cut.weight_layers) == 20
     assert cut.weight_layers[0] == "conv1"
     assert cut.weight_layers[-1] == "layer4.1.conv2"
@@ -169,23 +170,25 @@ def test_layers_are_counted_in_the_order_of_computation() -> None:
 
 
 def test_the_fully_connected_layers_of_vgg_count_and_the_features_are_its_last_ones() -> None:
-    cut = cuts(_on_meta("vgg19"), 224, 2)[0]
+    cut = cuts(_on_meta("vgg19"), 224, Scope(unfrozen=2))[0]
     assert len(cut.weight_layers) == 18
     assert cut.weight_layers[-2:] == ("pre_logits.fc1", "pre_logits.fc2")
     assert cut.shapes == ((512, 7, 7),)
-    assert cuts(_on_meta("vgg19"), 224, 1)[0].shapes == ((4096, 1, 1),)
+    assert cuts(_on_meta("vgg19"), 224, Scope(unfrozen=1))[0].shapes == ((4096, 1, 1),)
 
 
 def test_positions_and_class_token_go_with_the_layer_before_their_reader() -> None:
     network = _on_meta("vit_tiny_patch16_224")
-    count = len(cuts(network, 224, 0)[0].weight_layers)
-    assert not {"cls_token", "pos_embed"} & set(cuts(network, 224, count - 1)[0].live)
-    assert {"cls_token", "pos_embed", "patch_embed.proj.weight"} <= set(cuts(network, 224, count)[0].live)
-    assert {"norm.weight", "blocks.11.mlp.fc2.weight"} <= set(cuts(network, 224, 1)[0].live)
+    count = len(cuts(network, 224, Scope(unfrozen=0))[0].weight_layers)
+    assert not {"cls_token", "pos_embed"} & set(cuts(network, 224, Scope(unfrozen=count - 1))[0].live)
+    assert {"cls_token", "pos_embed", "patch_embed.proj.weight"} <= set(
+        cuts(network, 224, Scope(unfrozen=count))[0].live
+    )
+    assert {"norm.weight", "blocks.11.mlp.fc2.weight"} <= set(cuts(network, 224, Scope(unfrozen=1))[0].live)
 
 
 def test_layer_scale_goes_with_the_layer_before_it() -> None:
-    live = set(cuts(_on_meta("convnext_tiny"), 224, 1)[0].live)
+    live = set(cuts(_on_meta("convnext_tiny"), 224, Scope(unfrozen=1))[0].live)
     assert live == {
         "stages.3.blocks.2.mlp.fc2.weight",
         "stages.3.blocks.2.mlp.fc2.bias",
@@ -196,7 +199,7 @@ def test_layer_scale_goes_with_the_layer_before_it() -> None:
 
 
 def test_a_hardly_smaller_cut_does_not_recompute_a_transformer() -> None:
-    cut = cuts(_on_meta("vit_tiny_patch16_224"), 224, 1)[0]
+    cut = cuts(_on_meta("vit_tiny_patch16_224"), 224, Scope(unfrozen=1))[0]
     assert cut.layer.startswith("blocks.11 #"), "the sum after the attention of the last block"
     assert cut.shapes == ((197, 192),)
 
@@ -205,11 +208,11 @@ def test_a_hardly_smaller_cut_does_not_recompute_a_transformer() -> None:
 def test_no_two_cuts_have_one_name(name: str) -> None:
     """One activation is called in several places, and blocks add twice: the layer alone does not say which tensor."""
     network = skeleton(name, 32)
-    found = [cut for unfrozen in range(9) for cut in cuts(network, 32, unfrozen)]
+    found = [cut for unfrozen in range(9) for cut in cuts(network, 32, Scope(unfrozen=unfrozen))]
     named = {(cut.layer, tuple(node.name for node in cut.nodes)) for cut in found}
     assert len({layer for layer, _ in named}) == len({nodes for _, nodes in named}) == len(named)
     assert {FEATURES, PIXELS} < {layer for layer, _ in named}
-    again = [cut for unfrozen in range(9) for cut in cuts(skeleton(name, 32), 32, unfrozen)]
+    again = [cut for unfrozen in range(9) for cut in cuts(skeleton(name, 32), 32, Scope(unfrozen=unfrozen))]
     assert [cut.layer for cut in again] == [cut.layer for cut in found], "the names are those of files"
 
 
@@ -227,20 +230,20 @@ class _Shared(nn.Module):
 
 
 def test_two_calls_of_one_activation_have_names_of_their_own() -> None:
-    names = [cuts(_Shared().eval(), 8, unfrozen)[0].layer for unfrozen in (1, 2)]
+    names = [cuts(_Shared().eval(), 8, Scope(unfrozen=unfrozen))[0].layer for unfrozen in (1, 2)]
     assert all(name.startswith("act #") for name in names)
     assert len(set(names)) == 2
 
 
 def test_a_network_without_graph_is_cut_at_the_pixels_alone() -> None:
-    found = places_to_cut(_Branching().eval().requires_grad_(False), 8, 1)
+    found = places_to_cut(_Branching().eval().requires_grad_(False), 8, Scope(unfrozen=1))
     assert [cut.layer for cut in found] == [PIXELS]
-    assert len(places_to_cut(_Cheap().eval(), 8, 1)) == 3
+    assert len(places_to_cut(_Cheap().eval(), 8, Scope(unfrozen=1))) == 3
 
 
 def test_candidates_come_smallest_first_and_the_pixels_last() -> None:
     for unfrozen in (1, 3, 20, 60):
-        found = cuts(_on_meta("densenet121"), 224, unfrozen)
+        found = cuts(_on_meta("densenet121"), 224, Scope(unfrozen=unfrozen))
         sizes = [cut.values_per_view for cut in found[:-1]]
         assert sizes == sorted(sizes)
         assert [cut.is_pixels for cut in found] == [False] * len(sizes) + [True]
@@ -263,7 +266,7 @@ class _Cheap(nn.Module):
 
 
 def test_among_equal_sizes_the_latest_is_taken() -> None:
-    smallest, latest, _ = cuts(_Cheap().eval(), 8, 1)
+    smallest, latest, _ = cuts(_Cheap().eval(), 8, Scope(unfrozen=1))
     assert (smallest.layer, smallest.shapes) == ("act", ((2, 8, 8),))
     assert latest.shapes == ((9, 8, 8),)
 
@@ -312,7 +315,7 @@ def test_batch_norm_in_live_layers_keeps_its_stored_statistics() -> None:
 @pytest.mark.parametrize("unfrozen", [-1, 21])
 def test_more_layers_than_there_are(unfrozen: int) -> None:
     with pytest.raises(InputError, match=f"expected 0 to 20, .* found {unfrozen}") as raised:
-        cuts(_on_meta("resnet18"), 224, unfrozen)
+        cuts(_on_meta("resnet18"), 224, Scope(unfrozen=unfrozen))
     assert "--unfrozen between 0 and 20" in raised.value.advice
 
 
@@ -330,8 +333,8 @@ class _Branching(nn.Module):
 def test_a_network_without_graph_goes_through_as_a_whole() -> None:
     network = _Branching().eval().requires_grad_(False)
     with pytest.raises(UntraceableError, match="branches on the numbers"):
-        cuts(network, 8, 1)
-    cut = whole(network, 8, 1)
+        cuts(network, 8, Scope(unfrozen=1))
+    cut = whole(network, 8, Scope(unfrozen=1))
     assert cut.is_pixels
     assert cut.weight_layers == ("first", "second")
     assert cut.live == ("second.weight", "second.bias")
@@ -341,7 +344,7 @@ def test_a_network_without_graph_goes_through_as_a_whole() -> None:
 
 
 def test_values_per_view_counts_every_tensor() -> None:
-    cut = cuts(_on_meta("densenet121"), 224, 3)[1]
+    cut = cuts(_on_meta("densenet121"), 224, Scope(unfrozen=3))[1]
     assert cut.values_per_view == sum(math.prod(shape) for shape in cut.shapes)
     assert len(cut.shapes) == 16
 
@@ -350,7 +353,7 @@ def test_attention_of_torch_itself_holds_two_weight_layers() -> None:
     with torch.device("meta"):
         network = torchvision.models.vit_b_16(weights=None).eval()
     network.heads = nn.Identity()
-    cut = cuts(network, 224, 3)[0]
+    cut = cuts(network, 224, Scope(unfrozen=3))[0]
     block = "encoder.layers.encoder_layer_11"
     assert cut.weight_layers[-4:-2] == (f"{block}.self_attention", f"{block}.self_attention.out_proj")
     assert f"{block}.self_attention.out_proj.weight" in cut.live

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
+from search_spaces.live import Scope
 from trainables.network import known_backbones
 from trainables.network.activations import activations_behind
 from trainables.network.backbone import Architecture, architecture_of, facts_of, skeleton
@@ -102,9 +103,13 @@ def test_what_a_part_takes_is_found_once(cache: LocalStorage) -> None:
             asked.append((unfrozen, cut.layer))
             return cut
 
-        assert known.activations(FULL, 64, unfrozen, ask, cut.layer) == activations_behind(cut)
+        assert known.activations(FULL, 64, Scope(unfrozen=unfrozen), ask, cut.layer) == activations_behind(cut)
 
-    parts = [(unfrozen, cut) for unfrozen in (1, 2) for cut in places_to_cut(skeleton(NAME, 64), 64, unfrozen)]
+    parts = [
+        (unfrozen, cut)
+        for unfrozen in (1, 2)
+        for cut in places_to_cut(skeleton(NAME, 64), 64, Scope(unfrozen=unfrozen))
+    ]
     for _ in range(2):
         known = KnownBackbones(cache)
         for _ in range(2):
@@ -117,11 +122,11 @@ def test_what_a_part_takes_is_found_once(cache: LocalStorage) -> None:
 
 @pytest.mark.parametrize("harm", [b"", b"{}", b"[1]", b"\xff"])
 def test_damaged_activations_are_found_again(cache: LocalStorage, harm: bytes, tmp_path: Path) -> None:
-    (*_, cut) = places_to_cut(skeleton(NAME, 64), 64, 1)
+    (*_, cut) = places_to_cut(skeleton(NAME, 64), 64, Scope(unfrozen=1))
     fresh = activations_behind(cut)
     for _ in range(2):
         known = KnownBackbones(cache)
-        assert known.activations(FULL, 64, 1, lambda: cut, cut.layer) == fresh
+        assert known.activations(FULL, 64, Scope(unfrozen=1), lambda: cut, cut.layer) == fresh
         known.keep()
         (file,) = (tmp_path / "facts").iterdir()
         file.write_bytes(harm)

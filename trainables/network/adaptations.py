@@ -1,0 +1,100 @@
+"""What of a network is trained, by the name of its adaptation; see `search_spaces.settings.adaptation.ADAPTATIONS`.
+
+Where the frozen part ends follows from the parameters that these name, whichever they are.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orchestrator.store.errors import InputError
+from search_spaces.faults import did_you_mean, nearest
+from search_spaces.live import Scope
+from search_spaces.settings.adaptation import ADAPTATIONS
+from trainables.network.weight_layers import Layers
+
+
+class Adaptation(Protocol):
+    """One way of training a network. What it chooses from are parameters that the network reads."""
+
+    def __init__(self, scope: Scope) -> None: ...
+
+    def live(self, layers: Layers) -> tuple[str, ...]:
+        """Names of the parameters that are trained, in the network's order. InputError where it cannot be."""
+        ...
+
+
+def adaptation_of(scope: Scope) -> Adaptation:
+    found: Adaptation = ADAPTATIONS.load(scope.name)(scope)
+    return found
+
+
+class Last:
+    """The last weight layers."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.unfrozen = scope.unfrozen
+
+    def live(self, layers: Layers) -> tuple[str, ...]:
+        return layers.last(self.unfrozen)
+
+
+class Whole:
+    """Every parameter."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Nothing of it is left open."""
+
+    def live(self, layers: Layers) -> tuple[str, ...]:
+        return layers.last(len(layers.names))
+
+
+class Named:
+    """All parameters of the modules of some names, and of the modules in them."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.names = scope.layers
+
+    def live(self, layers: Layers) -> tuple[str, ...]:
+        known = holders(layers)
+        for name in self.names:
+            if name not in known:
+                raise InputError(
+                    f"trained layers: expected names of layers or blocks of this network, found {name!r}"
+                    f"{did_you_mean(nearest(name, known))}",
+                    "Choose others: --set adaptation.layers=NAME,NAME",
+                )
+        return tuple(name for name in layers.owner if any(f"{name}.".startswith(f"{own}.") for own in self.names))
+
+
+class Biases:
+    """All biases (Ben Zaken, Ravfogel and Goldberg 2022, BitFit): of weight layers and the shifts of norms."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Nothing of it is left open."""
+
+    def live(self, layers: Layers) -> tuple[str, ...]:
+        found = tuple(name for name in layers.owner if name.rpartition(".")[2].endswith("bias"))
+        if not found:
+            raise InputError('adaptation "bias": this network has no biases', "Choose another --adaptation.")
+        return found
+
+
+def holders(layers: Layers) -> tuple[str, ...]:
+    """Names by which parameters can be meant: their own and those of the modules that they are in, outermost first."""
+    found: dict[str, None] = {}
+    for name in layers.owner:
+        parts = name.split(".")
+        found |= dict.fromkeys(".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return tuple(found)
+
+
+def refusals(layers: Layers) -> dict[str, str]:
+    """Why a network cannot be trained in some ways, by the name of the adaptation."""
+    found = {}
+    for name in ADAPTATIONS.names:
+        try:
+            adaptation_of(Scope(name)).live(layers)
+        except InputError as error:
+            found[name] = error.message
+    return found
