@@ -51,7 +51,7 @@ class Whole:
         (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
         network.load_state_dict(load_file(calibrated))
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        live = set(places_to_cut(self.network, c.image.size, c.adaptation.unfrozen)[0].live)
+        live = set(places_to_cut(self.network, c.image.size, c.live.scope)[0].live)
         trained = [parameter for name, parameter in self.network.named_parameters() if name in live]
         for parameter in trained:
             parameter.requires_grad_(True)

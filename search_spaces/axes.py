@@ -54,7 +54,8 @@ class Axes:
 def axes_for(space: Space, entry: Backbone | None, strategy: Strategy, *, small: bool) -> Axes:
     """Each setting from the narrowest table that has it, in the end from the default space."""
     default = default_space()
-    layers = [default, *_tables(default, strategy), space, *_tables(space, strategy)]
+    layers: list[Layer] = [default, *_tables(default, strategy, PRESETS[strategy].grid)]
+    layers += [space, *_tables(space, strategy)] if space != default else []
     layers += _tables(entry, strategy) if entry else []
     if small:
         layers += [*_small(default, strategy), *_small(space, strategy)]
@@ -63,6 +64,7 @@ def axes_for(space: Space, entry: Backbone | None, strategy: Strategy, *, small:
         values["image.crops"] = (crops,)
     preset = PRESETS[strategy]
     values |= {path: (value,) for path, value in preset.fixed.items()}
+    values |= {path: some for path, some in preset.among.items() if not {*values.get(path, ("",))} <= {*some}}
     ordered = {one.path: values[one.path] for one in from_file() if one.path in values}
     held = {path: found for path, found in ordered.items() if path not in (LR, BATCH_SIZE)}
     return Axes(strategy, _pairs(layers), _last(layers, "epochs"), _last(layers, "repeats"), held)
@@ -95,9 +97,10 @@ def product(lr: tuple[float, ...], batch_size: tuple[int, ...]) -> Pairs:
     return tuple((rate, size) for rate in lr for size in batch_size)
 
 
-def _tables(tables: Space | Backbone, strategy: Strategy) -> list[Layer]:
-    """Widest first."""
-    return [tables.grid, *_given(tables, strategy)]
+def _tables(tables: Space | Backbone, strategy: Strategy, otherwise: Mapping[str, Any] | None = None) -> list[Layer]:
+    """Widest first. otherwise: keys of the strategy's table where there is none."""
+    own = _given(tables, strategy)
+    return [tables.grid, *(own or ([Grid.model_validate(otherwise)] if otherwise else []))]
 
 
 def _small(space: Space, strategy: Strategy) -> list[Layer]:

@@ -65,10 +65,10 @@ class Changes:
 
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
         """Faults that show when several options are read together."""
-        for path in self.values:
-            takers = [strategy for strategy in PRESETS if path not in PRESETS[strategy].fixed]
+        for path, values in self.values.items():
+            takers = [strategy for strategy in PRESETS if PRESETS[strategy].takes(path, values)]
             if not set(takers) & set(chosen):
-                axis = next((strategy for strategy in PRESETS if PRESETS[strategy].axis == path), takers[0])
+                axis = next((strategy for strategy in takers if PRESETS[strategy].axis == path), takers[0])
                 option = option_of(by_path()[path])
                 yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
             if conditions := unmet(by_path()[path], self.values):
@@ -91,12 +91,11 @@ class Changes:
             values=values,
         )
 
-    @staticmethod
-    def _is_for(path: str, strategy: Strategy, chosen: Sequence[Strategy]) -> bool:
-        preset = PRESETS[strategy]
-        if path in preset.fixed:
+    def _is_for(self, path: str, strategy: Strategy, chosen: Sequence[Strategy]) -> bool:
+        preset, values = PRESETS[strategy], self.values[path]
+        if not preset.takes(path, values):
             return False
-        owners = [one for one in chosen if PRESETS[one].axis == path]
+        owners = [one for one in chosen if PRESETS[one].axis == path and PRESETS[one].takes(path, values)]
         return path not in preset.also or not owners
 
 

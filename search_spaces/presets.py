@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.live import LAST
 
 NON_LINEARITIES, UNFROZEN, ADAPTATION = "head.non_linearities", "adaptation.unfrozen", "adaptation.name"
+START, NORMS = "adaptation.start", "adaptation.norms"
 _LINEAR = {"head.name": "halving", NON_LINEARITIES: 0}
 
 Strategy = str
@@ -20,8 +21,9 @@ class Preset:
     """All that is ever said of a strategy.
 
     help: what it trains. axis: the setting that makes the strategy what it is. also: others that it leaves open.
-    fixed: values that it holds, by path; a table of the strategy gives none of these. mark, colour: on figures, a
-    symbol of plotly's and the place of a colour among the palette's series.
+    fixed: values that it holds, by path; a table of the strategy gives none of these. among: values of others, of which
+    it tries all where nothing gives some of them. grid: keys of its table where the default space has none.
+    mark, colour: on figures, a symbol of plotly's and the place of a colour among the palette's series.
     """
 
     help: str
@@ -30,16 +32,48 @@ class Preset:
     axis: str = ""
     also: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    among: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    grid: Mapping[str, Any] = field(default_factory=dict)
 
     def holds(self, value: Callable[[str], Any]) -> bool:
-        """Whether values, looked up by path, are those that it fixes."""
-        return all(value(path) == held for path, held in self.fixed.items())
+        """Whether values, looked up by path, are those that it fixes, or among those that it tries alone."""
+        is_fixed = all(value(path) == held for path, held in self.fixed.items())
+        return is_fixed and all(value(path) in several for path, several in self.among.items())
+
+    def takes(self, path: str, values: Collection[Any]) -> bool:
+        """Whether a setting may be given these values."""
+        return path not in self.fixed and all(value in self.among.get(path, values) for value in values)
 
 
 PRESETS: Mapping[Strategy, Preset] = {
     "straightforward": Preset("a new last layer", "circle", 3, fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0}),
     "extension": Preset(
         "n new non-linear layers before it", "square", 2, axis=NON_LINEARITIES, fixed={ADAPTATION: LAST, UNFROZEN: 0}
+    ),
+    "finetune": Preset(
+        "the whole backbone, from its weights",
+        "triangle-up",
+        4,
+        also=(NON_LINEARITIES,),
+        fixed={ADAPTATION: "whole", START: "weights"},
+        grid={"lr": [0.0001, 0.001, 0.01], "epochs": 20},
+    ),
+    "scratch": Preset(
+        "the whole backbone, drawn anew for each repeat",
+        "x",
+        5,
+        also=(NON_LINEARITIES,),
+        fixed={ADAPTATION: "whole", START: "drawn", NORMS: "moving"},
+        grid={"lr": [0.001, 0.01, 0.1], "epochs": 100},
+    ),
+    "adapters": Preset(
+        "a few parameters in every layer of the backbone",
+        "star",
+        6,
+        axis=ADAPTATION,
+        also=(NON_LINEARITIES,),
+        among={ADAPTATION: ("bias",)},
+        grid={"lr": [0.001, 0.01, 0.1], "epochs": 20},
     ),
     "unfreezing": Preset(
         "the last u weight layers of the backbone too", "diamond", 1, axis=UNFROZEN, also=(NON_LINEARITIES, ADAPTATION)

@@ -206,27 +206,27 @@ def refused(act, *given):
     except Exception as error:
         return str(error)
 
-own = parse_space('name = "x"\\nbackbones = [{{ name = "y", finetune.lr = 0.25 }}]\\n[finetune]\\nlr = 0.5', "x")
-changes = changes_of([Typed("--non-linearities", "non_linearities", "1")], ["finetune"])
+own = parse_space('name = "x"\\nbackbones = [{{ name = "y", topmost.lr = 0.25 }}]\\n[topmost]\\nlr = 0.5', "x")
+changes = changes_of([Typed("--non-linearities", "non_linearities", "1")], ["topmost"])
 tried = [point for small in (False, True) for point in points(default_space(), "x", changes, small=small)]
-begun = ShellComplete(main, {{}}, "orch", "").get_completions(["search", "--strategy"], "extension,f")
+begun = ShellComplete(main, {{}}, "orch", "").get_completions(["search", "--strategy"], "extension,t")
 told = " ".join(CliRunner().invoke(main, "search --help").output.split())
 storage, study = small_study(Path(sys.argv[1]), depths=((0, 0), (0, 3), (0, 2)))
 source = open_source(storage, NOW)
-shown = [trace for trace in drawn(source, "gap", Choice())["data"] if trace["name"] == "finetune"]
+shown = [trace for trace in drawn(source, "gap", Choice())["data"] if trace["name"] == "topmost"]
 print(json.dumps({{
     "file": [sorted({{(p.strategy, p.unfrozen, p.lr) for p in points(own, name, small=False)}}) for name in "xy"],
-    "described": "y, finetune, u = 3" in describe(own),
-    "held": refused(parse_space, 'name = "x"\\n[finetune]\\nunfrozen = 2', "x"),
+    "described": "y, topmost, u = 3" in describe(own),
+    "held": refused(parse_space, 'name = "x"\\n[topmost]\\nunfrozen = 2', "x"),
     "default": default_space().strategies,
     "asked": sorted({{(point.strategy, point.non_linearities) for point in tried}}),
-    "option": refused(changes_of, [Typed("--unfrozen", "unfrozen", "2")], ["finetune"]),
-    "unknown": refused(changes_of, [], ["finetun"]),
+    "option": refused(changes_of, [Typed("--unfrozen", "unfrozen", "2")], ["topmost"]),
+    "unknown": refused(changes_of, [], ["topmos"]),
     "completed": [item.value for item in begun],
-    "help": "finetune (the last three weight layers too)" in told,
+    "help": "topmost (the last three weight layers too)" in told,
     "called": [c.strategy for c in study.configurations()[::4]],
     "table": sorted(set(study_tables(storage, source.summary, False)["configurations"]["strategy"])),
-    "page": "finetune, u = 3" in render(storage, now=NOW),
+    "page": "topmost, u = 3" in render(storage, now=NOW),
     "marks": [trace["marker"]["symbol"] for trace in shown],
 }}))
 """
@@ -359,18 +359,21 @@ from trainables.learning.augmentations.augmentation import Batch
 def test_a_strategy(tmp_path: Path) -> None:
     found = told(WITH_A_STRATEGY, str(tmp_path))
     held, option, unknown = (found.pop(name) for name in ("held", "option", "unknown"))
-    assert "finetune.unfrozen: expected nothing, as the strategy holds it, found 2" in held
-    assert "--unfrozen: expected --strategy unfreezing with it, found finetune" in option
-    assert "expected some of straightforward, extension, finetune, unfreezing, found 'finetun'" in unknown
+    assert "topmost.unfrozen: expected nothing, as the strategy holds it, found 2" in held
+    assert "--unfrozen: expected --strategy unfreezing with it, found topmost" in option
+    assert (
+        "expected some of straightforward, extension, finetune, scratch, adapters, topmost, unfreezing, found 'topmos'"
+        in unknown
+    )
     assert found == {
-        "file": [[["finetune", 3, 0.5]], [["finetune", 3, 0.25]]],
+        "file": [[["topmost", 3, 0.5]], [["topmost", 3, 0.25]]],
         "described": True,
         "default": ["straightforward", "extension", "unfreezing"],
-        "asked": [["finetune", 1]],
-        "completed": ["extension,finetune"],
+        "asked": [["topmost", 1]],
+        "completed": ["extension,topmost"],
         "help": True,
-        "called": ["straightforward", "finetune", "unfreezing"],
-        "table": ["finetune", "straightforward", "unfreezing"],
+        "called": ["straightforward", "topmost", "unfreezing"],
+        "table": ["straightforward", "topmost", "unfreezing"],
         "page": True,
         "marks": ["cross-open"],
     }

@@ -16,7 +16,8 @@ TABLE = (
     "unfrozen, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
 )
 FILE = (
-    "name, title, description, task, classes, positive, partition, grid, straightforward, extension, unfreezing, "
+    "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, scratch, "
+    "adapters, unfreezing, "
     "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection"
 )
@@ -24,7 +25,9 @@ AUGMENTATIONS = (
     'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '
     '"noise", "erasing", "mixup", "cutmix" or "feature_mixup"'
 )
-BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, straightforward, extension, unfreezing"
+STRATEGIES = "straightforward, extension, finetune, scratch, adapters, unfreezing"
+QUOTED = '"straightforward", "extension", "finetune", "scratch", "adapters" or "unfreezing"'
+BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, " + STRATEGIES
 BROKEN: dict[str, tuple[str, str]] = {
     "values out of range": (
         """
@@ -338,7 +341,7 @@ crops = 65
         """
 small.crops: expected 64 or less, found 65
 image.store_size: expected a size to cut 4 crops from, found nothing
-small: expected a table for at least one of straightforward, extension, unfreezing, found none
+small: expected a table for at least one of STRATEGIES, found none
 """,
     ),
     "backbones": (
@@ -366,7 +369,7 @@ name = "y"
 strategies = []
 """,
         """
-backbones[0].strategies[1]: expected "straightforward", "extension" or "unfreezing", found "extention"
+backbones[0].strategies[1]: expected QUOTED, found "extention"
 backbones[0].unfreezing.unfrozen[0]: expected a whole number from 0 to 1,000, found -1
 backbones[1].strategies: expected at least one value, found an empty list
 backbones[0].unfreezing: expected nothing, as its strategies leave it out, found a table
@@ -429,7 +432,9 @@ def test_all_faults_of_a_file_are_told(tmp_path: Path, name: str) -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     faults = (
-        expected.strip()
+        expected.replace("STRATEGIES", STRATEGIES)
+        .replace("QUOTED", QUOTED)
+        .strip()
         .replace("FILE", FILE)
         .replace("TABLE", TABLE)
         .replace("BACKBONE", BACKBONE)

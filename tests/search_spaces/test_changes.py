@@ -195,7 +195,8 @@ def test_all_faults_of_all_options_are_told_together() -> None:
         changes_of(typed, ("extention", "straightforward"), epochs=0, repeats=-1)
     assert caught.value.message.split("\n") == [
         "command line: 10 faults",
-        "  - --strategy: expected some of straightforward, extension, unfreezing, found 'extention'; "
+        "  - --strategy: expected some of straightforward, extension, finetune, scratch, adapters, unfreezing, found "
+        "'extention'; "
         "did you mean 'extension'?",
         "  - --epochs: expected 1 or more, found 0",
         "  - --repeats: expected 1 or more, found -1",

@@ -180,6 +180,34 @@ def test_small_is_changed_too() -> None:
 
 depths = st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(tuple)
 rates = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+def test_strategies_that_train_the_whole_backbone_run_where_they_are_asked_for() -> None:
+    assert {p.strategy for p in points(default_space(), "x", small=False)} == {*default_space().strategies}
+    found = points(default_space(), "x", asked(("finetune", "scratch"), norms=("kept", "moving")), small=False)
+    tried = {(p.strategy, *(p.values[f"adaptation.{name}"] for name in ("name", "start", "norms"))) for p in found}
+    assert tried == {
+        ("finetune", "whole", "weights", "kept"),
+        ("finetune", "whole", "weights", "moving"),
+        ("scratch", "whole", "drawn", "moving"),
+    }
+    assert {p.epochs for p in found if p.strategy == "scratch"} == {100}
+    own = parse_space('name = "x"\n[scratch]\nlr = 0.5\nepochs = 3', "x")
+    assert {(p.strategy, p.lr, p.epochs) for p in points(own, "y", small=False)} == {("scratch", 0.5, 3)}
+
+
+def test_adapters_take_adaptations_of_their_own_alone() -> None:
+    every = PRESETS["adapters"].among["adaptation.name"]
+    for text in ("", 'adaptation.name = "whole"', "[adapters]\nlr = 0.1"):
+        space = parse_space(f'name = "x"\n{text}', "x")
+        found = points(space, "x", asked(("adapters",)), small=False)
+        assert {(p.strategy, p.values["adaptation.name"]) for p in found} == {("adapters", name) for name in every}
+    one = points(default_space(), "x", asked(("adapters", "unfreezing"), adaptation="bias"), small=False)
+    assert {p.values["adaptation.name"] for p in one if p.strategy == "adapters"} == {"bias"}
+    with pytest.raises(InputError, match="--adaptation: expected --strategy unfreezing with it, found adapters"):
+        points(default_space(), "x", asked(("adapters",), adaptation="whole"), small=False)
+
+
 chosen = st.lists(st.sampled_from(tuple(PRESETS)), min_size=1, max_size=3, unique=True).map(tuple)
 
 

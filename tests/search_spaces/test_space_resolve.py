@@ -192,14 +192,16 @@ def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> N
 
 def test_layers_and_adaptations_that_a_network_has_not() -> None:
     several = (("layer1", "layer2"), ("layr1",))
-    found = points(default_space(), "resnet18", asked(adaptation=("layers", "bias"), layers=several), small=False)
+    found = points(
+        default_space(), "resnet18", asked(("unfreezing",), adaptation=("layers", "bias"), layers=several), small=False
+    )
     with pytest.raises(InputError) as caught:
         check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message.split("\n") == [
         "mine.toml: 2 faults",
+        '  - adapters.adaptation.name: adaptation "bias": this network has no biases',
         "  - unfreezing.adaptation.layers: expected names of layers or blocks of timm:resnet18.tv_in1k, found 'layr1'; "
         "did you mean 'layer1' or 'layer1.0' or 'layer2'?",
-        '  - unfreezing.adaptation.name: adaptation "bias": this network has no biases',
     ]
     nothing = points(default_space(), "resnet18", asked(("unfreezing",), adaptation="layers"), small=False)
     with pytest.raises(InputError, match=r"expected names of layers or blocks of .*, such as 'conv1', .* found none"):
