@@ -24,6 +24,7 @@ from torch import nn
 from orchestrator.search import Search
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
+from search_spaces.form import Form
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from trainables.learning.augmentations.augmentation import Batch
@@ -50,7 +51,7 @@ class Bare:
 
     def __init__(self, search: Search, learner: Learner, width: int, device: torch.device) -> None:
         (c,) = configurations(search)
-        network = open_backbone(c.network.backbone, "none", c.data.seed, c.image.size).module
+        network = open_backbone(c.form, "none", c.data.seed).module
         (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
         network.load_state_dict(load_file(calibrated))
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,7 +131,7 @@ def measure(
     changes = Changes(
         ("unfreezing",),
         {
-            UNFROZEN: (architecture_of(backbone).facts.weight_layers,),
+            UNFROZEN: (architecture_of(Form(backbone)).facts.weight_layers,),
             NON_LINEARITIES: (0,),
             LR: (LR_OF_BOTH,),
             BATCH_SIZE: (given.batch_size,),

@@ -108,9 +108,7 @@ def measure(
     size = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
     rows = np.array_split(np.arange(store.rows), range(size, store.rows, size))
     batches = [reader.batch(batch) for batch in rows]
-    network = open_backbone(
-        configuration.network.backbone, search.places.weights_of(configuration.network.weights), 0
-    ).module
+    network = open_backbone(configuration.form, search.places.weights_of(configuration.network.weights), 0).module
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if backbone.weights == "none":
         calibrate(network, batches[:4])

@@ -17,6 +17,7 @@ import torch
 
 from orchestrator.store.schema import BUNDLE_SIZE
 from search_spaces.configuration import Configuration
+from search_spaces.form import Form
 from search_spaces.loader import load_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import resolve
@@ -84,7 +85,7 @@ def grids(backbone: str, precision: Precision, name: str = "") -> Iterator[Grid]
     by_depth: dict[Depth, list[Point]] = {}
     for point in points(load_space(STUDY), backbone, small=False):
         by_depth.setdefault((point.non_linearities, point.unfrozen), []).append(point)
-    facts = facts_of(backbone, "none", 0)
+    facts = facts_of(Form(backbone), "none", 0)
     for (n, u), several in by_depth.items():
         found = tuple(
             resolve(

@@ -15,6 +15,7 @@ import torch
 from reference_grids import Grid, Precision, made_features, made_samples
 from torch import nn
 
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.bundles.recipe import scoring_batch
 from trainables.features.samples import Samples
@@ -189,7 +190,7 @@ def _material(
 
 @lru_cache(maxsize=1)
 def _network(backbone: str, image_size: int) -> nn.Module:
-    network = open_backbone(backbone, "none", 0, image_size).module
+    network = open_backbone(Form(backbone, image_size), "none", 0).module
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -13,6 +13,7 @@ from reference_grids import REPORT_EPOCHS, REPORT_REPEATS, Grid, Precision, back
 from reference_rates import Stack, Timing, opened, train
 from table import Table, progress
 
+from search_spaces.form import Form
 from trainables.features.store import CPU_BATCH, CUDA_BATCH
 from trainables.network.backbone import facts_of, open_backbone
 
@@ -27,8 +28,8 @@ BATCHES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"cpu": ((), (8, 1
 def feature_seconds(backbone: str, device: str, precision: str, quick: bool) -> float:
     """Seconds of the bare network over all views of the study, measured on some batches of random ones."""
     place = torch.device(device)
-    size = facts_of(backbone, "none", 0).image_size
-    network = open_backbone(backbone, "none", 0, size).module.to(place).eval()
+    size = facts_of(Form(backbone), "none", 0).image_size
+    network = open_backbone(Form(backbone, size), "none", 0).module.to(place).eval()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batch = 2 if quick else CUDA_BATCH if device == "cuda" else CPU_BATCH
     images = torch.rand(batch, 3, size, size, device=place).to(memory_format=torch.channels_last)

@@ -47,7 +47,7 @@ class Whole:
 
     def __init__(self, search: Search, frozen: Frozen, material: Material, device: torch.device) -> None:
         c = frozen.configuration
-        network = open_backbone(c.network.backbone, "none", c.data.seed, c.image.size).module
+        network = open_backbone(c.form, "none", c.data.seed).module
         (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
         network.load_state_dict(load_file(calibrated))
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

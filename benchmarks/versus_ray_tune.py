@@ -25,6 +25,7 @@ from task import Task
 
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
+from search_spaces.form import Form
 from search_spaces.presets import NON_LINEARITIES
 from trainables.network.backbone import open_backbone
 
@@ -109,7 +110,7 @@ def with_file(backbone: images.Backbone, folder: Path) -> images.Backbone:
     if backbone.weights != "none":
         return backbone
     path = folder / "fresh.pth"
-    torch.save(open_backbone(backbone.name, "none", 0).module.state_dict(), path)
+    torch.save(open_backbone(Form(backbone.name), "none", 0).module.state_dict(), path)
     return replace(backbone, weights=str(path))
 
 

@@ -52,6 +52,7 @@ from orchestrator.study.studies import (
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.backbones import settled_name
 from search_spaces.changes import Changes
+from search_spaces.form import Form
 from search_spaces.schema import Space
 from trainables.bundles.failures import has_failed
 from trainables.bundles.study_files import StudyFiles
@@ -215,7 +216,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     before = Decided.of(study.storage)
     tell_damaged(before, display)
     earlier = EarlierSearches(study.storage, before)
-    names = [known.architecture(settled_name(space, backbone)).facts.name for backbone in backbones]
+    names = [known.architecture(Form(settled_name(space, backbone))).facts.name for backbone in backbones]
     changes, more = options.changes, None
     otherwise = changes.values or changes.strategies or options.proposer or options.given.key
     if (changes.epochs or changes.repeats) and not otherwise:

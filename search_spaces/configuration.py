@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import ENGINE, Record
+from search_spaces.form import Form, form_of
 from search_spaces.live import Live
 from search_spaces.presets import Strategy, strategy_of
 from search_spaces.settings.adaptation import Adaptation
@@ -120,6 +121,11 @@ class Configuration(Record):
     def outputs(self) -> int:
         """Width of the last layer."""
         return TASKS.variants[self.data.task].outputs(len(self.data.classes))
+
+    @property
+    def form(self) -> Form:
+        """How its network is built; decided here alone."""
+        return form_of(self.network.backbone, self.value)
 
     @property
     def live(self) -> Live:
@@ -235,6 +241,6 @@ def _tells_apart(one: Declared, several: Iterable[Configuration]) -> bool:
     values: dict[str, set[Any]] = defaultdict(set)
     for c in several:
         if c.matters(one):
-            follows = not one.setting.from_file and one.path != BACKBONE
+            follows = (one.setting.follows or not one.setting.from_file) and one.path != BACKBONE
             values[c.network.backbone if follows else ""].add(c.value(one.path))
     return any(len(found) > 1 for found in values.values())

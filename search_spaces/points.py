@@ -11,6 +11,7 @@ from search_spaces.axes import BATCH_SIZE, LR, axes_for, small_of, with_defaults
 from search_spaces.backbones import find_backbone
 from search_spaces.changes import Changes
 from search_spaces.configuration import by_path, matters
+from search_spaces.form import Form, form_of
 from search_spaces.live import Scope, moves_statistics
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
@@ -58,6 +59,10 @@ class Point:
     def has_foreign_statistics(self) -> bool:
         """Whether layers that are drawn would be standardised by statistics of other weights."""
         return bool(self.values["adaptation.start"] == "drawn" and self.values["adaptation.norms"] == "kept")
+
+    def form(self, backbone: str) -> Form:
+        """How the network is built, under whatever name it is known."""
+        return form_of(backbone, self.values.get)
 
     @property
     def lr(self) -> float:

@@ -12,7 +12,7 @@ from orchestrator.checking.material import Features
 from orchestrator.study.asked import weights_place
 from search_spaces.backbones import settled_name
 from search_spaces.loader import default_space
-from search_spaces.points import points
+from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, resolve
 from trainables.data.dataset import Dataset, fingerprint
 from trainables.features.frozen import FrozenParts
@@ -32,25 +32,27 @@ def backbone_features(name: str, weights: str, cache: Path, progress: Progress) 
 
     What it returns gives float32 [images, D], D the width of the pooled features, and says of which network they are.
     """
-    known = architecture_of(settled_name(default_space("check"), name))
+    space = default_space("check")
+    point = points(space, name, small=False)[0]
+    known = architecture_of(point.form(settled_name(space, name)))
     choice = weights_choice(weights)
     facts = facts_of(known, choice, 0)
     origin = weights_origin(known, choice, 0)
     told = f"features of {facts.name}, weights {origin}"
 
     def of(dataset: Dataset) -> Features:
-        return Features(_computed(dataset, name, facts, weights, cache, progress), told)
+        return Features(_computed(dataset, point, facts, weights, cache, progress), told)
 
     return of
 
 
 def _computed(
-    dataset: Dataset, name: str, facts: BackboneFacts, weights: str, cache: Path, progress: Progress
+    dataset: Dataset, point: Point, facts: BackboneFacts, weights: str, cache: Path, progress: Progress
 ) -> np.ndarray:
     manifest = dataset.manifest
     classes = tuple(sorted(set(manifest["label"])))
     configuration = resolve(
-        points(default_space("check"), name, small=False)[0],
+        point,
         facts,
         task="binary" if len(classes) == 2 else "multiclass",
         classes=classes,

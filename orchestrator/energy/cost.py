@@ -134,7 +134,7 @@ class Cost:
             ],
             "passes": [
                 {
-                    "backbone": passes.backbone,
+                    "backbone": passes.form.backbone,
                     "adaptation": passes.scope.name,
                     "unfrozen": passes.scope.unfrozen,
                     "without_cache": passes.without_cache,

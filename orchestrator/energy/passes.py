@@ -20,6 +20,7 @@ from orchestrator.store.parsing import json_object
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from search_spaces.settings.data import TASKS
 from search_spaces.stored import read_configuration
@@ -34,8 +35,8 @@ PIXELS = "the pixels"
 _FOREVER_S = 1e9
 """No pass takes longer."""
 
-_Kind = tuple[str, int, str, Scope, str]
-"""Backbone, image size, precision, what is trained, layer up to which values are cached."""
+_Kind = tuple[Form, str, Scope, str]
+"""Network, precision, what is trained, layer up to which values are cached."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Passes:
     seconds_each: measured on `device`; None where nobody has.
     """
 
-    backbone: str
-    image_size: int
+    form: Form
     precision: str
     scope: Scope
     layer: str
@@ -71,7 +71,7 @@ class Passes:
     @property
     def rate_path(self) -> str:
         """Where the time of such a pass is kept once it was measured."""
-        key = short_hash([self.backbone, self.image_size, self.precision, self.scope.key, self.layer])
+        key = short_hash([self.form, self.precision, self.scope.key, self.layer])
         return f"{RATES}/pass-{key}.json"
 
 
@@ -96,7 +96,7 @@ def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Pass
         if c is None or c.live.from_pixels or layer == PIXELS:
             continue
         training, scored, views = _rows(repeats, place, c)
-        key: _Kind = (c.network.backbone, c.image.size, c.network.precision, c.live.scope, layer)
+        key: _Kind = (c.form, c.network.precision, c.live.scope, layer)
         epochs = int(repeats.start[place + 1] - repeats.start[place]) - 1
         needed[key] += epochs * training + (epochs + 1) * scored
         stored[key][_set_of_views(partition, c)] = views
@@ -109,7 +109,7 @@ def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Pass
 
 def keep_rate(storage: Storage, passes: Passes, seconds_each: float, device: str) -> Passes:
     """Keep a measured time of one pass in the study."""
-    note = {"seconds_each": seconds_each, "device": device, "backbone": passes.backbone, "layer": passes.layer}
+    note = {"seconds_each": seconds_each, "device": device, "backbone": passes.form.backbone, "layer": passes.layer}
     storage.replace(passes.rate_path, json.dumps(note).encode())
     return replace(passes, seconds_each=seconds_each, device=device)
 

@@ -152,12 +152,8 @@ class BackboneCosts:
         self.bench = search.bench()
         self.partition = next(iter(search.epochs)).partition
         watch = Stopwatch(torch.device("cpu"))
-        opened = open_backbone(
-            first.network.backbone,
-            search.places.weights_of(first.network.weights),
-            first.data.seed,
-            first.image.size,
-        )
+        weights = search.places.weights_of(first.network.weights)
+        opened = open_backbone(first.form, weights, first.data.seed)
         self.facts: BackboneFacts = opened.facts
         self.network: nn.Module = opened.module.to(device)
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

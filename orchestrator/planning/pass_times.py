@@ -23,11 +23,12 @@ def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tu
 
 
 def _measured(storage: Storage, passes: Passes, seed: int, device: torch.device) -> Passes:
-    network = open_backbone(passes.backbone, "none", seed, passes.image_size).module.to(device)
+    network, size = open_backbone(passes.form, "none", seed).module.to(device), passes.form.image_size
+    assert size is not None  # a configuration always has one
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     prefix: torch.nn.Module = Pooled(network)
     if passes.scope.trains_body:
-        cuts = places_to_cut(network, passes.image_size, passes.scope)
+        cuts = places_to_cut(network, size, passes.scope)
         prefix = next((cut for cut in cuts if cut.layer == passes.layer), cuts[0]).build().prefix
-    seconds = prefix_seconds(prefix, passes.image_size, passes.precision, device)
+    seconds = prefix_seconds(prefix, size, passes.precision, device)
     return keep_rate(storage, passes, seconds, device_name(device))

@@ -172,7 +172,7 @@ def _keep_facts(job: Job) -> None:
     """What the libraries say of the backbones is in the cache before workers ask for it, and what the shares followed
     from for the next search."""
     configurations = [job.bench.configuration(key.configuration) for key in job.configurations]
-    for configuration in {c.network.backbone: c for c in configurations}.values():
+    for configuration in {c.form: c for c in configurations}.values():
         job.bench.facts(configuration)
     job.bench.keep_facts()
 

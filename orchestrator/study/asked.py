@@ -17,6 +17,7 @@ from search_spaces.axes import given_by_file
 from search_spaces.backbones import find_backbone, renamed, settled_name
 from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration, by_path
+from search_spaces.form import Form
 from search_spaces.points import points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space
@@ -66,8 +67,9 @@ class Asked:
 def check_asked(space: Space, backbones: tuple[str, ...], changes: Changes, known: KnownBackbones) -> None:
     """What can be said without the data: unknown backbones, values that no search could use. Raises InputError."""
     for backbone in backbones:
-        points(space, backbone, changes, small=False)
-        known.architecture(settled_name(space, backbone))
+        here = points(space, backbone, changes, small=False)
+        for form in dict.fromkeys(point.form(settled_name(space, backbone)) for point in here):
+            known.architecture(form)
 
 
 @dataclass(frozen=True)
@@ -117,23 +119,35 @@ def resolve_asked(
     origins: dict[str, str] = {}
     places: dict[str, str] = {}
     for backbone in backbones:
-        entry = find_backbone(space, backbone)
-        network = known.architecture(settled_name(space, backbone))
-        before = earlier.of(network.facts.name)
+        entry, name = find_backbone(space, backbone), settled_name(space, backbone)
+        resolved = known.architecture(Form(name)).facts.name
+        notes += renamed(backbone, resolved)
+        before = earlier.of(resolved)
         mine = given.of(entry, before)
-        facts, used, told = _facts(study, network, mine, seed, earlier)
-        notes += [*renamed(backbone, facts.name), *told]
-        origins[facts.name] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
-        if used != "none":
-            places[facts.weights] = weights_place(used)
-        here = points(space, backbone, changes, small=small)
-        outputs = TASKS.variants[record.task].outputs(len(record.classes))
-        check_points(here, facts, f"{space.name}, {facts.name}", task=record.task, outputs=outputs)
         kept = before.image_beside({*given_by_file(space, entry), *changes.values}) if before else {}
+        here = [
+            replace(point, values={**point.values, **kept}) for point in points(space, backbone, changes, small=small)
+        ]
+        networks: dict[Form, BackboneFacts] = {}
+        for form in dict.fromkeys(point.form(name) for point in here):
+            network = known.architecture(form)
+            facts, used, told = _facts(study, network, form, mine, seed, earlier)
+            notes += told
+            origins[resolved] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
+            if used != "none":
+                places[facts.weights] = weights_place(used)
+            networks[form] = facts
+        outputs = TASKS.variants[record.task].outputs(len(record.classes))
+        faults = Faults(f"{space.name}, {resolved}")
+        for form, facts in networks.items():
+            with faults.collecting():
+                mine_alone = [point for point in here if point.form(name) == form]
+                check_points(mine_alone, facts, faults.subject, task=record.task, outputs=outputs)
+        faults.raise_if_any()
         for point in here:
             configuration = resolve(
-                replace(point, values={**point.values, **kept}),
-                facts,
+                point,
+                networks[point.form(name)],
                 task=record.task,
                 classes=record.classes,
                 data_fingerprint=record.data_fingerprint,
@@ -199,7 +213,7 @@ def check_epochs(configurations: Mapping[str, Configuration], budget: Mapping[st
 
 
 def _facts(
-    study: Study, network: Architecture, given: Given, seed: int, earlier: EarlierSearches
+    study: Study, network: Architecture, form: Form, given: Given, seed: int, earlier: EarlierSearches
 ) -> tuple[BackboneFacts, str, list[str]]:
     """Facts of a backbone, where its weights come from, and notes for the user. A file that the study does not know
     yet is opened once, so that another network's weights are refused before anything is made of them."""
@@ -212,16 +226,16 @@ def _facts(
             "Give the file too, --weights FILE, or leave --weights-key out",
         )
     try:
-        facts = facts_of(network, choice, seed, None, given.mean, given.std)
+        facts = facts_of(network, choice, seed, given.mean, given.std)
     except InputError:
         if weights is not None or not study.record.synthetic:
             raise
-        return facts_of(network, "none", seed, None, given.mean, given.std), "none", [fresh]
+        return facts_of(network, "none", seed, given.mean, given.std), "none", [fresh]
     is_known = (facts.name, facts.weights) in {(c.network.backbone, c.network.weights) for c in earlier.every()}
     if isinstance(choice, str):
         return facts, weights or "hub", [fresh] if weights == "none" else []
     if not is_known:
-        open_backbone(resolved, choice, seed, None, given.mean, given.std)
+        open_backbone(form, choice, seed, given.mean, given.std)
     note = file_of(choice).note()
     return facts, str(weights), [note] if note else []
 

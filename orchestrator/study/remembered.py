@@ -37,9 +37,12 @@ class Remembered:
         return "none" if self.weights.startswith("init:") else self.place or "hub"
 
     def image_beside(self, given: Container[str]) -> dict[str, Any]:
-        """The image settings that nobody gave this time; size, mean and std come with the network."""
-        with_network = {one.path for one in shown_settings() if not one.setting.from_file}
-        return {path: value for path, value in self.image.items() if path not in given and path not in with_network}
+        """The image settings that nobody gave this time; mean and std come with the network, and the stored size went
+        with the input size that it stood beside."""
+        other = {one.path for one in shown_settings() if not one.setting.from_file}
+        if "image.size" in given:
+            other.add("image.store_size")
+        return {path: value for path, value in self.image.items() if path not in given and path not in other}
 
 
 class EarlierSearches:

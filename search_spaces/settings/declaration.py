@@ -72,6 +72,7 @@ class Setting:
     are equal. needs: what must hold as well, each wherever its own setting matters. neutral: the value that means what
     was done before the setting existed; it is no part of an identity. idle: the neutral value, unless there is none.
     from_file: whether a study's file and the command line give it; else it follows from the data and the network.
+    follows: whether it does so where neither gives it.
     """
 
     label: str
@@ -86,6 +87,7 @@ class Setting:
     neutral: object = ALWAYS
     idle: Any = None
     from_file: bool = True
+    follows: bool = False
 
     def __post_init__(self) -> None:
         if self.idle is None:

@@ -26,14 +26,16 @@ def for_each_channel(given: object) -> object:
 class Image(Part):
     size: Annotated[
         int,
-        Field(ge=8),
+        Strict(),
+        Field(ge=8, le=4096),
         Setting(
             "input size",
-            "Side of the square input.",
+            "Side of the square input; left out: the network's own.",
             (Touch.NETWORK, Touch.FEATURES),
             scale="ordinal",
             unit="px",
-            from_file=False,
+            short="image_size",
+            follows=True,
         ),
     ]
     store_size: Annotated[

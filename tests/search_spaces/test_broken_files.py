@@ -13,11 +13,11 @@ HEAD = "name, non_linearities, widths, batch_norm, negative_slope, dropout, pena
 TABLE = (
     "pairs, epochs, repeats, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection, "
-    "unfrozen, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
+    "unfrozen, image_size, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
 )
 FILE = (
-    "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, scratch, "
-    "adapters, unfreezing, "
+    "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, "
+    "scratch, adapters, unfreezing, "
     "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection"
 )

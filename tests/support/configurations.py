@@ -16,7 +16,6 @@ _NAMES = {
     **{one.column: path for path, one in declared_by_path().items()},
     "study_seed": "data.seed",
     "data": "data.content",
-    "image_size": "image.size",
     "optimiser": "optimiser.name",
     "balance": "balance.name",
     "augmentation": "augmentation.names",

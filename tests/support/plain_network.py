@@ -57,7 +57,7 @@ def losses(
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
     if c.adaptation.start == "drawn":
-        fresh = open_backbone(c.network.backbone, "none", body_seed(c.data.seed, repeat), c.image.size).module
+        fresh = open_backbone(c.form, "none", body_seed(c.data.seed, repeat)).module
         new = dict(fresh.named_parameters()) | dict(fresh.named_buffers())
         norms = [name for name, part in body.named_modules() if isinstance(part, nn.BatchNorm2d)]
         learned = [

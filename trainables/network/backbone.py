@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from orchestrator.store.errors import InputError, first_line
+from search_spaces.form import Form
 from search_spaces.resolve import BackboneFacts
 from trainables.network.adaptations import holders, refusals
 from trainables.network.backbone_names import resolve_name, timm_config
@@ -62,24 +63,23 @@ class _Defaults:
 
 
 def open_backbone(
-    name: str,
+    form: Form,
     weights: WeightsChoice,
     seed: int,
-    image_size: int | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
 ) -> Backbone:
     """Build a network, load its weights, remove its classifier.
 
-    `image_size` is the side of the input in pixels, the library's own by default. `mean` and `std` (0–1 scale) are
-    those of the weights; by default what a safetensors file's metadata say, else the library's for the architecture.
+    `mean` and `std` (0–1 scale) are those of the weights; by default what a safetensors file's metadata say, else the
+    library's for the architecture.
     With `weights` "none" the network is initialised from `seed`, equally in every process, and then wants
     `calibration.calibrate`. The global random state is not touched. Raises InputError for an unknown name, missing or
     foreign weights, a size that the network cannot take.
     """
-    resolved = resolve_name(name)
+    resolved = resolve_name(form.backbone)
     file = _weights_file(resolved, weights, _pretrained(resolved))
-    network = _built(resolved, image_size, seed, "cpu")
+    network = _built(resolved, form.image_size, seed, "cpu")
     if file is not None:
         try:
             load_into(network, read_tensors(file.path, file.key), resolved, file.origin)
@@ -87,28 +87,28 @@ def open_backbone(
             # another network of the file may be the one that is meant: a teacher can be larger than its student
             advice = f"{error.advice}. Of {note}" if (note := file.note()) else error.advice
             raise InputError(error.message, advice) from error
-    facts = _with_weights(_facts(network, resolved, image_size), file, seed, mean, std)
+    facts = _with_weights(_facts(network, resolved, form.image_size), file, seed, mean, std)
     network.eval().requires_grad_(False)
     return Backbone(network, facts, _origin(file, seed))
 
 
-def architecture_of(name: str, image_size: int | None = None) -> Architecture:
-    """What is known of a backbone without memory for its weights: it is built on the meta device."""
-    resolved = resolve_name(name)
-    facts = _facts(_built(resolved, image_size, 0, "meta"), resolved, image_size)
+def architecture_of(form: Form) -> Architecture:
+    """What is known of a backbone without memory for its weights: it is built on the meta device. Raises InputError as
+    `open_backbone` does."""
+    resolved = resolve_name(form.backbone)
+    facts = _facts(_built(resolved, form.image_size, 0, "meta"), resolved, form.image_size)
     return Architecture(facts, _pretrained(resolved))
 
 
 def facts_of(
-    name: str | Architecture,
+    network: Form | Architecture,
     weights: WeightsChoice,
     seed: int,
-    image_size: int | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
 ) -> BackboneFacts:
     """What `open_backbone` would say of a backbone; a file of weights is only hashed; that it fits is seen there."""
-    known = name if isinstance(name, Architecture) else architecture_of(name, image_size)
+    known = network if isinstance(network, Architecture) else architecture_of(network)
     return _with_weights(known.facts, _weights_file(known.facts.name, weights, known.pretrained), seed, mean, std)
 
 
@@ -126,9 +126,9 @@ def _origin(file: WeightsFile | None, seed: int) -> str:
     return file.origin if file else f"initialised from seed {seed}"
 
 
-def skeleton(name: str, image_size: int | None = None) -> nn.Module:
+def skeleton(form: Form) -> nn.Module:
     """The network without its classifier on the meta device: its graph and shapes, no weights and no memory."""
-    return _built(resolve_name(name), image_size, 0, "meta")
+    return _built(resolve_name(form.backbone), form.image_size, 0, "meta")
 
 
 def _facts(network: nn.Module, resolved: str, image_size: int | None) -> BackboneFacts:

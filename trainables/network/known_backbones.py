@@ -17,6 +17,7 @@ from orchestrator.store.errors import DamagedRecordError, StorageError
 from orchestrator.store.parsing import parsed_json
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from search_spaces.resolve import BackboneFacts
 from trainables.network.activations import Activations, activations_behind
@@ -30,39 +31,37 @@ _LIBRARIES = ("torch", "torchvision", "timm")
 class _Behind(NamedTuple):
     """The part of a backbone behind a cut."""
 
-    backbone: str
-    image_size: int
+    form: Form
     scope: Scope
     layer: str
 
     @property
     def path(self) -> str:
-        return _path(self.backbone, self.image_size, self.scope.key, self.layer)
+        return _path(*self.form, self.scope.key, self.layer)
 
 
 class KnownBackbones:
-    """Architectures by name and size of the input, as the installed versions of the libraries have them."""
+    """Architectures by form, as the installed versions of the libraries have them."""
 
     def __init__(self, cache: Storage) -> None:
         self._cache = cache
-        self._known: dict[tuple[str, int | None], Architecture] = {}
-        self._new: set[tuple[str, int | None]] = set()
+        self._known: dict[Form, Architecture] = {}
+        self._new: set[Form] = set()
         self._activations: dict[_Behind, Activations] = {}
         self._new_activations: set[_Behind] = set()
 
-    def architecture(self, name: str, image_size: int | None = None) -> Architecture:
-        """image_size: side of the input in pixels, the library's own by default. Nothing is written. InputError."""
-        asked = name, image_size
-        if asked not in self._known:
-            kept = self._read(*asked)
-            self._known[asked] = kept or architecture_of(name, image_size)
+    def architecture(self, form: Form) -> Architecture:
+        """Nothing is written. Raises InputError as `architecture_of` does."""
+        if form not in self._known:
+            kept = self._read(form)
+            self._known[form] = kept or architecture_of(form)
             if kept is None:
-                self._new.add(asked)
-        return self._known[asked]
+                self._new.add(form)
+        return self._known[form]
 
-    def activations(self, name: str, image_size: int, scope: Scope, cut: Callable[[], Cut], layer: str) -> Activations:
+    def activations(self, form: Form, scope: Scope, cut: Callable[[], Cut], layer: str) -> Activations:
         """Of the network behind the cut at `layer`, which is asked for where they are not known. Nothing is written."""
-        asked = _Behind(name, image_size, scope, layer)
+        asked = _Behind(form, scope, layer)
         if asked not in self._activations:
             kept = self._read_activations(asked)
             self._activations[asked] = kept or activations_behind(cut())
@@ -74,7 +73,8 @@ class KnownBackbones:
         """Store what was not yet kept: under the name that was asked for, and by full name and size, as workers ask."""
         for asked in self._new:
             found = self._known[asked]
-            for path in {_path(*asked), _path(found.facts.name, found.facts.image_size)}:
+            resolved = asked._replace(backbone=found.facts.name, image_size=found.facts.image_size)
+            for path in {_path(*asked), _path(*resolved)}:
                 self._write(path, asdict(found))
         for behind in self._new_activations:
             self._write(behind.path, asdict(self._activations[behind]))
@@ -85,8 +85,8 @@ class KnownBackbones:
         with contextlib.suppress(StorageError):  # a cache that takes nothing costs time alone
             self._cache.replace(path, json.dumps(content).encode())
 
-    def _read(self, name: str, image_size: int | None) -> Architecture | None:
-        path = _path(name, image_size)
+    def _read(self, form: Form) -> Architecture | None:
+        path = _path(*form)
         with contextlib.suppress(FileNotFoundError, DamagedRecordError, StorageError, TypeError, KeyError):
             content = parsed_json(self._cache.read(path), path)
             facts: dict[str, Any] = content["facts"]
@@ -101,5 +101,5 @@ class KnownBackbones:
         return None
 
 
-def _path(*asked: str | int | None) -> str:
+def _path(*asked: Form | str | int | None) -> str:
     return f"facts/{short_hash([*asked, *map(version, _LIBRARIES)], 20)}.json"

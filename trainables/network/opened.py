@@ -17,6 +17,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import canonical_json, short_hash
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from search_spaces.resolve import BackboneFacts
 from search_spaces.settings.declaration import Touch
@@ -95,8 +96,7 @@ class _NetworkKey(NamedTuple):
 class _Shape(NamedTuple):
     """What the places to cut follow from; no weights."""
 
-    backbone: str
-    image_size: int
+    form: Form
     scope: Scope
 
 
@@ -118,7 +118,7 @@ class Networks:
 
     def facts(self, configuration: Configuration) -> BackboneFacts:
         """The backbone's size, without its weights."""
-        return self._known.architecture(configuration.network.backbone, configuration.image.size).facts
+        return self._known.architecture(configuration.form).facts
 
     def keep_facts(self) -> None:
         """Store those asked for, so that workers that only train heads need not import the libraries of networks."""
@@ -127,9 +127,9 @@ class Networks:
     def cuts(self, configuration: Configuration) -> list[Cut]:
         """Places where the frozen part may end, the fewest values per view first; of a network without weights."""
         c = configuration
-        shape = _Shape(c.network.backbone, c.image.size, c.live.scope)
+        shape = _Shape(c.form, c.live.scope)
         if shape not in self._cuts:
-            self._cuts[shape] = places_to_cut(skeleton(*shape[:2]), c.image.size, c.live.scope)
+            self._cuts[shape] = places_to_cut(skeleton(c.form), c.image.size, c.live.scope)
         return self._cuts[shape]
 
     def activations(self, configuration: Configuration, layer: str) -> Activations:
@@ -139,7 +139,7 @@ class Networks:
         def cut() -> Cut:
             return next(cut for cut in self.cuts(c) if cut.layer == layer)
 
-        return self._known.activations(c.network.backbone, c.image.size, c.live.scope, cut, layer)
+        return self._known.activations(c.form, c.live.scope, cut, layer)
 
     def open(self, configuration: Configuration, calibration: Calibration | None) -> OpenNetwork:
         """The backbone with its weights; a freshly initialised one is calibrated where it is told by what.
@@ -158,11 +158,10 @@ class Networks:
 
     def fresh(self, configuration: Configuration, seed: int) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the backbone as its library draws them, by name."""
-        network = open_backbone(configuration.network.backbone, "none", seed, configuration.image.size).module
-        return network.state_dict()
+        return open_backbone(configuration.form, "none", seed).module.state_dict()
 
     def _loaded(self, c: Configuration) -> nn.Module:
-        opened = open_backbone(c.network.backbone, self.places.weights_of(c.network.weights), c.data.seed, c.image.size)
+        opened = open_backbone(c.form, self.places.weights_of(c.network.weights), c.data.seed)
         if opened.facts.weights != c.network.weights:
             raise InputError(
                 f"weights of {c.network.backbone}: the study was made with {c.network.weights}, "

@@ -15,6 +15,7 @@ import torch
 
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import ENGINE
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
@@ -192,7 +193,7 @@ def test_the_frozen_part_ends_where_the_recipe_says(study: TinyStudy) -> None:
 def test_cuts_of_one_layer_and_shape_are_kept_apart(study: TinyStudy) -> None:
     """With 2 and 3 live layers: the normed input of a block and its plain input, both beside the shortcut."""
     bench, backbone = study.bench(), "timm:convnext_atto"
-    network = skeleton(backbone, 32)
+    network = skeleton(Form(backbone, 32))
     folders, shapes = set(), set()
     for unfrozen in (2, 3):
         named = {"standardisation": "weights", "mean": (0.4,) * 3, "std": (0.2,) * 3}

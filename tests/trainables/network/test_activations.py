@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.network.activations import Activations, activations_behind
 from trainables.network.backbone import skeleton
@@ -97,7 +98,7 @@ def test_the_network_stays_as_it_is() -> None:
 @pytest.mark.parametrize("pixels", [True, False])
 def test_it_is_what_autograd_saves_of_real_tensors(backbone: str, unfrozen: int, pixels: bool) -> None:
     size = 160
-    cut = cut_of(skeleton(backbone, size), unfrozen, pixels=pixels, size=size)
+    cut = cut_of(skeleton(Form(backbone, size)), unfrozen, pixels=pixels, size=size)
     division = cut.build()
     suffix = division.suffix.to_empty(device="cpu")
     small, large = saved_bytes(suffix, cut, 2), saved_bytes(suffix, cut, 4)

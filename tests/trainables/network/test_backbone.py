@@ -9,6 +9,7 @@ import torch
 
 from orchestrator.store.errors import InputError
 from search_spaces.backbones import renamed
+from search_spaces.form import Form
 from tests.support.checkout import SHARED
 from trainables.machine.places import FilePart
 from trainables.network.backbone import facts_of, open_backbone
@@ -89,29 +90,29 @@ def test_every_name_that_timm_has_given_up_means_one_of_today() -> None:
     ],
 )
 def test_facts(name: str, width: int, layers: int, parameters: int, size: int) -> None:
-    facts = facts_of(name, "none", 7)
+    facts = facts_of(Form(name), "none", 7)
     assert (facts.feature_width, facts.weight_layers, facts.parameters) == (width, layers, parameters)
     assert (facts.image_size, facts.weights, facts.name) == (size, "init:7", resolve_name(name))
 
 
 def test_standardisation_of_the_weights() -> None:
-    assert facts_of("inception_v3", "none", 0).mean == (0.5, 0.5, 0.5)
-    assert facts_of("resnet18", "none", 0).std == (0.229, 0.224, 0.225)
-    own = facts_of("resnet18", "none", 0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    assert facts_of(Form("inception_v3"), "none", 0).mean == (0.5, 0.5, 0.5)
+    assert facts_of(Form("resnet18"), "none", 0).std == (0.229, 0.224, 0.225)
+    own = facts_of(Form("resnet18"), "none", 0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     assert (own.mean, own.std) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     with pytest.raises(InputError, match="std of the weights: expected three positive numbers"):
-        facts_of("resnet18", "none", 0, std=(0.5, 0.0, 0.5))
+        facts_of(Form("resnet18"), "none", 0, std=(0.5, 0.0, 0.5))
 
 
 def test_fresh_weights_follow_from_the_seed_alone() -> None:
     torch.manual_seed(1)
-    first = open_backbone("mobilenetv2_035", "none", 3, 32)
+    first = open_backbone(Form("mobilenetv2_035", 32), "none", 3)
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    second = open_backbone("mobilenetv2_035", "none", 3, 32)
+    second = open_backbone(Form("mobilenetv2_035", 32), "none", 3)
     assert torch.equal(torch.get_rng_state(), state)
-    other = open_backbone("mobilenetv2_035", "none", 4, 32)
-    assert first.facts == second.facts == facts_of("mobilenetv2_035", "none", 3, 32)
+    other = open_backbone(Form("mobilenetv2_035", 32), "none", 4)
+    assert first.facts == second.facts == facts_of(Form("mobilenetv2_035", 32), "none", 3)
     assert other.facts.weights == "init:4"
     tensors = second.module.state_dict()
     assert all(torch.equal(value, tensors[name]) for name, value in first.module.state_dict().items())
@@ -122,7 +123,7 @@ def test_fresh_weights_follow_from_the_seed_alone() -> None:
 
 
 def test_a_fresh_network_tells_images_apart_once_calibrated() -> None:
-    network = open_backbone("mobilenetv2_035", "none", 0, 32).module
+    network = open_backbone(Form("mobilenetv2_035", 32), "none", 0).module
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     calibrate(network, [images])
     with torch.no_grad():
@@ -133,14 +134,14 @@ def test_a_fresh_network_tells_images_apart_once_calibrated() -> None:
 
 def test_a_size_that_the_network_cannot_take() -> None:
     with pytest.raises(InputError, match="found 32 pixels") as raised:
-        facts_of("inception_v3", "none", 0, 32)
+        facts_of(Form("inception_v3", 32), "none", 0)
     assert "299" in raised.value.advice
 
 
 def test_a_transformer_is_built_for_the_size_asked() -> None:
-    backbone = open_backbone("vit_tiny_patch16_224", "none", 0, 32)
+    backbone = open_backbone(Form("vit_tiny_patch16_224", 32), "none", 0)
     assert backbone.module(torch.zeros(1, 3, 32, 32)).shape == (1, 192)
-    assert facts_of("torchvision:vit_b_16", "none", 0, 64).image_size == 64
+    assert facts_of(Form("torchvision:vit_b_16", 64), "none", 0).image_size == 64
 
 
 @pytest.mark.parametrize(("name", "width"), [("mobilenetv2_035", 1280), ("squeezenet1_1", 512)])
@@ -148,10 +149,10 @@ def test_real_weights(name: str, width: int) -> None:
     path = WEIGHTS / f"{name}.pth"
     if not path.is_file():
         pytest.skip(f"{path} is not here")
-    backbone = open_backbone(name, path, 0, 64, mean=(0.5, 0.5, 0.5))
+    backbone = open_backbone(Form(name, 64), path, 0, mean=(0.5, 0.5, 0.5))
     assert backbone.facts.weights.startswith("sha256:")
     assert backbone.facts.mean == (0.5, 0.5, 0.5)
-    assert backbone.facts == facts_of(name, path, 5, 64, mean=(0.5, 0.5, 0.5))
+    assert backbone.facts == facts_of(Form(name, 64), path, 5, mean=(0.5, 0.5, 0.5))
     assert backbone.origin == f"file {name}.pth"
     stored = torch.load(path, weights_only=True)
     loaded = backbone.module.state_dict()
@@ -161,7 +162,7 @@ def test_real_weights(name: str, width: int) -> None:
 
 
 def test_the_features_of_squeezenet_are_the_pooled_maps_before_its_classifier() -> None:
-    backbone = open_backbone("squeezenet1_1", "none", 0, 48)
+    backbone = open_backbone(Form("squeezenet1_1", 48), "none", 0)
     images = torch.randn(2, 3, 48, 48)
     maps = backbone.module.features(images)
     torch.testing.assert_close(backbone.module(images), maps.mean((2, 3)))
@@ -172,7 +173,7 @@ def test_weights_of_another_network() -> None:
     if not path.is_file():
         pytest.skip(f"{path} is not here")
     with pytest.raises(InputError, match="0 of 260 tensors match; 260 are missing"):
-        open_backbone("mobilenetv2_035", path, 0)
+        open_backbone(Form("mobilenetv2_035"), path, 0)
 
 
 def test_a_teacher_of_another_architecture_is_refused_with_the_key_of_its_student(tmp_path: Path) -> None:
@@ -181,14 +182,14 @@ def test_a_teacher_of_another_architecture_is_refused_with_the_key_of_its_studen
     student = timm.create_model("test_resnet").state_dict()
     torch.save({"student": student, "teacher": timm.create_model("resnet18").state_dict()}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="found another network's") as raised:
-        open_backbone("test_resnet", tmp_path / "w.pth", 0)
+        open_backbone(Form("test_resnet"), tmp_path / "w.pth", 0)
     told = "teacher is taken, averaged weights; it also holds student (--weights-key student)."
     assert raised.value.advice.endswith(f"--weights FILE. Of weights w.pth: {told}")
-    opened = open_backbone("test_resnet", FilePart(tmp_path / "w.pth", "student"), 0)
+    opened = open_backbone(Form("test_resnet"), FilePart(tmp_path / "w.pth", "student"), 0)
     assert torch.equal(opened.module.state_dict()["conv1.0.weight"], student["conv1.0.weight"])
 
 
 def test_an_architecture_without_weights_in_its_library() -> None:
     with pytest.raises(InputError, match="its library has none") as raised:
-        open_backbone("mobilenetv2_035", "hub", 0)
+        open_backbone(Form("mobilenetv2_035"), "hub", 0)
     assert "--weights none" in raised.value.advice

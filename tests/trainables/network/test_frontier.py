@@ -13,6 +13,7 @@ import torchvision
 from torch import nn
 
 from orchestrator.store.errors import InputError
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.network.backbone import open_backbone, skeleton
 from trainables.network.calibration import calibrate
@@ -56,7 +57,7 @@ def _network(name: str, size: int) -> nn.Module:
         widths = [8, 8, "M", 8, 8, "M", 16, 16, 16, 16, "M", 16, 16, 16, 16, "M", 16, 16, 16, 16, "M"]
         network = timm.models.vgg.VGG(widths, num_classes=0, mlp_ratio=0.02).eval().requires_grad_(False)
     else:
-        network = open_backbone(name, "none", 0, size).module
+        network = open_backbone(Form(name, size), "none", 0).module
     calibrate(network, [_images(size, 4)])
     return network
 
@@ -207,12 +208,12 @@ def test_a_hardly_smaller_cut_does_not_recompute_a_transformer() -> None:
 @pytest.mark.parametrize("name", ["torchvision:resnet50", "timm:convnext_atto", "timm:test_vit.r160_in1k"])
 def test_no_two_cuts_have_one_name(name: str) -> None:
     """One activation is called in several places, and blocks add twice: the layer alone does not say which tensor."""
-    network = skeleton(name, 32)
+    network = skeleton(Form(name, 32))
     found = [cut for unfrozen in range(9) for cut in cuts(network, 32, Scope(unfrozen=unfrozen))]
     named = {(cut.layer, tuple(node.name for node in cut.nodes)) for cut in found}
     assert len({layer for layer, _ in named}) == len({nodes for _, nodes in named}) == len(named)
     assert {FEATURES, PIXELS} < {layer for layer, _ in named}
-    again = [cut for unfrozen in range(9) for cut in cuts(skeleton(name, 32), 32, Scope(unfrozen=unfrozen))]
+    again = [cut for unfrozen in range(9) for cut in cuts(skeleton(Form(name, 32)), 32, Scope(unfrozen=unfrozen))]
     assert [cut.layer for cut in again] == [cut.layer for cut in found], "the names are those of files"
 
 

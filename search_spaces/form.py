@@ -1,0 +1,19 @@
+"""How a network is built: everything that says so but its weights. What is known without weights is known of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Form(NamedTuple):
+    """backbone: its name, resolved or as asked. image_size: side of the input in pixels, the network's own by
+    default."""
+
+    backbone: str
+    image_size: int | None = None
+
+
+def form_of(backbone: str, value: Callable[[str], Any]) -> Form:
+    """Of values of settings by path; what is left out is None there and the network's own."""
+    return Form(backbone, value("image.size"))
