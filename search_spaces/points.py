@@ -55,6 +55,11 @@ class Point:
         """Whether a setting can change anything here."""
         return matters(by_path()[path], self.values.__getitem__)
 
+    def keeps_no_weights(self, weight_layers: int) -> bool:
+        """Whether all of a network of so many weight layers is drawn anew in each repeat: no file says any of it."""
+        is_whole = self.values.get("adaptation.name") == "whole" or self.unfrozen == weight_layers
+        return is_whole and bool(self.values["adaptation.start"] == "drawn")
+
     @property
     def has_foreign_statistics(self) -> bool:
         """Whether layers that are drawn would be standardised by statistics of other weights."""

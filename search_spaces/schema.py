@@ -19,7 +19,7 @@ from search_spaces.tables import Table, different, fault, part_fields, short_fie
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo"]
 
-BACKBONE_PATTERN = r"^((timm|torchvision):)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
+BACKBONE_PATTERN = r"^((timm|torchvision|own):)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 
 
 def _supported_task(value: Any) -> Any:

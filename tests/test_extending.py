@@ -21,6 +21,9 @@ SETTING, RULE, VARIANT, LOSS, ITS_LINE, SCHEDULE, ITS_VARIANT, ENDING, ITS_NAME,
 HEAD, HEAD_LINE, AUGMENTATION, AUGMENTATION_LINE, TASK, METRICS, METRIC, ITS_TASK, STRATEGY, PROPOSER, ITS_ENTRY = (
     BLOCKS
 )
+(NETWORK,) = re.findall(
+    r"^```toml\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.M | re.S
+)
 WITH_A_SETTING = f"""
 import json
 from typing import Annotated
@@ -176,6 +179,31 @@ settings.AUGMENTATIONS.variants["gamma"] = {AUGMENTATION_LINE.strip()}
 CHANGES = {{"augmentation": "gamma"}}
 {TRAINED}
 print(json.dumps(told))
+"""
+WITH_A_NETWORK = """
+import json, sys
+from pathlib import Path
+from search_spaces import own_networks
+
+own_networks._NETWORKS = Path(sys.argv[1])
+
+from search_spaces.form import Form
+from search_spaces.own_networks import whole_own_name
+from tests.support.tiny_study import make_tiny_study
+from trainables.network.backbone import facts_of
+
+name = whole_own_name("own:tiny")
+study = make_tiny_study(Path(sys.argv[2]))
+drawn = {"unfrozen": 2, "start": "drawn", "norms": "moving"}
+c = study.configuration(backbone=name, lr=0.05, **drawn)
+loss = study.train(c, (0,), 2)[0].history.loss
+facts = facts_of(Form(name), "none", 0), facts_of(Form(name, 32), "none", 0)
+print(json.dumps({
+    "name": name.rpartition(".")[0],
+    "sizes": [one.image_size for one in facts],
+    "facts": [facts[0].feature_width, facts[0].weight_layers, facts[0].parameters],
+    "learned": bool(loss[-1, 0] != loss[0, 0]),
+}))
 """
 WITH_A_STRATEGY = f"""
 import json, sys
@@ -353,6 +381,16 @@ from trainables.learning.augmentations.augmentation import Batch
         "frontier": "the pooled features",
         "other": True,
         "strategy": "straightforward",
+    }
+
+
+def test_a_network(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(NETWORK)
+    assert told(WITH_A_NETWORK, str(tmp_path), str(tmp_path / "study")) == {
+        "name": "own:tiny",
+        "sizes": [64, 32],
+        "facts": [32, 2, 3 * 9 * 16 + 16 + 2 * 16 + 16 * 9 * 32 + 32],
+        "learned": True,
     }
 
 

@@ -14,6 +14,7 @@ from orchestrator.store import layout
 from orchestrator.store.schema import FinalRecord, StudyRecord
 from orchestrator.study.studies import versions
 from search_spaces.configuration import Configuration
+from search_spaces.own_networks import own_network
 from trainables.bundles.workbench import Workbench
 from trainables.data.manifest import read_manifest, reading_of
 from trainables.features.pixels import ViewReader
@@ -70,10 +71,11 @@ def assemble(
     backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     library, _, architecture = configuration.network.backbone.partition(":")
     model = Model(
-        library=library,  # type: ignore[arg-type]  # a configuration's backbone is of one of the two
+        library=library,  # type: ignore[arg-type]  # a configuration's backbone is of one of the three
         architecture=architecture,
         arguments=_arguments(configuration),
         replaced=_replaced(configuration),
+        declared=own_network(configuration.network.backbone).declared() if library == "own" else None,
         head=layers_of(configuration, bench.facts(configuration).feature_width),
         task=configuration.data.task,
         classes=configuration.data.classes,
@@ -129,6 +131,8 @@ def _arguments(configuration: Configuration) -> dict[str, object]:
     """What the library's builder must be told beside the name, as when the backbone was opened."""
     library, _, bare = configuration.network.backbone.partition(":")
     size = configuration.image.size
+    if library == "own":
+        return {}
     if library == "timm":
         import timm
 
@@ -143,7 +147,7 @@ def _arguments(configuration: Configuration) -> dict[str, object]:
 def _replaced(configuration: Configuration) -> str:
     """Name of the classifier's last weight layer in a torchvision network; "" for timm."""
     library, _, bare = configuration.network.backbone.partition(":")
-    if library == "timm":
+    if library != "torchvision":
         return ""
     import torchvision
 

@@ -300,7 +300,9 @@ def limits(facts: CardFacts) -> list[str]:
     if facts.model.origin["precision_of_training"] == "bf16":
         lines.append("Frozen layers were computed in bfloat16 for training; the exported network computes in float32.")
     if facts.model.origin["pretrained_weights"].startswith("init:"):
-        lines.append("The backbone has freshly initialised weights, not trained ones.")
+        begun = facts.chosen.member.configuration.adaptation.start == "drawn"
+        told = "was trained from freshly initialised" if begun else "has freshly initialised"
+        lines.append(f"The backbone {told} weights, not trained ones.")
     if facts.chosen.member.diverged:
         lines.append(f"{facts.chosen.member.diverged} of {facts.chosen.member.n} repeats diverged.")
     return [f"* {cell(line)}" for line in lines]

@@ -35,13 +35,15 @@ class _Preprocessing(_Strict):
 
 
 class Described(_Strict):
-    """As `orchestrator.export.model.Model.to_json` writes it. architecture: a name, never an address or a folder."""
+    """As `orchestrator.export.model.Model.to_json` writes it. architecture: a name, never an address or a folder.
+    declared: checked where it is built."""
 
     format: int
-    library: Literal["timm", "torchvision"]
+    library: Literal["timm", "torchvision", "own"]
     architecture: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)
     arguments: _Arguments
     replaced: str
+    declared: dict[str, Any] | None
     head: Annotated[list[list[str | int | float]], Field(min_length=1, max_length=1000)]
     task: str
     classes: Annotated[list[str], Field(min_length=2)]

@@ -1,4 +1,5 @@
-"""A model outside a study: what it is made of, as JSON, and the network built again from timm or torchvision alone."""
+"""A model outside a study: what it is made of, as JSON, and the network built again, from timm or torchvision alone or
+from what was declared of it."""
 
 from __future__ import annotations
 
@@ -19,12 +20,14 @@ from orchestrator.store.errors import DamagedRecordError, InputError, first_line
 from orchestrator.store.parsing import json_object
 from orchestrator.store.schema import told_of
 from orchestrator.store.storage import LocalStorage
+from search_spaces.own_networks import read_network
 from trainables.data.decode import Fit
 from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, linear, modules, outline
+from trainables.network.own import own_module
 
-FORMAT = 5
+FORMAT = 6
 DESCRIPTION = "model.json"
 BACKBONE = "backbone.safetensors"
 HEAD = "head.safetensors"
@@ -55,14 +58,15 @@ class Model:
     """Everything but the weights.
 
     library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
-    gives way to an identity ("" where num_classes=0 does it). head: the modules of torch.nn in order. One output is the
-    logit of the second class, several are one per class.
+    gives way to an identity ("" where num_classes=0 does it); declared: of a network of the library "own", its file.
+    head: the modules of torch.nn in order. One output is the logit of the second class, several are one per class.
     """
 
-    library: Literal["timm", "torchvision"]
+    library: Literal["timm", "torchvision", "own"]
     architecture: str
     arguments: dict[str, Any]
     replaced: str
+    declared: dict[str, Any] | None
     head: Layers
     task: str
     classes: tuple[str, ...]
@@ -119,7 +123,11 @@ _AGAIN = "Export it again: orch export STUDY --output DIR"
 
 
 def bare_backbone(model: Model) -> nn.Module:
-    """The network without its classifier, as plain timm or torchvision builds it, with fresh weights."""
+    """The network without its classifier, as plain timm or torchvision builds it or as it was declared, with fresh
+    weights."""
+    if model.library == "own":
+        own = read_network(model.declared or {}, model.backbone)
+        return own_module(own, model.preprocessing.image_size, model.backbone)
     if model.library == "timm":
         import timm
 

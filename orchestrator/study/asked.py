@@ -18,7 +18,8 @@ from search_spaces.backbones import find_backbone, renamed, settled_name
 from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration, by_path
 from search_spaces.form import Form
-from search_spaces.points import points
+from search_spaces.own_networks import is_own
+from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space
 from search_spaces.settings.data import TASKS
@@ -128,26 +129,28 @@ def resolve_asked(
         here = [
             replace(point, values={**point.values, **kept}) for point in points(space, backbone, changes, small=small)
         ]
-        networks: dict[Form, BackboneFacts] = {}
-        for form in dict.fromkeys(point.form(name) for point in here):
-            network = known.architecture(form)
-            facts, used, told = _facts(study, network, form, mine, seed, earlier)
+        networks = [_Opened.of(point, name, known) for point in here]
+        facts_of_each: dict[_Opened, BackboneFacts] = {}
+        for opened in dict.fromkeys(networks):
+            network = known.architecture(opened.form)
+            facts, used, told = _facts(study, network, opened, mine, seed, earlier)
             notes += told
-            origins[resolved] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
             if used != "none":
                 places[facts.weights] = weights_place(used)
-            networks[form] = facts
+            if used != "none" or resolved not in origins:
+                origins[resolved] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
+            facts_of_each[opened] = facts
         outputs = TASKS.variants[record.task].outputs(len(record.classes))
         faults = Faults(f"{space.name}, {resolved}")
-        for form, facts in networks.items():
+        for opened, facts in facts_of_each.items():
             with faults.collecting():
-                mine_alone = [point for point in here if point.form(name) == form]
-                check_points(mine_alone, facts, faults.subject, task=record.task, outputs=outputs)
+                several = [point for point, its in zip(here, networks, strict=True) if its == opened]
+                check_points(several, facts, faults.subject, task=record.task, outputs=outputs)
         faults.raise_if_any()
-        for point in here:
+        for point, opened in zip(here, networks, strict=True):
             configuration = resolve(
                 point,
-                networks[point.form(name)],
+                facts_of_each[opened],
                 task=record.task,
                 classes=record.classes,
                 data_fingerprint=record.data_fingerprint,
@@ -212,12 +215,27 @@ def check_epochs(configurations: Mapping[str, Configuration], budget: Mapping[st
     faults.raise_if_any()
 
 
+class _Opened(NamedTuple):
+    """What facts follow from, of the points of one backbone."""
+
+    form: Form
+    keeps_no_weights: bool
+
+    @classmethod
+    def of(cls, point: Point, name: str, known: KnownBackbones) -> _Opened:
+        form = point.form(name)
+        return cls(form, point.keeps_no_weights(known.architecture(form).facts.weight_layers))
+
+
 def _facts(
-    study: Study, network: Architecture, form: Form, given: Given, seed: int, earlier: EarlierSearches
+    study: Study, network: Architecture, opened: _Opened, given: Given, seed: int, earlier: EarlierSearches
 ) -> tuple[BackboneFacts, str, list[str]]:
     """Facts of a backbone, where its weights come from, and notes for the user. A file that the study does not know
     yet is opened once, so that another network's weights are refused before anything is made of them."""
-    resolved, weights = network.facts.name, given.weights
+    resolved = network.facts.name
+    if opened.keeps_no_weights:
+        return facts_of(network, "none", seed, given.mean, given.std), "none", []
+    weights = "none" if given.weights is None and is_own(resolved) else given.weights
     fresh = f"{resolved}: freshly initialised weights, not trained ones. Its scores are not those of a trained network."
     choice = weights_choice(weights or "hub", given.key or "")
     if given.key and isinstance(choice, str):
@@ -235,7 +253,7 @@ def _facts(
     if isinstance(choice, str):
         return facts, weights or "hub", [fresh] if weights == "none" else []
     if not is_known:
-        open_backbone(form, choice, seed, given.mean, given.std)
+        open_backbone(opened.form, choice, seed, given.mean, given.std)
     note = file_of(choice).note()
     return facts, str(weights), [note] if note else []
 

@@ -20,7 +20,7 @@ class Remembered:
     """What a study's configurations of one backbone have in common."""
 
     weights: str
-    """Identity: `sha256:…` or `init:SEED`."""
+    """Identity: `sha256:…` or `init:SEED`; "" where every network began from nothing."""
     place: str = ""
     """Where they lay when they were last asked for: "hub" or a path; "" where nobody said."""
     image: Mapping[str, Any] = field(default_factory=dict)
@@ -32,8 +32,10 @@ class Remembered:
         return key_of(self.weights) or None
 
     @property
-    def choice(self) -> str:
-        """As --weights would say it."""
+    def choice(self) -> str | None:
+        """As --weights would say it; None: nobody said."""
+        if not self.weights:
+            return None
         return "none" if self.weights.startswith("init:") else self.place or "hub"
 
     def image_beside(self, given: Container[str]) -> dict[str, Any]:
@@ -55,12 +57,14 @@ class EarlierSearches:
         self.configurations = {name: read_configuration(storage, name) for name in every}
 
     def of(self, backbone: str) -> Remembered | None:
-        """By the resolved name; None where it was not searched, or with several kinds of weights."""
+        """By the resolved name; None where it was not searched, or with several kinds of weights. Those that training
+        from nothing is named by say nothing of others."""
         mine = [c for c in self.configurations.values() if c.network.backbone == backbone]
-        identities = {c.network.weights for c in mine}
-        if len(identities) != 1:
+        drawn = {c.id for c in mine if c.adaptation.start == "drawn" and c.network.weights.startswith("init:")}
+        identities = {c.network.weights for c in mine if c.id not in drawn}
+        if not mine or len(identities) > 1:
             return None
-        (identity,) = identities
+        identity = next(iter(identities), "")
         places = {name: place for search in self.searches for name, place in search.weights_places.items()}
         alike = {
             one.path: next(iter(values))

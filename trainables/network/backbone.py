@@ -1,4 +1,4 @@
-"""Opening a backbone: any image classifier of timm or torchvision by name, without its classifier.
+"""Opening a backbone: any image classifier of timm or torchvision by name, without its classifier, or one of our own.
 
 A backbone maps standardised float32 images [N, 3, S, S] to pooled features float32 [N, D]. Only the classifier's last
 weight layer is removed: VGG keeps fc6 and fc7, so D is 4096 there. Of a convolutional classifier (SqueezeNet) the
@@ -19,9 +19,11 @@ from torch import nn
 
 from orchestrator.store.errors import InputError, first_line
 from search_spaces.form import Form
+from search_spaces.own_networks import OWN, is_own, own_network
 from search_spaces.resolve import BackboneFacts
 from trainables.network.adaptations import holders, refusals
 from trainables.network.backbone_names import resolve_name, timm_config
+from trainables.network.own import own_module
 from trainables.network.tensors import load_into, read_tensors, standardisation_in
 from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
 from trainables.network.weight_layers import layers_by_calls, layers_of_trace
@@ -187,6 +189,8 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
 
 def _pretrained(resolved: str) -> Pretrained:
     library, bare = resolved.split(":")
+    if is_own(resolved):
+        return Pretrained()
     if library == "torchvision":
         import torchvision
 
@@ -207,7 +211,7 @@ def _weights_file(resolved: str, weights: WeightsChoice, pretrained: Pretrained)
 def _built(resolved: str, image_size: int | None, seed: int, device: Literal["cpu", "meta"]) -> nn.Module:
     """The network without classifier, initialised from the seed as its library does it."""
     library, bare = resolved.split(":")
-    build = _timm_network if library == "timm" else _torchvision_network
+    build = {"timm": _timm_network, "torchvision": _torchvision_network, "own": _own_network}[library]
     with _seeded(seed), torch.device(device), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = build(bare, image_size)
@@ -246,6 +250,10 @@ def _torchvision_network(bare: str, image_size: int | None) -> nn.Module:
     return network
 
 
+def _own_network(bare: str, image_size: int | None) -> nn.Module:
+    return own_module(own_network(f"{OWN}{bare}"), image_size, f"{OWN}{bare}")
+
+
 def _remove_classifier(network: nn.Module) -> None:
     """Take away the last weight layer of a torchvision classifier; a convolution leaves the pooling behind it."""
     layers = [name for name, part in network.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
@@ -255,6 +263,8 @@ def _remove_classifier(network: nn.Module) -> None:
 
 def _defaults(resolved: str) -> _Defaults:
     library, bare = resolved.split(":")
+    if is_own(resolved):
+        return _Defaults(own_network(resolved).image_size, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD)
     if library == "timm":
         config = timm_config(bare)
         return _Defaults(

@@ -1,4 +1,4 @@
-"""Names of image classifiers as timm and torchvision have them."""
+"""Names of image classifiers as timm, torchvision and our own declarations have them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from orchestrator.store.errors import InputError
 from search_spaces.backbones import of_timm
+from search_spaces.own_networks import is_own, own_names, whole_own_name
 
 
 def resolve_name(name: str) -> str:
@@ -15,9 +16,11 @@ def resolve_name(name: str) -> str:
 
     A bare name goes to timm where timm has it, else to torchvision; a timm name without a tag gets the library's
     default one, where there is any; a name that timm has given up becomes the new one. Nothing is downloaded. Raises
-    InputError with the nearest names for an unknown one.
+    InputError with the nearest names for an unknown one. What is declared here is meant by `own:NAME` alone.
     """
     name = of_timm(name)
+    if is_own(name):
+        return whole_own_name(name)
     library, _, bare = name.rpartition(":")
     if library in ("", "timm"):
         found = _timm_name(bare)
@@ -32,13 +35,15 @@ def resolve_name(name: str) -> str:
         )
     if library not in ("", "timm", "torchvision"):
         raise InputError(
-            f"backbone {name[:80]!r}: expected timm:NAME or torchvision:NAME, found {library[:40]!r} before the colon",
+            f"backbone {name[:80]!r}: expected timm:NAME, torchvision:NAME or own:NAME, "
+            f"found {library[:40]!r} before the colon",
             f"Try {bare[:80]!r}, or a file of weights with --weights FILE",
         )
     known = [] if library == "torchvision" else _timm_names()
     known += [] if library == "timm" else _torchvision_names()
     asked = re.sub(r"^[\w./-]*/", "", bare).partition(".")[0].lower().replace("-", "_")
     near = difflib.get_close_matches(asked, sorted(set(known)), n=4, cutoff=0.5)
+    near = [*(name for name in own_names() if not library and name.partition(":")[2] == asked), *near]
     where = library or "timm and torchvision"
     raise InputError(
         f"backbone {name[:80]!r}: expected the name of an image classifier, found none such in {where}",

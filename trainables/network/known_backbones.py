@@ -19,6 +19,7 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
 from search_spaces.form import Form
 from search_spaces.live import Scope
+from search_spaces.own_networks import is_own, whole_own_name
 from search_spaces.resolve import BackboneFacts
 from trainables.network.activations import Activations, activations_behind
 from trainables.network.backbone import Architecture, architecture_of
@@ -52,6 +53,8 @@ class KnownBackbones:
 
     def architecture(self, form: Form) -> Architecture:
         """Nothing is written. Raises InputError as `architecture_of` does."""
+        if is_own(form.backbone):  # what is kept is of what its file declared then
+            form = form._replace(backbone=whole_own_name(form.backbone))
         if form not in self._known:
             kept = self._read(form)
             self._known[form] = kept or architecture_of(form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from search_spaces.own_networks import whole_own_name
 from tests.support.finished_study import FinishedStudy, finished_study
 
 
@@ -49,4 +50,15 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         ("few", "many"),
         head=widths,
         both={**widths, "unfrozen": 2, "norms": "moving", "lr": 0.02},
+    )
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
+    """Networks that no library has under a name: declared here and trained from nothing."""
+    drawn = {"start": "drawn", "norms": "moving", "lr": 0.02}
+    return finished_study(
+        tmp_path_factory.mktemp("built"),
+        ("few", "many"),
+        own={"backbone": whole_own_name("own:lenet5"), "unfrozen": 4, **drawn},
     )

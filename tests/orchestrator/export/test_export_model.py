@@ -34,7 +34,7 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     [
         *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
         *(("binary", "padded"), ("binary", "squashed")),
-        *(("moving", "head"), ("moving", "both"), ("several", "fitted")),
+        *(("moving", "head"), ("moving", "both"), ("several", "fitted"), ("built", "own")),
     ],
 )
 @pytest.mark.parametrize("repeat", [0, 1])
@@ -123,6 +123,7 @@ def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy,
         ("several", "probe"),
         ("several", "timm"),
         ("several", "fitted"),
+        ("built", "own"),
     ],
 )
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
@@ -15,10 +16,12 @@ from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from search_spaces.form import Form
+from search_spaces.own_networks import whole_own_name
 from tests.support.configurations import asked, shown
 from tests.support.desk import write_images
 from trainables.data.options import DatasetOptions
-from trainables.network.backbone import facts_of
+from trainables.network.backbone import facts_of, open_backbone
+from trainables.network.weights import Pretrained
 
 RESNET, VIT = "timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"
 NARROW: dict[str, Any] = {
@@ -41,12 +44,17 @@ def ask(tmp_path: Path) -> Ask:
             *("mine", (backbone,), tmp_path / "studies", tmp_path / "cache"),
             DataRequest(tmp_path / "data", DatasetOptions(group_by=r"(g\d)")),
             asked(**{**NARROW, **changes}),
-            given=given or Given("none"),
+            given=Given("none") if given is None else given,
         )
         resolved.told = io.StringIO()  # type: ignore[attr-defined]
         return resolve_search(options, Display(resolved.told))  # type: ignore[attr-defined]
 
     return resolved
+
+
+def told(ask: Ask) -> str:
+    """What the last search said."""
+    return " ".join(ask.told.getvalue().split())  # type: ignore[attr-defined]
 
 
 def settings(search: Search, *names: str) -> set[tuple[Any, ...]]:
@@ -83,3 +91,71 @@ def test_a_size_given_once_is_taken_again(ask: Ask) -> None:
 def test_the_own_size_given_is_the_same_configuration(ask: Ask) -> None:
     own = facts_of(Form(RESNET), "none", 0).image_size
     assert ask().asked.configurations.keys() == ask(**{"image.size": (own,)}).asked.configurations.keys()
+
+
+SCRATCH: dict[str, Any] = {
+    "strategies": ("unfreezing",),
+    "adaptation.start": ("drawn",),
+    "adaptation.norms": ("moving",),
+}
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a file of weights fails."""
+
+    def refused(self: Pretrained, backbone: str) -> None:
+        raise AssertionError(f"the file of {backbone} was asked for")
+
+    monkeypatch.setattr(Pretrained, "file", refused)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_training_from_nothing_needs_no_file(ask: Ask) -> None:
+    layers = facts_of(Form(RESNET), "none", 0).weight_layers
+    found = ask(given=Given(), unfrozen=(layers,), **SCRATCH)
+    assert settings(found, "weights", "unfrozen") == {("init:0", layers)}
+    assert "freshly initialised" not in told(ask), "it is what was asked for"
+    assert found.asked.origins == {RESNET: "initialised from seed 0"}
+    assert found.asked.weights == {}
+    own = facts_of(Form(RESNET), "none", 0)
+    assert settings(found, "mean", "std") == {(own.mean, own.std)}
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_fewer_layers_need_one(ask: Ask) -> None:
+    layers = facts_of(Form(RESNET), "none", 0).weight_layers
+    with pytest.raises(AssertionError, match=f"the file of {RESNET}"):
+        ask(given=Given(), unfrozen=(layers - 1, layers), **SCRATCH)
+
+
+def test_training_from_nothing_beside_a_file(ask: Ask, tmp_path: Path) -> None:
+    """Each point has the weights that it begins with; a later search takes up the file, not what was drawn."""
+    path = tmp_path / "weights.safetensors"
+    save_file(open_backbone(Form(RESNET), "none", 7).module.state_dict(), path)
+    layers = facts_of(Form(RESNET), "none", 0).weight_layers
+    found = ask(given=Given(str(path)), unfrozen=(1, layers), **SCRATCH)
+    (file,) = {c.network.weights for c in found.asked.configurations.values()} - {"init:0"}
+    assert file.startswith("sha256:")
+    assert settings(found, "unfrozen", "weights") == {(1, file), (layers, "init:0")}
+    assert found.asked.origins == {RESNET: "file weights.safetensors"}
+    assert settings(ask(given=Given(), lr=(0.3,)), "weights") == {(file,)}
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_what_was_drawn_is_not_taken_up(ask: Ask) -> None:
+    """After training from nothing the next search looks for the hub's weights, as a first one would."""
+    layers = facts_of(Form(RESNET), "none", 0).weight_layers
+    ask(given=Given(), unfrozen=(layers,), **SCRATCH)
+    with pytest.raises(AssertionError, match=f"the file of {RESNET}"):
+        ask(given=Given())
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_our_own_networks_begin_from_nothing(ask: Ask) -> None:
+    """Where part of them stays as it was drawn, that is said."""
+    found = ask("own:lenet5", Given(), unfrozen=(4,), **SCRATCH)
+    assert settings(found, "backbone", "weights", "image_size") == {(whole_own_name("own:lenet5"), "init:0", 32)}
+    assert "freshly initialised" not in told(ask)
+    ask("own:lenet5", Given())
+    assert "freshly initialised weights, not trained ones" in told(ask)
