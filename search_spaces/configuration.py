@@ -10,7 +10,9 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Self
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import Field
 
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import ENGINE, Record
@@ -32,8 +34,19 @@ from search_spaces.settings.schedule import Schedule
 from search_spaces.settings.selection import Selection
 
 BACKBONE = "network.backbone"
+PARENT = r"^[0-9a-f]{12}:[1-9][0-9]{0,5}$"
 FROZEN_PART = (Touch.PIXELS, Touch.SAMPLES, Touch.NETWORK, Touch.FEATURES)
 """What configurations agree in that one pass over the images serves, at any depth."""
+
+
+class Parent(NamedTuple):
+    """A configuration that another one begins from, repeat by repeat, at the epoch selected among so many."""
+
+    configuration: str
+    epochs: int
+
+    def __str__(self) -> str:
+        return f"{self.configuration}:{self.epochs}"
 
 
 class Configuration(Record):
@@ -52,8 +65,8 @@ class Configuration(Record):
     schedule: Schedule = Schedule()
     ending: Ending = Ending()
     selection: Selection
-    parent: str | None = None
-    """A trained configuration that this one starts from."""
+    parent: Annotated[str, Field(pattern=PARENT)] | None = None
+    """A trained configuration whose selected weights this one begins with, and the epochs asked of it: "<id>:<n>"."""
 
     @classmethod
     def made(cls, values: Mapping[str, Any]) -> Self:
@@ -116,6 +129,12 @@ class Configuration(Record):
     def _columns(self) -> dict[str, Any]:
         values = {one.column: plain(self.value(one.path)) for one in shown_settings()}
         return {"strategy": self.strategy, **values}
+
+    @property
+    def begins_from(self) -> Parent | None:
+        """What it goes on from, where it is a later stage."""
+        name, _, epochs = (self.parent or "").partition(":")
+        return Parent(name, int(epochs)) if name else None
 
     @property
     def outputs(self) -> int:

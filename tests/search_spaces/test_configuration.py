@@ -308,7 +308,7 @@ def test_a_need_of_what_cannot_matter_is_none() -> None:
     assert settled({**given, "augmentation.names": "mixup"})["selection.rule"] == "worse_of_both"
 
 
-@pytest.mark.parametrize(("field", "value"), [("parent", "abc"), ("engine", ENGINE + 1)])
+@pytest.mark.parametrize(("field", "value"), [("parent", "0123456789ab:5"), ("engine", ENGINE + 1)])
 def test_parent_and_engine_enter_the_identity(field: str, value: object) -> None:
     assert made(**{field: value}).id != made().id
     assert made(**{field: value}).stack_key() != made().stack_key()
@@ -322,7 +322,7 @@ def test_neither_order_nor_a_written_default_changes_an_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, OTHER, {"image.standardisation": "train"}, {"parent": "abc"}, {"head.name": "logistic"}]
+    "changes", [{}, OTHER, {"image.standardisation": "train"}, {"parent": "0123456789ab:5"}, {"head.name": "logistic"}]
 )
 def test_a_configuration_keeps_its_identity_on_disk(changes: dict[str, Any]) -> None:
     one = made(**changes)

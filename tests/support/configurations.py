@@ -25,6 +25,7 @@ _NAMES = {
     "ending": "ending.name",
     "selection": "selection.metric",
     "engine": "engine",
+    "parent": "parent",
 }
 PLAIN: dict[str, Any] = {
     "study_seed": 5,

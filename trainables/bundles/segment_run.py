@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 import torch
@@ -20,14 +21,15 @@ from orchestrator.store.leases import Lease
 from orchestrator.store.segments import Recipe, Segment
 from trainables.bundles import states, work
 from trainables.bundles.agreed_recipe import agree_on_recipe
-from trainables.bundles.attempts import Attempt
+from trainables.bundles.attempts import Attempt, checkpoints
 from trainables.bundles.checkpoints import Checkpoints, WorkedOn
 from trainables.bundles.failures import Kind, SupersededError, kind_of, note_failure
 from trainables.bundles.final_records import FinalRecords
+from trainables.bundles.trained import starts_of
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.learner import lanes_of
-from trainables.learning.material import Material, begin_group
+from trainables.learning.material import Material, Start, begin_group
 from trainables.machine.devices import device_name
 from trainables.machine.out_of_memory import is_out_of_memory
 from trainables.machine.watchdog import HangError
@@ -50,8 +52,9 @@ class SegmentRun:
         *,
         keeps: int = 0,
         restores: bool = False,
+        starts: Sequence[Start] | None = None,
     ) -> None:
-        """See `begin`."""
+        """See `begin`. starts: of a later stage, where they were asked for already."""
         self.bench = bench
         self.storage = bench.storage
         self.segment: Segment = recipe.segment
@@ -61,6 +64,7 @@ class SegmentRun:
         self.attempt = attempt
         self.keeps = keeps
         self.restores = restores
+        self.starts = starts
         self.checkpoints = Checkpoints(attempt, recipe)
         self.finals = FinalRecords(bench, recipe, material)
         self.epochs_trained = 0
@@ -88,11 +92,13 @@ class SegmentRun:
             lease.release()
             raise SupersededError(f"segment {segment} goes on in parts")
         recipe = agree_on_recipe(bench, segment, layer)
+        # Before what the segment itself learns from takes its memory, and before anything watches for a hang
+        starts = None if checkpoints(bench.storage, segment) else starts_of(bench, segment)
         torch.set_num_threads(recipe.threads)
         configuration = bench.configuration(segment.configurations[0])
         material = bench.material(configuration, segment.partition, recipe.frontier)
         attempt = Attempt.begin(bench.storage, segment, device_name(bench.device))
-        return cls(bench, lease, recipe, material, attempt, keeps=keeps, restores=restores)
+        return cls(bench, lease, recipe, material, attempt, keeps=keeps, restores=restores, starts=starts)
 
     @property
     def steps(self) -> int:
@@ -158,16 +164,20 @@ class SegmentRun:
         self._worked_on = worked_on.and_by(self.attempt.number, self.bench.device.type)
         return group
 
-    def _fresh(self) -> Group:
+    def _fresh(self, starts: Sequence[Start] = ()) -> Group:
         """Before the first epoch of all."""
         lanes = lanes_of([self.bench.configuration(name) for name in self.segment.configurations], self.segment.repeats)
-        return begin_group(self.material, lanes, self.recipe.scoring_batch, self.segment.epochs, self.bench.device)
+        recipe, device = self.recipe, self.bench.device
+        return begin_group(self.material, lanes, recipe.scoring_batch, self.segment.epochs, device, starts)
 
     def _from_start(self) -> tuple[Group, WorkedOn]:
         """Where the segment starts."""
-        group, segment = self._fresh(), self.segment
+        segment = self.segment
+        starts = starts_of(self.bench, segment) if self.starts is None else self.starts
+        self.starts = None
+        group = self._fresh(starts)
         if segment.start == 0:
-            return group, WorkedOn((False,) * len(segment.lanes))
+            return group, WorkedOn(tuple(not one.is_same for one in starts) or (False,) * len(segment.lanes))
         lanes = states.beginnings(self.storage, segment, self.bench.device.type)
         group.go_on_from(segment.start, [lane.state for lane in lanes])
         return group, WorkedOn(tuple(lane.mixed for lane in lanes))

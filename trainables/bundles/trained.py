@@ -8,7 +8,7 @@ kind of device; the logits of the valid images, which the final record holds, sh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,15 +18,16 @@ import torch
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.layout import BundleKey, FinalName, parse_final
 from orchestrator.store.schema import FinalRecord, RepeatState
-from orchestrator.store.segments import LaneKey, Recipe, recipe_of
+from orchestrator.store.segments import LaneKey, Recipe, Segment, recipe_of
 from orchestrator.store.storage import Storage
 from trainables.bundles import kept_weights, states
+from trainables.bundles.parents import final_at, parent_lanes, parent_of, results_at
 from trainables.bundles.states import Origin
 from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.group_state import GroupState
 from trainables.learning.learner import lanes_of
-from trainables.learning.material import begin_group
+from trainables.learning.material import Start, begin_group
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +46,10 @@ class Trained:
     deviation: float
     was_kept: bool
 
+    @property
+    def is_same(self) -> bool:
+        return self.deviation == 0.0
+
 
 def trained(
     bench: Workbench,
@@ -59,6 +64,17 @@ def trained(
     progress(done, total) counts epochs that are trained again. Raises InputError where a repeat has no result.
     """
     records = results(bench.storage, partition, configuration, repeats, epochs)
+    return trained_as(bench, partition, configuration, records, progress)
+
+
+def trained_as(
+    bench: Workbench,
+    partition: str,
+    configuration: str,
+    records: Mapping[int, FinalRecord],
+    progress: Progress | None = None,
+) -> dict[int, Trained]:
+    """Several repeats of one configuration as these final records, by repeat, say that they were."""
     found: dict[int, Trained] = {}
     again: dict[str, tuple[Recipe, list[int]]] = {}
     for repeat, record in records.items():
@@ -74,7 +90,7 @@ def trained(
         for one in _train_again(bench, recipe, [records[repeat] for repeat in together], done, total, progress):
             found[one.repeat] = one
         done += max(_selected(records[repeat]) for repeat in together)
-    return {repeat: found[repeat] for repeat in repeats}
+    return {repeat: found[repeat] for repeat in records}
 
 
 def results(
@@ -109,18 +125,67 @@ def results(
     return found
 
 
+def starts_of(bench: Workbench, segment: Segment) -> list[Start]:
+    """What each lane of a segment begins with that is the first of a later stage; nothing for any other.
+
+    Where the weights of the parent are not kept they are trained again, with all its repeats that were trained
+    together, and kept as far as there is room, so that the other repeats of the stage find them. Raises InputError
+    where the parent has no result.
+    """
+    parent = parent_of(segment, bench.configuration)
+    if parent is None:
+        return []
+    storage, lanes = bench.storage, parent_lanes(segment, parent)
+    wanted = results_at(storage, lanes, parent.epochs)
+    records = {**wanted, **_beside(storage, lanes, wanted, parent.epochs)}
+    found = trained_as(bench, segment.partition, parent.configuration, records)
+    _keep_in_room(bench, lanes[0], records, found.values())
+    repeats = (lane.repeat for lane in segment.lanes)
+    return [Start(found[one].weights, wanted[one].state is RepeatState.DIVERGED, found[one].is_same) for one in repeats]
+
+
+def _beside(
+    storage: Storage, lanes: Sequence[LaneKey], records: Mapping[int, FinalRecord], epochs: int
+) -> dict[int, FinalRecord]:
+    """Results of the parent's other repeats that are trained anyway where those of these lanes are trained again."""
+    again = [
+        lane
+        for lane in lanes
+        if _kept(storage, lane.partition, lane.configuration, lane.repeat, records[lane.repeat]) is None
+    ]
+    segments = {_recipe_at_selected(storage, lane, records[lane.repeat]).segment for lane in again}
+    others = {one for segment in segments for one in segment.lanes if one.configuration == lanes[0].configuration}
+    there = tuple(one for one in sorted(others.difference(lanes)) if final_at(storage, one, epochs) is not None)
+    return results_at(storage, there, epochs) if there else {}
+
+
+def _keep_in_room(
+    bench: Workbench, lane: LaneKey, records: Mapping[int, FinalRecord], several: Iterable[Trained]
+) -> None:
+    room = kept_weights.DEFAULT_BUDGET_BYTES - sum(
+        one.bytes for one in kept_weights.in_partition(bench.storage, lane.partition)
+    )
+    for one in several:
+        size = sum(values.nbytes for values in one.weights.values())
+        if not one.was_kept and size <= room:
+            keep_trained(bench, lane.partition, lane.configuration, [one], int(records[one.repeat].meta["epochs"]))
+            room -= size
+
+
 def open_group(bench: Workbench, recipe: Recipe) -> Group:
-    """The lanes of a segment at its start. Segments before it are trained again where the states there are not kept."""
+    """The lanes of a segment at its start. Segments before it, and parents of a stage, are trained again where the
+    states or the weights there are not kept."""
     segment = recipe.segment
     before = (
         states.beginnings(bench.storage, segment, bench.device.type, partial(_end_state, bench))
         if segment.start > 0
         else []
     )
+    starts = starts_of(bench, segment)
     torch.set_num_threads(recipe.threads)
     lanes = lanes_of([bench.configuration(name) for name in segment.configurations], segment.repeats)
     material = bench.material(lanes[0].configuration, segment.partition, recipe.frontier)
-    group = begin_group(material, lanes, recipe.scoring_batch, segment.epochs, bench.device)
+    group = begin_group(material, lanes, recipe.scoring_batch, segment.epochs, bench.device, starts)
     if segment.start > 0:
         group.go_on_from(segment.start, [lane.state for lane in before])
     return group

@@ -86,8 +86,8 @@ class Group:
 
     @property
     def is_done(self) -> bool:
-        """Whether every epoch is trained and scored, or all lanes have ended by themselves."""
-        return len(self._loss) > self.epochs or bool(self._have_ended().all())
+        """Whether every epoch is trained and scored, or all lanes have ended; epoch 0 is scored anyway."""
+        return len(self._loss) > self.epochs or (bool(self._loss) and bool(self._have_ended().all()))
 
     @property
     def is_scored(self) -> bool:

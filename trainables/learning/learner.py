@@ -29,6 +29,7 @@ from trainables.learning.optimisers.optimiser import Optimiser
 from trainables.learning.optimisers.rates import Parameter, Seat
 from trainables.learning.replay import Replay
 from trainables.learning.tasks.task import task_of
+from trainables.learning.weights import Weights
 from trainables.machine.arithmetic import undetermined
 
 
@@ -101,6 +102,7 @@ class Learner:
     width: D of the body's features. labels: int64 [rows], on the device. weights: float32 [K] of the classes, or None.
     shares: float32 [K], what each class is of the rows that are trained on; None: they are alike.
     images: trained on in the place of `inputs`, where these do not hold what an augmentation changes.
+    starts: what each lane begins with in the place of what is drawn or named, as `weights_of` gave it.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Learner:
         weights: torch.Tensor | None,
         shares: torch.Tensor | None,
         images: Images | None = None,
+        starts: Sequence[Weights] = (),
     ) -> None:
         configurations = list(dict.fromkeys(lane.configuration for lane in lanes))
         self.repeats = list(dict.fromkeys(lane.repeat for lane in lanes))
@@ -143,6 +146,8 @@ class Learner:
         self._keys_of = -1
         self._replay = Replay(self._update, self.device)
         self.configurations = len(configurations)
+        for lane, start in enumerate(starts):
+            self._begin_with(lane, start)
         self.parameters = [*self.heads.parameters, *body.parameters]
         self.optimiser = Optimiser(self.parameters, [configuration.optimiser for configuration in configurations])
         self.buffers = [*self.heads.buffers, *body.buffers]
@@ -200,6 +205,16 @@ class Learner:
         with self.averages.in_place():
             named = {"head": self.heads.state_of(lane), "body": self.body.state()}
             return {f"{part}.{name}": _copied(value) for part, state in named.items() for name, value in state.items()}
+
+    @torch.no_grad()
+    def _begin_with(self, lane: int, weights: Weights) -> None:
+        """What `weights_of` gave of a lane that trained no more than this one; the rest stays as it is."""
+        named = {"head": self.heads.state_of(lane), "body": self.body.state()}
+        own = {f"{part}.{name}": tensor for part, state in named.items() for name, tensor in state.items()}
+        for name, values in weights.items():
+            if name not in own:
+                raise ValueError(f"a stage trains at least what its parent trained, and that is {name} too")
+            own[name].copy_(_shaped(values, own[name]))
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that changes, copied to the host under names of its own, so that a checkpoint needs no code."""

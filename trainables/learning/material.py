@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from trainables.learning.bodies.cached import Cached
 from trainables.learning.bodies.network import Network
 from trainables.learning.group import Group
 from trainables.learning.learner import Images, Inputs, Lane, Learner, Resident
+from trainables.learning.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,36 @@ class Material:
         return sum(p.numel() for p in self.suffix.parameters() if p.requires_grad) if self.suffix is not None else 0
 
 
+class Start(NamedTuple):
+    """What a lane of a later stage begins with: the weights that its parent's repeat selected.
+
+    diverged: whether that repeat did; these are its untrained ones then, and the lane has diverged at epoch 0.
+    is_same: whether they are those of its result bit for bit.
+    """
+
+    weights: Weights
+    diverged: bool = False
+    is_same: bool = True
+
+
 def begin_group(
-    material: Material, lanes: Sequence[Lane], scoring_batch: int, epochs: int, device: torch.device
+    material: Material,
+    lanes: Sequence[Lane],
+    scoring_batch: int,
+    epochs: int,
+    device: torch.device,
+    starts: Sequence[Start] = (),
 ) -> Group:
-    """The group of lanes before its first epoch."""
-    return Group(list(lanes), learner_of(lanes, material), material.samples, epochs, scoring_batch, device)
+    """The group of lanes before its first epoch; starts: of each lane, where they are of a later stage."""
+    learner = learner_of(lanes, material, [start.weights for start in starts])
+    group = Group(list(lanes), learner, material.samples, epochs, scoring_batch, device)
+    for lane, start in enumerate(starts):
+        if start.diverged:
+            group.diverged[lane] = 0
+    return group
 
 
-def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
+def learner_of(lanes: Sequence[Lane], material: Material, starts: Sequence[Weights] = ()) -> Learner:
     body: Body = Cached()
     if material.suffix is not None:
         adaptation = lanes[0].configuration.adaptation
@@ -61,5 +85,5 @@ def learner_of(lanes: Sequence[Lane], material: Material) -> Learner:
     classes = len(lanes[0].configuration.data.classes)
     shares = torch.from_numpy(material.samples.shares(classes)).to(material.labels.device)
     return Learner(
-        lanes, material.inputs, body, material.width, material.labels, material.weights, shares, material.images
+        lanes, material.inputs, body, material.width, material.labels, material.weights, shares, material.images, starts
     )
