@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
     ("orchestrator.search",),
+    ("orchestrator.stages",),
     (
         "orchestrator.planning",
         "orchestrator.evaluation",

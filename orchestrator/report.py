@@ -185,6 +185,7 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         "partition": entry.partition,
         "backbone": c.network.backbone,
         "strategy": c.strategy,
+        "parent": c.parent,
         "non_linearities": tried(c, "non_linearities"),
         "unfrozen": c.adaptation.unfrozen,
         "lr": None if c.head.is_fitted else c.optimiser.lr,

@@ -29,7 +29,15 @@ from orchestrator.store.place import Place, Where
 from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes, search_file
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
-from orchestrator.study.asked import Asked, Given, check_asked, find_weights, more_of_the_same, resolve_asked
+from orchestrator.study.asked import (
+    Asked,
+    Given,
+    OneStage,
+    check_asked,
+    find_weights,
+    more_of_the_same,
+    resolve_asked,
+)
 from orchestrator.study.owed import Chain, owed, serving
 from orchestrator.study.preparation import (
     DataRequest,
@@ -93,6 +101,38 @@ class SearchOptions:
     proposer: str | None = None
     """None: the one that the study's file names, else the grid."""
     command: str = ""
+    stages: str | None = None
+    """Name of a list of stages, of which alone something is asked; None: strategies, and those of the study's file."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study with its images at hand, and what is known of what was typed."""
+
+    options: SearchOptions
+    space: Space
+    backbones: tuple[str, ...]
+    known: KnownBackbones
+    prepared: Prepared
+
+    def resolved(self, backbone: str) -> str:
+        return self.known.architecture(Form(settled_name(self.space, backbone))).facts.name
+
+    def asked(self, earlier: EarlierSearches, stage: OneStage | None = None) -> Asked:
+        """Everything that the strategies or one stage ask for. Raises InputError."""
+        study, options = self.prepared.study, self.options
+        return resolve_asked(
+            study,
+            self.space,
+            self.backbones,
+            options.changes,
+            self.known,
+            earlier,
+            small=study.record.synthetic and not options.full,
+            seed=study.record.seed if options.seed is None else options.seed,
+            given=options.given,
+            stage=stage,
+        )
 
 
 @dataclass(frozen=True)
@@ -187,10 +227,12 @@ class Search:
 
 
 def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
-    """Prepare the study and resolve what is asked; with `writes` study, configurations and search are stored.
+    """Prepare the study and resolve what is asked of its strategies; see `open_for` and `ask`. Raises InputError."""
+    return ask(open_for(options, display, writes=writes), display, writes=writes)
 
-    Nothing is stored before all of it is known to be possible. Raises InputError.
-    """
+
+def open_for(options: SearchOptions, display: Display, *, writes: bool = True) -> Opened:
+    """Everything that can be said before points are resolved; nothing is stored. Raises InputError."""
     if writes:
         check_writable(Place.of(options.studies))
     space = find_space(options.study, options.studies, options.data)
@@ -198,7 +240,8 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     if options.every_backbone:
         backbones = tuple(dict.fromkeys([*backbones, *(entry.name for entry in space.backbones)]))
     known = KnownBackbones(LocalStorage(options.cache))
-    check_asked(space, backbones, options.changes, known)
+    if options.stages is None:
+        check_asked(space, backbones, options.changes, known)
     if not isinstance(weights := weights_choice(options.given.weights or "hub", options.given.key or ""), str):
         file_of(weights).settled()  # before images are read
     prepared = prepare(
@@ -211,38 +254,37 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         options.given.precision,
         display.say,
     )
+    show_partition(prepared.study, display)
+    tell_damaged(Decided.of(prepared.study.storage), display)
+    return Opened(options, space, backbones, known, prepared)
+
+
+def ask(
+    opened: Opened, display: Display, *, writes: bool = True, stage: OneStage | None = None, words: str = ""
+) -> Search:
+    """Resolve what strategies or one stage ask; with `writes` study, configurations and search are stored.
+
+    words: of the stage, for its record. Nothing is stored before all of it is known to be possible. Raises InputError.
+    """
+    options, prepared = opened.options, opened.prepared
     study = prepared.study
-    show_partition(study, display)
     before = Decided.of(study.storage)
-    tell_damaged(before, display)
     earlier = EarlierSearches(study.storage, before)
-    names = [known.architecture(Form(settled_name(space, backbone))).facts.name for backbone in backbones]
     changes, more = options.changes, None
-    otherwise = changes.values or changes.strategies or options.proposer or options.given.key
+    otherwise = changes.values or changes.strategies or options.proposer or options.given.key or stage
     if (changes.epochs or changes.repeats) and not otherwise:
+        names = [opened.resolved(backbone) for backbone in opened.backbones]
         more = more_of_the_same(earlier, names, changes.epochs, changes.repeats, options.given.weights)
-    asked = more.asked if more is not None else None
-    if asked is None:
-        asked = resolve_asked(
-            study,
-            space,
-            backbones,
-            changes,
-            known,
-            earlier,
-            small=study.record.synthetic and not options.full,
-            seed=study.record.seed if options.seed is None else options.seed,
-            given=options.given,
-        )
+    asked = more.asked if more is not None else opened.asked(earlier, stage)
     record = None
     if more is not None and not study.partitions:
         budgets = more.budgets
     else:
-        record = _record(study, space, asked, options)
+        record = _record(study, opened.space, asked, options, words)
         budgets = {record.id: asked.budget}
-    for difference in earlier.differences(asked.configurations.values()):
+    for difference in earlier.differences(asked.configurations.values()) if stage is None else ():
         display.say(f"Note: this search differs from the study's earlier ones in {difference}.")
-    for note in asked.notes:
+    for note in asked.notes if stage is None or not stage.begun else ():
         display.say(f"Note: {note}")
     if writes:
         if isinstance(study.storage, UnwrittenStudy):
@@ -253,7 +295,7 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
         if record is not None:
             write_search(study, record)
         written = [raise_budget(study.storage, search, budget, options.command) for search, budget in budgets.items()]
-        known.keep()
+        opened.known.keep()
         set_damaged_aside(study, display)
         decided = Decided.of(study.storage, [*map(search_file, budgets), *written])
     else:
@@ -263,11 +305,11 @@ def resolve_search(options: SearchOptions, display: Display, *, writes: bool = T
     return _searched(prepared, asked, decided, tuple(budgets), places)
 
 
-def _record(study: Study, space: Space, asked: Asked, options: SearchOptions) -> SearchRecord:
+def _record(study: Study, space: Space, asked: Asked, options: SearchOptions, stage: str) -> SearchRecord:
     """The search as it would be stored; raises InputError where its proposer does not take its settings."""
     proposer = options.proposer or space.proposer.name
     settings = space.proposer.settings if proposer == space.proposer.name else {}
-    record = asked.search(study, proposer, settings, options.command)
+    record = asked.search(study, proposer, settings, options.command, stage)
     proposer_of(record)
     return record
 

@@ -10,7 +10,7 @@ from typing import Any
 from search_spaces.configuration import by_path
 from search_spaces.loader import default_space
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.schema import Backbone, ByStrategy, Grid, Small, Space
+from search_spaces.schema import Backbone, ByStrategy, Grid, Small, Space, Stage
 from search_spaces.settings.choice import REGISTRIES
 from search_spaces.tables import Values, from_file, values_of
 
@@ -51,14 +51,18 @@ class Axes:
         ]
 
 
-def axes_for(space: Space, entry: Backbone | None, strategy: Strategy, *, small: bool) -> Axes:
-    """Each setting from the narrowest table that has it, in the end from the default space."""
+def axes_for(
+    space: Space, entry: Backbone | None, strategy: Strategy, *, small: bool, stage: Stage | None = None
+) -> Axes:
+    """Each setting from the narrowest table that has it, in the end from the default space; a stage's is the
+    narrowest."""
     default = default_space()
     layers: list[Layer] = [default, *_tables(default, strategy, PRESETS[strategy].grid)]
     layers += [space, *_tables(space, strategy)] if space != default else []
     layers += _tables(entry, strategy) if entry else []
     if small:
         layers += [*_small(default, strategy), *_small(space, strategy)]
+    layers += [stage] if stage is not None else []
     values = {path: found for layer in layers for path, found in values_of(layer).items()}
     if small and (crops := small_of(space).crops) is not None:
         values["image.crops"] = (crops,)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from search_spaces.configuration import by_path, unmet
 from search_spaces.faults import shown
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.schema import Backbone, ByStrategy, Grid, Space
+from search_spaces.schema import Backbone, ByStrategy, Grid, Space, Stage
 from search_spaces.settings.declaration import When
 from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
 
@@ -73,6 +73,7 @@ def _of_tables(space: Space) -> Iterator[str]:
         yield from _of_strategies("small.", space.small, wider)
         if not space.small.grids:
             yield f"small: expected a table for at least one of {', '.join(PRESETS)}, found none"
+    yield from _of_stages(space.stages, wider)
     seen: dict[str, int] = {}
     for index, backbone in enumerate(space.backbones):
         key = f"backbones[{index}]"
@@ -119,12 +120,26 @@ def _default(path: str) -> Values:
 
 def _of_strategies(prefix: str, tables: ByStrategy, wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
     for strategy, grid in tables.grids.items():
-        yield from _of_grid(f"{prefix}{strategy}", grid, wider[strategy])
-        given = values_of(grid)
-        for path in PRESETS[strategy].fixed:
-            if path in given:
-                name = written_as(grid, by_path()[path])
-                yield f"{prefix}{strategy}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
+        yield from _of_strategy(f"{prefix}{strategy}", strategy, grid, wider[strategy])
+
+
+def _of_strategy(key: str, strategy: Strategy, grid: Grid, wider: Mapping[str, Values]) -> Iterator[str]:
+    yield from _of_grid(key, grid, wider)
+    given = values_of(grid)
+    for path in PRESETS[strategy].fixed:
+        if path in given:
+            name = written_as(grid, by_path()[path])
+            yield f"{key}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
+
+
+def _of_stages(stages: Sequence[Stage], wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for index, stage in enumerate(stages):
+        key = f"stages[{index}]"
+        if stage.name in seen:
+            yield f'{key}.name: expected each stage once, found "{stage.name}" at {seen[stage.name]} too'
+        seen.setdefault(stage.name, index)
+        yield from _of_strategy(key, stage.strategy, stage, wider[stage.strategy])
 
 
 def _of_grid(key: str, grid: Grid, wider: Mapping[str, Values]) -> Iterator[str]:

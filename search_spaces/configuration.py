@@ -118,7 +118,8 @@ class Configuration(Record):
         return {"engine": self.engine, "parent": self.parent, **agreed}
 
     def columns(self) -> dict[str, Any]:
-        """What tables and names show of it: strategy, then every setting but those of the data, tuples as text."""
+        """What tables and names show of it: strategy, parent, then every setting but those of the data, tuples as
+        text."""
         return dict(self._columns)
 
     def column(self, name: str) -> Any:
@@ -128,7 +129,7 @@ class Configuration(Record):
     @functools.cached_property
     def _columns(self) -> dict[str, Any]:
         values = {one.column: plain(self.value(one.path)) for one in shown_settings()}
-        return {"strategy": self.strategy, **values}
+        return {"strategy": self.strategy, "parent": self.parent, **values}
 
     @property
     def begins_from(self) -> Parent | None:
@@ -190,7 +191,7 @@ def shown_settings() -> tuple[Declared, ...]:
 
 def column_names() -> tuple[str, ...]:
     """Names of `Configuration.columns`."""
-    return ("strategy", *(one.column for one in shown_settings()))
+    return ("strategy", "parent", *(one.column for one in shown_settings()))
 
 
 @functools.cache

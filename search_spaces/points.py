@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.store.record import canonical_json
@@ -15,8 +15,8 @@ from search_spaces.form import Form, form_of
 from search_spaces.live import Scope, moves_statistics
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
-from search_spaces.schema import Backbone, Space
-from search_spaces.tables import from_file
+from search_spaces.schema import Backbone, Space, Stage
+from search_spaces.tables import from_file, values_of
 
 
 @dataclass(frozen=True)
@@ -89,22 +89,38 @@ class Tried:
 NOTHING = Changes()
 
 
-def points(space: Space, backbone: str, changes: Changes = NOTHING, *, small: bool) -> tuple[Point, ...]:
+def points(
+    space: Space,
+    backbone: str,
+    changes: Changes = NOTHING,
+    *,
+    small: bool,
+    stage: Stage | None = None,
+    held: Mapping[str, Any] | None = None,
+) -> tuple[Point, ...]:
     """All points of one backbone, each training once, in the order strategy, u, n, lr, batch size.
 
     A backbone that the file does not list gets the file's grids; what a file leaves open comes from the default space.
     Where two strategies amount to the same training, it is kept with the larger repeats and epochs. `small` takes the
     preset for synthetic data. Raises InputError for changes that cannot be followed, all faults together.
+
+    stage: those of one stage alone, whose own table stands above the changes too, but for epochs and repeats. held:
+    values by path that it has from its parent; they stand above all but its own table.
     """
     entry = find_backbone(space, backbone)
-    chosen = _strategies(space, entry, changes, small=small)
-    changes.check(chosen)
+    own = set() if stage is None else given_by_stage(stage)
+    chosen = _strategies(space, entry, changes, small=small) if stage is None else (stage.strategy,)
+    if stage is None:
+        changes.check(chosen)
+    else:
+        changes = replace(changes, values={path: few for path, few in changes.values.items() if path not in own})
+    above = {path: value for path, value in (held or {}).items() if path not in own}
     name = backbone if entry is None else entry.name
     kept: dict[str, Point] = {}
     for strategy in chosen:
-        axes = changes.applied_to(axes_for(space, entry, strategy, small=small), chosen)
+        axes = changes.applied_to(axes_for(space, entry, strategy, small=small, stage=stage), chosen)
         for values in axes.points():
-            values = settled(values)
+            values = settled({**values, **above})
             key = canonical_json(values)
             other = kept.get(key)
             epochs, repeats = (
@@ -112,8 +128,14 @@ def points(space: Space, backbone: str, changes: Changes = NOTHING, *, small: bo
                 max(axes.repeats, other.repeats if other else 0),
             )
             kept[key] = Point(name, values, epochs, repeats)
-    changes.check_matters(point.values for point in kept.values())
+    if stage is None:
+        changes.check_matters(point.values for point in kept.values())
     return tuple(sorted(kept.values(), key=_order))
+
+
+def given_by_stage(stage: Stage) -> set[str]:
+    """Paths of the settings that its own table gives."""
+    return {*values_of(stage), *((LR, BATCH_SIZE) if stage.pairs is not None else ())}
 
 
 def settled(values: Mapping[str, Any]) -> dict[str, Any]:

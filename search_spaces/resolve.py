@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.store.errors import Faults
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, Parent
 from search_spaces.faults import alternatives, did_you_mean, nearest
 from search_spaces.points import Point
 from search_spaces.settings.augmentation import AUGMENTATIONS
@@ -147,8 +147,11 @@ def resolve(
     data_fingerprint: str,
     study_seed: int,
     precision: Literal["fp32", "bf16"],
+    parent: Parent | None = None,
 ) -> Configuration:
     """The configuration of a point; what cannot matter is at a neutral value, so that equal trainings have one id.
+
+    parent: what it begins from, where it is a later stage.
 
     A stored square no larger than the input leaves no room for crops: the image is resized to the input.
     """
@@ -158,6 +161,7 @@ def resolve(
     return Configuration.made(
         {
             **values,
+            "parent": None if parent is None else str(parent),
             "data.task": task,
             "data.classes": classes,
             "data.content": data_fingerprint,

@@ -86,6 +86,13 @@ else:
     Grid = create_model("Grid", __base__=Work, **part_fields(), **short_fields())
 
 
+class Stage(Grid):
+    """One of several trainings in a row: a strategy with a grid of its own, which stands above every other table."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    strategy: Known
+
+
 class ByStrategy(Table):
     """Base of tables that hold one for each strategy, under its name; `with_grids` adds these."""
 
@@ -161,6 +168,8 @@ class Proposer(BaseModel):
 class StudyFile(Study):
     proposer: Annotated[Proposer, BeforeValidator(_named)] = Proposer()
     small: Small | None = None
+    stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
+    """In their order; each but the first begins from what the one before selected."""
     backbones: tuple[Annotated[Backbone, BeforeValidator(_named)], ...] = ()
     """What `--all` runs."""
 

@@ -26,13 +26,14 @@ class Asked:
 class SearchRow:
     """decisions: (number, reason, repeats asked, epochs of each, when) of the last ones; hidden: how many come before.
 
-    commands: the search's own and those of budgets that asked for more, oldest first.
+    commands: the search's own and those of budgets that asked for more, oldest first. stage: of which it is, in words.
     """
 
     proposer: str
     commands: tuple[Asked, ...]
     decisions: tuple[tuple[int, str, int, str, str], ...]
     hidden: int
+    stage: str = ""
 
 
 def searches_data(summary: Summary) -> list[SearchRow]:
@@ -52,7 +53,7 @@ def searches_data(summary: Summary) -> list[SearchRow]:
             )
             for one in decisions[-MOST:]
         )
-        rows.append(SearchRow(search.proposer, tuple(commands), shown, len(decisions) - len(shown)))
+        rows.append(SearchRow(search.proposer, tuple(commands), shown, len(decisions) - len(shown), search.stage))
     return rows
 
 
@@ -69,6 +70,7 @@ def _search(row: SearchRow) -> str:
         (f'<p class="note">{text(one.about)}</p>' if one.about else "") + f"<pre><code>{text(one.command)}</code></pre>"
         for one in row.commands
     )
+    commands += f'<p class="note">{text(row.stage)}</p>' if row.stage else ""
     if not row.decisions:
         return f'{commands}<p class="note">{text(row.proposer)}: nothing was decided yet.</p>'
     if len(row.decisions) == 1 and not row.hidden:

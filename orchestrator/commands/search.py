@@ -22,6 +22,7 @@ from orchestrator.commands.search_options import (
 from orchestrator.store.damage import forget
 
 if TYPE_CHECKING:
+    from orchestrator.planning.estimate import Estimate
     from orchestrator.running.progress import Display
     from orchestrator.search import RunOptions, Search, SearchOptions
 
@@ -69,15 +70,21 @@ def search(
       orch search my_study resnet18 --lr 1e-4,1e-3 --repeats 20
     """
     from orchestrator.running.progress import Display
-    from orchestrator.search import resolve_search
+    from orchestrator.stages import in_order
 
     options = search_options(_typed(), **asked)
     display = Display()
     if only_plan:
         _plan(options, display, as_json, keep_gb)
         return
-    found = resolve_search(options, display)
-    status = _run(found, display, run_options(address, grace, cache_gb, keep_gb), as_json)
+    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb)
+    for turn in in_order(options, display):
+        if turn.title:
+            display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
+        found, ended = turn.search, _run(turn.search, display, run_as, as_json, closes=turn.is_last)
+        status = max(status, ended)
+        if ended not in (0, 1):
+            break
     if keep and status in (0, 1):
         _keep(found, keep)
     ctx.exit(status)
@@ -151,22 +158,36 @@ def plan(keep_gb: float, as_json: bool, **asked: Any) -> None:
 
 
 def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: float) -> None:
+    """Of one search as it is, of several one after the other, and their time together."""
     import psutil
 
     from orchestrator.planning.estimate import estimate
     from orchestrator.planning.estimate_text import estimate_text
-    from orchestrator.search import resolve_search
+    from orchestrator.running.progress import duration
+    from orchestrator.stages import in_order
 
-    search = resolve_search(options, display, writes=False)
-    found = estimate(search, time.time() - psutil.Process().create_time(), keep_gb * 1e9)
-    if as_json:
-        echo_json(found.as_json())
+    found: list[tuple[str, Estimate]] = []
+    reading = time.time() - psutil.Process().create_time()
+    for turn in in_order(options, display, writes=False):
+        found.append((turn.title or "strategies", estimate(turn.search, 0.0 if found else reading, keep_gb * 1e9)))
+    together = sum(one.wall_seconds for _, one in found)
+    if len(found) == 1 and as_json:
+        echo_json(found[0][1].as_json())
+    elif as_json:
+        parts = [{"title": title, **one.as_json()} for title, one in found]
+        echo_json({"searches": parts, "wall_seconds": together, "done": all(one.is_done for _, one in found)})
+    elif len(found) == 1:
+        echo(estimate_text(found[0][1]))
     else:
-        echo(estimate_text(found))
+        echo("\n\n".join(f"{title[0].upper()}{title[1:]}\n{estimate_text(one)}" for title, one in found))
+        echo(f"\nAll of them about {duration(together)}")
 
 
-def _run(search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE) -> int:
-    """Train what is owed, write the page, say what was found and what to do next.
+def _run(
+    search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE, *, closes: bool = True
+) -> int:
+    """Train what is owed, write the page, say what was found and what to do next; without `closes`, where another
+    search follows, only where something has failed.
 
     Where the storage refuses to be written, it is said what is there and what failed, before the error.
     """
@@ -182,6 +203,8 @@ def _run(search: Search, display: Display, options: RunOptions, as_json: bool, d
             status = run(search, display, lambda: write_dashboard(search.study), options)
         else:
             display.say(done)
+        if status == 0 and not closes:
+            return status
     except StorageError as error:
         if search.study.place.path is None:
             raise  # a store that was waited for in vain is not asked for more

@@ -90,6 +90,7 @@ def what_to_search(command: Command) -> Command:
         click.option("--all", "every_backbone", is_flag=True, help="All backbones of the study's file."),
         *data_to_search(),
         _strategy_option(),
+        _stages_option(),
         _proposer_option(),
         *_short_options(),
         click.option(
@@ -145,6 +146,15 @@ def _strategy_option() -> Callable[[Command], Command]:
     told = ", ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items())
     return click.option(
         "--strategy", type=CommaList(str), shell_complete=complete_strategy, help=f"What trains: {told}."
+    )
+
+
+def _stages_option() -> Callable[[Command], Command]:
+    from search_spaces.stages import HELP
+
+    told = "; ".join(f"{name}: {words}" for name, words in HELP.items())
+    return click.option(
+        "--stages", metavar="NAME", help=f"Only trainings in a row, each from what the one before selected. {told}."
     )
 
 
@@ -224,6 +234,8 @@ def search_options(command: str, **given: Any) -> SearchOptions:
             raise click.UsageError(f"--{name}: expected one number or three, R,G,B, found {len(given[name])}")
     if given["std"] is not None and not min(given["std"]) > 0:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
+    if given["stages"] and given["strategy"]:
+        raise click.UsageError("--stages: expected without --strategy, as stages say theirs, found both")
     changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
     return SearchOptions(
         study=given["study"],
@@ -238,4 +250,5 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         given=Given(given["weights"], given["mean"], given["std"], given["precision"], given["weights_key"]),
         proposer=given["proposer"],
         command=command,
+        stages=given["stages"],
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
-from orchestrator.results.summary import summarise
+from orchestrator.results.summary import Summary, summarise
 from orchestrator.study.asked import find_weights
 from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
@@ -57,7 +57,7 @@ def keep_best(
     root = reopen(study, root_of(study, data_root, cache, show), cache).data_root
     known = find_weights([entry.configuration for entry in wanted], summary.searches, weights)
     bench = open_bench(study.storage, Places.here(root, cache, known))
-    order = [entry.id for entry in ranked]
+    order = list(dict.fromkeys([*parents_needed(summary), *(entry.id for entry in ranked)]))
     for entry in wanted:
         _keep(bench, entry, progress)
         dropped = retain(study.storage, partition, order, budget_bytes)
@@ -74,6 +74,13 @@ def keep_best(
     configurations = f"{len(found.configurations)} best configuration{'' if len(found.configurations) == 1 else 's'}"
     show(f"Kept in the study: weights of the {configurations}, {found.bytes / 1e6:.1f} MB.")
     return found
+
+
+def parents_needed(summary: Summary) -> list[str]:
+    """Ids of what stages begin from that lack repeats: their weights are wanted first, though a stage can do without
+    (`trainables.bundles.trained.starts_of`)."""
+    lacking = [one.configuration.begins_from for one in summary.configurations if not one.is_whole]
+    return list(dict.fromkeys(parent.configuration for parent in lacking if parent))
 
 
 def _keep(bench: Workbench, entry: ConfigurationSummary, progress: Progress) -> None:

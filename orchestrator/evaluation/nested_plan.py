@@ -109,6 +109,14 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
+    if ranked[0].configuration.begins_from:
+        raise InputError(
+            f"study {study!r}: the selected configuration, {describe_configuration(ranked[0].configuration)}, is a "
+            "later stage; nested evaluation repeats the selection among configurations that begin from nothing",
+            f"orch evaluate {study} scores it on the test split",
+        )
+    later = [entry for entry in ranked if entry.configuration.begins_from]
+    ranked = [entry for entry in ranked if not entry.configuration.begins_from]
     heads = [entry for entry in ranked if entry.configuration.live.has_features]
     if not heads:
         raise InputError(
@@ -133,7 +141,9 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
         )
     if others := len(heads) - len(found):
         notes.append(f"{others} configurations select by another metric than {metric} and are left out.")
-    if unfinished := len(there) - len(ranked):
+    if later:
+        notes.append(f"{len(later)} configurations of later stages are left out.")
+    if unfinished := len(there) - len(ranked) - len(later):
         notes.append(f"{unfinished} of {len(there)} configurations lack repeats and are left out.")
     return found, notes
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from orchestrator.evaluation.choice import USER_PREFIX
 from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
+from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.evaluation.looks import looks_at, note_look
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
 from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
@@ -136,8 +137,8 @@ def _models(
     if options.keep_bytes:
         for repeat, model in found.items():
             keep_trained(bench, entry.partition, entry.id, [model], int(plan.finals[repeat].meta["epochs"]))
-        order = [entry.id, *(one.id for one in plan.summary.configurations if one.id != entry.id)]
-        retain(study.storage, entry.partition, order, options.keep_bytes)
+        order = [*parents_needed(plan.summary), entry.id, *(one.id for one in plan.summary.configurations)]
+        retain(study.storage, entry.partition, list(dict.fromkeys(order)), options.keep_bytes)
     return bench, list(found.values())
 
 

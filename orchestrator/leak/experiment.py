@@ -85,6 +85,7 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
     """The same frozen backbone and images with one added layer, no dropout, no decay, Adam, to the last epoch."""
     return base.with_values(
         {
+            "parent": None,
             "head.name": "halving",
             "head.non_linearities": 1,
             "head.negative_slope": 0.2,

@@ -22,6 +22,7 @@ def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str,
             "settings": dict(search.settings),
             "configurations": len(search.configurations),
             "partitions": list(search.partitions),
+            "stage": search.stage,
             "command": search.command,
             "who": search.who,
             "created": search.created,
@@ -75,6 +76,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
         lines += [
             "",
             f"{search['search']}  by the {search['proposer']}, {asked}: {search['command'] or 'command unknown'}",
+            *([f"  {search['stage']}"] if search["stage"] else []),
         ]
         rows = [("decision", "when", "repeats", "epochs of each", "results seen", "reason")]
         for one in search["decisions"]:

@@ -21,7 +21,8 @@ DIGITS = 8
 
 def describe_configuration(configuration: Configuration) -> str:
     """Short, for one that is named alone: `inception_v3.tv_in1k n=1 lr 0.01 batch 16`, `resnet18.tv_in1k fitted`."""
-    return _short(configuration, configuration.network.backbone.partition(":")[2])
+    short = _short(configuration, configuration.network.backbone.partition(":")[2])
+    return ", ".join(filter(None, [short, begins_words(configuration)]))
 
 
 def names_of(configurations: Iterable[Configuration]) -> dict[str, str]:
@@ -44,13 +45,28 @@ def names_of(configurations: Iterable[Configuration]) -> dict[str, str]:
 
 
 def told_apart(configurations: Iterable[Configuration], leave_out: Container[str] = IN_EVERY_NAME) -> dict[str, str]:
-    """By id, the settings in which these differ: `dropout 0.2, optimiser adam`; `leave_out`: paths said anyway."""
+    """By id, the settings in which these differ: `dropout 0.2, optimiser adam`; `leave_out`: paths said anyway.
+
+    Last what a later stage begins from, which other configurations do not: `begins from 3f2a90c41b7e (50 epochs)`.
+    """
     several = list(configurations)
     others = [one for one in differing(several) if one.path not in leave_out]
+    begins = len({c.parent for c in several}) > 1
     return {
-        c.id: ", ".join(f"{one.setting.label} {value_text(c.value(one.path))}" for one in others if c.matters(one))
+        c.id: ", ".join(
+            [
+                *(f"{one.setting.label} {value_text(c.value(one.path))}" for one in others if c.matters(one)),
+                *([begins_words(c)] if begins and c.parent else []),
+            ]
+        )
         for c in several
     }
+
+
+def begins_words(configuration: Configuration) -> str:
+    """`begins from 3f2a90c41b7e (50 epochs)` of a later stage; "" of any other."""
+    parent = configuration.begins_from
+    return f"begins from {parent.configuration} ({counted(parent.epochs, 'epoch')})" if parent else ""
 
 
 def counted(number: int, what: str) -> str:

@@ -102,7 +102,8 @@ def launch(
     machine = Machine(
         workers, bench.device.type, lambda wanted: divide_into_stacks(job.dividing_bench, wanted, workers)
     )
-    queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest), Losses(tell).why)
+    why_lost = Losses(tell).why
+    queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest), why_lost, bench.configuration)
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
     with Decider(job.decided, job.searches, job.configurations, machine) as decider:
         work = _Work(job, queue, stage, decider)

@@ -19,6 +19,7 @@ from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from orchestrator.study.owed import Chain, alone, owed
 from trainables.bundles.failures import Kind, LostError, note_failure
+from trainables.bundles.parents import Configurations, lacking_parents, parent_of
 from trainables.bundles.states import is_restored, lacking
 from trainables.bundles.work import divide, owed_lanes, parts, parts_of
 
@@ -73,8 +74,10 @@ class WorkQueue:
         tally: Tally,
         workers: Callable[[], int],
         why_lost: Callable[[LeaseView | None], LostError] = lambda lease: LostError("the worker process died"),
+        configurations: Configurations | None = None,
     ) -> None:
-        """workers: how many trials there is room for. why_lost: says why whoever held a lease (None: none) is gone."""
+        """workers: how many trials there is room for. why_lost: says why whoever held a lease (None: none) is gone.
+        configurations: those of the study by id, where some may begin from others."""
         self.storage = storage
         self.driver = Driver.here()
         """For whom workers take the leases on what goes out."""
@@ -82,6 +85,7 @@ class WorkQueue:
         self.tally = tally
         self.errors: list[Exception] = []
         """What kept features from being computed, each once."""
+        self._configurations = configurations
         self._workers = workers
         self._why_lost = why_lost
         self._retries = Retries(storage)
@@ -256,7 +260,7 @@ class WorkQueue:
     def _must_wait(self, segment: Segment) -> bool:
         """Whether what its lanes begin from is not there; what was there and is gone is made again."""
         if not segment.start:
-            return False
+            return self._must_wait_for_parents(segment)
         found = lacking(self.storage, segment)
         lost = {lane for lane in found.lanes if (lane, segment.start) in self._lost}
         lost.update(lane for state in found.states if self._has_no_end(state) for lane in state.lanes)
@@ -273,6 +277,26 @@ class WorkQueue:
                 self._need_features([earlier])
                 self._put_back((earlier,), 0.0)
         return found.anything
+
+    def _must_wait_for_parents(self, segment: Segment) -> bool:
+        """Whether what a later stage begins from has no result yet; it is trained first, whoever asked for it."""
+        parent = parent_of(segment, self._configurations) if self._configurations else None
+        if parent is None:
+            return False
+        missing = lacking_parents(self.storage, segment, parent)
+        lost = {lane.repeat for lane in missing if (lane, parent.epochs) in self._lost}
+        if lost:
+            self._waiting.remove(segment)
+            self._cut_off(segment, [lane for lane in segment.lanes if lane.repeat in lost])
+            return True
+        wanted = [one for lane in missing for one in self._chain.ending(lane, parent.epochs)]
+        there = {lane for one in wanted for lane in one.lanes}
+        wanted += [alone(lane, parent.epochs) for lane in missing if lane not in there]
+        for earlier in self._chain.with_all_before(dict.fromkeys(wanted)):
+            if earlier not in self._waiting and earlier not in self._out and owed_lanes(self.storage, earlier):
+                self._need_features([earlier])
+                self._put_back((earlier,), 0.0)
+        return bool(missing)
 
     def _has_no_end(self, segment: Segment) -> bool:
         """Whether the state at its end is gone for good: its parts have other ones."""

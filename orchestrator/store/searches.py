@@ -35,6 +35,8 @@ class SearchRecord(Record):
     """Ids of all that may be tried, in the order of the space."""
     space: str = ""
     """Name of the space that they come from."""
+    stage: str = ""
+    """Of which it is, and what that begins from, in words; "" where it is of none."""
     command: str = ""
     who: str = ""
     created: str = ""

@@ -16,21 +16,68 @@ from orchestrator.study.studies import Study, now, raised_budget, revision, vers
 from search_spaces.axes import given_by_file
 from search_spaces.backbones import find_backbone, renamed, settled_name
 from search_spaces.changes import Changes
-from search_spaces.configuration import Configuration, by_path
+from search_spaces.configuration import Configuration, Parent, by_path
 from search_spaces.form import Form
 from search_spaces.own_networks import is_own
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
-from search_spaces.schema import Backbone, Space
+from search_spaces.schema import Backbone, Space, Stage
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.network import Precision
+from search_spaces.stages import held_by
 from trainables.data.manifest import read_manifest
+from trainables.learning.stages import unfit
 from trainables.machine.places import weights_choice
 from trainables.network.backbone import Architecture, facts_of, open_backbone, weights_digest, weights_origin
 from trainables.network.known_backbones import KnownBackbones
 from trainables.network.weights import file_of
 
 Triple = tuple[float, float, float]
+
+
+class Begun(NamedTuple):
+    """What a stage begins from of one backbone, and how many epochs and repeats of it are asked."""
+
+    configuration: Configuration
+    epochs: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class OneStage:
+    """One of several stages, by its place from 0. begun: by resolved backbone; of the first there is none."""
+
+    stages: tuple[Stage, ...]
+    place: int = 0
+    begun: Mapping[str, Begun] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> Stage:
+        return self.stages[self.place]
+
+    @property
+    def title(self) -> str:
+        """`stage 2 of 2, fine-tuning`."""
+        return f"stage {self.place + 1} of {len(self.stages)}, {self.stage.name}"
+
+    def points(self, space: Space, backbone: str, resolved: str, changes: Changes, *, small: bool) -> tuple[Point, ...]:
+        """As many repeats as were asked of what it begins from, where neither its table nor the command says. Raises
+        InputError for more."""
+        begun = self.begun.get(resolved)
+        held = held_by(begun.configuration) if begun else None
+        found = points(space, backbone, changes, small=small, stage=self.stage, held=held)
+        if begun is None:
+            return found
+        if self.stage.repeats is None and changes.repeats is None:
+            return tuple(replace(point, repeats=begun.repeats) for point in found)
+        most = max(point.repeats for point in found)
+        if most > begun.repeats:
+            raise InputError(
+                f"{self.title}: expected at most {begun.repeats} repeats, those of the stage that it begins from, "
+                f"found {most}",
+                f"Ask the same of all stages: --repeats {most}",
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -46,7 +93,9 @@ class Asked:
     origins: dict[str, str] = field(default_factory=dict)
     """Per backbone where its weights came from."""
 
-    def search(self, study: Study, proposer: str, settings: Mapping[str, Any], command: str) -> SearchRecord:
+    def search(
+        self, study: Study, proposer: str, settings: Mapping[str, Any], command: str, stage: str = ""
+    ) -> SearchRecord:
         """The search among these configurations, as whoever asks for it first stores it."""
         return SearchRecord(
             proposer=proposer,
@@ -55,6 +104,7 @@ class Asked:
             partitions=(study.record.partition, *study.partitions),
             configurations=tuple(self.budget),
             space=study.record.space,
+            stage=stage,
             command=command,
             who=who(),
             created=now(),
@@ -112,8 +162,12 @@ def resolve_asked(
     small: bool,
     seed: int,
     given: Given,
+    stage: OneStage | None = None,
 ) -> Asked:
-    """Resolve every point of every backbone; an impossible u or n of any is reported before anything is trained."""
+    """Resolve every point of every backbone; an impossible u or n of any is reported before anything is trained.
+
+    stage: of one stage, in the place of the strategies.
+    """
     record = study.record
     found: dict[str, tuple[Configuration, int, int]] = {}
     notes: list[str] = []
@@ -125,10 +179,14 @@ def resolve_asked(
         notes += renamed(backbone, resolved)
         before = earlier.of(resolved)
         mine = given.of(entry, before)
-        kept = before.image_beside({*given_by_file(space, entry), *changes.values}) if before else {}
-        here = [
-            replace(point, values={**point.values, **kept}) for point in points(space, backbone, changes, small=small)
-        ]
+        begun = stage.begun.get(resolved) if stage else None
+        if stage is None:
+            here = points(space, backbone, changes, small=small)
+        else:
+            here = stage.points(space, backbone, resolved, changes, small=small)
+        given_here = {*given_by_file(space, entry), *changes.values}
+        kept = before.image_beside(given_here) if before and begun is None else {}
+        here = tuple(replace(point, values={**point.values, **kept}) for point in here)
         networks = [_Opened.of(point, name, known) for point in here]
         facts_of_each: dict[_Opened, BackboneFacts] = {}
         for opened in dict.fromkeys(networks):
@@ -156,7 +214,10 @@ def resolve_asked(
                 data_fingerprint=record.data_fingerprint,
                 study_seed=seed,
                 precision="bf16" if (mine.precision or record.precision) == "bf16" else "fp32",
+                parent=Parent(begun.configuration.id, begun.epochs) if begun else None,
             )
+            if stage is not None and begun is not None:
+                check_parent(stage.title, configuration, begun.configuration, facts_of_each[opened].feature_width)
             _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
@@ -167,6 +228,13 @@ def resolve_asked(
     if lost is not None and any_crops(configurations.values()):
         notes.append(str(lost))
     return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins)
+
+
+def check_parent(where: str, child: Configuration, parent: Configuration | None, width: int) -> None:
+    """Raise InputError where a configuration cannot begin from another one, with every reason."""
+    faults = Faults(where)
+    faults.extend(unfit(child, parent, width))
+    faults.raise_if_any("Change the stage in the study's file, or the one before it")
 
 
 class More(NamedTuple):

@@ -34,6 +34,10 @@ class Chain:
             self._ending[lane, segment.epochs].pop(segment, None)
         self.add(smaller)
 
+    def ending(self, lane: LaneKey, epochs: int) -> list[Segment]:
+        """Those that give a lane so many epochs."""
+        return list(self._ending.get((lane, epochs), ()))
+
     def before(self, segment: Segment) -> list[Segment]:
         """Those that give its lanes the epochs that it begins from; none where it begins from nothing."""
         if not segment.start:

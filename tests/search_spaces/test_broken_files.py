@@ -18,8 +18,8 @@ TABLE = (
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, "
     "scratch, adapters, unfreezing, "
-    "proposer, small, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
-    "ending, selection"
+    "proposer, small, stages, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, "
+    "schedule, ending, selection"
 )
 AUGMENTATIONS = (
     'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '

@@ -83,7 +83,7 @@ def test_every_setting_is_an_axis(source: Source, x: str) -> None:
     data = any_data(source, Choice(PARTITION), asked)
     spec = any_figure(data, asked)
     go.Figure(spec)
-    scale = "categorical" if x == "strategy" else by_column()[x].setting.scale
+    scale = "categorical" if x in ("strategy", "parent") else by_column()[x].setting.scale
     kinds = {"log": "log", "linear": "linear", "ordinal": "linear", "categorical": "category"}
     holds_zero = x in ("weight_decay", "optimiser.clip")
     assert spec["layout"]["xaxis"]["type"] == ("linear" if holds_zero else kinds[scale])

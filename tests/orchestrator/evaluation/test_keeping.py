@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,8 @@ from orchestrator.evaluation.keeping import Kept, keep_best
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.run import evaluate
 from orchestrator.results.summary import summarise
+from orchestrator.search import Search
+from orchestrator.stages import Turn
 from orchestrator.study.studies import Study
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import make_trained_study
@@ -80,8 +83,8 @@ def test_the_search_keeps_them_at_its_end(
 ) -> None:
     study, tiny = made
     searched = SimpleNamespace(study=study, places=tiny.places)
-    monkeypatch.setattr("orchestrator.search.resolve_search", lambda *_: searched)
-    monkeypatch.setattr("orchestrator.commands.search._run", lambda *_: status)
+    monkeypatch.setattr("orchestrator.stages.in_order", lambda *_: [Turn(cast(Search, searched), "", is_last=True)])
+    monkeypatch.setattr("orchestrator.commands.search._run", lambda *_, **__: status)
     found = CliRunner().invoke(main, ["search", "tiny", "resnet18", "--keep", "2"])
     assert found.exit_code == status
     assert found.stdout == "", "what it says about weights is no data"

@@ -31,7 +31,7 @@ class Network:
         self.module = copy.deepcopy(suffix).to(device).eval()
         self.live = {name: value for name, value in self.module.named_parameters() if value.requires_grad}
         self.parameters = [Parameter(one.data, is_weight=one.dim() > 1) for one in self.live.values()]
-        self.norms = {name: part for name, part in self.module.named_modules() if norms_move and _is_trained_norm(part)}
+        self.norms = {name: part for name, part in self.module.named_modules() if norms_move and is_trained_norm(part)}
         self.buffers = [buffer for norm in self.norms.values() for buffer in norm.buffers(recurse=False)]
         if start is not None:
             for name, values in self.state().items():
@@ -67,7 +67,7 @@ class Network:
             norm.training = training  # what lies within it, such as an activation, stays as it is
 
 
-def _is_trained_norm(part: nn.Module) -> bool:
+def is_trained_norm(part: nn.Module) -> bool:
     """One without scale and shift counts too: the frontier lies before the first trained weight."""
     return isinstance(part, nn.modules.batchnorm._BatchNorm) and all(
         parameter.requires_grad for parameter in part.parameters(recurse=False)

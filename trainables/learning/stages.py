@@ -1,0 +1,80 @@
+"""Whether a configuration can begin from the weights of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from torch import nn
+
+from search_spaces.configuration import Configuration, settings_of
+from search_spaces.form import Form
+from search_spaces.live import Scope
+from trainables.learning.bodies.network import is_trained_norm
+from trainables.learning.heads.head import layers_of
+from trainables.learning.heads.layer import Layers, outline
+from trainables.network.backbone import skeleton
+from trainables.network.frontier import places_to_cut
+
+_ALIKE = ("data", "network", "image")
+"""Parts in which both agree: the same images, as the same network sees them."""
+
+
+def unfit(child: Configuration, parent: Configuration | None, width: int) -> Iterator[str]:
+    """Why not, a fault each; none where it can. parent: None where there is no such configuration. width: D of the
+    features.
+
+    What is trained or moves of the parent is trained or moves on, so that all else, the frozen part, is as named and
+    alike for all repeats.
+    """
+    if parent is None:
+        yield f"parent: expected a configuration of the study, found {child.parent}, which is none"
+        return
+    if parent.id == child.id:
+        yield f"parent: expected another configuration, found {child.id} itself"
+        return
+    for one in settings_of(Configuration):
+        mine, others = child.value(one.path), parent.value(one.path)
+        if one.part in _ALIKE and mine != others:
+            yield f"{one.path}: expected {others}, as its parent {parent.id} has it, found {mine}"
+    if child.head.is_fitted:
+        yield f'head.name: expected one that is trained in steps, found "{child.head.name}", which begins from nothing'
+        return
+    heads = [_shapes(layers_of(one, width)) for one in (child, parent)]
+    if heads[0] != heads[1]:
+        told = [" – ".join(layer.words() for layer in layers_of(one, width)) for one in (child, parent)]
+        yield f"head: expected that of its parent {parent.id} ({told[1]}), found {told[0]}"
+    if child.adaptation != parent.adaptation and (left := changing(parent) - changing(child)):
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        yield (
+            f"adaptation: expected at least what its parent {parent.id} trained or moved, found {min(left)}{more} "
+            "left out"
+        )
+
+
+def changing(configuration: Configuration) -> frozenset[str]:
+    """Names of all parameters of the backbone that are trained, and of the statistics that move with them."""
+    c = configuration
+    if not c.live.trains_body:
+        return frozenset()
+    network, live = _network(c.form, c.live.scope)
+    if not c.adaptation.norms_move:
+        return live
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in live)
+    norms = {name: part for name, part in network.named_modules() if is_trained_norm(part) and list(part.parameters())}
+    return live | {
+        f"{name}.{buffer}" for name, part in norms.items() for buffer, _ in part.named_buffers(recurse=False)
+    }
+
+
+def _shapes(layers: Layers) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in outline(layers).state_dict().items()}
+
+
+@lru_cache(16)
+def _network(form: Form, scope: Scope) -> tuple[nn.Module, frozenset[str]]:
+    """Without weights, and the names of what is trained of it."""
+    network = skeleton(form)
+    assert form.image_size is not None  # a configuration always has one
+    return network, frozenset(places_to_cut(network, form.image_size, scope)[-1].live)
