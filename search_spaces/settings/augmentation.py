@@ -88,6 +88,13 @@ AUGMENTATIONS = Registry(
             from_pixels=True,
         ),
         AugmentationVariant(
+            "stain",
+            f"{_ROOM}.stain:Stain",
+            "More or less of haematoxylin, eosin and DAB.",
+            ("stain",),
+            from_pixels=True,
+        ),
+        AugmentationVariant(
             "blur",
             f"{_ROOM}.blur:Blur",
             "Blurred by a Gaussian.",
@@ -239,6 +246,10 @@ class Augmentation(Part):
         Strict(),
         Field(ge=0, le=0.5, allow_inf_nan=False),
         _strength("hue", "hue", "Largest turn of the hue, 0.5 being half of the circle.", 0.0, "linear"),
+    ] = 0.05
+    stain: Annotated[
+        Strength,
+        _strength("stain", "stain", "Largest change σ: each stain times 1 ± σ, plus ± σ of density.", 0.0, "linear"),
     ] = 0.05
     blur: Annotated[
         float,

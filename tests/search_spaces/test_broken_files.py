@@ -22,8 +22,8 @@ FILE = (
     "schedule, ending, selection"
 )
 AUGMENTATIONS = (
-    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '
-    '"noise", "erasing", "mixup", "cutmix" or "feature_mixup"'
+    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", '
+    '"stain", "blur", "noise", "erasing", "mixup", "cutmix" or "feature_mixup"'
 )
 STRATEGIES = "straightforward, extension, finetune, scratch, adapters, unfreezing"
 QUOTED = '"straightforward", "extension", "finetune", "scratch", "adapters" or "unfreezing"'

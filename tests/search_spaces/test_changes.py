@@ -15,8 +15,8 @@ from search_spaces.tables import expected_words, from_file
 from tests.support.configurations import asked
 
 AUGMENTATIONS_SAID = (
-    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", "blur", '
-    '"noise", "erasing", "mixup", "cutmix" or "feature_mixup", found "mixupp"; did you mean \'mixup\'?'
+    'some of "none", "crop", "flips", "dihedral", "randaugment", "augmix", "brightness", "contrast", "colour", '
+    '"stain", "blur", "noise", "erasing", "mixup", "cutmix" or "feature_mixup", found "mixupp"; did you mean \'mixup\'?'
 )
 BAD_VALUE = {
     "network.precision": "fp16",
@@ -44,6 +44,7 @@ BAD_VALUE = {
     "augmentation.contrast": "-0.1",
     "augmentation.saturation": "2",
     "augmentation.hue": "0.6",
+    "augmentation.stain": "1.5",
     "augmentation.blur": "0",
     "augmentation.noise": "1.1",
     "augmentation.erasing": "1.1",
@@ -108,6 +109,7 @@ RANGES = {
     "augmentation.contrast": "a number from 0 to 1, found -0.1",
     "augmentation.saturation": "a number from 0 to 1, found 2",
     "augmentation.hue": "a number from 0 to 0.5, found 0.6",
+    "augmentation.stain": "a number from 0 to 1, found 1.5",
     "augmentation.blur": "a number from 0.1 to 32, found 0",
     "augmentation.noise": "a number from 0 to 1, found 1.1",
     "augmentation.erasing": "a number from 0 to 1, found 1.1",

@@ -53,6 +53,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "augmentation.contrast": {STEP},
     "augmentation.saturation": {STEP},
     "augmentation.hue": {STEP},
+    "augmentation.stain": {STEP},
     "augmentation.blur": {STEP},
     "augmentation.noise": {STEP},
     "augmentation.erasing": {STEP},

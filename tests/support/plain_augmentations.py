@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -44,6 +45,13 @@ def changed_image(name: str, same: Augmentation, image: torch.Tensor, seed: int)
             elif which == 3:
                 image = functional.adjust_hue(image, p["hue_factor"])
         return image
+    if name == "stain":
+        scaled, shifted = (same.stain * (2 * torch.rand(6).double().numpy() - 1)).reshape(2, 3)
+        absorbed = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+        density = -np.log(image.double().permute(1, 2, 0).numpy() + 1 / 255)
+        stains = np.linalg.solve(absorbed.T, density.reshape(-1, 3).T).T * (1 + scaled) + shifted
+        seen = np.exp(-stains @ absorbed).reshape(density.shape) - 1 / 255
+        return torch.from_numpy(seen.clip(0, 1)).float().permute(2, 0, 1)
     if name == "blur":
         side = min(2 * math.ceil(3 * same.blur) + 1, 2 * side - 1)
         sigma = v2.GaussianBlur(side, (0.1, same.blur)).make_params([image])["sigma"]

@@ -25,7 +25,7 @@ def images(side: int = 32) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", [name for name in OF_IMAGES if name != "flips"])
 @pytest.mark.parametrize("side", [32, 9])
-def test_each_image_is_what_torchvision_makes_of_it(name: str, side: int) -> None:
+def test_each_image_is_what_plain_code_makes_of_it(name: str, side: int) -> None:
     same = Augmentation(names=(name,), **STRENGTHS)
     (one,) = augmentations_of(same)
     given = images(side)
@@ -71,6 +71,26 @@ def test_a_place_of_an_epoch_draws_the_same_in_any_batch(name: str) -> None:
 def test_all_eight_ways_to_lay_a_square_occur() -> None:
     (one,) = augmentations_of(Augmentation(names=("dihedral",)))
     assert set(one.draw(Batch(0, (0,), 1, 0, 200)).tolist()) == set(range(8))
+
+
+def test_stain_moves_haematoxylin_along_its_own_colour_alone() -> None:
+    """A pixel of one stain stays of that stain: only the amount that it has of it changes."""
+    absorbed = torch.tensor([0.65, 0.70, 0.29])
+    given = torch.exp(-0.8 * absorbed).sub(1 / 255).view(1, 3, 1, 1).expand(12, 3, 4, 4)
+    (one,) = augmentations_of(Augmentation(names=("stain",), stain=0.3))
+    drawn = one.draw(BATCH)
+    assert drawn.abs().max() <= 1
+    assert drawn.std() == pytest.approx(3**-0.5, abs=0.1), "uniform"
+    drawn[:, 1] = 0  # scaled, not shifted
+    found = one.apply(given, drawn).add(1 / 255).log().neg()[:, :, 0, 0]
+    torch.testing.assert_close(found, 0.8 * (1 + 0.3 * drawn[:, 0, :1]) * absorbed)
+
+
+def test_no_strength_of_stain_leaves_images_as_they_are() -> None:
+    (one,) = augmentations_of(Augmentation(names=("stain",), stain=0.0))
+    given = images()
+    given[0] = 0
+    torch.testing.assert_close(one.apply(given, one.draw(BATCH)), given, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MIXING)
@@ -124,6 +144,7 @@ def test_each_step_takes_one_way_to_mix() -> None:
             "contrast": 0.0,
             "saturation": 0.0,
             "hue": 0.0,
+            "stain": 0.0,
             "blur": 0.1,
             "noise": 0.0,
             "erasing": 0.0,
@@ -140,6 +161,7 @@ def test_each_step_takes_one_way_to_mix() -> None:
             "contrast": 1.0,
             "saturation": 1.0,
             "hue": 0.5,
+            "stain": 1.0,
             "blur": 32.0,
             "noise": 1.0,
             "erasing": 1.0,

@@ -69,6 +69,7 @@ CASES: dict[str, dict[str, Any]] = {
     "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
     "several, frozen": {"augmentation": ("flips", "crop", "contrast", "colour", "erasing"), "lr": 0.05},
     "others, unfrozen": {"augmentation": ("dihedral", "brightness", "blur", "noise"), "unfrozen": 1, "lr": 0.01},
+    "stain, frozen": {"augmentation": "stain", "stain": 0.2, "lr": 0.01},
     "randaugment, cutmix": {"augmentation": ("randaugment", "cutmix"), "magnitude": 12, "lr": 0.05},
     "augmix, feature mixup": {"augmentation": ("augmix", "feature_mixup"), "alpha": 0.8, "lr": 0.05},
     "feature mixup, cached": {"augmentation": "feature_mixup", "alpha": 0.8, "lr": 0.05},
