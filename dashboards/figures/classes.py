@@ -39,7 +39,7 @@ def class_data(source: Source, choice: Choice) -> pd.DataFrame:
     counted = frame.groupby(["label", "split"])["group"].agg(["nunique", "size"])
     classes = [name for name in source.summary.study.classes if (frame["label"] == name).any()]
     rules = {
-        (m.configuration.balance.name, m.configuration.image.views): m.configuration
+        (m.configuration.balance.name, m.configuration.balance.count, m.configuration.image.views): m.configuration
         for m in source.summary.configurations
     }
     rows: list[tuple[Any, ...]] = []

@@ -120,12 +120,15 @@ def _rows(repeats: Repeats, place: int, c: Configuration) -> tuple[int, int, int
     counted = images(c.data.task, first).tolist()
     counts = dict(zip(repeats.splits, counted, strict=True))
     training = views = counts["train"] * c.image.views
-    if c.balance.name in ("ngca", "subsample") and TASKS.variants[c.data.task].has_confusion:
+    if c.balance.name in ("ngca", "subsample", "count") and TASKS.variants[c.data.task].has_confusion:
         train = images_of_classes(first[repeats.splits.index("train")])
+        present = train[train > 0]
         if c.balance.name == "ngca":
             training = views = _views(train)
+        elif c.balance.name == "count":
+            training = c.balance.count * len(present)
+            views = int(np.maximum(present, c.balance.count).sum())
         else:
-            present = train[train > 0]
             training = int(present.min() * len(present)) * c.image.views if len(present) else 0
     return training, sum(counted), views + max(counts["valid"], counts.get("valid_views", 0))
 

@@ -238,7 +238,7 @@ def _searched(facts: CardFacts) -> str:
 
 def _views(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
-    if c.balance.name == "ngca":
+    if c.balance.name in ("ngca", "count"):
         return f"flips and right-angle turns, more of them for small classes{_crops(c)}"
     return (
         AS_THEY_ARE if c.image.views == 1 else f"{c.image.views} of the 8 flips and right-angle turns each"

@@ -138,6 +138,8 @@ def said(facts: CardFacts) -> dict[str, str]:
 
 def balance_said(c: Configuration) -> str:
     """What was done about classes of unequal size."""
+    if c.balance.name == "count":
+        return f"method: {c.balance.count} of each class, larger ones subsampled, smaller ones flipped and turned"
     return "not treated" if c.balance.name == "none" else f"method: {c.balance.name.replace('_', ' ')}"
 
 

@@ -150,7 +150,9 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
 def training_samples(images: Mapping[str, int], configuration: Configuration) -> dict[str, int]:
     """Images times views of each class that a configuration trains on; `images` per class in the train split."""
     if configuration.balance.name == "subsample":
-        return dict.fromkeys(images, min(images.values(), default=0))
+        return dict.fromkeys(images, min(images.values(), default=0) * configuration.image.views)
+    if configuration.balance.name == "count":
+        return dict.fromkeys(images, configuration.balance.count)
     if configuration.balance.name == "ngca" and images and min(images.values()) > 0:
         views = views_per_image(images)
         return {name: count * views[name] for name, count in images.items()}

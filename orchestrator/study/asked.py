@@ -11,6 +11,7 @@ from orchestrator.results.cut_off import any_crops, cut_off
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import SearchRecord
+from orchestrator.study.class_counts import check_counts
 from orchestrator.study.remembered import EarlierSearches, Remembered
 from orchestrator.study.studies import Study, now, raised_budget, revision, versions, who
 from search_spaces.axes import given_by_file
@@ -223,6 +224,7 @@ def resolve_asked(
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
     configurations = {name: entry[0] for name, entry in found.items()}
     check_epochs(configurations, budget)
+    check_counts(study, configurations.values())
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
     lost = cut_off(manifest["width"], manifest["height"])
     if lost is not None and any_crops(configurations.values()):

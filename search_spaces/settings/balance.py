@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from search_spaces.settings.declaration import Part, Setting, Touch, When
 
-BalanceName = Literal["none", "ngca", "class_weights", "subsample"]
+BalanceName = Literal["none", "ngca", "class_weights", "subsample", "count"]
 
 
 class Balance(Part):
@@ -24,6 +24,19 @@ class Balance(Part):
             neutral="none",
         ),
     ] = "none"
+    count: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=1_000_000),
+        Setting(
+            "images per class",
+            "Trained on, of each class: larger ones are cut, smaller ones enlarged by flips and rotations.",
+            (Touch.SAMPLES,),
+            scale="log",
+            matters_when=When("balance.name", among=("count",)),
+            neutral=1,
+        ),
+    ] = 1000
     score_augmented: Annotated[
         bool,
         Strict(),

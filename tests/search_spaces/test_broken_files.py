@@ -106,7 +106,7 @@ precision = "fp16"
 network.precision: expected "fp32" or "bf16", found "fp16"; did you mean 'bf16'?
 image.interpolation: expected "bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean 'bicubic'?
 image.standardisation: expected "weights" or "train", found "trian"; did you mean 'train'?
-balance: expected "none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean 'ngca'?
+balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 optimiser.name: expected "sgd", "adam", "adamw" or "lion", found "rmsprop"
 selection: expected "loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"
 """,
@@ -120,7 +120,7 @@ optimiser = ["sgd", "adma"]
 """,
         """
 extension.optimiser[1]: expected "sgd", "adam", "adamw" or "lion", found "adma"; did you mean 'adam' or 'adamw'?
-balance[1]: expected "none", "ngca", "class_weights" or "subsample", found "smote"
+balance[1]: expected "none", "ngca", "class_weights", "subsample" or "count", found "smote"
 selection: expected different values, found "loss" more than once
 """,
     ),
@@ -140,7 +140,7 @@ repeats = true
 title: expected text in quotes, found 3
 grid.epochs: expected a whole number, found "many"
 grid.repeats: expected a whole number, found true
-balance.name: expected "none", "ngca", "class_weights" or "subsample", found 1
+balance.name: expected "none", "ngca", "class_weights", "subsample" or "count", found 1
 balance.score_augmented: expected true or false, found "yes"
 head.dropout: expected a number of 0 or more, below 1, found "half"
 """,
@@ -382,7 +382,7 @@ balance = "ncga"
 """,
         """
 proposer: expected "grid", found "grit"
-balance: expected "none", "ngca", "class_weights" or "subsample", found "ncga"; did you mean 'ngca'?
+balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 """,
     ),
     "a proposer without a name": (

@@ -44,6 +44,7 @@ BASE: dict[str, Any] = {
     "image.std": (0.25, 0.25, 0.25),
     "image.views": 2,
     "balance.name": "none",
+    "balance.count": 100,
     "balance.score_augmented": False,
     "augmentation.names": ("none",),
     "augmentation.chance": 0.5,
@@ -117,6 +118,7 @@ OTHER: dict[str, Any] = {
     "image.std": (0.25, 0.25, 0.2),
     "image.views": 3,
     "balance.name": "ngca",
+    "balance.count": 101,
     "balance.score_augmented": True,
     "augmentation.names": ("flips", "contrast"),
     "augmentation.chance": 0.25,
@@ -171,6 +173,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "adaptation.layers": {"adaptation.name": "layers"},
     "adaptation.start": {"adaptation.unfrozen": 1},
     "adaptation.norms": {"adaptation.unfrozen": 1},
+    "balance.count": {"balance.name": "count"},
     "balance.score_augmented": {"balance.name": "ngca"},
     "augmentation.chance": {"augmentation.names": ("flips",)},
     "augmentation.alpha": {"augmentation.names": ("mixup",)},
@@ -241,6 +244,7 @@ def test_what_cannot_matter_enters_no_identity(path: str) -> None:
         ({"image.standardisation": "train"}, "image.mean"),
         ({"image.standardisation": "train"}, "image.std"),
         ({"balance.name": "ngca"}, "image.views"),
+        ({"balance.name": "count"}, "image.views"),
     ],
 )
 def test_where_it_does_not_matter_a_setting_is_neutral(condition: dict[str, Any], path: str) -> None:
@@ -290,7 +294,7 @@ def test_selection_follows_its_rule(rule: str) -> None:
     assert made(**{"selection.rule": rule}).selects_by_valid_alone == (rule == "valid")
 
 
-@pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample"])
+@pytest.mark.parametrize("name", ["none", "ngca", "class_weights", "subsample", "count"])
 def test_selection_looks_at_valid_alone_with_class_weights(name: str) -> None:
     found = made(**{"selection.rule": "worse_of_both", "balance.name": name})
     assert found.selects_by_valid_alone == (name == "class_weights")

@@ -61,6 +61,7 @@ class GeneratedStudy:
     selection: Metric = "loss"
     rule: str = "valid"
     balance: str = "none"
+    count: int = 1000
     score_augmented: bool = False
     in_turn: bool = False
     """Each repeat is a segment of its own, else ten of a configuration are one."""
@@ -93,6 +94,7 @@ class GeneratedStudy:
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
             balance=self.balance,
+            count=self.count,
             score_augmented=self.score_augmented,
             non_linearities=depth[0],
             unfrozen=depth[1],

@@ -1,4 +1,4 @@
-"""Four answers to classes of unequal size: more views of small classes (NGCA), class weights, subsampling, or none."""
+"""Answers to classes of unequal size: more views of small classes (NGCA), class weights, subsampling, given counts."""
 
 from __future__ import annotations
 
@@ -60,14 +60,42 @@ def subsample(rows: pd.DataFrame, seed: int) -> np.ndarray:
     rows: part of a manifest, columns label and content. Which images stay follows from the seed and each image's
     content alone, so adding an image to a class displaces at most one other.
     """
+    smallest = int(rows["label"].value_counts().min()) if len(rows) else 0
+    return np.flatnonzero(views_to_count(rows, smallest, seed))
+
+
+def check_count(labels: pd.Series[str], count: int) -> None:
+    """Raise InputError where a class of the training images has too few of them to be enlarged to `count`."""
+    counts = {str(label): int(number) for label, number in labels.value_counts().items()}
+    _check_counts(counts)
+    smallest = min(counts, key=lambda label: (counts[label], label))
+    if count > (most := counts[smallest] * (TRANSFORMS + 1)):
+        raise InputError(
+            f"balance.count: expected {most} or less ({TRANSFORMS + 1} views of each of the {counts[smallest]} "
+            f"training images of {smallest!r}), found {count}",
+            f"Ask for fewer: --set balance.count={most}",
+        )
+
+
+def views_to_count(rows: pd.DataFrame, count: int, seed: int) -> np.ndarray:
+    """Views of each row, int64 [rows], so that every class has `count` of them altogether; 0 where it is left out.
+
+    rows: part of a manifest, columns label and content. Views are handed out evenly, one more of as many images as need
+    be; of which, or which are left out, follows from the seed and each image's content alone, as in `subsample`. A
+    class that has fewer images than an eighth of `count` asks for more views than there are, see `check_count`.
+    """
     labels = rows["label"].to_numpy(dtype=object)
     content = rows["content"].to_numpy(dtype=object)
     keys = [hashlib.sha256(f"subsample\0{seed}\0{image}".encode()).hexdigest() for image in content]
     members: dict[str, list[int]] = {}
     for position in sorted(range(len(keys)), key=lambda i: (keys[i], i)):
         members.setdefault(labels[position], []).append(position)
-    smallest = min((len(positions) for positions in members.values()), default=0)
-    return np.array(sorted(i for positions in members.values() for i in positions[:smallest]), dtype=np.int64)
+    views = np.zeros(len(rows), dtype=np.int64)
+    for positions in members.values():
+        each, more = divmod(count, len(positions))
+        views[positions] = each
+        views[positions[:more]] += 1
+    return views
 
 
 def _check_counts(counts: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
 from search_spaces.settings.declaration import Touch
-from trainables.data.balance import class_weights, subsample, views_per_image
+from trainables.data.balance import check_count, class_weights, subsample, views_per_image, views_to_count
 from trainables.data.views import assign_views
 
 SYMMETRIES = 8
@@ -71,6 +71,12 @@ def collect(manifest: pd.DataFrame, splits: pd.Series[str], configuration: Confi
         kept[rows[subsample(images.iloc[rows], configuration.data.seed)]] = True
         trained = kept
     per_image = _views_per_image(images, split, configuration)
+    if configuration.balance.name == "count":
+        rows = np.flatnonzero(trained)
+        check_count(images.iloc[rows]["label"], configuration.balance.count)
+        number = views_to_count(images.iloc[rows], configuration.balance.count, configuration.data.seed)
+        per_image[rows] = np.maximum(number, 1)
+        trained[rows[number == 0]] = False
     views = assign_views(
         images["content"].tolist(), per_image.tolist(), configuration.image.crops, configuration.data.seed
     )

@@ -235,7 +235,12 @@ def test_marks_of_progress_are_named_by_their_repeats(tmp_path: Path) -> None:
 def test_balanced_classes_are_those_of_the_report(tmp_path: Path) -> None:
     _, study = small_study(tmp_path)
     configuration = changed(study.configurations()[0], balance="ngca")
-    assert training_samples({"D": 734, "PD": 420}, configuration) == {"D": 2936, "PD": 3360}
+    classes = {"D": 734, "PD": 420}
+    assert training_samples(classes, configuration) == {"D": 2936, "PD": 3360}
+    fewer = changed(configuration, balance="subsample", views=8)
+    assert training_samples(classes, fewer) == {"D": 3360, "PD": 3360}
+    many = changed(configuration, balance="count", count=500)
+    assert training_samples(classes, many) == {"D": 500, "PD": 500}
 
 
 def test_workers_and_pace(source: Source) -> None:

@@ -221,6 +221,17 @@ def test_balanced_views_are_counted(tmp_path: Path) -> None:
     assert passes.made == 8 * study.n_train + study.n_valid  # equal classes: all eight symmetries of each image
 
 
+def test_views_up_to_a_count_are_counted(tmp_path: Path) -> None:
+    storage, study = small_study(
+        tmp_path, depths=((0, 0),), lrs=(1e-3,), batch_sizes=(16,), balance="count", count=300, n_train=420
+    )
+    (passes,) = count_passes(storage)
+    assert passes.made == 2 * 300 + study.n_valid, "210 images of each class, 90 of them twice"
+    epochs = study.epochs
+    scored = study.n_train + study.n_valid
+    assert passes.without_cache == study.repeats * (epochs * 600 + (epochs + 1) * scored)
+
+
 @pytest.mark.parametrize(
     ("country", "kg", "expected"),
     [("DE", None, 0.381), ("germany", None, 0.381), (None, 0.57, 0.57), (None, None, 0.481), (" us ", None, 0.379)],

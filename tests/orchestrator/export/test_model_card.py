@@ -193,6 +193,8 @@ def test_a_card_says_no_more_than_the_records(binary: FinishedStudy, card: str, 
 def test_what_training_images_are_beside_the_input() -> None:
     assert balance_said(configured()) == "not treated"
     assert balance_said(configured(balance="class_weights")) == "method: class weights"
+    many = configured(balance="count", count=3198)
+    assert balance_said(many) == "method: 3198 of each class, larger ones subsampled, smaller ones flipped and turned"
     assert repeats_differ(configured()) == "different initial weights and order"
     assert repeats_differ(configured(head="logistic")) == "which a fitted head makes all alike"
     assert looked(0) == "the test split was not looked at"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,8 +59,9 @@ class Place:
         space = find_space("mine", self.studies, data)
         return prepare("mine", space, self.studies, self.cache, data, seed, precision, lambda _: None)
 
-    def resolve(self, seed: int | None, fit: str = "crop", writes: bool = True) -> Search:
-        changes = asked(strategies=("straightforward",), lr=(0.1,), batch_size=(4,), fit=(fit,), repeats=1, epochs=1)
+    def resolve(self, seed: int | None, fit: str = "crop", writes: bool = True, **settings: Any) -> Search:
+        tried = {"lr": (0.1,), "batch_size": (4,), "fit": (fit,), **settings}
+        changes = asked(strategies=("straightforward",), **tried, repeats=1, epochs=1)
         options = SearchOptions(
             *("mine", ("squeezenet1_1",), self.studies, self.cache, self.data("one"), changes),
             seed=seed,
@@ -103,6 +105,20 @@ def test_what_is_cut_off_is_told_before_anything_is_trained(
         "over all images, 50.0% at worst; --set image.fit=pad takes all of it"
     )
     assert " ".join(capsys.readouterr().err.split()).count(words) == told
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["search", "plan"])
+def test_counts_of_a_class_that_cannot_be_reached_are_refused_before_anything_is_trained(
+    place: Place, writes: bool
+) -> None:
+    """Four of six images of each class are trained on."""
+    with pytest.raises(InputError) as told:
+        place.resolve(None, writes=writes, balance=("count",), count=(32, 33, 40))
+    words = "balance.count: expected 32 or less (8 views of each of the 4 training images of 'a'), found"
+    assert told.value.message == f"study mine: 2 faults\n  - {words} 33\n  - {words} 40"
+    assert told.value.advice == "Ask for fewer: --set balance.count=32"
+    assert find_study(place.studies, "mine") is None
+    place.resolve(None, writes=writes, balance=("count",), count=(32,))
 
 
 def test_nothing_is_told_of_square_images(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

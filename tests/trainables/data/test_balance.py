@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.store.errors import InputError
-from trainables.data.balance import class_weights, ngca, subsample, views_per_image
+from trainables.data.balance import class_weights, ngca, subsample, views_per_image, views_to_count
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,19 @@ def test_subsample_cuts_to_the_smallest_class_whatever_the_order_of_rows() -> No
     turned = rows.iloc[::-1].reset_index(drop=True)
     assert set(turned["content"].iloc[subsample(turned, seed=3)]) == set(rows["content"].iloc[kept])
     assert set(subsample(rows, seed=4)) != set(kept)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 400), st.integers(0, 3))
+def test_every_class_has_the_count_that_is_asked(counts: list[int], count: int, seed: int) -> None:
+    count = min(count, 8 * min(counts))
+    labels = [f"class {k}" for k, number in enumerate(counts) for _ in range(number)]
+    rows = pd.DataFrame({"label": labels, "content": [f"{i:064x}" for i in range(len(labels))]})
+    views = pd.Series(views_to_count(rows, count, seed))
+    assert (views.groupby(rows["label"]).sum() == count).all()
+    assert views.max() <= 8
+    spread = views.groupby(rows["label"])
+    assert (spread.max() - spread.min() <= 1).all(), "as evenly as can be"
 
 
 def test_subsample_of_nothing_is_empty() -> None:

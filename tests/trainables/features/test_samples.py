@@ -51,6 +51,7 @@ def test_the_counts_are_those_that_the_other_tests_reckon_with() -> None:
         {"balance": "ngca", "score_augmented": True},
         {"balance": "class_weights", "views": 2},
         {"balance": "subsample"},
+        {"balance": "count", "count": 14},
     ],
 )
 def test_what_every_balance_has_in_common(study: TinyStudy, changes: dict[str, Any]) -> None:
@@ -116,11 +117,41 @@ def test_subsample_keeps_as_many_of_each(study: TinyStudy) -> None:
     assert per_class(samples, samples.scoring["train"]) == TRAIN
 
 
-@pytest.mark.parametrize("balance", ["none", "ngca", "class_weights", "subsample"])
+def test_a_given_count_cuts_large_classes_and_enlarges_small_ones(study: TinyStudy) -> None:
+    """14 of each: two views of 7 images, 14 of 18 images, two views of two of 12 images."""
+    samples, fewer = collected(study, balance="count", count=14), collected(study, balance="subsample")
+    assert per_class(samples, samples.training) == [14, 14, 14]
+    image, view = samples.views[samples.training].T
+    labels = samples.labels[samples.training]
+    assert [len(set(image[labels == label])) for label in range(3)] == [7, 14, 12]
+    assert (view[labels == 1] == 0).all()
+    assert samples.rows == 14 + 18 + 14 + sum(VALID), "all images are scored, those too that are not trained on"
+    assert set(fewer.views[fewer.training, 0]) <= set(image)
+    other = collected(study, balance="count", count=14, study_seed=6)
+    assert not np.array_equal(other.views[other.training], samples.views[samples.training])
+
+
+def test_a_count_of_the_smallest_class_is_subsampling(study: TinyStudy) -> None:
+    one, other = collected(study, balance="count", count=7), collected(study, balance="subsample")
+    assert np.array_equal(one.views[one.training], other.views[other.training])
+
+
+def test_a_count_beyond_eight_views_is_refused_with_the_most_there_is(study: TinyStudy) -> None:
+    samples = collected(study, balance="count", count=56)
+    assert per_class(samples, samples.training) == [56, 56, 56]
+    with pytest.raises(InputError) as told:
+        collected(study, balance="count", count=57)
+    assert told.value.message == (
+        "balance.count: expected 56 or less (8 views of each of the 7 training images of 'few'), found 57"
+    )
+    assert told.value.advice == "Ask for fewer: --set balance.count=56"
+
+
+@pytest.mark.parametrize("balance", ["none", "ngca", "class_weights", "subsample", "count"])
 def test_the_test_split_changes_nothing(study: TinyStudy, balance: str) -> None:
     """Neither the labels nor the content of test images, nor that there are any."""
     manifest, splits = manifest_of(study)
-    configuration = study.configuration(balance=balance, score_augmented=True)
+    configuration = study.configuration(balance=balance, score_augmented=True, count=20)
     test = (splits == "test").to_numpy()
     permuted = manifest.copy()
     permuted.loc[test, "label"] = manifest.loc[test, "label"].to_numpy()[::-1]
