@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from search_spaces.points import Point, grid_axes, points
 from search_spaces.presets import NON_LINEARITIES, Strategy
 from search_spaces.schema import Space
+from search_spaces.settings.image import REFERENCE_MODE
 from search_spaces.settings.selection import RULES
 from search_spaces.tables import first_of, values_of
 
@@ -63,7 +64,12 @@ def describe(space: Space, *, small: bool = False) -> str:
     return "\n".join(lines)
 
 
-_BY = {"weights": "the weights' mean and std", "train": "the training split's mean and std"}
+_BY = {
+    "weights": "the weights' mean and std",
+    "train": "the training split's mean and std",
+    "half": "0.5 and 0.5",
+    "each_split": f"each split's own mean and std ({REFERENCE_MODE})",
+}
 
 
 def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:

@@ -14,6 +14,7 @@ from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import opened_files, refused, samples
 from orchestrator.results.notes import read_notes
 from orchestrator.results.policies import how_divided
+from orchestrator.results.reference_mode import reference_note
 
 
 def section_data(source: Source, partition: str, charts: Charts, album: Album, most: int) -> str:
@@ -31,6 +32,8 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
     steps.append(("Images", f"{found.images:,} used, {found.groups:,} groups ({group})"))
     if found.cut_off is not None:
         steps.append(("Left out", str(found.cut_off)))
+    if said := reference_note(entry.configuration for entry in source.summary.configurations):
+        steps.append(("Standardised", said))
     steps += [
         (name.capitalize(), f"{images:,} images of {groups:,} groups")
         for name, (groups, images) in found.by_split.items()

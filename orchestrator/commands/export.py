@@ -130,11 +130,15 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     from orchestrator.export.model import load
     from orchestrator.export.predict import image_files, named_within
     from orchestrator.export.predict import predict as predictions
+    from orchestrator.results.reference_mode import NEW_IMAGES
+    from search_spaces.settings.image import REFERENCE_MODE
     from trainables.data.unpacking.opened import opened
     from trainables.machine.places import default_cache
 
     torch.set_num_threads(1)
     description, network = load(model)
+    if description.preprocessing.standardisation == "each_split":
+        say(f"{REFERENCE_MODE}; {NEW_IMAGES}.")
     read = [(one, opened(one, default_cache(), say, labelled=False)) for one in images]
     files = image_files([found.path for _, found in read])
     unpacked = {found.path: one for one, found in read if found.packed is not None}

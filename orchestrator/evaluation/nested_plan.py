@@ -124,6 +124,14 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             "evaluation trains heads on cached features alone",
             f"orch search {study} BACKBONE --unfrozen 0 --augmentation none",
         )
+    split_by_split = [entry for entry in heads if entry.configuration.image.standardisation == "each_split"]
+    heads = [entry for entry in heads if entry not in split_by_split]
+    if not heads:
+        raise InputError(
+            f"study {study!r}: every configuration that trains a head alone standardises each split by its own mean "
+            "and std, and the folds of a nested evaluation are other splits",
+            f"orch search {study} BACKBONE --unfrozen 0 --set image.standardisation=train",
+        )
     metric = selecting_metric(summary, None)
     found = [entry for entry in heads if entry.configuration.selection.metric == metric]
     if not found:
@@ -132,12 +140,17 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
             f"orch table {study} lists them",
         )
     notes = []
-    if deep := len(ranked) - len(heads):
+    if deep := len(ranked) - len(heads) - len(split_by_split):
         best = ranked[0].configuration
         told = "" if best.live.has_features else f" The best one, {describe_configuration(best)}, is among them."
         notes.append(
             f"{deep} of {len(ranked)} configurations unfreeze layers or change images anew and are left out: this "
             f"tests the selection among heads on cached features.{told}"
+        )
+    if split_by_split:
+        notes.append(
+            f"{len(split_by_split)} configurations standardise each split by its own mean and std and are left out: "
+            "the folds are other splits."
         )
     if others := len(heads) - len(found):
         notes.append(f"{others} configurations select by another metric than {metric} and are left out.")

@@ -23,6 +23,7 @@ from orchestrator.evaluation.record import (
     read_evaluation,
     write_evaluation,
 )
+from orchestrator.results.reference_mode import reference_note
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
@@ -220,6 +221,8 @@ def _scored(
 
 def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separated: int) -> tuple[str, ...]:
     notes = [*plan.choice.notes, *plan.tested.notes]
+    if said := reference_note([plan.choice.entry.configuration]):
+        notes.append(f"{said[0].upper()}{said[1:]}.")
     if diverged:
         notes.append(f"{len(diverged)} of {len(plan.repeats)} repeats diverged: they predict untrained and count so.")
     if deviation is None:

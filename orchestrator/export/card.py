@@ -16,6 +16,7 @@ from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
 from orchestrator.results.comparing import selected_by
 from orchestrator.results.names import value_text
+from orchestrator.results.reference_mode import reference_note
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.live import LAST
@@ -94,9 +95,13 @@ def _input(facts: CardFacts) -> str:
     share = (p.image_size / p.store_size) ** 2
     crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
+    of = {
+        "train": " (of the training split)",
+        "each_split": " (of the training split; in the study, each split by its own)",
+    }.get(p.standardisation, "")
     return (
         f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
-        f"per channel; nothing else{_beside(facts)}{_read(p.reading)}"
+        f"per channel{of}; nothing else{_beside(facts)}{_read(p.reading)}"
     )
 
 
@@ -268,6 +273,8 @@ def limits(facts: CardFacts) -> list[str]:
     """Sentences that follow from this study's own numbers."""
     lines = ["Validation scores were used to choose configuration and epoch; they are optimistic."]
     flow = facts.flow
+    if said := reference_note([facts.chosen.member.configuration]):
+        lines.append(f"Scores of this study are of the {said}.")
     if facts.evaluation is None:
         lines.append(f"This configuration was not tested on the test split (`orch evaluate {facts.study.name}`).")
     elif facts.evaluation.looks > 1:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from search_spaces.settings.image import Standardisation
+
 _Size = Annotated[int, Field(ge=1, le=10_000)]
 _Three = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -30,6 +32,7 @@ class _Preprocessing(_Strict):
     mean: _Three
     std: _Three
     fit: Literal["crop", "pad", "squash"]
+    standardisation: Standardisation
     reading: str
     crop: list[int]
 

@@ -30,6 +30,7 @@ from orchestrator.export.script import predict_script
 from orchestrator.export.tables import study_tables, write_tables
 from orchestrator.leak.records import leak_sentence
 from orchestrator.results.names import describe_configuration
+from orchestrator.results.reference_mode import reference_note
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError, StorageError
@@ -94,6 +95,8 @@ class Exported:
             )
         else:
             lines.append(f"  no {ONNX}, and no {SCRIPT}, which runs it: {self.onnx}")
+        if said := reference_note([self.chosen.member.configuration]):
+            lines.append(f"  {said}")
         return "\n".join([*lines, f"  {CARD}, {DESCRIPTION}, {TABLES}/", f"Next: orch predict {self.folder} IMAGES"])
 
     def as_json(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from orchestrator.store.parsing import json_object
 from orchestrator.store.schema import told_of
 from orchestrator.store.storage import LocalStorage
 from search_spaces.own_networks import read_network
+from search_spaces.settings.image import Standardisation
 from trainables.data.decode import Fit
 from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
@@ -40,6 +41,7 @@ class Preprocessing:
     """From an RGB image to the network's input: make a square of store_size by fit (see `to_square`), cut the centre of
     image_size from it, scale to 0–1, subtract mean, divide by std (per channel).
 
+    standardisation: what mean and std are of, as a study's file calls it; of `each_split` those of the training split.
     reading: range of grey of more than 8 bits and of DICOM, page and channels, as the study's images were read; a text
     in the file.
     """
@@ -50,6 +52,7 @@ class Preprocessing:
     mean: Triple
     std: Triple
     fit: Fit
+    standardisation: Standardisation = "weights"
     reading: Reading = AS_IT_IS
 
 

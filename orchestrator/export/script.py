@@ -10,6 +10,7 @@ import ast
 import inspect
 from types import ModuleType
 
+from orchestrator.results.reference_mode import NEW_IMAGES
 from trainables.data import decode, dicom, pages, pillow_file, reading, shades, unread
 
 PARTS = (unread, reading, shades, pages, dicom, pillow_file, decode)
@@ -39,6 +40,8 @@ def main(files: list[str]) -> int:
     model = json.loads((folder / "model.json").read_bytes())
     steps = model["preprocessing"]
     reading = Reading.parse(steps["reading"])
+    if steps["standardisation"] == "each_split":
+        print(NEW_IMAGES, file=sys.stderr)
     network = onnxruntime.InferenceSession(folder / "model.onnx")
     for file in files:
         try:
@@ -62,7 +65,7 @@ if __name__ == "__main__":
 
 def predict_script() -> str:
     """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated."""
-    return _USAGE + "".join(map(_carried, PARTS)) + _MAIN
+    return _USAGE + "".join(map(_carried, PARTS)) + _MAIN.replace("NEW_IMAGES", repr(NEW_IMAGES))
 
 
 def _carried(part: ModuleType) -> str:

@@ -82,10 +82,15 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
 
 
 def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
-    """The same frozen backbone and images with one added layer, no dropout, no decay, Adam, to the last epoch."""
+    """The same frozen backbone and images with one added layer, no dropout, no decay, Adam, to the last epoch.
+
+    Its splits are others than the study's, so that none is standardised by its own.
+    """
+    by = base.image.standardisation
     return base.with_values(
         {
             "parent": None,
+            "image.standardisation": "train" if by == "each_split" else by,
             "head.name": "halving",
             "head.non_linearities": 1,
             "head.negative_slope": 0.2,

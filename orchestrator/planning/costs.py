@@ -27,6 +27,7 @@ from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from search_spaces.live import LAST, Scope
 from search_spaces.resolve import BackboneFacts
+from search_spaces.settings.image import FIXED
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
 from trainables.bundles.recipe import scoring_batch
 from trainables.features.frozen import Frozen, of_any_standardisation
@@ -274,7 +275,7 @@ class BackboneCosts:
 
     def _decided(self, c: Configuration) -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
-        if c.image.standardisation != "weights" and self.bench.pixels(c, self.partition).missing():
+        if c.image.standardisation not in FIXED and self.bench.pixels(c, self.partition).missing():
             c = of_any_standardisation(c)
         return self.bench.frozen(c, self.partition)
 

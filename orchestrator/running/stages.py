@@ -15,6 +15,7 @@ from orchestrator.store.place import Place
 from orchestrator.store.record import canonical_json
 from search_spaces.configuration import FROZEN_PART, Configuration
 from search_spaces.live import Scope
+from search_spaces.settings.image import FIXED
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
 from trainables.features.frozen import Frozen, of_any_standardisation
@@ -124,7 +125,7 @@ class FeatureStage:
                 self.use.hold(store.folder)
             for depth, c in one.depths.items():
                 # Without squares their mean and std are not known, which change where features lie, not how large
-                is_known = c.image.standardisation == "weights" or not store.missing()
+                is_known = c.image.standardisation in FIXED or not store.missing()
                 frozen = self.bench.frozen(c if is_known else of_any_standardisation(c), one.partition)
                 if frozen.features is not None:
                     self.use.need(_Depth(one, depth), frozen.features.total_bytes)

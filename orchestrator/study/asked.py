@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.results.cut_off import any_crops, cut_off
+from orchestrator.results.reference_mode import reference_note
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import SearchRecord
@@ -229,6 +230,8 @@ def resolve_asked(
     lost = cut_off(manifest["width"], manifest["height"])
     if lost is not None and any_crops(configurations.values()):
         notes.append(str(lost))
+    if said := reference_note(configurations.values()):
+        notes.append(f"{said}.")
     return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins)
 
 

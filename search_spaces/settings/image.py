@@ -9,7 +9,12 @@ from pydantic import Field, Strict
 from search_spaces.settings.declaration import Part, Setting, Touch, When
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-Standardisation = Literal["weights", "train"]
+Standardisation = Literal["weights", "train", "half", "each_split"]
+FIXED: tuple[Standardisation, ...] = ("weights", "half")
+"""Those whose mean and std follow from no image."""
+REFERENCE_MODE = "reference mode: validation and test images are standardised by their own split"
+"""What `each_split` is, wherever it is shown."""
+
 Fit = Literal["crop", "pad", "squash"]
 Channel = Annotated[float, Field(allow_inf_nan=False)]
 Triple = tuple[Channel, Channel, Channel]
@@ -70,7 +75,11 @@ class Image(Part):
     ] = "crop"
     standardisation: Annotated[
         Standardisation,
-        Setting("standardisation", "By mean and std of the weights or of the training split.", (Touch.FEATURES,)),
+        Setting(
+            "standardisation",
+            "By mean and std of the weights, of the training split, by 0.5 and 0.5, or of each split by its own.",
+            (Touch.FEATURES,),
+        ),
     ] = "weights"
     mean: Annotated[
         Triple | None,

@@ -105,7 +105,7 @@ precision = "fp16"
         """
 network.precision: expected "fp32" or "bf16", found "fp16"; did you mean 'bf16'?
 image.interpolation: expected "bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean 'bicubic'?
-image.standardisation: expected "weights" or "train", found "trian"; did you mean 'train'?
+image.standardisation: expected "weights", "train", "half" or "each_split", found "trian"; did you mean 'train'?
 balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 optimiser.name: expected "sgd", "adam", "adamw" or "lion", found "rmsprop"
 selection: expected "loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"

@@ -96,7 +96,7 @@ RANGES = {
     "image.crops": "a whole number from 1 to 64, found 65",
     "image.interpolation": '"bilinear", "bicubic" or "lanczos", found "bicubik"; did you mean \'bicubic\'?',
     "image.fit": '"crop", "pad" or "squash", found "stretch"',
-    "image.standardisation": '"weights" or "train", found "trian"; did you mean \'train\'?',
+    "image.standardisation": '"weights", "train", "half" or "each_split", found "trian"; did you mean \'train\'?',
     "image.views": "a whole number from 1 to 8, found 9",
     "balance.name": '"none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean \'ngca\'?',
     "balance.count": "a whole number from 1 to 1,000,000, found 0",

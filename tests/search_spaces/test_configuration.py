@@ -243,6 +243,8 @@ def test_what_cannot_matter_enters_no_identity(path: str) -> None:
         ({"optimiser.name": "adamw"}, "optimiser.momentum"),
         ({"image.standardisation": "train"}, "image.mean"),
         ({"image.standardisation": "train"}, "image.std"),
+        ({"image.standardisation": "half"}, "image.mean"),
+        ({"image.standardisation": "each_split"}, "image.std"),
         ({"balance.name": "ngca"}, "image.views"),
         ({"balance.name": "count"}, "image.views"),
     ],

@@ -176,6 +176,8 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "image.interpolation": ({}, {"interpolation": "lanczos"}, "pixels features"),
     "image.fit": ({}, {"fit": "pad"}, "pixels features"),
     "image.standardisation": ({}, {"standardisation": "train"}, "features"),
+    "image.standardisation, half": ({}, {"standardisation": "half"}, "features"),
+    "image.standardisation, each split": ({"standardisation": "train"}, {"standardisation": "each_split"}, "features"),
     "image.mean": ({}, {"mean": (0.5, 0.4, 0.4)}, "features"),
     "image.std": ({}, {"std": (0.25, 0.25, 0.3)}, "features"),
     "image.views": ({}, {"views": 3}, "samples features"),

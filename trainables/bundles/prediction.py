@@ -6,9 +6,10 @@ the images or of their features stays.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ import pandas as pd
 import torch
 
 from trainables.bundles.workbench import Workbench
+from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen
-from trainables.features.pixels import CHUNK_IMAGES, ViewReader, pixel_store, write_pixels
+from trainables.features.pixels import CHUNK_IMAGES, ChannelSums, Standard, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH, frozen_values
 from trainables.learning.heads.head import scoring_head
 from trainables.learning.weights import Weights, put
@@ -41,15 +43,17 @@ def predict(
     """Logits float32 [repeats, images, views, outputs] in eval mode.
 
     frozen: of the configuration that the weights belong to (`Workbench.frozen_ready`). images: columns file (relative
-    to data_root) and content. several: weights of each repeat, as in `trained.Trained`. views: numbers of `data.views`.
-    progress(done, total) counts images. Raises InputError where a file is missing or another image than expected.
+    to data_root) and content; one split, where each is standardised by its own. several: weights of each repeat, as in
+    `trained.Trained`. views: numbers of `data.views`. progress(done, total) counts images. Raises InputError where a
+    file is missing or another image than expected.
     """
     models = Models(bench, frozen, several)
+    standard = _standard(bench, frozen, images, data_root)
     step = _images_at_a_time(frozen, len(views))
     parts = []
     for start in range(0, len(images), step):
         part = images.iloc[start : start + step].reset_index(drop=True)
-        parts.append(_chunk(bench, frozen, part, data_root, models, views))
+        parts.append(_chunk(bench, frozen, part, data_root, models, views, standard))
         if progress is not None:
             progress(start + len(part), len(images))
     empty = np.zeros((len(several), 0, len(views), frozen.configuration.outputs), dtype=np.float32)
@@ -87,16 +91,12 @@ def _chunk(
     data_root: Path,
     models: Models,
     views: Sequence[int],
+    standard: Standard,
 ) -> np.ndarray:
     """float32 [repeats, images, views, outputs] of some images."""
-    bench.places.cache.mkdir(parents=True, exist_ok=True)
     rows = np.array([(image, view) for image in range(len(images)) for view in views], dtype=np.int32)
-    with tempfile.TemporaryDirectory(prefix="squares-", dir=bench.places.cache) as folder:
-        store = pixel_store(images, frozen.configuration, Path(folder))
-        store.prepare()
-        for chunk in store.missing():
-            write_pixels(store, chunk, images, frozen.configuration, data_root, cpus())
-        reader = ViewReader(store, rows, frozen.configuration, frozen.mean, frozen.std, bench.device)
+    with _squares(bench, frozen, images, data_root) as store:
+        reader = ViewReader(store, rows, frozen.configuration, *standard, bench.device)
         size = CUDA_BATCH if bench.device.type == "cuda" else CPU_BATCH
         batches = []
         for start in range(0, len(rows), size):
@@ -105,6 +105,30 @@ def _chunk(
             batches.append(reader.batch(np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])))
         logits = models.logits(batches)[:, : len(rows)]
     return logits.reshape(len(logits), len(images), len(views), -1)
+
+
+def _standard(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Standard:
+    """Of all these images together where each split is standardised by its own: they are read once more for it."""
+    if frozen.valid is None or not len(images):
+        return Standard(frozen.mean, frozen.std)
+    sums = ChannelSums()
+    for start in range(0, len(images), CHUNK_IMAGES):
+        part = images.iloc[start : start + CHUNK_IMAGES].reset_index(drop=True)
+        with _squares(bench, frozen, part, data_root) as store:
+            sums.add(store, range(len(part)))
+    return sums.standard()
+
+
+@contextlib.contextmanager
+def _squares(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Iterator[ChunkedArrays]:
+    """Stored squares of some images, which are gone afterwards."""
+    bench.places.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="squares-", dir=bench.places.cache) as folder:
+        store = pixel_store(images, frozen.configuration, Path(folder))
+        store.prepare()
+        for chunk in store.missing():
+            write_pixels(store, chunk, images, frozen.configuration, data_root, cpus())
+        yield store
 
 
 def _images_at_a_time(frozen: Frozen, views: int) -> int:

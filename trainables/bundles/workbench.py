@@ -21,6 +21,7 @@ from search_spaces.settings.declaration import Touch
 from trainables.bundles.study_files import StudyFiles
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen, FrozenParts, of_any_standardisation
+from trainables.features.pixels import Standard
 from trainables.features.samples import Samples, samples_key
 from trainables.features.store import StoredInputs
 from trainables.learning.draws import body_seed
@@ -51,6 +52,7 @@ class _MaterialKey(NamedTuple):
     """Of the network and what its frozen part gives."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    valid: Standard | None
     calibration: str
     cut: CutName
     from_pixels: bool
@@ -65,6 +67,7 @@ class _MaterialKey(NamedTuple):
             canonical_json(c.key(Touch.NETWORK, Touch.FEATURES)),
             frozen.mean,
             frozen.std,
+            frozen.valid,
             frozen.calibration,
             frozen.cut,
             c.live.from_pixels,

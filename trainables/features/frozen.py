@@ -17,7 +17,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.pixels import ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.features.pixels import Standard, ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
 from trainables.features.samples import Samples
 from trainables.features.store import compute_chunk, feature_key, feature_store, room
 from trainables.machine.places import Places
@@ -51,6 +51,8 @@ class Frozen:
     """None where the pixels themselves are the frontier."""
     calibration: str
     """What the norm statistics of a freshly initialised network follow from; "" with real weights."""
+    valid: Standard | None = None
+    """What valid images are standardised by where each split is by its own; mean and std are those of train then."""
 
     @property
     def cut(self) -> CutName:
@@ -58,7 +60,9 @@ class Frozen:
 
     def reader(self, device: torch.device) -> ViewReader:
         """Standardised views of the samples' rows."""
-        return ViewReader(self.pixels, self.samples.views, self.configuration, self.mean, self.std, device)
+        views = self.samples.views
+        apart = None if self.valid is None else (_images_of(self.samples, "valid"), self.valid)
+        return ViewReader(self.pixels, views, self.configuration, self.mean, self.std, device, apart)
 
 
 class FrozenParts:
@@ -84,7 +88,7 @@ class FrozenParts:
     def decide(self, configuration: Configuration, samples: Samples, layer: str = "") -> Frozen:
         """Decide where the frozen part ends (or take `layer`, from a recipe). The stored squares must be complete."""
         pixels = self.pixels(configuration, samples)
-        mean, std = _standardisation(configuration, samples, pixels)
+        (mean, std), valid = _standardisation(configuration, samples, pixels)
         calibration = ""
         if configuration.network.weights.startswith("init:") and not configuration.adaptation.is_drawn_whole:
             rows = calibration_rows(samples)
@@ -92,7 +96,7 @@ class FrozenParts:
 
         def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> ChunkedArrays:
             squares = pixel_key(samples.images, configuration) + calibration
-            key = feature_key(samples, configuration, squares, mean, std, layer, shapes)
+            key = feature_key(samples, configuration, squares, mean, std, layer, shapes, valid)
             precision, device = configuration.network.precision, self.device.type
             return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
 
@@ -106,7 +110,7 @@ class FrozenParts:
             features = None if cut.is_pixels else stored(chosen, shapes)
         if features is not None:
             self._verified_once(features)
-        return Frozen(configuration, samples, pixels, mean, std, chosen, shapes, features, calibration)
+        return Frozen(configuration, samples, pixels, mean, std, chosen, shapes, features, calibration, valid)
 
     def compute(self, several: Sequence[Frozen], chunk: int) -> None:
         """Run the frozen part over one chunk of views for all cuts that still miss it, every layer once.
@@ -175,12 +179,22 @@ def _calibration_batches(frozen: Frozen, device: torch.device) -> Iterator[torch
         yield reader.batch(batch)
 
 
+def _images_of(samples: Samples, split: str) -> np.ndarray:
+    """Indices of its images, int64."""
+    found: np.ndarray = samples.views[samples.scoring[split], 0].astype(np.int64)
+    return found
+
+
 def _standardisation(
     configuration: Configuration, samples: Samples, store: ChunkedArrays
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """(mean, std) per channel on a 0–1 scale."""
-    if configuration.image.standardisation == "weights":
+) -> tuple[Standard, Standard | None]:
+    """Of all images; or of train, and of valid where each split is standardised by its own."""
+    by = configuration.image.standardisation
+    if by == "half":
+        return Standard((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), None
+    if by == "weights":
         if configuration.image.mean is None or configuration.image.std is None:
             raise InputError(f"configuration {configuration.id} has no mean and std of its weights")
-        return configuration.image.mean, configuration.image.std
-    return channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())
+        return Standard(configuration.image.mean, configuration.image.std), None
+    train = channel_statistics(store, np.unique(samples.views[samples.training, 0]).tolist())
+    return train, channel_statistics(store, _images_of(samples, "valid").tolist()) if by == "each_split" else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,13 @@ from trainables.features.arrays import ArraySpec, ChunkedArrays
 PIXELS_VERSION = 1
 CHUNK_IMAGES = 256
 _ARRAY = "pixels"
+
+
+class Standard(NamedTuple):
+    """Mean and standard deviation per channel on a 0–1 scale."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 def pixel_key(images: pd.DataFrame, configuration: Configuration) -> str:
@@ -63,20 +71,31 @@ def write_pixels(
     store.write(chunk, {_ARRAY: np.stack(squares)})
 
 
-def channel_statistics(
-    store: ChunkedArrays, images: Sequence[int]
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation per channel on a 0–1 scale over the given images, from exact integer sums."""
-    pixels = store.open()[_ARRAY]
-    total, squares, count = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 0
-    for index in images:
-        image = pixels[index].astype(np.int64)
-        total += image.sum(axis=(1, 2))
-        squares += (image**2).sum(axis=(1, 2))
-        count += image[0].size
-    mean = total / count / 255.0
-    std = np.sqrt(np.maximum(squares / count / 255.0**2 - mean**2, 1e-12))
-    return _triple(mean), _triple(std)
+def channel_statistics(store: ChunkedArrays, images: Sequence[int]) -> Standard:
+    """Of the given images together, from exact integer sums."""
+    sums = ChannelSums()
+    sums.add(store, images)
+    return sums.standard()
+
+
+class ChannelSums:
+    """Exact integer sums over images of one store or of several, whatever their order."""
+
+    def __init__(self) -> None:
+        self.total, self.squares, self.count = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 0
+
+    def add(self, store: ChunkedArrays, images: Iterable[int]) -> None:
+        pixels = store.open()[_ARRAY]
+        for index in images:
+            image = pixels[index].astype(np.int64)
+            self.total += image.sum(axis=(1, 2))
+            self.squares += (image**2).sum(axis=(1, 2))
+            self.count += image[0].size
+
+    def standard(self) -> Standard:
+        mean = self.total / self.count / 255.0
+        std = np.sqrt(np.maximum(self.squares / self.count / 255.0**2 - mean**2, 1e-12))
+        return Standard(_triple(mean), _triple(std))
 
 
 class ViewReader:
@@ -90,7 +109,9 @@ class ViewReader:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device,
+        apart: tuple[np.ndarray, Standard] | None = None,
     ) -> None:
+        """apart: int64 indices of images that are standardised otherwise, and by what."""
         self.pixels = store.open()[_ARRAY]
         self.views = views
         self.image_size = configuration.image.size
@@ -98,6 +119,12 @@ class ViewReader:
         self.device = device
         self.mean = torch.tensor(list(mean), device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(list(std), device=device).view(1, 3, 1, 1)
+        self._apart = None
+        if apart is not None:
+            is_apart = np.zeros(len(self.pixels), dtype=bool)
+            is_apart[apart[0]] = True
+            others = torch.tensor(apart[1], device=device).view(2, 1, 3, 1, 1)
+            self._apart = is_apart, others[0], others[1]
 
     @property
     def is_on_device(self) -> bool:
@@ -106,7 +133,13 @@ class ViewReader:
 
     def batch(self, rows: np.ndarray) -> torch.Tensor:
         """Images float32 [n, 3, image_size, image_size] of rows int64 [n], standardised, channels last in memory."""
-        return self.standardised(self.plain(rows))
+        plain = self.plain(rows)
+        if self._apart is None:
+            return self.standardised(plain)
+        is_apart, mean, std = self._apart
+        chosen = torch.from_numpy(is_apart[self.views[rows, 0]]).to(plain.device).view(-1, 1, 1, 1)
+        images = plain.sub(torch.where(chosen, mean, self.mean)).div_(torch.where(chosen, std, self.std))
+        return images.contiguous(memory_format=torch.channels_last)
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
         """The same before they are standardised: from 0 (black) to 1 (white)."""
@@ -117,7 +150,7 @@ class ViewReader:
         return moved.to(torch.float32).div_(255.0)
 
     def standardised(self, plain: torch.Tensor) -> torch.Tensor:
-        """Of images as `plain` gives them, which stay as they are."""
+        """Of images that are trained on, as `plain` gives them, which stay as they are."""
         images = plain.sub(self.mean).div_(self.std)
         return images.contiguous(memory_format=torch.channels_last)
 

@@ -15,7 +15,7 @@ from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
 from search_spaces.settings.declaration import Touch
 from trainables.features.arrays import ArraySpec, ChunkedArrays
-from trainables.features.pixels import ViewReader
+from trainables.features.pixels import Standard, ViewReader
 from trainables.features.samples import Samples
 from trainables.machine.allocation import memory_bytes
 
@@ -43,10 +43,12 @@ def feature_key(
     std: tuple[float, float, float],
     layer: str,
     shapes: tuple[tuple[int, ...], ...],
+    valid: Standard | None = None,
 ) -> str:
     """Covers everything that changes a feature: images, views, cut, and every setting that says so.
 
-    mean, std: those used, of the weights or of the training split. layer: `Cut.layer`, which no other cut has.
+    mean, std: those used, of the weights or of the training split. valid: of valid images, where each split has its
+    own. layer: `Cut.layer`, which no other cut has.
     """
     return short_hash(
         {
@@ -58,6 +60,7 @@ def feature_key(
             "std": std,
             "layer": layer,
             "shapes": shapes,
+            **({"valid": valid} if valid else {}),
         },
         20,
     )

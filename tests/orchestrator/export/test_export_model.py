@@ -248,7 +248,7 @@ def test_a_changed_file_is_refused(binary: FinishedStudy, tmp_path: Path) -> Non
         load(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 3}', b'{"format": 4}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 3}', b'{"format": 4}', b'{"format": 5}', b"\xff"])
 def test_descriptions_that_are_none(content: bytes) -> None:
     with pytest.raises(InputError, match="does not describe a model"):
         Model.from_json(content, "model.json")

@@ -22,6 +22,12 @@ SETTINGS = [
     pytest.param({"unfrozen": 40, "lr": 0.001}, id="from the pixels"),
     pytest.param({"precision": "bf16"}, id="half precision"),
     pytest.param({"precision": "bf16", "unfrozen": 2, "lr": 0.01}, id="unfrozen, half precision"),
+    pytest.param({"standardisation": "half"}, id="half and half"),
+    pytest.param({"standardisation": "each_split"}, id="each split by its own"),
+    pytest.param({"standardisation": "each_split", "unfrozen": 40, "lr": 0.001}, id="each split, from the pixels"),
+    pytest.param(
+        {"standardisation": "each_split", "augmentation": "flips", "lr": 0.01}, id="each split, changed images"
+    ),
     pytest.param({"store_size": SIZE + 4, "crops": 3, "views": 4}, id="crops"),
 ]
 
@@ -86,6 +92,22 @@ def test_many_images_go_through_in_parts_and_leave_nothing(study: TinyStudy, mon
     assert seen[0][0] == 7
     assert seen[-1] == (len(whole[0]), len(whole[0]))
     assert sorted(study.cache.rglob("*")) == before
+    assert predict(bench, frozen, frozen.samples.images.head(0), study.data, weights).shape == (1, 0, 1, 3)
+
+
+def test_a_split_is_standardised_by_all_of_its_images(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many go through at a time; and another split's images give an image other logits."""
+    configuration = study.configuration(standardisation="each_split")
+    study.train(configuration, (0,), 1)
+    bench = study.bench()
+    weights = [trained(bench, study.partition, configuration.id, [0])[0].weights]
+    frozen = bench.frozen_ready(configuration, study.partition)
+    whole = predict(bench, frozen, frozen.samples.images, study.data, weights)
+    monkeypatch.setattr("trainables.bundles.prediction.CHUNK_IMAGES", 7)
+    parts = predict(bench, frozen, frozen.samples.images, study.data, weights)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+    few = predict(bench, frozen, frozen.samples.images.head(5), study.data, weights)
+    assert np.abs(few - whole[:, :5]).max() > 1e-3
     assert predict(bench, frozen, frozen.samples.images.head(0), study.data, weights).shape == (1, 0, 1, 3)
 
 

@@ -125,16 +125,46 @@ def test_a_batch_is_the_standardised_view(study: TinyStudy) -> None:
     assert torch.equal(gathered, batch)
 
 
-def test_standardisation_reads_training_images_alone(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench, configuration = study.bench(), study.configuration()
-    read: list[int] = []
+def test_each_split_is_standardised_by_its_own(study: TinyStudy) -> None:
+    bench = study.bench()
+    frozen = bench.frozen_ready(study.configuration(standardisation="each_split", views=2), study.partition)
+    samples, squares = frozen.samples, frozen.pixels.open()["pixels"].astype(np.float64) / 255
+    split = samples.images["group"].map(study.groups()).to_numpy()
+    reader = frozen.reader(torch.device("cpu"))
+    rows = np.random.default_rng(0).permutation(samples.rows)
+    for row, image in zip(rows, reader.batch(rows).numpy(), strict=True):
+        index, view = samples.views[row]
+        own = squares[split == split[index]]
+        mean, std = (one.reshape(3, 1, 1) for one in (own.mean(axis=(0, 2, 3)), own.std(axis=(0, 2, 3))))
+        if view == 0:
+            assert np.allclose(image, (squares[index] - mean) / std, atol=1e-4)
+    trained = frozen.samples.training
+    assert torch.equal(reader.batch(trained), reader.standardised(reader.plain(trained))), "as changed images are"
+
+
+def test_half_is_from_minus_one_to_one(study: TinyStudy) -> None:
+    frozen = study.bench().frozen_ready(study.configuration(standardisation="half"), study.partition)
+    assert frozen.valid is None
+    rows = np.array([0, 5])
+    found = frozen.reader(torch.device("cpu")).batch(rows).numpy()
+    expected = frozen.pixels.open()["pixels"][frozen.samples.views[rows, 0]] / 127.5 - 1.0
+    assert np.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("by", ["train", "each_split"])
+def test_standardisation_reads_no_images_of_other_splits(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    bench, configuration = study.bench(), study.configuration(standardisation=by)
+    read: list[list[int]] = []
     real = channel_statistics
 
     def noted(store: pixels.ChunkedArrays, images: list[int]) -> object:
-        read.extend(images)
+        read.append(sorted(images))
         return real(store, images)
 
     monkeypatch.setattr("trainables.features.frozen.channel_statistics", noted)
     frozen = bench.frozen_ready(configuration, study.partition)
     split = frozen.samples.images["group"].map(study.groups()).to_numpy()
-    assert sorted(read) == np.flatnonzero(split == "train").tolist()
+    splits = ["train"] if by == "train" else ["train", "valid"]
+    assert read == [np.flatnonzero(split == name).tolist() for name in splits]
