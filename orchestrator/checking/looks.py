@@ -1,4 +1,4 @@
-"""Colour, brightness and sharpness of every image, taken while it is decoded: a few numbers, no second reading."""
+"""Colour, brightness, sharpness and borders of every image, taken while it is decoded: no second reading."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.borders import border_share
 from trainables.data.decode import Decoded
 from trainables.data.shades import Pixels
 
@@ -26,13 +27,19 @@ class Looks:
 
     def __init__(self) -> None:
         self._found: dict[str, NDArray[np.float32]] = {}
+        self._border: dict[str, float] = {}
 
     def __call__(self, file: str, decoded: Decoded) -> None:
         self._found[file] = look_of(decoded.pixels)
+        self._border[file] = border_share(decoded.pixels)
 
     def of(self, files: Sequence[str]) -> NDArray[np.float32]:
         """float32 [files, NAMES]."""
         return np.stack([self._found[file] for file in files])
+
+    def border(self, files: Sequence[str]) -> NDArray[np.float64]:
+        """Share of each file's area that lies in black borders, 0 to below 1."""
+        return np.array([self._border[file] for file in files])
 
     def grey(self, files: Sequence[str]) -> NDArray[np.bool_]:
         """Which files show no colour."""

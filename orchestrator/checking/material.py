@@ -29,7 +29,8 @@ class Material:
 
     partition: that of the data, else the one that a search would make; None where none can be made. is_given: whether
     the data has it. pairs: near-duplicates, see `results.near_duplicates.with_kinds`, with "equal": whether the pixels
-    are. grey: bool [images]. formats, cameras: str per image, "" where unknown.
+    are. borders: float64 [images], share of the area that black borders have. grey: bool [images]. formats, cameras:
+    str per image, "" where unknown.
     """
 
     dataset: Dataset
@@ -41,6 +42,7 @@ class Material:
     is_given: bool
     pairs: pd.DataFrame
     features: Features
+    borders: NDArray[np.float64]
     grey: NDArray[np.bool_]
     formats: tuple[str, ...]
     cameras: tuple[str, ...]

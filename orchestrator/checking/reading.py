@@ -195,6 +195,7 @@ def _material(
         bool((manifest["split"] != "").all()) or has_folds(manifest),
         told,
         features,
+        looks.border(files),
         looks.grey(files),
         formats,
         cameras,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from orchestrator.checking.black_borders import black_borders
 from orchestrator.checking.conflicts import conflicting_labels
 from orchestrator.checking.confounders import confounders
 from orchestrator.checking.copies import across_groups, across_splits, within_groups
@@ -30,6 +31,7 @@ FINDINGS: tuple[Callable[[Material], Finding | None], ...] = (
     odd_intensities,
     odd_sizes,
     within_groups,
+    black_borders,
     intensity_rule,
 )
 """Each says what it finds of the material, None where there is nothing."""

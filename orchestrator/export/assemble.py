@@ -86,6 +86,7 @@ def assemble(
             frozen.mean,
             frozen.std,
             configuration.image.fit,
+            configuration.image.borders,
             configuration.image.standardisation,
             reading_of(read_manifest(bench.storage.read(layout.MANIFEST))),
         ),

@@ -15,6 +15,7 @@ from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import TOLERANCE, OnnxFile
 from orchestrator.results.comparing import selected_by
+from orchestrator.results.cut_off import any_crops
 from orchestrator.results.names import value_text
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.study.studies import now
@@ -95,13 +96,11 @@ def _input(facts: CardFacts) -> str:
     share = (p.image_size / p.store_size) ** 2
     crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
-    of = {
-        "train": " (of the training split)",
-        "each_split": " (of the training split; in the study, each split by its own)",
-    }.get(p.standardisation, "")
+    inner = "black borders cut off, " if p.borders == "cropped" else ""
+    square = _SQUARES[p.fit].format(f"{p.store_size} ({p.interpolation})")
     return (
-        f"RGB, {_SQUARES[p.fit].format(f'{p.store_size} ({p.interpolation})')}{crop}, 0–1, mean {mean}, std {std} "
-        f"per channel{of}; nothing else{_beside(facts)}{_read(p.reading)}"
+        f"RGB, {inner}{square}{crop}, 0–1, mean {mean}, std {std} per channel{_OF.get(p.standardisation, '')}; "
+        f"nothing else{_beside(facts)}{_read(p.reading)}"
     )
 
 
@@ -116,6 +115,10 @@ def _read(reading: Reading) -> str:
 
 
 _PAGES = {"max": "the largest of each sample", "mean": "the mean of each sample", "min": "the smallest of each sample"}
+_OF = {
+    "train": " (of the training split)",
+    "each_split": " (of the training split; in the study, each split by its own)",
+}
 _SQUARES = {
     "crop": "shorter side to {}, centre square",
     "pad": f"longer side to {{}}, {FILL} on both sides of the other",
@@ -125,7 +128,7 @@ _SQUARES = {
 
 def _left_out(facts: CardFacts) -> list[tuple[str, str]]:
     lost = facts.flow.cut_off if facts.flow is not None else None
-    return [("left out", str(lost))] if lost and facts.model.preprocessing.fit == "crop" else []
+    return [("left out", str(lost))] if lost and any_crops([facts.chosen.member.configuration]) else []
 
 
 def _beside(facts: CardFacts) -> str:

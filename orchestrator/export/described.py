@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from search_spaces.settings.image import Standardisation
+from search_spaces.settings.image import Borders, Standardisation
 
 _Size = Annotated[int, Field(ge=1, le=10_000)]
 _Three = Annotated[list[float], Field(min_length=3, max_length=3)]
@@ -32,6 +32,7 @@ class _Preprocessing(_Strict):
     mean: _Three
     std: _Three
     fit: Literal["crop", "pad", "squash"]
+    borders: Borders
     standardisation: Standardisation
     reading: str
     crop: list[int]

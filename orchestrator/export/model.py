@@ -22,6 +22,7 @@ from orchestrator.store.schema import told_of
 from orchestrator.store.storage import LocalStorage
 from search_spaces.own_networks import read_network
 from search_spaces.settings.image import Standardisation
+from trainables.data.borders import Borders
 from trainables.data.decode import Fit
 from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
@@ -38,8 +39,9 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From an RGB image to the network's input: make a square of store_size by fit (see `to_square`), cut the centre of
-    image_size from it, scale to 0–1, subtract mean, divide by std (per channel).
+    """From an RGB image to the network's input: cut off black borders if so, make a square of store_size by fit (see
+    `to_square` for both), cut the centre of image_size from it, scale to 0–1, subtract mean, divide by std (per
+    channel).
 
     standardisation: what mean and std are of, as a study's file calls it; of `each_split` those of the training split.
     reading: range of grey of more than 8 bits and of DICOM, page and channels, as the study's images were read; a text
@@ -52,6 +54,7 @@ class Preprocessing:
     mean: Triple
     std: Triple
     fit: Fit
+    borders: Borders = "kept"
     standardisation: Standardisation = "weights"
     reading: Reading = AS_IT_IS
 

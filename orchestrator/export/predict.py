@@ -77,7 +77,7 @@ def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, 
     if why := unread_holder(path.name):
         raise RefusedImageError(why)
     decoded = decode(path, MAX_PIXELS, steps.reading)
-    square = to_square(decoded.pixels, steps.store_size, steps.interpolation, steps.fit)
+    square = to_square(decoded.pixels, steps.store_size, steps.interpolation, steps.fit, steps.borders)
     return standardised(square, steps), decoded.remarks
 
 

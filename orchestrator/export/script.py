@@ -11,9 +11,9 @@ import inspect
 from types import ModuleType
 
 from orchestrator.results.reference_mode import NEW_IMAGES
-from trainables.data import decode, dicom, pages, pillow_file, reading, shades, unread
+from trainables.data import borders, decode, dicom, pages, pillow_file, reading, shades, unread
 
-PARTS = (unread, reading, shades, pages, dicom, pillow_file, decode)
+PARTS = (unread, reading, shades, pages, dicom, pillow_file, borders, decode)
 """What uses another part stands behind it."""
 
 _USAGE = '''"""File, class and the probability of each class: python predict.py IMAGE …
@@ -52,7 +52,9 @@ def main(files: list[str]) -> int:
             continue
         for remark in image.remarks:
             print(f"{file}: {remark}", file=sys.stderr)
-        square = to_square(image.pixels, steps["store_size"], steps["interpolation"], steps["fit"])
+        square = to_square(
+            image.pixels, steps["store_size"], steps["interpolation"], steps["fit"], steps["borders"]
+        )
         chances = network.run(["probabilities"], {"pixels": square[None]})[0][0]
         print(file, model["classes"][chances.argmax()], *(f"{chance:.6f}" for chance in chances), sep="\\t")
     return failed

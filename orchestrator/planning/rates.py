@@ -80,7 +80,7 @@ def decode_seconds(images: pd.DataFrame, configuration: Configuration, data_root
         except (RefusedImageError, OSError):
             continue
         content_hash(pixels)
-        to_square(pixels, image.store_size, image.interpolation, image.fit)
+        to_square(pixels, image.store_size, image.interpolation, image.fit, image.borders)
         read += 1
     return watch.seconds / read if read else None
 

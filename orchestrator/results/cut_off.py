@@ -34,5 +34,5 @@ def cut_off(widths: Iterable[int], heights: Iterable[int]) -> CutOff | None:
 
 
 def any_crops(configurations: Iterable[Configuration]) -> bool:
-    """Whether any of these cuts the centre of its images."""
-    return any(c.image.fit == "crop" for c in configurations)
+    """Whether any of these cuts the centre of its images as they are; within black borders their sizes are others."""
+    return any(c.image.fit == "crop" and c.image.borders == "kept" for c in configurations)

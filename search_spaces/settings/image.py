@@ -16,6 +16,7 @@ REFERENCE_MODE = "reference mode: validation and test images are standardised by
 """What `each_split` is, wherever it is shown."""
 
 Fit = Literal["crop", "pad", "squash"]
+Borders = Literal["kept", "cropped"]
 Channel = Annotated[float, Field(allow_inf_nan=False)]
 Triple = tuple[Channel, Channel, Channel]
 Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -64,6 +65,15 @@ class Image(Part):
         ),
     ] = 1
     interpolation: Annotated[Interpolation, Setting("interpolation", "Of resizing.", (Touch.PIXELS,))]
+    borders: Annotated[
+        Borders,
+        Setting(
+            "black borders",
+            "Kept, or cut off before an image becomes a square, each image by itself.",
+            (Touch.PIXELS,),
+            neutral="kept",
+        ),
+    ] = "kept"
     fit: Annotated[
         Fit,
         Setting(

@@ -36,6 +36,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "image.store_size": {PIXELS},
     "image.crops": {SAMPLES, FEATURES},
     "image.interpolation": {PIXELS},
+    "image.borders": {PIXELS},
     "image.fit": {PIXELS},
     "image.standardisation": {FEATURES},
     "image.mean": {FEATURES},
@@ -136,7 +137,7 @@ def digest(*arrays: np.ndarray) -> str:
 @pytest.fixture(scope="module")
 def see(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Computes a configuration's squares, samples and features, each time in a cache of its own."""
-    study = make_tiny_study(tmp_path_factory.mktemp("study"))
+    study = make_tiny_study(tmp_path_factory.mktemp("study"), border=4)
 
     @functools.cache
     def seen(configuration: Configuration) -> Seen:
@@ -174,6 +175,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "image.store_size": ({}, {"store_size": 44}, "pixels features"),
     "image.crops": ({}, {"crops": 3}, "samples features"),
     "image.interpolation": ({}, {"interpolation": "lanczos"}, "pixels features"),
+    "image.borders": ({}, {"borders": "cropped"}, "pixels features"),
     "image.fit": ({}, {"fit": "pad"}, "pixels features"),
     "image.standardisation": ({}, {"standardisation": "train"}, "features"),
     "image.standardisation, half": ({}, {"standardisation": "half"}, "features"),

@@ -142,8 +142,13 @@ class TinyStudy:
         return dict(Partition.from_bytes(self.storage.read(layout.partition(self.partition))).groups)
 
 
-def make_tiny_study(root: Path, classes: tuple[str, ...] = ("few", "many"), seed: int = 0) -> TinyStudy:
-    """Images of SIZE pixels whose brightness and grain tell the classes apart, not too well; two per group."""
+def make_tiny_study(
+    root: Path, classes: tuple[str, ...] = ("few", "many"), seed: int = 0, border: int = 0
+) -> TinyStudy:
+    """Images of SIZE pixels whose brightness and grain tell the classes apart, not too well; two per group.
+
+    border: rows at the top of each that are black.
+    """
     data = root / "images"
     generator = np.random.default_rng(seed)
     rows, groups = [], {}
@@ -153,6 +158,7 @@ def make_tiny_study(root: Path, classes: tuple[str, ...] = ("few", "many"), seed
             for number in range(count):
                 file, group = f"{label}/{split}_{number:02d}.png", f"{label}-{split}-{number // 2}"
                 pixels = generator.normal(100 + 12 * index, 30, size=(SIZE + 4, SIZE, 3)).clip(0, 255)
+                pixels[:border] = 0
                 Image.fromarray(pixels.astype(np.uint8)).save(data / file)
                 rows.append((file, label, group))
                 groups[group] = split

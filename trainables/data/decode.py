@@ -33,6 +33,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from trainables.data.borders import Borders, without_borders
 from trainables.data.dicom import DICOM_SUFFIXES, DicomFile, is_dicom, may_be_dicom
 from trainables.data.pages import check_size, chosen
 from trainables.data.pillow_file import PillowFile, may_be_picture, opened_picture
@@ -191,13 +192,16 @@ def _painted(
     return Decoded(np.stack(inputs, axis=2), size, used, sum(clipped) / max(1, len(shades)), tuple(told), plain)
 
 
-def to_square(pixels: Pixels, size: int, interpolation: Interpolation, fit: Fit) -> Pixels:
+def to_square(pixels: Pixels, size: int, interpolation: Interpolation, fit: Fit, borders: Borders = "kept") -> Pixels:
     """uint8 [H, W, 3] → [size, size, 3], with Pillow's filters; the same bits as its own ways (`ImageOps`) give.
 
+    cropped borders: of what lies within black ones (`without_borders`), in the place of the image.
     crop: the shorter side is resized to `size` and the centre cut, as `fit` does. Only that is computed, so that a very
     long image costs no more than a square one. pad: the longer side is resized, and `FILL` laid on both sides of the
     other, as `pad` does. squash: both sides are resized, whatever their ratio.
     """
+    if borders == "cropped":
+        pixels = without_borders(pixels)
     height, width = pixels.shape[:2]
     if fit != "crop":
         whole, target = Image.fromarray(np.ascontiguousarray(pixels)), (size, size)

@@ -64,7 +64,8 @@ def write_pixels(
                 "Put the original file back, or make a new study from the changed data under another name.",
             )
         image = configuration.image
-        return to_square(pixels, image.store_size, image.interpolation, image.fit).transpose(2, 0, 1)
+        square = to_square(pixels, image.store_size, image.interpolation, image.fit, image.borders)
+        return square.transpose(2, 0, 1)
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         squares = list(pool.map(square, zip(part["file"], part["content"], strict=True)))

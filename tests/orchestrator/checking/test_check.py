@@ -275,6 +275,17 @@ def test_odd_images_are_named(data: Path) -> None:
     assert told["odd sizes"]["items"] == [{"words": "b/p6_0.png: 20 × 20 pixels", "files": ["b/p6_0.png"]}]
 
 
+def test_black_borders_are_told_with_their_share_of_the_area(data: Path) -> None:
+    framed = Image.new("RGB", (144, 144))
+    framed.paste(picture(1000), (20, 30))
+    told = found(written(data, a__p0_0=framed), *GROUPS)["findings"]["black borders"]
+    assert told["title"] == "1 of 24 images has black borders: 75% of its area in the mean, 75% at most."
+    assert told["weight"] == "told"
+    assert "--set image.borders=cropped" in told["advice"]
+    assert told["figures"] == {"images": 1, "mean": 0.75, "most": 0.75}
+    assert "black borders" not in found(written(data / "none"), *GROUPS)["findings"]
+
+
 def test_an_image_of_another_kind_is_an_outlier_of_its_class(data: Path) -> None:
     pictures = patients(count=15)
     pictures["b/p15_0.png"] = Image.fromarray(255 - np.asarray(picture(5)) // 8)

@@ -20,6 +20,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         torchvision={"backbone": "torchvision:squeezenet1_1"},
         padded={"fit": "pad", "store_size": 36},
         squashed={"fit": "squash"},
+        within={"borders": "cropped", "fit": "pad"},
     )
 
 

@@ -33,7 +33,7 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     ("fixture", "name"),
     [
         *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
-        *(("binary", "padded"), ("binary", "squashed")),
+        *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
         *(("moving", "head"), ("moving", "both"), ("several", "fitted"), ("built", "own")),
     ],
 )

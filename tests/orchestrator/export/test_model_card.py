@@ -120,15 +120,16 @@ def test_what_decays_and_what_divides_a_weighted_loss(
 
 
 def test_what_the_network_does_not_see_of_an_image(binary: FinishedStudy, tmp_path: Path) -> None:
-    names = ("probe", "extension", "padded", "squashed")
-    probe, centre, padded, squashed = (card_of(binary, tmp_path, name) for name in names)
+    names = ("probe", "extension", "padded", "squashed", "within")
+    probe, centre, padded, squashed, within = (card_of(binary, tmp_path, name) for name in names)
     told = "44 of 44 images are not square, and the centre that is cut from them leaves out 11.1% of the area"
     assert f"| left out | {told} in the mean over all images, 11.1% at worst; --set image.fit=pad takes" in probe
     assert "shorter side to 32 (bilinear), centre square, 0–1" in probe
     assert "shorter side to 36 (bicubic), centre square, centre 32 of it (79% of its area), 0–1" in centre
     assert "longer side to 36 (bilinear), (124, 116, 104) on both sides of the other, centre 32 of it" in padded
     assert "both sides to 32 (bilinear), whatever their ratio, 0–1" in squashed
-    assert not any("| left out |" in text for text in (padded, squashed))
+    assert "RGB, black borders cut off, longer side to 32" in within
+    assert not any("| left out |" in text for text in (padded, squashed, within))
 
 
 def test_a_head_of_given_widths_has_no_n(moving: FinishedStudy, tmp_path: Path) -> None:

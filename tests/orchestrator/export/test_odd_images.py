@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from orchestrator.export.script import PARTS, predict_script
 from orchestrator.store.errors import InputError
 from tests.support.finished_study import FinishedStudy, exported
 from tests.support.odd_images import odd_images
+from trainables.data.borders import Borders
 from trainables.data.decode import MAX_PIXELS, Fit, decode, to_square
 from trainables.data.reading import Reading
 
@@ -73,9 +75,9 @@ def test_the_script_reads_every_file_to_the_same_bits(files: list[Path], monkeyp
             usable.add(file.name)
             assert np.array_equal(own[0], other[0])
             assert own[1] == other[1]
-            for fit in get_args(Fit):
-                squares = [to(own[0], 24, "bicubic", fit) for to in (to_square, script.to_square)]  # type: ignore[attr-defined]
-                assert np.array_equal(*squares)
+            for fit, borders in itertools.product(get_args(Fit), get_args(Borders)):
+                ways = to_square, script.to_square  # type: ignore[attr-defined]
+                assert np.array_equal(*(to(own[0], 24, "bicubic", fit, borders) for to in ways))
     refused = {file.stem for file in files if file.name not in usable}
     assert refused == {"clear", "empty", "grey_not_a_number", "lab", "pages", "scan", "slide", "text", "torn"}
     assert {file.name for file in files if file.stem == "pages"} - usable == {"pages.gif", "pages.png", "pages.webp"}
@@ -173,7 +175,7 @@ def with_reading(folder: Path, text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["extension", "padded", "squashed"])
+@pytest.mark.parametrize("name", ["extension", "padded", "squashed", "within"])
 def test_three_ways_to_predict_give_equal_numbers(
     binary: FinishedStudy, files: list[Path], tmp_path: Path, name: str
 ) -> None:
@@ -199,7 +201,7 @@ def test_three_ways_to_predict_give_equal_numbers(
             assert predicted == own["predicted"]
             assert [float(value) for value in others] == pytest.approx(chances, abs=1e-5)
             pixels = decode(Path(own["file"]), MAX_PIXELS, Reading.parse(text)).pixels
-            square = to_square(pixels, steps.store_size, steps.interpolation, steps.fit)
+            square = to_square(pixels, steps.store_size, steps.interpolation, steps.fit, steps.borders)
             (direct,) = session.run(["probabilities"], {"pixels": square[None]})[0]
             assert list(direct) == pytest.approx(chances, abs=1e-5)
             assert all(f"{own['file']}: {remark}" in run.stderr for remark in own["remarks"])

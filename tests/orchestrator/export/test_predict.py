@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -17,6 +19,7 @@ from orchestrator.export.model import Preprocessing
 from orchestrator.export.predict import image_files, prepared
 from orchestrator.store.errors import InputError
 from tests.support.finished_study import FinishedStudy, exported, valid_files
+from tests.support.tiny_study import SIZE, make_tiny_study
 from trainables.data.decode import RefusedImageError, read_rgb
 
 
@@ -104,3 +107,15 @@ def test_centre_and_scale(tmp_path: Path) -> None:
     assert found.shape == (3, 2, 2)
     assert found.dtype == np.float32
     assert np.array_equal(found, np.full((3, 2, 2), 2.0, dtype=np.float32))
+
+
+def test_black_borders_are_cut_off_as_in_the_study(tmp_path: Path) -> None:
+    tiny = make_tiny_study(tmp_path, border=6)
+    c = tiny.configuration(borders="cropped", fit="pad")
+    frozen = tiny.bench().frozen_ready(c, tiny.partition)
+    image = frozen.samples.images["file"].iloc[3]
+    steps = Preprocessing(SIZE, SIZE, "bilinear", frozen.mean, frozen.std, "pad", "cropped")
+    batch = frozen.reader(torch.device("cpu")).batch(np.array([3]))[0].numpy()
+    np.testing.assert_allclose(prepared(tiny.data / image, steps), batch, rtol=0, atol=1e-6)
+    whole = prepared(tiny.data / image, replace(steps, borders="kept"))
+    assert np.abs(whole - batch).max() > 0.1
