@@ -140,16 +140,15 @@ def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
     names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
     rows = [
         [
-            one.name,
+            one.title,
             "yes" if one.ensemble else "no",
             str(one.views),
             *(cells.of(one.image.overall.get(n)) for n in names),
         ]
         for one in estimates
-        if not one.is_primary
     ]
     columns = ["Estimate", "Ensemble", "Views", *(_NAMES[name] for name in names)]
-    return table(columns, rows, "Secondary estimates, mean over images", "cards") if rows else ""
+    return table(columns, rows, "Secondary estimates, mean over images", "cards") if len(rows) > 1 else ""
 
 
 def _points(record: EvaluationRecord, cells: _Cells) -> str:

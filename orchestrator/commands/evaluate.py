@@ -12,6 +12,7 @@ import click
 from orchestrator.commands.data_options import how_to_read
 from orchestrator.commands.options import Command, complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.search_options import set_by_path
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import EvaluationOptions
@@ -40,7 +41,30 @@ def what_is_tested(command: Command) -> Command:
             "--by", "columns", metavar="COLUMN", multiple=True, help="Scores per value of another column (site …)."
         ),
         click.option(
-            "--views/--no-views", default=True, help="Also predict the 8 flips and rotations (secondary estimates)."
+            "--tta",
+            metavar="NAMES",
+            default="dihedral",
+            show_default=True,
+            help="Also predict views that these augmentations make of each image (secondary estimates), or none.",
+        ),
+        click.option(
+            "--views",
+            metavar="N",
+            type=int,
+            help="So many of them (default: all that flips or dihedral make, 8 of others).",
+        ),
+        click.option(
+            "--augmented",
+            metavar="NAMES",
+            default="none",
+            help="Also test on every image changed once by these augmentations, such as contrast,noise.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            metavar="PATH=VALUE",
+            multiple=True,
+            help="Strengths of what is drawn for --augmented and --tta: augmentation.noise=0.1",
         ),
         click.option(
             "--nested",
@@ -97,6 +121,7 @@ def evaluate(
     Examples:
       orch evaluate neuroblastoma
       orch evaluate neuroblastoma --at specificity=0.95 --by site
+      orch evaluate neuroblastoma --augmented brightness,noise --set augmentation.noise=0.1
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
     """
@@ -134,6 +159,7 @@ def evaluate(
 
 def _options(cache: Path, **asked: Any) -> EvaluationOptions:
     """`EvaluationOptions` from what `what_is_tested` parsed; raises click.UsageError where options contradict."""
+    from orchestrator.evaluation.changed import changes_asked
     from orchestrator.evaluation.external import External
     from orchestrator.evaluation.plan import EvaluationOptions
     from trainables.data.options import DatasetOptions
@@ -143,6 +169,7 @@ def _options(cache: Path, **asked: Any) -> EvaluationOptions:
     columns = {name: asked[name] for name in COLUMNS}
     if data is None and any(columns.values()):
         raise click.UsageError("options about groups, folders and columns go with --data DIR or --data TABLE")
+    tta, augmented = changes_asked(asked["tta"], asked["views"], asked["augmented"], set_by_path(asked["settings"]))
     external = None
     if data is not None:
         found, reading = opened_data(data, DatasetOptions(**columns, data_root=root), cache, say)
@@ -153,7 +180,8 @@ def _options(cache: Path, **asked: Any) -> EvaluationOptions:
         at=asked["points"],
         at_class=asked["at_class"],
         by=asked["columns"],
-        views=asked["views"],
+        tta=tta,
+        augmented=augmented,
         keep_bytes=int(asked["keep"] * 1e9),
         data_root=None if data else root,
         weights=asked["weights"],

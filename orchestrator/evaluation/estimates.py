@@ -11,7 +11,7 @@ import pandas as pd
 from orchestrator.evaluation.calibration import fit_temperature, probabilities
 from orchestrator.evaluation.levels import DRAWS, Asked, binary_scores, level
 from orchestrator.evaluation.operating import Wanted, reached
-from orchestrator.evaluation.record import Estimate, OperatingPoint, Subgroup
+from orchestrator.evaluation.record import Changes, Estimate, OperatingPoint, Subgroup
 from orchestrator.evaluation.samples import Units
 
 PRIMARY = "mean over the repeats, single models, no test-time views"
@@ -33,29 +33,51 @@ class Scored:
         names, group = np.unique(images["group"].to_numpy(dtype=object), return_inverse=True)
         return cls(logits, tuple(views), images["truth"].to_numpy(dtype=np.int64), group.astype(np.int64), len(names))
 
-    def units(self, *, all_views: bool = False) -> Units:
-        """Images as units; with all views the mean of their probabilities, else view 0."""
-        chances = probabilities(self.logits if all_views else self.logits[:, :, :1]).mean(axis=2)
+    def units(self, views: Sequence[int] = (0,)) -> Units:
+        """Images as units, with the mean of the probabilities of these views."""
+        places = [self.views.index(view) for view in views]
+        chances = probabilities(np.take(self.logits, places, axis=2)).mean(axis=2)
         return Units(chances, self.truth, self.group, self.groups)
 
 
-def estimates(test: Scored, valid: Scored, classes: tuple[str, ...], seed: int) -> tuple[Estimate, ...]:
-    """The primary estimate first; seed: of the bootstraps."""
+@dataclass(frozen=True)
+class Seen:
+    """Test images that went through something before they were predicted, and what in words. views: of `scored`."""
+
+    scored: Scored
+    views: tuple[int, ...]
+    changes: Changes
+    words: str
+
+
+def estimates(
+    test: Scored,
+    valid: Scored,
+    classes: tuple[str, ...],
+    seed: int,
+    tta: Seen | None = None,
+    augmented: Seen | None = None,
+) -> tuple[Estimate, ...]:
+    """The primary estimate first, then what stands beside it; seed: of the bootstraps. tta: the views of each image
+    that a mean is taken over. augmented: every image once."""
     single, on_valid = test.units(), valid.units()
-    several = len(test.logits) > 1
-    found = [_estimate(PRIMARY, single, classes, seed, _temperatures(on_valid), primary=True)]
-    if several:
-        temperatures = _temperatures(on_valid.ensemble())
-        found.append(
-            _estimate("ensemble of the repeats", single.ensemble(), classes, seed, temperatures, ensemble=True)
-        )
-    if len(test.views) > 1:
-        seen, count = test.units(all_views=True), len(test.views)
-        name = f"single models, mean over {count} views"
-        found.append(_estimate(name, seen, classes, seed, (), views=count))
-        if several:
-            name = f"ensemble of the repeats, mean over {count} views"
-            found.append(_estimate(name, seen.ensemble(), classes, seed, (), views=count, ensemble=True))
+    ways = [("single models", _temperatures(on_valid), False)]
+    if len(test.logits) > 1:
+        ways.append(("ensemble of the repeats", _temperatures(on_valid.ensemble()), True))
+    found = [_estimate(PRIMARY, single, classes, seed, ways[0][1], primary=True)]
+    found += [_estimate(who, single.ensemble(), classes, seed, fitted, ensemble=True) for who, fitted, _ in ways[1:]]
+    if tta is not None:
+        units, count = tta.scored.units(tta.views), len(tta.views)
+        for who, _, ensemble in ways:
+            models, name = units.ensemble() if ensemble else units, f"{who}, mean over {tta.words}"
+            one = _estimate(name, models, classes, seed, (), views=count, ensemble=ensemble)
+            found.append(one.model_copy(update={"tta": tta.changes}))
+    if augmented is not None:
+        units = augmented.scored.units(augmented.views)
+        for who, fitted, ensemble in ways:
+            models, name = units.ensemble() if ensemble else units, f"{who}, augmented test images ({augmented.words})"
+            one = _estimate(name, models, classes, seed, fitted, ensemble=ensemble)
+            found.append(one.model_copy(update={"augmented": augmented.changes}))
     return tuple(found)
 
 

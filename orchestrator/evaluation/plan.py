@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator.evaluation.changed import EIGHT, Views
 from orchestrator.evaluation.choice import Choice, Split, check_test_images, choose, split_images, subgroup_column
 from orchestrator.evaluation.estimates import PRIMARY
 from orchestrator.evaluation.external import External, Tested, external_images
@@ -18,21 +19,23 @@ from orchestrator.store.record import short_hash
 from orchestrator.store.schema import FinalRecord
 from orchestrator.study.studies import Study
 from search_spaces.classes import check_confusion
+from search_spaces.settings.augmentation import Augmentation
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES
 from trainables.bundles.trained import results
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What `orch evaluate` takes. views: whether the 8 test-time views are predicted too. external: in place of the
-    study's own test split."""
+    """What `orch evaluate` takes. tta: test-time views, which are predicted too. augmented: what every test image is
+    changed by once, for a score beside the clean one. external: in place of the study's own test split."""
 
     configuration: str | None = None
     partition: str | None = None
     at: tuple[str, ...] = ()
     at_class: str | None = None
     by: tuple[str, ...] = ()
-    views: bool = True
+    tta: Views | None = EIGHT
+    augmented: Augmentation | None = None
     keep_bytes: int = DEFAULT_BUDGET_BYTES
     data_root: Path | None = None
     weights: str | None = None
@@ -50,6 +53,8 @@ class Plan:
     points: tuple[Wanted, ...]
     columns: tuple[str, ...]
     look: Look
+    tta: Views | None
+    augmented: Augmentation | None
 
     @property
     def repeats(self) -> tuple[int, ...]:
@@ -95,7 +100,7 @@ def make_plan(study: Study, options: EvaluationOptions) -> Plan:
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
         images=short_hashes(split.test["content"]),
     )
-    return Plan(summary, choice, tested, finals, points, columns, look)
+    return Plan(summary, choice, tested, finals, points, columns, look, options.tta, options.augmented)
 
 
 def _tested(study: Study, own: Split, choice: Choice, options: EvaluationOptions) -> Tested:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.evaluation.calibration import probabilities
-from orchestrator.evaluation.record import predictions_of
 from orchestrator.store.errors import DamagedRecordError, first_line
 from orchestrator.store.parquet import read_parquet
 from orchestrator.store.parsing import json_object
@@ -55,10 +54,15 @@ def predictions_bytes(
 
 
 def read_predictions(
-    content: bytes, look: str, images: pd.DataFrame, repeats: Sequence[int], classes: Sequence[str], task: str
+    content: bytes,
+    path: str,
+    look: str,
+    images: pd.DataFrame,
+    repeats: Sequence[int],
+    classes: Sequence[str],
+    task: str,
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """(logits float32 [repeats, images, views, outputs], views); raises DamagedRecordError where they are of others."""
-    path = predictions_of(look)
     try:
         names = _logit_names(TASKS.variants[task].outputs(len(classes)), classes)
         table = read_parquet(content, path, {"content": "text", **dict.fromkeys(names, "number")})

@@ -12,7 +12,7 @@ from orchestrator.store.damage import passed_over
 from orchestrator.store.schema import Metric, parse_model
 from orchestrator.store.storage import Storage
 
-EVALUATION_VERSION = 2
+EVALUATION_VERSION = 3
 ENOUGH_GROUPS = 40
 _RECORD = re.compile(r"evaluation-([0-9a-f]{12})\.json")
 
@@ -76,13 +76,28 @@ class Level(_Part):
     confusion: tuple[tuple[tuple[int, ...], ...], ...]
 
 
+class Changes(_Part):
+    """What images went through before they were predicted. strengths: of its settings, by name; none where all the
+    views that it makes are known. predictions: path of the Parquet file in the study."""
+
+    names: tuple[str, ...]
+    strengths: dict[str, float | tuple[float, ...]] = {}
+    predictions: str
+
+
 class Estimate(_Part):
-    """One way to predict. `group` is None where groups hold images of several classes; then `no_group` says so."""
+    """One way to predict. `group` is None where groups hold images of several classes; then `no_group` says so.
+
+    views: how many of each image, over whose probabilities the mean is taken. tta: what makes them, None of the upright
+    one alone. augmented: what every test image was changed by, once; None of the images as they are.
+    """
 
     name: str
     is_primary: bool
     views: int
     ensemble: bool
+    tta: Changes | None = None
+    augmented: Changes | None = None
     temperature: tuple[float, ...] = ()
     """Per model, fitted on the valid split; () where there are no valid predictions of this kind."""
     image: Level
@@ -90,6 +105,11 @@ class Estimate(_Part):
     """Images again, but every group counts alike; of single models without further views."""
     group: Level | None = None
     no_group: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name where it stands among others."""
+        return f"{self.name} (primary)" if self.is_primary else self.name
 
 
 class OperatingPoint(_Part):
@@ -217,8 +237,9 @@ def path_of(look: str) -> str:
     return f"{layout.RESULTS}/evaluation-{look}.json"
 
 
-def predictions_of(look: str) -> str:
-    return f"{layout.RESULTS}/predictions-{look}.parquet"
+def predictions_of(look: str, changed: str = "") -> str:
+    """changed: what tells images that are drawn from those as they are."""
+    return f"{layout.RESULTS}/predictions-{look}{changed and '-'}{changed}.parquet"
 
 
 def write_evaluation(storage: Storage, record: EvaluationRecord) -> None:

@@ -6,7 +6,9 @@ choice → weights → look written → test images opened → predictions store
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,19 @@ from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operat
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.evaluation.looks import looks_at, note_look
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
-from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
+from orchestrator.evaluation.predicting import (
+    AS_THEY_ARE,
+    Needed,
+    Predicted,
+    augmented_seen,
+    cost_in_words,
+    make,
+    needed,
+    stored,
+    tta_seen,
+)
 from orchestrator.evaluation.record import (
+    Estimate,
     EvaluationRecord,
     predictions_of,
     read_evaluation,
@@ -32,10 +45,8 @@ from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study, now, versions
 from trainables.bundles.kept_weights import retain
-from trainables.bundles.prediction import predict
 from trainables.bundles.trained import Trained, keep_trained, trained
 from trainables.bundles.workbench import Workbench, open_bench
-from trainables.data.views import SYMMETRIES
 from trainables.machine.places import Places
 
 Show = Callable[[str], None]
@@ -52,24 +63,14 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     for told in plan.tested.told:
         show(told)
     beside = open_storage(study.place.parent)
-    views = tuple(range(SYMMETRIES)) if options.views else (0,)
-    logits: np.ndarray | None = None
-    seen: tuple[int, ...] = (0,)
     deviation: float | None
-    with contextlib.suppress(FileNotFoundError, DamagedRecordError):  # they are made again
-        logits, seen = read_predictions(
-            study.storage.read(predictions_of(plan.look.id)),
-            plan.look.id,
-            plan.split.test,
-            plan.repeats,
-            plan.classes,
-            plan.choice.entry.configuration.data.task,
-        )
-    earlier = _earlier(study, plan)
-    if logits is None or earlier is None or len(seen) < len(views):
+    wanted, earlier = needed(plan), _earlier(study, plan)
+    there = {what: found for what, one in wanted.items() if (found := stored(study.storage, plan, one)) is not None}
+    if missing := _missing(wanted, there if earlier is not None else {}):
         bench, models = _models(study, plan, options, cache, show, progress)
         largest = max(model.deviation for model in models)
         deviation = largest if np.isfinite(largest) else None
+        show(cost_in_words(plan, missing))
         note_look(study.storage, beside, plan.look)
         show(_looking(study, beside, plan))
         frozen = bench.frozen_ready(
@@ -77,40 +78,28 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
             plan.choice.entry.partition,
             str(next(iter(plan.finals.values())).meta["recipe"]["frontier"]),
         )
-        logits = predict(
-            bench,
-            frozen,
-            plan.split.test,
-            plan.tested.root or bench.places.data_root,
-            [model.weights for model in models],
-            views,
-            lambda done, total: progress("test images predicted", done, total),
-        )
-        _check_finite(logits, plan)
-        content = predictions_bytes(plan.look.id, plan.split.test, logits, plan.repeats, views, plan.classes)
-        study.storage.replace(predictions_of(plan.look.id), content)
-        seen = views
+        for what, one in missing.items():
+            done = partial(progress, f"{what} predicted")
+            there[what] = make(study.storage, plan, one, bench, frozen, models, done)
     else:
+        assert earlier is not None
         deviation = earlier.deviation
         show(
             "These models were evaluated on these images before: their stored predictions are scored, no further look."
         )
-    record = _scored(study, beside, plan, logits, seen, deviation, earlier)
+    record = _scored(study, beside, plan, there, deviation, earlier)
     write_evaluation(study.storage, record)
     return record
 
 
-def _check_finite(logits: np.ndarray, plan: Plan) -> None:
-    """Raises InputError for predictions that are no numbers, which no metric can count."""
-    odd = ~np.isfinite(logits).all(axis=(0, 2, 3))
-    if odd.any():
-        files = plan.split.test["file"].to_numpy()[odd]
-        raise InputError(
-            f"{len(files)} of {len(odd)} test images are predicted as no numbers, for instance {files[0]}: expected "
-            "finite outputs of every repeat",
-            "Look at these files; where it is all of them, the weights have exploded: evaluate another with "
-            "--configuration ID.",
-        )
+def _missing(wanted: Mapping[str, Needed], there: Mapping[str, Predicted]) -> dict[str, Needed]:
+    """What is to be predicted; views that a set has already stay in it."""
+    found = {}
+    for what, one in wanted.items():
+        seen = there[what].views if what in there else ()
+        if not set(one.views) <= set(seen):
+            found[what] = replace(one, views=tuple(sorted({*one.views, *seen})))
+    return found
 
 
 def _models(
@@ -163,13 +152,12 @@ def _scored(
     study: Study,
     beside: Storage,
     plan: Plan,
-    logits: np.ndarray,
-    views: Sequence[int],
+    found: Mapping[str, Predicted],
     deviation: float | None,
     earlier: EvaluationRecord | None,
 ) -> EvaluationRecord:
     entry = plan.choice.entry
-    test = Scored.of(plan.split.test, logits, views)
+    test = Scored.of(plan.split.test, *found[AS_THEY_ARE])
     valid = Scored.of(plan.split.valid, np.stack([record.logits for record in plan.finals.values()])[:, :, None])
     points = [operating_point(wanted, test, valid, plan.classes) for wanted in plan.points]
     parts = [
@@ -177,7 +165,11 @@ def _scored(
         for column in plan.columns
         for part in subgroups(column.removeprefix(USER_PREFIX), plan.split.test[column], test, plan.classes)
     ]
+    seed = int(plan.look.test_set[:8], 16)
+    scored = estimates(test, valid, plan.classes, seed, tta_seen(plan, found), augmented_seen(plan, found))
     if earlier is not None:
+        ways = [_way(one) for one in scored]
+        scored = (*scored, *(one for one in earlier.estimates if _way(one) not in ways))
         asked = {(point.asked, point.name) for point in points}
         points = [*(p for p in earlier.operating_points if (p.asked, p.name) not in asked), *points]
         columns = {part.column for part in parts}
@@ -209,7 +201,7 @@ def _scored(
         looks=len(looks),
         first="" if number == 1 else f"{looks[0].name} of study {looks[0].study}, {looks[0].time[:10]}",
         deviation=deviation,
-        estimates=estimates(test, valid, plan.classes, int(plan.look.test_set[:8], 16)),
+        estimates=scored,
         operating_points=tuple(points),
         subgroups=tuple(parts),
         notes=_notes(plan, diverged, deviation, separated),
@@ -217,6 +209,11 @@ def _scored(
         created=now(),
         versions=versions(),
     )
+
+
+def _way(one: Estimate) -> tuple[object, ...]:
+    """What an estimate is of, of one model on one test set."""
+    return one.ensemble, one.views, one.tta, one.augmented
 
 
 def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separated: int) -> tuple[str, ...]:

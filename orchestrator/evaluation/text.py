@@ -37,7 +37,8 @@ _MARKS = "abcdefghijklmnopqrstuvwxyz"
 def as_text(record: EvaluationRecord) -> str:
     """What a reader needs to judge the numbers; the record has all of them."""
     others = [estimate for estimate in record.estimates if not estimate.is_primary]
-    parts = [_heading(record), _primary(record), secondary_lines(others)]
+    beside = secondary_lines([record.primary, *others]) if others else []
+    parts = [_heading(record), _primary(record), beside]
     parts += [_point(point) for point in record.operating_points]
     parts += [_subgroup(part) for part in record.subgroups]
     parts.append([f"Predictions, in the study's folder: {record.predictions}. Test images {record.looked_at}."])
@@ -96,7 +97,7 @@ def _level_lines(level: Level, even: Level | None = None) -> list[str]:
 
 
 def secondary_lines(others: Sequence[Estimate]) -> list[str]:
-    """A table of estimates that do not count as the result."""
+    """A table of estimates that do not count as the result, below one that they are compared with, if it is given."""
     if not others:
         return []
     notes: dict[str, str] = {}
@@ -105,7 +106,7 @@ def secondary_lines(others: Sequence[Estimate]) -> list[str]:
 
 
 def _brief(estimate: Estimate, notes: dict[str, str]) -> list[str]:
-    return [estimate.name, *(_cell(estimate.image.overall[name], notes) for name in _BRIEF)]
+    return [estimate.title, *(_cell(estimate.image.overall[name], notes) for name in _BRIEF)]
 
 
 def _point(point: OperatingPoint) -> list[str]:

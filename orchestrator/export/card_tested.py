@@ -116,9 +116,11 @@ def _secondary(facts: CardFacts, found: EvaluationRecord) -> list[str]:
     marks: dict[str, str] = {}
     place = _place(facts, found)
     rows: list[tuple[str, ...]] = []
-    for estimate in found.estimates:
-        if not estimate.is_primary:
-            rows.append((estimate.name, *(_marked(estimate.image.overall[metric], marks) for metric in _BRIEF)))
+    for estimate in found.estimates if len(found.estimates) > 1 else ():
+        overall = estimate.image.overall
+        if place is not None and (estimate.tta or estimate.augmented) and not estimate.ensemble:
+            rows.append((f"{estimate.name}, this file", *(_of(overall[metric], place) for metric in _BRIEF)))
+        rows.append((estimate.title, *(_marked(overall[metric], marks) for metric in _BRIEF)))
     for part in found.subgroups:
         name = f"{part.column} = {part.value} ({part.images} images of {part.groups} groups)"
         if place is not None:

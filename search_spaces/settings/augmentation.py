@@ -18,11 +18,13 @@ from search_spaces.settings.numbers import Rate, Share
 class AugmentationVariant(Variant):
     """from_pixels: it changes images, so that each step computes the frozen part of them. mixes: it changes targets
     too, so that scores of training images say little beside those of others. excludes: what it is not combined with.
+    views: what it draws from, as numbers of `trainables.data.views`, view 0 first, where these are all that it makes.
     """
 
     from_pixels: bool = False
     mixes: bool = False
     excludes: tuple[str, ...] = ()
+    views: tuple[int, ...] = ()
 
 
 _ROOM = "trainables.learning.augmentations"
@@ -43,6 +45,7 @@ AUGMENTATIONS = Registry(
             "Mirrored left to right, top to bottom, or both.",
             ("chance",),
             from_pixels=True,
+            views=(0, 4, 6, 2),
         ),
         AugmentationVariant(
             "dihedral",
@@ -51,6 +54,7 @@ AUGMENTATIONS = Registry(
             (),
             from_pixels=True,
             excludes=("flips",),
+            views=tuple(range(8)),
         ),
         AugmentationVariant(
             "randaugment",

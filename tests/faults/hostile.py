@@ -77,7 +77,7 @@ DEAR: tuple[tuple[str, ...], ...] = (
     ("dashboard", "study"),
     ("export", "study", "--tables", "OUT"),
     ("figures", "study", "--format", "svg", "--only", "confusion", "--output", "OUT"),
-    ("evaluate", "study", "--no-views", "--weights", "none", "--cache", "CACHE"),
+    ("evaluate", "study", "--tta", "none", "--weights", "none", "--cache", "CACHE"),
     ("resume", "study", "--weights", "none", "--cache", "CACHE"),
 )
 UNCONCERNED = ("decisions", "cost", "resume")

@@ -25,7 +25,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results/energy").mkdir(parents=True)
     reading = {"host": "h", "started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "joules": {"cpu": 1.0}}
     (folder / "results/energy/one.json").write_text(json.dumps({**reading, "sources": ["RAPL"], "act": "search"}))
-    tested = CliRunner().invoke(main, ["evaluate", "study", "--no-views", "--weights", "none", *made.options])
+    tested = CliRunner().invoke(main, ["evaluate", "study", "--tta", "none", "--weights", "none", *made.options])
     assert tested.exit_code == 0, tested.output
     assert CliRunner().invoke(main, ["dashboard", "study", "--studies", str(made.studies)]).exit_code == 0
     return made.studies

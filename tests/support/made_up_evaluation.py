@@ -10,6 +10,7 @@ import pandas as pd
 from orchestrator.evaluation.levels import Asked, level
 from orchestrator.evaluation.predictions import predictions_bytes
 from orchestrator.evaluation.record import (
+    Changes,
     Estimate,
     EvaluationRecord,
     Interval,
@@ -60,6 +61,15 @@ def add_evaluation(
         even=level(units, replace(asked, mean_over="groups")),
     )
     whole = Estimate(name="ensemble", is_primary=False, views=1, ensemble=True, image=level(units.ensemble(), asked))
+    noisy = Units(chances[:, np.r_[1:images, 0]] * 0.3 + chances * 0.7, truth, group, groups)
+    changes = Changes(names=("brightness", "noise"), strengths={"brightness": 0.2, "noise": 0.1}, predictions="p")
+    changed = [
+        Estimate(name=name, is_primary=False, views=views, ensemble=False, image=level(noisy, asked), **{what: changes})
+        for name, views, what in (
+            ("single models, mean over 8 views (brightness 0.2, noise 0.1)", 8, "tta"),
+            ("single models, augmented test images (brightness 0.2, noise 0.1)", 1, "augmented"),
+        )
+    ]
     score = Score(value=0.8, std=0.02, repeats=repeats, interval=Interval(low=0.7, high=0.9, method="t", groups=groups))
     point = OperatingPoint(
         asked="specificity=0.95",
@@ -103,7 +113,7 @@ def add_evaluation(
         number=looks,
         looks=looks,
         deviation=0.0,
-        estimates=(primary, whole),
+        estimates=(primary, whole, *changed),
         operating_points=(point,),
         subgroups=(subgroup,),
         notes=("A note.",),

@@ -21,6 +21,7 @@ from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ChannelSums, Standard, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH, frozen_values
+from trainables.learning.augmentations.redrawn import Redrawn
 from trainables.learning.heads.head import scoring_head
 from trainables.learning.weights import Weights, put
 from trainables.machine.allocation import cpus
@@ -39,13 +40,14 @@ def predict(
     several: Sequence[Weights],
     views: Sequence[int] = (0,),
     progress: Progress | None = None,
+    redrawn: Redrawn | None = None,
 ) -> np.ndarray:
     """Logits float32 [repeats, images, views, outputs] in eval mode.
 
     frozen: of the configuration that the weights belong to (`Workbench.frozen_ready`). images: columns file (relative
     to data_root) and content; one split, where each is standardised by its own. several: weights of each repeat, as in
-    `trained.Trained`. views: numbers of `data.views`. progress(done, total) counts images. Raises InputError where a
-    file is missing or another image than expected.
+    `trained.Trained`. views: numbers of `data.views`; with `redrawn` numbers of draws, each of the upright image.
+    progress(done, total) counts images. Raises InputError where a file is missing or another image than expected.
     """
     models = Models(bench, frozen, several)
     standard = _standard(bench, frozen, images, data_root)
@@ -53,7 +55,7 @@ def predict(
     parts = []
     for start in range(0, len(images), step):
         part = images.iloc[start : start + step].reset_index(drop=True)
-        parts.append(_chunk(bench, frozen, part, data_root, models, views, standard))
+        parts.append(_chunk(bench, frozen, part, data_root, models, views, standard, redrawn))
         if progress is not None:
             progress(start + len(part), len(images))
     empty = np.zeros((len(several), 0, len(views), frozen.configuration.outputs), dtype=np.float32)
@@ -92,17 +94,24 @@ def _chunk(
     models: Models,
     views: Sequence[int],
     standard: Standard,
+    redrawn: Redrawn | None,
 ) -> np.ndarray:
     """float32 [repeats, images, views, outputs] of some images."""
     rows = np.array([(image, view) for image in range(len(images)) for view in views], dtype=np.int32)
+    seen = rows if redrawn is None else np.column_stack([rows[:, 0], np.zeros_like(rows[:, 1])])
+    contents = images["content"].tolist()
     with _squares(bench, frozen, images, data_root) as store:
-        reader = ViewReader(store, rows, frozen.configuration, *standard, bench.device)
+        reader = ViewReader(store, seen, frozen.configuration, *standard, bench.device)
         size = CUDA_BATCH if bench.device.type == "cuda" else CPU_BATCH
         batches = []
         for start in range(0, len(rows), size):
             batch = np.arange(start, min(start + size, len(rows)))
+            plain = reader.plain(batch)
+            if redrawn is not None:
+                plain = redrawn.of(plain, [contents[image] for image in rows[batch, 0]], rows[batch, 1].tolist())
             # Filled up to one size, as for training: batch shapes change last bits
-            batches.append(reader.batch(np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])))
+            filled = torch.cat([plain, plain[-1:].expand(size - len(batch), *plain.shape[1:])])
+            batches.append(reader.standardised(filled))
         logits = models.logits(batches)[:, : len(rows)]
     return logits.reshape(len(logits), len(images), len(views), -1)
 

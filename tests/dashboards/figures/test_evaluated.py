@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_scores_come_with_intervals_reasons_and_the_number_of_looks(
     assert "specificity=0.95" in page
     assert "site: north" in page
     assert "secret" not in page
+
+
+def test_views_and_the_augmented_test_set_stand_below_the_clean_score(
+    opened: tuple[LocalStorage, Source, EvaluationRecord],
+) -> None:
+    storage, _, record = opened
+    shown = render(storage, now=NOW).split("<caption>Secondary estimates, mean over images")[1].split("</table>")[0]
+    rows = shown.split("<tr>")[2:]
+    assert len(rows) == 4
+    for row, estimate, views in zip(rows, record.estimates, (1, 1, 8, 1), strict=True):
+        accuracy = estimate.image.overall["accuracy"]
+        assert accuracy.interval is not None
+        cells = [re.sub("<[^>]*>", "", cell) for cell in re.split("</t[hd]>", row)]
+        assert cells[0] == estimate.title
+        assert cells[2] == str(views)
+        spread = f" ± {accuracy.std:.3f}" if accuracy.std is not None else ""
+        assert cells[3] == (f"{accuracy.value:.3f}{spread} [{accuracy.interval.low:.3f}, {accuracy.interval.high:.3f}]")
+    assert record.estimates[3].name == "single models, augmented test images (brightness 0.2, noise 0.1)"
 
 
 def test_confusion(opened: tuple[LocalStorage, Source, EvaluationRecord]) -> None:

@@ -153,12 +153,12 @@ def test_figures_and_comparisons(shelf: Shelf, tmp_path: Path) -> None:
 
 def test_evaluate_counts_looks_beside_the_studies_and_export_writes_here(shelf: Shelf, tmp_path: Path) -> None:
     where = ["--cache", str(shelf.made.tiny.cache)]
-    told = shelf.run("evaluate", "study", "--no-views", *where)
+    told = shelf.run("evaluate", "study", "--tta", "none", *where)
     assert told.exit_code == 0, told.output
     assert "First look at 7 test images" in told.stderr
     assert "looked at once" in told.stdout
     assert len(open_storage(shelf.studies).list(".looks")) == 1
-    assert shelf.run("evaluate", "study", "--no-views", *where).stderr.count("no further look") == 1
+    assert shelf.run("evaluate", "study", "--tta", "none", *where).stderr.count("no further look") == 1
     model = tmp_path / "model"
     shelf.done("export", "study", "--output", str(model), "--no-onnx", *where)
     image = next((shelf.made.tiny.data / "few").glob("*.png"))

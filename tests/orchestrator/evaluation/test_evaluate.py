@@ -31,8 +31,8 @@ def test_the_best_configuration_is_evaluated_and_the_record_says_how(evaluated: 
     assert (primary.views, primary.ensemble, primary.image.count) == (1, False, 10)
     assert [e.name for e in record.estimates if not e.is_primary] == [
         "ensemble of the repeats",
-        "single models, mean over 8 views",
-        "ensemble of the repeats, mean over 8 views",
+        "single models, mean over 8 views (dihedral)",
+        "ensemble of the repeats, mean over 8 views (dihedral)",
     ]
     assert read_evaluations(evaluated.study.storage) == [record]
     assert "First look at 10 test images" in " ".join(evaluated.said)
@@ -73,29 +73,29 @@ def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:
 def test_views_that_are_asked_for_later_come_from_kept_weights(
     evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = evaluated.evaluate(views=False)
+    before = evaluated.evaluate(tta=None)
     assert len(before.estimates) == 2
     monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("trained again"))
     after = evaluated.evaluate()
     assert len(after.estimates) == 4
     assert (after.number, after.looks, after.deviation) == (1, 1, 0.0)
     assert after.primary == before.primary
-    assert len(evaluated.evaluate(views=False).estimates) == 4, "what was predicted stays"
+    assert len(evaluated.evaluate(tta=None).estimates) == 4, "what was predicted stays"
 
 
 def test_weights_are_kept_within_the_budget(evaluated: EvaluatedStudy) -> None:
-    evaluated.evaluate(views=False)
+    evaluated.evaluate(tta=None)
     kept = in_partition(evaluated.study.storage, evaluated.tiny.partition)
     assert {k.key.configuration for k in kept} == {evaluated.ranked[0]}
     assert [k.repeat for k in kept] == [0, 1, 2]
     size = sum(k.bytes for k in kept)
-    evaluated.evaluate(configuration=evaluated.ranked[1], views=False, keep_bytes=size + 10)
+    evaluated.evaluate(configuration=evaluated.ranked[1], tta=None, keep_bytes=size + 10)
     kept = in_partition(evaluated.study.storage, evaluated.tiny.partition)
     assert {k.key.configuration for k in kept} == {evaluated.ranked[1]}
 
 
 def test_without_a_budget_no_weights_are_kept(evaluated: EvaluatedStudy) -> None:
-    evaluated.evaluate(views=False, keep_bytes=0)
+    evaluated.evaluate(tta=None, keep_bytes=0)
     assert in_partition(evaluated.study.storage, evaluated.tiny.partition) == []
 
 
@@ -152,7 +152,7 @@ def test_nothing_finished_and_no_test_split_are_plain_sentences(evaluated: Evalu
 def test_a_diverged_repeat_counts_untrained_and_is_named(tmp_path: Path) -> None:
     settings: tuple[dict[str, object], ...] = ({"lr": 1e30, "non_linearities": 1},)
     study, tiny, configurations = make_trained_study(tmp_path, repeats=2, settings=settings)
-    record = EvaluatedStudy(study, tiny, configurations).evaluate(views=False)
+    record = EvaluatedStudy(study, tiny, configurations).evaluate(tta=None)
     assert record.diverged == (0, 1)
     assert record.selected_epochs == (0, 0)
     assert "2 of 2 repeats diverged" in as_text(record)

@@ -56,7 +56,7 @@ def test_groups_of_several_classes_have_no_group_level() -> None:
 
 
 def test_the_record_is_read_without_anything_heavy(evaluated: EvaluatedStudy) -> None:
-    evaluated.evaluate(views=False)
+    evaluated.evaluate(tta=None)
     code = f"""
 import sys
 from pathlib import Path
@@ -72,12 +72,12 @@ print([name for name in ("torch", "ray", "pandas", "scipy", "sklearn") if name i
 
 
 def test_damaged_evaluations_are_passed_over(evaluated: EvaluatedStudy) -> None:
-    record = evaluated.evaluate(views=False)
+    record = evaluated.evaluate(tta=None)
     evaluated.study.storage.replace("results/evaluation-0123456789ab.json", b"{torn")
     evaluated.study.storage.replace("results/looks/0123456789ab.json", b"{torn")
     assert read_evaluations(evaluated.study.storage) == [record]
     evaluated.study.storage.replace(record.predictions, b"torn")
-    assert evaluated.evaluate(views=False).estimates == record.estimates
+    assert evaluated.evaluate(tta=None).estimates == record.estimates
 
 
 def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
@@ -87,7 +87,8 @@ def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
         str(evaluated.study.place.parent.path),
         "--cache",
         str(evaluated.tiny.cache),
-        "--no-views",
+        "--tta",
+        "none",
     ]
     told = CliRunner().invoke(main, ["evaluate", *arguments, "--by", "Site"])
     assert told.exit_code == 0, told.output
@@ -114,7 +115,7 @@ def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
 
 
 def test_reasons_stand_once_below_their_table(evaluated: EvaluatedStudy) -> None:
-    text = as_text(evaluated.evaluate(views=False))
+    text = as_text(evaluated.evaluate(tta=None))
     assert text.count("few: 2 test groups, many: 2 test groups, some: 2 test groups") == 2
     assert text.count(f"a class that is counted has fewer than {LEAST_GROUPS} test groups") == 3
 
@@ -124,7 +125,7 @@ def test_where_every_valid_image_is_right_no_temperature_is_to_be_relied_on(
 ) -> None:
     """Any sharper one would do as well; a card gave log losses after a temperature of 0.02 without a word."""
     monkeypatch.setattr(Units, "predicted", property(lambda units: np.tile(units.truth, (len(units.chances), 1))))
-    record = evaluated.evaluate(views=False)
+    record = evaluated.evaluate(tta=None)
     every = f"{len(record.repeats)} of {len(record.repeats)} repeats predict every valid image right"
     assert any(note.startswith(every) for note in record.notes)
 
@@ -140,8 +141,8 @@ def test_outputs_that_are_no_numbers_are_refused_before_they_are_stored(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr("orchestrator.evaluation.run.predict", lost)
+        patched.setattr("orchestrator.evaluation.predicting.predict", lost)
         with pytest.raises(InputError, match="1 of 10 test images are predicted as no numbers, for instance"):
-            evaluated.evaluate(views=False)
+            evaluated.evaluate(tta=None)
     assert not read_evaluations(evaluated.study.storage)
-    assert evaluated.evaluate(views=False).looks == 1
+    assert evaluated.evaluate(tta=None).looks == 1

@@ -35,8 +35,8 @@ def external(folder: Path, classes: tuple[str, ...], groups: int = 6) -> Path:
 
 def test_images_of_another_hospital(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
     table = external(tmp_path / "other", evaluated.study.record.classes)
-    own = evaluated.evaluate(views=False)
-    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()), by=("scanner",))
+    own = evaluated.evaluate(tta=None)
+    record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions()), by=("scanner",))
     assert (record.external, record.images, record.groups) == ("labels.csv", 36, 18)
     assert record.group_meaning == "column slide of labels.csv"
     assert (record.number, record.looks) == (1, 1), "other images, another count"
@@ -53,14 +53,14 @@ def test_how_external_images_are_divided_does_not_matter(evaluated: EvaluatedStu
     table = external(tmp_path / "other", evaluated.study.record.classes)
     rows = pd.read_csv(table)
     rows.assign(split="te", fold=1).to_csv(table, index=False)
-    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()))
+    record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions()))
     assert record.images == 36
     for number, row in enumerate(rows.itertuples()):
         place = tmp_path / "folders" / ("train", "Test_Set")[number % 2] / str(row.label)
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(tmp_path / "other" / str(row.file), place / str(row.file))
     options = DatasetOptions(group_by=r"([a-z]+_\d+)")
-    record = evaluated.evaluate(views=False, external=External(tmp_path / "folders", options))
+    record = evaluated.evaluate(tta=None, external=External(tmp_path / "folders", options))
     assert record.images == 36
     assert "The external images lie in folders of splits; all of them are tested on." in record.notes
 
@@ -77,7 +77,7 @@ def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStud
     (tmp_path / "other" / "Doe_John.png").write_bytes(b"")
     with table.open("a") as file:
         file.write(f"Doe_John.png,{rows['label'].iloc[0]},{trained},new\n")
-    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions()))
+    record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions()))
     (named,) = [note for note in record.notes if "have names" in note]
     assert named.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
     (refused,) = [note for note in record.notes if "not used" in note]
@@ -95,7 +95,7 @@ def test_spellings_of_external_groups(evaluated: EvaluatedStudy, tmp_path: Path)
     rows.to_csv(table, index=False)
     with pytest.raises(InputError, match="1 group is written in several ways"):
         evaluated.evaluate(external=External(table, DatasetOptions()))
-    record = evaluated.evaluate(views=False, external=External(table, DatasetOptions(join_groups=True)))
+    record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions(join_groups=True)))
     assert record.group_meaning == "column slide of labels.csv, spellings joined"
     (note,) = [note for note in record.notes if "have names" in note]
     assert slides[1].upper() not in " ".join(record.notes)

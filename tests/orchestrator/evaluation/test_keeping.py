@@ -52,7 +52,7 @@ def test_the_best_are_kept_and_not_trained_again(
     assert "weights of the 2 best configurations" in said[-1]
     monkeypatch.setattr("trainables.bundles.trained.open_group", lambda *_: pytest.fail("trained again"))
     assert keep(study, tiny, 2)[0] == found
-    record = evaluate(study, EvaluationOptions(views=False), tiny.cache, said.append, lambda *_: None)
+    record = evaluate(study, EvaluationOptions(tta=None), tiny.cache, said.append, lambda *_: None)
     assert (record.configuration, record.deviation) == (found.configurations[0], 0.0)
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         keep(study, tiny, 3)

@@ -22,7 +22,7 @@ def test_the_same_model_again_is_no_further_look_and_opens_nothing(
     evaluated: EvaluatedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = evaluated.evaluate()
-    monkeypatch.setattr("orchestrator.evaluation.run.predict", lambda *_: pytest.fail("opened the test images"))
+    monkeypatch.setattr("orchestrator.evaluation.predicting.predict", lambda *_: pytest.fail("opened the test images"))
     monkeypatch.setattr("orchestrator.evaluation.run.trained", lambda *_: pytest.fail("trained again"))
     after = evaluated.evaluate(at=("specificity=0.8",), at_class="few", by=("site",))
     assert after.estimates == before.estimates
@@ -35,35 +35,35 @@ def test_the_same_model_again_is_no_further_look_and_opens_nothing(
 
 
 def test_another_configuration_is_another_look_and_says_so(evaluated: EvaluatedStudy) -> None:
-    first = evaluated.evaluate(views=False)
-    second = evaluated.evaluate(configuration=evaluated.ranked[1], views=False)
+    first = evaluated.evaluate(tta=None)
+    second = evaluated.evaluate(configuration=evaluated.ranked[1], tta=None)
     assert (second.number, second.looks) == (2, 2)
     assert first.name in second.first
     assert "looked at 2 times" in as_text(second)
     assert "Look 2 at 10 test images" in " ".join(evaluated.said)
     assert second.chosen == "named by the user, place 2 of 2 by mean loss (valid)"
-    assert evaluated.evaluate(views=False).looks == 2, "the first record is brought up to date"
+    assert evaluated.evaluate(tta=None).looks == 2, "the first record is brought up to date"
 
 
 def test_looks_are_found_by_image_in_other_studies_and_in_copies(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
-    evaluated.evaluate(views=False)
+    evaluated.evaluate(tta=None)
     other = evaluated.study.place.parent.path / "other"
     shutil.copytree(evaluated.study.place.path, other)
     shutil.rmtree(other / "results")
     renamed = evaluated.study.record.model_copy(update={"name": "other"})
     LocalStorage(other).replace(layout.STUDY, renamed.to_toml())
     study = EvaluatedStudy(open_study(other.parent, "other"), evaluated.tiny, evaluated.configurations)
-    found = study.evaluate(configuration=evaluated.ranked[1], views=False)
+    found = study.evaluate(configuration=evaluated.ranked[1], tta=None)
     assert found.number == 2
     assert "of study tiny" in found.first
     alone = tmp_path / "elsewhere" / NAME
     shutil.copytree(evaluated.study.place.path, alone)
     copy = EvaluatedStudy(open_study(alone.parent, NAME), evaluated.tiny, evaluated.configurations)
-    assert copy.evaluate(configuration=evaluated.ranked[1], views=False).number == 2
+    assert copy.evaluate(configuration=evaluated.ranked[1], tta=None).number == 2
 
 
 def test_any_shared_image_makes_it_a_look(evaluated: EvaluatedStudy) -> None:
-    evaluated.evaluate(views=False)
+    evaluated.evaluate(tta=None)
     manifest = evaluated.manifest
     test = manifest[manifest["file"].str.contains("test")]["content"]
     other = manifest[manifest["file"].str.contains("train")]["content"]
@@ -85,7 +85,7 @@ def test_a_look_is_written_before_the_images_are_opened(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("orchestrator.evaluation.run.predict", power_cut)
+        patched.setattr("orchestrator.evaluation.predicting.predict", power_cut)
         with pytest.raises(KeyboardInterrupt):
             evaluated.evaluate()
     assert evaluated.evaluate().looks == 1, "the same look goes on"

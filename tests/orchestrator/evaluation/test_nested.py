@@ -161,10 +161,12 @@ def test_a_fold_that_is_the_studys_own_partition_gives_the_studys_own_result(nes
     assert outcome.selected == 0
     finals = results(nested.study.storage, fold.id, ranked[0].id, ranked[0].with_result)
     assert outcome.epochs == tuple(record.meta["selected_epoch"] for record in finals.values())
-    record = evaluate(nested.study, EvaluationOptions(views=False), nested.tiny.cache, lambda _: None, lambda *_: None)
+    record = evaluate(nested.study, EvaluationOptions(tta=None), nested.tiny.cache, lambda _: None, lambda *_: None)
     images = plan.sealed.reset_index(drop=True)
     content = nested.study.storage.read(predictions_of(record.look))
-    logits, _ = read_predictions(content, record.look, images, record.repeats, record.classes, "multiclass")
+    logits, _ = read_predictions(
+        content, record.predictions, record.look, images, record.repeats, record.classes, "multiclass"
+    )
     assert np.allclose(outcome.logits, logits[:, :, 0], atol=1e-5)
 
 
@@ -265,7 +267,7 @@ def test_every_fold_is_a_look_written_before_it_is_opened(nested: NestedStudy, m
     assert count_looks(nested.study.storage, beside, sealed) == record.test_looks == holding > 0
     nested.evaluate()
     assert count_looks(nested.study.storage, beside, sealed) == holding, "the same folds again are no further looks"
-    primary = evaluate(nested.study, EvaluationOptions(views=False), nested.tiny.cache, lambda _: None, lambda *_: None)
+    primary = evaluate(nested.study, EvaluationOptions(tta=None), nested.tiny.cache, lambda _: None, lambda *_: None)
     assert primary.number == holding + 1
     assert "nested evaluation, outer fold" in primary.first
 

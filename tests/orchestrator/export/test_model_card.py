@@ -16,6 +16,7 @@ import pytest
 from orchestrator.evaluation.looks import note_look, short_hashes
 from orchestrator.evaluation.nested_record import FoldResult, NestedRecord, write_nested
 from orchestrator.evaluation.record import (
+    Changes,
     ClassScores,
     Estimate,
     EvaluationRecord,
@@ -306,6 +307,31 @@ def test_test_scores_with_their_intervals(binary: FinishedStudy, storage: Storag
     assert "* (a) No interval: a class that is counted has too few test groups." in text
     assert "Not tested" not in text
     assert "Not tested" in other
+
+
+def test_views_and_the_augmented_test_set_stand_below_the_result(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    primary = evaluated(binary, "probe").primary
+    changes = Changes(names=("noise",), strengths={"noise": 0.1}, predictions="p")
+    lower = Score(value=0.6, interval=Interval(low=0.4, high=0.8, method="m", groups=20), each=(0.55, 0.65))
+    level = primary.image.model_copy(update={"overall": dict.fromkeys(primary.image.overall, lower)})
+    shared = {"is_primary": False, "image": level}
+    estimates = (
+        primary,
+        Estimate(name="mean over 4 views (flips)", views=4, ensemble=False, tta=changes, **shared),  # type: ignore[arg-type]
+        Estimate(name="augmented test images (noise 0.1)", views=1, ensemble=False, augmented=changes, **shared),  # type: ignore[arg-type]
+    )
+    write_evaluation(storage, evaluated(binary, "probe", estimates=estimates))
+    tested = card_of(binary, tmp_path, "probe").split("Secondary, not the result")[1]
+    rows = [line.split(" | ")[:2] for line in tested.splitlines() if line.startswith("| ")][2:7]
+    assert rows == [
+        ["| mean (primary)", "0.750 [0.500, 0.900]"],
+        ["| mean over 4 views (flips), this file", "0.550"],
+        ["| mean over 4 views (flips)", "0.600 [0.400, 0.800]"],
+        ["| augmented test images (noise 0.1), this file", "0.550"],
+        ["| augmented test images (noise 0.1)", "0.600 [0.400, 0.800]"],
+    ]
 
 
 def test_the_files_own_scores_stand_beside_the_procedures(

@@ -252,7 +252,7 @@ def test_from_what_is_packed_to_a_finished_search_and_predictions(tmp_path: Path
     assert "n=2" in said
     shutil.rmtree(tmp_path / "home" / "orch" / "unpacked")
     assert "n=3" in orch("search", "mine", "squeezenet1_1", *few, "--repeats", "3")
-    orch("evaluate", "mine", "--no-views")
+    orch("evaluate", "mine", "--tta", "none")
     orch("export", "mine", "--output", "model")
     rows = orch("predict", "model", name).splitlines()
     assert len(rows) == 1 + len(read_manifest((tmp_path / "studies/mine" / layout.MANIFEST).read_bytes()))

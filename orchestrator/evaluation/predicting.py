@@ -1,0 +1,132 @@
+"""The sets of predictions that an evaluation needs: read where they lie in the study, else made."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from orchestrator.evaluation.changed import in_words, strengths_of
+from orchestrator.evaluation.estimates import Scored, Seen
+from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
+from orchestrator.evaluation.record import Changes, predictions_of
+from orchestrator.store.errors import DamagedRecordError, InputError
+from orchestrator.store.record import short_hash
+from orchestrator.store.storage import Storage
+from search_spaces.settings.augmentation import Augmentation
+from trainables.bundles.prediction import predict
+from trainables.bundles.trained import Trained
+from trainables.bundles.workbench import Workbench
+from trainables.features.frozen import Frozen
+from trainables.learning.augmentations.redrawn import Redrawn
+
+AS_THEY_ARE, TTA, AUGMENTED = "test images", "test-time views", "augmented test images"
+"""What a set is of; of those that are drawn also the purpose that their draws have."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Predictions of these views of each test image; with `redrawn`, of these draws."""
+
+    path: str
+    views: tuple[int, ...]
+    redrawn: Redrawn | None = None
+
+
+class Predicted(NamedTuple):
+    """logits: float32 [repeats, images, views, outputs]."""
+
+    logits: np.ndarray
+    views: tuple[int, ...]
+
+
+def needed(plan: Plan) -> dict[str, Needed]:
+    """By what they are of. Views that are no draws are of the images as they are, view 0 among them."""
+    exact = plan.tta.exact if plan.tta is not None else ()
+    found = {AS_THEY_ARE: Needed(predictions_of(plan.look.id), tuple(sorted({0, *exact})))}
+    if plan.tta is not None and not exact:
+        found[TTA] = _drawn(plan, TTA, "tta", plan.tta.same, plan.tta.count)
+    if plan.augmented is not None:
+        found[AUGMENTED] = _drawn(plan, AUGMENTED, "augmented", plan.augmented, 1)
+    return found
+
+
+def _drawn(plan: Plan, purpose: str, name: str, same: Augmentation, count: int) -> Needed:
+    path = predictions_of(plan.look.id, f"{name}-{short_hash([same.names, strengths_of(same)])}")
+    return Needed(path, tuple(range(count)), Redrawn(same, plan.choice.entry.configuration.data.seed, purpose))
+
+
+def cost_in_words(plan: Plan, missing: Mapping[str, Needed]) -> str:
+    """What goes through the network."""
+    versions = {what: len(one.views) for what, one in missing.items()}
+    upright = "1 upright" if versions.get(AS_THEY_ARE) == 1 else f"{versions.get(AS_THEY_ARE)} flips and turns"
+    said = {AS_THEY_ARE: upright, TTA: f"{versions.get(TTA)} drawn views", AUGMENTED: "1 augmented"}
+    told = ", ".join(said[what] for what in versions)
+    images, count, repeats = (len(plan.split.test), sum(versions.values()), len(plan.repeats))
+    return (
+        f"Passes of the network: {images * count:,} images ({images:,} × {count}: {told}), for {repeats} repeats each."
+    )
+
+
+def stored(storage: Storage, plan: Plan, one: Needed) -> Predicted | None:
+    with contextlib.suppress(FileNotFoundError, DamagedRecordError):  # they are made again
+        content, task = storage.read(one.path), plan.choice.entry.configuration.data.task
+        read = read_predictions(content, one.path, plan.look.id, plan.split.test, plan.repeats, plan.classes, task)
+        return Predicted(*read)
+    return None
+
+
+def make(
+    storage: Storage,
+    plan: Plan,
+    one: Needed,
+    bench: Workbench,
+    frozen: Frozen,
+    models: Sequence[Trained],
+    progress: Callable[[int, int], None],
+) -> Predicted:
+    """Predict and store. Raises InputError for predictions that are no numbers, which no metric can count."""
+    logits = predict(
+        bench,
+        frozen,
+        plan.split.test,
+        plan.tested.root or bench.places.data_root,
+        [model.weights for model in models],
+        one.views,
+        progress,
+        one.redrawn,
+    )
+    odd = ~np.isfinite(logits).all(axis=(0, 2, 3))
+    if odd.any():
+        files = plan.split.test["file"].to_numpy()[odd]
+        raise InputError(
+            f"{len(files)} of {len(odd)} test images are predicted as no numbers, for instance {files[0]}: expected "
+            "finite outputs of every repeat",
+            "Look at these files; where it is all of them, the weights have exploded: evaluate another with "
+            "--configuration ID.",
+        )
+    content = predictions_bytes(plan.look.id, plan.split.test, logits, plan.repeats, one.views, plan.classes)
+    storage.replace(one.path, content)
+    return Predicted(logits, one.views)
+
+
+def tta_seen(plan: Plan, found: Mapping[str, Predicted]) -> Seen | None:
+    if plan.tta is None:
+        return None
+    what = AS_THEY_ARE if plan.tta.exact else TTA
+    strengths = strengths_of(plan.tta)
+    changes = Changes(names=plan.tta.same.names, strengths=strengths, predictions=needed(plan)[what].path)
+    scored = Scored.of(plan.split.test, *found[what])
+    return Seen(scored, plan.tta.numbers, changes, plan.tta.words)
+
+
+def augmented_seen(plan: Plan, found: Mapping[str, Predicted]) -> Seen | None:
+    if plan.augmented is None:
+        return None
+    names, strengths = plan.augmented.names, strengths_of(plan.augmented)
+    changes = Changes(names=names, strengths=strengths, predictions=needed(plan)[AUGMENTED].path)
+    return Seen(Scored.of(plan.split.test, *found[AUGMENTED]), (0,), changes, in_words(names, strengths))
