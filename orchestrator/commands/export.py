@@ -113,9 +113,24 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
 @click.argument("model", type=local_path())
 @click.argument("images", nargs=-1, required=True, type=local_path())
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
+@click.option(
+    "--tta",
+    metavar="NAME",
+    default="none",
+    help="Mean of the probabilities over views of each image: dihedral (8 flips and turns) or flips (4).",
+)
+@click.option("--views", metavar="N", type=int, help="The first so many of them.")
 @json_option
 @click.pass_context
-def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_size: int, as_json: bool) -> None:
+def predict(
+    ctx: click.Context,
+    model: Path,
+    images: tuple[Path, ...],
+    batch_size: int,
+    tta: str,
+    views: int | None,
+    as_json: bool,
+) -> None:
     """Predict the class of IMAGES, files, folders or archives, with MODEL, a folder of `orch export`; CSV to stdout.
 
     A file that is no usable image gets a line with the reason, and the exit status is 1. Images that are odd, of values
@@ -127,6 +142,7 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     """
     import torch
 
+    from orchestrator.evaluation.changed import exact_views
     from orchestrator.export.model import load
     from orchestrator.export.predict import image_files, named_within
     from orchestrator.export.predict import predict as predictions
@@ -135,6 +151,7 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
     from trainables.data.unpacking.opened import opened
     from trainables.machine.places import default_cache
 
+    seen = exact_views(tta, views)
     torch.set_num_threads(1)
     description, network = load(model)
     if description.preprocessing.standardisation == "each_split":
@@ -152,7 +169,7 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
             odd.setdefault(remark, []).append(row.file)
         return row
 
-    rows = (noted(row) for row in predictions(description, network, files, batch_size))
+    rows = (noted(row) for row in predictions(description, network, files, batch_size, seen))
     if as_json:
         found = [
             {
@@ -164,7 +181,7 @@ def predict(ctx: click.Context, model: Path, images: tuple[Path, ...], batch_siz
             }
             for row in rows
         ]
-        click.echo(json.dumps({"model": description.origin, "predictions": found}, indent=2))
+        click.echo(json.dumps({"model": description.origin, "views": seen, "predictions": found}, indent=2))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["file", "predicted", *(f"p_{name}" for name in description.classes), "error"])

@@ -17,6 +17,7 @@ from trainables.data.formats import unread_holder
 from trainables.data.listing import files_below
 from trainables.data.reading import RefusedImageError
 from trainables.data.unread import unread_picture
+from trainables.data.views import apply_views
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, 
 
 
 @torch.no_grad()
-def predict(model: Model, network: nn.Module, files: Sequence[Path], batch_size: int = 16) -> Iterator[Prediction]:
-    """One prediction per file, in order; a file that is no usable image gets one with `error`."""
+def predict(
+    model: Model, network: nn.Module, files: Sequence[Path], batch_size: int = 16, views: Sequence[int] = (0,)
+) -> Iterator[Prediction]:
+    """One prediction per file, in order; a file that is no usable image gets one with `error`.
+
+    views: numbers of `trainables.data.views` below 8; the mean is taken over the probabilities of them all.
+    """
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
         images: dict[Path, np.ndarray] = {}
@@ -96,8 +102,10 @@ def predict(model: Model, network: nn.Module, files: Sequence[Path], batch_size:
                 errors[path] = error.reason
         chances: dict[Path, np.ndarray] = {}
         if images:
-            logits = network(torch.from_numpy(np.stack(list(images.values()))))
-            chances = dict(zip(images, probabilities(logits).numpy(), strict=True))
+            upright = torch.from_numpy(np.stack(list(images.values())))
+            seen = [apply_views(upright, torch.full((len(images),), view), upright.shape[-1], 1) for view in views]
+            mean = torch.stack([probabilities(network(each)) for each in seen]).mean(dim=0)
+            chances = dict(zip(images, mean.numpy(), strict=True))
         for path in batch:
             if path in errors:
                 yield Prediction(str(path), "", (), errors[path])

@@ -14,8 +14,9 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from orchestrator.command_line import main
 from orchestrator.commands.export import predict
-from orchestrator.export.model import Preprocessing
+from orchestrator.export.model import Preprocessing, load
 from orchestrator.export.predict import image_files, prepared
 from orchestrator.store.errors import InputError
 from tests.support.finished_study import FinishedStudy, exported, valid_files
@@ -38,6 +39,47 @@ def test_rows_are_in_order_and_add_up(model: Path, binary: FinishedStudy) -> Non
         chances = {name: float(row[f"p_{name}"]) for name in ("few", "many")}
         assert sum(chances.values()) == pytest.approx(1, abs=2e-6)
         assert row["predicted"] == max(chances, key=lambda name: chances[name])
+
+
+@pytest.mark.parametrize(
+    ("asked", "axes"),
+    [(("flips",), ((), (2,), (1,), (1, 2))), (("flips", "--views", "2"), ((), (2,))), (("dihedral",), None)],
+)
+def test_test_time_views_are_the_mean_of_probabilities(
+    model: Path, binary: FinishedStudy, asked: tuple[str, ...], axes: tuple[tuple[int, ...], ...] | None
+) -> None:
+    files = valid_files(binary)[:5]
+    run = CliRunner().invoke(predict, [str(model), *map(str, files), "--tta", *asked])
+    assert run.exit_code == 0, run.output
+    description, network = load(model)
+    for row, file in zip(csv.DictReader(io.StringIO(run.stdout)), files, strict=True):
+        image = prepared(file, description.preprocessing)
+        seen = [np.flip(image, one) for one in axes or ()] or [
+            np.rot90(one, turn, (1, 2)) for one in (image, image[:, :, ::-1]) for turn in range(4)
+        ]
+        with torch.no_grad():
+            logits = [float(network(torch.from_numpy(one.copy())[None])[0, 0].double()) for one in seen]
+        many = float(np.mean(1 / (1 + np.exp(-np.array(logits)))))
+        assert float(row["p_many"]) == pytest.approx(many, abs=2e-6)
+        assert row["predicted"] == ("many" if many > 0.5 else "few")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--tta", "noise"), "--tta noise: expected flips or dihedral alone, whose views are not drawn"),
+        (("--tta", "dihedrall"), "did you mean 'dihedral'?"),
+        (("--views", "4"), "--views 4: expected --tta with it, found none"),
+        (("--tta", "flips", "--views", "8"), "--views 8: expected 2 to 4"),
+    ],
+)
+def test_views_that_cannot_be_had_are_told(
+    model: Path, binary: FinishedStudy, asked: tuple[str, ...], told: str
+) -> None:
+    run = CliRunner().invoke(main, ["predict", str(model), str(valid_files(binary)[0]), *asked])
+    assert run.exit_code == 2
+    assert run.stdout == ""
+    assert told in " ".join(run.stderr.split())
 
 
 def test_a_file_that_is_no_image_gets_its_reason(model: Path, binary: FinishedStudy, tmp_path: Path) -> None:
