@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from table import SHARED, progress
 from orchestrator.store.errors import InputError
 from trainables.data.options import DatasetOptions
 from trainables.data.source import list_source
-from trainables.data.synthetic import make_synthetic
+from trainables.data.synthetic.making import make_synthetic
+from trainables.data.synthetic.neuroblastoma import NEUROBLASTOMA
 
 REAL = SHARED / "data" / "ana_iif_tiles"
 SYNTHETIC_SIDE = 225
@@ -65,12 +66,9 @@ def choose(arguments: argparse.Namespace, folder: Path, limit: int | None) -> Im
     count = SYNTHETIC_IMAGES if limit is None else limit
     progress(f"making {count} synthetic images")
     groups = max(3, min(12, count // 8))
-    root = make_synthetic(
-        folder / "synthetic",
-        groups=(groups, groups),
-        patches=(count // 2, count - count // 2),
-        image_size=SYNTHETIC_SIDE,
-    )
+    images = (count // 2, count - count // 2)
+    kind = replace(NEUROBLASTOMA, groups=(groups, groups), images=images, image_size=SYNTHETIC_SIDE)
+    root = make_synthetic(folder / "synthetic", kind)
     return Images("synthetic", root / "labels.csv", root, count)
 
 

@@ -15,6 +15,7 @@ from search_spaces.proposers import PROPOSERS
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.image import Channel, Spread, for_each_channel
 from search_spaces.settings.numbers import Count, Rate, Share
+from search_spaces.synthetic import SYNTHETIC
 from search_spaces.tables import Table, different, fault, part_fields, short_fields
 
 Policy = Literal["stratified", "psp", "ifp", "ifpo"]
@@ -38,6 +39,12 @@ def _known_strategy(value: Any) -> Any:
 def _known_proposer(value: Any) -> Any:
     if value not in PROPOSERS.names:
         raise fault(alternatives(PROPOSERS.names), shown(value))
+    return value
+
+
+def _known_kind(value: Any) -> Any:
+    if value not in SYNTHETIC.names:
+        raise fault(alternatives(SYNTHETIC.names), shown(value))
     return value
 
 
@@ -167,6 +174,8 @@ class Proposer(BaseModel):
 
 class StudyFile(Study):
     proposer: Annotated[Proposer, BeforeValidator(_named)] = Proposer()
+    synthetic: Annotated[str, BeforeValidator(_known_kind)] = "neuroblastoma"
+    """Kind of the images that are made where none are given."""
     small: Small | None = None
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
     """In their order; each but the first begins from what the one before selected."""

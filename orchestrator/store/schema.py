@@ -84,6 +84,8 @@ class StudyRecord(Record):
     precision: Literal["fp32", "bf16"]
     selection: Metric = "loss"
     synthetic: bool = False
+    synthetic_kind: str = ""
+    """Of images that the program made itself, and makes again from the seed; "" for a folder or table of the user's."""
     group_meaning: str
     """What a group is, in words shown to the reader: "folder", "column slide", "images assumed independent" …"""
     data_fingerprint: str

@@ -23,6 +23,7 @@ from orchestrator.study.studies import Study, find_study, new_study, now, versio
 from search_spaces.classes import settle_classes
 from search_spaces.loader import bundled, default_space, is_path, load_space
 from search_spaces.schema import Space
+from search_spaces.synthetic import SYNTHETIC
 from search_spaces.tables import first_of
 from trainables.data.checks import SPLITS, check_classes, check_splits
 from trainables.data.dataset import (
@@ -40,8 +41,7 @@ from trainables.data.manifest import read_manifest, reading_of
 from trainables.data.partition import Partition, splits
 from trainables.data.partitioning import make_partition
 from trainables.data.rotation import rotate
-from trainables.data.synthetic import CLASSES as SYNTHETIC_CLASSES
-from trainables.data.synthetic import make_synthetic
+from trainables.data.synthetic.making import Kind, make_synthetic
 from trainables.data.unpacking.opened import Opened, opened_data
 
 Precision = Literal["fp32", "bf16"]
@@ -170,8 +170,8 @@ def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[st
     is told how to name another. Raises InputError where images changed.
     """
     root = root_of(study, data_root, cache, show or (lambda _: None))
-    if study.record.synthetic:
-        root = make_synthetic(_synthetic_folder(cache, study.record.seed), study.record.seed)
+    if study.record.synthetic_kind:
+        root = _made_up(SYNTHETIC.load(study.record.synthetic_kind), cache, study.record.seed)
     if root.is_dir():
         faults = verify_unchanged(root, read_manifest(study.storage.read(layout.MANIFEST)))
         if faults:
@@ -187,8 +187,8 @@ def reopen(study: Study, data_root: Path | None, cache: Path, show: Callable[[st
     return Prepared(study, root)
 
 
-def _synthetic_folder(cache: Path, seed: int) -> Path:
-    return cache / "synthetic" / f"neuroblastoma-{seed}"
+def _made_up(kind: Kind, cache: Path, seed: int) -> Path:
+    return make_synthetic(cache / "synthetic" / f"{kind.name}-{seed}", kind, seed)
 
 
 def _new_demo(
@@ -200,16 +200,16 @@ def _new_demo(
     precision: Precision | None,
     show: Callable[[str], None],
 ) -> Prepared:
-    if space.classes is not None and set(space.classes) != set(SYNTHETIC_CLASSES):
+    kind: Kind = SYNTHETIC.load(space.synthetic)
+    if space.classes is not None and set(space.classes) != set(kind.classes):
         raise InputError(
-            f"study {name!r} needs images: expected --data DIR or --data labels.csv (synthetic images exist for the "
-            f"study neuroblastoma alone)",
+            f"study {name!r} needs images: expected --data DIR or --data labels.csv (the synthetic images of the kind "
+            f"{kind.name} have the classes {', '.join(kind.classes)})",
             f"orch search {name} BACKBONE --data DIR --group-by parent",
         )
     show("No --data given: making a small synthetic dataset. Its results say nothing about real images.")
-    root = make_synthetic(_synthetic_folder(cache, seed), seed)
-    dataset = load_dataset(root, DatasetOptions())
-    return _made(space, f"{name}-demo", studies, dataset, seed, precision, DataRequest(), show)
+    dataset = load_dataset(_made_up(kind, cache, seed), DatasetOptions())
+    return _made(space, f"{name}-demo", studies, dataset, seed, precision, DataRequest(), show, kind=kind.name)
 
 
 def _made(
@@ -222,6 +222,7 @@ def _made(
     data: DataRequest,
     show: Callable[[str], None],
     source: Opened | None = None,
+    kind: str = "",
 ) -> Prepared:
     advice = f"For these classes make a study of your own: orch search my_{name} BACKBONE {data.typed()}"
     task, classes = settle_classes(space, dataset.manifest["label"], advice)
@@ -239,6 +240,7 @@ def _made(
         precision=precision or "fp32",
         selection=first_of(space, "selection.metric"),
         synthetic=dataset.synthetic,
+        synthetic_kind=kind,
         group_meaning=dataset.group_meaning,
         data_fingerprint=fingerprint(manifest[seen]),
         test_fingerprint=fingerprint(manifest[~seen]),

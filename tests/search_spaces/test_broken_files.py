@@ -17,8 +17,8 @@ TABLE = (
 )
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, "
-    "scratch, adapters, unfreezing, "
-    "proposer, small, stages, backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, "
+    "scratch, adapters, unfreezing, proposer, synthetic, small, stages, "
+    "backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, "
     "schedule, ending, selection"
 )
 AUGMENTATIONS = (
@@ -375,13 +375,15 @@ backbones[1].strategies: expected at least one value, found an empty list
 backbones[0].unfreezing: expected nothing, as its strategies leave it out, found a table
 """,
     ),
-    "proposers that there are not": (
+    "proposers and kinds of images that there are not": (
         """
 proposer = "grit"
+synthetic = "hep3"
 balance = "ncga"
 """,
         """
 proposer: expected "grid", found "grit"
+synthetic: expected "neuroblastoma", "fluorescence", "hep2", "leukocytes" or "blood_cells", found "hep3"
 balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 """,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from trainables.data.checks import check_classes, duplicates
 from trainables.data.dataset import DatasetOptions, is_synthetic, load_dataset
-from trainables.data.synthetic import SYNTHETIC_DEFAULTS, group_sizes, make_synthetic
+from trainables.data.synthetic.making import group_sizes, make_synthetic
+from trainables.data.synthetic.neuroblastoma import NEUROBLASTOMA
 
 
 def digest(folder: Path) -> str:
@@ -26,13 +28,20 @@ def digest(folder: Path) -> str:
 
 
 def small(folder: Path, seed: int = 0) -> Path:
-    return make_synthetic(folder, seed, groups=(3, 4), patches=(6, 9), image_size=40)
+    return make_synthetic(folder, replace(NEUROBLASTOMA, groups=(3, 4), images=(6, 9), image_size=40), seed)
 
 
 def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
     first = digest(small(tmp_path / "a"))
     assert first == digest(small(tmp_path / "b"))
     assert first != digest(small(tmp_path / "c", seed=1))
+
+
+def test_the_first_kind_keeps_the_pixels_that_it_had(tmp_path: Path) -> None:
+    """Of the mean, in which another Pillow or NumPy may differ by a little."""
+    folder = make_synthetic(tmp_path, replace(NEUROBLASTOMA, groups=(3, 4), images=(6, 9), image_size=40), seed=3)
+    found = [float(np.asarray(Image.open(folder / file)).mean()) for file in ("D/D-01_00.png", "PD/PD-04_00.png")]
+    assert found == pytest.approx([170.382, 138.581], abs=0.5)
 
 
 def test_it_is_a_dataset_and_marked(tmp_path: Path) -> None:
@@ -59,17 +68,17 @@ def test_a_complete_folder_is_left_alone_and_a_torn_one_is_made_again(tmp_path: 
 
 
 def test_sizes_are_unequal_as_in_the_report() -> None:
-    for groups, patches in zip(SYNTHETIC_DEFAULTS.groups, SYNTHETIC_DEFAULTS.patches, strict=True):
-        sizes = group_sizes(groups, patches)
+    for groups, patches in zip(NEUROBLASTOMA.groups, NEUROBLASTOMA.images, strict=True):
+        sizes = group_sizes(groups, patches, *NEUROBLASTOMA.falling)
         assert (len(sizes), sum(sizes), sizes[-1]) == (groups, patches, 1)
         assert sizes == sorted(sizes, reverse=True)
         assert 12 <= sizes[0] <= 24
-    assert group_sizes(3, 3) == [1, 1, 1]
+    assert group_sizes(3, 3, 4.0, 1.0) == [1, 1, 1]
 
 
 def test_fewer_patches_than_groups(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one for each group"):
-        make_synthetic(tmp_path, groups=(3, 3), patches=(2, 9))
+        make_synthetic(tmp_path, replace(NEUROBLASTOMA, groups=(3, 3), images=(2, 9)))
 
 
 def texture(path: Path) -> list[float]:
@@ -86,7 +95,7 @@ def texture(path: Path) -> list[float]:
 
 @pytest.mark.slow
 def test_learnable_not_trivial_and_leaking(tmp_path: Path) -> None:
-    make_synthetic(tmp_path)
+    make_synthetic(tmp_path, NEUROBLASTOMA)
     table = pd.read_csv(tmp_path / "labels.csv")
     x = np.array([texture(tmp_path / file) for file in table["file"]])
     y = (table["label"] == "PD").to_numpy()
