@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from orchestrator.store.errors import InputError
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.network.adaptations import adaptation_of, holders, refusals
 from trainables.network.backbone import skeleton
@@ -19,12 +20,12 @@ RESNET, VIT = "timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"
 
 
 def layers_of(name: str, size: int) -> Layers:
-    network = skeleton(name, size)
+    network = skeleton(Form(name, size))
     return layers_of_trace(network, trace(network, size))
 
 
 def test_the_whole_network_is_every_parameter_from_the_pixels_on() -> None:
-    network = skeleton(RESNET, 32)
+    network = skeleton(Form(RESNET, 32))
     (cut,) = cuts(network, 32, Scope("whole"))
     assert cut.layer == PIXELS
     assert {*cut.live} == {name for name, _ in network.named_parameters()}
@@ -35,7 +36,7 @@ def test_the_whole_network_is_every_parameter_from_the_pixels_on() -> None:
 def test_named_layers_are_trained_and_the_frozen_part_ends_before_the_first(
     names: tuple[str, ...], frozen: str
 ) -> None:
-    network = skeleton(RESNET, 32)
+    network = skeleton(Form(RESNET, 32))
     *cached, pixels = cuts(network, 32, Scope("layers", layers=names))
     assert {*pixels.live} == {
         name for name, _ in network.named_parameters() if any(name.startswith(f"{own}.") for own in names)
@@ -49,7 +50,7 @@ def test_named_layers_are_trained_and_the_frozen_part_ends_before_the_first(
 
 
 def test_layers_of_the_front_leave_those_behind_them_frozen() -> None:
-    cut = cuts(skeleton(VIT, 32), 32, Scope("layers", layers=("pos_embed", "patch_embed")))[-1]
+    cut = cuts(skeleton(Form(VIT, 32)), 32, Scope("layers", layers=("pos_embed", "patch_embed")))[-1]
     assert {*cut.live} == {"pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"}
     division = cut.build()
     assert sum(one.requires_grad for one in division.suffix.parameters()) == 3
@@ -57,7 +58,7 @@ def test_layers_of_the_front_leave_those_behind_them_frozen() -> None:
 
 
 def test_biases_are_those_of_layers_and_norms() -> None:
-    network = skeleton(VIT, 32)
+    network = skeleton(Form(VIT, 32))
     live = adaptation_of(Scope("bias")).live(layers_of(VIT, 32))
     assert {*live} == {name for name, _ in network.named_parameters() if name.endswith("bias")}
 
