@@ -105,6 +105,17 @@ def test_small_preset_leaves_every_figure(neuroblastoma: Space) -> None:
     assert sum(point.repeats * point.epochs for point in found) < 1000
 
 
+@pytest.mark.parametrize("name", bundled())
+def test_small_presets_are_few_epochs_of_strategies_that_the_file_has(name: str) -> None:
+    space = load_space(name)
+    assert space.small is not None
+    assert space.small.grids.keys() <= set(space.strategies)
+    for entry in space.backbones:
+        found = points(space, entry.name, small=True)
+        assert sum(point.repeats * point.epochs for point in found) < 500
+        assert all(point.repeats >= 2 and point.unfrozen <= 3 for point in found)
+
+
 def test_ana_artifacts_has_the_one_setting_of_each_network() -> None:
     space = load_space("ana_artifacts")
     found = [point for entry in space.backbones for point in points(space, entry.name, small=False)]

@@ -54,9 +54,9 @@ def _cell(generator: np.random.Generator, look: _Look, index: int, standing: flo
     """One cell in the middle, uint8 [size, size]."""
     doubt = float(np.clip(0.22 + 0.14 * standing + 0.08 * generator.standard_normal(), 0, 0.55))
     centre = (size / 2 + generator.normal(0, 0.02 * size), size / 2 + generator.normal(0, 0.02 * size))
-    body = {"stretch": float(generator.uniform(1.0, 1.35)), "angle": float(generator.uniform(0, np.pi))}
+    body = {"stretch": float(generator.uniform(1.0, 1.5)), "angle": float(generator.uniform(0, np.pi))}
     radius = look.radius * size * float(generator.uniform(0.92, 1.08))
-    edge = outline(generator, size, centre, radius, wobble=0.04, **body)
+    edge = outline(generator, size, centre, radius, wobble=0.07, **body)
     cell = filled(outline(generator, size, centre, radius * 1.45, wobble=0.08, **body), 0.1 * size)
     own = _CLASSES[index]
     amount = (1 - doubt) * _pattern(generator, own, edge, cell, size)

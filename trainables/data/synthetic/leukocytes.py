@@ -16,7 +16,7 @@ from trainables.data.synthetic.drawing import Floats, filled, finished, noise, o
 from trainables.data.synthetic.making import Kind
 
 _CLASSES = ("all", "hem")
-_BOX = 0.66
+_BOX = 0.84
 """Side of the part of the image that a cell is drawn in, as a share; around it all is black."""
 
 
@@ -44,13 +44,13 @@ def _image(generator: np.random.Generator, look: _Look, index: int, standing: fl
     side = int(_BOX * size)
     health = float(np.clip(index + 0.3 * standing + 0.2 * generator.standard_normal(), -0.4, 1.4))
     centre, angle = (side / 2, side / 2), float(generator.uniform(0, np.pi))
-    radius = size * (0.255 - 0.055 * health) * float(generator.uniform(0.9, 1.1))
-    body = outline(generator, side, centre, radius, stretch=float(generator.uniform(1, 1.2)), angle=angle, wobble=0.05)
+    radius = size * (0.27 - 0.055 * health) * float(generator.uniform(0.85, 1.12))
+    body = outline(generator, side, centre, radius, stretch=float(generator.uniform(1, 1.4)), angle=angle, wobble=0.09)
     share = float(np.clip(0.93 - 0.12 * health + 0.03 * generator.standard_normal(), 0.6, 0.97))
     slack = (1 - share) * radius * float(generator.uniform(0, 1))
     way = generator.uniform(0, 2 * np.pi)
     middle = (centre[0] + slack * float(np.cos(way)), centre[1] + slack * float(np.sin(way)))
-    stretch, wobble = float(generator.uniform(1, 1.2)), 0.07 - 0.02 * health
+    stretch, wobble = float(generator.uniform(1, 1.35)), 0.1 - 0.03 * health
     edge = outline(generator, side, middle, share * radius, stretch=stretch, angle=angle, wobble=wobble)
     cell, nucleus = body > 0, filled(np.minimum(edge, body), 0.012 * size)
     amount = nucleus * _chromatin(generator, edge, health, size)
@@ -70,8 +70,8 @@ def _chromatin(generator: np.random.Generator, edge: Floats, health: float, size
         noise(generator, side, int(side / (0.012 * size))),
         noise(generator, side, int(side / (0.055 * size))),
     )
-    coarse = 0.06 + 0.22 * float(np.clip(health, 0, 1.2))
-    amount = 0.92 + 0.12 * health + 0.09 * fine + coarse * np.tanh(1.5 * clumps)
+    coarse = 0.1 + 0.24 * float(np.clip(health, 0, 1.2))
+    amount = 0.92 + 0.12 * health + 0.1 * fine + coarse * np.tanh(1.5 * clumps)
     pale = int(generator.integers(0, 3)) if generator.uniform() > 0.2 + 0.6 * health else 0
     nucleoli = np.clip(spots(generator, filled(edge - 0.05 * size, 1), pale, 0.02 * size), 0, 1)
     return np.asarray(np.clip(amount * (1 - 0.3 * nucleoli), 0.2, None))
