@@ -14,12 +14,14 @@ LAST = "last"
 class Scope(NamedTuple):
     """What of a backbone is trained: the values of its adaptation that say so, idle where they do not matter.
 
-    name: of the adaptation. unfrozen: of "last". layers: of "layers".
+    name: of the adaptation. unfrozen: of "last". layers: of "layers". rank, alpha: of "lora".
     """
 
     name: str = LAST
     unfrozen: int = 0
     layers: tuple[str, ...] = ()
+    rank: int = 1
+    alpha: float = 1.0
 
     @property
     def trains_body(self) -> bool:

@@ -72,7 +72,7 @@ PRESETS: Mapping[Strategy, Preset] = {
         6,
         axis=ADAPTATION,
         also=(NON_LINEARITIES,),
-        among={ADAPTATION: ("bias",)},
+        among={ADAPTATION: ("scale_and_shift", "bias", "lora")},
         grid={"lr": [0.001, 0.01, 0.1], "epochs": 20},
     ),
     "unfreezing": Preset(

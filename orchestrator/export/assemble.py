@@ -21,6 +21,7 @@ from trainables.features.pixels import ViewReader
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import modules
 from trainables.learning.weights import Weights, put
+from trainables.network.adaptations import adapted, has_adapters
 
 BATCH = 16
 COMPARED_IMAGES = 512
@@ -67,7 +68,9 @@ def assemble(
     Everything is float32 on the CPU, whatever the study computed with. Valid images are read, test images never.
     """
     frozen = bench.frozen_ready(configuration, partition, str(record.meta["recipe"].get("frontier", "")))
-    backbone = copy.deepcopy(bench.network(frozen)).to("cpu")
+    scope = configuration.live.scope
+    network = bench.network(frozen)
+    backbone = copy.deepcopy(adapted(network, scope)).to("cpu")
     backbone = backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     library, _, architecture = configuration.network.backbone.partition(":")
     model = Model(
@@ -76,6 +79,7 @@ def assemble(
         arguments=_arguments(configuration),
         replaced=_replaced(configuration),
         declared=own_network(configuration.network.backbone).declared() if library == "own" else None,
+        adapters={"name": scope.name, "rank": scope.rank, "alpha": scope.alpha} if has_adapters(scope) else {},
         head=layers_of(configuration, bench.facts(configuration).feature_width),
         task=configuration.data.task,
         classes=configuration.data.classes,

@@ -25,6 +25,12 @@ class _Arguments(_Strict):
     init_weights: Literal[False] | None = None
 
 
+class _Adapters(_Strict):
+    name: Literal["scale_and_shift", "lora"] | None = None
+    rank: Annotated[int, Field(ge=1, le=1024)] | None = None
+    alpha: Annotated[float, Field(gt=0)] | None = None
+
+
 class _Preprocessing(_Strict):
     store_size: _Size
     image_size: _Size
@@ -48,6 +54,7 @@ class Described(_Strict):
     arguments: _Arguments
     replaced: str
     declared: dict[str, Any] | None
+    adapters: _Adapters
     head: Annotated[list[list[str | int | float]], Field(min_length=1, max_length=1000)]
     task: str
     classes: Annotated[list[str], Field(min_length=2)]

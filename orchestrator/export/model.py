@@ -20,6 +20,7 @@ from orchestrator.store.errors import DamagedRecordError, InputError, first_line
 from orchestrator.store.parsing import json_object
 from orchestrator.store.schema import told_of
 from orchestrator.store.storage import LocalStorage
+from search_spaces.live import Scope
 from search_spaces.own_networks import read_network
 from search_spaces.settings.image import Standardisation
 from trainables.data.borders import Borders
@@ -27,6 +28,7 @@ from trainables.data.decode import Fit
 from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, linear, modules, outline
+from trainables.network.adaptations import adapted
 from trainables.network.own import own_module
 
 FORMAT = 6
@@ -65,7 +67,8 @@ class Model:
 
     library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
     gives way to an identity ("" where num_classes=0 does it); declared: of a network of the library "own", its file.
-    head: the modules of torch.nn in order. One output is the logit of the second class, several are one per class.
+    adapters: what was put into its layers, by name, rank and alpha, {} where nothing was. head: the modules of torch.nn
+    in order. One output is the logit of the second class, several are one per class.
     """
 
     library: Literal["timm", "torchvision", "own"]
@@ -73,6 +76,7 @@ class Model:
     arguments: dict[str, Any]
     replaced: str
     declared: dict[str, Any] | None
+    adapters: dict[str, Any]
     head: Layers
     task: str
     classes: tuple[str, ...]
@@ -165,6 +169,8 @@ def load(folder: Path) -> tuple[Model, nn.Module]:
     try:
         head = modules(model.head)
         backbone = bare_backbone(model)
+        if model.adapters:
+            backbone = adapted(backbone, Scope(**model.adapters))
         backbone.load_state_dict(load_file(folder / BACKBONE))
         head.load_state_dict(load_file(folder / HEAD))
     except Exception as error:  # a builder raises what it likes for what it does not know

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 from search_spaces.live import LAST, Scope
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch, When
-from search_spaces.settings.numbers import Layers
+from search_spaces.settings.numbers import Layers, Rate
 
 Start = Literal["weights", "drawn"]
 Norms = Literal["kept", "moving"]
@@ -44,7 +44,20 @@ ADAPTATIONS = Registry(
             said="the layers {layers}",
         ),
         AdaptationVariant(
+            "scale_and_shift",
+            "trainables.network.adapters.scale_and_shift:ScaleAndShift",
+            "A factor and an offset for each output channel of every weight layer (SSF).",
+            said="a scale and a shift of each channel of the backbone",
+        ),
+        AdaptationVariant(
             "bias", f"{_ROOM}:Biases", "All biases and nothing else (BitFit).", said="the biases of the backbone"
+        ),
+        AdaptationVariant(
+            "lora",
+            "trainables.network.adapters.lora:LoRA",
+            "Low-rank updates of attention's linear layers (LoRA), of transformers.",
+            ("rank", "alpha"),
+            said="low-rank updates of the backbone's attention",
         ),
     ),
 )
@@ -105,6 +118,31 @@ class Adaptation(Part):
         ),
     ] = "kept"
 
+    rank: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=1024),
+        Setting(
+            "rank",
+            "Of the updates: columns of A and B.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=ADAPTATIONS.using("rank"),
+            neutral=1,
+        ),
+    ] = 8
+    alpha: Annotated[
+        Rate,
+        Setting(
+            "alpha",
+            "Of the updates, which are multiplied with alpha / rank.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=ADAPTATIONS.using("alpha"),
+            neutral=1.0,
+        ),
+    ] = 16.0
+
     @property
     def norms_move(self) -> bool:
         return self.norms == "moving"
@@ -116,7 +154,7 @@ class Adaptation(Part):
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.name, self.unfrozen, self.layers)
+        return Scope(self.name, self.unfrozen, self.layers, self.rank, self.alpha)
 
     @property
     def said(self) -> str:

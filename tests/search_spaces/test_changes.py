@@ -25,6 +25,8 @@ BAD_VALUE = {
     "adaptation.layers": "[3]",
     "adaptation.start": "drown",
     "adaptation.norms": "movin",
+    "adaptation.rank": "0",
+    "adaptation.alpha": "0",
     "image.size": "7",
     "image.store_size": "7",
     "image.crops": "65",
@@ -87,11 +89,14 @@ BAD_VALUE = {
 }
 RANGES = {
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
-    "adaptation.name": '"last", "whole", "layers" or "bias", found "hole"; did you mean \'whole\'?',
+    "adaptation.name": '"last", "whole", "layers", "scale_and_shift", "bias" or "lora", found "hole"; '
+    "did you mean 'whole'?",
     "adaptation.unfrozen": "a whole number from 0 to 1,000, found -1",
     "adaptation.layers": "a list of names, found [3]",
     "adaptation.start": '"weights" or "drawn", found "drown"; did you mean \'drawn\'?',
     "adaptation.norms": '"kept" or "moving", found "movin"; did you mean \'moving\'?',
+    "adaptation.rank": "a whole number from 1 to 1,024, found 0",
+    "adaptation.alpha": "a number above 0, found 0",
     "image.size": "a whole number from 8 to 4,096, found 7",
     "image.store_size": "a whole number from 8 to 4,096, found 7",
     "image.crops": "a whole number from 1 to 64, found 65",

@@ -32,6 +32,8 @@ TOUCHES: dict[str, set[Touch]] = {
     "adaptation.layers": {STEP},
     "adaptation.start": {STEP},
     "adaptation.norms": {STEP},
+    "adaptation.rank": {STEP},
+    "adaptation.alpha": {STEP},
     "image.size": {NETWORK, FEATURES},
     "image.store_size": {PIXELS},
     "image.crops": {SAMPLES, FEATURES},

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from search_spaces.configuration import Configuration
 from tests.support.tiny_study import TinyStudy
-from trainables.learning.draws import body_seed, dropout_masks, epoch_order, initial_layer, mask_keys
+from trainables.learning.draws import body_seed, dropout_masks, epoch_order, initial_layer, low_rank_factor, mask_keys
 from trainables.network.backbone import open_backbone
 from trainables.network.tracing import trace
 from trainables.network.weight_layers import layers_of_trace
@@ -53,6 +53,7 @@ def losses(
     frozen = bench.frozen_ready(c, study.partition)
     samples, reader = frozen.samples, frozen.reader(bench.device)
     body = copy.deepcopy(bench.network(frozen)).eval()
+    _put_plain_adapters(c, repeat, body)
     live = trained_names(c, body)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
@@ -141,6 +142,46 @@ def losses(
     return np.array(found)
 
 
+class _Scaled(nn.Module):
+    """A layer and what its channels are multiplied with and moved by, as a wrapper."""
+
+    def __init__(self, layer: nn.Module, channels: int, dims: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.factor = nn.Parameter(torch.ones(channels, *[1] * dims))
+        self.offset = nn.Parameter(torch.zeros(channels, *[1] * dims))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layer(values) * self.factor + self.offset
+        return found
+
+
+class _LowRank(nn.Module):
+    """W + α/r·B·A in the place of W."""
+
+    def __init__(self, layer: nn.Linear, down: np.ndarray, alpha: float) -> None:
+        super().__init__()
+        self.layer, self.alpha = layer, alpha
+        self.down = nn.Parameter(torch.from_numpy(down))
+        self.up = nn.Parameter(torch.zeros(layer.out_features, len(down)))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        weight = self.layer.weight + self.alpha / len(self.down) * self.up @ self.down
+        return functional.linear(values, weight, self.layer.bias)
+
+
+def _put_plain_adapters(c: Configuration, repeat: int, body: nn.Module) -> None:
+    asked = c.adaptation
+    for name, part in [*body.named_modules()]:
+        holder, _, last = name.rpartition(".")
+        if asked.name == "scale_and_shift" and isinstance(part, nn.Conv2d | nn.Linear):
+            channels = len(part.weight)
+            setattr(body.get_submodule(holder), last, _Scaled(part, channels, 2 if isinstance(part, nn.Conv2d) else 0))
+        elif asked.name == "lora" and last in ("qkv", "proj") and isinstance(part, nn.Linear):
+            down = low_rank_factor(c.data.seed, repeat, f"{name}.lora_a", asked.rank, part.in_features)
+            setattr(body.get_submodule(holder), last, _LowRank(part, down, asked.alpha))
+
+
 def trained_names(c: Configuration, body: nn.Module) -> list[str]:
     """Of the body's own parameters, as a reader of the help would pick them."""
     names = [name for name, _ in body.named_parameters()]
@@ -149,6 +190,8 @@ def trained_names(c: Configuration, body: nn.Module) -> list[str]:
         return names
     if asked.name == "layers":
         return [name for name in names if name.startswith(tuple(f"{layer}." for layer in asked.layers))]
+    if asked.name in ("scale_and_shift", "lora"):
+        return [name for name in names if name.rpartition(".")[2] in ("factor", "offset", "down", "up")]
     if asked.name == "bias":
         return [name for name in names if name.endswith("bias")]
     layers = layers_of_trace(body, trace(body, c.image.size))

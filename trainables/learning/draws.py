@@ -45,6 +45,14 @@ def initial_layer(seed: int, repeat: int, layer: int, inputs: int, outputs: int)
     return weight, bias
 
 
+def low_rank_factor(seed: int, repeat: int, name: str, rank: int, inputs: int) -> np.ndarray:
+    """The first factor of a low-rank update, float32 [rank, inputs], uniform within ±1/√inputs as in the code of its
+    authors (loralib)."""
+    bound = 1.0 / math.sqrt(inputs)
+    found = generator(seed, "adapter", repeat, name).uniform(-bound, bound, size=(rank, inputs))
+    return found.astype(np.float32)
+
+
 def body_seed(seed: int, repeat: int) -> int:
     """What a library draws the initial weights of a backbone from."""
     return int(generator(seed, "body", repeat).integers(2**31))

@@ -13,9 +13,11 @@ from trainables.features.samples import Samples
 from trainables.learning.bodies.body import Body
 from trainables.learning.bodies.cached import Cached
 from trainables.learning.bodies.network import Network
+from trainables.learning.draws import low_rank_factor
 from trainables.learning.group import Group
 from trainables.learning.learner import Images, Inputs, Lane, Learner, Resident
 from trainables.learning.weights import Weights
+from trainables.network.adapters.lora import DRAWN
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,25 @@ def learner_of(lanes: Sequence[Lane], material: Material, starts: Sequence[Weigh
     body: Body = Cached()
     if material.suffix is not None:
         adaptation = lanes[0].configuration.adaptation
-        start = material.fresh(lanes[0].repeat) if material.fresh and adaptation.start == "drawn" else None
+        start = _start(material, lanes[0])
         body = Network(material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start)
     classes = len(lanes[0].configuration.data.classes)
     shares = torch.from_numpy(material.samples.shares(classes)).to(material.labels.device)
     return Learner(
         lanes, material.inputs, body, material.width, material.labels, material.weights, shares, material.images, starts
     )
+
+
+def _start(material: Material, lane: Lane) -> Mapping[str, torch.Tensor] | None:
+    """What is drawn for a repeat of what is trained, by name; None where nothing is."""
+    seed = lane.configuration.data.seed
+    if material.fresh and lane.configuration.adaptation.start == "drawn":
+        return material.fresh(lane.repeat)
+    assert material.suffix is not None
+    own = {name: value.detach() for name, value in material.suffix.named_parameters() if value.requires_grad}
+    drawn = {
+        name: torch.from_numpy(low_rank_factor(seed, lane.repeat, name, *value.shape))
+        for name, value in own.items()
+        if name.endswith(f".{DRAWN}")
+    }
+    return {**own, **drawn} if drawn else None

@@ -5,7 +5,11 @@ Where the frozen part ends follows from the parameters that these name, whicheve
 
 from __future__ import annotations
 
-from typing import Protocol
+import copy
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import nn
 
 from orchestrator.store.errors import InputError
 from search_spaces.faults import did_you_mean, nearest
@@ -13,11 +17,21 @@ from search_spaces.live import Scope
 from search_spaces.settings.adaptation import ADAPTATIONS
 from trainables.network.weight_layers import Layers
 
+MAY_LACK = ("bias", "lora")
+"""Adaptations that some networks have nothing for."""
+
 
 class Adaptation(Protocol):
     """One way of training a network. What it chooses from are parameters that the network reads."""
 
     def __init__(self, scope: Scope) -> None: ...
+
+    def put_into(self, network: nn.Module) -> None:
+        """Add what is trained in the place of the network's own parameters, so that at first it computes what it did.
+
+        InputError where it has no place for it.
+        """
+        ...
 
     def live(self, layers: Layers) -> tuple[str, ...]:
         """Names of the parameters that are trained, in the network's order. InputError where it cannot be."""
@@ -29,7 +43,29 @@ def adaptation_of(scope: Scope) -> Adaptation:
     return found
 
 
-class Last:
+def adapted(network: nn.Module, scope: Scope) -> nn.Module:
+    """The network as it is trained: itself, or a copy with adapters that shares its tensors."""
+    if not has_adapters(scope):
+        return network
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    found = copy.deepcopy(network, shared)
+    adaptation_of(scope).put_into(found)
+    return found
+
+
+def has_adapters(scope: Scope) -> bool:
+    """Whether something is added to the network, in the place of training its own parameters."""
+    return not isinstance(adaptation_of(scope), OwnParameters)
+
+
+class OwnParameters:
+    """Base of adaptations that train what the network has."""
+
+    def put_into(self, network: nn.Module) -> None:
+        """Nothing is added."""
+
+
+class Last(OwnParameters):
     """The last weight layers."""
 
     def __init__(self, scope: Scope) -> None:
@@ -39,7 +75,7 @@ class Last:
         return layers.last(self.unfrozen)
 
 
-class Whole:
+class Whole(OwnParameters):
     """Every parameter."""
 
     def __init__(self, scope: Scope) -> None:
@@ -49,7 +85,7 @@ class Whole:
         return layers.last(len(layers.names))
 
 
-class Named:
+class Named(OwnParameters):
     """All parameters of the modules of some names, and of the modules in them."""
 
     def __init__(self, scope: Scope) -> None:
@@ -67,7 +103,7 @@ class Named:
         return tuple(name for name in layers.owner if any(f"{name}.".startswith(f"{own}.") for own in self.names))
 
 
-class Biases:
+class Biases(OwnParameters):
     """All biases (Ben Zaken, Ravfogel and Goldberg 2022, BitFit): of weight layers and the shifts of norms."""
 
     def __init__(self, scope: Scope) -> None:
@@ -89,12 +125,12 @@ def holders(layers: Layers) -> tuple[str, ...]:
     return tuple(found)
 
 
-def refusals(layers: Layers) -> dict[str, str]:
+def refusals(network: nn.Module, layers_of: Callable[[nn.Module], Layers]) -> dict[str, str]:
     """Why a network cannot be trained in some ways, by the name of the adaptation."""
     found = {}
-    for name in ADAPTATIONS.names:
+    for name in MAY_LACK:
         try:
-            adaptation_of(Scope(name)).live(layers)
+            adaptation_of(Scope(name)).live(layers_of(adapted(network, Scope(name))))
         except InputError as error:
             found[name] = error.message
     return found

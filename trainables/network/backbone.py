@@ -26,7 +26,7 @@ from trainables.network.backbone_names import resolve_name, timm_config
 from trainables.network.own import own_module
 from trainables.network.tensors import load_into, read_tensors, standardisation_in
 from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
-from trainables.network.weight_layers import layers_by_calls, layers_of_trace
+from trainables.network.weight_layers import Layers, layers_by_calls, layers_of_trace
 from trainables.network.weights import Pretrained, WeightsChoice, WeightsFile, file_of
 
 Triple = tuple[float, float, float]
@@ -138,10 +138,14 @@ def _facts(network: nn.Module, resolved: str, image_size: int | None) -> Backbon
     defaults = _defaults(resolved)
     size = image_size or defaults.image_size
     width = _feature_width(network, resolved, size)
-    try:
-        layers = layers_of_trace(network, trace(network, size))
-    except UntraceableError:
-        layers = layers_by_calls(network, size)
+
+    def layers_of(one: nn.Module) -> Layers:
+        try:
+            return layers_of_trace(one, trace(one, size))
+        except UntraceableError:
+            return layers_by_calls(one, size)
+
+    layers = layers_of(network)
     return BackboneFacts(
         name=resolved,
         weights="init:0",
@@ -153,7 +157,7 @@ def _facts(network: nn.Module, resolved: str, image_size: int | None) -> Backbon
         weight_layers=len(layers.names),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         layers=holders(layers),
-        refused=refusals(layers),
+        refused=refusals(network, layers_of),
     )
 
 

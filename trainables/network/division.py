@@ -59,8 +59,11 @@ class Cut:
     live: tuple[str, ...]
     weight_layers: tuple[str, ...]
     network: nn.Module = field(repr=False)
+    """As it is trained, with whatever adapters."""
     traced: Trace | None = field(repr=False)
     nodes: tuple[fx.Node, ...] = field(repr=False)
+    original: nn.Module = field(repr=False)
+    """As it was, which is what the frozen part is of."""
 
     @property
     def values_per_view(self) -> int:
@@ -113,7 +116,7 @@ def _prefix(cut: Cut) -> nn.Module:
     if cut.traced.image not in copied:
         graph.placeholder("images")
     graph.output(tuple(copied[node] for node in cut.nodes))
-    return _module(cut, graph)
+    return _module(cut.original, cut.traced, graph)
 
 
 def _suffix(cut: Cut) -> nn.Module:
@@ -138,7 +141,7 @@ def _suffix(cut: Cut) -> nn.Module:
         else:
             copied[node] = graph.node_copy(node, lambda argument: copied[argument])
     graph.output(copied[traced.output])
-    return _module(cut, graph)
+    return _module(cut.network, traced, graph)
 
 
 def product_of_window(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -184,14 +187,13 @@ def _ancestors(nodes: Iterable[fx.Node], stop: tuple[fx.Node | None, ...]) -> li
     return sorted(found)
 
 
-def _module(cut: Cut, graph: fx.Graph) -> nn.Module:
-    assert cut.traced is not None
+def _module(network: nn.Module, traced: Trace, graph: fx.Graph) -> nn.Module:
     parts: dict[str, Any] = {}
     for node in graph.nodes:
         node.meta.clear()
         if node.op in ("call_module", "get_attr"):
-            parts[str(node.target)] = cut.traced.attribute(cut.network, str(node.target))
-    return fx.GraphModule(parts, graph, class_name=type(cut.network).__name__)
+            parts[str(node.target)] = traced.attribute(network, str(node.target))
+    return fx.GraphModule(parts, graph, class_name=type(network).__name__)
 
 
 def _never_in_place(module: nn.Module) -> None:

@@ -16,10 +16,10 @@ from torch import fx, nn
 
 from orchestrator.store.record import short_hash
 from search_spaces.live import Scope
-from trainables.network.adaptations import adaptation_of
+from trainables.network.adaptations import adaptation_of, adapted
 from trainables.network.division import FEATURES, PIXELS, Cut
 from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
-from trainables.network.weight_layers import Layers, layers_by_calls, layers_of_trace
+from trainables.network.weight_layers import layers_by_calls, layers_of_trace
 
 _PASSING = (nn.Identity, nn.Dropout)
 
@@ -33,14 +33,21 @@ def cuts(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
     Where nothing is trained the frontier is the pooled features. Raises InputError when the network has not what is to
     be trained, and UntraceableError when it has no graph (then see `whole`).
     """
+    original, network = network, adapted(network, scope)
     traced = trace(network, image_size)
     layers = layers_of_trace(network, traced)
     live = adaptation_of(scope).live(layers)
     is_all = bool(live) and len(live) == len(layers.owner)
     found = [] if is_all else _frontiers(traced, _live_nodes(network, traced, live))
-    candidates = [_cut(network, traced, layers, live, nodes) for nodes in found if nodes != (traced.image,)]
-    candidates.sort(key=lambda cut: cut.values_per_view)
-    return [*candidates, _cut(network, traced, layers, live, (traced.image,))]
+
+    def cut(nodes: tuple[fx.Node, ...]) -> Cut:
+        shapes = tuple(tuple(node.meta["value"].shape[1:]) for node in nodes)
+        name = _named(network, traced, nodes, shapes)
+        return Cut(shapes, name, live, layers.names, network, traced, nodes, original)
+
+    candidates = [cut(nodes) for nodes in found if nodes != (traced.image,)]
+    candidates.sort(key=lambda one: one.values_per_view)
+    return [*candidates, cut((traced.image,))]
 
 
 def places_to_cut(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
@@ -53,14 +60,10 @@ def places_to_cut(network: nn.Module, image_size: int, scope: Scope) -> list[Cut
 
 def whole(network: nn.Module, image_size: int, scope: Scope) -> Cut:
     """The cut at the pixels for a network that cannot be traced: all of it is computed in every step."""
+    original, network = network, adapted(network, scope)
     layers = layers_by_calls(network, image_size)
     shape = (3, image_size, image_size)
-    return Cut((shape,), PIXELS, adaptation_of(scope).live(layers), layers.names, network, None, ())
-
-
-def _cut(network: nn.Module, traced: Trace, layers: Layers, live: tuple[str, ...], nodes: tuple[fx.Node, ...]) -> Cut:
-    shapes = tuple(tuple(node.meta["value"].shape[1:]) for node in nodes)
-    return Cut(shapes, _named(network, traced, nodes, shapes), live, layers.names, network, traced, nodes)
+    return Cut((shape,), PIXELS, adaptation_of(scope).live(layers), layers.names, network, None, (), original)
 
 
 def _named(network: nn.Module, traced: Trace, nodes: tuple[fx.Node, ...], shapes: tuple[tuple[int, ...], ...]) -> str:

@@ -63,3 +63,21 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         ("few", "many"),
         own={"backbone": whole_own_name("own:lenet5"), "unfrozen": 4, **drawn},
     )
+
+
+@pytest.fixture(scope="session")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
+    """Networks with small trained parts put into every layer, or into attention."""
+    return finished_study(
+        tmp_path_factory.mktemp("adapters"),
+        ("few", "many"),
+        scaled={"adaptation": "scale_and_shift", "lr": 0.005},
+        low_rank={
+            "backbone": "timm:test_vit.r160_in1k",
+            "adaptation": "lora",
+            "rank": 2,
+            "adaptation.alpha": 8.0,
+            "lr": 0.02,
+        },
+        scratch={"adaptation": "whole", "start": "drawn", "norms": "moving", "lr": 0.01},
+    )

@@ -35,6 +35,7 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
         *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
         *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
         *(("moving", "head"), ("moving", "both"), ("several", "fitted"), ("built", "own")),
+        *(("adapters", "scaled"), ("adapters", "low_rank"), ("adapters", "scratch")),
     ],
 )
 @pytest.mark.parametrize("repeat", [0, 1])
@@ -147,7 +148,10 @@ def test_the_script_needs_nothing_of_this_project(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fixture", "name"), [("binary", "unfreezing"), ("moving", "both")])
+@pytest.mark.parametrize(
+    ("fixture", "name"),
+    [("binary", "unfreezing"), ("moving", "both"), ("adapters", "scaled"), ("adapters", "low_rank")],
+)
 def test_onnx_is_checked_and_takes_any_batch(
     request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str
 ) -> None:
@@ -280,6 +284,8 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
         ("mean", ["a", "b", "c"]),
         ("std", [1.0]),
         ("reading", 1),
+        ("adapters", {"name": "os:system"}),
+        ("adapters", {"name": "lora", "rank": 10**9}),
     ],
 )
 def test_a_description_of_others_reaches_no_network_and_no_other_file(

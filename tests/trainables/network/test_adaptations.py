@@ -10,7 +10,7 @@ from orchestrator.store.errors import InputError
 from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.network.adaptations import adaptation_of, holders, refusals
-from trainables.network.backbone import skeleton
+from trainables.network.backbone import architecture_of, open_backbone, skeleton
 from trainables.network.division import PIXELS
 from trainables.network.frontier import cuts, places_to_cut
 from trainables.network.tracing import trace
@@ -86,8 +86,64 @@ def test_a_network_without_biases_cannot_train_them() -> None:
     network = _Unbiased().eval()
     with pytest.raises(InputError, match="this network has no biases"):
         places_to_cut(network, 8, Scope("bias"))
-    assert "no biases" in refusals(layers_of_trace(network, trace(network, 8)))["bias"]
-    assert "bias" not in refusals(layers_of(RESNET, 32))
+    found = refusals(network, lambda one: layers_of_trace(one, trace(one, 8)))
+    assert "no biases" in found["bias"]
+    assert "found a network without" in found["lora"]
+    facts = {name: architecture_of(name, 32).facts for name in (RESNET, VIT)}
+    assert [{*one.refused} for one in facts.values()] == [{"lora"}, set()]
+    assert "layer4.0.conv1" in facts[RESNET].layers
+
+
+ADAPTERS = [
+    (RESNET, Scope("scale_and_shift")),
+    (VIT, Scope("scale_and_shift")),
+    (VIT, Scope("lora", rank=3, alpha=6.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "scope"), ADAPTERS)
+def test_adapters_change_nothing_at_first_and_stay_out_of_the_frozen_part(name: str, scope: Scope) -> None:
+    network = open_backbone(name, "none", 3, 64).module
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    images = torch.randn(2, 3, 64, 64)
+    expected = network(images)
+    for cut in cuts(network, 64, scope):
+        division = cut.build()
+        assert torch.equal(division.suffix(division.prefix(images)), expected)
+        own = {key for key, _ in network.named_parameters()}
+        assert {key for key, _ in division.prefix.named_parameters()} <= own
+        trained = {key for key, one in division.suffix.named_parameters() if one.requires_grad}
+        assert trained == {*division.live}
+        assert not trained & own
+        shared = dict(division.prefix.named_parameters())
+        assert all(one is network.get_parameter(key) for key, one in shared.items())
+    assert network.state_dict().keys() == before.keys(), "the network itself is left as it was"
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_every_adapter_is_read() -> None:
+    """A gradient reaches each of them, in a network of torch's attention too."""
+    network = open_backbone("torchvision:vit_b_16", "none", 0, 32).module
+    division = cuts(network, 32, Scope("scale_and_shift"))[-1].build()
+    live = [one for one in division.suffix.parameters() if one.requires_grad]
+    found = torch.autograd.grad(division.suffix(division.prefix(torch.randn(2, 3, 32, 32))).sum(), live)
+    assert len(found) == len(live) == 2 * (1 + 12 * 3)
+
+
+def test_low_rank_updates_begin_at_the_first_attention() -> None:
+    *cached, pixels = cuts(skeleton(VIT, 32), 32, Scope("lora", rank=2))
+    assert {name.rpartition(".")[2] for name in pixels.live} == {"lora_a", "lora_b"}
+    assert cached, "what is before it is cached"
+    assert "patch_embed.proj.weight" in dict(cached[-1].build().prefix.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [(RESNET, "found a network without"), ("torchvision:vit_b_16", "found torch.nn.MultiheadAttention")],
+)
+def test_networks_without_such_attention_have_no_low_rank_updates(name: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        cuts(skeleton(name, 32), 32, Scope("lora", rank=2))
 
 
 def test_keys_of_the_last_layers_are_their_number() -> None:
