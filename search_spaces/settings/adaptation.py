@@ -24,7 +24,7 @@ class AdaptationVariant(Variant):
 
 
 _ROOM = "trainables.network.adaptations"
-_OF_LAYERS = ("start", "norms")
+_OF_LAYERS = ("start", "norms", "lr_decay")
 ADAPTATIONS = Registry(
     "adaptation.name",
     (
@@ -47,21 +47,28 @@ ADAPTATIONS = Registry(
             "scale_and_shift",
             "trainables.network.adapters.scale_and_shift:ScaleAndShift",
             "A factor and an offset for each output channel of every weight layer (SSF).",
+            ("lr_decay",),
             said="a scale and a shift of each channel of the backbone",
         ),
         AdaptationVariant(
-            "bias", f"{_ROOM}:Biases", "All biases and nothing else (BitFit).", said="the biases of the backbone"
+            "bias",
+            f"{_ROOM}:Biases",
+            "All biases and nothing else (BitFit).",
+            ("lr_decay",),
+            said="the biases of the backbone",
         ),
         AdaptationVariant(
             "lora",
             "trainables.network.adapters.lora:LoRA",
             "Low-rank updates of attention's linear layers (LoRA), of transformers.",
-            ("rank", "alpha"),
+            ("rank", "alpha", "lr_decay"),
             said="low-rank updates of the backbone's attention",
         ),
     ),
 )
-_WITH_LAYERS = (When("adaptation.unfrozen", above=0), ADAPTATIONS.using("start"))
+_UNFROZEN = When("adaptation.unfrozen", above=0)
+_WITH_LAYERS = (_UNFROZEN, ADAPTATIONS.using("start"))
+Decay = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -142,6 +149,18 @@ class Adaptation(Part):
             neutral=1.0,
         ),
     ] = 16.0
+
+    lr_decay: Annotated[
+        Decay,
+        Setting(
+            "decay of the learning rate",
+            "d: the k-th weight layer before the head learns at lr·d^k; 1: all alike.",
+            (Touch.STEP,),
+            scale="linear",
+            matters_when=(_UNFROZEN, ADAPTATIONS.using("lr_decay")),
+            neutral=1.0,
+        ),
+    ] = 1.0
 
     @property
     def norms_move(self) -> bool:

@@ -34,6 +34,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "adaptation.norms": {STEP},
     "adaptation.rank": {STEP},
     "adaptation.alpha": {STEP},
+    "adaptation.lr_decay": {STEP},
     "image.size": {NETWORK, FEATURES},
     "image.store_size": {PIXELS},
     "image.crops": {SAMPLES, FEATURES},

@@ -74,6 +74,8 @@ def losses(
     trained: Any = [p for p in whole.parameters() if p.requires_grad]
     if o.decay_on == "weights":
         trained = param_groups_weight_decay(whole, o.weight_decay)
+    if c.adaptation.lr_decay < 1:
+        trained = _decaying(c, head, body)
     optimiser = torch.optim.SGD(trained, lr=o.lr, momentum=o.momentum, weight_decay=o.weight_decay)
     labels = torch.from_numpy(samples.labels)
 
@@ -180,6 +182,19 @@ def _put_plain_adapters(c: Configuration, repeat: int, body: nn.Module) -> None:
         elif asked.name == "lora" and last in ("qkv", "proj") and isinstance(part, nn.Linear):
             down = low_rank_factor(c.data.seed, repeat, f"{name}.lora_a", asked.rank, part.in_features)
             setattr(body.get_submodule(holder), last, _LowRank(part, down, asked.alpha))
+
+
+def _decaying(c: Configuration, head: nn.Module, body: nn.Module) -> list[dict[str, Any]]:
+    """Groups of torch.optim: a rate of its own for each weight layer of the body, in the order of computation."""
+    order = list(layers_of_trace(body, trace(body, c.image.size)).owner.items())
+    last = max(index for _, index in order)
+    groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
+    for name, index in order:
+        parameter = body.get_parameter(name)
+        if parameter.requires_grad:
+            rate = c.optimiser.lr * c.adaptation.lr_decay ** (1 + last - index)
+            groups.append({"params": [parameter], "lr": rate})
+    return groups
 
 
 def trained_names(c: Configuration, body: nn.Module) -> list[str]:

@@ -184,16 +184,17 @@ class Workbench:
         labels = torch.from_numpy(samples.labels).to(self.device)
         weights = None if samples.weights is None else torch.from_numpy(samples.weights).to(self.device)
         width = self.facts(configuration).feature_width
-        inputs, images, suffix = self._inputs(frozen), None, None
+        inputs, images, suffix, depths = self._inputs(frozen), None, None, dict[str, int]()
         if configuration.live.trains_body:
-            suffix = self._parts.division(frozen).suffix
+            division = self._parts.division(frozen)
+            suffix, depths = division.suffix, dict(division.depths)
         if configuration.live.from_pixels:
             images = Images(frozen.reader(self.device), self.whole(frozen)[0], configuration.network.precision)
 
         def fresh(repeat: int) -> dict[str, torch.Tensor]:
             return self._networks.fresh(configuration, body_seed(configuration.data.seed, repeat))
 
-        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer, images, fresh)
+        return Material(samples, labels, weights, width, inputs, suffix, frozen.layer, images, depths, fresh)
 
     def _inputs(self, frozen: Frozen) -> Inputs:
         if frozen.features is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -35,6 +35,8 @@ class Material:
     layer: str
     images: Images | None = None
     """What is trained on in the place of `inputs`, where images change in each step."""
+    depths: Mapping[str, int] = field(default_factory=dict)
+    """Of each trained parameter, which weight layer it is in, counted back from the head: 1 is the last."""
     fresh: Callable[[int], Mapping[str, torch.Tensor]] | None = None
     """Values of the backbone as they are drawn for a repeat, by name; not needed where nothing of it is trained."""
 
@@ -83,7 +85,10 @@ def learner_of(lanes: Sequence[Lane], material: Material, starts: Sequence[Weigh
     if material.suffix is not None:
         adaptation = lanes[0].configuration.adaptation
         start = _start(material, lanes[0])
-        body = Network(material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start)
+        factors = {name: adaptation.lr_decay**depth for name, depth in material.depths.items()}
+        body = Network(
+            material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start, lr_factors=factors
+        )
     classes = len(lanes[0].configuration.data.classes)
     shares = torch.from_numpy(material.samples.shares(classes)).to(material.labels.device)
     return Learner(

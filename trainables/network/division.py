@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class Division:
     weight_layers: tuple[str, ...]
     """All weight layers of the backbone in the order in which it computes them."""
     trainable_parameters: int
+    depths: Mapping[str, int]
+    """Of each parameter, which weight layer it belongs to, counted back from the head: 1 is the last."""
 
     @property
     def values_per_view(self) -> int:
@@ -64,6 +66,8 @@ class Cut:
     nodes: tuple[fx.Node, ...] = field(repr=False)
     original: nn.Module = field(repr=False)
     """As it was, which is what the frozen part is of."""
+    depths: Mapping[str, int] = field(repr=False)
+    """See `Division`."""
 
     @property
     def values_per_view(self) -> int:
@@ -89,7 +93,7 @@ class Cut:
         for part in (prefix, suffix):
             _never_in_place(part)
             part.eval()
-        return Division(prefix, suffix, self.shapes, self.layer, self.live, self.weight_layers, trainable)
+        return Division(prefix, suffix, self.shapes, self.layer, self.live, self.weight_layers, trainable, self.depths)
 
 
 def together(several: Sequence[Cut]) -> nn.Module:

@@ -43,7 +43,7 @@ def cuts(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
     def cut(nodes: tuple[fx.Node, ...]) -> Cut:
         shapes = tuple(tuple(node.meta["value"].shape[1:]) for node in nodes)
         name = _named(network, traced, nodes, shapes)
-        return Cut(shapes, name, live, layers.names, network, traced, nodes, original)
+        return Cut(shapes, name, live, layers.names, network, traced, nodes, original, layers.depths)
 
     candidates = [cut(nodes) for nodes in found if nodes != (traced.image,)]
     candidates.sort(key=lambda one: one.values_per_view)
@@ -63,7 +63,9 @@ def whole(network: nn.Module, image_size: int, scope: Scope) -> Cut:
     original, network = network, adapted(network, scope)
     layers = layers_by_calls(network, image_size)
     shape = (3, image_size, image_size)
-    return Cut((shape,), PIXELS, adaptation_of(scope).live(layers), layers.names, network, None, (), original)
+    return Cut(
+        (shape,), PIXELS, adaptation_of(scope).live(layers), layers.names, network, None, (), original, layers.depths
+    )
 
 
 def _named(network: nn.Module, traced: Trace, nodes: tuple[fx.Node, ...], shapes: tuple[tuple[int, ...], ...]) -> str:

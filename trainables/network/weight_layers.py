@@ -37,6 +37,11 @@ class Layers:
             )
         return tuple(name for name, index in self.owner.items() if index >= len(self.names) - count)
 
+    @property
+    def depths(self) -> dict[str, int]:
+        """Of each parameter its layer, counted back from the output: 1 is the last."""
+        return {name: len(self.names) - index for name, index in self.owner.items()}
+
 
 def layers_of_trace(network: nn.Module, traced: Trace) -> Layers:
     """Weight layers in the order of the graph's nodes."""

@@ -81,6 +81,13 @@ CASES: dict[str, dict[str, Any]] = {
         "lr": 0.01,
         "momentum": 0.9,
     },
+    "decaying rates": {"unfrozen": 3, "lr_decay": 0.5, "lr": 0.02, "momentum": 0.9, "weight_decay": 0.01},
+    "decaying rates of a whole vision transformer": {
+        "backbone": "timm:test_vit.r160_in1k",
+        "adaptation": "whole",
+        "lr_decay": 0.8,
+        "lr": 0.02,
+    },
     "flips, frozen": {"augmentation": "flips", "chance": 0.4, "lr": 0.05},
     "flips, unfrozen": {"augmentation": "flips", "unfrozen": 1, "lr": 0.01},
     "several, frozen": {"augmentation": ("flips", "crop", "contrast", "colour", "erasing"), "lr": 0.05},
@@ -288,3 +295,23 @@ def test_features_are_mixed_within_each_lane_of_a_stack(two_classes: TinyStudy) 
         alone = done(begun(two_classes, c, (repeat,))).history(0).loss
         assert group.history(place).loss == pytest.approx(alone, abs=1e-5)
     assert not np.array_equal(group.history(0).loss, group.history(2).loss)
+
+
+def test_rates_decay_with_the_distance_from_the_head_and_scale_together(two_classes: TinyStudy) -> None:
+    """Every layer of a small transformer by hand: patches, then in each block qkv, proj, fc1 and fc2."""
+    c = two_classes.configuration(backbone="timm:test_vit.r160_in1k", adaptation="whole", lr_decay=0.5, lr=0.1)
+    learner = begun(two_classes, c).learner
+    body, frozen = learner.body, two_classes.bench().frozen_ready(c, two_classes.partition)
+    names = list(body.state())
+    blocks = len(two_classes.bench().network(frozen).blocks)
+    rates = dict(zip(names, learner.optimiser.every_rate("lr")[-len(names) :], strict=True))
+    for name, place in (("attn.qkv", 4), ("attn.proj", 3), ("mlp.fc1", 2), ("mlp.fc2", 1)):
+        for block in range(blocks):
+            assert rates[f"blocks.{block}.{name}.weight"] == pytest.approx(
+                0.1 * 0.5 ** (4 * (blocks - 1 - block) + place)
+            )
+    assert rates["patch_embed.proj.weight"] == pytest.approx(0.1 * 0.5 ** (4 * blocks + 1))
+    assert learner.optimiser.every_rate("lr")[0] == pytest.approx(0.1)
+    learner.scale_learning_rates(0.5)
+    halved = learner.optimiser.every_rate("lr")
+    assert float(halved[-1]) == pytest.approx(0.5 * rates[names[-1]])

@@ -18,6 +18,7 @@ class Network:
     It stays in eval mode: dropout is off, batch norm trains scale and shift and keeps its stored statistics. With
     `norms_move` batch norm that is trained standardises by its batch, as torch has it, and moves its statistics.
     start: what is trained or moves begins with these in the place of the suffix's own, by name; others are not read.
+    lr_factors: of the learning rate of a parameter, by name; 1 where it is left out.
     """
 
     def __init__(
@@ -27,10 +28,15 @@ class Network:
         *,
         norms_move: bool = False,
         start: Mapping[str, torch.Tensor] | None = None,
+        lr_factors: Mapping[str, float] | None = None,
     ) -> None:
         self.module = copy.deepcopy(suffix).to(device).eval()
         self.live = {name: value for name, value in self.module.named_parameters() if value.requires_grad}
-        self.parameters = [Parameter(one.data, is_weight=one.dim() > 1) for one in self.live.values()]
+        factors = lr_factors or {}
+        self.parameters = [
+            Parameter(one.data, is_weight=one.dim() > 1, lr_factor=factors.get(name, 1.0))
+            for name, one in self.live.items()
+        ]
         self.norms = {name: part for name, part in self.module.named_modules() if norms_move and is_trained_norm(part)}
         self.buffers = [buffer for norm in self.norms.values() for buffer in norm.buffers(recurse=False)]
         if start is not None:

@@ -56,7 +56,13 @@ class Optimiser:
         """Lies on the device, where a recorded step reads it."""
         self._rates: dict[str, list[Rate] | None] = {}
         for name in RATES:
-            each = [[one.rate(name, is_weight=of.is_weight) for one in configurations] for of in parameters]
+            each = [
+                [
+                    one.rate(name, is_weight=of.is_weight) * (of.lr_factor if name == "lr" else 1.0)
+                    for one in configurations
+                ]
+                for of in parameters
+            ]
             several = [of.rate(values) for of, values in zip(parameters, each, strict=True)]
             self._rates[name] = several if any(map(any, each)) else None
 

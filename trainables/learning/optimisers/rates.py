@@ -28,7 +28,7 @@ class Parameter:
 
     axis is the one along which configurations follow one another `times` times over, each `span` entries long; a tensor
     of one configuration needs none of the three. is_weight: of a lane it has two dimensions or more, as timm tells
-    weights from biases and from scales and shifts of norms.
+    weights from biases and from scales and shifts of norms. lr_factor: of the learning rate.
     """
 
     tensor: torch.Tensor
@@ -36,6 +36,7 @@ class Parameter:
     times: int = 1
     span: int = 1
     is_weight: bool = True
+    lr_factor: float = 1.0
 
     def rate(self, values: Sequence[float]) -> Rate:
         """One value per configuration → what this tensor is multiplied with."""
