@@ -15,6 +15,7 @@ from search_spaces.settings.data import TASKS
 from search_spaces.settings.head import HEADS
 from search_spaces.settings.image import Interpolation
 
+OF_CLASS = "selection.of_class"
 _HINT = (
     "Change the file, or choose with --strategy, --head, --unfrozen, --non-linearities, --batch-size and --selection"
 )
@@ -45,9 +46,18 @@ class BackboneFacts:
     """Why it cannot be trained in some ways, by the name of the adaptation."""
 
 
-def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, task: str, outputs: int) -> None:
+def check_points(
+    points: Iterable[Point],
+    facts: BackboneFacts,
+    where: str,
+    *,
+    task: str,
+    outputs: int,
+    classes: tuple[str, ...] = (),
+) -> None:
     """Raise InputError, with all faults together, for every u and n that this network cannot have, every head that is
-    fitted to anything but cached features and classes, and every metric that the task has not.
+    fitted to anything but cached features and classes, every metric that the task has not, and every class to select by
+    that is none of the classes.
 
     u goes back to the network's first weight layer at most; each non-linearity halves the width of the features, and
     the last layer needs at least twice as many inputs as it has outputs. A batch that batch norm learns its statistics
@@ -109,6 +119,10 @@ def check_points(points: Iterable[Point], facts: BackboneFacts, where: str, *, t
     for metric in dict.fromkeys(point.values["selection.metric"] for point in points):
         if metric not in known:
             faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
+    for name in dict.fromkeys(point.values[OF_CLASS] for point in points if point.matters(OF_CLASS)):
+        if name not in classes and (name or task != "binary"):
+            found = f'"{name}"' if name else "none, and no class is the positive one"
+            faults.add(f"{OF_CLASS}: expected {alternatives(classes)}, found {found}")
     faults.raise_if_any(_HINT)
 
 
@@ -153,9 +167,12 @@ def resolve(
 
     parent: what it begins from, where it is a later stage.
 
+    Metrics of one class are of the positive one, the last of a binary task, unless the point names another.
     A stored square no larger than the input leaves no room for crops: the image is resized to the input.
     """
     values = dict(point.values)
+    if point.matters(OF_CLASS):
+        values[OF_CLASS] = values[OF_CLASS] or classes[-1]
     store_size = values.pop("image.store_size", None) or facts.image_size
     has_room = store_size > facts.image_size
     return Configuration.made(

@@ -30,7 +30,6 @@ from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
 from orchestrator.store.errors import Faults
 from search_spaces.configuration import column_names
-from search_spaces.settings.data import TASKS
 
 PANELS_ABREAST = 3
 PANEL_PX, GAP = 300, 0.08
@@ -65,7 +64,7 @@ class Asked:
         configurations = [member.configuration for member in summary.configurations]
         if configurations and not faults.found and all(shown_value(c, self.x) == NOT_TRIED for c in configurations):
             faults.add(f"x: expected a setting that matters in study {summary.study.name!r}, found {self.x!r}")
-        known = TASKS.variants[summary.study.task].metrics
+        known = summary.metrics
         if self.y not in known:
             faults.add(f"y: expected a metric of the task {summary.study.task} ({', '.join(known)}), found {self.y!r}")
         if self.band not in ("std", "none"):

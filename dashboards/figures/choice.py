@@ -15,7 +15,6 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
-from search_spaces.settings.data import TASKS
 from search_spaces.settings.selection import METRICS
 
 Quantity = Literal["mean", "std", "n"]
@@ -124,7 +123,7 @@ def is_loss(score: str) -> bool:
 def has_score(summary: Summary, score: str) -> bool:
     """Whether the study's task has the metrics that a key of SCORES, or BOTH, is of."""
     wanted = {EPOCH: (), BOTH: ON_TWO_AXES}.get(score, (score,))
-    return set(wanted) <= set(TASKS.variants[summary.study.task].metrics)
+    return set(wanted) <= set(summary.metrics)
 
 
 def selection_of(summary: Summary, choice: Choice) -> Metric:

@@ -20,13 +20,13 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
     best = members[0]
     settings = best.configuration
     metric, task = settings.selection.metric, TASKS.variants[settings.data.task]
-    other = next((name for name in (task.score, *task.metrics[1:]) if name != metric), "loss")
+    other = next((name for name in (task.score, *task.counted[1:]) if name != metric), "loss")
     chosen, extra = best.score(metric, "valid"), best.score(other, "valid")
     so_far = "" if summary.totals.owed == 0 else " so far"
     return (
         f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
         f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}. "
-        f"Validation {METRIC_NAMES[metric].lower()} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
+        f"Validation {text(settings.selection.words)} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
         f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
         f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average). "

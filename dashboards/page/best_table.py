@@ -35,7 +35,7 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
     has_others = any(member.others for member in members)
     for member in members:
         settings, best = member.configuration, member.best_repeat()
-        known = TASKS.variants[settings.data.task].metrics
+        known = TASKS.variants[settings.data.task].counted
         both = [score for metric in known[:2] if (score := member.score(metric, "valid"))]
         rows.append(
             {
@@ -45,7 +45,7 @@ def best_table_data(members: Sequence[ConfigurationSummary], selections: Collect
                 "Batch": "–" if settings.head.is_fitted else str(settings.optimiser.batch_size),
                 **({"Other settings": member.others or "–"} if has_others else {}),
                 "Train loss": plus_minus(member.score("loss", "train")),
-                **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in known},
+                **{_VALID[m]: plus_minus(member.score(m, "valid")) for m in dict.fromkeys((*known, *selections))},
                 INTERVAL: (f"{METRIC_NAMES[settings.selection.metric].lower()} " if len(selections) > 1 else "")
                 + interval(member.score(settings.selection.metric, "valid")),
                 "Best epoch": plus_minus(member.selected_epochs, 1),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.results.comparing import compared_alike, compared_by_valid
+from orchestrator.results.comparing import check_comparable, compared_alike, compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
@@ -97,6 +97,14 @@ def compare(
             "Say which to compare by, for instance: --metric balanced_accuracy",
         )
     found = metric or selecting[0]
+    if metrics.is_measured(found) and set(selecting) != {found}:
+        raise InputError(
+            f"not all that is compared selects by {found}: expected a metric that all have scores by, found {found}",
+            "Say another one, for instance: --metric balanced_accuracy",
+        )
+    check_comparable(
+        (m.configuration for one in named for m in one.summary.configurations if m.id in one.members), "compare"
+    )
     items = tuple(_item(one, partitions, by, found) for one, by in zip(named, selecting, strict=True))
     tables = [[valid_table([item.members[k]], name, found) for item in items] for k, name in enumerate(partitions)]
     width = max(table.scores.shape[1] for row in tables for table in row)

@@ -13,7 +13,6 @@ from orchestrator.choosing.choice_text import (
     components_text,
     difference,
     heading,
-    label_of,
     settings_data,
 )
 from orchestrator.results.comparing import looked_at
@@ -35,8 +34,8 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     names = names_of(members[0].configuration for members in table.members)
     lines = [*heading([study]), ""]
     lines.append(
-        f"Selected by the best mean {label_of(table.metric)} over {k} partitions (repeats averaged within each) of "
-        f"{count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
+        f"Selected by the best mean {best.configuration.selection.words} over {k} partitions (repeats averaged within "
+        f"each) of {count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
     diverged, counts = table.diverged.sum(axis=(1, 2)), np.isfinite(table.repeats).sum(axis=(1, 2))

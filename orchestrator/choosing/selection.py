@@ -18,6 +18,7 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 from search_spaces.settings.data import TASKS
+from trainables.learning.metrics import is_measured
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def _bias(
         return None, "it was not asked for", ()
     if not TASKS.variants[summary.study.task].has_confusion:
         return None, "it is made of confusion counts, which this task has not", ()
+    if is_measured(table.metric):
+        return None, f"it is made for metrics that all configurations have, not for {table.metric}", ()
     kept = read_predictions(storage, summary, table)
     if kept is None or best not in kept.members:
         return None, "its validation predictions cannot be read", ()

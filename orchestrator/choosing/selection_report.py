@@ -50,8 +50,8 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     count, names = len(table.members), _names(selection)
     lines = [*heading([summary.study]), ""]
     lines.append(
-        f"Selected by the best mean {label_of(table.metric)} of {count} configuration{'s' if count > 1 else ''} "
-        f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
+        f"Selected by the best mean {winner.configuration.selection.words} of {count} "
+        f"configuration{'s' if count > 1 else ''} (n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
     lines += filter(None, [untrained_words(winner.untrained_selected, winner.n)])
     lines += _epochs(selection)

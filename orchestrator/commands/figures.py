@@ -22,7 +22,7 @@ from orchestrator.commands.said import echo, echo_json, say
     help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
 )
 @click.option("--x", metavar="SETTING", help="In place of those: a score against this setting (lr, head.dropout …).")
-@click.option("--y", metavar="METRIC", help="With --x: loss, accuracy, balanced_accuracy or macro_f1 (default: loss).")
+@click.option("--y", metavar="METRIC", help="With --x: a metric of the study, such as accuracy (default: loss).")
 @click.option("--line", metavar="SETTING", help="With --x: a line for each of its values.")
 @click.option("--facet", metavar="SETTING", help="With --x: a panel for each of its values.")
 @click.option("--band", type=click.Choice(["std", "none"]), help="With --x: what stands at a mark (default: std).")

@@ -23,7 +23,6 @@ from search_spaces.configuration import Configuration, by_path, differing, shown
 from search_spaces.live import LAST
 from search_spaces.presets import ADAPTATION, NON_LINEARITIES, UNFROZEN
 from search_spaces.settings.optimiser import OPTIMISERS
-from search_spaces.settings.selection import METRICS
 from trainables.data.decode import FILL
 from trainables.data.partition import SPLITS
 from trainables.data.reading import Reading, channels_text
@@ -229,7 +228,7 @@ def _balance(c: Configuration) -> str:
 def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
     better = "lowest" if is_loss(c.selection.metric) else "highest"
-    metric = METRICS.variants[c.selection.metric].label
+    metric = c.selection.words
     return f"{metric} ({selected_by([facts.chosen.member])}) is {better}; on a tie the earliest"
 
 

@@ -20,8 +20,14 @@ def valid_lines(facts: CardFacts) -> list[str]:
     history = facts.record.history
     column = history.splits.index("valid")
     rows = []
-    for metric in TASKS.variants[facts.study.task].metrics:
-        values = metrics.scores(metric, history.loss[:, column], history.statistics[:, column])
+    task, selection = TASKS.variants[facts.study.task], member.configuration.selection.metric
+    for metric in dict.fromkeys((*task.counted, selection)):
+        measured = history.measured if metrics.is_measured(metric) else None
+        values = (
+            metrics.scores(metric, history.loss[:, column], history.statistics[:, column])
+            if measured is None
+            else measured[:, column]
+        )
         unit = METRICS.variants[metric].unit
         over = member.score(metric, "valid")
         before = member.untrained(metric, "valid")

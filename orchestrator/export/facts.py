@@ -15,7 +15,6 @@ from orchestrator.export.onnx_file import OnnxFile
 from orchestrator.results.comparing import looked_at, ranked_with
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import FinalRecord, StudyRecord
-from search_spaces.settings.selection import METRICS
 
 
 @dataclass(frozen=True)
@@ -46,5 +45,5 @@ class CardFacts:
     def ranked_by(self) -> str:
         """What of the metric ranked the configuration among the others: `loss (valid)`."""
         member = self.chosen.member
-        label = METRICS.variants[member.configuration.selection.metric].label
+        label = member.configuration.selection.words
         return f"{label} ({looked_at(ranked_with(member, self.summary.configurations))})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from orchestrator.store.errors import Faults
 from orchestrator.store.schema import Metric
 from search_spaces.configuration import Configuration
-from search_spaces.settings.selection import RULES
+from search_spaces.settings.selection import METRICS, RULES
 
 if TYPE_CHECKING:
     from orchestrator.results.configuration_summary import ConfigurationSummary
@@ -29,6 +31,20 @@ def compared_alike(member: ConfigurationSummary, by_valid: Collection[Metric]) -
     if member.by_valid or metric not in by_valid:
         return member
     return replace(member, by_valid=True, selection=member.score(metric, "valid"))
+
+
+def check_comparable(configurations: Iterable[Configuration], where: str) -> None:
+    """Raise InputError where one metric has several values of its settings: it would say something else in each."""
+    faults = Faults(where)
+    found: dict[tuple[Metric, str], set[Any]] = defaultdict(set)
+    for c in configurations:
+        for name in METRICS.variants[c.selection.metric].uses:
+            found[c.selection.metric, name].add(getattr(c.selection, name))
+    for (metric, name), values in sorted(found.items()):
+        if len(values) > 1:
+            told = " and ".join(f'"{value}"' if isinstance(value, str) else f"{value:g}" for value in sorted(values))
+            faults.add(f"selection.{name}: expected one among all that select by {metric}, found {told}")
+    faults.raise_if_any("Scores by the others could not be compared with these: search by them in a study of its own.")
 
 
 def ranked_with(one: ConfigurationSummary, members: Iterable[ConfigurationSummary]) -> list[ConfigurationSummary]:

@@ -13,6 +13,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord, RepeatState
 from orchestrator.store.storage import Storage
+from trainables.learning.metrics import is_measured
 
 KEY = ["partition", "configuration", "repeat", "epochs"]
 REPEAT_COLUMNS: dict[str, pa.DataType] = {
@@ -88,6 +89,8 @@ def _repeat_row(key: FinalKey, record: FinalRecord) -> dict[str, object]:
     history, meta = record.history, record.meta
     whole = (
         history.loss.shape == history.statistics.shape[:2] == (len(history.loss), len(history.splits))
+        and (history.measured is not None) == is_measured(meta.get("selection"))
+        and (history.measured is None or history.measured.shape == history.loss.shape)
         and len(history.loss) >= 1
         and {"train", "valid"} <= set(history.splits)
         and meta.get("state") == key.state.value

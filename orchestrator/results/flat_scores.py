@@ -19,9 +19,15 @@ _BLOCK = 2_000_000
 _THREADS = 2
 
 
+def metrics_of(repeats: Repeats, task: str) -> tuple[Metric, ...]:
+    """What there are scores by: what the task counts, then what is measured because some repeat selects by it."""
+    variant, selections = TASKS.variants[task], set(repeats.table["selection"])
+    return (*variant.counted, *(name for name in variant.metrics if metrics.is_measured(name) and name in selections))
+
+
 class FlatScores:
-    """metrics: those of the task, float64 [rows, splits] each, rows as in `repeats`; beside them the columns that
-    selection needs."""
+    """metrics: `metrics_of`, float64 [rows, splits] each, rows as in `repeats`; beside them the columns that
+    selection needs. One that is measured is NaN in repeats that select by another."""
 
     def __init__(self, repeats: Repeats, task: str) -> None:
         self.repeats = repeats
@@ -37,9 +43,11 @@ class FlatScores:
         if missing.any():
             missing[missing] = metrics.images(task, repeats.statistics[missing]) == 0
         with ThreadPoolExecutor(_THREADS) as pool:
-            names = TASKS.variants[task].metrics
+            names = TASKS.variants[task].counted
             found = pool.map(partial(self._scored, missing), names)
             self.metrics: dict[Metric, Floats] = dict(zip(names, found, strict=True))
+        for metric in metrics_of(repeats, task)[len(names) :]:
+            self.metrics[metric] = repeats.measured_by(metric)
         self._selection: dict[tuple[Metric, bool], Floats] = {}
 
     def selection(self, metric: Metric, valid_alone: bool) -> Floats:
@@ -47,9 +55,17 @@ class FlatScores:
         key = metric, valid_alone
         if key not in self._selection:
             loss, statistics = self.repeats.loss[:, :2], self.repeats.statistics[:, :2]
+            measured = self.repeats.measured_by(metric)[:, :2] if metrics.is_measured(metric) else None
             parts = [
                 metrics.selection_scores(
-                    metric, History(("train", "valid"), loss[block], statistics[block]), valid_alone
+                    metric,
+                    History(
+                        ("train", "valid"),
+                        loss[block],
+                        statistics[block],
+                        None if measured is None else measured[block],
+                    ),
+                    valid_alone,
                 )
                 for block in self._blocks()
             ]

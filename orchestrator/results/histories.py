@@ -28,7 +28,7 @@ from orchestrator.results.parts import SHAPE, Part, whole_part
 from orchestrator.store.damage import Damaged, note
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, FinalName, parse_damaged, parse_final
-from orchestrator.store.schema import FinalRecord, RepeatState
+from orchestrator.store.schema import FinalRecord, Metric, RepeatState
 from orchestrator.store.storage import Storage
 
 MERGE_ABOVE = 8
@@ -46,6 +46,7 @@ class Repeats:
     table: one row per repeat, sorted by partition, configuration and repeat; columns as in the parts.
     splits: names of the second axis below, "train" and "valid" first.
     loss: float64 [rows, splits], NaN where a repeat has no such split.
+    measured: float64 [rows, splits], by the metric that selects where that is measured; else NaN.
     statistics: int32 [rows, splits, *shape], those of the task; without any row their shape is not known.
     start: int64 [repeats + 1]; repeat i of the table has rows start[i] (epoch 0) to start[i + 1] − 1.
     damaged: final records and parts that could not be read.
@@ -54,12 +55,18 @@ class Repeats:
     table: pd.DataFrame
     splits: tuple[str, ...]
     loss: np.ndarray
+    measured: np.ndarray
     statistics: np.ndarray
     start: np.ndarray
     damaged: tuple[Damaged, ...]
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def measured_by(self, metric: Metric) -> np.ndarray:
+        """float64 [rows, splits], NaN in the rows of repeats that select by another metric."""
+        mine = np.repeat((self.table["selection"] == metric).to_numpy(), np.diff(self.start))
+        return np.where(mine[:, None], self.measured, np.nan)
 
 
 def list_bundles(storage: Storage) -> list[BundleKey]:
@@ -185,6 +192,11 @@ def _epochs_table(rows: Sequence[dict[str, object]], records: Sequence[FinalReco
     columns["epoch"] = pa.array(np.concatenate(epochs).astype(np.int32))
     columns["split"] = pa.array([name for r in records for name in r.history.splits * len(r.history.loss)])
     columns["loss"] = pa.array(np.concatenate([record.history.loss.ravel() for record in records]), type=pa.float64())
+    measured = [
+        np.full(size, np.nan) if (m := r.history.measured) is None else m.ravel()
+        for r, size in zip(records, sizes, strict=True)
+    ]
+    columns["measured"] = pa.array(np.concatenate(measured), type=pa.float64())
     columns["statistics"] = pa.FixedSizeListArray.from_arrays(pa.array(statistics), math.prod(shape))
     return pa.table(columns).replace_schema_metadata({SHAPE: json.dumps(shape)})
 
@@ -250,7 +262,8 @@ def _join(parts: Sequence[Part], finals: set[FinalKey], damaged: tuple[Damaged, 
     if not parts:
         empty = pd.DataFrame({name: [] for name in REPEAT_COLUMNS})
         nothing = np.zeros((0, 2))
-        return Repeats(empty, ("train", "valid"), nothing, nothing.astype(np.int32), np.zeros(1, int), damaged)
+        counts = nothing.astype(np.int32)
+        return Repeats(empty, ("train", "valid"), nothing, nothing, counts, np.zeros(1, int), damaged)
     table = pa.concat_tables([part.repeats for part in parts]).to_pandas()
     listed = np.array([key in finals for part in parts for key in part.keys], dtype=bool)
     # of two records with the same epochs the one that has them all counts, as for what is owed
@@ -264,7 +277,7 @@ def _join(parts: Sequence[Part], finals: set[FinalKey], damaged: tuple[Damaged, 
     found = {name for split in encoded for name in split.dictionary.to_pylist()}
     splits = ("train", "valid", *sorted(found - {"train", "valid"}))
     shape = parts[0].shape
-    loss = np.full(start[-1] * len(splits), np.nan)
+    loss, measured = np.full((2, start[-1] * len(splits)), np.nan)
     statistics = np.zeros((len(loss), math.prod(shape)), dtype=np.int32)
     offset = 0
     for part, split in zip(parts, encoded, strict=True):
@@ -276,10 +289,11 @@ def _join(parts: Sequence[Part], finals: set[FinalKey], damaged: tuple[Damaged, 
         order = np.array([splits.index(name) for name in split.dictionary.to_pylist()], dtype=np.int64)
         cell = _in_one_piece(row * len(splits) + order[split.indices.to_numpy()[kept]])
         loss[cell] = part.epochs.column("loss").to_numpy()[kept]
+        measured[cell] = part.epochs.column("measured").to_numpy()[kept]
         statistics[cell] = part.statistics()[kept]
     grid = int(start[-1]), len(splits)
-    shaped = statistics.reshape(*grid, *shape)
-    return Repeats(table.reset_index(drop=True), splits, loss.reshape(grid), shaped, start, damaged)
+    flat = loss.reshape(grid), measured.reshape(grid), statistics.reshape(*grid, *shape)
+    return Repeats(table.reset_index(drop=True), splits, *flat, start, damaged)
 
 
 def _in_one_piece(places: np.ndarray) -> np.ndarray | slice:

@@ -22,7 +22,7 @@ from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import Storage
 from search_spaces.stored import read_configuration
 from trainables.bundles.work import is_enough
-from trainables.learning.metrics import selection_scores
+from trainables.learning.metrics import is_measured, selection_scores
 
 ONE_BY_ONE = 50
 """So many final records, or fewer, are read one by one whatever parts hold them."""
@@ -124,12 +124,15 @@ def _results(part: Part) -> dict[FinalKey, _Result]:
     split = np.array(part.epochs.column("split").take(places).to_pylist())
     pair = np.stack([places[split == name] for name in ("train", "valid")], axis=1)
     loss = part.epochs.column("loss").to_numpy()[pair]
+    measured = part.epochs.column("measured").to_numpy()[pair]
     statistics = part.statistics()[pair].reshape(*pair.shape, *part.shape)
     metrics = np.array(table.column("selection").to_pylist())
     values = np.empty((len(pair), 2))
     for metric in np.unique(metrics):
         mine = metrics == metric
-        chosen = History(("train", "valid"), loss[mine], statistics[mine])
+        chosen = History(
+            ("train", "valid"), loss[mine], statistics[mine], measured[mine] if is_measured(str(metric)) else None
+        )
         for place, valid_alone in enumerate((False, True)):
             values[mine, place] = selection_scores(str(metric), chosen, valid_alone)
     told = (table.column(name).to_pylist() for name in ("state", "digest"))

@@ -19,7 +19,7 @@ _OF_REPEATS = {
     **dict.fromkeys(("partition", "configuration", "state"), "text"),
     **dict.fromkeys(("repeat", "epochs", "history_epochs", "history_splits"), "number"),
 }
-_OF_EPOCHS = {"epoch": "number", "split": "text", "loss": "number", "statistics": "list"}
+_OF_EPOCHS = {"epoch": "number", "split": "text", "loss": "number", "measured": "number", "statistics": "list"}
 """What a part has in every row, see `read_parquet`."""
 
 SHAPE = b"shape of statistics"
@@ -76,7 +76,7 @@ def whole_part(repeats: bytes, epochs: bytes, files: tuple[str, str], whole: boo
             found.keys is not None
             and math.prod(found.shape) == kind.list_size > 0
             and kind.value_type == pa.int32()
-            and rows.schema.field("loss").type == pa.float64()
+            and rows.schema.field("loss").type == rows.schema.field("measured").type == pa.float64()
             and int(count.sum()) == rows.num_rows
             and bool((count > 0).all())
             and bool((rows.column("epoch").to_numpy() == (np.arange(rows.num_rows) - begins) // each).all())

@@ -15,7 +15,7 @@ from orchestrator.results.comparing import compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
 from orchestrator.results.edges import EdgeNote, edge_notes
-from orchestrator.results.flat_scores import FlatScores
+from orchestrator.results.flat_scores import FlatScores, metrics_of
 from orchestrator.results.histories import Repeats, read_repeats
 from orchestrator.results.mean_curves import MeanCurves
 from orchestrator.results.names import told_apart
@@ -84,6 +84,11 @@ class Summary:
     @property
     def splits(self) -> tuple[str, ...]:
         return self.repeats.splits
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What there are scores by, see `metrics_of`."""
+        return metrics_of(self.repeats, self.study.task)
 
 
 def summarise(storage: Storage, now: str | None = None) -> Summary:

@@ -22,8 +22,8 @@ _PER_CLASS = {"precision": confusion.precision, "recall": confusion.recall, "f1"
 def build_table(summary: Summary, level: Literal["epoch", "repeat", "config"]) -> pd.DataFrame:
     """Columns: partition, configuration, those of `tried_columns`, then by level
 
-    epoch: repeat, epoch, split, is_selected, the task's metrics, where it has confusion counts precision_/recall_/f1_
-        and the class's name.
+    epoch: repeat, epoch, split, is_selected, every metric there is (`Summary.metrics`), where the task has confusion
+        counts precision_/recall_/f1_ and the class's name.
     repeat: repeat, state, epochs, epochs_asked, selected_epoch, seconds, host, device, split, then the same scores at
         the selected epoch; NaN where there is no result yet.
     config: rank, repeats_asked, n, diverged, epochs, best_epoch_mean, best_epoch_std, seconds, parameters, split, and
@@ -54,7 +54,7 @@ def _epochs(summary: Summary) -> pd.DataFrame:
         frame["epoch"] = epoch[there]
         frame["split"] = split
         frame["is_selected"] = (epoch == np.repeat(selected, lengths))[there]
-        scored = _scores(summary, data.loss[taken[there], column], data.statistics[taken[there], column])
+        scored = _scores(summary, taken[there], column)
         frames.append(pd.concat([frame, scored], axis=1))
     table = pd.concat(frames, ignore_index=True)
     return table.sort_values(["partition", "configuration", "repeat", "epoch", "split"], ignore_index=True)
@@ -89,7 +89,7 @@ def _repeats(summary: Summary) -> pd.DataFrame:
             frame[name] = data.table[name].reindex(index).to_numpy()
         frame["split"] = split
         at = data.start[index[has]] + chosen[has]
-        scored = _scores(summary, data.loss[at, column], data.statistics[at, column])
+        scored = _scores(summary, at, column)
         scored.index = pd.Index(np.flatnonzero(has))
         scored = scored.reindex(range(len(frame)))
         frames.append(pd.concat([frame, scored], axis=1))
@@ -178,13 +178,19 @@ def _settings(members: Any, owner: np.ndarray) -> pd.DataFrame:
 def _score_columns(summary: Summary) -> list[str]:
     task = TASKS.variants[summary.study.task]
     classes = summary.study.classes if task.has_confusion else ()
-    return [*task.metrics, *(f"{score}_{name}" for score in _PER_CLASS for name in classes)]
+    return [*summary.metrics, *(f"{score}_{name}" for score in _PER_CLASS for name in classes)]
 
 
-def _scores(summary: Summary, loss: np.ndarray, statistics: np.ndarray) -> pd.DataFrame:
-    """Columns `_score_columns` of loss [n] and statistics [n, *shape]."""
-    task = TASKS.variants[summary.study.task]
-    columns = {metric: metrics.scores(metric, loss, statistics) for metric in task.metrics}
+def _scores(summary: Summary, rows: np.ndarray, column: int) -> pd.DataFrame:
+    """Columns `_score_columns` of these rows of the epochs, int64 [n], and the split in this column."""
+    task, data = TASKS.variants[summary.study.task], summary.repeats
+    loss, statistics = data.loss[rows, column], data.statistics[rows, column]
+    columns = {
+        metric: data.measured_by(metric)[rows, column]
+        if metrics.is_measured(metric)
+        else metrics.scores(metric, loss, statistics)
+        for metric in summary.metrics
+    }
     if task.has_confusion and len(loss):
         for score, function in _PER_CLASS.items():
             columns |= zip((f"{score}_{name}" for name in summary.study.classes), function(statistics).T, strict=True)

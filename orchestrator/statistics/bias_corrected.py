@@ -120,7 +120,7 @@ def bias_corrected(
         each[rows] = np.where(whole, scored, np.nan)
     reason = _no_interval(predictions)
     low, high = (None, None) if reason else np.nanpercentile(each, [2.5, 97.5])
-    names = TASKS.variants[predictions.task].metrics
+    names = TASKS.variants[predictions.task].counted
     plain = _scored(names, *(part[0] for part in sums.weighted(winner, np.ones((1, predictions.groups)))))
     chosen, own = _scored(names, loss, pooled), _scored(names, own_loss, own_pooled)
     return BiasCorrected(

@@ -113,13 +113,17 @@ class History:
     loss: float64 [epochs + 1, splits], the mean unweighted loss over the split's images, as the task has it.
     statistics: int32 [epochs + 1, splits, *shape], what the task's metrics are made of: where there are classes,
         confusion counts [K, K].
+    measured: float64 [epochs + 1, splits], the metric that selects, where it does not follow from those; else None.
     splits: names of the second axis: "train", "valid" and, where asked for, "valid_views".
     """
 
-    def __init__(self, splits: tuple[str, ...], loss: np.ndarray, statistics: np.ndarray) -> None:
+    def __init__(
+        self, splits: tuple[str, ...], loss: np.ndarray, statistics: np.ndarray, measured: np.ndarray | None = None
+    ) -> None:
         self.splits = splits
         self.loss = loss
         self.statistics = statistics
+        self.measured = measured
 
     @property
     def epochs(self) -> int:
@@ -127,8 +131,9 @@ class History:
         return len(self.loss) - 1
 
 
-_FINAL_ARRAYS = {"loss": ("f", 2), "statistics": ("i", 2), "logits": ("f", 2)}
+_FINAL_ARRAYS = {"loss": ("f", 2), "statistics": ("i", 2), "measured": ("f", 2), "logits": ("f", 2)}
 """Kind of type, and axes at least."""
+_MAY_LACK = ("measured",)
 _MOST_AXES = 8
 _FINAL_META: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("configuration", "partition", "state", "selection", "host", "device", "undetermined"), str),
@@ -161,6 +166,8 @@ class FinalRecord:
     def to_bytes(self) -> bytes:
         meta = {**self.meta, "splits": list(self.history.splits)}
         arrays = {"loss": self.history.loss, "statistics": self.history.statistics, "logits": self.logits}
+        if self.history.measured is not None:
+            arrays["measured"] = self.history.measured
         return pack(meta, arrays)
 
     @classmethod
@@ -169,6 +176,8 @@ class FinalRecord:
         splits = meta.get("splits")
         for key, (kind, axes) in _FINAL_ARRAYS.items():
             found = arrays.get(key)
+            if found is None and key in _MAY_LACK:
+                continue
             if found is None:
                 raise DamagedRecordError(f"{name} lacks {key!r}")
             if found.dtype.kind != kind or not axes <= found.ndim <= _MOST_AXES or 0 in found.shape[2:]:
@@ -179,7 +188,8 @@ class FinalRecord:
             value = meta.get(key)
             if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
                 raise DamagedRecordError(f"{name}: its {key} is a {type(value).__name__}")
-        return cls(meta, History(tuple(splits), arrays["loss"], arrays["statistics"]), arrays["logits"])
+        history = History(tuple(splits), arrays["loss"], arrays["statistics"], arrays.get("measured"))
+        return cls(meta, history, arrays["logits"])
 
     @property
     def state(self) -> RepeatState:

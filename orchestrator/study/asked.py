@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator.results.comparing import check_comparable
 from orchestrator.results.cut_off import any_crops, cut_off
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.store import layout
@@ -201,11 +202,12 @@ def resolve_asked(
                 origins[resolved] = weights_origin(network, weights_choice(used, mine.key or ""), seed)
             facts_of_each[opened] = facts
         outputs = TASKS.variants[record.task].outputs(len(record.classes))
-        faults = Faults(f"{space.name}, {resolved}")
+        where = f"{space.name}, {resolved}"
+        faults = Faults(where)
         for opened, facts in facts_of_each.items():
             with faults.collecting():
                 several = [point for point, its in zip(here, networks, strict=True) if its == opened]
-                check_points(several, facts, faults.subject, task=record.task, outputs=outputs)
+                check_points(several, facts, where, task=record.task, outputs=outputs, classes=record.classes)
         faults.raise_if_any()
         for point, opened in zip(here, networks, strict=True):
             configuration = resolve(
@@ -226,6 +228,7 @@ def resolve_asked(
     configurations = {name: entry[0] for name, entry in found.items()}
     check_epochs(configurations, budget)
     check_counts(study, configurations.values())
+    check_comparable([*earlier.configurations.values(), *configurations.values()], f"study {record.name}")
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
     lost = cut_off(manifest["width"], manifest["height"])
     if lost is not None and any_crops(configurations.values()):

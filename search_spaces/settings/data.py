@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from search_spaces.settings.choice import Registry, Variant
 from search_spaces.settings.declaration import Part, Setting, Touch
+from search_spaces.settings.selection import METRICS
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class TaskVariant(Variant):
 
     outputs: width of the last layer by the number of classes, as many where nothing is said. images: dotted path of a
     function that needs no torch: how many images statistics [..., *shape] count, [...]. metrics: names in
-    `selection.METRICS`, "loss" first. score: the one that stands beside the loss where there is room for one.
-    has_confusion: whether its statistics are confusion counts [K, K], which what is told class by class is made of;
-    else that is left out.
+    `selection.METRICS`, "loss" first, then what else is counted, then what is measured. score: the one that stands
+    beside the loss where there is room for one. has_confusion: whether its statistics are confusion counts [K, K],
+    which what is told class by class is made of; else that is left out.
     """
 
     outputs: Callable[[int], int] = int
@@ -29,13 +30,21 @@ class TaskVariant(Variant):
     score: str = "loss"
     has_confusion: bool = False
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The metrics that follow from loss and statistics: every history has them."""
+        return tuple(name for name in self.metrics if not METRICS.variants[name].is_measured)
+
 
 _MULTICLASS = TaskVariant(
     "multiclass",
     "trainables.learning.tasks.classes:Multiclass",
     "One of several classes, by an output each.",
     images="trainables.learning.tasks.confusion:images",
-    metrics=("loss", "accuracy", "balanced_accuracy", "macro_f1"),
+    metrics=(
+        *("loss", "accuracy", "balanced_accuracy", "macro_f1"),
+        *("class_precision", "class_recall", "class_f1", "macro_auc"),
+    ),
     score="balanced_accuracy",
     has_confusion=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Strict
 
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.choice import Registry, Variant
@@ -17,12 +17,16 @@ class MetricVariant(Variant):
     """One metric. A name means one thing in every task that has it.
 
     target: a function of loss [...] and the statistics of the task int32 [..., *shape], float64 [...], that needs no
-    torch. label: as a reader meets it. unit: of its values. is_loss: whether smaller is better.
+    torch. label: as a reader meets it. unit: of its values. is_loss: whether smaller is better. is_measured: whether
+    it is no function of those: it has settings of its own, or needs the outputs. Its target is then one of a
+    `trainables.learning.tasks.measured.Outputs`, asked whenever a split is scored of configurations that select by it,
+    and of no others; their histories keep the values.
     """
 
     label: str = ""
     unit: str = ""
     is_loss: bool = False
+    is_measured: bool = False
 
 
 METRICS: Registry[MetricVariant] = Registry(
@@ -54,6 +58,37 @@ METRICS: Registry[MetricVariant] = Registry(
             "Unweighted mean of the F1 of all classes.",
             label="macro F1",
         ),
+        MetricVariant(
+            "class_precision",
+            "trainables.learning.tasks.measured:class_precision",
+            "Share of the images said to be of one class that are; 0 where none is said to be.",
+            ("of_class",),
+            label="class precision",
+            is_measured=True,
+        ),
+        MetricVariant(
+            "class_recall",
+            "trainables.learning.tasks.measured:class_recall",
+            "Share of the images of one class that are said to be of it.",
+            ("of_class",),
+            label="class recall",
+            is_measured=True,
+        ),
+        MetricVariant(
+            "class_f1",
+            "trainables.learning.tasks.measured:class_f1",
+            "Harmonic mean of the precision and the recall of one class.",
+            ("of_class",),
+            label="class F1",
+            is_measured=True,
+        ),
+        MetricVariant(
+            "macro_auc",
+            "trainables.learning.tasks.measured:macro_auc",
+            "Mean area under the ROC curve of each class against the rest.",
+            label="macro AUC",
+            is_measured=True,
+        ),
     ),
 )
 """Of all tasks; which of them a task has is said by its variant in `data.TASKS`."""
@@ -79,6 +114,17 @@ class Selection(Part):
         AfterValidator(METRICS.known),
         Setting("selection", "The one metric that picks each repeat's epoch.", (Touch.SELECTION,), short="selection"),
     ] = "loss"
+    of_class: Annotated[
+        str,
+        Strict(),
+        Setting(
+            "class",
+            "Of the metrics of one class: its name; of a binary task the positive one where none is given.",
+            (Touch.SELECTION,),
+            matters_when=METRICS.using("of_class"),
+            neutral="",
+        ),
+    ] = ""
     rule: Annotated[
         RuleName,
         Setting(
@@ -89,3 +135,11 @@ class Selection(Part):
             neutral="valid",
         ),
     ] = "valid"
+
+    @property
+    def words(self) -> str:
+        """The metric as a reader meets it, with what it is of: `class precision (hem)`."""
+        one = METRICS.variants[self.metric]
+        told = (getattr(self, name) for name in one.uses)
+        asked = ", ".join(value if isinstance(value, str) else f"{value:g}" for value in told)
+        return f"{one.label} ({asked})" if asked else one.label

@@ -27,6 +27,9 @@ AUGMENTATIONS = (
 )
 STRATEGIES = "straightforward, extension, finetune, scratch, adapters, unfreezing"
 QUOTED = '"straightforward", "extension", "finetune", "scratch", "adapters" or "unfreezing"'
+METRICS = (
+    '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", "class_f1" or "macro_auc"'
+)
 BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, " + STRATEGIES
 BROKEN: dict[str, tuple[str, str]] = {
     "values out of range": (
@@ -108,7 +111,7 @@ image.interpolation: expected "bilinear", "bicubic" or "lanczos", found "bicubik
 image.standardisation: expected "weights", "train", "half" or "each_split", found "trian"; did you mean 'train'?
 balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 optimiser.name: expected "sgd", "adam", "adamw" or "lion", found "rmsprop"
-selection: expected "loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"
+selection: expected METRICS, found "auc"
 """,
     ),
     "choices in lists": (
@@ -441,6 +444,7 @@ def test_all_faults_of_a_file_are_told(tmp_path: Path, name: str) -> None:
         .replace("TABLE", TABLE)
         .replace("BACKBONE", BACKBONE)
         .replace("HEAD", HEAD)
+        .replace("METRICS", METRICS)
         .replace("AUGMENTATIONS", AUGMENTATIONS)
         .split("\n")
     )

@@ -86,6 +86,7 @@ BAD_VALUE = {
     "ending.patience": "0",
     "ending.min_gain": "-0.1",
     "selection.metric": "auc",
+    "selection.of_class": "3",
     "selection.rule": "worse",
 }
 RANGES = {
@@ -156,7 +157,9 @@ RANGES = {
     "ending.name": '"complete" or "patience", found "patient"; did you mean \'patience\'?',
     "ending.patience": "a whole number from 1 to 1,000,000, found 0",
     "ending.min_gain": "a number of 0 or more, found -0.1",
-    "selection.metric": '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"',
+    "selection.metric": '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", '
+    '"class_f1" or "macro_auc", found "auc"',
+    "selection.of_class": "text, found 3",
     "selection.rule": '"valid" or "worse_of_both", found "worse"',
 }
 

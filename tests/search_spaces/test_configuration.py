@@ -97,6 +97,7 @@ BASE: dict[str, Any] = {
     "ending.patience": 5,
     "ending.min_gain": 0.0,
     "selection.metric": "loss",
+    "selection.of_class": "no",
     "selection.rule": "valid",
 }
 OTHER: dict[str, Any] = {
@@ -175,6 +176,7 @@ OTHER: dict[str, Any] = {
     "ending.patience": 6,
     "ending.min_gain": 0.01,
     "selection.metric": "accuracy",
+    "selection.of_class": "yes",
     "selection.rule": "worse_of_both",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
@@ -214,6 +216,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "schedule.stretches": {"schedule.name": "step"},
     "ending.patience": {"ending.name": "patience"},
     "ending.min_gain": {"ending.name": "patience"},
+    "selection.of_class": {"selection.metric": "class_recall"},
     "loss.smoothing": {"loss.name": "smoothed"},
     "loss.gamma": {"loss.name": "focal"},
     "loss.tau": {"loss.name": "logit_adjusted"},

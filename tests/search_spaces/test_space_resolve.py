@@ -14,6 +14,7 @@ from search_spaces.loader import default_space, load_space, parse_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import BackboneFacts, check_points, deepest_extension, resolve
 from search_spaces.settings.data import TASKS
+from search_spaces.settings.selection import METRICS
 from tests.support.configurations import asked, by_path, shown
 
 RESNET = BackboneFacts(
@@ -154,6 +155,34 @@ def test_a_metric_that_the_task_has_not_is_told(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.message == (
         'mine.toml: selection.metric: expected "loss" or "accuracy" with the task "binary", found "macro_f1"'
     )
+
+
+def test_a_metric_of_one_class_is_of_the_positive_one_unless_another_is_named() -> None:
+    point = with_settings(POINT, selection="class_recall")
+    assert resolved(point).selection.of_class == resolved(point).data.classes[1]
+    named = with_settings(point, of_class=resolved(point).data.classes[0])
+    assert resolved(named).selection.of_class == resolved(point).data.classes[0]
+    assert resolved(named).id != resolved(point).id
+    assert resolved(with_settings(POINT, of_class="neither")).id == resolved(POINT).id, "it matters nowhere else"
+    for selection in ("class_precision", "class_recall", "class_f1"):
+        words = resolved(with_settings(point, selection=selection)).selection.words
+        assert words == f"{METRICS.variants[selection].label} ({resolved(point).data.classes[1]})"
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "told"),
+    [
+        ("binary", ("", "b", "c"), 'expected "a" or "b", found "c"'),
+        ("multiclass", ("b", "e"), 'expected "a", "b" or "d", found "e"'),
+        ("multiclass", ("",), 'expected "a", "b" or "d", found none, and no class is the positive one'),
+    ],
+)
+def test_a_class_that_there_is_not_is_told(task: str, names: tuple[str, ...], told: str) -> None:
+    classes = ("a", "b") if task == "binary" else ("a", "b", "d")
+    found = points(default_space(), "resnet18", asked(selection="class_recall", of_class=names), small=False)
+    with pytest.raises(InputError) as caught:
+        check_points(found, RESNET, "mine.toml", task=task, outputs=1, classes=classes)
+    assert caught.value.message == f"mine.toml: selection.of_class: {told}"
 
 
 def test_mixing_needs_two_images() -> None:

@@ -29,7 +29,12 @@ def test_a_study_comes_back() -> None:
     ("key", "value", "said"),
     [
         ("task", "multilabel", 'task: expected "binary" or "multiclass", found "multilabel"'),
-        ("selection", "auc", '"loss", "accuracy", "balanced_accuracy" or "macro_f1", found "auc"'),
+        (
+            "selection",
+            "auc",
+            '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", '
+            '"class_f1" or "macro_auc", found "auc"',
+        ),
     ],
 )
 def test_one_of_another_task_or_metric_is_told(key: str, value: str, said: str) -> None:

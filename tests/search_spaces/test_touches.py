@@ -95,6 +95,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "ending.patience": {STEP},
     "ending.min_gain": {STEP},
     "selection.metric": {SELECTION},
+    "selection.of_class": {SELECTION},
     "selection.rule": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""
@@ -200,6 +201,11 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "optimiser.lr": ({}, {"lr": 0.5}, ""),
     "optimiser.name": ({}, {"optimiser": "adam"}, ""),
     "selection.metric": ({}, {"selection": "accuracy"}, ""),
+    "selection.of_class": (
+        {"selection": "class_recall", "of_class": "few"},
+        {"selection": "class_recall", "of_class": "many"},
+        "",
+    ),
     "selection.rule": ({}, {"rule": "worse_of_both"}, ""),
 }
 

@@ -24,7 +24,7 @@ from search_spaces.configuration import Configuration
 from tests.support.asked import Item, ask
 from tests.support.configurations import configured, shown
 from trainables.data.partition import Partition
-from trainables.learning.metrics import selected_epoch
+from trainables.learning.metrics import is_measured, selected_epoch
 
 PARTITION = "p0a1b2c3"
 NOW = "2026-03-01T12:00:00+00:00"
@@ -249,7 +249,8 @@ class GeneratedStudy:
         if diverged is not None:
             loss, confusion = loss[: diverged + 1], confusion[: diverged + 1]
             loss[-1] = np.nan
-        return History(splits, loss, confusion)
+        measured = np.exp(-loss) if is_measured(configuration.selection.metric) else None
+        return History(splits, loss, confusion, measured)
 
 
 def segment_of(storage: LocalStorage, configuration: Configuration, repeat: int) -> Segment:

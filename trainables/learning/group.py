@@ -11,6 +11,7 @@ import torch
 
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.schema import History, RepeatState
+from search_spaces.settings.selection import METRICS
 from trainables.features.samples import Samples
 from trainables.learning.draws import epoch_order
 from trainables.learning.endings.ending import Ending, ending_of
@@ -20,6 +21,7 @@ from trainables.learning.learner import Lane, Learner
 from trainables.learning.metrics import selection_scores
 from trainables.learning.optimisers.rates import Seat
 from trainables.learning.schedules.schedule import schedule_of
+from trainables.learning.tasks.measured import Outputs, measured_by
 from trainables.learning.tasks.task import task_of
 
 _FLOAT16_MAX = 65504.0
@@ -59,6 +61,7 @@ class Group:
         self.steps_per_epoch = len(self.batches_of_epoch)
         self.steps_of_schedule = first.schedule.length * self.steps_per_epoch
         self.selection = first.selection.metric
+        self.measures = METRICS.variants[self.selection].is_measured
         self.valid_alone = first.selects_by_valid_alone
         self.task = task_of(first.data)
         self.splits = tuple(samples.scoring)
@@ -71,6 +74,8 @@ class Group:
         lane_count, valid = len(lanes), len(samples.scoring["valid"])
         self._loss: list[np.ndarray] = []
         self._statistics: list[np.ndarray] = []
+        self._measured: list[np.ndarray] = []
+        """Empty where the metric that selects follows from those two (`measures`)."""
         self.logits = np.zeros((lane_count, valid, first.outputs), dtype=np.float16)
         self.untrained_logits = self.logits
         self.best = np.full(lane_count, -np.inf)
@@ -131,6 +136,7 @@ class Group:
         lane_count, split_count = len(self.lanes), len(self.splits)
         loss = np.empty((split_count, lane_count))
         statistics = np.empty((split_count, lane_count, *self.task.shape), dtype=np.int32)
+        values: list[np.ndarray] = []
         valid_logits, largest = self.logits, np.zeros(lane_count)
         for index, name in enumerate(self.splits):
             logits = self._logits(self.samples.scoring[name])
@@ -138,12 +144,15 @@ class Group:
             each = self.task.losses(logits, torch.from_numpy(truth).to(logits.device))
             loss[index] = each.mean(dim=1, dtype=torch.float64).cpu().numpy()
             statistics[index] = self.task.statistics(truth, self.task.predictions(logits).cpu().numpy())
+            found = measured_by(Outputs(self.lanes[0].configuration, logits, truth, statistics[index]))
+            values += [] if found is None else [found]
             if index < 2:
                 largest = np.maximum(largest, logits.abs().amax(dim=(1, 2)).float().cpu().numpy())
             if name == "valid":
                 valid_logits = logits.clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy()
         self._loss.append(loss)
         self._statistics.append(statistics)
+        self._measured += [np.stack(values)] if values else []
         if self.epoch == 0:
             self.untrained_logits = valid_logits
         lost = self._diverges() | (largest > _FLOAT16_MAX) & (self.epoch > 0)
@@ -162,7 +171,8 @@ class Group:
 
     def _select(self, valid_logits: np.ndarray) -> None:
         """Keep the logits of the epoch selected so far; a tie keeps the earlier epoch."""
-        lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._statistics[-1].swapaxes(0, 1))
+        measured = self._measured[-1].swapaxes(0, 1) if self._measured else None
+        lanes = History(self.splits, self._loss[-1].swapaxes(0, 1), self._statistics[-1].swapaxes(0, 1), measured)
         values = selection_scores(self.selection, lanes, self.valid_alone)  # lanes in the place of epochs
         better = (values > self.best) & (self.stopped < 0) | (self.epoch == 0)
         self.best[better], self.best_epoch[better] = values[better], self.epoch
@@ -208,7 +218,8 @@ class Group:
             rows = min(rows, int(self.stopped[lane]) + 1)
         loss = np.stack([row[:, lane] for row in self._loss[:rows]])
         statistics = np.stack([row[:, lane] for row in self._statistics[:rows]])
-        return History(self.splits, loss, statistics)
+        measured = np.stack([row[:, lane] for row in self._measured[:rows]]) if self._measured else None
+        return History(self.splits, loss, statistics, measured)
 
     def selected(self, lane: int) -> tuple[int, np.ndarray]:
         """A lane's selected epoch and its valid logits float16 [N, outputs]; a diverged lane counts as untrained."""
@@ -237,6 +248,8 @@ class Group:
             "stopped": self.stopped,
             "absent": self.absent,
         }
+        if self.measures:
+            arrays["history.measured"] = np.stack(self._measured) if self._measured else np.zeros((0,))
         return GroupState({**meta, "group": about}, arrays)
 
     def load(self, state: GroupState) -> None:
@@ -248,6 +261,7 @@ class Group:
             self.learner.load(arrays)
             self._loss = list(arrays["history.loss"])
             self._statistics = list(arrays["history.statistics"])
+            self._measured = list(arrays["history.measured"]) if self.measures else []
             self.logits = arrays["selected.logits"].copy()
             self.untrained_logits = arrays["untrained.logits"]
             self.best = arrays["selected.score"].copy()
@@ -269,6 +283,7 @@ class Group:
         lane_count, split_count = len(self.lanes), len(self.splits)
         loss = np.zeros((start + 1, split_count, lane_count))
         statistics = np.zeros((start + 1, split_count, lane_count, *self.task.shape), dtype=np.int32)
+        measured = np.zeros_like(loss)
         self.untrained_logits = self.logits.copy()
         for lane, found in enumerate(states):
             if found is None:
@@ -280,6 +295,8 @@ class Group:
                 self.learner.take_lane(lane, arrays, seat)
                 loss[:, :, lane] = _as_long(arrays["history.loss"], start + 1)[:, :, place]
                 statistics[:, :, lane] = _as_long(arrays["history.statistics"], start + 1)[:, :, place]
+                if self.measures:
+                    measured[:, :, lane] = _as_long(arrays["history.measured"], start + 1)[:, :, place]
                 self.logits[lane] = arrays["selected.logits"][place]
                 self.untrained_logits[lane] = arrays["untrained.logits"][place]
                 self.best[lane], self.best_epoch[lane] = (
@@ -293,6 +310,7 @@ class Group:
                     f"{state.name} does not fit repeat {self.lanes[lane].repeat}: {error}"
                 ) from error
         self._loss, self._statistics = list(loss), list(statistics)
+        self._measured = list(measured) if self.measures else []
         self.epoch = start
 
 

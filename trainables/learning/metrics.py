@@ -1,5 +1,6 @@
 """Scores from loss and a task's statistics, and the one rule that picks a repeat's epoch. NumPy only.
 
+A metric that follows from neither is measured when a split is scored, and stands in the history of what selects by it.
 Every function takes arrays of any leading shape: loss [...], statistics [..., *shape].
 """
 
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def scores(metric: Metric, loss: np.ndarray, statistics: np.ndarray) -> Floats:
-    """The named metric, float64 [...]."""
+    """The named metric, one that is counted, float64 [...]."""
     if not loss.size:  # of a study without results, whose statistics have no shape yet
         return loss.astype(np.float64)
     of: Callable[[np.ndarray, np.ndarray], Floats] = METRICS.load(metric)
@@ -36,6 +37,11 @@ def is_loss(metric: Metric) -> bool:
     return METRICS.variants[metric].is_loss
 
 
+def is_measured(metric: object) -> bool:
+    """Whether histories of what selects by it hold its values; False of what is no metric."""
+    return isinstance(metric, str) and metric in METRICS.variants and METRICS.variants[metric].is_measured
+
+
 def images(task: str, statistics: np.ndarray) -> np.ndarray:
     """How many images the statistics of a task count, [...]."""
     count: Callable[[np.ndarray], np.ndarray] = imported(TASKS.variants[task].images)
@@ -49,7 +55,7 @@ def selection_scores(metric: Metric, history: History, valid_alone: bool = True)
     more than its training score: `selection.rule` says which. An epoch with a value that is not finite counts as minus
     infinity.
     """
-    values = scores(metric, history.loss, history.statistics)
+    values = scores(metric, history.loss, history.statistics) if history.measured is None else history.measured
     if is_loss(metric):
         values = -values
     valid = values[:, history.splits.index("valid")]

@@ -18,6 +18,7 @@ from trainables.learning.group import Group
 from trainables.learning.group_state import GroupState, LaneState
 from trainables.learning.learner import Lane
 from trainables.learning.metrics import selected_epoch
+from trainables.learning.tasks.confusion import precision, recall
 
 CPU = torch.device("cpu")
 
@@ -86,6 +87,26 @@ def test_the_selected_epoch_is_the_rules(study: TinyStudy, bench: Workbench, sel
         hits = np.trace(history.statistics[epoch, 1])
         assert (logits.argmax(axis=1) == truth).sum() == hits
         chosen.add(epoch)
+    assert len(chosen) > 1, "else a fixed epoch would pass this test"
+
+
+@pytest.mark.parametrize("rule", ["valid", "worse_of_both"])
+@pytest.mark.parametrize(("selection", "of"), [("class_precision", precision), ("class_recall", recall)])
+def test_a_measured_metric_selects_by_the_class_it_is_of(
+    study: TinyStudy, bench: Workbench, selection: str, of: Any, rule: str
+) -> None:
+    settings = {"selection": selection, "of_class": "few", "rule": rule, "lr": 0.05, "momentum": 0.9, "batch_size": 5}
+    group = done(group_of(study, bench, [(study.configuration(**settings), n) for n in range(6)], epochs=6))
+    chosen = set()
+    for lane in range(6):
+        history = group.history(lane)
+        values = of(history.statistics)[..., study.classes.index("few")]
+        assert history.measured is not None
+        assert history.measured.dtype == np.float64
+        assert np.array_equal(history.measured, values)
+        looked_at = values[:, 1] if rule == "valid" else values.min(axis=1)
+        assert group.selected(lane)[0] == selected_epoch(selection, history, rule == "valid") == looked_at.argmax()
+        chosen.add(group.selected(lane)[0])
     assert len(chosen) > 1, "else a fixed epoch would pass this test"
 
 
@@ -164,10 +185,11 @@ SETTINGS: list[dict[str, Any]] = [
     {"unfrozen": 1, "lr": 0.02, "weight_decay": 0.01},
     {"lr": 3.0, "selection": "macro_f1", "balance": "ngca", "score_augmented": True},
     {"lr": 1e37, "batch_size": 2},
+    {"lr": 0.4, "selection": "class_recall", "of_class": "some"},
 ]
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=["adam", "unfrozen", "wild", "diverging"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=["adam", "unfrozen", "wild", "diverging", "measured"])
 def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbench, settings: dict[str, Any]) -> None:
     c = study.configuration(**settings)
     lanes = [(c, 0)] if c.adaptation.unfrozen else [(c, 0), (c, 1), (c, 4)]
@@ -188,6 +210,9 @@ def test_a_checkpoint_anywhere_changes_nothing(study: TinyStudy, bench: Workbenc
         one, other = unbroken.history(lane), group.history(lane)
         assert np.array_equal(one.loss, other.loss)
         assert np.array_equal(one.statistics, other.statistics)
+        assert (one.measured is None) == (settings.get("selection") != "class_recall")
+        if one.measured is not None:
+            assert np.array_equal(one.measured, other.measured)
         assert unbroken.selected(lane)[0] == group.selected(lane)[0]
         assert np.array_equal(unbroken.selected(lane)[1], group.selected(lane)[1])
     state = group.learner.state()
@@ -240,6 +265,7 @@ GOING_ON: dict[str, dict[str, Any]] = {
     "adam, dropout": {"lr": 0.01, "optimiser": "adam", "betas": (0.9, 0.99), "non_linearities": 1, "dropout": 0.4},
     "cosine": {"lr": 0.3, "schedule": "cosine", "schedule.length": 6, "warm_up": 0.2},
     "patience": {"lr": 0.4, "momentum": 0.9, "ending": "patience", "ending.patience": 2},
+    "measured": {"lr": 0.4, "momentum": 0.9, "selection": "class_f1", "of_class": "few"},
     "clipped": {"lr": 0.4, "momentum": 0.9, "non_linearities": 1, "clip": 0.3},
     "averaged": {"lr": 0.2, "momentum": 0.9, "non_linearities": 1, "average": 0.7},
     "averaged, batch norm": {"head": "widths", "widths": (8,), "batch_norm": True, "lr": 0.1, "average": 0.7},
