@@ -37,6 +37,13 @@ class Turn:
     title: str
     is_last: bool
 
+    @property
+    def goes_on(self) -> tuple[int, ...]:
+        """Exit statuses after which the next search follows: a stage needs all results of the one before."""
+        if self.is_last:
+            return ()
+        return (0,) if self.title else (0, 1)
+
 
 @dataclass(frozen=True)
 class Chosen:

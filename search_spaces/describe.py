@@ -56,6 +56,8 @@ def describe(space: Space, *, small: bool = False) -> str:
         f"  images      standardised by {standardised}{crops}; balance {first_of(space, 'balance.name')}",
         f"  selection   {first_of(space, 'selection.metric')}, of {RULES[first_of(space, 'selection.rule')]}",
     ]
+    if space.stages:
+        lines.append(f"  stages      {', then '.join(f'{one.name} ({one.strategy})' for one in space.stages)}")
     for row in rows(space, small=small):
         depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)
         lines.append(f"  {row.backbone}, {row.strategy}{depths}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,11 @@ def search(
     for turn in in_order(options, display):
         if turn.title:
             display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
-        found, ended = turn.search, _run(turn.search, display, run_as, as_json, closes=turn.is_last)
+        found, ended = turn.search, _run(turn.search, display, run_as, as_json, goes_on=turn.goes_on)
         status = max(status, ended)
-        if ended not in (0, 1):
+        if ended == 1 and turn.title and not turn.is_last:
+            display.say("The next stage begins when every repeat of this one has a result.")
+        if ended not in turn.goes_on:
             break
     if keep and status in (0, 1):
         _keep(found, keep)
@@ -184,10 +187,16 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
 
 
 def _run(
-    search: Search, display: Display, options: RunOptions, as_json: bool, done: str = ALL_DONE, *, closes: bool = True
+    search: Search,
+    display: Display,
+    options: RunOptions,
+    as_json: bool,
+    done: str = ALL_DONE,
+    *,
+    goes_on: Sequence[int] = (),
 ) -> int:
-    """Train what is owed, write the page, say what was found and what to do next; without `closes`, where another
-    search follows, only where something has failed.
+    """Train what is owed, write the page, say what was found and what to do next; with a status of `goes_on` another
+    search follows, which does so.
 
     Where the storage refuses to be written, it is said what is there and what failed, before the error.
     """
@@ -203,7 +212,7 @@ def _run(
             status = run(search, display, lambda: write_dashboard(search.study), options)
         else:
             display.say(done)
-        if status == 0 and not closes:
+        if status in goes_on:
             return status
     except StorageError as error:
         if search.study.place.path is None:

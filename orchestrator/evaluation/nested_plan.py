@@ -16,7 +16,7 @@ from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
 from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import counted, describe_configuration
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -155,7 +155,7 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
     if others := len(heads) - len(found):
         notes.append(f"{others} configurations select by another metric than {metric} and are left out.")
     if later:
-        notes.append(f"{len(later)} configurations of later stages are left out.")
+        notes.append(f"Left out: {counted(len(later), 'configuration')} of later stages.")
     if unfinished := len(there) - len(ranked) - len(later):
         notes.append(f"{unfinished} of {len(there)} configurations lack repeats and are left out.")
     return found, notes

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from orchestrator.command_line import main
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.results.decided import Decided
@@ -359,3 +361,52 @@ def test_resume_trains_what_a_stage_lacks_first(desk: Desk, monkeypatch: pytest.
     assert child.begins_from.configuration in order[0].configurations
     assert not lacking_parents(desk.storage, order[-1], child.begins_from)
     assert kept_weights.in_partition(desk.storage, partition)
+
+
+@pytest.mark.parametrize(
+    ("titles", "statuses", "ran", "status"),
+    [
+        (("", "one", "two"), (0, 0, 0), 3, 0),
+        (("", "one", "two"), (1, 0, 0), 3, 1),
+        (("one", "two"), (1, 0), 1, 1),
+        (("one", "two"), (143, 0), 1, 143),
+        (("one", "two"), (0, 1), 2, 1),
+    ],
+)
+def test_a_command_goes_on_as_long_as_the_next_can_begin(
+    monkeypatch: pytest.MonkeyPatch, titles: tuple[str, ...], statuses: tuple[int, ...], ran: int, status: int
+) -> None:
+    left, given = iter(statuses), []
+
+    def run(*_: Any, goes_on: tuple[int, ...]) -> int:
+        given.append(goes_on)
+        return next(left)
+
+    turns = [Turn(cast(Search, None), title, title == titles[-1]) for title in titles]
+    monkeypatch.setattr("orchestrator.stages.in_order", lambda *_: turns)
+    monkeypatch.setattr("orchestrator.commands.search._run", run)
+    found = CliRunner().invoke(main, ["search", "tiny", "resnet18"])
+    assert found.exit_code == status
+    assert len(given) == ran
+    assert ("The next stage begins when" in found.stderr) == (status == 1 and ran == 1)
+
+
+def test_stages_and_a_strategy_exclude_each_other() -> None:
+    found = CliRunner().invoke(main, ["search", "x", "resnet18", "--stages", "lp_ft", "--strategy", "extension"])
+    assert found.exit_code == 2
+    assert "--stages: expected without --strategy" in found.stderr
+
+
+def test_a_space_is_shown_with_its_stages(desk: Desk) -> None:
+    desk.options()
+    found = CliRunner().invoke(main, ["spaces", "show", str(desk.folder / "mine.toml")])
+    assert "stages      linear probe (straightforward), then last layers (unfreezing)" in found.stdout
+    example = CliRunner().invoke(main, ["plan", *desk_arguments(desk)])
+    assert example.exit_code == 0, example.stderr
+    assert "Stage 1 of 2, linear probe\n" in example.stdout
+    assert "All of them about" in example.stdout
+
+
+def desk_arguments(desk: Desk) -> list[str]:
+    file, data, cache = (str(path) for path in (desk.folder / "mine.toml", desk.tiny.data, desk.tiny.cache))
+    return [file, BACKBONE, "--weights", "none", "--data", data, "--cache", cache, "--studies", str(desk.folder / "s")]

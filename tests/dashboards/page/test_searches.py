@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.page.page import render
 from dashboards.page.searches import MOST, searches_data, searches_html
+from orchestrator.proposing.history import history_text
 from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
 from orchestrator.store.searches import (
@@ -49,6 +50,16 @@ def test_the_one_decision_of_a_grid_is_a_line(tmp_path: Path) -> None:
     )
     assert "<table" not in html
     assert html in render(storage, now=NOW)
+
+
+def test_the_stage_of_a_search_is_told(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path)
+    (search,) = summarise(storage, NOW).searches
+    staged = search.model_copy(update={"stage": f"stage 2 of 2, {HOSTILE}, begins from 0123456789ab"})
+    storage.replace(search_file(search.id), staged.to_toml())
+    html = searches_html(searches_data(summarise(storage, NOW)))
+    assert "stage 2 of 2, &lt;b&gt;&amp; all&lt;/b&gt;, begins from 0123456789ab" in html
+    assert "stage 2 of 2, <b>& all</b>, begins from 0123456789ab\n" in (history_text("x", Decided.of(storage)) + "\n")
 
 
 def test_decisions_are_told_one_by_one(tmp_path: Path) -> None:

@@ -315,6 +315,32 @@ def test_without_heads_it_is_refused(tmp_path: Path) -> None:
     assert study.storage.list("results/looks") == []
 
 
+def with_a_later_stage(tmp_path: Path, **settings: object) -> NestedStudy:
+    """Two repeats of a probe, and a stage that begins from it."""
+    study, tiny, (probe,) = make_trained_study(tmp_path, repeats=2, epochs=3, settings=({"lr": 0.02},))
+    child = tiny.configuration(parent=f"{probe.id}:3", **settings)
+    ask(study.storage, (tiny.partition,), [Item(child.id, 2, 2)])
+    tiny.train(child, (0, 1), 2)
+    return NestedStudy(study, tiny)
+
+
+def test_a_later_stage_that_is_selected_is_refused(tmp_path: Path) -> None:
+    nested = with_a_later_stage(tmp_path, lr=0.02)
+    with pytest.raises(InputError, match=r"the selected configuration, .* begins from .* is a later stage"):
+        nested.evaluate()
+    assert nested.study.storage.list("results/looks") == []
+
+
+def test_later_stages_that_are_not_selected_are_left_out(tmp_path: Path) -> None:
+    nested = with_a_later_stage(tmp_path, lr=1e30)  # diverges, and counts with what it began from
+    probe = make_trained_study(tmp_path / "other", repeats=2, epochs=8, settings=({"lr": 0.02},))[2][0]
+    ask(nested.study.storage, (nested.tiny.partition,), [Item(probe.id, 2, 8)])
+    nested.tiny.train(nested.tiny.configuration(lr=0.02), (0, 1), 8)
+    record = nested.evaluate()
+    assert record.candidates == 1
+    assert "Left out: 1 configuration of later stages." in record.notes
+
+
 def test_the_command(nested: NestedStudy) -> None:
     where = ["--studies", str(nested.study.place.parent), "--cache", str(nested.tiny.cache)]
     wrong = CliRunner().invoke(
