@@ -10,6 +10,7 @@ from orchestrator.store.errors import Faults
 from search_spaces.configuration import Configuration, Parent
 from search_spaces.faults import alternatives, did_you_mean, nearest
 from search_spaces.points import Point
+from search_spaces.presets import ADAPTATION, PRESETS
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.head import HEADS
@@ -130,7 +131,9 @@ def _of_adaptations(points: Iterable[Point], facts: BackboneFacts) -> Iterator[s
     """Layers that the network has not, and ways in which it cannot be trained."""
     for strategy, scope in dict.fromkeys((point.strategy, point.scope) for point in points):
         if scope.name in facts.refused:
-            yield f"{strategy}.adaptation.name: {facts.refused[scope.name]}"
+            others = [one for one in PRESETS[strategy].among.get(ADAPTATION, ()) if one not in facts.refused]
+            instead = f"; --adaptation {','.join(others)} leaves it out" if others else ""
+            yield f"{strategy}.adaptation.name: {facts.refused[scope.name]}{instead}"
         if scope.name == "layers" and not scope.layers:
             yield (
                 f"{strategy}.adaptation.layers: expected names of layers or blocks of {facts.name}, such as "

@@ -228,7 +228,8 @@ def test_layers_and_adaptations_that_a_network_has_not() -> None:
         check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message.split("\n") == [
         "mine.toml: 2 faults",
-        '  - adapters.adaptation.name: adaptation "bias": this network has no biases',
+        '  - adapters.adaptation.name: adaptation "bias": this network has no biases; '
+        "--adaptation scale_and_shift,lora leaves it out",
         "  - unfreezing.adaptation.layers: expected names of layers or blocks of timm:resnet18.tv_in1k, found 'layr1'; "
         "did you mean 'layer1' or 'layer1.0' or 'layer2'?",
     ]

@@ -157,6 +157,26 @@ def test_images_that_change_are_computed_in_each_step(images: Path) -> None:
     assert all(depth.seconds_per_epoch > 0 for depth in found.depths)
 
 
+def test_whole_networks_and_adapters_are_planned(images: Path) -> None:
+    asked_for = asked(
+        strategies=("finetune", "adapters"),
+        adaptation=("scale_and_shift", "bias"),
+        repeats=REPEATS,
+        epochs=EPOCHS,
+        lr=0.01,
+        batch_size=8,
+    )
+    found = estimate(searched(images, changes=asked_for))
+    by_name = {(depth.strategy, depth.beside): depth for depth in found.depths}
+    assert [*by_name] == [
+        ("finetune", "adaptation whole"),
+        ("adapters", "adaptation scale_and_shift"),
+        ("adapters", "adaptation bias"),
+    ]
+    assert by_name["finetune", "adaptation whole"].cached_up_to == PIXELS
+    assert all(depth.seconds_per_epoch > 0 and depth.memory_per_trial_bytes > 0 for depth in found.depths)
+
+
 def test_frontier_and_size_are_those_of_the_workbench(images: Path) -> None:
     search = searched(images, writes=True)
     told = {(depth.non_linearities, depth.unfrozen): depth for depth in estimate(search).depths}

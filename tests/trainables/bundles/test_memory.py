@@ -108,6 +108,35 @@ def test_it_follows_batch_depth_and_where_the_frozen_part_ends(study: TinyStudy)
         assert need[c.id] == CONTEXT_BYTES + expected
 
 
+def test_it_counts_what_each_adaptation_trains(study: TinyStudy) -> None:
+    bench = study.bench()
+    vit = "timm:test_vit.r160_in1k"
+    whole, every, scaled, biases, low_rank, wide = (
+        study.configuration(**settings)
+        for settings in (
+            {"adaptation": "whole"},
+            {"unfrozen": bench.facts(study.configuration()).weight_layers},
+            {"adaptation": "scale_and_shift"},
+            {"adaptation": "bias"},
+            {"backbone": vit, "adaptation": "lora", "rank": 2},
+            {"backbone": vit, "adaptation": "lora", "rank": 64},
+        )
+    )
+    need = {c.id: trial_bytes(bench, c, study.partition) for c in (whole, every, scaled, biases, low_rank, wide)}
+    assert need[whole.id] == need[every.id]
+    assert need[low_rank.id] < need[wide.id]
+    for c in (whole, scaled, biases, low_rank):
+        material = bench.material(c, study.partition)
+        assert material.suffix is not None
+        counted = bench.activations(c, material.layer)
+        assert counted.trained == material.live_parameters > 0
+        assert counted.parameters == sum(one.numel() for one in material.suffix.parameters())
+        assert counted.kept > 0
+    facts = bench.facts(whole)
+    assert bench.activations(whole, PIXELS).trained == facts.parameters
+    assert bench.activations(biases, PIXELS).trained < bench.activations(scaled, PIXELS).trained < facts.parameters
+
+
 def test_shares_are_those_of_the_largest(study: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = study.bench()
     monkeypatch.setattr(memory, "CONTEXT_BYTES", 0)
