@@ -54,6 +54,9 @@ class Described(_Strict):
     arguments: _Arguments
     replaced: str
     declared: dict[str, Any] | None
+    ends_at: str = Field(max_length=200)
+    pooling: Literal["own", "class_token", "mean", "both"]
+    joined: int = Field(ge=1, le=100)
     adapters: _Adapters
     head: Annotated[list[list[str | int | float]], Field(min_length=1, max_length=1000)]
     task: str

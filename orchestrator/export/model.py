@@ -20,6 +20,7 @@ from orchestrator.store.errors import DamagedRecordError, InputError, first_line
 from orchestrator.store.parsing import json_object
 from orchestrator.store.schema import told_of
 from orchestrator.store.storage import LocalStorage
+from search_spaces.form import Form
 from search_spaces.live import Scope
 from search_spaces.own_networks import read_network
 from search_spaces.settings.image import Standardisation
@@ -29,6 +30,7 @@ from trainables.data.reading import AS_IT_IS, Reading
 from trainables.data.views import crop_offset
 from trainables.learning.heads.layer import Layer, Layers, linear, modules, outline
 from trainables.network.adaptations import adapted
+from trainables.network.formed import formed
 from trainables.network.own import own_module
 
 FORMAT = 6
@@ -66,9 +68,10 @@ class Model:
     """Everything but the weights.
 
     library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
-    gives way to an identity ("" where num_classes=0 does it); declared: of a network of the library "own", its file.
-    adapters: what was put into its layers, by name, rank and alpha, {} where nothing was. head: the modules of torch.nn
-    in order. One output is the logit of the second class, several are one per class.
+    gives way to an identity ("" where num_classes=0 does it); declared: of a network of the library "own", its file;
+    ends_at, pooling, joined: what of it gives the features, as the settings of these names. adapters: what was put into
+    its layers, by name, rank and alpha, {} where nothing was. head: the modules of torch.nn in order. One output is the
+    logit of the second class, several are one per class.
     """
 
     library: Literal["timm", "torchvision", "own"]
@@ -76,6 +79,9 @@ class Model:
     arguments: dict[str, Any]
     replaced: str
     declared: dict[str, Any] | None
+    ends_at: str
+    pooling: Literal["own", "class_token", "mean", "both"]
+    joined: int
     adapters: dict[str, Any]
     head: Layers
     task: str
@@ -133,8 +139,14 @@ _AGAIN = "Export it again: orch export STUDY --output DIR"
 
 
 def bare_backbone(model: Model) -> nn.Module:
-    """The network without its classifier, as plain timm or torchvision builds it or as it was declared, with fresh
-    weights."""
+    """The network without its classifier, as plain timm or torchvision builds it or as it was declared, up to where it
+    ends, with fresh weights."""
+    size = model.preprocessing.image_size
+    form = Form(model.backbone, size, model.ends_at, model.pooling, model.joined)
+    return formed(_whole_backbone(model).eval(), form, size, model.backbone)
+
+
+def _whole_backbone(model: Model) -> nn.Module:
     if model.library == "own":
         own = read_network(model.declared or {}, model.backbone)
         return own_module(own, model.preprocessing.image_size, model.backbone)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field, Strict
+
 from search_spaces.settings.declaration import Part, Setting, Touch
 
 Precision = Literal["fp32", "bf16"]
+Pooling = Literal["own", "class_token", "mean", "both"]
 
 
 class Network(Part):
@@ -31,4 +34,35 @@ class Network(Part):
             from_file=False,
         ),
     ]
+    ends_at: Annotated[
+        str,
+        Field(max_length=200),
+        Setting(
+            "last part",
+            "Name of the part whose output is pooled to features, such as layer3 or blocks.8; left out: all of it.",
+            (Touch.NETWORK, Touch.FEATURES),
+            neutral="",
+        ),
+    ] = ""
+    pooling: Annotated[
+        Pooling,
+        Setting(
+            "pooling of tokens",
+            "Of a transformer: as its library does, the class token, the mean of the patches, or both joined.",
+            (Touch.NETWORK, Touch.FEATURES),
+            neutral="own",
+        ),
+    ] = "own"
+    joined: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=100),
+        Setting(
+            "blocks joined",
+            "So many of the last blocks or stages give features, one beside the other.",
+            (Touch.NETWORK, Touch.FEATURES),
+            scale="ordinal",
+            neutral=1,
+        ),
+    ] = 1
     precision: Annotated[Precision, Setting("precision", "Of the frozen part.", (Touch.FEATURES,))]

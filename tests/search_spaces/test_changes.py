@@ -19,6 +19,9 @@ AUGMENTATIONS_SAID = (
     '"stain", "blur", "noise", "erasing", "mixup", "cutmix" or "feature_mixup", found "mixupp"; did you mean \'mixup\'?'
 )
 BAD_VALUE = {
+    "network.ends_at": "3",
+    "network.pooling": "max",
+    "network.joined": "0",
     "network.precision": "fp16",
     "adaptation.name": "hole",
     "adaptation.unfrozen": "-1",
@@ -90,6 +93,9 @@ BAD_VALUE = {
     "selection.rule": "worse",
 }
 RANGES = {
+    "network.ends_at": "text, found 3",
+    "network.pooling": '"own", "class_token", "mean" or "both", found "max"',
+    "network.joined": "a whole number from 1 to 100, found 0",
     "network.precision": '"fp32" or "bf16", found "fp16"; did you mean \'bf16\'?',
     "adaptation.name": '"last", "whole", "layers", "scale_and_shift", "bias" or "lora", found "hole"; '
     "did you mean 'whole'?",

@@ -26,6 +26,9 @@ TOUCHES: dict[str, set[Touch]] = {
     "data.seed": {SAMPLES, STEP},
     "network.backbone": {NETWORK, FEATURES},
     "network.weights": {NETWORK, FEATURES},
+    "network.ends_at": {NETWORK, FEATURES},
+    "network.pooling": {NETWORK, FEATURES},
+    "network.joined": {NETWORK, FEATURES},
     "network.precision": {FEATURES},
     "adaptation.name": {STEP},
     "adaptation.unfrozen": {STEP},
@@ -174,6 +177,7 @@ def held(arrays: Any) -> Iterator[np.ndarray]:
 
 
 NGCA = {"balance": "ngca"}
+VIT = {"backbone": "timm:test_vit.r160_in1k"}
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "image.size": ({}, {"image_size": 36}, "features"),
     "image.store_size": ({}, {"store_size": 44}, "pixels features"),
@@ -194,6 +198,9 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "balance.count": ({"balance": "count", "count": 20}, {"balance": "count", "count": 21}, "samples features"),
     "balance.score_augmented": (NGCA, {**NGCA, "score_augmented": True}, "samples features"),
     "network.backbone": ({}, {"backbone": "timm:test_efficientnet.r160_in1k"}, "features"),
+    "network.ends_at": ({}, {"ends_at": "layer2"}, "features"),
+    "network.pooling": (VIT, {**VIT, "pooling": "both"}, "features"),
+    "network.joined": ({}, {"joined": 2}, "features"),
     "network.precision": ({}, {"precision": "bf16"}, "features"),
     "network.weights, data.seed": ({}, {"weights": "init:6", "study_seed": 6}, "samples features"),
     "data.classes": ({}, {"classes": ("many", "few")}, "samples"),

@@ -23,6 +23,7 @@ from search_spaces.own_networks import OWN, is_own, own_network
 from search_spaces.resolve import BackboneFacts
 from trainables.network.adaptations import holders, refusals
 from trainables.network.backbone_names import resolve_name, timm_config
+from trainables.network.formed import formed
 from trainables.network.own import own_module
 from trainables.network.tensors import load_into, read_tensors, standardisation_in
 from trainables.network.tracing import UntraceableError, images_on_meta, on_meta, trace
@@ -89,6 +90,7 @@ def open_backbone(
             # another network of the file may be the one that is meant: a teacher can be larger than its student
             advice = f"{error.advice}. Of {note}" if (note := file.note()) else error.advice
             raise InputError(error.message, advice) from error
+    network = _formed(network, form, resolved)
     facts = _with_weights(_facts(network, resolved, form.image_size), file, seed, mean, std)
     network.eval().requires_grad_(False)
     return Backbone(network, facts, _origin(file, seed))
@@ -98,7 +100,7 @@ def architecture_of(form: Form) -> Architecture:
     """What is known of a backbone without memory for its weights: it is built on the meta device. Raises InputError as
     `open_backbone` does."""
     resolved = resolve_name(form.backbone)
-    facts = _facts(_built(resolved, form.image_size, 0, "meta"), resolved, form.image_size)
+    facts = _facts(skeleton(form), resolved, form.image_size)
     return Architecture(facts, _pretrained(resolved))
 
 
@@ -130,7 +132,16 @@ def _origin(file: WeightsFile | None, seed: int) -> str:
 
 def skeleton(form: Form) -> nn.Module:
     """The network without its classifier on the meta device: its graph and shapes, no weights and no memory."""
-    return _built(resolve_name(form.backbone), form.image_size, 0, "meta")
+    resolved = resolve_name(form.backbone)
+    return _formed(_built(resolved, form.image_size, 0, "meta"), form, resolved)
+
+
+def _formed(network: nn.Module, form: Form, resolved: str) -> nn.Module:
+    if form.is_plain:
+        return network
+    size = form.image_size or _defaults(resolved).image_size
+    _feature_width(network, resolved, size)  # a size that it cannot take is told as such
+    return formed(network, form, size, resolved)
 
 
 def _facts(network: nn.Module, resolved: str, image_size: int | None) -> BackboneFacts:

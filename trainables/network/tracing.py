@@ -47,6 +47,8 @@ class Trace:
     output: fx.Node
     constants: dict[str, torch.Tensor]
     """Tensors that the code makes itself, by the names under which the graph knows them."""
+    yields: dict[str, fx.Node]
+    """What each part of the network gave when it was called last, by the part's name; of those that give one value."""
 
     def attribute(self, network: nn.Module, name: str) -> Any:
         """The part of the network, or the tensor, that a node's target names."""
@@ -99,7 +101,7 @@ def _trace(network: nn.Module, image_size: int) -> Trace:
         raise UntraceableError(f"{type(network).__name__} yields {type(output).__name__} instead of one tensor")
     constants = {name: value for name, value in vars(entry).items() if name.startswith("_tensor_constant")}
     image = next(node for node in graph.nodes if node.op == "placeholder")
-    return Trace(graph, image, tracer.batch_node, tracer.device_node, output, constants)
+    return Trace(graph, image, tracer.batch_node, tracer.device_node, output, constants, tracer.yields)
 
 
 class _Entry(nn.Module):
@@ -170,6 +172,7 @@ class _ShapeTracer(fx.Tracer):
         self.image_proxy: _ShapedProxy | None = None
         self.batch_node: fx.Node | None = None
         self.device_node: fx.Node | None = None
+        self.yields: dict[str, fx.Node] = {}
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _ShapedProxy(node, self)
@@ -222,7 +225,10 @@ class _ShapeTracer(fx.Tracer):
     ) -> Any:
         if self.evaluating:
             return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
+        given = super().call_module(m, forward, args, kwargs)
+        if isinstance(given, fx.Proxy):
+            self.yields[self.path_of_module(m).removeprefix("network").removeprefix(".")] = given.node
+        return given
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         if self.evaluating:

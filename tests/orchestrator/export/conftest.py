@@ -56,11 +56,13 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """Networks that no library has under a name: declared here and trained from nothing."""
-    drawn = {"start": "drawn", "norms": "moving", "lr": 0.02}
+    """Networks that no library has under a name: declared here and trained from nothing, cut off, pooled otherwise."""
+    drawn = {"start": "drawn", "norms": "moving", "lr": 0.1}
     return finished_study(
         tmp_path_factory.mktemp("built"),
         ("few", "many"),
+        chopped={"ends_at": "layer3", "joined": 2, "lr": 0.02},
+        pooled={"backbone": "timm:test_vit.r160_in1k", "pooling": "both", "joined": 2, "unfrozen": 1},
         own={"backbone": whole_own_name("own:lenet5"), "unfrozen": 4, **drawn},
     )
 

@@ -36,6 +36,7 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
         *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
         *(("moving", "head"), ("moving", "both"), ("several", "fitted"), ("built", "own")),
         *(("adapters", "scaled"), ("adapters", "low_rank"), ("adapters", "scratch")),
+        *(("built", "chopped"), ("built", "pooled")),
     ],
 )
 @pytest.mark.parametrize("repeat", [0, 1])
@@ -125,6 +126,8 @@ def test_a_torchvision_network_without_linear_classifier(several: FinishedStudy,
         ("several", "timm"),
         ("several", "fitted"),
         ("built", "own"),
+        ("built", "chopped"),
+        ("built", "pooled"),
     ],
 )
 @pytest.mark.slow

@@ -159,3 +159,30 @@ def test_our_own_networks_begin_from_nothing(ask: Ask) -> None:
     assert "freshly initialised" not in told(ask)
     ask("own:lenet5", Given())
     assert "freshly initialised weights, not trained ones" in told(ask)
+
+
+def test_where_a_network_ends_is_an_axis(ask: Ask) -> None:
+    """Each end has its own width, layers and limits; the search knows them as workers do."""
+    found = ask(**{"network.ends_at": ("", "layer2"), "network.joined": (1, 2), "image.size": (32,)})
+    forms = {c.form: found.bench().facts(c).feature_width for c in found.asked.configurations.values()}
+    assert forms == {
+        form: facts_of(form, "none", 0).feature_width
+        for form in (Form(RESNET, 32, ends_at, "own", joined) for ends_at in ("", "layer2") for joined in (1, 2))
+    }
+    assert len(set(forms.values())) > 2
+    layers = facts_of(Form(RESNET, 32, "layer2"), "none", 0).weight_layers
+    with pytest.raises(InputError, match=rf"unfreezing.unfrozen: expected {layers} or less .*, found {layers + 1}"):
+        ask(
+            strategies=("unfreezing",),
+            unfrozen=(layers + 1,),
+            **{"network.ends_at": ("", "layer2"), "image.size": (32,)},
+        )
+
+
+def test_what_a_network_has_not_is_refused_before_anything_is_made(ask: Ask, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the name of a part") as told:
+        ask(**{"network.ends_at": ("layerr2",)})
+    assert "Nearest names: layer2" in told.value.advice
+    with pytest.raises(InputError, match=r'network.pooling: expected "own" \(it has no tokens\), found "mean"'):
+        ask(**{"network.pooling": ("mean",)})
+    assert not (tmp_path / "studies").exists()
