@@ -12,9 +12,11 @@ from orchestrator.store.errors import InputError
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
-from tests.support.tiny_study import TinyStudy, another, assert_same_result, make_tiny_study
+from tests.support.tiny_study import TinyStudy, another, assert_same_learning, assert_same_result, make_tiny_study
 from trainables.bundles import kept_weights
-from trainables.bundles.trained import trained
+from trainables.bundles.trained import starts_of, trained
+from trainables.bundles.workbench import Workbench
+from trainables.learning.material import Start
 
 EPOCHS = 4
 HEAD: dict[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.4, "momentum": 0.9}
@@ -194,3 +196,38 @@ def test_a_parent_without_a_result_is_named(images: TinyStudy, tmp_path: Path) -
     child = stored(study, parent, HEAD, lr=0.05)
     with pytest.raises(InputError, match="expected a result with 4 epochs of repeats 0, from which a later stage"):
         study.train(child, (0,), EPOCHS)
+
+
+def test_of_a_stack_only_the_lanes_whose_parent_diverged_have(
+    images: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for name, diverged in (("none", ()), ("first", (0,))):
+        study = another(images, tmp_path / name)
+        parent = study.configuration(**HEAD)
+        study.train(parent, (0, 1), EPOCHS)
+        child = stored(study, parent, HEAD, lr=0.05)
+
+        def marked(bench: Workbench, segment: Segment, which: tuple[int, ...] = diverged) -> list[Start]:
+            starts = starts_of(bench, segment)
+            return [
+                start._replace(diverged=lane.repeat in which) for start, lane in zip(starts, segment.lanes, strict=False)
+            ]
+
+        monkeypatch.setattr("trainables.bundles.segment_run.starts_of", marked)
+        study.train(child, (0, 1), EPOCHS)
+        found[name] = study.finals(child, EPOCHS)
+    assert [found["first"][repeat].meta["state"] for repeat in (0, 1)] == ["diverged", "finished"]
+    assert_same_learning(found["first"][1], found["none"][1])
+    assert scores_of(found["first"][0], 0) == scores_of(found["none"][0], 0)
+
+
+def test_a_head_that_was_fitted_is_gone_on_from_in_steps(images: TinyStudy, tmp_path: Path) -> None:
+    study = another(images, tmp_path)
+    parent = study.configuration(head="logistic")
+    study.train(parent, (0,), 1)
+    before = study.finals(parent, 1)[0]
+    child = study.configuration(parent=f"{parent.id}:1", lr=0.001)
+    after = study.train(child, (0,), EPOCHS)[0]
+    assert before.meta["selected_epoch"] == 1
+    np.testing.assert_allclose(after.history.loss[0], before.history.loss[1], rtol=1e-4)
