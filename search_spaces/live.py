@@ -53,4 +53,5 @@ class Live(NamedTuple):
 
 def moves_statistics(value: Callable[[str], Any]) -> bool:
     """Whether batch norm learns statistics, by values of settings by path; a batch of one image has none."""
-    return bool(value("head.batch_norm") or value("adaptation.norms") == "moving")
+    in_head = value("head.batch_norm") or value("head.input_norm")
+    return bool(in_head or value("adaptation.norms") == "moving")

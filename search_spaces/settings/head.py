@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Strict
 
@@ -26,14 +26,14 @@ HEADS = Registry(
         HeadVariant(
             "halving",
             "trainables.learning.heads.halving:Halving",
-            "Layers of half the width each, with LeakyReLU and dropout.",
-            ("non_linearities",),
+            "Layers of half the width each, with an activation and dropout.",
+            ("non_linearities", "input_norm", "excitation"),
         ),
         HeadVariant(
             "widths",
             "trainables.learning.heads.widths:Widths",
-            "Layers of given widths, with batch norm, LeakyReLU and dropout.",
-            ("widths", "batch_norm", "negative_slope", "dropout"),
+            "Layers of given widths, with batch norm, an activation and dropout.",
+            ("widths", "batch_norm", "activation", "dropout", "input_norm", "excitation"),
         ),
         HeadVariant(
             "logistic",
@@ -46,8 +46,22 @@ HEADS = Registry(
 )
 WITH_STEPS = When(HEADS.path, but=tuple(name for name, one in HEADS.variants.items() if one.is_fitted))
 """What a setting of steps hangs on."""
+ACTIVATIONS = Registry(
+    "head.activation",
+    (
+        Variant(
+            "leaky_relu",
+            "trainables.learning.heads.activations:leaky_relu",
+            "LeakyReLU; ReLU where its slope is 0.",
+            ("negative_slope",),
+        ),
+        Variant("gelu", "trainables.learning.heads.activations:gelu", "GELU, with the error function."),
+    ),
+)
+Excitation = Literal["none", "after_pooling"]
 _WITH_LAYERS = When("head.non_linearities", above=0)
 Width = Annotated[int, Strict(), Field(ge=1, le=65_536)]
+Reduction = Annotated[int, Strict(), Field(ge=1, le=65_536)]
 
 
 class Head(Part):
@@ -88,6 +102,17 @@ class Head(Part):
             neutral=False,
         ),
     ] = True
+    activation: Annotated[
+        str,
+        AfterValidator(ACTIVATIONS.known),
+        Setting(
+            "activation",
+            "After each added layer.",
+            (Touch.STEP,),
+            matters_when=(_WITH_LAYERS, HEADS.using("activation")),
+            neutral="leaky_relu",
+        ),
+    ] = "leaky_relu"
     negative_slope: Annotated[
         Share,
         Setting(
@@ -95,7 +120,7 @@ class Head(Part):
             "Of LeakyReLU.",
             (Touch.STEP,),
             scale="linear",
-            matters_when=(_WITH_LAYERS, HEADS.using("negative_slope")),
+            matters_when=ACTIVATIONS.using("negative_slope"),
             neutral=0.0,
         ),
     ] = 0.2
@@ -111,6 +136,38 @@ class Head(Part):
             neutral=0.0,
         ),
     ] = 0.5
+    input_norm: Annotated[
+        bool,
+        Strict(),
+        Setting(
+            "input norm",
+            "Batch norm of the features before the first layer, with running statistics of its own.",
+            (Touch.STEP,),
+            matters_when=HEADS.using("input_norm"),
+            neutral=False,
+        ),
+    ] = False
+    excitation: Annotated[
+        Excitation,
+        Setting(
+            "excitation",
+            "A squeeze-and-excitation gate on the pooled features, before the first layer.",
+            (Touch.STEP,),
+            matters_when=HEADS.using("excitation"),
+            neutral="none",
+        ),
+    ] = "none"
+    reduction: Annotated[
+        Reduction,
+        Setting(
+            "reduction",
+            "How many times fewer values the gate looks at than there are features.",
+            (Touch.STEP,),
+            scale="log",
+            matters_when=When("head.excitation", but=("none",)),
+            neutral=1,
+        ),
+    ] = 16
     penalty: Annotated[
         Rate,
         Setting(

@@ -9,7 +9,10 @@ from click.testing import CliRunner
 
 from orchestrator.command_line import main
 
-HEAD = "name, non_linearities, widths, batch_norm, negative_slope, dropout, penalty"
+HEAD = (
+    "name, non_linearities, widths, batch_norm, activation, negative_slope, dropout, input_norm, excitation, "
+    "reduction, penalty"
+)
 TABLE = (
     "pairs, epochs, repeats, network, adaptation, image, balance, augmentation, head, loss, optimiser, schedule, "
     "ending, selection, "

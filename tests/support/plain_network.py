@@ -45,7 +45,8 @@ def losses(
     change: Change | None = None,
     mix: Change | None = None,
 ) -> np.ndarray:
-    """Cross entropy [epochs + 1, 2] of train and valid. head: linear layers as drawn for the repeat are put in.
+    """Cross entropy [epochs + 1, 2] of train and valid. head: linear layers as drawn for the repeat are put in, those
+    within others last.
 
     change: of images from 0 to 1, before they are standardised. mix: of the features.
     """
@@ -67,7 +68,9 @@ def losses(
         own = dict(body.named_parameters()) | dict(body.named_buffers())
         for name in {*live, *learned}:
             own[name].data.copy_(new[name])
-    for place, linear in enumerate(part for part in head if isinstance(part, nn.Linear)):
+    linears = [part for part in head if isinstance(part, nn.Linear)]
+    linears += [part for part in head.modules() if isinstance(part, nn.Linear) and part not in linears]
+    for place, linear in enumerate(linears):
         weight, bias = initial_layer(c.data.seed, repeat, place, linear.in_features, linear.out_features)
         linear.weight.data, linear.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
     o, whole = c.optimiser, nn.ModuleList([head, body])

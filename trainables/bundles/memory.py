@@ -70,11 +70,13 @@ class StepAndScore(NamedTuple):
 
 def head_bytes(c: Configuration, feature_width: int, rows: int, lanes: int = BUNDLE_SIZE) -> int:
     """Of the heads of so many lanes on `rows` pooled features, which lie on the device: these, weights with gradients
-    (twice where they are clipped), buffers and averages, what a layer gives."""
+    (twice where they are clipped), buffers and averages, what a layer gives; one before the first linear layer gives
+    values and, as a gate, shares."""
     layers = layers_of(c, feature_width)
     head = parameter_count(layers)
     copies = 2 + rule_of(c.optimiser.name).buffers_per_parameter + bool(c.optimiser.clip) + bool(c.optimiser.average)
-    widths = sum(outputs for _, outputs in linear(layers)) + feature_width
+    first = next(place for place, layer in enumerate(layers) if layer.kind == "Linear")
+    widths = sum(outputs for _, outputs in linear(layers)) + feature_width * (1 + 2 * first)
     scored = max(c.optimiser.batch_size, math.ceil(rows / 2))
     return FLOAT32 * (rows * feature_width + lanes * (head * copies + scored * widths * 2))
 

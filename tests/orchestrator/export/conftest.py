@@ -51,6 +51,7 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         ("few", "many"),
         head=widths,
         both={**widths, "unfrozen": 2, "norms": "moving", "lr": 0.02},
+        gated={**widths, "input_norm": True, "excitation": "after_pooling", "reduction": 8, "activation": "gelu"},
     )
 
 

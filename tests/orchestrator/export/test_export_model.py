@@ -34,9 +34,9 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     [
         *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
         *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
-        *(("moving", "head"), ("moving", "both"), ("several", "fitted"), ("built", "own")),
+        *(("moving", "head"), ("moving", "both"), ("moving", "gated"), ("several", "fitted")),
         *(("adapters", "scaled"), ("adapters", "low_rank"), ("adapters", "scratch")),
-        *(("built", "chopped"), ("built", "pooled")),
+        *(("built", "own"), ("built", "chopped"), ("built", "pooled")),
     ],
 )
 @pytest.mark.parametrize("repeat", [0, 1])
@@ -70,6 +70,17 @@ def test_a_head_is_described_as_it_was_trained(moving: FinishedStudy, tmp_path: 
     assert float(statistics.abs().max()) > 0, "they moved"
     card = (folder / "MODEL_CARD.md").read_text()
     assert f"{width} → 24, BatchNorm1d(24), LeakyReLU({slope:g}), Dropout(0.25), 24 → 8" in card
+
+
+def test_a_gate_is_described_as_it_was_trained(moving: FinishedStudy, tmp_path: Path) -> None:
+    folder = exported(moving, tmp_path / "model", "gated").folder
+    norm, gate, first, *_ = json.loads((folder / "model.json").read_text())["head"]
+    width = first[1]
+    assert [norm, gate] == [["BatchNorm1d", width], ["Excitation", width, width // 8]]
+    assert (
+        f"BatchNorm1d({width}), Excitation({width}, {width // 8}), {width} → 24, BatchNorm1d(24), GELU"
+        in (folder / "MODEL_CARD.md").read_text()
+    )
 
 
 def test_the_backbone_has_the_statistics_that_moved(moving: FinishedStudy, tmp_path: Path) -> None:
@@ -153,7 +164,10 @@ def test_the_script_needs_nothing_of_this_project(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixture", "name"),
-    [("binary", "unfreezing"), ("moving", "both"), ("adapters", "scaled"), ("adapters", "low_rank")],
+    [
+        *(("binary", "unfreezing"), ("moving", "both"), ("moving", "gated")),
+        *(("adapters", "scaled"), ("adapters", "low_rank")),
+    ],
 )
 def test_onnx_is_checked_and_takes_any_batch(
     request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str

@@ -154,3 +154,12 @@ def test_wide_stacks_take_more(study: TinyStudy) -> None:
     need = [trial_bytes(bench, c, study.partition, lanes) for lanes in (1, 10, 200)]
     assert need == sorted(set(need))
     assert trial_bytes(bench, c, study.partition) == need[1]
+
+
+def test_a_gate_takes_its_weights_and_what_it_gives(study: TinyStudy) -> None:
+    plain = study.configuration(momentum=0.9)
+    gated = study.configuration(momentum=0.9, excitation="after_pooling", reduction=4)
+    rows, width, few = 40, 64, 16
+    weights = 2 * width * few + few + width
+    more = memory.head_bytes(gated, width, rows, 1) - memory.head_bytes(plain, width, rows, 1)
+    assert more == 4 * (weights * 3 + 2 * width * 2 * rows / 2)

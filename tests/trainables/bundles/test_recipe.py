@@ -36,6 +36,9 @@ def test_how_many_bundles_fit_in_a_stack(study: TinyStudy) -> None:
     assert most_bundles(adam, 49_999, CPU) == 2, "Adam has two buffers"
     assert most_bundles(study.configuration(non_linearities=1), 2048, CPU) == 0
     assert most_bundles(study.configuration(unfrozen=1), 8, CPU) == 0
+    assert most_bundles(study.configuration(non_linearities=1, activation="gelu"), 64, CPU) == WIDEST
+    for recorded in ({"input_norm": True}, {"excitation": "after_pooling"}):
+        assert most_bundles(study.configuration(**recorded), 8, CPU) == 0, "lanes in turn"
 
 
 def test_unfrozen_backbones_are_trained_in_turn(study: TinyStudy) -> None:

@@ -211,7 +211,8 @@ def test_of_a_stack_only_the_lanes_whose_parent_diverged_have(
         def marked(bench: Workbench, segment: Segment, which: tuple[int, ...] = diverged) -> list[Start]:
             starts = starts_of(bench, segment)
             return [
-                start._replace(diverged=lane.repeat in which) for start, lane in zip(starts, segment.lanes, strict=False)
+                start._replace(diverged=lane.repeat in which)
+                for start, lane in zip(starts, segment.lanes, strict=False)
             ]
 
         monkeypatch.setattr("trainables.bundles.segment_run.starts_of", marked)

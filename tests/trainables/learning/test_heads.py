@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from search_spaces.settings import loss as settings
-from search_spaces.settings.head import Head
+from search_spaces.settings.head import ACTIVATIONS, Head
 from trainables.learning.draws import dropout_masks, initial_layer, mask_keys
 from trainables.learning.heads.head import head_of
 from trainables.learning.heads.layer import Layers, dropouts, linear, modules, parameter_count
@@ -37,13 +37,22 @@ class _Mask(nn.Module):
         return hidden * self.mask
 
 
-def halving(width: int, n: int, outputs: int, slope: float = SLOPE, dropout: float = 0.3) -> Layers:
-    return head_of(Head(non_linearities=n, negative_slope=slope, dropout=dropout)).layers(width, outputs)
+def halving(
+    width: int, n: int, outputs: int, slope: float = SLOPE, dropout: float = 0.3, activation: str = "leaky_relu"
+) -> Layers:
+    same = Head(non_linearities=n, negative_slope=slope, dropout=dropout, activation=activation)
+    return head_of(same).layers(width, outputs)
 
 
-def heads_of(n: int, outputs: int, dropout: float = 0.3, configurations: int = CONFIGURATIONS) -> WrittenOut:
+def heads_of(
+    n: int,
+    outputs: int,
+    dropout: float = 0.3,
+    configurations: int = CONFIGURATIONS,
+    activation: str = "leaky_relu",
+) -> WrittenOut:
     """In double precision; the lanes' weights differ, as they do after a step."""
-    layers = halving(WIDTH, n, outputs, dropout=dropout)
+    layers = halving(WIDTH, n, outputs, dropout=dropout, activation=activation)
     heads = WrittenOut.initial(layers, 2, REPEATS, configurations, CPU)
     noise = torch.Generator().manual_seed(3)
     heads.weights = [w.double() + 0.1 * torch.randn(w.shape, generator=noise) for w in heads.weights]
@@ -91,9 +100,10 @@ def by_definition(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_forward_and_backward_equal_autograd(n: int, outputs: int, weighted: bool) -> None:
+@pytest.mark.parametrize("activation", ACTIVATIONS.names)
+def test_forward_and_backward_equal_autograd(n: int, outputs: int, weighted: bool, activation: str) -> None:
     generator = torch.Generator().manual_seed(n)
-    heads = heads_of(n, outputs)
+    heads = heads_of(n, outputs, activation=activation)
     masks = masks_of(heads)
     features = torch.randn(len(REPEATS), BATCH, WIDTH, generator=generator, dtype=torch.float64)
     classes = max(2, outputs)
@@ -126,8 +136,9 @@ def test_forward_and_backward_equal_autograd(n: int, outputs: int, weighted: boo
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("n", [0, 2])
-def test_scoring_is_the_network_without_dropout(n: int, outputs: int) -> None:
-    heads = heads_of(n, outputs)
+@pytest.mark.parametrize("activation", ACTIVATIONS.names)
+def test_scoring_is_the_network_without_dropout(n: int, outputs: int, activation: str) -> None:
+    heads = heads_of(n, outputs, activation=activation)
     ones = [torch.ones_like(mask) for mask in masks_of(heads)]
     shared = torch.randn(BATCH, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for lane in range(len(REPEATS) * CONFIGURATIONS):

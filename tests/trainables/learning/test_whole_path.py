@@ -30,6 +30,19 @@ SCRATCH: dict[str, Any] = {"adaptation": "whole", "start": "drawn", "norms": "mo
 CASES: dict[str, dict[str, Any]] = {
     "batch norm in the head": {**WIDTHS, "lr": 0.05, "momentum": 0.9},
     "given widths alone": {**WIDTHS, "batch_norm": False, "lr": 0.05},
+    "gelu": {**WIDTHS, "batch_norm": False, "activation": "gelu", "lr": 0.2, "momentum": 0.9},
+    "gelu, batch norm": {**WIDTHS, "activation": "gelu", "lr": 0.05, "momentum": 0.9},
+    "gate": {"excitation": "after_pooling", "reduction": 8, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "input norm": {"input_norm": True, "lr": 0.05, "momentum": 0.9},
+    "input norm, gate, widths": {
+        **WIDTHS,
+        "input_norm": True,
+        "excitation": "after_pooling",
+        "lr": 0.05,
+        "weight_decay": 0.2,
+        "decay_on": "weights",
+    },
+    "gate, body, batch norm": {**WIDTHS, "excitation": "after_pooling", "unfrozen": 1, "lr": 0.02, "average": 0.7},
     "batch norm in head and body": {**WIDTHS, "unfrozen": 2, "norms": "moving", "lr": 0.01},
     "moving norms": {"unfrozen": 3, "norms": "moving", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.01},
     "decay on weights, batch norm": {
@@ -133,14 +146,28 @@ def begun(study: TinyStudy, c: Configuration, repeats: tuple[int, ...] = (REPEAT
     return group_of_lanes(study, lanes, EPOCHS)
 
 
+class Gate(nn.Sequential):
+    """Squeeze and excitation, the squeeze done."""
+
+    def __init__(self, width: int, few: int) -> None:
+        super().__init__(nn.Linear(width, few), nn.ReLU(), nn.Linear(few, width), nn.Sigmoid())
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        gates: torch.Tensor = super().forward(features)
+        return gates * features
+
+
 def plain_head(c: Configuration, width: int) -> nn.Sequential:
     """The same layers as a reader of the help would write them."""
-    parts: list[nn.Module] = []
+    parts: list[nn.Module] = [nn.BatchNorm1d(width)] if c.head.input_norm else []
+    if c.head.excitation == "after_pooling":
+        parts.append(Gate(width, width // c.head.reduction))
     for wide in c.head.widths if c.head.name == "widths" else ():
         parts.append(nn.Linear(width, wide))
         if c.head.batch_norm:
             parts.append(nn.BatchNorm1d(wide))
-        parts += [nn.LeakyReLU(c.head.negative_slope), GivenMask(c.head.dropout)]
+        bend = nn.GELU() if c.head.activation == "gelu" else nn.LeakyReLU(c.head.negative_slope)
+        parts += [bend, GivenMask(c.head.dropout)]
         width = wide
     return nn.Sequential(*parts, nn.Linear(width, c.outputs))
 
@@ -275,14 +302,16 @@ def test_where_batches_end(rows: int, size: int, joins: bool, ends: list[int]) -
 
 @pytest.mark.parametrize("name", HEADS.names)
 def test_what_a_stacked_head_is_made_of(name: str, two_classes: TinyStudy, tmp_path: Path) -> None:
-    """Whoever says that its products are written out has linear layers with one LeakyReLU and one dropout between."""
+    """Whoever says that its products are written out has linear layers with one activation and one dropout between."""
     from trainables.learning.heads.head import head_of, layers_of
 
-    for batch_norm in (False, True):
-        c = two_classes.configuration(head=name, non_linearities=2, widths=(16, 4), batch_norm=batch_norm)
-        kinds = [layer.kind for layer in layers_of(c, 32)]
-        written_out = ["Linear", *["LeakyReLU", "Dropout", "Linear"] * 2]
-        assert (kinds == written_out) == head_of(c.head).is_written_out
+    for changes in ({}, {"batch_norm": True}, {"input_norm": True}, {"excitation": "after_pooling"}):
+        for activation, kind in (("leaky_relu", "LeakyReLU"), ("gelu", "GELU")):
+            settings: dict[str, Any] = {"batch_norm": False, "activation": activation, **changes}
+            c = two_classes.configuration(head=name, non_linearities=2, widths=(16, 4), **settings)
+            kinds = [layer.kind for layer in layers_of(c, 32)]
+            written_out = ["Linear", *[kind, "Dropout", "Linear"] * 2]
+            assert (kinds == written_out) == head_of(c.head).is_written_out
 
 
 def test_features_are_mixed_within_each_lane_of_a_stack(two_classes: TinyStudy) -> None:

@@ -21,8 +21,8 @@ class Head(Protocol):
 
     @property
     def is_written_out(self) -> bool:
-        """Whether it is linear layers with one LeakyReLU and one dropout between them: lanes of such heads are stacked,
-        by products of all of them that are written out (`WrittenOut`). Any other is recorded, lane by lane."""
+        """Whether it is linear layers with one activation and one dropout between them: lanes of such heads are
+        stacked, by products of all of them that are written out (`WrittenOut`). Any other is recorded, lane by lane."""
 
     def layers(self, width: int, outputs: int) -> Layers:
         """From features [N, width] to logits [N, outputs]."""

@@ -1,4 +1,4 @@
-"""What a head is made of: plain modules of `torch.nn`, by name and what they are made with.
+"""What a head is made of: plain modules of `torch.nn`, and one of ours, by name and what they are made with.
 
 The one declaration of a network's new layers. Training, prediction, the exported model and its file follow from it.
 """
@@ -12,6 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from search_spaces.settings import head as settings
+from trainables.learning.heads.excitation import Excitation
+
 KINDS: dict[str, type[nn.Module]] = {
     one.__name__: one
     for one in (
@@ -24,9 +27,10 @@ KINDS: dict[str, type[nn.Module]] = {
         nn.Tanh,
         nn.Sigmoid,
         nn.Dropout,
+        Excitation,
     )
 }
-"""Modules that draw nothing but `Linear`'s initial weights and `Dropout`'s masks."""
+"""Modules that draw nothing but initial weights of linear layers and `Dropout`'s masks."""
 
 
 class Layer(NamedTuple):
@@ -81,9 +85,19 @@ def dropouts(layers: Layers) -> list[tuple[int, float]]:
     return found
 
 
-def blocks(width: int, hidden: Sequence[int], outputs: int, after: Callable[[int], Layers]) -> Layers:
-    """Linear layers of these widths, each but the last with others after it; after: its width → those."""
-    found: list[Layer] = []
+def before(same: settings.Head, width: int) -> Layers:
+    """What stands before the first linear layer, of features [N, width]: batch norm, then the gate on them."""
+    found = [Layer("BatchNorm1d", (width,))] if same.input_norm else []
+    if same.excitation == "after_pooling":
+        found.append(Layer("Excitation", (width, max(1, width // same.reduction))))
+    return tuple(found)
+
+
+def blocks(
+    width: int, hidden: Sequence[int], outputs: int, after: Callable[[int], Layers], first: Layers = ()
+) -> Layers:
+    """`first`, then linear layers of these widths, each but the last with others after it; after: its width → those."""
+    found = [*first]
     for wide in hidden:
         found += [Layer("Linear", (width, wide)), *after(wide)]
         width = wide

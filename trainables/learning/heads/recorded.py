@@ -25,15 +25,16 @@ class Recorded:
 
     @classmethod
     def initial(cls, layers: Layers, seed: int, repeat: int, device: torch.device) -> Recorded:
-        """Linear layers as drawn for the repeat, other modules as torch begins with them."""
-        head, place = modules(layers), 0
-        for module in head:
-            if isinstance(module, nn.Linear):
-                weight, bias = initial_layer(seed, repeat, place, module.in_features, module.out_features)
-                module.weight.data, module.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
-                place += 1
-            elif isinstance(module, nn.BatchNorm1d | nn.LayerNorm):
-                module.reset_parameters()
+        """Linear layers as drawn for the repeat, those within modules after the others; the rest as torch begins."""
+        head = modules(layers)
+        linear = [module for module in head.modules() if isinstance(module, nn.Linear)]
+        own = set(head)
+        for place, module in enumerate(sorted(linear, key=lambda one: one not in own)):
+            weight, bias = initial_layer(seed, repeat, place, module.in_features, module.out_features)
+            module.weight.data, module.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias)
+        for other in head:
+            if isinstance(other, nn.BatchNorm1d | nn.LayerNorm):
+                other.reset_parameters()
         return cls(layers, head.to(device))
 
     def forward(self, features: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -1,9 +1,10 @@
-"""Added layers of given widths, each with batch norm (Ioffe and Szegedy 2015), LeakyReLU and dropout."""
+"""Added layers of given widths, each with batch norm (Ioffe and Szegedy 2015), an activation and dropout."""
 
 from __future__ import annotations
 
 from search_spaces.settings import head as settings
-from trainables.learning.heads.layer import Layer, Layers, blocks
+from trainables.learning.heads.activations import activation
+from trainables.learning.heads.layer import Layer, Layers, before, blocks
 
 
 class Widths:
@@ -12,11 +13,11 @@ class Widths:
 
     @property
     def is_written_out(self) -> bool:
-        return not self.same.batch_norm
+        return not (self.same.batch_norm or before(self.same, 1))
 
     def layers(self, width: int, outputs: int) -> Layers:
-        return blocks(width, self.same.widths, outputs, self._after)
+        return blocks(width, self.same.widths, outputs, self._after, before(self.same, width))
 
     def _after(self, width: int) -> Layers:
         norm = (Layer("BatchNorm1d", (width,)),) if self.same.batch_norm else ()
-        return (*norm, Layer("LeakyReLU", (self.same.negative_slope,)), Layer("Dropout", (self.same.dropout,)))
+        return (*norm, activation(self.same), Layer("Dropout", (self.same.dropout,)))

@@ -1,4 +1,4 @@
-"""Linear layers with LeakyReLU and dropout between them, for a stack of lanes at once.
+"""Linear layers with LeakyReLU or GELU and dropout between them, for a stack of lanes at once.
 
 A lane is one repeat of one configuration; lanes never mix. Configurations of a stack read the same rows and share
 dropout masks, which belong to the repeat. Forward and backward are written out, because a head is a handful of
@@ -7,6 +7,7 @@ products, recording them costs more than computing them, and an optimiser can ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,6 +40,7 @@ class WrittenOut:
         self.configurations = configurations
         self.buffers: list[torch.Tensor] = []
         self.negative_slope = next((layer.arguments[0] for layer in layers if layer.kind == "LeakyReLU"), 0.0)
+        self.is_gelu = any(layer.kind == "GELU" for layer in layers)
         self._inputs: list[torch.Tensor] = []
         self._slopes: list[torch.Tensor] = []
 
@@ -93,8 +95,13 @@ class WrittenOut:
         hidden = self._apart(hidden)
         for weight, bias, mask in zip(self.weights[1:], self.biases[1:], masks, strict=True):
             shared = mask.unsqueeze(1)
-            slope = torch.where(hidden > 0, shared, shared * self.negative_slope)
-            hidden = (hidden * slope).flatten(0, 1)
+            if self.is_gelu:
+                below = normal_below(hidden)
+                slope = (below + hidden * normal_density(hidden)).mul_(shared)
+                hidden = (hidden * below).mul_(shared).flatten(0, 1)
+            else:
+                slope = torch.where(hidden > 0, shared, shared * self.negative_slope)
+                hidden = (hidden * slope).flatten(0, 1)
             self._slopes.append(slope.flatten(0, 1))
             self._inputs.append(hidden)
             hidden = multiply(hidden, weight.transpose(1, 2)).add_(bias)
@@ -121,7 +128,8 @@ class WrittenOut:
         hidden = torch.addmm(self.biases[0].view(-1), features, first.view(-1, first.shape[2]).t())
         hidden = hidden.view(len(features), lanes, -1).transpose(0, 1)
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = functional.leaky_relu(hidden.contiguous(), self.negative_slope)
+            hidden = hidden.contiguous()
+            hidden = functional.gelu(hidden) if self.is_gelu else functional.leaky_relu(hidden, self.negative_slope)
             hidden = multiply(hidden, weight.transpose(1, 2)).add_(bias)
         return hidden
 
@@ -136,3 +144,13 @@ class WrittenOut:
     def _side_by_side(self, gradient: torch.Tensor) -> torch.Tensor:
         """[R, C, B, w] → [R, B, C·w]."""
         return gradient.transpose(1, 2).flatten(2)
+
+
+def normal_below(values: torch.Tensor) -> torch.Tensor:
+    """Φ: how likely a standard normal number is below each; GELU is x·Φ(x), its derivative Φ(x) + x·φ(x)."""
+    return torch.erf(values * math.sqrt(0.5)).add_(1.0).mul_(0.5)
+
+
+def normal_density(values: torch.Tensor) -> torch.Tensor:
+    """φ of each."""
+    return torch.exp(values.square().mul_(-0.5)).mul_(1 / math.sqrt(2 * math.pi))
