@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from orchestrator.results.decided import Decided
+from orchestrator.results.names import value_text
 from orchestrator.store.errors import InputError
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
@@ -32,12 +33,13 @@ AS_THEY_ARE = {"balance.name": "none", "image.views": 1}
 @dataclass(frozen=True)
 class Sheet:
     """names: of the augmentations. labels: the class of each image. original: uint8 [N, S, S, 3]. drawn: uint8
-    [N, M, S, S, 3], what M epochs make of each."""
+    [N, M, S, S, 3], what M epochs make of each. settings: those that matter with them, "chance 0.5"."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
     original: NDArray[np.uint8]
     drawn: NDArray[np.uint8]
+    settings: tuple[str, ...] = ()
 
 
 def contact_sheet(
@@ -64,7 +66,22 @@ def contact_sheet(
     plain = ViewReader(store, samples.views, c, (0, 0, 0), (1, 1, 1), bench.device).plain(rows)
     drawn = [changed(c, plain, epoch) for epoch in range(1, draws + 1)]
     labels = tuple(study.record.classes[label] for label in samples.labels[rows])
-    return Sheet(c.augmentation.names, labels, _pixels(plain), np.stack([_pixels(one) for one in drawn], axis=1))
+    pictures = np.stack([_pixels(one) for one in drawn], axis=1)
+    return Sheet(c.augmentation.names, labels, _pixels(plain), pictures, _said(c))
+
+
+def _said(c: Configuration) -> tuple[str, ...]:
+    """The augmentations' settings, and what was done to images before, where it is not the usual."""
+    mine = [
+        one
+        for one in shown_settings()
+        if one.path == "image.borders" or (one.part == "augmentation" and one.path != "augmentation.names")
+    ]
+    return tuple(
+        f"{one.setting.label} {value_text(c.value(one.path))}"
+        for one in mine
+        if c.matters(one) and (one.part != "image" or c.value(one.path) != one.setting.neutral)
+    )
 
 
 def changed(c: Configuration, plain: torch.Tensor, epoch: int) -> torch.Tensor:

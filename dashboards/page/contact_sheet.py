@@ -14,9 +14,14 @@ from dashboards.page.sample_images import thumbnail
 
 
 def contact_sheet_page(
-    title: str, names: Sequence[str], labels: Sequence[str], original: NDArray[np.uint8], drawn: NDArray[np.uint8]
+    title: str,
+    names: Sequence[str],
+    settings: Sequence[str],
+    labels: Sequence[str],
+    original: NDArray[np.uint8],
+    drawn: NDArray[np.uint8],
 ) -> str:
-    """A self-contained page. original: uint8 [N, S, S, 3]. drawn: uint8 [N, M, S, S, 3]."""
+    """A self-contained page. settings: in words. original: uint8 [N, S, S, 3]. drawn: uint8 [N, M, S, S, 3]."""
     rows = "".join(
         f"<h4>image {place + 1}, {text(label)}</h4>{_strip([original[place], *drawn[place]], place + 1)}"
         for place, label in enumerate(labels)
@@ -25,9 +30,10 @@ def contact_sheet_page(
         f"{len(labels)} images of the training split with {', '.join(names)}: as they are, and as {drawn.shape[1]} "
         "epochs of repeat 0 have them. Scores see images as they are."
     )
+    strengths = f'<p class="note">{text(", ".join(settings))}</p>' if settings else ""
     body = (
-        f'<main id="main"><header><h1>{text(title)}</h1><p>{text(said)}</p></header>'
-        f"<section><h2>Augmented images</h2>{rows}</section></main>"
+        f'<header class="masthead"><h1>{text(title)}</h1><p>{text(said)}</p>{strengths}</header>'
+        f'<main id="main"><section><h2>Augmented images</h2>{rows}</section></main>'
     )
     return document(f"{title}: augmented images", body, Charts(title))
 

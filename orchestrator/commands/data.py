@@ -180,7 +180,7 @@ def views(
     found = open_study(studies_place(studies), study)
     sheet = contact_sheet(found, changes, images, draws, cache or default_cache(), data_root, say)
     title = f"{found.name} (synthetic data)" if found.record.synthetic else found.name
-    page = contact_sheet_page(title, sheet.names, sheet.labels, sheet.original, sheet.drawn)
+    page = contact_sheet_page(title, sheet.names, sheet.settings, sheet.labels, sheet.original, sheet.drawn)
     LocalStorage(output.parent).replace(output.name, page.encode())
     say(f"Page: {output}")
 
