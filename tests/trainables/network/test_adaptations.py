@@ -89,7 +89,7 @@ def test_a_network_without_biases_cannot_train_them() -> None:
     found = refusals(network, lambda one: layers_of_trace(one, trace(one, 8)))
     assert "no biases" in found["bias"]
     assert "found a network without" in found["lora"]
-    facts = {name: architecture_of(name, 32).facts for name in (RESNET, VIT)}
+    facts = {name: architecture_of(Form(name, 32)).facts for name in (RESNET, VIT)}
     assert [{*one.refused} for one in facts.values()] == [{"lora"}, set()]
     assert "layer4.0.conv1" in facts[RESNET].layers
 
