@@ -21,6 +21,7 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.record import canonical_json
 from orchestrator.study.asked import Begun, OneStage
 from orchestrator.study.remembered import EarlierSearches
+from search_spaces.backbones import find_backbone
 from search_spaces.configuration import Configuration
 from search_spaces.schema import Stage
 from search_spaces.stages import OF_FILE, stages_named
@@ -83,24 +84,36 @@ def in_order(options: SearchOptions, display: Display, *, writes: bool = True) -
         search = ask(opened, display, writes=writes)
         opened = replace(opened, prepared=search.prepared)
         yield Turn(search, "", is_last=not stages)
-    one = OneStage(stages)
-    for place in range(len(stages)):
-        told = one.title
-        if place:
-            chosen = _choose(search, opened)
-            one = replace(one, place=place)
-            told = one.title
-            if chosen is None and writes:
-                raise _lacking(one, search)
-            if chosen is None:
-                display.say(f"Note: {told}: planned as if it began from any configuration of the stage before.")
-            for backbone, found in (chosen or {}).items():
-                display.say(f"{told[0].upper()}{told[1:]}, {backbone}: begins from {found.words()}.")
-            told += ", begins from " + _names(chosen) if chosen else ""
-            one = replace(one, begun={n: c.begun for n, c in chosen.items()} if chosen else _any(search))
-        search = ask(opened, display, writes=writes, stage=one, words=told)
-        opened = replace(opened, prepared=search.prepared)
-        yield Turn(search, one.title, is_last=place == len(stages) - 1)
+    one, before = OneStage(stages), None
+    chosen, begun = dict[str, Chosen](), dict[str, Begun]()
+    turns = [(place, taking) for place, stage in enumerate(stages) if (taking := _taking(opened, stage)).backbones]
+    for place, taking in turns:
+        if before is not None:
+            found = _choose(before, opened)
+            if found is None and writes:
+                raise _lacking(replace(one, place=place), before)
+            chosen |= found or {}
+            begun |= {name: c.begun for name, c in found.items()} if found else _any(before)
+        names = [taking.resolved(backbone) for backbone in taking.backbones]
+        one = replace(one, place=place, begun={name: begun[name] for name in names if name in begun})
+        told, mine = one.title, {name: chosen[name] for name in names if name in chosen}
+        if len(mine) < len(one.begun):
+            display.say(f"Note: {told}: planned as if it began from any configuration of the stage before.")
+        for backbone, of in mine.items():
+            display.say(f"{told[0].upper()}{told[1:]}, {backbone}: begins from {of.words()}.")
+        told += ", begins from " + _names(mine) if mine else ""
+        taking = replace(taking, prepared=opened.prepared)
+        before = ask(taking, display, writes=writes, stage=one, words=told)
+        opened = replace(opened, prepared=before.prepared)
+        yield Turn(before, one.title, is_last=place == turns[-1][0])
+
+
+def _taking(opened: Opened, stage: Stage) -> Opened:
+    """With those backbones alone that take a stage."""
+    if stage.backbones is None:
+        return opened
+    own = [find_backbone(opened.space, name) for name in stage.backbones]
+    return replace(opened, backbones=tuple(b for b in opened.backbones if find_backbone(opened.space, b) in own))
 
 
 def _stages(opened: Opened) -> tuple[Stage, ...]:
@@ -125,14 +138,16 @@ def _check(opened: Opened, stages: tuple[Stage, ...]) -> None:
     storage = opened.prepared.study.storage
     earlier = EarlierSearches(storage, Decided.of(storage))
     begun: list[Mapping[str, Begun]] = [{}]
-    for place in range(len(stages)):
+    for place, stage in enumerate(stages):
         found: dict[str, tuple[str, Begun]] = {}
         for each in begun:
-            asked = opened.asked(earlier, OneStage(stages, place, each))
+            asked = _taking(opened, stage).asked(earlier, OneStage(stages, place, each))
             for name, (repeats, epochs) in asked.budget.items():
                 c = asked.configurations[name]
                 found.setdefault(_start_of(c), (c.network.backbone, Begun(c, epochs, repeats)))
-        begun = _side_by_side(found.values())
+        left = {name for name, _ in found.values()}
+        kept = [(name, one) for each in begun for name, one in each.items() if name not in left]
+        begun = _side_by_side([*found.values(), *kept])
 
 
 def _start_of(c: Configuration) -> str:

@@ -62,7 +62,8 @@ def axes_for(
     layers += _tables(entry, strategy) if entry else []
     if small:
         layers += [*_small(default, strategy), *_small(space, strategy)]
-    layers += [stage] if stage is not None else []
+    if stage is not None:
+        layers += [stage, *([stage.small] if small and stage.small else [])]
     values = {path: found for layer in layers for path, found in values_of(layer).items()}
     if small and (crops := small_of(space).crops) is not None:
         values["image.crops"] = (crops,)

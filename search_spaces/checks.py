@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from search_spaces.configuration import by_path, unmet
 from search_spaces.faults import shown
 from search_spaces.presets import PRESETS, Strategy
-from search_spaces.schema import Backbone, ByStrategy, Grid, Space, Stage
+from search_spaces.schema import Backbone, ByStrategy, Grid, Space
 from search_spaces.settings.declaration import When
 from search_spaces.tables import Values, as_values, twice_given, values_of, written_as
 
@@ -73,7 +73,7 @@ def _of_tables(space: Space) -> Iterator[str]:
         yield from _of_strategies("small.", space.small, wider)
         if not space.small.grids:
             yield f"small: expected a table for at least one of {', '.join(PRESETS)}, found none"
-    yield from _of_stages(space.stages, wider)
+    yield from _of_stages(space, wider)
     seen: dict[str, int] = {}
     for index, backbone in enumerate(space.backbones):
         key = f"backbones[{index}]"
@@ -132,14 +132,21 @@ def _of_strategy(key: str, strategy: Strategy, grid: Grid, wider: Mapping[str, V
             yield f"{key}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
 
 
-def _of_stages(stages: Sequence[Stage], wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
+def _of_stages(space: Space, wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
     seen: dict[str, int] = {}
-    for index, stage in enumerate(stages):
+    known = [backbone.name for backbone in space.backbones]
+    for index, stage in enumerate(space.stages):
         key = f"stages[{index}]"
         if stage.name in seen:
             yield f'{key}.name: expected each stage once, found "{stage.name}" at {seen[stage.name]} too'
         seen.setdefault(stage.name, index)
         yield from _of_strategy(key, stage.strategy, stage, wider[stage.strategy])
+        if stage.small is not None:
+            beside = {**wider[stage.strategy], **values_of(stage)}
+            yield from _of_strategy(f"{key}.small", stage.strategy, stage.small, beside)
+        for name in stage.backbones or ():
+            if name not in known:
+                yield f'{key}.backbones: expected some of the backbones of this file, found "{name}"'
 
 
 def _of_grid(key: str, grid: Grid, wider: Mapping[str, Values]) -> Iterator[str]:

@@ -108,7 +108,7 @@ def points(
     values by path that it has from its parent; they stand above all but its own table.
     """
     entry = find_backbone(space, backbone)
-    own = set() if stage is None else given_by_stage(stage)
+    own = set() if stage is None else given_by_stage(stage, small=small)
     chosen = _strategies(space, entry, changes, small=small) if stage is None else (stage.strategy,)
     if stage is None:
         changes.check(chosen)
@@ -133,9 +133,11 @@ def points(
     return tuple(sorted(kept.values(), key=_order))
 
 
-def given_by_stage(stage: Stage) -> set[str]:
+def given_by_stage(stage: Stage, *, small: bool) -> set[str]:
     """Paths of the settings that its own table gives."""
-    return {*values_of(stage), *((LR, BATCH_SIZE) if stage.pairs is not None else ())}
+    tables = [stage, *([stage.small] if small and stage.small else [])]
+    pairs = (LR, BATCH_SIZE) if any(table.pairs is not None for table in tables) else ()
+    return {*pairs, *(path for table in tables for path in values_of(table))}
 
 
 def settled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,10 @@ class Stage(Grid):
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     strategy: Known
+    backbones: Annotated[tuple[str, ...], AfterValidator(different)] | None = None
+    """Of the file, those that take this stage; None: all. The others go on from the last stage that they took."""
+    small: Grid | None = None
+    """What differs on synthetic data, unless everything is asked for."""
 
 
 class ByStrategy(Table):

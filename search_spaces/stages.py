@@ -19,11 +19,11 @@ OF_FILE = "file"
 LISTS: Mapping[str, tuple[Stage, ...]] = {
     "lp_ft": (
         Stage(name="linear probe", strategy="straightforward"),
-        Stage(name="fine-tuning", strategy="unfreezing"),
+        Stage(name="fine-tuning", strategy="finetune"),
     ),
 }
-"""lp_ft: a new last layer first, then layers below it too, so that these begin with a head that fits them (Kumar et al.
-2022, Fine-tuning can distort pretrained features and underperform out-of-distribution). Grids are the study's own."""
+"""lp_ft: a new last layer first, then the whole network, which so begins with a head that fits it (Kumar et al. 2022,
+Fine-tuning can distort pretrained features and underperform out-of-distribution). Grids are the study's own."""
 HELP = {"lp_ft": "a linear probe, then fine-tuning from it", OF_FILE: "those of the study's file"}
 _HELD = ("network", "image", "head")
 """Parts in which a stage is as its parent."""

@@ -34,6 +34,8 @@ from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
 from orchestrator.study.studies import find_study
 from search_spaces.configuration import Configuration
+from search_spaces.loader import parse_space
+from search_spaces.points import points
 from search_spaces.stages import LISTS
 from tests.faults.tally import Results, compare
 from tests.support.configurations import asked
@@ -63,6 +65,7 @@ lr = [0.01]
 batch_size = 4
 epochs = 2
 """
+OTHER = "timm:test_vit.r160_in1k"
 HEADS = SECOND.replace("unfreezing", "straightforward").replace("unfrozen = 1\n", "").replace("last layers", "again")
 TWO = FIRST + SECOND
 
@@ -259,17 +262,47 @@ def test_strategies_come_first_where_a_file_has_both(desk: Desk) -> None:
 
 def test_a_list_of_the_product_is_asked_by_its_name(desk: Desk) -> None:
     desk.text, desk.stages = 'name = "{name}"\n', "lp_ft"
-    probe, tuned = desk.turns(writes=False, lr=(0.01,), batch_size=(4,), repeats=2, epochs=1, unfrozen=(2,))
+    probe, tuned = desk.turns(writes=False, lr=(0.01,), batch_size=(4,), repeats=2, epochs=1)
     assert len(LISTS["lp_ft"]) == 2
     (before,), (after,) = probe.search.asked.configurations.values(), tuned.search.asked.configurations.values()
-    assert (before.adaptation.unfrozen, after.adaptation.unfrozen) == (0, 2)
+    assert (before.strategy, after.strategy) == ("straightforward", "finetune")
     assert after.begins_from == (before.id, 1)
     assert "planned as if it began from any configuration of the stage before" in desk.heard()
+
+
+def test_a_stage_may_be_of_some_backbones_and_others_go_on_from_the_last_they_took(desk: Desk) -> None:
+    first = FIRST.replace("lr = [0.01, 0.1]", "lr = [0.01]")
+    last = SECOND.replace("last layers", "after").replace("lr = [0.01]", "lr = [0.001]")
+    text = first + SECOND + f'backbones = ["{BACKBONE}"]\n' + last
+    desk.text = text + f'[[backbones]]\nname = "{BACKBONE}"\n[[backbones]]\nname = "{OTHER}"\n'
+    desk.backbones = (BACKBONE, OTHER)
+    turns = [[*turn.search.asked.configurations.values()] for turn in desk.turns(writes=False)]
+    assert [[c.network.backbone for c in several] for several in turns] == [
+        [BACKBONE, OTHER],
+        [BACKBONE],
+        [BACKBONE, OTHER],
+    ]
+    (one, other), (between,), (own, others) = turns
+    assert [c.begins_from.configuration for c in (between, own, others) if c.begins_from] == [
+        one.id,
+        between.id,
+        other.id,
+    ]
+
+
+def test_a_stage_says_what_differs_on_synthetic_data(desk: Desk) -> None:
+    file = FIRST.format(name="made") + SECOND + "small = { lr = [0.5], epochs = 1 }\n"
+    space = parse_space(file, "made.toml")
+    stage = space.stages[1]
+    (point,), (small,) = (points(space, BACKBONE, small=small, stage=stage) for small in (False, True))
+    assert (point.lr, point.epochs, small.lr, small.epochs) == (0.01, 2, 0.5, 1)
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (FIRST + SECOND + "backbones = ['resnet18']\n", "stages[1].backbones: expected some of the backbones of this"),
+        (FIRST + SECOND + "small = { unfrozn = 2 }\n", "stages[1].small.unfrozn: expected"),
         (FIRST + SECOND + "repeats = 3\n", "last layers: expected at most 2 repeats"),
         (FIRST + SECOND + "head = { name = 'widths' }\n", "head: expected that of its parent"),
         (FIRST + SECOND + "image = { fit = 'pad' }\n", "image.fit: expected crop, as its parent"),
