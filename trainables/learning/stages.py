@@ -44,7 +44,8 @@ def unfit(child: Configuration, parent: Configuration | None, width: int) -> Ite
     if heads[0] != heads[1]:
         told = [" – ".join(layer.words() for layer in layers_of(one, width)) for one in (child, parent)]
         yield f"head: expected that of its parent {parent.id} ({told[1]}), found {told[0]}"
-    if child.adaptation != parent.adaptation and (left := changing(parent) - changing(child)):
+    before = changing(parent) if child.adaptation != parent.adaptation else frozenset()
+    if before and (left := before - changing(child)):
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         yield (
             f"adaptation: expected at least what its parent {parent.id} trained or moved, found {min(left)}{more} "
