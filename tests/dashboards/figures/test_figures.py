@@ -42,6 +42,7 @@ from search_spaces.configuration import Configuration
 from tests.support.configurations import changed
 from tests.support.drawn import at, drawn
 from tests.support.generated_study import NOW, PARTITION, GeneratedStudy, small_study
+from trainables.learning.metrics import is_measured
 
 
 def test_every_figure_can_be_drawn_for_every_choice(source: Source) -> None:
@@ -119,7 +120,7 @@ def test_marks_differ_in_shape() -> None:
     assert shapes[progress.RepeatState.FINISHED] == shapes[progress.RepeatState.WAITING]  # filled against outlined
 
 
-@pytest.mark.parametrize("score", list(SCORES))
+@pytest.mark.parametrize("score", [score for score in SCORES if not is_measured(score)])
 def test_heat_maps(source: Source, summary: Summary, score: str) -> None:
     choice = at(2, 0, score)
     spec: Any = drawn(source, "heat-map", choice)
