@@ -32,7 +32,7 @@ def what_is_tested(command: Command) -> Command:
             "points",
             metavar="specificity=SHARE",
             multiple=True,
-            help="Operating point chosen on the valid split; sensitivity=SHARE too.",
+            help="Operating point chosen on the valid split; sensitivity=SHARE and precision=SHARE too.",
         ),
         click.option(
             "--class", "at_class", metavar="NAME", help="Class of the operating point (binary: the positive one)."

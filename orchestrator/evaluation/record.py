@@ -117,7 +117,7 @@ class OperatingPoint(_Part):
 
     asked: str
     """"specificity=0.95"."""
-    target: Literal["specificity", "sensitivity"]
+    target: Literal["specificity", "sensitivity", "precision"]
     share: float
     name: str
     """The class that is called when its probability exceeds the threshold."""

@@ -43,7 +43,7 @@ _MULTICLASS = TaskVariant(
     images="trainables.learning.tasks.confusion:images",
     metrics=(
         *("loss", "accuracy", "balanced_accuracy", "macro_f1"),
-        *("class_precision", "class_recall", "class_f1", "macro_auc"),
+        *("class_precision", "class_recall", "class_f1", "macro_auc", "recall_at_precision"),
     ),
     score="balanced_accuracy",
     has_confusion=True,

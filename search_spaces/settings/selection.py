@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Strict
+from pydantic import AfterValidator, Field, Strict
 
 from search_spaces.settings.augmentation import AUGMENTATIONS
 from search_spaces.settings.choice import Registry, Variant
@@ -89,6 +89,14 @@ METRICS: Registry[MetricVariant] = Registry(
             label="macro AUC",
             is_measured=True,
         ),
+        MetricVariant(
+            "recall_at_precision",
+            "trainables.learning.tasks.measured:recall_at_precision",
+            "Largest recall of one class at a threshold with a given precision; 0 where none has it.",
+            ("of_class", "precision"),
+            label="recall at precision",
+            is_measured=True,
+        ),
     ),
 )
 """Of all tasks; which of them a task has is said by its variant in `data.TASKS`."""
@@ -125,6 +133,19 @@ class Selection(Part):
             neutral="",
         ),
     ] = ""
+    precision: Annotated[
+        float,
+        Strict(),
+        Field(gt=0, le=1, allow_inf_nan=False),
+        Setting(
+            "precision",
+            "What precision of the class a threshold has at least.",
+            (Touch.SELECTION,),
+            scale="linear",
+            matters_when=METRICS.using("precision"),
+            neutral=1.0,
+        ),
+    ] = 0.9
     rule: Annotated[
         RuleName,
         Setting(

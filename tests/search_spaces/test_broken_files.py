@@ -31,7 +31,8 @@ AUGMENTATIONS = (
 STRATEGIES = "straightforward, extension, finetune, scratch, adapters, unfreezing"
 QUOTED = '"straightforward", "extension", "finetune", "scratch", "adapters" or "unfreezing"'
 METRICS = (
-    '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", "class_f1" or "macro_auc"'
+    '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", "class_f1", '
+    '"macro_auc" or "recall_at_precision"'
 )
 BACKBONE = "name, strategies, weights, weights_key, mean, std, grid, " + STRATEGIES
 BROKEN: dict[str, tuple[str, str]] = {

@@ -94,6 +94,7 @@ BAD_VALUE = {
     "ending.min_gain": "-0.1",
     "selection.metric": "auc",
     "selection.of_class": "3",
+    "selection.precision": "1.1",
     "selection.rule": "worse",
 }
 RANGES = {
@@ -172,8 +173,9 @@ RANGES = {
     "ending.patience": "a whole number from 1 to 1,000,000, found 0",
     "ending.min_gain": "a number of 0 or more, found -0.1",
     "selection.metric": '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", '
-    '"class_f1" or "macro_auc", found "auc"',
+    '"class_f1", "macro_auc" or "recall_at_precision", found "auc"',
     "selection.of_class": "text, found 3",
+    "selection.precision": "a number above 0, of 1 or less, found 1.1",
     "selection.rule": '"valid" or "worse_of_both", found "worse"',
 }
 

@@ -105,6 +105,7 @@ BASE: dict[str, Any] = {
     "ending.min_gain": 0.0,
     "selection.metric": "loss",
     "selection.of_class": "no",
+    "selection.precision": 0.9,
     "selection.rule": "valid",
 }
 OTHER: dict[str, Any] = {
@@ -191,6 +192,7 @@ OTHER: dict[str, Any] = {
     "ending.min_gain": 0.01,
     "selection.metric": "accuracy",
     "selection.of_class": "yes",
+    "selection.precision": 0.8,
     "selection.rule": "worse_of_both",
 }
 WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
@@ -232,6 +234,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "ending.patience": {"ending.name": "patience"},
     "ending.min_gain": {"ending.name": "patience"},
     "selection.of_class": {"selection.metric": "class_recall"},
+    "selection.precision": {"selection.metric": "recall_at_precision"},
     "loss.smoothing": {"loss.name": "smoothed"},
     "loss.gamma": {"loss.name": "focal"},
     "loss.tau": {"loss.name": "logit_adjusted"},

@@ -113,7 +113,7 @@ name = "keras:x"
     assert by_key["straightforward.repeats"].endswith("expected a whole number, found true")
     assert by_key["balanse"].endswith("found an unknown key; did you mean 'balance'?")
     assert by_key["learning_rate"].endswith("did you mean 'grid.lr'?")
-    assert by_key["selection"].endswith('"class_f1" or "macro_auc", found "auc"')
+    assert by_key["selection"].endswith('"class_f1", "macro_auc" or "recall_at_precision", found "auc"')
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression", "segmentation"])

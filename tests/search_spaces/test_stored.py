@@ -33,7 +33,7 @@ def test_a_study_comes_back() -> None:
             "selection",
             "auc",
             '"loss", "accuracy", "balanced_accuracy", "macro_f1", "class_precision", "class_recall", '
-            '"class_f1" or "macro_auc", found "auc"',
+            '"class_f1", "macro_auc" or "recall_at_precision", found "auc"',
         ),
     ],
 )

@@ -103,6 +103,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "ending.min_gain": {STEP},
     "selection.metric": {SELECTION},
     "selection.of_class": {SELECTION},
+    "selection.precision": {SELECTION},
     "selection.rule": {SELECTION},
 }
 """The stored squares lie under their key, which is part of the features'; the views of the samples are too."""

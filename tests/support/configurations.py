@@ -24,6 +24,7 @@ _NAMES = {
     "schedule": "schedule.name",
     "ending": "ending.name",
     "selection": "selection.metric",
+    "precision": "network.precision",
     "engine": "engine",
     "parent": "parent",
 }

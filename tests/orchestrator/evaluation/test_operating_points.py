@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_curve
 
 from orchestrator.evaluation.levels import binary_scores
 from orchestrator.evaluation.operating import Wanted, parse_point, reached
@@ -35,7 +36,19 @@ def test_sensitivity_is_reached_by_the_largest_threshold(rows: list[tuple[float,
     assert (scores[positive] > least_called).mean() < share
 
 
+@given(SCORES, st.sampled_from([0.05, 0.5, 0.8, 0.95, 1.0]))
+def test_precision_is_reached_by_what_calls_most_positives(rows: list[tuple[float, bool]], share: float) -> None:
+    scores, positive = (np.array(column) for column in zip(*rows, strict=True))
+    threshold = Wanted("", "precision", share, "a").threshold(scores, positive)
+    called = scores > threshold
+    precision, recall, _ = precision_recall_curve(positive, scores)
+    best = recall[precision >= share].max()
+    assert called[positive].mean() == pytest.approx(best)
+    assert positive[called].mean() >= share if best else not called.any()
+
+
 def test_what_is_typed() -> None:
+    assert parse_point("precision=0.9", ("neg", "pos"), "binary", None).target == "precision"
     assert parse_point(" specificity = 0.95", ("neg", "pos"), "binary", None) == Wanted(
         "specificity=0.95", "specificity", 0.95, "pos"
     )

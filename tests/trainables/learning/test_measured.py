@@ -102,6 +102,31 @@ def test_lanes_that_say_the_same_of_all_are_worth_a_half() -> None:
     assert found_by(outputs_of(logits, labels, selection="macro_auc")).tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("of_class", [0, 1])
+@pytest.mark.parametrize("steps", [0, 1, 4])
+@pytest.mark.parametrize("precision", [0.3, 0.6, 0.9, 1.0])
+def test_recall_at_a_precision_is_of_scikit_learns_curve(
+    outputs: int, of_class: int, steps: int, precision: float
+) -> None:
+    logits, labels = drawn(outputs, steps=steps)
+    settings = {"of_class": NAMES[of_class], "selection.precision": precision}
+    found = found_by(outputs_of(logits, labels, selection="recall_at_precision", **settings))
+    for lane, chances in enumerate(probabilities(logits)):
+        there, recall, _ = reference.precision_recall_curve(labels == of_class, chances[:, of_class])
+        assert found[lane] == pytest.approx(recall[there >= precision].max(), abs=1e-12)
+
+
+def test_a_precision_that_is_never_reached_is_worth_nothing() -> None:
+    logits, labels = torch.tensor([[[3.0], [2.0], [1.0]], [[1.0], [2.0], [3.0]]]), np.array([0, 0, 1])
+    for precision, expected in ((0.9, [0.0, 1.0]), (0.3, [1.0, 1.0])):
+        settings = {"of_class": "many", "selection.precision": precision}
+        found = found_by(outputs_of(logits, labels, selection="recall_at_precision", **settings))
+        assert found.tolist() == expected
+    none = outputs_of(logits, np.zeros_like(labels), selection="recall_at_precision", of_class="many")
+    assert np.isnan(found_by(none)).all()
+
+
 @pytest.mark.parametrize("metric", METRICS.names)
 def test_what_is_counted_is_not_measured(metric: str) -> None:
     logits, labels = drawn(3)

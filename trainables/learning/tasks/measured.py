@@ -77,6 +77,21 @@ def macro_auc(outputs: Outputs) -> Floats:
     return np.mean(found, axis=0) if found else np.full(len(outputs.counts), np.nan)
 
 
+def recall_at_precision(outputs: Outputs) -> Floats:
+    """At whichever threshold it is largest of those with at least `selection.precision`, as of scikit-learn's curve; 0
+    where none has, NaN where the split has no image of the class."""
+    positive = outputs.labels == outputs.number
+    if not positive.any():
+        return np.full(len(outputs.counts), np.nan)
+    scores, order = outputs.chances[outputs.number].sort(dim=1, descending=True)
+    hits = torch.from_numpy(positive).to(scores.device)[order].cumsum(dim=1).cpu().numpy()
+    ends = np.ones(hits.shape, dtype=np.bool_)
+    ends[:, :-1] = (scores[:, 1:] != scores[:, :-1]).cpu().numpy()
+    enough = hits / np.arange(1, hits.shape[1] + 1) >= outputs.configuration.selection.precision
+    found: Floats = np.where(ends & enough, hits, 0).max(axis=1) / positive.sum()
+    return found
+
+
 def area(scores: torch.Tensor, positive: np.ndarray) -> Floats:
     """Area under the ROC curve, float64 [lanes], of scores float64 [lanes, N] and positive bool [N], some and not all.
 
