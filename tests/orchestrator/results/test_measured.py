@@ -28,7 +28,7 @@ from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import open_study
 from tests.support.configurations import configured
-from tests.support.generated_study import NOW
+from tests.support.generated_study import NOW, small_study
 from tests.support.trained_study import NAME, make_trained_study
 from trainables.learning.tasks.confusion import recall
 
@@ -129,6 +129,18 @@ def test_they_are_chosen_and_shown(storage: LocalStorage) -> None:
     assert "Class precision" not in shown
     assert "class recall (few)" not in shown, "the study's own metric is the loss"
     assert "valid_class_recall" in str(status_report(open_study(storage.root.parent, NAME)).data)
+
+
+@pytest.mark.parametrize(("selection", "label"), [("macro_auc", "macro AUC"), ("recall_at_precision", "recall at")])
+def test_they_may_be_the_studys_own(tmp_path: Path, selection: str, label: str) -> None:
+    storage, _ = small_study(tmp_path, selection=selection)
+    page = render(storage, now=NOW)
+    assert f"Validation {label}" in page
+    assert f"M{label[1:]}" in page or f"R{label[1:]}" in page, "of the table and the figures"
+    best = summarise(storage, NOW).configurations[0]
+    assert best.rank == 1
+    assert best.selection is not None
+    assert np.isfinite(best.selection.values).all()
 
 
 def test_they_are_compared_where_all_have_them(storage: LocalStorage) -> None:
