@@ -18,7 +18,8 @@ from search_spaces.settings.image import Interpolation
 
 OF_CLASS = "selection.of_class"
 _HINT = (
-    "Change the file, or choose with --strategy, --head, --unfrozen, --non-linearities, --batch-size and --selection"
+    "Change the file, or choose with --strategy, --head, --adaptation, --unfrozen, --non-linearities, --batch-size and "
+    "--selection"
 )
 
 

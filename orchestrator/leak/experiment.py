@@ -26,6 +26,7 @@ from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from search_spaces.classes import check_confusion
 from search_spaces.configuration import Configuration
+from search_spaces.live import LAST
 from search_spaces.resolve import deepest_extension
 from search_spaces.stored import read_configuration
 from trainables.bundles.workbench import Workbench, open_bench
@@ -95,6 +96,7 @@ def memoriser(base: Configuration, options: LeakOptions) -> Configuration:
             "head.non_linearities": 1,
             "head.negative_slope": 0.2,
             "head.dropout": 0.0,
+            "adaptation.name": LAST,
             "adaptation.unfrozen": 0,
             "optimiser.name": "adam",
             "optimiser.lr": options.lr,

@@ -96,6 +96,7 @@ class Adaptation(Part):
         tuple[Name, ...],
         BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
         Field(max_length=64),
+        AfterValidator(lambda names: tuple(sorted({*names}))),  # equal sets are equal trainings
         Setting(
             "trained layers",
             "Names of layers or blocks, of either end; a name means all that is in it.",

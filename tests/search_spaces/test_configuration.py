@@ -372,6 +372,14 @@ def test_a_configuration_keeps_its_identity_on_disk(changes: dict[str, Any]) -> 
     assert back.id == one.id
 
 
+def test_the_same_layers_in_another_order_are_one_configuration() -> None:
+    ids = {
+        made(**{"adaptation.name": "layers", "adaptation.layers": layers}).id
+        for layers in (("layer4", "conv1"), ("conv1", "layer4"), ("conv1", "layer4", "conv1"))
+    }
+    assert len(ids) == 1
+
+
 def test_the_strategy_is_a_label() -> None:
     def strategy(n: int, u: int) -> str:
         return made(**{"head.non_linearities": n, "adaptation.unfrozen": u}).strategy

@@ -17,6 +17,7 @@ from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import parameter_count
 from trainables.learning.material import Material
 from trainables.machine.devices import device_name
+from trainables.network.adaptations import has_adapters
 
 
 class FinalRecords:
@@ -45,6 +46,7 @@ class FinalRecords:
         diverged = int(group.diverged[lane])
         configuration = group.lanes[lane].configuration
         head = parameter_count(layers_of(configuration, self.material.width))
+        added = self.material.live_parameters if has_adapters(configuration.live.scope) else 0
         meta = {
             "configuration": configuration.id,
             "partition": self.recipe.segment.partition,
@@ -63,7 +65,7 @@ class FinalRecords:
             "recipe": self.recipe.model_dump(mode="json"),
             "end_state": digest,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "total_parameters": self.bench.facts(configuration).parameters + head,
+            "total_parameters": self.bench.facts(configuration).parameters + added + head,
             "trainable_parameters": head + self.material.live_parameters,
         }
         return FinalRecord(meta, group.history(lane), logits)

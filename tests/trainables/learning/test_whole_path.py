@@ -344,3 +344,14 @@ def test_rates_decay_with_the_distance_from_the_head_and_scale_together(two_clas
     learner.scale_learning_rates(0.5)
     halved = learner.optimiser.every_rate("lr")
     assert float(halved[-1]) == pytest.approx(0.5 * rates[names[-1]])
+
+
+def test_parameters_of_adapters_are_counted(two_classes: TinyStudy) -> None:
+    probe, scaled, whole = (
+        two_classes.train(two_classes.configuration(adaptation=name), (0,), 1)[0].meta
+        for name in ("last", "scale_and_shift", "whole")
+    )
+    assert scaled["total_parameters"] > probe["total_parameters"] == whole["total_parameters"]
+    assert whole["trainable_parameters"] == whole["total_parameters"]
+    added = scaled["total_parameters"] - probe["total_parameters"]
+    assert scaled["trainable_parameters"] == added + probe["trainable_parameters"]
