@@ -14,7 +14,7 @@ from scipy import stats
 from orchestrator.commands.data import data
 from orchestrator.export.chosen import choose
 from orchestrator.leak.difference import contributions
-from orchestrator.leak.experiment import train
+from orchestrator.leak.experiment import LeakOptions, memoriser, train
 from orchestrator.leak.partitions import (
     EXPERIMENTS,
     HELD_BACK,
@@ -331,3 +331,10 @@ def test_a_backbone_that_was_not_searched(study: FinishedStudy) -> None:
     run = CliRunner().invoke(data, ["leak", "study", *study.options, "--backbone", "vgg"])
     assert isinstance(run.exception, InputError)
     assert "study 'study' has timm:test_resnet.r160_in1k" in str(run.exception)
+
+
+@pytest.mark.parametrize("name", ["whole", "scale_and_shift", "bias"])
+def test_nothing_of_a_backbone_is_trained_whatever_the_study_trained(name: str, tmp_path: Path) -> None:
+    found = memoriser(configured(adaptation=name, lr_decay=0.5), LeakOptions(tmp_path))
+    assert found.live.has_features
+    assert (found.adaptation.name, found.adaptation.lr_decay) == ("last", 1.0)
