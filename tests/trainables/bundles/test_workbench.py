@@ -302,3 +302,17 @@ def test_one_network_is_held_at_a_time(study: TinyStudy) -> None:
     bench.material(study.configuration(backbone="timm:test_vit.r160_in1k"), study.partition)
     gc.collect()
     assert [part() for part in held] == [None] * len(held)
+
+
+def test_a_network_that_is_drawn_anew_whole_is_not_calibrated(study: TinyStudy) -> None:
+    bench = study.bench()
+    whole, drawn = (
+        study.configuration(adaptation="whole", start=start, norms="moving") for start in ("weights", "drawn")
+    )
+    assert bench.frozen_ready(whole, study.partition).calibration
+    assert not bench.frozen_ready(drawn, study.partition).calibration
+    body = bench.material(drawn, study.partition).fresh
+    assert body is not None
+    means = [value for name, value in body(0).items() if name.endswith("running_mean")]
+    assert means
+    assert not any(value.any() for value in means), "statistics begin as the library makes them"
