@@ -70,8 +70,8 @@ class Model:
     library and architecture: as timm or torchvision name them; arguments: for its builder; replaced: the layer that
     gives way to an identity ("" where num_classes=0 does it); declared: of a network of the library "own", its file;
     ends_at, pooling, joined: what of it gives the features, as the settings of these names. adapters: what was put into
-    its layers, by name, rank and alpha, {} where nothing was. head: modules of `layer.KINDS` in order. One output is the
-    logit of the second class, several are one per class.
+    its layers, by name, rank and alpha, {} where nothing was. head: modules of `layer.KINDS` in order. One output is
+    the logit of the second class, several are one per class.
     """
 
     library: Literal["timm", "torchvision", "own"]
