@@ -16,6 +16,14 @@ class Form(NamedTuple):
     pooling: str = "own"
     joined: int = 1
 
+    def __str__(self) -> str:
+        """`resnet18.tv_in1k up to layer3`: the name without its library, and what is not as the library has it."""
+        told = [self.backbone.partition(":")[2]]
+        told += [f"up to {self.ends_at}"] if self.ends_at else []
+        told += [f"pooling {self.pooling}"] if self.pooling != "own" else []
+        told += [f"{self.joined} joined"] if self.joined > 1 else []
+        return " ".join(told)
+
     @property
     def is_plain(self) -> bool:
         """Whether the network is as its library has it."""

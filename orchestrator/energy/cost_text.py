@@ -46,9 +46,9 @@ def _saved(name: str, cost: Cost) -> list[str]:
         return ["Nothing was cached: every step went through the whole network."]
     lines = ["Frozen layers, passes of one image counted from the results:"]
     for passes in cost.passes:
-        scope, name = passes.scope, passes.form.backbone.partition(":")[2]
+        scope = passes.scope
         depth = f" u={scope.unfrozen}" if scope.unfrozen else f" {scope.name}" if scope.trains_body else ""
-        line = f"  {name}{depth}: {passes.made:,} made instead of {passes.without_cache:,}"
+        line = f"  {passes.form}{depth}: {passes.made:,} made instead of {passes.without_cache:,}"
         spent = passes.hours_made
         if passes.seconds_each is not None and spent is not None and passes.hours_saved is not None:
             line += (

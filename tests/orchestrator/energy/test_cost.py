@@ -200,6 +200,9 @@ def test_passes_are_counted_from_histories(tmp_path: Path) -> None:
     assert passes.without_cache == 2 * study.repeats * each
     assert passes.made == n
     assert passes.hours_saved is None
+    told = cost_text("x", cost_of(storage, WORLD))
+    assert f"  {passes.form}: {n:,} made instead of {passes.without_cache:,}" in told
+    assert "orch cost x --measure" in told
     keep_rate(storage, passes, 0.036, "a processor")
     (timed,) = count_passes(storage)
     assert timed.hours_saved == pytest.approx(timed.saved * 1e-5)
