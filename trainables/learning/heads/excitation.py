@@ -10,7 +10,8 @@ from torch.nn import functional
 class Excitation(nn.Module):
     """x · sigmoid(W₂ relu(W₁ x + b₁) + b₂) of features [N, width]; W₁ gives `hidden` values.
 
-    The squeeze, a mean over places, is the pooling before it.
+    The squeeze, a mean over places, is the pooling before it. Put before a mean over places it would give the same,
+    since the gate is alike at all of them: mean(g·x) = g·mean(x).
     """
 
     def __init__(self, width: int, hidden: int) -> None:
