@@ -1,0 +1,76 @@
+"""What an adaptive search knows of its configurations, block by block.
+
+A block is one repeat on one partition, numbered alike in all configurations: with k partitions block i is repeat i // k
+on partition i mod k, so that blocks go through the partitions in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.proposing.proposer import View
+from orchestrator.store.schema import RepeatState
+from orchestrator.store.segments import LaneKey
+
+Floats = NDArray[np.float64]
+Wanted = list[tuple[LaneKey, int]]
+"""Lanes with the epochs that each is wanted for."""
+
+
+class Blocks:
+    """Results by block. Values are as selection compares them: larger is better."""
+
+    def __init__(self, view: View) -> None:
+        self.partitions = view.search.partitions
+        self.most = view.budget.of_each()
+        self.count = min(repeats for repeats, _ in self.most.values()) * len(self.partitions)
+        """Blocks that every configuration of the search may have."""
+        self._asked = view.asked
+        self._values = {(one.lane, one.epochs): one.value for one in view.results}
+        self._ended = {
+            one.lane: (one.value, RepeatState(one.state))
+            for one in view.results
+            if RepeatState(one.state).ended_by_itself()
+        }
+
+    def lane(self, configuration: str, block: int) -> LaneKey:
+        repeat, partition = divmod(block, len(self.partitions))
+        return LaneKey(self.partitions[partition], configuration, repeat)
+
+    def epochs(self, configuration: str) -> int:
+        """All that the budget allows."""
+        return self.most[configuration][1]
+
+    def lanes(self, configurations: Iterable[str], blocks: Iterable[int]) -> Wanted:
+        """To the end of their epochs."""
+        several = list(blocks)
+        return [(self.lane(name, block), self.epochs(name)) for name in configurations for block in several]
+
+    def unasked(self, wanted: Wanted) -> Wanted:
+        """Those that nobody has asked so far for."""
+        return [(lane, epochs) for lane, epochs in wanted if self._asked.get(lane, -1) < epochs]
+
+    def are_told(self, wanted: Wanted) -> bool:
+        return all((lane, epochs) in self._values or lane in self._ended for lane, epochs in wanted)
+
+    def value(self, lane: LaneKey, epochs: int) -> float:
+        """With so many epochs; of one that ended before by itself, its last. NaN where there is none."""
+        if (lane, epochs) in self._values:
+            return self._values[lane, epochs]
+        return self._ended[lane][0] if lane in self._ended else float("nan")
+
+    def scores(self, configurations: Sequence[str], blocks: Sequence[int]) -> Floats:
+        """float64 [configurations, blocks] with all epochs; NaN where there is no result."""
+        found = [[self.value(*one) for one in self.lanes([name], blocks)] for name in configurations]
+        return np.array(found, dtype=np.float64).reshape(len(configurations), len(blocks))
+
+    def diverged(self, configurations: Sequence[str], blocks: Sequence[int]) -> NDArray[np.bool_]:
+        """bool [configurations, blocks]."""
+        found = [
+            [self._ended.get(lane, (0.0, None))[1] is RepeatState.DIVERGED for lane, _ in self.lanes([name], blocks)]
+            for name in configurations
+        ]
+        return np.array(found, dtype=bool).reshape(len(configurations), len(blocks))
