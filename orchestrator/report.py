@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.how_ended import how_ended, how_many_diverged
+from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
@@ -45,6 +45,9 @@ def status_report(study: Study) -> Report:
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
             f"{plus_minus(entry.selection)}"
         )
+    stopped = [entry for entry in summary.configurations if entry.stopped_by_search]
+    if stopped:
+        lines += ["", f"{how_many_stopped(stopped)} Why: orch decisions {study.name}"]
     lines += _failures(summary)
     if summary.totals.owed:
         lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
@@ -70,7 +73,10 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
         for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
             lines.append(f"  {place}. {names[entry.id]:<44} {_scores(entry)}")
         lines += filter(None, [how_ended(ranked[:BEST_SHOWN]), how_many_diverged(ranked[:BEST_SHOWN])])
-    incomplete = {entry.id for entry in mine if entry.rank is None}
+    stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
+    if stopped:
+        lines.append(f"{how_many_stopped(stopped)} Why: orch decisions {study.name}")
+    incomplete = {entry.id for entry in mine if entry.rank is None and not entry.stopped_by_search}
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"
         lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
@@ -198,5 +204,6 @@ def _entry(entry: ConfigurationSummary) -> dict[str, Any]:
         },
         "failures": _failures_of(entry),
         "rank": entry.rank,
+        "stopped_by_search": entry.stopped_by_search or None,
         **scores,
     }

@@ -6,11 +6,11 @@ who proposes) → what to do next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -100,6 +100,8 @@ class SearchOptions:
     given: Given = field(default_factory=Given)
     proposer: str | None = None
     """None: the one that the study's file names, else the grid."""
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the proposer, in the place of those of the file."""
     command: str = ""
     stages: str | None = None
     """Name of a list of stages, of which alone something is asked; None: strategies, and those of the study's file."""
@@ -309,7 +311,7 @@ def _record(study: Study, space: Space, asked: Asked, options: SearchOptions, st
     """The search as it would be stored; raises InputError where its proposer does not take its settings."""
     proposer = options.proposer or space.proposer.name
     settings = space.proposer.settings if proposer == space.proposer.name else {}
-    record = asked.search(study, proposer, settings, options.command, stage)
+    record = asked.search(study, proposer, {**settings, **options.rules}, options.command, stage)
     proposer_of(record)
     return record
 

@@ -169,7 +169,8 @@ def _choose(search: Search, opened: Opened) -> dict[str, Chosen] | None:
     study = opened.prepared.study
     if search.owed_lanes():
         return None
-    mine = [one for one in summarise(study.storage).configurations if one.id in search.asked.configurations]
+    every = [one for one in summarise(study.storage).configurations if one.id in search.asked.configurations]
+    mine = [one for one in every if not one.stopped_by_search]
     if not mine or any(one.rank is None for one in mine):
         return None
     here = [one for one in mine if one.partition == study.record.partition]

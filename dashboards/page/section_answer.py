@@ -16,7 +16,7 @@ from dashboards.page.section_figures import section_figures
 from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
-from orchestrator.results.how_ended import how_ended, how_many_diverged
+from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
@@ -99,7 +99,7 @@ def _missing(summary: Summary) -> str:
             f"{totals.owed} of {totals.asked} repeats are still owed: {totals.running} running, {waiting} waiting, "
             f"{totals.failed} failed."
         )
-    unranked = sum(member.rank is None for member in summary.configurations)
+    unranked = sum(member.rank is None and not member.stopped_by_search for member in summary.configurations)
     if unranked:
         lines.append(
             f"{counted(unranked, 'configuration')} without a rank yet, because some of their repeats have no result."
@@ -116,7 +116,8 @@ def _missing(summary: Summary) -> str:
         for metric, count in others.items()
         if metric != own and others[own]
     ]
-    lines += filter(None, [how_ended(summary.configurations), how_many_diverged(summary.configurations)])
+    every = summary.configurations
+    lines += filter(None, [how_many_stopped(every), how_ended(every), how_many_diverged(every)])
     if not lines:
         return ""
     return (

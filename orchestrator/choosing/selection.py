@@ -38,6 +38,8 @@ class Selection:
     no_bias: str = ""
     notes: tuple[str, ...] = field(default=())
     incomplete: int = 0
+    stopped: int = 0
+    """Configurations that the search stopped: what is said is among those that it did not."""
     other_metric: int = 0
 
     @property
@@ -103,7 +105,7 @@ def select(
     names = dict.fromkeys(("loss", task.score, *task.metrics))
     choices = {name: c for name in names if (c := scores.choices(winner, name)) is not None}
     cheaper = cheapest_equal([cost_of(m) for m in table.members], found.best, found.differences, margin)
-    bias, reason, notes = _bias(storage, summary, table, found.best, rounds)
+    bias, reason, notes = _bias(storage, summary, partition, table, found.best, rounds)
     return Selection(
         table,
         found,
@@ -114,16 +116,23 @@ def select(
         reason,
         (*notes, *_not_finite(here, table)),
         incomplete=sum(not member.is_whole for member in here),
+        stopped=sum(bool(member.stopped_by_search) for member in here),
         other_metric=sum(member.configuration.selection.metric != metric for member in here),
     )
 
 
 def _bias(
-    storage: Storage, summary: Summary, table: ScoreTable, best: int, rounds: int
+    storage: Storage, summary: Summary, partition: str, table: ScoreTable, best: int, rounds: int
 ) -> tuple[BiasCorrected | None, str, tuple[str, ...]]:
     """The bias-corrected figure, or why there is none, and what a reader must know of it."""
     if rounds < 1:
         return None, "it was not asked for", ()
+    if any(member.stopped_by_search for member in summary.configurations if member.partition == partition):
+        return (
+            None,
+            "the search stopped configurations by these scores; among the others alone it would say too little",
+            (),
+        )
     if not TASKS.variants[summary.study.task].has_confusion:
         return None, "it is made of confusion counts, which this task has not", ()
     if is_measured(table.metric):
@@ -151,6 +160,6 @@ def _not_finite(here: Sequence[ConfigurationSummary], table: ScoreTable) -> tupl
     broken = [
         member.id
         for member in here
-        if member.is_whole and member.id not in shown and member.configuration.selection.metric == table.metric
+        if member.may_rank and member.id not in shown and member.configuration.selection.metric == table.metric
     ]
     return (f"Left out, their {table.metric} is not finite: {', '.join(broken)}.",) if broken else ()

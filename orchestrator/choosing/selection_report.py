@@ -19,7 +19,7 @@ from orchestrator.choosing.choice_text import (
 from orchestrator.choosing.selection import Selection
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
-from orchestrator.results.names import names_of, untrained_words
+from orchestrator.results.names import counted, names_of, untrained_words
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.equivalence import cost_of, within_margin
@@ -60,6 +60,11 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     lines += ["", *_recommended(selection, names)]
     if selection.incomplete:
         lines.append(f"{selection.incomplete} configurations lack repeats that were asked for and are not ranked.")
+    if selection.stopped:
+        lines.append(
+            f"{counted(selection.stopped, 'configuration')} stopped by the search: final scores unknown. All that is "
+            f"said here is among the {len(selection.table.members)} that went on."
+        )
     if selection.other_metric:
         lines.append(
             f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
@@ -212,6 +217,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             "share_that_chose_the_selected": _chosen(selection),
         },
         "no_bias_corrected": selection.no_bias,
+        "stopped_by_search": selection.stopped,
         "confidence_set": {
             **set_data(found),
             "members": [table.members[row].id for row in found.members],

@@ -15,6 +15,22 @@ from orchestrator.store.place import is_address
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class NumberOr(click.ParamType[int | str]):
+    """A whole number from 1, or one of some words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.name = "|".join(("N", *words))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value in self.words:
+            return str(value)
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"expected a whole number or {' or '.join(self.words)}, found {value}", param, ctx)
+
+
 class CommaList(click.ParamType[tuple[Any, ...]]):
     """`1e-3,1e-2` → (0.001, 0.01); every value that cannot be read is named."""
 

@@ -12,6 +12,7 @@ from orchestrator.commands.data_options import data_to_search, dataset_options
 from orchestrator.commands.options import (
     CommaList,
     Command,
+    NumberOr,
     complete_backbone,
     complete_strategy,
     complete_study,
@@ -100,8 +101,17 @@ def what_to_search(command: Command) -> Command:
             multiple=True,
             help="Any setting: optimiser.weight_decay=0,1e-4 (all of them: orch spaces settings).",
         ),
-        click.option("--epochs", type=int, help="Epochs of every repeat."),
-        click.option("--repeats", type=int, help="Repeats of every configuration."),
+        click.option(
+            "--epochs",
+            type=NumberOr("adaptive"),
+            help="Epochs of every repeat; adaptive: all begin, at each rung the better half goes on.",
+        ),
+        click.option(
+            "--repeats",
+            type=NumberOr("screen", "race"),
+            help="Repeats of every configuration; screen: the best quarter goes on after five; race: what others are "
+            "shown to be better than stops at 8, 12 and 20.",
+        ),
         click.option(
             "--partitions",
             type=click.IntRange(1, 100),
@@ -236,7 +246,8 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
     if given["stages"] and given["strategy"]:
         raise click.UsageError("--stages: expected without --strategy, as stages say theirs, found both")
-    changes = changes_of(_typed(given), given["strategy"], given["epochs"], given["repeats"])
+    rules = _rules(given)
+    changes = changes_of(_typed(given), given["strategy"], _number(given["epochs"]), _most_repeats(given["repeats"]))
     return SearchOptions(
         study=given["study"],
         backbones=given["backbones"],
@@ -248,7 +259,31 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         full=given["full"],
         seed=given["seed"],
         given=Given(given["weights"], given["mean"], given["std"], given["precision"], given["weights_key"]),
-        proposer=given["proposer"],
+        proposer="adaptive" if rules else given["proposer"],
+        rules=rules,
         command=command,
         stages=given["stages"],
     )
+
+
+def _rules(given: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of the adaptive proposer that words in the place of numbers stand for."""
+    rules = {"epochs": "halving"} if given["epochs"] == "adaptive" else {}
+    if isinstance(given["repeats"], str):
+        rules["repeats"] = given["repeats"]
+    if rules and given["proposer"] not in (None, "adaptive"):
+        raise click.UsageError(
+            f"--proposer {given['proposer']}: expected adaptive or nothing with such epochs or repeats"
+        )
+    return rules
+
+
+def _number(value: int | str | None) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _most_repeats(value: int | str | None) -> int | None:
+    """A race may use as many as its last look has."""
+    from orchestrator.statistics.looks import LOOKS
+
+    return LOOKS[-1].repeats if value == "race" else _number(value)

@@ -164,7 +164,7 @@ def _to_optuna(optuna: Any, summary: Summary, address: str) -> int:
     written, names = 0, _names(summary)
     for partition in dict.fromkeys(member.partition for member in summary.configurations):
         members = [
-            m for m in summary.configurations if m.partition == partition and m.is_whole and m.selection is not None
+            m for m in summary.configurations if m.partition == partition and m.may_rank and m.selection is not None
         ]
         for metric in dict.fromkeys(m.configuration.selection.metric for m in members):
             direction = "minimize" if is_loss(metric) else "maximize"

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from orchestrator.proposing.blocks import Blocks, Wanted
 from orchestrator.proposing.proposer import Proposal, View
-from orchestrator.proposing.rungs import at_rung, halved, ranked, shares
+from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shares
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import confidence_set
 from orchestrator.statistics.looks import LOOKS, Look
@@ -55,10 +55,11 @@ class Settings(BaseModel):
 
 
 class Step(NamedTuple):
-    """What is wanted next, and why. decides: whether what comes after it hangs on its results."""
+    """What is wanted next of those that are left, and why. decides: whether what comes after hangs on its results."""
 
     wanted: Wanted
     reason: str
+    left: Sequence[str]
     decides: bool = True
 
 
@@ -81,7 +82,8 @@ class Adaptive:
         for step in self._steps(blocks):
             unasked = blocks.unasked(step.wanted)
             if unasked:
-                return Proposal(asks_of(unasked), step.reason)
+                stopped = tuple(name for name in self.search.configurations if name not in step.left)
+                return Proposal(asks_of(unasked), step.reason, stopped)
             if step.decides and not blocks.are_told(step.wanted):
                 return None
         return Proposal((), "nothing more to train within this budget") if view.is_budget_new else None
@@ -99,25 +101,26 @@ class Adaptive:
         left: Sequence[str] = self.search.configurations
         every = list(left)
         if self.settings.epochs != "whole":
-            for step, kept in self._rungs(blocks, every):
+            for step in self._rungs(blocks, every):
                 yield step
-                left = kept
+                left = step.left
         match self.settings.repeats:
             case "all":
-                yield Step(blocks.lanes(left, range(blocks.count)), f"all repeats of {self._counted(left)}")
+                yield Step(blocks.lanes(left, range(blocks.count)), f"all repeats of {self._counted(left)}", left)
             case "screen":
                 yield from self._screen(blocks, left)
             case "race":
                 yield from self._race(blocks, left)
 
-    def _rungs(self, blocks: Blocks, every: list[str]) -> Iterator[tuple[Step, list[str]]]:
-        """With what is left after each; the last rung is the end of the epochs."""
+    def _rungs(self, blocks: Blocks, every: list[str]) -> Iterator[Step]:
+        """The last rung is the end of the epochs."""
         s, left = self.settings, every
         count = min(s.ranked_on, blocks.count)
-        rungs = shares(s.first, s.eta) if s.epochs == "halving" else (s.first, 1.0)
-        reason = f"rung 1 of {len(rungs)}: all {self._counted(left)} up to {s.first:.0%} of their epochs"
+        every_share = shares(s.first, s.eta) if s.epochs == "halving" else (s.first, 1.0)
+        rungs = distinct(every_share, [blocks.epochs(name) for name in every], s.least)
+        reason = f"rung 1 of {len(rungs)}: all {self._counted(left)} up to {rungs[0]:.0%} of their epochs"
         for number, share in enumerate(rungs[:-1], 1):
-            yield Step(at_rung(blocks, left, count, share, s.least), reason), left
+            yield Step(at_rung(blocks, left, count, share, s.least), reason, left)
             order = ranked(blocks, left, count, share, s.least)
             keep = math.ceil(len(left) / s.eta) if s.epochs == "halving" else min(s.best, len(left))
             rung = halved(order, left, share, keep, f"{self.search.seed}:{number}")
@@ -128,16 +131,18 @@ class Adaptive:
             )
             if rung.audited:
                 told = f"rung {number}: {self._counted(rung.audited)} of those that stopped, to the end as a check"
-                yield Step(blocks.lanes(rung.audited, range(count)), told, decides=False), left
-        yield Step(at_rung(blocks, left, count, 1.0, s.least), reason), left
+                yield Step(blocks.lanes(rung.audited, range(count)), told, left, decides=False)
+        yield Step(at_rung(blocks, left, count, 1.0, s.least), reason, left)
 
     def _screen(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
         first = min(SCREENED_AFTER, blocks.count)
-        yield Step(blocks.lanes(names, range(first)), f"screen: {counted(first, 'repeat')} of {self._counted(names)}")
+        yield Step(
+            blocks.lanes(names, range(first)), f"screen: {counted(first, 'repeat')} of {self._counted(names)}", names
+        )
         order = ranked(blocks, names, first, 1.0, self.settings.least)
         kept = order[: max(LEAST_KEPT, math.ceil(len(names) / 4))]
         reason = f"screen: the best {len(kept)} of {len(names)} after {counted(first, 'repeat')} go on"
-        yield Step(blocks.lanes(kept, range(first, blocks.count)), reason)
+        yield Step(blocks.lanes(kept, range(first, blocks.count)), reason, kept)
 
     def _race(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
         left = list(names)
@@ -146,7 +151,7 @@ class Adaptive:
             reason = f"race, look {number}: {counted(look.repeats, 'repeat')} of {self._counted(left)}"
             if number > 1:
                 reason += f", {len(names) - len(left)} excluded before"
-            yield Step(blocks.lanes(left, range(look.repeats)), reason)
+            yield Step(blocks.lanes(left, range(look.repeats)), reason, left)
             left = survivors(blocks, names, looks[:number], self.settings.margin, self.search.seed)
             if len(left) == 1:
                 return

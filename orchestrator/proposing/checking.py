@@ -62,6 +62,8 @@ def _recomputed(decided: Decided, search: str, place: int) -> Iterator[str]:
         yield f"the proposer {record.proposer} says nothing here"
     elif proposal.asks != decision.asks:
         yield f"the proposer {record.proposer} asks for something else"
+    elif proposal.stopped != decision.stopped:
+        yield f"the proposer {record.proposer} stops others"
     elif proposal.reason != decision.reason:
         yield f"the proposer {record.proposer} gives another reason: {proposal.reason}"
     if waiting != decision.pending:

@@ -93,6 +93,7 @@ class Deciding:
             asks=proposal.asks,
             stacks=tuple(self.machine.divide(self._fresh(proposal.asks))),
             news=news,
+            stopped=proposal.stopped,
             pending=tuple(view.pending),
             spent_epochs=spent_epochs(view.results),
             workers=self.machine.workers,

@@ -75,7 +75,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
         )
         lines += [
             "",
-            f"{search['search']}  by the {search['proposer']}, {asked}: {search['command'] or 'command unknown'}",
+            f"{search['search']}  proposer {search['proposer']}, {asked}: {search['command'] or 'command unknown'}",
             *([f"  {search['stage']}"] if search["stage"] else []),
         ]
         rows = [("decision", "when", "repeats", "epochs of each", "results seen", "reason")]

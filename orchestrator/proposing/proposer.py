@@ -41,10 +41,12 @@ class View:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One answer. reason: a sentence for the reader of `orch decisions`."""
+    """One answer. reason: a sentence for the reader of `orch decisions`. stopped: configurations that will be asked no
+    more of, by this answer and all before it."""
 
     asks: tuple[Ask, ...]
     reason: str
+    stopped: tuple[str, ...] = ()
 
 
 class Proposer(Protocol):

@@ -46,6 +46,17 @@ def epochs_at(share: float, epochs: int, least: int) -> int:
     return min(epochs, max(least, math.ceil(share * epochs - 1e-9)))
 
 
+def distinct(several: Sequence[float], epochs: Sequence[int], least: int) -> tuple[float, ...]:
+    """Without the shares that give nobody more epochs than the one before."""
+    found = list(several[:1])
+    for share in several[1:]:
+        if any(epochs_at(share, count, least) > epochs_at(found[-1], count, least) for count in epochs):
+            found.append(share)
+        elif share == 1.0:
+            found[-1] = share
+    return tuple(found)
+
+
 def at_rung(blocks: Blocks, names: Sequence[str], count: int, share: float, least: int) -> Wanted:
     """The first `count` blocks of these configurations, up to a rung."""
     return [

@@ -48,9 +48,12 @@ class ConfigurationSummary:
     """Training time of the repeats that have a result."""
     total_parameters: int | None = None
     trainable_parameters: int | None = None
+    stopped_by_search: str = ""
+    """Why no more is asked of it although its search goes on; its final score is not known."""
     rank: int | None = None
-    """From 1 within the partition; none until every repeat asked has a result. Configurations that select by another
-    metric than the study come last, metric by metric: their values cannot be compared."""
+    """From 1 within the partition; none until every repeat asked has a result, and none where the search stopped it.
+    Configurations that select by another metric than the study come last, metric by metric: their values cannot be
+    compared."""
 
     @property
     def asked(self) -> int:
@@ -65,6 +68,11 @@ class ConfigurationSummary:
     def is_whole(self) -> bool:
         """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
         return self.asked > 0 and self.n == self.asked
+
+    @property
+    def may_rank(self) -> bool:
+        """Whether its mean is that of all that was asked, and all was asked that others have."""
+        return self.is_whole and not self.stopped_by_search
 
     @property
     def stopped(self) -> int:

@@ -124,6 +124,23 @@ class Decided:
                         epochs[repeat] = max(ask.epochs, epochs.get(repeat, 0))
         return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
 
+    def stopped(self) -> dict[str, Decision]:
+        """Configurations of which no search that asked for them asks for more, with the last decision that says so."""
+        found: dict[str, Decision] = {}
+        going = {name for search in self.searches for name in self._going(search)}
+        for search in self.searches:
+            for decision in self.decisions[search]:
+                for name in decision.stopped:
+                    if name not in going:
+                        found.setdefault(name, decision)
+        return found
+
+    def _going(self, search: str) -> set[str]:
+        """Configurations that a search has asked for and not stopped."""
+        decisions = self.decisions[search]
+        asked = {name for decision in decisions for ask in decision.asks for name in ask.configurations}
+        return asked.difference(decisions[-1].stopped) if decisions else set()
+
     def segments(self, searches: Collection[str] | None = None) -> list[Segment]:
         """What is trained for it, in the order of decisions; each once, whole (see `trainables.bundles.parts`)."""
         return list(dict.fromkeys(segment for decision in self.every(searches) for segment in decision.segments()))

@@ -35,17 +35,21 @@ class EdgeNote:
 
 
 def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> tuple[EdgeNote, ...]:
-    """Look at each partition, backbone, strategy, n and u by itself; ranked configurations that have steps count."""
+    """Look at each partition, backbone, strategy, n and u by itself; configurations that have steps and a rank, or
+    that the search stopped, count as tried."""
     groups: dict[tuple[str, str, str, int, int], list[ConfigurationSummary]] = defaultdict(list)
     for summary in summaries:
         if summary.configuration.head.is_fitted:
             continue
-        if summary.rank is not None and summary.configuration.selection.metric == selection:
+        is_judged = summary.rank is not None or summary.stopped_by_search
+        if is_judged and summary.configuration.selection.metric == selection:
             groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
     least = 2 if any(moves_statistics(summary.configuration.value) for summary in summaries) else 1
     notes = []
     for key, members in groups.items():
-        best = min(members, key=lambda member: member.rank or 0)
+        if not (ranked := [member for member in members if member.rank is not None]):
+            continue
+        best = min(ranked, key=lambda member: member.rank or 0)
         lr = sorted({member.configuration.optimiser.lr for member in members})
         batch = sorted({member.configuration.optimiser.batch_size for member in members})
         edge = _edge(best.configuration.optimiser.lr, lr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, span
 
 
 def how_ended(members: Iterable[ConfigurationSummary]) -> str:
@@ -21,6 +21,19 @@ def how_ended(members: Iterable[ConfigurationSummary]) -> str:
         return ""
     of = counted(sum(member.n for member in several), "repeat")
     return f"Of {of} with a result {told}; each counts at the epoch selected among those that it has."
+
+
+def how_many_stopped(members: Iterable[ConfigurationSummary]) -> str:
+    """A line on configurations that the search stopped; "" where there are none."""
+    several = [member for member in members if member.stopped_by_search]
+    if not several:
+        return ""
+    are = "was" if len(several) == 1 else "were"
+    repeats, epochs = (span({getattr(member, name) for member in several}) for name in ("n", "epochs"))
+    return (
+        f"{counted(len(several), 'configuration')} {are} stopped by the search, with {repeats} repeats of {epochs} "
+        "epochs: final scores unknown, no rank."
+    )
 
 
 def how_many_diverged(members: Iterable[ConfigurationSummary]) -> str:

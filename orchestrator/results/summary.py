@@ -118,6 +118,7 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
     flat = FlatScores(repeats, study.task)
     curves = MeanCurves(flat, ranges.values())
     by_valid, allowed = compared_by_valid(settings.values()), decided.allowed_epochs()
+    stopped = decided.stopped()
     for key in sorted({*asked, *ranges}):
         configuration = settings.get(key.configuration)
         if configuration is None:
@@ -133,6 +134,7 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
             others[configuration.id],
             paused=sum(one.state is RepeatState.FINISHED and one.epochs_done < most for one in stand),
             by_valid=configuration.selection.metric in by_valid,
+            stopped_by_search=stopped[key.configuration].reason if key.configuration in stopped else "",
         )
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
@@ -227,12 +229,12 @@ def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[Confi
             )
         )
         worth = value if is_known else np.inf
-        return summary.partition, not summary.is_whole, metric != first, metric, worth, settings, summary.id
+        return summary.partition, not summary.may_rank, metric != first, metric, worth, settings, summary.id
 
     ranked: list[ConfigurationSummary] = []
     ranks: dict[str, int] = defaultdict(int)
     for summary in sorted(found, key=order):
-        if summary.is_whole:
+        if summary.may_rank:
             ranks[summary.partition] += 1
             summary = replace(summary, rank=ranks[summary.partition])
         ranked.append(summary)

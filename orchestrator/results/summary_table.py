@@ -115,6 +115,7 @@ def _configs(summary: Summary, repeats: pd.DataFrame) -> pd.DataFrame:
             row: dict[str, Any] = {
                 "owner": number,
                 "rank": member.rank,
+                "stopped_by_search": member.stopped_by_search,
                 "repeats_asked": member.asked,
                 "n": member.n,
                 "diverged": member.diverged,

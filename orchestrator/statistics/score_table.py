@@ -56,7 +56,7 @@ def ranked_table(summary: Summary, partition: str, metric: Metric) -> ScoreTable
     members = [
         m for m in summary.configurations if m.partition == partition and m.configuration.selection.metric == metric
     ]
-    values = [m.selection.values if m.selection is not None and m.is_whole else None for m in members]
+    values = [m.selection.values if m.selection is not None and m.may_rank else None for m in members]
     return _table(partition, metric, members, values)
 
 

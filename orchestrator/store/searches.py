@@ -154,6 +154,9 @@ class Decision(Record):
     """What of it nobody had asked for before, in the order in which it is trained."""
     news: tuple[News, ...] = ()
     """In order of partition, configuration and epochs."""
+    stopped: tuple[Identity, ...] = ()
+    """Configurations of which this search asks no more, by this decision and all before it: their final scores are not
+    known. A later budget, or another search, may go on with them."""
     pending: tuple[Ask, ...] = ()
     """What this search asked for before and has no result yet."""
     spent_epochs: int = 0

@@ -113,6 +113,16 @@ def test_a_constant_first_rung_lets_the_best_go_to_the_end() -> None:
     assert max(played.epochs_of(0)) in (10, 40)
 
 
+def test_a_rung_that_gives_nobody_more_epochs_is_left_out() -> None:
+    played = Played(clearly, {"epochs": "halving"}, repeats=2, epochs=8)
+    assert [reason.partition(":")[0] for reason in played.reasons if "check" not in reason and "rung" in reason] == [
+        "rung 1 of 3",
+        "rung 2 of 3",
+        "rung 3 of 3",
+    ]
+    assert sorted({epochs for place in range(16) for epochs in played.epochs_of(place)}) == [4, 5, 8]
+
+
 def test_the_first_rung_has_four_epochs_at_least() -> None:
     played = Played(clearly, {"epochs": "halving"}, repeats=2, epochs=10)
     assert min(played.epochs_of(0)) in (4, 10)

@@ -1,0 +1,75 @@
+"""Configurations that a search stops: on disk, in the summary, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.choosing.selection import select
+from orchestrator.choosing.selection_report import selection_report
+from orchestrator.proposing.checking import check, faulty
+from orchestrator.report import status_report
+from orchestrator.results.decided import Decided
+from orchestrator.results.summary import summarise
+from orchestrator.store.place import Place
+from orchestrator.store.searches import SearchRecord
+from orchestrator.study.studies import Study
+from tests.support.generated_study import PARTITION
+from tests.support.undecided_study import UndecidedStudy, undecided_study
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> UndecidedStudy:
+    return undecided_study(tmp_path)
+
+
+def played(desk: UndecidedStudy, repeats: int = 3, epochs: int = 20) -> SearchRecord:
+    """Halving among four configurations, every result as soon as it is asked for."""
+    search = desk.search(desk.names, repeats, epochs, proposer="adaptive", settings={"epochs": "halving"})
+    while (decision := desk.deciding(search).decide()) is not None:
+        for ask in decision.asks:
+            for name in ask.configurations:
+                desk.finish(desk.names.index(name), ask.repeats, ask.epochs)
+    return search
+
+
+def test_a_decision_says_which_it_stops_and_can_be_made_again(desk: UndecidedStudy) -> None:
+    search = played(desk)
+    decided = Decided.of(desk.storage)
+    last = decided.decisions[search.id][-1]
+    assert len(last.stopped) == 3
+    assert set(decided.stopped()) == set(last.stopped)
+    assert not faulty(check(desk.storage, decided))
+
+
+def test_what_another_search_goes_on_with_is_not_stopped(desk: UndecidedStudy) -> None:
+    played(desk)
+    stopped = sorted(Decided.of(desk.storage).stopped())
+    desk.decide(desk.search(stopped[:1], 3, 20))
+    assert sorted(Decided.of(desk.storage).stopped()) == stopped[1:]
+
+
+def test_stopped_configurations_have_no_rank_and_are_named_so(desk: UndecidedStudy) -> None:
+    played(desk)
+    summary = summarise(desk.storage)
+    ranked = [member for member in summary.configurations if member.rank is not None]
+    stopped = [member for member in summary.configurations if member.stopped_by_search]
+    assert (len(ranked), len(stopped)) == (1, 3)
+    assert summary.configurations[0] is ranked[0]
+    assert all(member.stopped_by_search.startswith("rung ") for member in stopped)
+    assert summary.totals.owed == 0
+    study = Study(Place.of(str(desk.storage.root)), desk.storage, summary.study)
+    lines = "\n".join(status_report(study).lines)
+    assert "3 configurations were stopped by the search" in lines
+    assert "final scores unknown" in lines
+
+
+def test_no_figure_is_corrected_for_a_choice_among_survivors(desk: UndecidedStudy) -> None:
+    played(desk)
+    summary = summarise(desk.storage)
+    selection = select(desk.storage, summary, PARTITION, "loss")
+    assert selection is not None
+    assert selection.bias is None
+    assert "stopped configurations" in selection.no_bias
+    assert any("among the 1 that went on" in line for line in selection_report(summary, selection).lines)
