@@ -10,11 +10,14 @@ from orchestrator.commands.said import Lines, echo, echo_json
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
+@click.argument("configuration", required=False)
 @click.option("--check", "checks", is_flag=True, help="Make every decision again from what it cites, and compare.")
 @studies_option
 @json_option
-def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> None:
+def decisions(study: str, configuration: str | None, checks: bool, studies: str | None, as_json: bool) -> None:
     """What STUDY was asked for: its searches, and each decision with its reason and what it had seen.
+
+    With CONFIGURATION, the beginning of an id, what was decided about that one.
 
     With --check the exit status is 1 where a decision cannot be read, or is not what its proposer says of what it
     cites.
@@ -22,10 +25,11 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
     \b
     Examples:
       orch decisions neuroblastoma
+      orch decisions neuroblastoma 3f2a
       orch decisions neuroblastoma --check
     """
     from orchestrator.proposing.checking import check, faulty
-    from orchestrator.proposing.history import history, history_text
+    from orchestrator.proposing.history import about_text, decided_about, history, history_text, named
     from orchestrator.results.decided import Decided
     from orchestrator.study.studies import open_study, studies_place
 
@@ -33,7 +37,13 @@ def decisions(study: str, checks: bool, studies: str | None, as_json: bool) -> N
     decided = Decided.of(found.storage)
     lines = Lines()
     checked = check(found.storage, decided, lambda *counts: lines("decisions", *counts)) if checks else []
-    if as_json:
+    if configuration is not None:
+        about = decided_about(decided, named(decided, configuration))
+        if as_json:
+            echo_json({"study": found.name, "configuration": named(decided, configuration), "decisions": about})
+        else:
+            echo(about_text(named(decided, configuration), about))
+    elif as_json:
         echo_json({"study": found.name, "searches": history(decided, checked)})
     else:
         echo(history_text(found.name, decided, checked if checks else None))

@@ -92,8 +92,9 @@ class Adaptive:
         first = self.settings.looks[0][0] if self.settings.looks else 0
         if self.settings.repeats == "race" and blocks.count < first:
             raise InputError(
-                f"a race needs {first} repeats at its first look, found {blocks.count}",
-                f"Ask for more: --repeats-at-most {first}, or leave the race out.",
+                f"a race: expected at least {first} repeats of each configuration, those of its first look, found "
+                f"{blocks.count}",
+                "Ask for as many as its looks have: --repeats race",
             )
 
     def _steps(self, blocks: Blocks) -> Iterator[Step]:

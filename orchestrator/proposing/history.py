@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.proposing.checking import Checked, faulty
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import counted, span
 from orchestrator.results.report import columns
+from orchestrator.store.errors import InputError
 from orchestrator.store.searches import Decision
 
 
@@ -94,6 +95,54 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
     if checked is not None:
         lines += ["", *_checked(checked)]
     return "\n".join(lines)
+
+
+def named(decided: Decided, asked: str) -> str:
+    """The configuration whose id begins so. Raises InputError where there is none or are several."""
+    known = {name for search in decided.searches.values() for name in search.configurations}
+    found = sorted(name for name in known if name.startswith(asked))
+    if len(found) != 1:
+        raise InputError(
+            f"configuration {asked!r}: expected the beginning of one id of a search, found "
+            f"{counted(len(found), 'configuration')} that begin so",
+            "Ids are in: orch table STUDY",
+        )
+    return found[0]
+
+
+def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
+    """Every decision that asked for a configuration or was the first to stop it, oldest search first."""
+    found = []
+    for search in decided.searches.values():
+        was_stopped = False
+        for decision in decided.decisions[search.id]:
+            asks = [ask for ask in decision.asks if configuration in ask.configurations]
+            stops = configuration in decision.stopped and not was_stopped
+            was_stopped |= stops
+            if asks or stops:
+                found.append(
+                    {
+                        "search": search.id,
+                        "number": decision.number,
+                        "created": decision.created,
+                        "repeats": sum(len(ask.repeats) for ask in asks),
+                        "epochs_of_each": sorted({ask.epochs for ask in asks}),
+                        "stopped": stops,
+                        "reason": decision.reason,
+                    }
+                )
+    return found
+
+
+def about_text(configuration: str, about: Sequence[Mapping[str, Any]]) -> str:
+    rows = [("search", "decision", "when", "repeats", "epochs of each", "", "reason")]
+    for one in about:
+        when = str(one["created"])[:16].replace("T", " ")
+        epochs, stopped = span(one["epochs_of_each"]), "stopped" if one["stopped"] else ""
+        rows.append((one["search"], str(one["number"]), when, str(one["repeats"]), epochs, stopped, one["reason"]))
+    if len(rows) == 1:
+        return f"{configuration}: no decision asked for it yet"
+    return "\n".join([configuration, *columns(rows, [False, True, False, True, True, False, False])])
 
 
 def _checked(checked: Sequence[Checked]) -> list[str]:

@@ -87,7 +87,7 @@ def test_decisions_are_told_with_their_reasons(searching: Searching) -> None:
     assert told.exit_code == 0
     lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
     assert lines[0] == "mine: 2 searches, 3 decisions"
-    assert sum("by the grid, 2 configurations on 1 partition: orch" in line for line in lines) == 2
+    assert sum("proposer grid, 2 configurations on 1 partition: orch" in line for line in lines) == 2
     assert sum(line.startswith("1 ") and line.endswith(" 4 3 0 the whole grid") for line in lines) == 1
     assert sum(line.startswith("2 ") and line.endswith(" 4 3 0 more of the whole grid") for line in lines) == 1
     assert lines[-1] == "3 of 3 decisions made again, with the same answer."

@@ -193,5 +193,5 @@ def test_bad_settings_are_refused_together() -> None:
 
 
 def test_a_race_with_too_few_repeats_is_refused() -> None:
-    with pytest.raises(InputError, match="a race needs 8 repeats"):
+    with pytest.raises(InputError, match="expected at least 8 repeats"):
         Played(clearly, {"repeats": "race"}, repeats=5)

@@ -9,9 +9,11 @@ import pytest
 from orchestrator.choosing.selection import select
 from orchestrator.choosing.selection_report import selection_report
 from orchestrator.proposing.checking import check, faulty
+from orchestrator.proposing.history import about_text, decided_about, named
 from orchestrator.report import status_report
 from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
+from orchestrator.store.errors import InputError
 from orchestrator.store.place import Place
 from orchestrator.store.searches import SearchRecord
 from orchestrator.study.studies import Study
@@ -73,3 +75,15 @@ def test_no_figure_is_corrected_for_a_choice_among_survivors(desk: UndecidedStud
     assert selection.bias is None
     assert "stopped configurations" in selection.no_bias
     assert any("among the 1 that went on" in line for line in selection_report(summary, selection).lines)
+
+
+def test_what_was_decided_about_one_configuration(desk: UndecidedStudy) -> None:
+    played(desk)
+    decided = Decided.of(desk.storage)
+    name = sorted(decided.stopped())[0]
+    about = decided_about(decided, named(decided, name[:8]))
+    assert [one["stopped"] for one in about].count(True) == 1
+    assert about[0]["reason"].startswith("rung 1")
+    assert name in about_text(name, about)
+    with pytest.raises(InputError, match="expected the beginning of one id"):
+        named(decided, "")
