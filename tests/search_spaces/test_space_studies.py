@@ -116,32 +116,119 @@ def test_small_presets_are_few_epochs_of_strategies_that_the_file_has(name: str)
         assert all(point.repeats >= 2 and point.unfrozen <= 3 for point in found)
 
 
-def test_ana_artifacts_has_the_one_setting_of_each_network() -> None:
-    space = load_space("ana_artifacts")
-    found = [point for entry in space.backbones for point in points(space, entry.name, small=False)]
-    assert [(point.backbone.split(":")[1].split(".")[0], point.batch_size, point.epochs) for point in found] == [
-        ("vgg16", 64, 75),
-        ("inception_v3", 32, 125),
-        ("resnet50", 32, 300),
-        ("densenet121", 32, 50),
+def short(point: Point) -> str:
+    """`resnet18` of `timm:resnet18.tv_in1k`."""
+    return point.backbone.split(":")[1].split(".")[0]
+
+
+def asked_of(name: str) -> list[Point]:
+    space = load_space(name)
+    return [point for entry in space.backbones for point in points(space, entry.name, small=False)]
+
+
+def test_ana_artifacts_has_the_one_setting_of_each_of_the_eight_networks() -> None:
+    found = asked_of("ana_artifacts")
+    assert list(dict.fromkeys((short(point), point.strategy, point.batch_size, point.epochs) for point in found)) == [
+        ("lenet5", "scratch", 32, 400),
+        ("alexnet", "scratch", 32, 350),
+        ("zfnet", "scratch", 32, 300),
+        ("resnet18", "scratch", 32, 180),
+        ("vgg16", "straightforward", 64, 75),
+        ("resnet50", "straightforward", 32, 300),
+        ("inception_v3", "straightforward", 32, 125),
+        ("densenet121", "straightforward", 32, 50),
     ]
     assert {point.lr for point in found} == {1e-3}
+    assert [shown(point, "balance") for point in found] == [("subsample",), ("class_weights",)] * 8
 
 
-def test_hep2_searches_three_rates_by_three_batches() -> None:
+def test_hep2_searches_three_rates_by_three_batches_of_the_head_and_of_the_whole() -> None:
     found = points(load_space("hep2"), "alexnet", small=False)
-    assert grid_of(found, 0, 0) == {(lr, size) for lr in (1e-4, 1e-3, 1e-2) for size in (4, 6, 8)}
+    for strategy in ("straightforward", "finetune"):
+        own = tuple(point for point in found if point.strategy == strategy)
+        assert grid_of(own, 0, 0) == {(lr, size) for lr in (1e-4, 1e-3, 1e-2) for size in (4, 6, 8)}
     assert {point.epochs for point in found} == {15}
     assert {point.backbone for point in found} == {"torchvision:alexnet"}
+    assert {shown(point, "augmentation", "chance", "standardisation") for point in found} == {(("flips",), 0.5, "half")}
 
 
-def test_vision_transformer_of_c_nmc_has_no_dropout() -> None:
-    found = points(load_space("c_nmc"), "vit_base_patch32_224", small=False)
-    assert {shown(point, "dropout") for point in found} == {(0.0,)}
-    assert {shown(point, "dropout") for point in points(load_space("c_nmc"), "resnet50", small=False)} == {
-        (0.0,),
-        (0.5,),
+def test_c_nmc_has_the_networks_from_scratch_of_the_report() -> None:
+    heads = {
+        (short(point), *shown(point, "head", "widths", "dropout"))
+        for point in asked_of("c_nmc")
+        if point.strategy == "scratch"
     }
+    assert heads == {
+        *(("cnn4", "widths", (width,), dropout) for width in (128, 256, 512) for dropout in (0.3, 0.5)),
+        ("cnn5_256", "halving", (1,), 0.0),
+        ("cnn5", "halving", (1,), 0.0),
+        *(("cnn5", "widths", widths, 0.5) for widths in ((512,), (512, 512))),
+        ("vit_p14", "widths", (2048, 1024), 0.5),
+    }
+
+
+def test_c_nmc_pools_the_convolutions_of_vgg_and_chops_resnet() -> None:
+    space = load_space("c_nmc")
+    ends = {name: {shown(point, "ends_at")[0] for point in points(space, name, small=False)} for name in NETWORKS}
+    assert ends == {"vgg16": {"features"}, "resnet50": {"", "layer3", "layer4.1"}}
+    found = [point for name in NETWORKS for point in points(space, name, small=False)]
+    assert {point.unfrozen for point in found} == {0, 3}
+    assert {shown(point, "balance", "count", "borders", "fit", "patience") for point in found} == {
+        ("count", 3198, "cropped", "squash", 10)
+    }
+
+
+NETWORKS = ("vgg16", "resnet50")
+
+
+def test_vision_transformer_of_c_nmc_has_little_dropout_or_none() -> None:
+    found = points(load_space("c_nmc"), "vit_base_patch32_224", small=False)
+    assert {shown(point, "widths", "dropout") for point in found} == {((256,), 0.0), ((256,), 0.3)}
+
+
+def test_blood_cells_has_the_head_of_the_report() -> None:
+    found = points(load_space("blood_cells"), "convnext_large", small=False)
+    names = ("head", "batch_norm", "input_norm", "excitation", "activation", "optimiser", "augmentation")
+    assert {shown(point, *names) for point in found} == {
+        ("widths", True, True, "after_pooling", "leaky_relu", "lion", ("feature_mixup",))
+    }
+
+
+def taken(space: Space, name: str, *, small: bool = False) -> list[tuple[str, set[int]]]:
+    """Stages of a backbone and their numbers of unfrozen layers."""
+    return [
+        (stage.name, {point.unfrozen for point in points(space, name, small=small, stage=stage)})
+        for stage in space.stages
+        if stage.backbones is None or name in stage.backbones
+    ]
+
+
+def test_stages_are_those_of_the_reports() -> None:
+    blood, c_nmc = load_space("blood_cells"), load_space("c_nmc")
+    for size in ("large", "base"):
+        assert taken(blood, f"timm:convnext_{size}.fb_in1k") == [
+            ("head", {0}),
+            ("150 layers frozen", {54}),
+            ("100 layers frozen", {73}),
+            ("50 layers frozen", {92}),
+            ("20 layers frozen", {104}),
+        ]
+    assert taken(c_nmc, "timm:vgg16.tv_in1k") == [
+        ("head", {0}),
+        ("last layer", {1}),
+        ("last two layers", {2}),
+        ("last block", {3}),
+    ]
+    assert taken(c_nmc, "timm:resnet50.tv_in1k") == [("head", {0}), ("last block", {3})]
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_small_stages_are_short(name: str) -> None:
+    space = load_space(name)
+    for stage in space.stages:
+        for backbone in stage.backbones or ():
+            found = points(space, backbone, small=True, stage=stage)
+            assert sum(point.repeats * point.epochs for point in found) <= 32
 
 
 def test_only_the_reference_study_selects_by_the_worse_of_both() -> None:

@@ -56,7 +56,9 @@ def test_lenet_is_the_one_of_the_paper() -> None:
     assert sizes == [(6, 3, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120)]
 
 
-@pytest.mark.parametrize(("name", "width"), [("own:cnn4", 6400), ("own:cnn5", 4608), ("own:zfnet", 4096)])
+@pytest.mark.parametrize(
+    ("name", "width"), [("own:cnn4", 6400), ("own:cnn5", 4608), ("own:cnn5_256", 20_736), ("own:zfnet", 4096)]
+)
 def test_widths_are_those_of_the_studies(name: str, width: int) -> None:
     assert architecture_of(Form(name)).facts.feature_width == width
 
