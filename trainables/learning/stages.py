@@ -7,17 +7,19 @@ from functools import lru_cache
 
 from torch import nn
 
-from search_spaces.configuration import Configuration, settings_of
+from search_spaces.configuration import Configuration, by_path, settings_of
 from search_spaces.form import Form
 from search_spaces.live import Scope
 from trainables.learning.bodies.network import is_trained_norm
 from trainables.learning.heads.head import layers_of
-from trainables.learning.heads.layer import Layers, outline
+from trainables.learning.heads.layer import Layers
 from trainables.network.backbone import skeleton
 from trainables.network.frontier import places_to_cut
 
 _ALIKE = ("data", "network", "image")
 """Parts in which both agree: the same images, as the same network sees them."""
+_SAME_ADAPTERS = ("adaptation.rank", "adaptation.alpha")
+"""Settings that say what an adapter's weights are worth: others would make another network of the same ones."""
 
 
 def unfit(child: Configuration, parent: Configuration | None, width: int) -> Iterator[str]:
@@ -40,17 +42,30 @@ def unfit(child: Configuration, parent: Configuration | None, width: int) -> Ite
     if child.head.is_fitted:
         yield f'head.name: expected one that is trained in steps, found "{child.head.name}", which begins from nothing'
         return
-    heads = [_shapes(layers_of(one, width)) for one in (child, parent)]
-    if heads[0] != heads[1]:
-        told = [" – ".join(layer.words() for layer in layers_of(one, width)) for one in (child, parent)]
+    mine, others = (layers_of(one, width) for one in (child, parent))
+    if _computed(mine) != _computed(others):
+        told = [" – ".join(layer.words() for layer in layers) for layers in (mine, others)]
         yield f"head: expected that of its parent {parent.id} ({told[1]}), found {told[0]}"
-    before = changing(parent) if child.adaptation != parent.adaptation else frozenset()
-    if before and (left := before - changing(child)):
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    if child.adaptation != parent.adaptation:
+        yield from _unfit_adaptation(child, parent)
+
+
+def _unfit_adaptation(child: Configuration, parent: Configuration) -> Iterator[str]:
+    before, now = changing(parent), changing(child)
+    if left := before - now:
         yield (
-            f"adaptation: expected at least what its parent {parent.id} trained or moved, found {min(left)}{more} "
-            "left out"
+            f"adaptation: expected at least what its parent {parent.id} trained or moved, found {_named(left)} left out"
         )
+        return
+    if child.adaptation.start == "drawn" and (new := now - before):
+        yield (
+            "adaptation.start: expected weights, since the drawn ones would take the place of what its parent "
+            f"{parent.id} left as it was, found drawn ({_named(new)})"
+        )
+    for path in _SAME_ADAPTERS:
+        one = by_path()[path]
+        if all(c.matters(one) for c in (child, parent)) and child.value(path) != parent.value(path):
+            yield f"{path}: expected {parent.value(path)}, as its parent {parent.id} has it, found {child.value(path)}"
 
 
 def changing(configuration: Configuration) -> frozenset[str]:
@@ -69,8 +84,13 @@ def changing(configuration: Configuration) -> frozenset[str]:
     }
 
 
-def _shapes(layers: Layers) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in outline(layers).state_dict().items()}
+def _named(names: frozenset[str]) -> str:
+    return f"{min(names)} and {len(names) - 1} more" if len(names) > 1 else min(names)
+
+
+def _computed(layers: Layers) -> Layers:
+    """What a trained head computes: dropout is no part of it."""
+    return tuple(layer for layer in layers if layer.kind != "Dropout")
 
 
 @lru_cache(16)

@@ -11,6 +11,9 @@ from tests.support.configurations import configured
 from trainables.learning.stages import changing, unfit
 
 WIDTH = 96
+N1 = {"non_linearities": 1}
+DRAWN = {"unfrozen": 2, "start": "drawn"}
+LORA = {"adaptation": "lora", "backbone": "timm:test_vit.r160_in1k", "image_size": 160, "store_size": 160}
 
 
 def child_of(parent: Configuration, **settings: Any) -> Configuration:
@@ -32,6 +35,10 @@ def reasons(parent: dict[str, Any], child: dict[str, Any]) -> list[str]:
         ({"unfrozen": 1, "norms": "moving"}, {"unfrozen": 2, "norms": "moving"}),
         ({"head": "logistic"}, {"lr": 0.01}),
         ({"non_linearities": 1, "dropout": 0.5}, {"non_linearities": 1, "dropout": 0.1}),
+        ({"unfrozen": 2, "start": "drawn"}, {"unfrozen": 2, "start": "drawn", "lr": 0.01}),
+        ({"unfrozen": 2, "start": "drawn"}, {"unfrozen": 3}),
+        ({**LORA, "rank": 4}, {**LORA, "rank": 4, "lr": 0.01}),
+        ({**LORA, "adaptation": "last"}, {**LORA, "rank": 4}),
     ],
 )
 def test_what_fits(parent: dict[str, Any], child: dict[str, Any]) -> None:
@@ -50,6 +57,16 @@ def test_what_fits(parent: dict[str, Any], child: dict[str, Any]) -> None:
         ({}, {"head": "logistic"}, 'head.name: expected one that is trained in steps, found "logistic", which begins'),
         ({"unfrozen": 2}, {"unfrozen": 1}, "adaptation: expected at least what its parent ID trained or moved, found "),
         ({"unfrozen": 1, "norms": "moving"}, {"unfrozen": 2}, "adaptation: expected at least what its parent ID"),
+        (N1, {**N1, "negative_slope": 0.3}, "head: expected that of its parent ID (96 → 48 – LeakyReLU(0.1)"),
+        (N1, {**N1, "activation": "gelu"}, "head: expected that of its parent ID (96 → 48 – LeakyReLU(0.1)"),
+        ({}, {"adaptation": "whole", "start": "drawn"}, "adaptation.start: expected weights, since the drawn ones"),
+        (DRAWN, {**DRAWN, "unfrozen": 3}, "adaptation.start: expected weights, since the drawn ones would take"),
+        ({**LORA, "rank": 4}, {**LORA, "rank": 2}, "adaptation.rank: expected 4, as its parent ID has it, found 2"),
+        (
+            LORA,
+            {**LORA, "adaptation.alpha": 32.0},
+            "adaptation.alpha: expected 16.0, as its parent ID has it, found 32.0",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(parent: dict[str, Any], child: dict[str, Any], reason: str) -> None:
