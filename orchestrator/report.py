@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.results.comparing import looked_at
@@ -14,7 +15,7 @@ from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.tried import tried
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
-from orchestrator.store.schema import RepeatState
+from orchestrator.store.schema import Metric, RepeatState
 from orchestrator.study.studies import Study, now
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.selection import METRICS
@@ -34,16 +35,17 @@ def status_report(study: Study) -> Report:
     if several:
         lines[1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
     where = f"{'partition':<14}" if several else ""
-    lines.append(
-        f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {_metric(summary)}"
-    )
+    metrics = list(dict.fromkeys(map(_selects_by, summary.configurations)))
+    ranks = _metric(metrics[0], summary) if len(metrics) == 1 else "what ranks"
+    lines.append(f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {ranks}")
     names = _names(summary)
     for entry in sorted(summary.configurations, key=lambda entry: partitions.index(entry.partition)):
         where = f"{entry.partition:<14}" if several else ""
+        by = f"  {words(_selects_by(entry))}" if len(metrics) > 1 else ""
         lines.append(
             f"{where}{names[entry.id]:<44} {entry.n:>4}/{entry.asked:<3} "
             f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
-            f"{plus_minus(entry.selection)}"
+            f"{plus_minus(entry.selection)}{by}"
         )
     stopped = [entry for entry in summary.configurations if entry.stopped_by_search]
     if stopped:
@@ -67,12 +69,15 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]
     lines = _heading(summary) if status == 1 else []
     names = _names(summary)
-    if ranked:
-        where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
-        lines.append(f"Best by {_metric(summary)}{where}, mean ± std over all repeats asked (optimistic: it selected):")
-        for place, entry in enumerate(ranked[:BEST_SHOWN], 1):
-            lines.append(f"  {place}. {names[entry.id]:<44} {_scores(entry)}")
-        lines += filter(None, [how_ended(ranked[:BEST_SHOWN]), how_many_diverged(ranked[:BEST_SHOWN])])
+    where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
+    shown: list[ConfigurationSummary] = []
+    for metric, several in groupby(ranked, key=_selects_by):
+        best = list(several)[:BEST_SHOWN]
+        by = _metric(metric, summary)
+        lines.append(f"Best by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
+        lines += [f"  {place}. {names[entry.id]:<44} {_scores(entry)}" for place, entry in enumerate(best, 1)]
+        shown += best
+    lines += filter(None, [how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
     if stopped:
         lines.append(f"{how_many_stopped(stopped)} Why: orch decisions {study.name}")
@@ -80,9 +85,9 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"
         lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
-    depths = {(entry.configuration.network.backbone, *entry.depth[1:]) for entry in mine}
+    depths = {(entry.configuration.network.backbone, *entry.depth) for entry in mine}
     for edge in summary.edges:
-        here_too = (edge.backbone, edge.non_linearities, edge.unfrozen) in depths
+        here_too = (edge.backbone, edge.strategy, edge.non_linearities, edge.unfrozen) in depths
         if here_too and edge.partition == partitions[0]:
             depth = "".join(
                 f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
@@ -103,7 +108,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     data |= {
         "dashboard": str(page) if page else None,
         "exit_status": status,
-        "best": [_entry(entry) for entry in ranked[:BEST_SHOWN]],
+        "best": [_entry(entry) for entry in shown],
     }
     return Report(tuple(lines), data)
 
@@ -147,11 +152,14 @@ def _repeats(numbers: Sequence[int]) -> str:
     return f"repeat {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} repeats"
 
 
-def _metric(summary: Summary) -> str:
-    """What ranks; the scores beside it need not be in its order."""
-    metric = summary.study.selection
-    members = [entry for entry in summary.configurations if entry.configuration.selection.metric == metric]
-    return f"{words(metric)} ({looked_at(members)})"
+def _selects_by(entry: ConfigurationSummary) -> Metric:
+    return entry.configuration.selection.metric
+
+
+def _metric(metric: Metric, summary: Summary) -> str:
+    """What ranks those that select by it; the scores beside it need not be in its order."""
+    members = [entry for entry in summary.configurations if _selects_by(entry) == metric]
+    return f"{members[0].configuration.selection.words} ({looked_at(members)})"
 
 
 def _scores(entry: ConfigurationSummary) -> str:

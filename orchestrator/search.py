@@ -53,6 +53,7 @@ from orchestrator.study.studies import (
     check_writable,
     raise_budget,
     raised,
+    selecting_by,
     write_configurations,
     write_search,
     write_study,
@@ -290,7 +291,7 @@ def ask(
         display.say(f"Note: {note}")
     if writes:
         if isinstance(study.storage, UnwrittenStudy):
-            study = write_study(study)
+            study = write_study(selecting_by(study, asked.configurations.values()))
             prepared = replace(prepared, study=study)
             display.say(f"New study {study.name} in {study.place}.")
         write_configurations(study, asked.configurations)

@@ -35,18 +35,19 @@ class EdgeNote:
 
 
 def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> tuple[EdgeNote, ...]:
-    """Look at each partition, backbone, strategy, n and u by itself; configurations that have steps and a rank, or
-    that the search stopped, count as tried."""
-    groups: dict[tuple[str, str, str, int, int], list[ConfigurationSummary]] = defaultdict(list)
+    """Look at each partition, backbone, strategy, n, u and what a later stage begins from by itself; configurations
+    that have steps and a rank, or that the search stopped, count as tried."""
+    groups: dict[tuple[tuple[str, str, str, int, int], str | None], list[ConfigurationSummary]] = defaultdict(list)
     for summary in summaries:
         if summary.configuration.head.is_fitted:
             continue
         is_judged = summary.rank is not None or summary.stopped_by_search
         if is_judged and summary.configuration.selection.metric == selection:
-            groups[(summary.partition, summary.configuration.network.backbone, *summary.depth)].append(summary)
+            key = (summary.partition, summary.configuration.network.backbone, *summary.depth)
+            groups[key, summary.configuration.parent].append(summary)
     least = 2 if any(moves_statistics(summary.configuration.value) for summary in summaries) else 1
     notes = []
-    for key, members in groups.items():
+    for (key, _), members in groups.items():
         if not (ranked := [member for member in members if member.rank is not None]):
             continue
         best = min(ranked, key=lambda member: member.rank or 0)

@@ -138,6 +138,17 @@ def new_study(studies: Where, record: StudyRecord, files: dict[str, bytes]) -> S
     return Study(Place.of(studies) / record.name, UnwrittenStudy({**files, layout.STUDY: record.to_toml()}), record)
 
 
+def selecting_by(study: Study, asked: Iterable[Configuration]) -> Study:
+    """A study in memory as its first search makes it: it ranks by the metric that all of that selects by, if none of it
+    selects by the metric of the study's file."""
+    metrics = {c.selection.metric for c in asked}
+    if not isinstance(study.storage, UnwrittenStudy) or len(metrics) != 1 or study.record.selection in metrics:
+        return study
+    record = study.record.model_copy(update={"selection": metrics.pop()})
+    storage = UnwrittenStudy({**study.storage.files, layout.STUDY: record.to_toml()})
+    return replace(study, storage=storage, record=record)
+
+
 def write_study(study: Study) -> Study:
     """Store a new study: its files first, `study.toml` last, so that a torn start leaves no study.
 
@@ -182,7 +193,7 @@ def _check_same_images(study: Study, storage: Storage) -> None:
 
 def _check_same_study(mine: StudyRecord, found: StudyRecord) -> None:
     """Two made at the same moment are one study where all is equal that their results depend on."""
-    elsewhere = ("created", "versions", "data_source", "data_packed", "data_sha256")
+    elsewhere = ("selection", "created", "versions", "data_source", "data_packed", "data_sha256")
     differing = [
         name
         for name in StudyRecord.model_fields

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from orchestrator.command_line import main
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.report import closing_report, status_report
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import names_of
 from orchestrator.results.news import NewsReader
@@ -32,7 +33,7 @@ from orchestrator.store.storage import LocalStorage
 from orchestrator.study.asked import Given
 from orchestrator.study.owed import owed
 from orchestrator.study.preparation import DataRequest
-from orchestrator.study.studies import find_study
+from orchestrator.study.studies import find_study, open_study
 from search_spaces.configuration import Configuration
 from search_spaces.loader import parse_space
 from search_spaces.points import points
@@ -239,6 +240,27 @@ def test_another_choice_is_another_search_beside_the_first(desk: Desk) -> None:
     desk.run()
     assert {c.begins_from.epochs for c in children(desk) if c.begins_from} == {3, 5}
     assert {c.id for c in before} < {c.id for c in children(desk)}
+
+
+def test_a_study_ranks_by_what_all_of_its_first_search_selects_by(desk: Desk) -> None:
+    for turn in desk.run(selection="accuracy"):
+        told = closing_report(turn.search.settled(), None, 0).as_text()
+        assert "Best by accuracy (valid), mean" in told
+    assert summarise(desk.storage).study.selection == "accuracy"
+    assert "accuracy (valid)" in status_report(open_study(desk.folder / "studies", "mine")).as_text()
+    (later,) = desk.run(selection=("class_recall", "loss"), of_class="few", strategies=("straightforward",), epochs=1)
+    told = closing_report(later.search.settled(), None, 0).as_text()
+    assert told.count("Best by ") == 2
+    assert "Best by class recall (few) (valid), mean" in told
+    assert "Best by loss (valid), mean" in told
+    assert "what ranks" in status_report(open_study(desk.folder / "studies", "mine")).as_text()
+
+
+def test_stages_that_begin_from_others_are_no_grid_together(desk: Desk) -> None:
+    """The rate of one is no edge of the other's: each has one."""
+    desk.text = TWO + SECOND.replace("last layers", "slower").replace("0.01", "0.001")
+    desk.run()
+    assert {edge.strategy for edge in summarise(desk.storage).edges} <= {"straightforward"}
 
 
 def test_three_in_a_row(desk: Desk) -> None:
