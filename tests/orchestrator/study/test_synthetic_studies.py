@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +12,21 @@ import pytest
 
 from orchestrator.running.progress import Display
 from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.stages import in_order
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest, find_space, prepare, reopen
 from orchestrator.study.studies import find_study
 from search_spaces.changes import Changes
 from search_spaces.loader import bundled, load_space
+from search_spaces.points import points
 from search_spaces.synthetic import SYNTHETIC
+from tests.support.checkout import ROOT
 from tests.support.configurations import asked
 from tests.support.tiny_study import TinyStudy
 from trainables.data.options import DatasetOptions
 from trainables.data.synthetic.making import Kind, make_synthetic
+from trainables.network.backbone import architecture_of
 
 STUDIES = [name for name in bundled() if name != "default"]
 TINY = "timm:test_resnet.r160_in1k"
@@ -47,19 +53,63 @@ def searched(folder: Path, name: str, changes: Changes | None = None) -> Search:
     return resolve_search(options, Display())
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_study_is_searched_from_nothing(name: str, tmp_path: Path) -> None:
-    search = searched(tmp_path, name, asked(strategies=("straightforward",), lr=(0.01,), batch_size=(8,), epochs=1))
+@pytest.mark.parametrize(
+    ("name", "strategy"), [(name, strategy) for name in STUDIES for strategy in load_space(name).strategies]
+)
+def test_a_study_is_searched_from_nothing(name: str, strategy: str, tmp_path: Path) -> None:
+    """A repeat of each strategy, with the settings of the small preset."""
+    search = searched(tmp_path, name, asked(strategies=(strategy,), epochs=1))
     record, kind = search.study.record, SYNTHETIC.load(load_space(name).synthetic)
     assert (record.name, record.synthetic, record.synthetic_kind) == (f"{name}-demo", True, kind.name)
     assert set(record.classes) == set(kind.classes)
     configuration = next(iter(search.asked.configurations.values()))
+    assert configuration.strategy == strategy
     data, partition = search.prepared.data_root, record.partition
     assert data == tmp_path / "cache" / "synthetic" / f"{kind.name}-0"
     folder = tmp_path / "studies" / record.name
     study = TinyStudy(folder, data, tmp_path / "cache", record.classes, partition, record.data_fingerprint)
     final = study.train(configuration, (0,), 1)[0]
     assert final.history.epochs == 1
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("small", [True, False])
+def test_every_network_can_be_built_as_the_file_asks(name: str, small: bool) -> None:
+    space = load_space(name)
+    for entry in space.backbones:
+        stages = [stage for stage in space.stages if stage.backbones is None or entry.name in stage.backbones]
+        found = points(space, entry.name, small=small)
+        deepest = [point.unfrozen for stage in stages for point in points(space, entry.name, small=small, stage=stage)]
+        for form in {point.form(entry.name) for point in found}:
+            assert architecture_of(form).facts.weight_layers >= max([*deepest, 0]), form
+
+
+def first_commands() -> dict[str, tuple[str, ...]]:
+    """By study the backbones of its first command in the docs."""
+    text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in re.findall(r"^orch search .*$", text, re.M):
+        name, *backbones = shlex.split(line, comments=True)[2:]
+        found.setdefault(name, tuple(backbones))
+    return found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_first_command_of_the_docs(name: str, tmp_path: Path) -> None:
+    """All that it trains, its stages too, is possible and little; of the four that their reports made wide there is a
+    network from scratch, an augmentation and a stage among it."""
+    options = SearchOptions(
+        *(name, first_commands()[name], tmp_path / "studies", tmp_path / "cache"),
+        given=Given(weights="none", precision="fp32"),
+    )
+    turns = list(in_order(options, Display(), writes=False))
+    found = [c for turn in turns for c in turn.search.asked.configurations.values()]
+    assert sum(sum(epochs.values()) for turn in turns for epochs in turn.search.epochs.values()) < 500
+    if name != "neuroblastoma":
+        assert "scratch" in {c.strategy for c in found}
+        assert {c.augmentation.names for c in found} != {("none",)}
+        assert [turn for turn in turns if turn.title]
+        assert all(c.image.size < 100 for c in found)
 
 
 @pytest.mark.parametrize("name", STUDIES)
