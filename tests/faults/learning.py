@@ -34,6 +34,7 @@ from orchestrator.store.searches import SearchRecord, Stack, search_file
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.study.studies import Study, raise_budget, write_search
+from tests.faults.lanes import LANES, PLAIN
 from tests.faults.noting import note_steps
 from tests.support.tiny_study import KEEPS, TinyStudy
 from trainables.bundles import checkpoints
@@ -45,12 +46,6 @@ from trainables.bundles.workbench import Workbench
 from trainables.learning.group import Group
 from trainables.learning.learner import Learner
 
-SETTINGS: tuple[dict[str, Any], ...] = (
-    {"lr": 0.3, "non_linearities": 1, "dropout": 0.4, "momentum": 0.9},
-    {"lr": 0.1, "momentum": 0.9},
-    {"lr": 0.05, "momentum": 0.9},
-)
-"""The last two may be stacked."""
 STORAGE_REFUSED = 3
 """Exit status of a job that ended because the storage refused, having said so."""
 EVERY_EPOCH = 1e9
@@ -103,7 +98,8 @@ class Job:
     study: HarmedStudy
     log: Path
     commands: tuple[Command, ...] = COMMANDS
-    configurations: tuple[dict[str, Any], ...] = SETTINGS
+    lanes: str = PLAIN
+    """Their name among LANES."""
     keeps: int = KEEPS
     """Bytes per lane that an end state may take."""
     most_lanes: int | None = None
@@ -144,7 +140,7 @@ class Job:
         compact(storage)  # as every search does first: final records that cannot be read are set aside
         bench, dividing = self._bench(storage), self._bench(storage)
         machine = Machine(1, "cpu", lambda wanted: divided(dividing, wanted))
-        queue = WorkQueue(storage, Ready(), Tally(), lambda: 1)
+        queue = WorkQueue(storage, Ready(), Tally(), lambda: 1, configurations=bench.configuration)
         keys = {ConfigurationKey(self.study.partition, name) for name in search.configurations}
         with Decider(Decided.of(storage, [search_file(search.id), budget]), [search.id], keys, machine) as decider:
             decider._watch.stale_after_s = queue._watch.stale_after_s = self.stale_after_s
@@ -167,7 +163,7 @@ class Job:
 
     def _asked(self, storage: Storage, command: Command) -> tuple[SearchRecord, str]:
         """The search, and the path of its budget, which allows what the command says."""
-        names = tuple(self.study.configuration(**settings).id for settings in self.configurations)
+        names = tuple(one.id for one in LANES[self.lanes].stored(self.study))
         search = SearchRecord(proposer="grid", partitions=(self.study.partition,), configurations=names)
         write_search(Study(Place.of(self.study.folder), storage, study_record(self.study)), search)
         allowed = dict.fromkeys(names, (command.repeats, command.epochs))

@@ -20,14 +20,17 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.lanes import NEW
 from tests.faults.node_rounds import WAYS, head_lost, node_lost, node_replaced
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
+    STAGED,
     WRITES,
     World,
     drivers_hurt,
     drivers_with_odd_views,
     killed_at_moments,
+    killed_at_steps,
     killed_in_writes,
     refused_writes,
     world,
@@ -48,6 +51,8 @@ class Amount:
     """How much is tried."""
 
     kills: int
+    steps: int
+    """Of each kind of lanes that are killed after one."""
     of_a_kind: int
     """Writes of a kind that are killed at each of their steps."""
     refused_every: int
@@ -75,9 +80,10 @@ class Amount:
         return dataclasses.replace(self, **{name: min(count, getattr(self, name)) for name in names})
 
 
-SHORT = Amount(4, 1, 60, ("EIO",), 1, 1, 1, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
+SHORT = Amount(4, 4, 1, 60, ("EIO",), 1, 1, 1, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
     kills=185,
+    steps=1000,
     of_a_kind=2,
     refused_every=1,
     refusals=tuple(ERRORS),
@@ -102,12 +108,17 @@ Rounds = dict[str, Callable[[], Tally | None]]
 
 def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
     rounds: Rounds = {"kill": lambda: killed_at_moments(found, amount.kills, seed)}
+    for lanes in NEW:
+        rounds[f"step: {lanes}"] = partial(killed_at_steps, found, lanes, amount.steps)
     for plan, kinds in WRITES.items():
         for kind in kinds:
             rounds[f"write: {plan.name}: {kind}"] = partial(killed_in_writes, found, plan, kind, amount.of_a_kind)
     rounds["signals: once"] = lambda: interrupted(found, amount.signals, seed, twice=False)
     rounds["signals: twice"] = lambda: interrupted(found, amount.signals, seed, twice=True)
     rounds["drivers"] = lambda: drivers_hurt(found, amount.drivers, seed)
+    rounds["drivers: stages"] = partial(
+        drivers_hurt, found, amount.drivers, seed, drivers=2, plans=(STAGED,), of="search with stages"
+    )
     rounds["clocks"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=True)
     rounds["views"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=False)
     for index, name in enumerate(amount.refusals):

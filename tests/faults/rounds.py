@@ -16,16 +16,16 @@ from pathlib import Path
 from orchestrator.store import layout
 from orchestrator.store.segments import SEGMENTS, parse_state
 from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
+from tests.faults.lanes import LANES, PLAIN
 from tests.faults.learning import COMMANDS, STORAGE_REFUSED, Command, HarmedStudy, Job
 from tests.faults.noting import first_step, steps_noted
 from tests.faults.nursery import Child, Nursery, nursery
 from tests.faults.odd_views import ClockOff, SeenLate
-from tests.faults.steps import EMPTY, ERRORS, HALF, STEPS, CountWrites, FailInWrite, KillInWrite, Place
+from tests.faults.steps import EMPTY, ERRORS, HALF, STEPS, CountWrites, FailInWrite, KillAtStep, KillInWrite, Place
 from tests.faults.tally import Results, Tally, compare
 from tests.support.tiny_study import make_tiny_study
 
-STEPS_PER_EPOCH = 4 * COMMANDS[0].repeats
-"""Of a segment, as they are noted: 25 training images in batches of 8, three repeats."""
+TWO_REPEATS = (Command(2, 2), Command(2, 4))
 
 
 def lose_states(folder: Path) -> None:
@@ -62,6 +62,12 @@ class Plan:
     begun: bool = False
     prepare: Callable[[Path], None] | None = None
     most_lanes: int | None = None
+    lanes: str = PLAIN
+
+    @property
+    def allowed(self) -> float:
+        """Epochs of a segment that one kill may cost."""
+        return LANES[self.lanes].costs_epochs + 0.01
 
 
 WHOLE = Plan("from nothing")
@@ -70,6 +76,7 @@ GOING_ON = Plan("going on", COMMANDS[1:], begun=True)
 RESTORING = Plan("states lost", COMMANDS[1:], begun=True, prepare=lose_states)
 DIVIDED = Plan("divided", COMMANDS[1:], begun=True, most_lanes=3)
 RECORDS_DAMAGED = Plan("records damaged", COMMANDS[1:], begun=True, prepare=damage_records)
+STAGED = Plan("stages", TWO_REPEATS, lanes="a stage of bodies")
 PLANS = (WHOLE, GOING_ON, RESTORING, DIVIDED, RECORDS_DAMAGED)
 
 WRITES: dict[Plan, tuple[str, ...]] = {
@@ -105,6 +112,7 @@ WRITES: dict[Plan, tuple[str, ...]] = {
     ),
     RESTORING: ("lease", "lease deleted", "attempt", "checkpoint", "state", "checkpoint deleted", "state deleted"),
     RECORDS_DAMAGED: ("history",),
+    STAGED: ("kept weights", "checkpoint", "state"),
     DIVIDED: ("failure", "division", "recipe", "attempt", "state", "history", "state deleted"),
 }
 """Kinds of files whose writes are killed."""
@@ -150,7 +158,7 @@ class World:
             study.storage.create(path, self.images.storage.read(path))
         if plan.prepare:
             plan.prepare(study.folder)
-        return Job(study, place / "log", plan.commands, most_lanes=plan.most_lanes)
+        return Job(study, place / "log", plan.commands, plan.lanes, most_lanes=plan.most_lanes)
 
     def unbroken(self, plan: Plan = WHOLE) -> Unbroken:
         """Run once."""
@@ -188,7 +196,7 @@ class World:
         if status:
             tally.remarks.append(f"the run after the fault ended with status {status}: {self.processes.complaints()}")
         expected = self.unbroken(plan)
-        repeated = (steps_noted(job.log) - expected.steps) / STEPS_PER_EPOCH
+        repeated = (steps_noted(job.log) - expected.steps) / LANES[plan.lanes].epoch_steps
         tally.epochs.append(repeated)
         if allowed is not None and repeated > allowed:
             tally.remarks.append(f"{repeated:.2f} epochs were trained again, {allowed:g} allowed")
@@ -204,7 +212,7 @@ class World:
 
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
-    made = make_tiny_study(folder / "images")
+    made = make_tiny_study(folder / "images", border=3)  # which some lanes cut off
     fields = {name.name: getattr(made, name.name) for name in dataclasses.fields(made)}
     with nursery(folder) as processes:
         found = World(folder, processes, HarmedStudy(**fields), folder / "begun")
@@ -235,6 +243,16 @@ def killed_at_moments(world: World, count: int, seed: int) -> Tally:
     return tally
 
 
+def killed_at_steps(world: World, lanes: str, most: int) -> Tally:
+    """kill -9 right after a training step, at so many of them, as far apart as they can be."""
+    tally, plan = Tally(f"kill -9 after a step: {lanes}"), Plan(lanes, TWO_REPEATS, lanes=lanes)
+    for step in spread(world.unbroken(plan).steps, most):
+        job = world.fresh(plan)
+        status = world.processes.start(dataclasses.replace(job, fault=KillAtStep(job.log, step))).wait()
+        world.end(job, tally, plan, happened=status == -signal.SIGKILL, allowed=plan.allowed)
+    return tally
+
+
 def wait_for_training(job: Job, child: Child) -> None:
     """Until it has begun its first step, or has ended."""
     while child.status is None and first_step(job.log, child.pid) is None:
@@ -247,10 +265,10 @@ def killed_in_writes(world: World, plan: Plan, kind: str, most: int) -> Tally:
     tally = Tally(f"kill -9 inside a write, {plan.name}: {kind}")
     for step in STEPS[kind]:
         for occurrence in spread(world.unbroken(plan).writes[Place(kind, step)], most):
-            job = world.fresh(plan, own_cache=kind == "feature shard")
-            job = dataclasses.replace(job, fault=KillInWrite(kind, step, occurrence), renew_every_s=0.0, pause=0.02)
+            job, fault = world.fresh(plan, own_cache=kind == "feature shard"), KillInWrite(kind, step, occurrence)
+            job = dataclasses.replace(job, fault=fault, renew_every_s=0.0, pause=0.02)
             status = world.processes.start(job).wait()
-            world.end(job, tally, plan, happened=status == -signal.SIGKILL, allowed=1.01)
+            world.end(job, tally, plan, happened=status == -signal.SIGKILL, allowed=plan.allowed)
     return tally
 
 
@@ -279,11 +297,13 @@ def refused_writes(world: World, fault: str, every: int, limit: int) -> Tally:
     return tally
 
 
-def drivers_hurt(world: World, count: int, seed: int, drivers: int = 3) -> Tally:
+def drivers_hurt(
+    world: World, count: int, seed: int, drivers: int = 3, plans: Sequence[Plan] = PLANS, of: str = "folder"
+) -> Tally:
     """Several drivers on one folder, killed, paused and continued at random; killed ones are started again."""
-    tally, draws = Tally(f"{drivers} drivers on one folder, killed, paused, continued"), random.Random(seed)
+    tally, draws = Tally(f"{drivers} drivers on one {of}, killed, paused, continued"), random.Random(seed)
     for number in range(count):
-        plan = PLANS[number % len(PLANS)]
+        plan = plans[number % len(plans)]
         job = dataclasses.replace(world.fresh(plan), pause=0.02, stale_after_s=0.6, renew_every_s=0.05)
         alive = [world.processes.start(job) for _ in range(drivers)]
         met = 0

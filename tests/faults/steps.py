@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
+from tests.faults.noting import steps_noted
 from trainables.features.arrays import ChunkedArrays
+from trainables.learning.learner import Learner
 
 KINDS = {
     "checkpoint": r".*\.checkpoint",
     "history": r"bundles/.*/final/.*",
     "compacted history": r"histories/.*",
     "state": r"segments/[^/]+/state-.*",
+    "kept weights": r"bundles/.*/weights/.*",
     "lease": r"segments/[^/]+/lease-\d+\.json",
     "recipe": r"segments/[^/]+/recipe\.toml",
     "attempt": r"segments/.*/(started|ended)\.json",
@@ -61,6 +64,7 @@ STEPS = {
     "lease deleted": DELETING,
     "checkpoint": REPLACING,
     "state": CREATING,
+    "kept weights": CREATING,
     "history": CREATING,
     "checkpoint deleted": DELETING,
     "state deleted": DELETING,
@@ -94,6 +98,26 @@ class KillInWrite:
 
     def __call__(self) -> None:
         _at(self, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@dataclass(frozen=True)
+class KillAtStep:
+    """kill -9 of this process, by itself, after the training step with which so many are noted in `log`, those of
+    earlier processes among them."""
+
+    log: Path
+    noted: int
+
+    def __call__(self) -> None:
+        learner: Any = Learner
+        train = learner.train
+
+        def trained(one: Any, rows: Any, epoch: int, first: int) -> None:
+            train(one, rows, epoch, first)
+            if steps_noted(self.log) >= self.noted:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        learner.train = trained
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.lanes import NEW
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
     DIVIDED,
     GOING_ON,
     RESTORING,
+    STAGED,
     WHOLE,
     WRITES,
     Plan,
@@ -19,6 +21,7 @@ from tests.faults.rounds import (
     drivers_hurt,
     drivers_with_odd_views,
     killed_at_moments,
+    killed_at_steps,
     killed_in_writes,
     refused_writes,
     world,
@@ -47,6 +50,11 @@ def check(tally: Tally | None) -> Tally:
 
 def test_killed_at_any_moment(hurt: World) -> None:
     assert check(killed_at_moments(hurt, 2, SEED)).seconds
+
+
+@pytest.mark.parametrize("lanes", NEW)
+def test_killed_after_a_step(hurt: World, lanes: str) -> None:
+    check(killed_at_steps(hurt, lanes, 2))
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
@@ -80,6 +88,10 @@ def test_killed_at_every_step_of_a_write(hurt: World, plan: Plan, kind: str) -> 
 
 def test_three_drivers_killed_paused_and_continued(hurt: World) -> None:
     check(drivers_hurt(hurt, 1, SEED))
+
+
+def test_two_drivers_on_a_search_with_stages(hurt: World) -> None:
+    check(drivers_hurt(hurt, 1, SEED, drivers=2, plans=(STAGED,)))
 
 
 @pytest.mark.parametrize("clocks", [True, False], ids=["clocks off", "stale views"])
