@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import tempfile
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import images
 import torch
@@ -22,14 +24,17 @@ from orchestrator.search import Search
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration
-from search_spaces.presets import NON_LINEARITIES, UNFROZEN
+from search_spaces.presets import ADAPTATION, NON_LINEARITIES, PRESETS, UNFROZEN
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
 from trainables.bundles.recipe import scoring_batch
 from trainables.bundles.workbench import Workbench
 from trainables.learning.learner import Lane
 from trainables.learning.material import learner_of
 
-COLUMNS = ("backbone", "u", "batch", "read from", "measured (MB)", "estimate (MB)", "estimate ÷ measured")
+COLUMNS = (
+    *("backbone", "trained", "batch", "augmentation", "read from"),
+    *("measured (MB)", "estimate (MB)", "estimate ÷ measured"),
+)
 
 
 def main() -> None:
@@ -42,21 +47,15 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="orch-memory-") as name:
         pictures = images.choose(given, Path(name), given.images)
-        for backbone, depths in given.backbones:
-            folder = Path(name) / backbone
-            for augmentation in ("none", "flips"):
-                settings = {
-                    UNFROZEN: depths,
-                    BATCH_SIZE: tuple(given.batch_sizes),
-                    "augmentation.names": ((augmentation,),),
-                }
-                changes = Changes(
-                    ("unfreezing",), {**settings, NON_LINEARITIES: (0,), LR: (1e-3,)}, repeats=1, epochs=1
-                )
-                search = resolved(pictures, images.Backbone(backbone, "none"), changes, folder / augmentation, "fp32")
-                for c in configurations(search):
-                    progress(f"{backbone}, u = {c.adaptation.unfrozen}, batch {c.optimiser.batch_size}, {augmentation}")
-                    measure(table, search, c)
+        for backbone, several in given.backbones:
+            for trained in several:
+                for augmentation in given.augmentations:
+                    folder = Path(name) / backbone / trained / augmentation
+                    changes = _changes(trained, given.batch_sizes, augmentation)
+                    search = resolved(pictures, images.Backbone(backbone, "none"), changes, folder, "fp32")
+                    for c in configurations(search):
+                        progress(f"{backbone}, {trained}, batch {c.optimiser.batch_size}, {augmentation}")
+                        measure(table, search, c, trained)
     table.show()
     table.write_json(given.json)
 
@@ -66,23 +65,26 @@ def parsed() -> argparse.Namespace:
     images.add_options(parser)
     parser.add_argument(
         "--backbones",
-        type=lambda text: [_depths(one) for one in text.split(",")],
+        type=lambda text: [_trained(one) for one in text.split(",")],
         default="resnet18:1+5+20,test_vit:1+5",
-        help="each with its depths (default: %(default)s)",
+        help="each with what of it is trained: a depth, a strategy or an adapter (default: %(default)s)",
     )
     parser.add_argument("--batch-sizes", type=lambda text: [int(part) for part in text.split(",")], default=[16, 64])
+    parser.add_argument("--augmentations", type=lambda text: text.split(","), default=["none", "flips"])
     parser.add_argument("--images", type=int, default=200, metavar="N", help="at most so many (default: %(default)s)")
     given = parser.parse_args()
     if given.quick:
-        given.backbones, given.batch_sizes = [("test_resnet", (1,))], [16]
+        given.backbones, given.batch_sizes = [("test_resnet", ("1",))], [16]
     return given
 
 
-def measure(table: Table, search: Search, c: Configuration) -> None:
+def measure(table: Table, search: Search, c: Configuration, trained: str) -> None:
     """One row; a child of this process, which holds no network, fills the cache, and another one is measured."""
     _in_child(_filled, search, c)
     layer, measured, told = _in_child(_measured, search, c)
-    table.add(c.network.backbone, c.adaptation.unfrozen, c.optimiser.batch_size, layer, measured, told, told / measured)
+    augmentation = " + ".join(c.augmentation.names)
+    row = (c.network.backbone, trained, c.optimiser.batch_size, augmentation, layer, measured, told, told / measured)
+    table.add(*row)
 
 
 def _filled(search: Search, c: Configuration) -> None:
@@ -138,10 +140,22 @@ def _values(shapes: tuple[tuple[int, ...], ...]) -> int:
     return sum(torch.Size(shape).numel() for shape in shapes)
 
 
-def _depths(text: str) -> tuple[str, tuple[int, ...]]:
-    """ "resnet18:1+5": the name and its depths."""
-    name, _, depths = text.partition(":")
-    return name, tuple(int(part) for part in depths.split("+"))
+def _trained(text: str) -> tuple[str, tuple[str, ...]]:
+    """ "resnet18:1+finetune+lora": the name and what of it is trained."""
+    name, _, several = text.partition(":")
+    return name, tuple(several.split("+"))
+
+
+def _changes(trained: str, batch_sizes: Sequence[int], augmentation: str) -> Changes:
+    """What asks for it: the last layers, how many; a strategy; or an adapter by its name."""
+    settings: dict[str, tuple[Any, ...]] = {NON_LINEARITIES: (0,), LR: (1e-3,), BATCH_SIZE: tuple(batch_sizes)}
+    settings["augmentation.names"] = ((augmentation,),)
+    strategy = trained if trained in PRESETS else "adapters"
+    if trained.isdigit():
+        strategy, settings[UNFROZEN] = "unfreezing", (int(trained),)
+    elif strategy == "adapters":
+        settings[ADAPTATION] = (trained,)
+    return Changes((strategy,), settings, repeats=1, epochs=1)
 
 
 if __name__ == "__main__":

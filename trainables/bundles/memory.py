@@ -29,14 +29,19 @@ MOST_TRIALS_PER_GPU = 8
 CONTEXT_BYTES = 800_000_000
 """What a process takes of a GPU before it holds any tensor."""
 FLOAT32 = 4
-BODY_COPIES = 4
-"""Of the part of a network that steps compute, beside the network that it is of: as it was cut off, as it is trained,
-and its weights and gradients as libraries lay them out anew."""
+BODY_COPIES = 2
+"""Of the part of a network that steps compute, beside the network that it is of: as it was cut off, as it is
+trained."""
 INPUT_COPIES = 5
 """Of what a step reads: as it was fetched, three while an augmentation changes it, one laid out anew."""
 WORKSPACE = 1.25
-"""What operations need inside, which shapes do not show, and what allocators leave unused. `benchmarks/trial_memory.py`
-shows what these three come to."""
+"""On a GPU: what operations need inside, which shapes do not show, and what its allocator leaves unused."""
+UNUSED_PASSES, UNUSED_MOST = 2, 350_000_000
+"""On a processor: how often what passes through the network lies unused in blocks that were given back and do not fit
+what comes next, and bytes of it at most, for large blocks go back at once. `benchmarks/trial_memory.py` shows what
+these come to."""
+UNUSED_SHARE = 0.35
+"""The same where most weights are frozen, at least: of a step, in the gaps between the few values that are kept."""
 
 
 def trial_bytes(bench: Workbench, configuration: Configuration, partition: str, lanes: int = BUNDLE_SIZE) -> int:
@@ -104,14 +109,20 @@ def network_bytes(
     step = _step_bytes(behind, batch)
     scored = min(scoring_rows, max(map(len, samples.scoring.values())))
     score = scored * (INPUT_COPIES * computed.score.read + computed.score.passing) if computed.score else 0
-    passes = step + max(score, _step_bytes(behind, rows % batch)) if device.type == "cuda" else max(step, score)
+    if device.type == "cuda":
+        held = math.ceil(WORKSPACE * (step + max(score, _step_bytes(behind, rows % batch))))
+    else:
+        unused = min(UNUSED_MOST, UNUSED_PASSES * batch * behind.passing)
+        if 2 * behind.trained < behind.parameters:
+            unused = max(unused, math.ceil(UNUSED_SHARE * batch * behind.step))
+        held = max(step, score) + unused
     features = 0 if computed.score else samples.rows * facts.feature_width
-    return FLOAT32 * (weights + features) + behind.fixed + math.ceil(WORKSPACE * passes)
+    return FLOAT32 * (weights + features) + behind.fixed + held
 
 
 def _step_bytes(behind: Activations, batch: int) -> int:
-    """Of a training step: what is read, what is kept, and what passes through while gradients go back."""
-    return batch * (INPUT_COPIES * behind.read + behind.kept + behind.passing)
+    """Of a training step: what is read, and the most that both passes hold, or the one where nothing is trained."""
+    return batch * (INPUT_COPIES * behind.read + max(behind.step, behind.passing))
 
 
 def share_for(bench: Workbench, segments: Sequence[Segment]) -> float:

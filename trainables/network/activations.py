@@ -32,6 +32,8 @@ class Activations:
     """Of the frontier."""
     kept: int
     """What a forward pass keeps for the backward pass; 0 where nothing is trained."""
+    step: int
+    """Most that is alive at one time in a forward and a backward pass, gradients of weights among it; 0 as before."""
     passing: int
     """Most that is alive at one time in a pass that keeps nothing."""
     fixed: int
@@ -47,13 +49,14 @@ def activations_behind(cut: Cut) -> Activations:
     division = cut.build()
     suffix = division.suffix.to("meta")
     trains = division.trainable_parameters > 0
-    kept = [_held(suffix, cut.shapes, count, keeps=True) if trains else 0 for count in (_SMALL, _LARGE)]
-    passing = [_held(suffix, cut.shapes, count, keeps=False) for count in (_SMALL, _LARGE)]
-    of_kept, fixed_kept = _parts(*kept)
-    of_passing, fixed_passing = _parts(*passing)
+    steps = [_of_step(suffix, cut.shapes, count) if trains else (0, 0) for count in (_SMALL, _LARGE)]
+    of_kept, fixed_kept = _parts(*(kept for kept, _ in steps))
+    of_step, _ = _parts(*(most for _, most in steps))
+    of_passing, fixed_passing = _parts(*(_passing(suffix, cut.shapes, count) for count in (_SMALL, _LARGE)))
     return Activations(
         read=_FLOAT32 * cut.values_per_view,
         kept=of_kept,
+        step=of_step,
         passing=of_passing,
         fixed=max(fixed_kept, fixed_passing),
         parameters=sum(parameter.numel() for parameter in suffix.parameters()),
@@ -67,16 +70,38 @@ def _parts(small: int, large: int) -> tuple[int, int]:
     return per_image, max(0, large - per_image * _LARGE)
 
 
-def _held(suffix: nn.Module, shapes: tuple[tuple[int, ...], ...], count: int, *, keeps: bool) -> int:
-    """Bytes that are left after a forward pass which keeps what a backward pass needs, or else the most on the way."""
+def _of_step(suffix: nn.Module, shapes: tuple[tuple[int, ...], ...], count: int) -> tuple[int, int]:
+    """(bytes that a forward pass leaves for the backward pass, most of both passes).
+
+    What has no backward pass without memory is taken to need what it keeps and what passes through."""
     with torch.device("meta"):
-        frontier = tuple(torch.empty(count, *shape, device="meta") for shape in shapes)
-        counting = _Alive([*frontier, *suffix.parameters(), *suffix.buffers()])
-        with torch.set_grad_enabled(keeps), counting:
+        frontier, counting = _counted(suffix, shapes, count)
+        live = [parameter for parameter in suffix.parameters() if parameter.requires_grad]
+        with torch.enable_grad(), counting:
             features = suffix(frontier)
             left = counting.now()
-    del features
-    return left if keeps else counting.most
+            try:
+                torch.autograd.grad(features, live, torch.ones_like(features))
+            except NotImplementedError:
+                return left, left + _passing(suffix, shapes, count)
+    return left, counting.most
+
+
+def _passing(suffix: nn.Module, shapes: tuple[tuple[int, ...], ...], count: int) -> int:
+    """Most bytes on the way of a pass that keeps nothing."""
+    with torch.device("meta"):
+        frontier, counting = _counted(suffix, shapes, count)
+        with torch.no_grad(), counting:
+            suffix(frontier)
+    return counting.most
+
+
+def _counted(
+    suffix: nn.Module, shapes: tuple[tuple[int, ...], ...], count: int
+) -> tuple[tuple[torch.Tensor, ...], _Alive]:
+    """A frontier of so many images, and what counts all but it and weights."""
+    frontier = tuple(torch.empty(count, *shape, device="meta") for shape in shapes)
+    return frontier, _Alive([*frontier, *suffix.parameters(), *suffix.buffers()])
 
 
 class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]

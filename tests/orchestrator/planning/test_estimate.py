@@ -31,7 +31,7 @@ from orchestrator.study.preparation import DataRequest
 from search_spaces.changes import Changes
 from tests.support.configurations import asked, changed, configured
 from tests.support.handing_out import as_wanted
-from trainables.bundles.memory import INPUT_COPIES, WORKSPACE
+from trainables.bundles.memory import INPUT_COPIES, UNUSED_PASSES
 from trainables.bundles.stacks import divide_into_stacks
 from trainables.data.options import DatasetOptions
 from trainables.features.frozen import FrozenParts
@@ -223,8 +223,8 @@ def test_memory_of_a_trained_network_grows_with_its_batch(search: Search) -> Non
     )
     need = [of.memory_bytes(c, of.frozen(c), 1) for c in (small, large)]
     behind = of.bench.activations(small, PIXELS)
-    each = INPUT_COPIES * behind.read + behind.kept + behind.passing
-    assert need[1] - need[0] == pytest.approx(WORKSPACE * 8 * each, abs=1)
+    each = INPUT_COPIES * behind.read + behind.step + UNUSED_PASSES * behind.passing
+    assert need[1] - need[0] == 8 * each
 
 
 def test_without_room_it_says_that_the_whole_network_is_trained(

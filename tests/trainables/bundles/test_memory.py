@@ -22,10 +22,10 @@ from trainables.network.activations import Activations
 from trainables.network.division import PIXELS
 
 FACTS = BackboneFacts("timm:one", "init:0", 32, "bilinear", (0, 0, 0), (1, 1, 1), 10, 9, 1000)
-BEHIND = Activations(read=40, kept=1000, passing=100, fixed=7, parameters=500, trained=200)
+BEHIND = Activations(read=40, kept=1000, step=1100, passing=100, fixed=7, parameters=500, trained=300)
 HEAD = 10 + 1
-WEIGHTS = 4 * (1000 + 4 * 500 + HEAD + (200 + HEAD) * 2)
-"""The network, its part four times, the head; gradients and SGD's velocity of what is trained."""
+WEIGHTS = 4 * (1000 + 2 * 500 + HEAD + (300 + HEAD) * 2)
+"""The network, its part twice, the head; gradients and SGD's velocity of what is trained."""
 
 
 def samples(training: int, scored: int) -> Samples:
@@ -48,16 +48,34 @@ def activations(batch: int, scored: int, device: str = "cpu", training: int = 90
     return network_bytes(deep(batch), FACTS, both(behind), scored, rows, torch.device(device)) - WEIGHTS
 
 
-def test_a_step_holds_what_is_read_what_is_kept_and_what_passes() -> None:
-    assert activations(batch=8, scored=8) == 7 + 1.25 * 8 * (5 * 40 + 1000 + 100)
-    assert activations(batch=16, scored=8) == 7 + 1.25 * 16 * 1300
-    assert activations(batch=16, scored=8, training=10) == 7 + 1.25 * 10 * 1300, "there are no more rows"
+def test_a_step_holds_what_is_read_the_most_of_both_passes_and_what_lies_unused() -> None:
+    assert activations(batch=8, scored=8) == 7 + 8 * (5 * 40 + 1100) + 2 * 8 * 100
+    assert activations(batch=16, scored=8) == 7 + 16 * 1500
+    assert activations(batch=16, scored=8, training=10) == 7 + 10 * 1500, "there are no more rows"
+
+
+def test_no_more_than_so_much_lies_unused() -> None:
+    large = replace(BEHIND, step=30_000_000, passing=10_000_000)
+    few, many = (activations(batch, 1, behind=large) - 7 - batch * 30_000_200 for batch in (8, 64))
+    assert (few, many) == (2 * 8 * 10_000_000, 350_000_000)
+
+
+def test_more_lies_unused_where_most_weights_are_frozen() -> None:
+    few = replace(BEHIND, trained=200)
+    more = activations(batch=8, scored=8, behind=few) - activations(batch=8, scored=8)
+    assert more == 0.35 * 8 * 1100 - 2 * 8 * 100 - 4 * 2 * 100, "and the gradients and velocity of 100 weights less"
+
+
+def test_where_nothing_is_trained_a_step_holds_what_passes() -> None:
+    frozen = replace(BEHIND, kept=0, step=0, trained=0)
+    assert activations(batch=8, scored=8, behind=frozen) == 7 + 8 * (5 * 40 + 3 * 100) - 300 * 2 * 4
 
 
 def test_a_scoring_batch_keeps_nothing_and_counts_where_it_is_the_larger() -> None:
-    assert activations(batch=2, scored=32) == 7 + 1.25 * 32 * (5 * 40 + 100)
-    assert activations(batch=2, scored=256) == 7 + 1.25 * 64 * 300, "no more rows are scored"
-    assert activations(batch=2, scored=4) == 7 + 1.25 * 2 * 1300
+    unused = 2 * 2 * 100
+    assert activations(batch=2, scored=32) == 7 + 32 * (5 * 40 + 100) + unused
+    assert activations(batch=2, scored=256) == 7 + 64 * 300 + unused, "no more rows are scored"
+    assert activations(batch=2, scored=4) == 7 + 2 * 1300 + unused
 
 
 def test_a_recorded_step_of_a_gpu_keeps_its_own_beside_what_follows() -> None:
@@ -68,12 +86,12 @@ def test_a_recorded_step_of_a_gpu_keeps_its_own_beside_what_follows() -> None:
 def test_rules_with_more_buffers_take_more() -> None:
     adam = configured(unfrozen=2, batch_size=8, optimiser="adam", betas=(0.9, 0.99))
     need = network_bytes(adam, FACTS, both(BEHIND), 8, samples(90, 64), torch.device("cpu"))
-    assert need == WEIGHTS + 4 * (200 + HEAD) + activations(batch=8, scored=8)
+    assert need == WEIGHTS + 4 * (300 + HEAD) + activations(batch=8, scored=8)
 
 
 def test_fewer_trials_of_a_large_batch_share_a_gpu() -> None:
     """As of resnet18 at 224 pixels, all trained: 7 GB of activations at 200 images."""
-    large = replace(BEHIND, kept=22_000_000, passing=6_400_000)
+    large = replace(BEHIND, step=28_400_000, passing=6_400_000)
 
     def share(batch: int) -> float:
         need = activations(batch, 8, "cuda", training=400, behind=large) + WEIGHTS
@@ -131,7 +149,7 @@ def test_it_counts_what_each_adaptation_trains(study: TinyStudy) -> None:
         counted = bench.activations(c, material.layer)
         assert counted.trained == material.live_parameters > 0
         assert counted.parameters == sum(one.numel() for one in material.suffix.parameters())
-        assert counted.kept > 0
+        assert counted.step > counted.kept > 0
     facts = bench.facts(whole)
     assert bench.activations(whole, PIXELS).trained == facts.parameters
     assert bench.activations(biases, PIXELS).trained < bench.activations(scaled, PIXELS).trained < facts.parameters

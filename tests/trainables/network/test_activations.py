@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -67,9 +69,48 @@ def test_most_at_one_time_by_hand() -> None:
     assert behind(Small(), 2, pixels=True).passing == 4 * 2 * MAP
 
 
+def test_most_of_both_passes_by_hand() -> None:
+    """Going back through batch norm: what it keeps and is given, its gradient before and behind, and of the features
+    themselves and their gradient what whoever asked for them holds."""
+    assert behind(Small(), 2, pixels=True).step == 4 * (2 * MAP + 2 * MAP + 2 * 5)
+
+
+class WithoutBackward(Small):
+    """Its activation has a gradient that is not known without memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = Unknown()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images[: len(images)])
+
+
+class Unknown(nn.Module):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = NotOnMeta.apply(values)
+        return found
+
+
+class NotOnMeta(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(values)
+        return values.relu()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError("no such kernel")
+
+
+def test_without_a_backward_pass_a_step_is_what_is_kept_and_what_passes() -> None:
+    every = behind(WithoutBackward(), 2, pixels=True)
+    assert every.step == every.kept + every.passing > 0
+
+
 def test_behind_the_latest_cut_only_what_it_reads_and_gives_is_there() -> None:
     assert behind(Small(), 1, pixels=False) == Activations(
-        read=4 * 4, kept=4 * 5, passing=4 * 5, fixed=0, parameters=25, trained=25
+        read=4 * 4, kept=4 * 5, step=4 * 2 * 5, passing=4 * 5, fixed=0, parameters=25, trained=25
     )
 
 
@@ -83,7 +124,7 @@ def test_the_frozen_part_keeps_nothing() -> None:
 @pytest.mark.parametrize("network", [Small, Counting])
 def test_what_trains_nothing_keeps_nothing(network: type[Small]) -> None:
     frozen = behind(network(), 0, pixels=True)
-    assert (frozen.kept, frozen.trained) == (0, 0)
+    assert (frozen.kept, frozen.step, frozen.trained) == (0, 0, 0)
     assert frozen.passing >= 4 * 2 * MAP
 
 
