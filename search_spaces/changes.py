@@ -13,13 +13,18 @@ from pydantic import ValidationError
 
 from orchestrator.store.errors import Faults
 from search_spaces.axes import BATCH_SIZE, LR, Axes, product
-from search_spaces.configuration import by_path, matters, unmet
+from search_spaces.configuration import Configuration, by_path, matters, unmet
 from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
 from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
 _WORD, _QUOTED = re.compile(r"[A-Za-z_][\w.]*"), r'"\g<0>"'
+_ROOM = {
+    "image.store_size": "at least",
+    "image.crops": "an image.store_size with it that is above",
+}
+"""How a stored square and the number of crops from it have to be beside the input size."""
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"
 
 
@@ -63,12 +68,26 @@ class Changes:
                     faults.add(_needs(one, conditions, given))
         faults.raise_if_any(_OPTIONS)
 
+    def check_room(self, several: Iterable[Configuration]) -> None:
+        """Raise InputError where a stored square or crops are given, and no input of these is small enough for any."""
+        faults, several = Faults("command line"), list(several)
+        sizes = ", ".join(map(str, sorted({c.value("image.size") for c in several})))
+        for path, wanted in _ROOM.items():
+            kept = {c.value(path) for c in several}
+            for value in self.values.get(path, ()):
+                if value not in kept:
+                    faults.add(
+                        f"{option_of(by_path()[path])}: expected {wanted} the input size, {sizes}, found {value}"
+                    )
+        faults.raise_if_any(_OPTIONS)
+
     def crossed(self, chosen: Sequence[Strategy]) -> Iterator[str]:
         """Faults that show when several options are read together."""
         for path, values in self.values.items():
             takers = [strategy for strategy in PRESETS if PRESETS[strategy].takes(path, values)]
             if not set(takers) & set(chosen):
-                axis = next((strategy for strategy in takers if PRESETS[strategy].axis == path), takers[0])
+                matter = [strategy for strategy in takers if not unmet(by_path()[path], _held_by(strategy))]
+                axis = next((strategy for strategy in takers if PRESETS[strategy].axis == path), (matter or takers)[0])
                 option = option_of(by_path()[path])
                 yield f"{option}: expected --strategy {axis} with it, found {', '.join(chosen)}"
             if conditions := unmet(by_path()[path], self.values):
@@ -97,6 +116,11 @@ class Changes:
             return False
         owners = [one for one in chosen if PRESETS[one].axis == path and PRESETS[one].takes(path, values)]
         return path not in preset.also or not owners
+
+
+def _held_by(strategy: Strategy) -> dict[str, Values]:
+    preset = PRESETS[strategy]
+    return {**preset.among, **{path: (value,) for path, value in preset.fixed.items()}}
 
 
 def changes_of(

@@ -22,7 +22,7 @@ from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration, Parent, by_path
 from search_spaces.form import Form
 from search_spaces.own_networks import is_own
-from search_spaces.points import Point, points
+from search_spaces.points import Point, given_by_stage, points
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space, Stage
 from search_spaces.settings.data import TASKS
@@ -226,6 +226,9 @@ def resolve_asked(
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
     configurations = {name: entry[0] for name, entry in found.items()}
+    own = given_by_stage(stage.stage, small=small) if stage else set()
+    if not own & {"image.size", "image.store_size", "image.crops"}:
+        changes.check_room(configurations.values())
     check_epochs(configurations, budget)
     check_counts(study, configurations.values())
     check_comparable([*earlier.configurations.values(), *configurations.values()], f"study {record.name}")

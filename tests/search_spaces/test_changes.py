@@ -245,6 +245,12 @@ def test_all_faults_of_all_options_are_told_together() -> None:
     ]
 
 
+def test_a_strategy_is_named_with_which_a_setting_matters() -> None:
+    assert faults_of("adaptation.start=drawn", strategies=["finetune"]) == [
+        "--set adaptation.start: expected --strategy unfreezing with it, found finetune"
+    ]
+
+
 def test_what_steps_alone_need_is_refused_with_a_head_that_is_fitted() -> None:
     for option in ("optimiser.lr=0.1", "optimiser.momentum=0.5", "schedule.length=5", "head.dropout=0.1"):
         (told,) = faults_of("head.name=logistic", option, strategies=["extension"])

@@ -81,6 +81,21 @@ def test_a_size_that_the_network_cannot_take_is_refused(ask: Ask) -> None:
         ask("inception_v3", **{"image.size": (96, 40)})
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"image.store_size": (24,)}, "--set image.store_size: expected at least the input size, 32, found 24"),
+        ({"image.crops": (1, 4)}, "--set image.crops: expected an image.store_size with it that is above the input "),
+        ({"image.store_size": (32,), "image.crops": (4,)}, "--set image.crops: expected an image.store_size with it"),
+    ],
+)
+def test_crops_that_no_input_leaves_room_for_are_refused(ask: Ask, changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError) as told:
+        ask(**{"image.size": (32,), **changes})
+    assert [fault[: len(reason)] for fault in told.value.faults] == [reason]
+    ask(**{"image.size": (32, 40), "image.store_size": (36,), "image.crops": (4,)})
+
+
 def test_a_size_given_once_is_taken_again(ask: Ask) -> None:
     ask(**{"image.size": (32,), "image.store_size": (40,)})
     assert settings(ask(lr=(0.2,)), "image_size", "store_size") == {(32, 40)}
