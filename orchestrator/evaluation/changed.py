@@ -73,12 +73,15 @@ def changes_asked(
 
 def exact_views(tta: str, views: int | None) -> tuple[int, ...]:
     """Numbers of `trainables.data.views`, (0,) for "none"; raises InputError for views that would have to be drawn."""
-    seen, _ = changes_asked(tta, views, "none")
-    if seen is not None and not seen.exact:
-        there = " or ".join(name for name, one in AUGMENTATIONS.variants.items() if one.views)
-        raise InputError(
-            f"--tta {tta}: expected {there} alone, whose views are not drawn", "orch predict MODEL IMAGE --tta dihedral"
-        )
+    advice = "orch predict MODEL IMAGES --tta dihedral"
+    there = [name for name, one in AUGMENTATIONS.variants.items() if one.views]
+    if tta.strip() not in (*there, "none"):
+        told = f"--tta {tta}: expected {' or '.join(there)} alone, whose views are not drawn"
+        raise InputError(told + did_you_mean(nearest(tta, there)), advice)
+    try:
+        seen, _ = changes_asked(tta, views, "none")
+    except InputError as error:
+        raise InputError(error.message, advice) from error
     return (0,) if seen is None else seen.exact
 
 

@@ -68,8 +68,11 @@ def test_test_time_views_are_the_mean_of_probabilities(
     ("asked", "told"),
     [
         (("--tta", "noise"), "--tta noise: expected flips or dihedral alone, whose views are not drawn"),
-        (("--tta", "dihedrall"), "did you mean 'dihedral'?"),
-        (("--views", "4"), "--views 4: expected --tta with it, found none"),
+        (
+            ("--tta", "dihedrall"),
+            "alone, whose views are not drawn; did you mean 'dihedral'?",
+        ),
+        (("--views", "4"), "--views 4: expected --tta with it, found none orch predict MODEL IMAGES --tta dihedral"),
         (("--tta", "flips", "--views", "8"), "--views 8: expected 2 to 4"),
     ],
 )
