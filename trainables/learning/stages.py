@@ -18,6 +18,8 @@ from trainables.network.frontier import places_to_cut
 
 _ALIKE = ("data", "network", "image")
 """Parts in which both agree: the same images, as the same network sees them."""
+_STANDARDISED = ("image.mean", "image.std")
+"""What nobody gives: they follow from how images are standardised."""
 _SAME_ADAPTERS = ("adaptation.rank", "adaptation.alpha")
 """Settings that say what an adapter's weights are worth: others would make another network of the same ones."""
 
@@ -35,9 +37,10 @@ def unfit(child: Configuration, parent: Configuration | None, width: int) -> Ite
     if parent.id == child.id:
         yield f"parent: expected another configuration, found {child.id} itself"
         return
+    follows = _STANDARDISED if child.image.standardisation != parent.image.standardisation else ()
     for one in settings_of(Configuration):
         mine, others = child.value(one.path), parent.value(one.path)
-        if one.part in _ALIKE and mine != others:
+        if one.part in _ALIKE and mine != others and one.path not in follows:
             yield f"{one.path}: expected {others}, as its parent {parent.id} has it, found {mine}"
     if child.head.is_fitted:
         yield f'head.name: expected one that is trained in steps, found "{child.head.name}", which begins from nothing'

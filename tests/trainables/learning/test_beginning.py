@@ -75,6 +75,12 @@ def test_what_does_not_fit_is_told(parent: dict[str, Any], child: dict[str, Any]
     assert found[0].startswith(reason), found
 
 
+def test_another_standardisation_is_one_fault() -> None:
+    assert reasons({"standardisation": "weights", "mean": (0.5,) * 3, "std": (0.5,) * 3}, {}) == [
+        "image.standardisation: expected weights, as its parent ID has it, found train"
+    ]
+
+
 def test_an_unknown_parent_and_one_that_is_itself_are_told() -> None:
     one = child_of(configured(), lr=0.01)
     assert list(unfit(one, None, WIDTH)) == [
