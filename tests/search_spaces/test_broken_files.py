@@ -389,7 +389,7 @@ synthetic = "hep3"
 balance = "ncga"
 """,
         """
-proposer: expected "grid", found "grit"
+proposer: expected "grid" or "adaptive", found "grit"
 synthetic: expected "neuroblastoma", "fluorescence", "hep2", "leukocytes" or "blood_cells", found "hep3"
 balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 """,
@@ -403,7 +403,7 @@ lr = 0
 """,
         """
 grid.lr: expected a number above 0, found 0
-proposer.name: expected "grid", found 3
+proposer.name: expected "grid" or "adaptive", found 3
 """,
     ),
     "tables for values and values for tables": (

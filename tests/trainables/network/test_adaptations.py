@@ -103,7 +103,7 @@ ADAPTERS = [
 
 @pytest.mark.parametrize(("name", "scope"), ADAPTERS)
 def test_adapters_change_nothing_at_first_and_stay_out_of_the_frozen_part(name: str, scope: Scope) -> None:
-    network = open_backbone(name, "none", 3, 64).module
+    network = open_backbone(Form(name, 64), "none", 3).module
     before = {key: value.clone() for key, value in network.state_dict().items()}
     images = torch.randn(2, 3, 64, 64)
     expected = network(images)
@@ -123,7 +123,7 @@ def test_adapters_change_nothing_at_first_and_stay_out_of_the_frozen_part(name: 
 
 def test_every_adapter_is_read() -> None:
     """A gradient reaches each of them, in a network of torch's attention too."""
-    network = open_backbone("torchvision:vit_b_16", "none", 0, 32).module
+    network = open_backbone(Form("torchvision:vit_b_16", 32), "none", 0).module
     division = cuts(network, 32, Scope("scale_and_shift"))[-1].build()
     live = [one for one in division.suffix.parameters() if one.requires_grad]
     found = torch.autograd.grad(division.suffix(division.prefix(torch.randn(2, 3, 32, 32))).sum(), live)
@@ -131,7 +131,7 @@ def test_every_adapter_is_read() -> None:
 
 
 def test_low_rank_updates_begin_at_the_first_attention() -> None:
-    *cached, pixels = cuts(skeleton(VIT, 32), 32, Scope("lora", rank=2))
+    *cached, pixels = cuts(skeleton(Form(VIT, 32)), 32, Scope("lora", rank=2))
     assert {name.rpartition(".")[2] for name in pixels.live} == {"lora_a", "lora_b"}
     assert cached, "what is before it is cached"
     assert "patch_embed.proj.weight" in dict(cached[-1].build().prefix.named_parameters())
@@ -143,7 +143,7 @@ def test_low_rank_updates_begin_at_the_first_attention() -> None:
 )
 def test_networks_without_such_attention_have_no_low_rank_updates(name: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        cuts(skeleton(name, 32), 32, Scope("lora", rank=2))
+        cuts(skeleton(Form(name, 32)), 32, Scope("lora", rank=2))
 
 
 def test_keys_of_the_last_layers_are_their_number() -> None:

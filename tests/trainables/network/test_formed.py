@@ -11,6 +11,7 @@ from torch import nn
 
 from orchestrator.store.errors import InputError
 from search_spaces.form import Form
+from search_spaces.live import Scope
 from trainables.network.backbone import architecture_of, open_backbone, skeleton
 from trainables.network.frontier import places_to_cut
 
@@ -143,9 +144,9 @@ CUT = [
 @pytest.mark.parametrize("form", CUT, ids=[" ".join(map(str, form)) for form in CUT])
 def test_frozen_and_live_parts_make_the_network(form: Form, unfrozen: int) -> None:
     network = open_backbone(form, "none", 0).module
-    size = form.image_size or 0
+    size, scope = form.image_size or 0, Scope(unfrozen=unfrozen)
     names = []
-    for cut in places_to_cut(network, size, unfrozen):
+    for cut in places_to_cut(network, size, scope):
         division = cut.build()
         with torch.no_grad():
             expected = network(images(size, 3))
@@ -155,7 +156,7 @@ def test_frozen_and_live_parts_make_the_network(form: Form, unfrozen: int) -> No
         assert len({name.rpartition(".")[0] for name in division.live}) >= unfrozen
         assert set(division.live) <= {name for name, _ in network.named_parameters()}
     assert (len(names) > 1) is (unfrozen < architecture_of(form).facts.weight_layers), "something is cached"
-    assert names == [cut.layer for cut in places_to_cut(skeleton(form), size, unfrozen)]
+    assert names == [cut.layer for cut in places_to_cut(skeleton(form), size, scope)]
 
 
 def test_its_own_pooling_is_the_network_itself() -> None:
