@@ -129,6 +129,15 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+LONG = (
+    "whole vision transformer, flips",
+    "decay on weights of a vision transformer",
+    "scales and shifts of a vision transformer, decay on weights",
+    "decaying rates of a whole vision transformer",
+)
+"""Of the cases, those that take ten seconds and more; low-rank updates stand for transformers."""
+
+
 @pytest.fixture(params=[("few", "many"), ("few", "many", "some")], ids=["binary", "multiclass"], scope="module")
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     torch.set_num_threads(1)
@@ -193,7 +202,9 @@ def test_three_epochs_equal_torch(study: TinyStudy, name: str) -> None:
     assert np.ptp(found[:, 0]) > 0.01, "something was learned, so that something was compared"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in CASES]
+)
 def test_going_on_is_never_having_stopped(two_classes: TinyStudy, name: str) -> None:
     c = two_classes.configuration(**CASES[name])
     whole, cut = done(begun(two_classes, c)), begun(two_classes, c)

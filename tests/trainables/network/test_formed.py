@@ -116,6 +116,7 @@ def test_features_are_those_of_the_parts(form: Form, expected: Any) -> None:
     assert not any(parameter.requires_grad for parameter in opened.module.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [form for form, _ in FORMS], ids=[" ".join(map(str, form)) for form, _ in FORMS])
 def test_facts_without_weights_are_those_with(form: Form) -> None:
     """Parameters are those of the library's network under their own names, without what the end leaves behind."""
