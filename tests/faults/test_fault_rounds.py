@@ -52,7 +52,13 @@ def test_killed_at_any_moment(hurt: World) -> None:
     assert check(killed_at_moments(hurt, 2, SEED)).seconds
 
 
-@pytest.mark.parametrize("lanes", NEW)
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        lanes if lanes in ("augmented images", "a stage of bodies") else pytest.param(lanes, marks=pytest.mark.slow)
+        for lanes in NEW
+    ],
+)
 def test_killed_after_a_step(hurt: World, lanes: str) -> None:
     check(killed_at_steps(hurt, lanes, 2))
 

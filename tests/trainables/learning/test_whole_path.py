@@ -134,8 +134,9 @@ LONG = (
     "decay on weights of a vision transformer",
     "scales and shifts of a vision transformer, decay on weights",
     "decaying rates of a whole vision transformer",
+    *("a layer of the end", "decaying rates", "biases", "whole", "gate, body, batch norm"),
 )
-"""Of the cases, those that take ten seconds and more; low-rank updates stand for transformers."""
+"""Of the cases, those that take long; low-rank updates stand for transformers, others for whole networks."""
 
 
 @pytest.fixture(params=[("few", "many"), ("few", "many", "some")], ids=["binary", "multiclass"], scope="module")

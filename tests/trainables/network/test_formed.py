@@ -105,6 +105,7 @@ FORMS: list[tuple[Form, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "expected"), FORMS, ids=[" ".join(map(str, form)) for form, _ in FORMS])
 def test_features_are_those_of_the_parts(form: Form, expected: Any) -> None:
     opened = open_backbone(form, "none", 0)
