@@ -15,13 +15,10 @@ from pathlib import Path
 import images
 import torch
 from opened import configurations, partition, resolved, timed, workbench
-from safetensors.torch import load_file
-from same_draws import prepared
+from plain_loop import PlainLoop
 from table import Table, alternately, arguments, median_ratio, progress
 from task import loss_of
-from torch import nn
 
-from orchestrator.search import Search
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from search_spaces.form import Form
@@ -30,7 +27,7 @@ from search_spaces.settings.augmentation import AUGMENTATIONS
 from trainables.learning.augmentations.augmentation import Batch
 from trainables.learning.learner import Lane, Learner
 from trainables.learning.material import learner_of
-from trainables.network.backbone import architecture_of, open_backbone
+from trainables.network.backbone import architecture_of
 
 TOLERANCE = 2e-3
 """Largest difference of the loss after the first steps, relative to it."""
@@ -44,34 +41,6 @@ SEVERAL = (
     *("randaugment", "augmix"),
 )
 LR_OF_BOTH = 1e-4
-
-
-class Bare:
-    """A plain torch loop over the whole network, every parameter trained; batch norm keeps its statistics."""
-
-    def __init__(self, search: Search, learner: Learner, width: int, device: torch.device) -> None:
-        (c,) = configurations(search)
-        network = open_backbone(c.form, "none", c.data.seed).module
-        (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
-        network.load_state_dict(load_file(calibrated))
-        self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.requires_grad_(True)
-        self.head = prepared(nn.Sequential(nn.Linear(width, c.outputs)), c.data.seed, 0).to(device)
-        trained = [*self.network.parameters(), *self.head.parameters()]
-        self.optimiser = torch.optim.SGD(trained, lr=c.optimiser.lr, momentum=c.optimiser.momentum)
-        self.labels = learner.labels
-
-    def train(self, batch: torch.Tensor, rows: torch.Tensor) -> None:
-        """One step on float32 [B, 3, S, S] of rows int64 [B]."""
-        loss = loss_of(self.head(self.network(batch)), self.labels[rows])
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimiser.step()
-
-    @torch.no_grad()
-    def score(self, batch: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.network(batch))
-        return logits
 
 
 def main() -> None:
@@ -145,7 +114,7 @@ def measure(
     bench = workbench(search, device)
     material = bench.material(configuration, partition(search))
     learner = learner_of([Lane(configuration, 0)], material)
-    bare = Bare(search, learner, material.width, device)
+    bare = PlainLoop(search, configuration, material, device)
     training = torch.from_numpy(material.samples.training).to(device)
     several = [training[torch.arange(given.batch_size, device=device) + 5 * n] for n in range(given.steps)]
     ready = [prepared_batch(learner, rows, n * given.batch_size) for n, rows in enumerate(several)]

@@ -15,11 +15,9 @@ import images
 import torch
 from memory_peak import peak_mib
 from opened import configurations, partition, resolved, timed, workbench
-from safetensors.torch import load_file
-from same_draws import prepared
+from plain_loop import PlainLoop
 from table import Table, alternately, arguments, median_ratio, progress
 from task import loss_of
-from torch import nn
 
 from orchestrator.search import Search
 from search_spaces.axes import BATCH_SIZE, LR
@@ -28,9 +26,7 @@ from search_spaces.presets import NON_LINEARITIES, UNFROZEN
 from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.learning.learner import Lane
-from trainables.learning.material import Material, learner_of
-from trainables.network.backbone import open_backbone
-from trainables.network.frontier import places_to_cut
+from trainables.learning.material import learner_of
 
 TOLERANCE = 2e-3
 """Largest difference of the loss after the first steps, relative to it."""
@@ -40,41 +36,6 @@ COLUMNS = (
     *("score, whole ÷ cached", "memory, cached (MiB)", "memory, whole (MiB)", "loss, relative difference"),
 )
 BACKBONES = ("vgg19", "resnet18", "inception_v3")
-
-
-class Whole:
-    """A plain torch loop through the whole network; only the parameters in `live` and the head are trained."""
-
-    def __init__(self, search: Search, frozen: Frozen, material: Material, device: torch.device) -> None:
-        c = frozen.configuration
-        network = open_backbone(c.form, "none", c.data.seed).module
-        (calibrated,) = (search.places.cache / "weights").glob("*.safetensors")
-        network.load_state_dict(load_file(calibrated))
-        self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        live = set(places_to_cut(self.network, c.image.size, c.live.scope)[0].live)
-        trained = [parameter for name, parameter in self.network.named_parameters() if name in live]
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        self.head = prepared(nn.Sequential(nn.Linear(material.width, c.outputs)), c.data.seed, 0).to(device)
-        self.optimiser = torch.optim.SGD(
-            [*trained, *self.head.parameters()], lr=c.optimiser.lr, momentum=c.optimiser.momentum
-        )
-        self.parameters = sum(p.numel() for p in [*trained, *self.head.parameters()])
-        self.reader = frozen.reader(device)
-        self.labels = material.labels
-
-    def train(self, rows: torch.Tensor) -> None:
-        """One step on rows int64 [B]."""
-        loss = loss_of(self.head(self.network(self.reader.gather(rows)[0])), self.labels[rows])
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimiser.step()
-
-    @torch.no_grad()
-    def score(self, rows: torch.Tensor) -> torch.Tensor:
-        """Logits [N, outputs] of rows int64 [N]."""
-        logits: torch.Tensor = self.head(self.network(self.reader.gather(rows)[0]))
-        return logits
 
 
 def main() -> None:
@@ -153,7 +114,7 @@ def measure(
     progress(f"{c.network.backbone}, u = {c.adaptation.unfrozen}, cached up to {frozen.layer}")
     material = bench.material(c, partition(search), frozen.layer)
     cached = learner_of([Lane(c, 0)], material)
-    whole = Whole(search, frozen, material, device)
+    whole, reader = PlainLoop(search, c, material, device), frozen.reader(device)
     training = torch.from_numpy(frozen.samples.training).to(device)
     batches = [training[torch.arange(given.batch_size, device=device) + 5 * n] for n in range(given.steps)]
     scored = training[: given.scored]
@@ -164,7 +125,7 @@ def measure(
 
     def step_whole() -> None:
         for rows in batches:
-            whole.train(rows)
+            whole.train(reader.gather(rows)[0], rows)
 
     def first_cached() -> None:
         step_cached()
@@ -172,17 +133,19 @@ def measure(
 
     def first_whole() -> None:
         step_whole()
-        whole.score(scored)
+        whole.score(reader.gather(scored)[0])
 
     memory = [peak_mib(device, first_cached), peak_mib(device, first_whole)]
     labels = material.labels[scored]
-    losses = [loss_of(logits, labels).item() for logits in (cached.score(scored)[0], whole.score(scored))]
+    losses = [
+        loss_of(logits, labels).item() for logits in (cached.score(scored)[0], whole.score(reader.gather(scored)[0]))
+    ]
     difference = abs(losses[0] - losses[1]) / losses[1]
     steps = alternately({"cached": timed(device, step_cached), "whole": timed(device, step_whole)}, given.rounds)
     scores = alternately(
         {
             "cached": timed(device, lambda: cached.score(scored)),
-            "whole": timed(device, lambda: whole.score(scored)),
+            "whole": timed(device, lambda: whole.score(reader.gather(scored)[0])),
         },
         given.rounds,
     )

@@ -115,7 +115,7 @@ def _prefix(cut: Cut) -> nn.Module:
     assert cut.traced is not None
     graph = fx.Graph()
     copied: dict[fx.Node, fx.Node] = {}
-    for node in _ancestors(cut.nodes, stop=()):
+    for node in ancestors(cut.nodes, stop=()):
         copied[node] = graph.node_copy(node, lambda argument: copied[argument])
     if cut.traced.image not in copied:
         graph.placeholder("images")
@@ -130,7 +130,7 @@ def _suffix(cut: Cut) -> nn.Module:
     frontier = graph.placeholder("frontier")
     copied = {node: graph.call_function(operator.getitem, (frontier, index)) for index, node in enumerate(cut.nodes)}
     first = copied[cut.nodes[0]]
-    for node in _ancestors((traced.output,), stop=(*cut.nodes, traced.batch, traced.device)):
+    for node in ancestors((traced.output,), stop=(*cut.nodes, traced.batch, traced.device)):
         if node in copied:
             continue
         if node is traced.batch:
@@ -179,7 +179,7 @@ def _sees_all_at_once(network: nn.Module, node: fx.Node) -> bool:
     return layer.kernel_size == given != (1, 1) and layer.padding == (0, 0) and layer.groups == 1
 
 
-def _ancestors(nodes: Iterable[fx.Node], stop: tuple[fx.Node | None, ...]) -> list[fx.Node]:
+def ancestors(nodes: Iterable[fx.Node], stop: tuple[fx.Node | None, ...]) -> list[fx.Node]:
     """Everything that `nodes` are computed from, in order; `stop` is included, what is before it is not."""
     waiting = list(nodes)
     found: set[fx.Node] = set()

@@ -16,7 +16,7 @@ from torch import fx, nn
 from orchestrator.store.errors import InputError
 from search_spaces.faults import nearest
 from search_spaces.form import Form
-from trainables.network.division import Cut, together
+from trainables.network.division import Cut, ancestors, together
 from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
 
 _NORMS = ("norm", "encoder.ln")
@@ -81,7 +81,8 @@ class _Parts:
             assert last is not None
             return (last,)
         stages = self._stages()
-        before = [node for node in stages if last is None or node in _ancestors(last)]
+        earlier = stages if last is None else set(ancestors((last,), stop=())) - {last}
+        before = [node for node in stages if node in earlier]
         if last is None:
             before, last = before[:-1], before[-1] if before else None
         elif not form.ends_at:
@@ -179,18 +180,6 @@ class _Parts:
             f'"{form.pooling}"',
             "Leave network.pooling out.",
         )
-
-
-def _ancestors(node: fx.Node) -> set[fx.Node]:
-    """What a node is computed from."""
-    found: set[fx.Node] = set()
-    waiting = list(node.all_input_nodes)
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting.extend(one.all_input_nodes)
-    return found
 
 
 def _cut(network: nn.Module, traced: Trace, nodes: tuple[fx.Node, ...]) -> Cut:
