@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.table import Table
 
-from orchestrator.proposing.deciding import Deciding, Machine
-from orchestrator.proposing.proposer import proposer_of
+from orchestrator.proposing.deciding import Deciding, Machine, is_spent
+from orchestrator.proposing.proposer import View, proposer_of
+from orchestrator.proposing.sampling import most_suggested
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact
 from orchestrator.results.news import NewsReader
@@ -23,10 +24,10 @@ from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
-from orchestrator.store.errors import plain_text
+from orchestrator.store.errors import InputError, plain_text
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
-from orchestrator.store.searches import Decision, SearchRecord, asked_of_lanes, search_file
+from orchestrator.store.searches import Budget, Decision, SearchRecord, allowances, asked_of_lanes, search_file
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
 from orchestrator.study.asked import (
@@ -61,8 +62,11 @@ from orchestrator.study.studies import (
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.backbones import settled_name
 from search_spaces.changes import Changes
+from search_spaces.configuration import Configuration
 from search_spaces.form import Form
+from search_spaces.limits import Limits
 from search_spaces.schema import Space
+from search_spaces.stored import read_configuration
 from trainables.bundles.failures import has_failed
 from trainables.bundles.study_files import StudyFiles
 from trainables.bundles.work import Finals
@@ -103,6 +107,8 @@ class SearchOptions:
     """None: the one that the study's file names, else the grid."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the proposer, in the place of those of the file."""
+    budget: Limits | None = None
+    """None: that of the file, else no limit."""
     command: str = ""
     stages: str | None = None
     """Name of a list of stages, of which alone something is asked; None: strategies, and those of the study's file."""
@@ -180,11 +186,12 @@ class Search:
     def keys(self) -> tuple[ConfigurationKey, ...]:
         """Everything that may be trained, partition by partition, in the order of the space."""
         searches = [self.decided.searches[name] for name in self.searches]
+        suggested = [one.configuration for decision in self.ahead for one in decision.suggestions]
         keys = (
             ConfigurationKey(p, name)
             for search in searches
             for p in search.partitions
-            for name in search.configurations
+            for name in (*self.decided.bases(search.id), *suggested)
         )
         return tuple(dict.fromkeys(key for key in keys if self._is_mine(key)))
 
@@ -204,14 +211,29 @@ class Search:
         chain = Chain()
         chain.add(self.decided.segments())
         found = owed(self.study.storage, chain.with_all_before(decided))
-        for decision in due(self.study.storage, self.decided, self.searches, machine):
+        for decision in due(
+            self.study.storage, self.decided, self.searches, machine, self.asked.configurations
+        ).decisions:
             found += decision.segments()
         return list(dict.fromkeys(found))
 
     @property
     def has_work(self) -> bool:
         """Whether a cluster is needed."""
-        return bool(self.owed_lanes() if self.only is None else self.only)
+        owes = bool(self.owed_lanes() if self.only is None else self.only)
+        return owes and len(self.spent()) < len(self.searches)
+
+    def spent(self) -> list[str]:
+        """Of each search whose hours are used up, a sentence on how to go on."""
+        found, reader = [], NewsReader(self.study.storage)
+        for search in self.searches:
+            budget, asked = self.decided.budget(search), asked_of_lanes(self.decided.decisions[search])
+            if budget is not None and is_spent(budget, reader, asked):
+                found.append(
+                    f"The budget of {budget.hours:g} hours of training is used up ({reader.hours(asked):.2f} h). "
+                    f"What is owed goes on with a larger one: --budget {2 * (budget.hours or 0):g}gpuh"
+                )
+        return found
 
     def settled(self) -> Search:
         """With all decisions written that are due and for which nothing is to be trained."""
@@ -279,11 +301,12 @@ def ask(
         names = [opened.resolved(backbone) for backbone in opened.backbones]
         more = more_of_the_same(earlier, names, changes.epochs, changes.repeats, options.given.weights)
     asked = more.asked if more is not None else opened.asked(earlier, stage)
-    record = None
+    record, limits = None, options.budget or opened.space.search.budget
     if more is not None and not study.partitions:
         budgets = more.budgets
     else:
-        record = _record(study, opened.space, asked, options, words)
+        limits = limits or Limits()
+        record = _record(study, opened.space, asked, options, words, limits)
         budgets = {record.id: asked.budget}
     for difference in earlier.differences(asked.configurations.values()) if stage is None else ():
         display.say(f"Note: this search differs from the study's earlier ones in {difference}.")
@@ -297,23 +320,33 @@ def ask(
         write_configurations(study, asked.configurations)
         if record is not None:
             write_search(study, record)
-        written = [raise_budget(study.storage, search, budget, options.command) for search, budget in budgets.items()]
+        written = [
+            raise_budget(study.storage, search, budget, options.command, limits) for search, budget in budgets.items()
+        ]
         opened.known.keep()
         set_damaged_aside(study, display)
         decided = Decided.of(study.storage, [*map(search_file, budgets), *written])
     else:
-        new = {name: raised(before.budget(name), budget, options.command) for name, budget in budgets.items()}
+        new = {name: raised(before.budget(name), budget, options.command, limits) for name, budget in budgets.items()}
         decided = before.including(record, {name: budget for name, budget in new.items() if budget is not None})
     places = Places.here(prepared.data_root, options.cache, asked.weights)
     return _searched(prepared, asked, decided, tuple(budgets), places)
 
 
-def _record(study: Study, space: Space, asked: Asked, options: SearchOptions, stage: str) -> SearchRecord:
-    """The search as it would be stored; raises InputError where its proposer does not take its settings."""
-    proposer = options.proposer or space.proposer.name
-    settings = space.proposer.settings if proposer == space.proposer.name else {}
-    record = asked.search(study, proposer, {**settings, **options.rules}, options.command, stage)
-    proposer_of(record)
+def _record(
+    study: Study, space: Space, asked: Asked, options: SearchOptions, stage: str, limits: Limits
+) -> SearchRecord:
+    """The search as it would be stored; raises InputError where its proposer cannot begin it."""
+    proposer, settings = space.search.with_changes(options.proposer, options.rules)
+    record = asked.search(study, proposer, settings, options.command, stage)
+    budget = Budget(number=1, allowances=allowances(asked.budget), **limits._asdict())
+    if limits.suggestions is not None and most_suggested(record, budget) is None:
+        raise InputError(
+            f"budget {limits.suggestions}: expected a sampler with a number of configurations, found the whole grid",
+            "Choose one (--sampler auto), or give hours of training (--budget 2gpuh).",
+        )
+    if (chosen := proposer_of(record)).listens:
+        chosen.propose(View(record, budget, (), (), (), 1, asked.configurations.__getitem__))
     return record
 
 
@@ -340,7 +373,7 @@ def reopen_search(
         decided.read([raise_budget(study.storage, search, budget, more.command) for search, budget in budgets.items()])
     searches = tuple(name for name in decided.searches if decided.budget(name) is not None)
     files = StudyFiles(study.storage)
-    ids = dict.fromkeys(one for name in searches for one in decided.searches[name].configurations)
+    ids = dict.fromkeys(one for name in searches for one in decided.bases(name))
     configurations = {name: files.configuration(name) for name in ids}
     prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)
@@ -363,15 +396,37 @@ def reopen_search(
 
 def _searched(prepared: Prepared, asked: Asked, decided: Decided, searches: tuple[str, ...], places: Places) -> Search:
     """With what is due to be decided, as far as it can be said without dividing it."""
-    ahead = due(prepared.study.storage, decided, searches, NOBODY)
-    return Search(prepared, asked, decided, searches, ahead, places)
+    storage = prepared.study.storage
+    ahead = due(storage, decided, searches, NOBODY, asked.configurations)
+    bases = {name: base for search in searches for name, base in decided.bases(search).items()}
+    suggested = {
+        name: read_configuration(storage, name)
+        for name, base in bases.items()
+        if name != base and base in asked.configurations
+    }
+    asked = replace(asked, configurations={**asked.configurations, **suggested, **ahead.suggested})
+    return Search(prepared, asked, decided, searches, ahead.decisions, places)
 
 
-def due(storage: Storage, decided: Decided, searches: Iterable[str], machine: Machine) -> tuple[Decision, ...]:
-    """What proposers say now and nobody has written yet."""
+class Due(NamedTuple):
+    decisions: tuple[Decision, ...]
+    suggested: Mapping[str, Configuration]
+    """By them; not stored yet."""
+
+
+def due(
+    storage: Storage,
+    decided: Decided,
+    searches: Iterable[str],
+    machine: Machine,
+    known: Mapping[str, Configuration],
+) -> Due:
+    """What proposers say now and nobody has written yet. known: configurations that need not be stored."""
     reader = NewsReader(storage)
-    found = (Deciding(storage, decided, search, reader, machine).next() for search in searches)
-    return tuple(decision for decision in found if decision is not None)
+    deciding = [Deciding(storage, decided, search, reader, machine, known) for search in searches]
+    found = [one.next() for one in deciding]
+    suggested = {name: c for one in deciding for name, c in one.suggested.items()}
+    return Due(tuple(decision for decision in found if decision is not None), suggested)
 
 
 @dataclass(frozen=True)
@@ -386,6 +441,8 @@ class RunOptions:
     """What squares and features in the cache may take."""
     kept_bytes: float = KEPT_BYTES
     """What end states may take in the study; see `Job`."""
+    time_s: float | None = None
+    """After this time it ends as after a signal, with status 0."""
 
 
 def run(search: Search, display: Display, rewrite: Callable[[], object], options: RunOptions) -> int:
@@ -411,7 +468,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
     use = CacheUse(search.places.cache, options.cache_bytes)
     try:
         with (
-            Interruption(options.grace_s) as interruption,
+            Interruption(options.grace_s, time_s=options.time_s) as interruption,
             # The GPUs of a cluster are given out by its own Ray
             own_gpus(display.say, lambda: interruption.is_raised, dict if options.address else gpus_here),
         ):
@@ -441,8 +498,12 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
     for error in outcome.errors:
         display.say(f"Failed: {error}")
     if outcome.interrupted:
-        display.say(f"Interrupted. Kept: {_kept(search)}; the same command goes on from there.")
+        why = "Interrupted" if interruption.signal is not None else "The time is up"
+        display.say(f"{why}. Kept: {_kept(search)}; the same command goes on from there.")
         return interruption.exit_status
+    search.decided.read()
+    for told in search.spent():
+        display.say(told)
     return 1 if outcome.failed else 0
 
 
@@ -450,7 +511,7 @@ def _kept(search: Search) -> str:
     """What an interrupted search leaves behind."""
     decided = search.decided
     decided.read()
-    now = replace(search, decided=decided, ahead=due(search.study.storage, decided, search.searches, NOBODY))
+    now = _searched(search.prepared, search.asked, decided, search.searches, search.places)
     asked = sum(len(epochs) for epochs in now.epochs.values())
     left = len(now.owed_lanes())
     return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"

@@ -42,7 +42,7 @@ class Axes:
         return tuple(sorted({size for _, size in self.pairs}))
 
     def points(self) -> list[dict[str, Any]]:
-        """The product of all axes: values by path."""
+        """The product of all axes: values by path, of what has a distribution that."""
         names = [*self.values]
         return [
             {**dict(zip(names, chosen, strict=True)), LR: lr, BATCH_SIZE: size}

@@ -20,6 +20,8 @@ from search_spaces.settings.declaration import Declared, When
 from search_spaces.tables import Values, from_file, is_tuple, parsed
 
 _WORD, _QUOTED = re.compile(r"[A-Za-z_][\w.]*"), r'"\g<0>"'
+_BETWEEN = re.compile(r"\s*([^\s.,]+(?:\.\d[^\s.,]*)?)\.\.([^\s,]+)\s*")
+"""`1e-5..0.1`"""
 _ROOM = {
     "image.store_size": "at least",
     "image.crops": "an image.store_size with it that is above",
@@ -191,8 +193,10 @@ def _setting(typed: Typed, faults: Faults) -> Declared | None:
 
 
 def _read(one: Declared, text: str) -> Any:
-    """`1e-4,1e-3` → [1e-4, 1e-3]; words stand without quotes; a value that is a list stands in brackets where there are
-    several: `[0.9,0.99],[0.9,0.999]`; of words without quotes too."""
+    """`1e-4,1e-3` → [1e-4, 1e-3]; `1e-5..0.1` is a distribution; words stand without quotes, of a list too; a value
+    that is a list stands in brackets where there are several: `[0.9,0.99],[0.9,0.999]`."""
+    if between := _BETWEEN.fullmatch(text):
+        return {"low": _scalar(between[1]), "high": _scalar(between[2])}
     try:
         found = tomllib.loads(f"values = [{text}]")["values"]
     except tomllib.TOMLDecodeError:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 Location = tuple[int | str, ...]
-ONE, SEVERAL = "one value", "several values"
-"""Tags of the two forms in which a setting is given; pydantic puts them into locations."""
+ONE, SEVERAL, DRAWN = "one value", "several values", "a distribution"
+"""Tags of the forms in which a setting is given; pydantic puts them into locations."""
 
 _OTHER_WORDS = {
     "learning_rate": "lr",
@@ -69,7 +69,7 @@ def untagged(error: ValidationError, raw: Any = None) -> list[ErrorDetails]:
     """
     found = error.errors(include_url=False)
     for one in found:
-        one["loc"] = tuple(part for part in one["loc"] if part not in (ONE, SEVERAL))
+        one["loc"] = tuple(part for part in one["loc"] if part not in (ONE, SEVERAL, DRAWN))
         if raw is not None:
             one["loc"] = as_written(raw, one["loc"])
     return found

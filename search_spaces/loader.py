@@ -44,7 +44,7 @@ def default_space(name: str = DEFAULT) -> Space:
 def space_source(name_or_path: str) -> str:
     """The file's text as it stands; raises InputError when it cannot be read."""
     if is_path(name_or_path):
-        return _text_of(Path(name_or_path))
+        return text_of(Path(name_or_path), "a study's file", _OWN)
     if name_or_path not in bundled():
         raise _unknown(name_or_path)
     return (_STUDIES / f"{name_or_path}.toml").read_text(encoding="utf-8")
@@ -100,19 +100,20 @@ def _advice(where: str) -> str:
     return f"Correct the file, then check it: orch spaces check {shlex.quote(where)}"
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path, what: str, advice: str) -> str:
+    """Of a file that the user wrote; raises InputError."""
     try:
         content = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else None
         if content is not None:
             return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1 if content else 1
-        raise InputError(f"{path}: expected UTF-8 text, found another encoding in line {line}", _OWN) from error
+        raise InputError(f"{path}: expected UTF-8 text, found another encoding in line {line}", advice) from error
     except OSError as error:
-        raise InputError(f"{path}: expected a readable file, found: {error.strerror}", _OWN) from error
+        raise InputError(f"{path}: expected a readable file, found: {error.strerror}", advice) from error
     if path.is_file():
-        raise InputError(f"{path}: expected a study's file below {MAX_BYTES:,} bytes, found {path.stat().st_size:,}")
-    raise InputError(f"{path}: expected a study's file, found {'a folder' if path.is_dir() else 'nothing there'}", _OWN)
+        raise InputError(f"{path}: expected {what} below {MAX_BYTES:,} bytes, found {path.stat().st_size:,}")
+    raise InputError(f"{path}: expected {what}, found {'a folder' if path.is_dir() else 'nothing there'}", advice)
 
 
 def _unknown(name: str) -> InputError:

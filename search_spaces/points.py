@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.store.record import canonical_json
@@ -15,6 +15,7 @@ from search_spaces.form import Form, form_of
 from search_spaces.live import Scope, moves_statistics
 from search_spaces.loader import default_space
 from search_spaces.presets import NON_LINEARITIES, PRESETS, UNFROZEN, Strategy, strategy_of
+from search_spaces.ranges import Range
 from search_spaces.schema import Backbone, Space, Stage
 from search_spaces.tables import from_file, values_of
 
@@ -29,6 +30,8 @@ class Point:
     """By path; a setting that is left out follows from the network or its declaration."""
     epochs: int
     repeats: int
+    drawn: Mapping[str, Range] = field(default_factory=dict)
+    """Distributions by path, of settings that matter; `values` holds the middle of each."""
 
     @property
     def strategy(self) -> Strategy:
@@ -120,14 +123,17 @@ def points(
     for strategy in chosen:
         axes = changes.applied_to(axes_for(space, entry, strategy, small=small, stage=stage), chosen)
         for values in axes.points():
-            values = settled({**values, **above})
-            key = canonical_json(values)
+            given = {**values, **above}
+            drawn = {path: value for path, value in given.items() if isinstance(value, Range)}
+            values = settled({**given, **{path: value.middle for path, value in drawn.items()}})
+            drawn = {path: value for path, value in drawn.items() if matters(by_path()[path], values.__getitem__)}
+            key = canonical_json([values, {path: str(value) for path, value in drawn.items()}])
             other = kept.get(key)
             epochs, repeats = (
                 max(axes.epochs, other.epochs if other else 0),
                 max(axes.repeats, other.repeats if other else 0),
             )
-            kept[key] = Point(name, values, epochs, repeats)
+            kept[key] = Point(name, values, epochs, repeats, drawn)
     if stage is None:
         changes.check_matters(point.values for point in kept.values())
     return tuple(sorted(kept.values(), key=_order))

@@ -8,6 +8,16 @@ PROPOSERS = Registry(
     "proposer",
     (
         Variant("grid", "orchestrator.proposing.grid:Grid", "Every configuration, every repeat, at once."),
-        Variant("adaptive", "orchestrator.proposing.adaptive:Adaptive", "Stops what is hopeless, and says why."),
+        Variant("adaptive", "orchestrator.proposing.adaptive:Adaptive", "Samples, and stops what is hopeless."),
+    ),
+)
+SAMPLERS = Registry(
+    "sampler",
+    (
+        Variant("grid", "", "Every configuration."),
+        Variant("random", "orchestrator.proposing.samplers:random", "Points spread evenly over the space (Sobol)."),
+        Variant("tpe", "orchestrator.proposing.samplers:tpe", "Optuna's tree-structured Parzen estimator."),
+        Variant("gp", "orchestrator.proposing.samplers:gp", "Optuna's Gaussian process, of up to six numbers."),
+        Variant("auto", "", "gp where it can be, else tpe."),
     ),
 )

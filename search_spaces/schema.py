@@ -5,11 +5,13 @@ Checks that need more than one key are in `checks`; how faults are worded is in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, create_model
 
 from search_spaces.faults import alternatives, shown
+from search_spaces.limits import Limits, read_limits
 from search_spaces.presets import PRESETS, Strategy
 from search_spaces.proposers import PROPOSERS
 from search_spaces.settings.data import TASKS
@@ -40,6 +42,16 @@ def _known_proposer(value: Any) -> Any:
     if value not in PROPOSERS.names:
         raise fault(alternatives(PROPOSERS.names), shown(value))
     return value
+
+
+def _limits(value: Any) -> Any:
+    """`60` configurations, or `"2gpuh"`, hours of training."""
+    if isinstance(value, Limits | None):
+        return value
+    try:
+        return read_limits(value)
+    except ValueError as error:
+        raise fault(str(error), shown(value)) from error
 
 
 def _known_kind(value: Any) -> Any:
@@ -164,20 +176,32 @@ class Study(ByStrategy):
     """What holds for every strategy that does not say otherwise."""
 
 
-class Proposer(BaseModel):
-    """Who says what to train next; beside its name whatever settings it takes, which it checks itself."""
+class Rules(BaseModel):
+    """How a search decides what to train next; beside the fields whatever settings its proposer takes, which it checks
+    itself."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: Annotated[str, BeforeValidator(_known_proposer)] = "grid"
+    proposer: Annotated[str, BeforeValidator(_known_proposer)] | None = None
+    """None: the grid, or the adaptive one where there are settings of it."""
+    budget: Annotated[Limits | None, BeforeValidator(_limits)] = None
 
     @property
     def settings(self) -> dict[str, Any]:
+        """Of the proposer."""
         return dict(self.model_extra or {})
+
+    def with_changes(self, proposer: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Name and settings of the proposer, with what a command says in their place."""
+        own = self.settings if proposer in (None, self.proposer or "adaptive") else {}
+        found = {**own, **settings}
+        if found.get("sampler") == "grid":
+            del found["sampler"]
+        return proposer or self.proposer or ("adaptive" if found else "grid"), found
 
 
 class StudyFile(Study):
-    proposer: Annotated[Proposer, BeforeValidator(_named)] = Proposer()
+    search: Rules = Rules()
     synthetic: Annotated[str, BeforeValidator(_known_kind)] = "neuroblastoma"
     """Kind of the images that are made where none are given."""
     small: Small | None = None

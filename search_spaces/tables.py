@@ -23,9 +23,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from search_spaces.configuration import Configuration, by_path, parts_of, settings_of
-from search_spaces.faults import ONE, SEVERAL, alternatives, did_you_mean, nearest, shown
+from search_spaces.faults import DRAWN, ONE, SEVERAL, alternatives, did_you_mean, nearest, shown
+from search_spaces.ranges import MOST_WHOLE, Range, whole_numbers
 from search_spaces.settings.choice import REGISTRIES
-from search_spaces.settings.declaration import Declared, Setting
+from search_spaces.settings.declaration import Declared, Setting, Touch
 
 Values = tuple[Any, ...]
 
@@ -79,17 +80,63 @@ def value_type(one: Declared) -> Any:
 
 
 def axis_type(one: Declared) -> Any:
-    """One value, or a list of different ones."""
+    """One value, a list of different ones, or a distribution of numbers."""
     value = value_type(one)
     inner = is_tuple(one)
 
     def form(given: Any) -> str:
+        if isinstance(given, dict | Range) and may_be_drawn(one):
+            return DRAWN
         if not isinstance(given, list | tuple):
             return ONE
         return SEVERAL if not inner or any(isinstance(part, list | tuple) for part in given) else ONE
 
     several = Annotated[tuple[value, ...], AfterValidator(different), Tag(SEVERAL)]  # type: ignore[valid-type]
-    return Annotated[Annotated[value, Tag(ONE)] | several, Discriminator(form)]
+    drawn = Annotated[Any, WrapValidator(lambda given, _: _range_of(one, given)), Tag(DRAWN)]
+    return Annotated[Annotated[value, Tag(ONE)] | several | drawn, Discriminator(form)]
+
+
+def may_be_drawn(one: Declared) -> bool:
+    """Whether a distribution may stand for the setting: a whole number, or a number that only steps depend on."""
+    is_of_steps = one.field.annotation is float and set(one.setting.touches) == {Touch.STEP}
+    return is_of_steps or one.field.annotation is int
+
+
+def _range_of(one: Declared, given: Any) -> Range | Values:
+    """Raises a fault that names the key of the distribution that is wrong."""
+    if not isinstance(given, dict):
+        return given  # type: ignore[no-any-return]
+    keys, is_whole = ("low", "high", "log", "step"), one.field.annotation is int
+    if unknown := [key for key in given if key not in keys]:
+        hint = did_you_mean(nearest(str(unknown[0]), keys))
+        raise fault(f"a distribution of {', '.join(keys)}", f"the key {unknown[0]}{hint}")
+    if missing := [key for key in keys[:2] if key not in given]:
+        raise fault("a distribution from low to high", f"none of {' and '.join(missing)}")
+    limits = TypeAdapter(value_type(one))
+    try:
+        low, high = limits.validate_python(given["low"]), limits.validate_python(given["high"])
+    except ValidationError as error:
+        each = error.errors()[0]
+        raise fault(f"{each['ctx']['expected']} as low and as high", each["ctx"]["found"]) from error
+    if not low < high:
+        raise fault("a low below high", f"{low:g} and {high:g}")
+    log, step = given.get("log", one.setting.scale == "log" and low > 0 and "step" not in given), given.get("step")
+    if not isinstance(log, bool):
+        raise fault("true or false as log", shown(log))
+    if log and not low > 0:
+        raise fault("a low above 0 by logarithm", f"{low:g}")
+    if step is not None and (not isinstance(step, int if is_whole else int | float) or isinstance(step, bool)):
+        raise fault(f"a {'whole ' if is_whole else ''}number as step", shown(step))
+    if step is not None and not 0 < step <= high - low:
+        raise fault(f"a step above 0, up to {high - low:g}", shown(step))
+    if step is not None and log:
+        raise fault("a step or log", "both")
+    if not is_whole:
+        return Range(low, high, log, step)
+    values = whole_numbers(low, high, log, step)
+    if len(values) > MOST_WHOLE:
+        raise fault(f"at most {MOST_WHOLE} whole numbers", f"{len(values):,}; give a step")
+    return values
 
 
 def expected_words(one: Declared) -> str:

@@ -286,8 +286,9 @@ from search_spaces.loader import parse_space
 from tests.support.undecided_study import undecided_study
 
 study = undecided_study(Path(sys.argv[1]))
-space = parse_space('name = "x"\\nproposer = {{ name = "halving", first = 3 }}', "x")
-search = study.search(study.names, 2, 9, proposer=space.proposer.name, settings=space.proposer.settings)
+space = parse_space('name = "x"\\nsearch = {{ proposer = "halving", first = 3 }}', "x")
+proposer, settings = space.search.with_changes(None, {{}})
+search = study.search(study.names, 2, 9, proposer=proposer, settings=settings)
 decisions = [study.decide(search)]
 for place in range(4):
     study.finish(place, (0, 1), 3)

@@ -53,6 +53,7 @@ def search(
     grace: float,
     cache_gb: float | None,
     keep_gb: float,
+    time_s: float | None,
     only_plan: bool,
     keep: int,
     as_json: bool,
@@ -78,7 +79,7 @@ def search(
     if only_plan:
         _plan(options, display, as_json, keep_gb)
         return
-    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb)
+    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb, time_s)
     for turn in in_order(options, display):
         if turn.title:
             display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
@@ -116,6 +117,7 @@ def resume(
     grace: float,
     cache_gb: float | None,
     keep_gb: float,
+    time_s: float | None,
     failed: bool,
     epochs: int | None,
     repeats: int | None,
@@ -141,7 +143,7 @@ def resume(
     place = cache or default_cache()
     reopened = reopen_search(found, data_root, weights, place, display, only_failed=failed, more=more)
     done = NONE_FAILED if failed else ALL_DONE
-    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb), as_json, done))
+    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb, time_s), as_json, done))
 
 
 @click.command()
@@ -211,7 +213,8 @@ def _run(
         if search.has_work:
             status = run(search, display, lambda: write_dashboard(search.study), options)
         else:
-            display.say(done)
+            for told in search.spent() or [done]:
+                display.say(told)
         if status in goes_on:
             return status
     except StorageError as error:

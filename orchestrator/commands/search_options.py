@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +26,7 @@ from orchestrator.commands.options import (
 if TYPE_CHECKING:
     from orchestrator.search import RunOptions, SearchOptions
     from search_spaces.changes import Typed
+    from search_spaces.limits import Limits
     from search_spaces.settings.declaration import Declared
 
 
@@ -46,6 +50,35 @@ class RayAddress(click.ParamType[str]):
                 ctx,
             )
         return str(value)
+
+
+class Budget(click.ParamType["Limits"]):
+    """`60` or `2gpuh`."""
+
+    name = "N|HOURSgpuh"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limits:
+        from search_spaces.limits import read_limits
+
+        try:
+            return read_limits(value)
+        except ValueError as error:
+            self.fail(f"expected {error}, found {value}", param, ctx)
+
+
+class Duration(click.ParamType[float]):
+    """`2h`, `90min`, `1h30min` → seconds."""
+
+    name = "2h|90min"
+    _FORM = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = self._FORM.fullmatch(str(value))
+        parts = zip(match.groups(), (3600, 60, 1), strict=True) if match else ()
+        seconds = sum(float(part or 0) * unit for part, unit in parts)
+        if not seconds > 0:
+            self.fail(f"expected a time such as 2h, 90min or 1h30min, found {value}", param, ctx)
+        return seconds
 
 
 keep_gb_option = click.option(
@@ -77,6 +110,13 @@ def while_it_runs(command: Command) -> Command:
             help="What images and features in the cache may take; what no search uses is deleted, the oldest first.",
         ),
         keep_gb_option,
+        click.option(
+            "--time",
+            "time_s",
+            metavar="2h|90min",
+            type=Duration(),
+            help="Train for so long, by the clock, then keep everything and end; the same command goes on.",
+        ),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -92,6 +132,20 @@ def what_to_search(command: Command) -> Command:
         *data_to_search(),
         _strategy_option(),
         _stages_option(),
+        _sampler_option(),
+        click.option(
+            "--budget",
+            metavar="N|HOURSgpuh",
+            type=Budget(),
+            help="At most so many configurations of a sampler (60), or hours of training (2gpuh), of GPUs or, where "
+            "there are none, of cores. A larger one goes on with the same search.",
+        ),
+        click.option(
+            "--start",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Points that a sampler tries first: a TOML file of tables [[start]] with settings.",
+        ),
         _proposer_option(),
         *_short_options(),
         click.option(
@@ -168,6 +222,15 @@ def _stages_option() -> Callable[[Command], Command]:
     )
 
 
+def _sampler_option() -> Callable[[Command], Command]:
+    from search_spaces.proposers import SAMPLERS
+
+    told = ", ".join(f"{name} ({one.help[:1].lower()}{one.help[1:-1]})" for name, one in SAMPLERS.variants.items())
+    return click.option(
+        "--sampler", type=click.Choice(SAMPLERS.names), help=f"Which configurations are tried: {told} (default: grid)."
+    )
+
+
 def _proposer_option() -> Callable[[Command], Command]:
     from search_spaces.proposers import PROPOSERS
 
@@ -219,11 +282,13 @@ def set_by_path(settings: Iterable[str]) -> list[Typed]:
     return found
 
 
-def run_options(address: str | None, grace: float, cache_gb: float | None, keep_gb: float) -> RunOptions:
+def run_options(
+    address: str | None, grace: float, cache_gb: float | None, keep_gb: float, time_s: float | None
+) -> RunOptions:
     """What `while_it_runs` parsed."""
     from orchestrator.search import RunOptions
 
-    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9)
+    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9, time_s)
 
 
 def search_options(command: str, **given: Any) -> SearchOptions:
@@ -259,23 +324,44 @@ def search_options(command: str, **given: Any) -> SearchOptions:
         full=given["full"],
         seed=given["seed"],
         given=Given(given["weights"], given["mean"], given["std"], given["precision"], given["weights_key"]),
-        proposer="adaptive" if rules else given["proposer"],
+        proposer="adaptive" if {*rules} - {"sampler"} or rules.get("sampler", "grid") != "grid" else given["proposer"],
         rules=rules,
+        budget=given["budget"],
         command=command,
         stages=given["stages"],
     )
 
 
-def _rules(given: Mapping[str, Any]) -> dict[str, str]:
-    """Settings of the adaptive proposer that words in the place of numbers stand for."""
-    rules = {"epochs": "halving"} if given["epochs"] == "adaptive" else {}
+def _rules(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the adaptive proposer that options stand for."""
+    rules: dict[str, Any] = {"epochs": "halving"} if given["epochs"] == "adaptive" else {}
+    if given["sampler"]:
+        rules["sampler"] = given["sampler"]
+    if given["start"]:
+        rules["start"] = _start(given["start"])
     if isinstance(given["repeats"], str):
         rules["repeats"] = given["repeats"]
     if rules and given["proposer"] not in (None, "adaptive"):
         raise click.UsageError(
-            f"--proposer {given['proposer']}: expected adaptive or nothing with such epochs or repeats"
+            f"--proposer {given['proposer']}: expected adaptive or nothing with a sampler, such epochs or repeats"
         )
     return rules
+
+
+def _start(path: Path) -> list[dict[str, Any]]:
+    """Points that a file gives; which settings there are the proposer knows."""
+    from orchestrator.store.errors import InputError
+    from search_spaces.loader import text_of
+
+    advice = "Write a table for each point: [[start]], then lr = 0.01 and so on."
+    try:
+        found = tomllib.loads(text_of(path, "a file of points", advice))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: expected TOML, found {str(error) or 'tables nested too deep'}", advice) from error
+    points = found.get("start")
+    if found.keys() != {"start"} or not isinstance(points, list) or not all(isinstance(one, dict) for one in points):
+        raise InputError(f"{path}: expected tables [[start]] alone, found {', '.join(found) or 'nothing'}", advice)
+    return points
 
 
 def _number(value: int | str | None) -> int | None:

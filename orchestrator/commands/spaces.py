@@ -66,7 +66,7 @@ def check_space(file: str) -> None:
     from search_spaces.loader import load_space
 
     space = load_space(file)
-    check_settings(space.proposer.name, space.proposer.settings)
+    check_settings(*space.search.with_changes(None, {}))
     echo(f"{file}: a valid space, {space.name}")
 
 

@@ -12,9 +12,9 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import psutil
@@ -23,9 +23,11 @@ import torch
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
 from orchestrator.planning.precision_notes import precision_notes
 from orchestrator.proposing.deciding import Machine
+from orchestrator.proposing.sampling import most_suggested
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
 from orchestrator.search import KEPT_BYTES, Search
 from orchestrator.store.record import canonical_json
+from orchestrator.store.searches import bases_of
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.study.owed import alone
 from search_spaces.configuration import FROZEN_PART, Configuration, shown_settings
@@ -142,7 +144,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
     bench = search.bench()
     owed = search.owed_lanes()
     slots = round(gpus / share_for(bench, [alone(lane, 0) for lane in owed])) if gpus else cpus
-    machine = Machine(slots, bench.device.type, lambda wanted: divide_into_stacks(bench, wanted, slots))
+    machine = Machine(slots, bench.device.type, partial(divide_into_stacks, bench, workers=slots), bench.remember)
     segments = search.segments(machine) if owed else []
     try:
         tally = _Tally(search, owed, segments, kept_bytes, bench.device)
@@ -181,10 +183,29 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
         training_seconds=training_s,
         wall_seconds=start_s + images_s + features_s + training_s,
         gpu_hours=gpus * (features_s + training_s) / 3600 if gpus else None,
-        notes=(*tally.notes, *precision_notes(owing, features_s), *_memory_notes(needed), *_disk_notes(search, tally)),
+        notes=(
+            *_sampler_notes(search),
+            *tally.notes,
+            *precision_notes(owing, features_s),
+            *_memory_notes(needed),
+            *_disk_notes(search, tally),
+        ),
         shapes_measured=tally.shapes,
         measuring_seconds=time.monotonic() - started,
     )
+
+
+def _sampler_notes(search: Search) -> Iterator[str]:
+    """What is not known before there are results."""
+    for name in search.searches:
+        budget = search.decided.budget(name)
+        most = most_suggested(search.decided.searches[name], budget) if budget is not None else None
+        known = len(bases_of([*search.decided.decisions[name], *search.ahead])) if most is not None else 0
+        if most is not None and known < most:
+            yield (
+                f"This is for {known} of up to {most} configurations: the sampler chooses the others by results. All "
+                f"take about {most / max(1, known):.1f} times as long."
+            )
 
 
 class _Tally:

@@ -1,5 +1,7 @@
-"""A search that stops what is hopeless: over epochs first, then over repeats.
+"""A search that tries what is promising, and stops what is hopeless: over epochs first, then over repeats.
 
+What is tried: every configuration of the space (`grid`), or what a sampler suggests (see `sampling`). What rungs rank
+hangs on all of it, so that samplers which learn from results train everything to the end.
 Over epochs: all at once (`whole`), `halving` (see `rungs`), or `constant`: all for one number of epochs, then the best
 go to the end. Over repeats: `all`; `screen`: the best quarter after a few blocks go on, without any promise; `race`: a
 configuration is excluded where a look of fixed size shows that another is better (`statistics.confidence_set`), so that
@@ -11,19 +13,23 @@ Nothing is remembered: every answer follows from the decisions and the results t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from orchestrator.proposing.blocks import Blocks, Wanted
-from orchestrator.proposing.proposer import Proposal, View
+from orchestrator.proposing.proposer import Proposal, View, refuse_distributions
 from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shares
+from orchestrator.proposing.sampling import Sampling
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import confidence_set
 from orchestrator.statistics.looks import LOOKS, Look
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import SearchRecord, asks_of
+from search_spaces.faults import did_you_mean, nearest
+from search_spaces.proposers import SAMPLERS
+from search_spaces.tables import fault, from_file
 
 SCREENED_AFTER = 5
 """Blocks after which a screen looks."""
@@ -31,15 +37,26 @@ LEAST_KEPT = 8
 """Configurations that a screen keeps at least."""
 
 
+def _by_path(point: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: one.path for one in from_file() for name in (one.path, one.setting.short) if name}
+    for name in point:
+        if name not in known:
+            raise fault("names of settings", f"{name}{did_you_mean(nearest(name, known))}")
+    return {known[name]: tuple(value) if isinstance(value, list) else value for name, value in point.items()}
+
+
 class Settings(BaseModel):
     """Of the proposer; part of the search's identity, so that other rules are another search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    sampler: Annotated[str, AfterValidator(SAMPLERS.known)] = "grid"
+    start: tuple[Annotated[Mapping[str, Any], AfterValidator(_by_path)], ...] = ()
+    """Points that a sampler tries first, by path or short name."""
     epochs: Literal["whole", "halving", "constant"] = "whole"
     repeats: Literal["all", "screen", "race"] = "all"
     ranked_on: Annotated[int, Strict(), Field(ge=2, le=100)] = 3
-    """Blocks that a rung ranks on."""
+    """Blocks that a rung ranks on, and a sampler learns from."""
     eta: Annotated[int, Strict(), Field(ge=2, le=8)] = 2
     """One of so many goes on from rung to rung."""
     first: Annotated[float, Field(ge=0.05, le=1.0)] = 0.15
@@ -52,6 +69,14 @@ class Settings(BaseModel):
     """What a race excludes trails by at least so much on average."""
     looks: tuple[tuple[int, float], ...] = tuple((look.repeats, look.level) for look in LOOKS)
     """Blocks and share of the error of each look of a race."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Settings:
+        if self.epochs != "whole" and self.sampler not in ("grid", "random"):
+            raise fault(f'sampler "grid" or "random" with epochs "{self.epochs}"', f'"{self.sampler}"')
+        if self.start and self.sampler == "grid":
+            raise fault("a sampler beside start", '"grid", which tries everything')
+        return self
 
 
 class Step(NamedTuple):
@@ -72,17 +97,37 @@ class Adaptive:
         except ValidationError as error:
             faults = Faults("proposer adaptive")
             for one in error.errors():
-                faults.add(f"{'.'.join(map(str, one['loc']))}: {one['msg'][:1].lower()}{one['msg'][1:]}")
-            faults.raise_if_any("Correct the table [proposer] of the study's file.")
+                key = ".".join(map(str, one["loc"]))
+                faults.add(f"{key}: {one['msg'][:1].lower()}{one['msg'][1:]}" if key else one["msg"])
+            faults.raise_if_any("Correct the table [search] of the study's file, or the options.")
+        if self.settings.sampler == "grid":
+            refuse_distributions(search)
         self.search = search
 
     def propose(self, view: View) -> Proposal | None:
         blocks = Blocks(view)
         self._check(blocks)
-        for step in self._steps(blocks):
+        names: Sequence[str] = self.search.configurations
+        if self.settings.sampler != "grid":
+            count = min(self.settings.ranked_on, blocks.count)
+            sampling = Sampling(view, self.settings.sampler, self.settings.start, blocks, count)
+            suggested, reason = sampling.next()
+            blocks.know(suggested)
+            new = [one.configuration.id for one in suggested]
+            names = [*sampling.names, *new]
+            if not sampling.at_once:
+                wanted = blocks.unasked(blocks.lanes(names, range(count)))
+                if wanted:
+                    return Proposal(asks_of(wanted), reason or f"more of {self._counted(names)}", (), tuple(suggested))
+                if not blocks.are_told(blocks.lanes(names, range(count))):
+                    return None
+            elif suggested:
+                step = next(self._steps(blocks, names))
+                return Proposal(asks_of(blocks.unasked(step.wanted)), f"{reason}; {step.reason}", (), tuple(suggested))
+        for step in self._steps(blocks, names):
             unasked = blocks.unasked(step.wanted)
             if unasked:
-                stopped = tuple(name for name in self.search.configurations if name not in step.left)
+                stopped = tuple(name for name in names if name not in step.left)
                 return Proposal(asks_of(unasked), step.reason, stopped)
             if step.decides and not blocks.are_told(step.wanted):
                 return None
@@ -97,10 +142,9 @@ class Adaptive:
                 "Ask for as many as its looks have: --repeats race",
             )
 
-    def _steps(self, blocks: Blocks) -> Iterator[Step]:
-        """In order; each may be computed only once all before it are told."""
-        left: Sequence[str] = self.search.configurations
-        every = list(left)
+    def _steps(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
+        """In order; each may be computed only once all before it are told. names: that are tried."""
+        left, every = names, list(names)
         if self.settings.epochs != "whole":
             for step in self._rungs(blocks, every):
                 yield step

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.proposing.proposer import View
+from orchestrator.proposing.proposer import Suggested, View
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.segments import LaneKey
 
@@ -25,7 +25,7 @@ class Blocks:
 
     def __init__(self, view: View) -> None:
         self.partitions = view.search.partitions
-        self.most = view.budget.of_each()
+        self.most = view.most
         self.count = min(repeats for repeats, _ in self.most.values()) * len(self.partitions)
         """Blocks that every configuration of the search may have."""
         self._asked = view.asked
@@ -35,6 +35,10 @@ class Blocks:
             for one in view.results
             if RepeatState(one.state).ended_by_itself()
         }
+
+    def know(self, suggested: Iterable[Suggested]) -> None:
+        """Configurations that are suggested by the decision that is being made."""
+        self.most = {**self.most, **{one.configuration.id: self.most[one.base] for one in suggested}}
 
     def lane(self, configuration: str, block: int) -> LaneKey:
         repeat, partition = divmod(block, len(self.partitions))

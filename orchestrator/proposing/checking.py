@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from orchestrator.proposing.deciding import pending, spent_epochs
+from orchestrator.proposing.deciding import pending, spent_epochs, suggestions_of
 from orchestrator.proposing.proposer import View, proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.finals import digest_of
@@ -15,6 +16,7 @@ from orchestrator.store.searches import Decision, News, asked_of_lanes, told
 from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import Storage
 from orchestrator.study.studies import versions
+from search_spaces.stored import read_configuration
 
 Progress = Callable[[int, int], None]
 
@@ -35,13 +37,13 @@ def check(storage: Storage, decided: Decided, progress: Progress = lambda done, 
     total, found = sum(map(len, decided.decisions.values())), list[Checked]()
     for search in decided.searches:
         for place, decision in enumerate(decided.decisions[search]):
-            faults = (*_recomputed(decided, search, place), *_cited(storage, decision))
+            faults = (*_recomputed(storage, decided, search, place), *_cited(storage, decision))
             found.append(Checked(search, decision.number, faults, _differing(decision)))
             progress(len(found), total)
     return found
 
 
-def _recomputed(decided: Decided, search: str, place: int) -> Iterator[str]:
+def _recomputed(storage: Storage, decided: Decided, search: str, place: int) -> Iterator[str]:
     """What of a decision does not follow from the search, its budget, the decisions before and what it cites."""
     record, decisions = decided.searches[search], decided.decisions[search]
     decision, before = decisions[place], decisions[:place]
@@ -53,8 +55,9 @@ def _recomputed(decided: Decided, search: str, place: int) -> Iterator[str]:
         return
     results = told(news for one in (*before, decision) for news in one.news)
     waiting = pending(asked_of_lanes(before), results)
+    view = View(record, budget, before, results, waiting, decision.workers, partial(read_configuration, storage))
     try:
-        proposal = proposer_of(record).propose(View(record, budget, before, results, waiting, decision.workers))
+        proposal = proposer_of(record).propose(view)
     except OrchError as error:
         yield str(error)
         return
@@ -62,6 +65,8 @@ def _recomputed(decided: Decided, search: str, place: int) -> Iterator[str]:
         yield f"the proposer {record.proposer} says nothing here"
     elif proposal.asks != decision.asks:
         yield f"the proposer {record.proposer} asks for something else"
+    elif suggestions_of(proposal) != decision.suggestions:
+        yield f"the proposer {record.proposer} suggests others"
     elif proposal.stopped != decision.stopped:
         yield f"the proposer {record.proposer} stops others"
     elif proposal.reason != decision.reason:

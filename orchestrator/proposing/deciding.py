@@ -9,6 +9,7 @@ from orchestrator.proposing.proposer import Proposal, View, proposer_of
 from orchestrator.results.comparing import compared_by_valid
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
+from orchestrator.store import layout
 from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import RepeatState
@@ -18,6 +19,7 @@ from orchestrator.store.searches import (
     Decision,
     News,
     Stack,
+    Suggestion,
     Told,
     asked_of_lanes,
     asks_of,
@@ -27,6 +29,7 @@ from orchestrator.store.searches import (
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.store.storage import Storage
 from orchestrator.study.studies import now, versions, who
+from search_spaces.configuration import Configuration
 from search_spaces.stored import read_configuration
 from trainables.bundles.work import Finals
 
@@ -41,17 +44,31 @@ class Machine:
     workers: int
     device: str
     divide: Divide
+    remember: Callable[[Iterable[Configuration]], None] = lambda suggested: None
+    """Told of configurations that are not stored yet, before their segments are divided."""
 
 
 class Deciding:
     """The decisions of one search: what the next one would be, and writing it. `decided` is of the whole study."""
 
-    def __init__(self, storage: Storage, decided: Decided, search: str, reader: NewsReader, machine: Machine) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        decided: Decided,
+        search: str,
+        reader: NewsReader,
+        machine: Machine,
+        known: Mapping[str, Configuration] | None = None,
+    ) -> None:
+        """known: configurations by id that need not be read."""
         self.storage = storage
         self.decided = decided
         self.search = search
         self.reader = reader
         self.machine = machine
+        self.known = known or {}
+        self.suggested: dict[str, Configuration] = {}
+        """By `next`, whether or not they are stored."""
 
     def next(self) -> Decision | None:
         """What the proposer says now, as the decision that it would be; None where it has nothing to say."""
@@ -62,35 +79,48 @@ class Deciding:
             return None
         cited = [one for decision in decisions for one in decision.news]
         asked = asked_of_lanes(decisions)
+        if is_spent(budget, self.reader, asked):
+            return None
         known = {(result.lane, result.epochs) for result in told(cited)}
         news = self.reader.news(asked, known, self._by_valid()) if asked else ()
         is_same = decisions and not news and decisions[-1].budget == budget.number
         if is_same and not self.decided.has_lost(self.search):
             return None
         results = told([*cited, *news])
-        view = View(search, budget, decisions, results, pending(asked, results), self.machine.workers)
+        waiting = pending(asked, results)
+        view = View(search, budget, decisions, results, waiting, self.machine.workers, self._configuration)
         proposal = proposer.propose(view)
         if proposal is None:
             return None
-        self._check(proposal, budget)
+        self.suggested |= {one.configuration.id: one.configuration for one in proposal.suggested}
+        self._check(proposal, view)
         return self._decision(view, proposal, news)
+
+    def _configuration(self, name: str) -> Configuration:
+        return self.known.get(name) or self.suggested.get(name) or read_configuration(self.storage, name)
 
     def decide(self) -> Decision | None:
         """`next`, written; None where there is nothing to say, or somebody else has just said it."""
         decision = self.next()
         if decision is None:
             return None
+        for one in decision.suggestions:
+            if one.configuration != one.base:
+                content = self.suggested[one.configuration].to_toml()
+                self.storage.create(layout.configuration(one.configuration), content)
         path = decision_file(self.search, decision.number)
         is_first = self.storage.create(path, decision.to_toml())
         self.decided.read([path])
         return decision if is_first else None
 
     def _decision(self, view: View, proposal: Proposal, news: tuple[News, ...]) -> Decision:
+        self.machine.remember([one.configuration for one in proposal.suggested])
         return Decision(
             number=self.decided.last_number.get(self.search, 0) + 1,
             budget=view.budget.number,
             reason=proposal.reason,
             asks=proposal.asks,
+            suggestions=suggestions_of(proposal),
             stacks=tuple(self.machine.divide(self._fresh(proposal.asks))),
             news=news,
             stopped=proposal.stopped,
@@ -109,9 +139,10 @@ class Deciding:
             read_configuration(self.storage, name) for name in self.decided.searches[self.search].configurations
         )
 
-    def _check(self, proposal: Proposal, budget: Budget) -> None:
+    def _check(self, proposal: Proposal, view: View) -> None:
         """A proposer keeps to the search and its budget."""
-        search, most = self.decided.searches[self.search], budget.of_each()
+        search, most, each = view.search, dict(view.most), view.budget.of_each()
+        most |= {one.configuration: each.get(one.base, (0, 0)) for one in suggestions_of(proposal)}
         for ask in proposal.asks:
             beyond = [
                 name
@@ -141,6 +172,15 @@ class Deciding:
             Segment(bundle.partition, (bundle.configuration,), tuple(sorted(repeats)), start, epochs)
             for (bundle, start, epochs), repeats in alike.items()
         ]
+
+
+def is_spent(budget: Budget | None, reader: NewsReader, asked: Mapping[LaneKey, int]) -> bool:
+    """Whether the results of what a search asked for have used up the hours of its budget."""
+    return budget is not None and budget.hours is not None and reader.hours(asked) >= budget.hours
+
+
+def suggestions_of(proposal: Proposal) -> tuple[Suggestion, ...]:
+    return tuple(Suggestion(configuration=one.configuration.id, base=one.base) for one in proposal.suggested)
 
 
 def pending(asked: Mapping[LaneKey, int], results: Iterable[Told]) -> tuple[Ask, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.proposing.proposer import Proposal, View
+from orchestrator.proposing.proposer import Proposal, View, refuse_distributions
 from orchestrator.store.errors import InputError
 from orchestrator.store.searches import SearchRecord, asks_of
 from orchestrator.store.segments import LaneKey
@@ -15,11 +15,12 @@ class Grid:
         if search.settings:
             raise InputError(
                 f"proposer grid: expected no settings, found {', '.join(sorted(search.settings))}",
-                "Remove them from the table [proposer] of the study's file.",
+                "Remove them from the table [search] of the study's file.",
             )
+        refuse_distributions(search)
 
     def propose(self, view: View) -> Proposal | None:
-        most = view.budget.of_each()
+        most = view.most
         wanted = [
             (LaneKey(partition, name, repeat), most[name][1])
             for partition in view.search.partitions

@@ -21,7 +21,8 @@ def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str,
             "search": search.id,
             "proposer": search.proposer,
             "settings": dict(search.settings),
-            "configurations": len(search.configurations),
+            "configurations": len(decided.tried(search.id)),
+            "distributions": [one.model_dump(exclude={"configurations"}) for one in search.distributions],
             "partitions": list(search.partitions),
             "stage": search.stage,
             "command": search.command,
@@ -32,6 +33,8 @@ def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str,
                     "number": budget.number,
                     "repeats": sum(repeats for repeats, _ in budget.of_each().values()) * len(search.partitions),
                     "epochs": sum(r * e for r, e in budget.of_each().values()) * len(search.partitions),
+                    "suggestions": budget.suggestions,
+                    "hours": budget.hours,
                     "command": budget.command,
                     "created": budget.created,
                 }
@@ -99,7 +102,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
 
 def named(decided: Decided, asked: str) -> str:
     """The configuration whose id begins so. Raises InputError where there is none or are several."""
-    known = {name for search in decided.searches.values() for name in search.configurations}
+    known = {name for search in decided.searches for name in decided.bases(search)}
     found = sorted(name for name in known if name.startswith(asked))
     if len(found) != 1:
         raise InputError(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.searches import Ask, Budget, Decision, SearchRecord, Told, asked_of_lanes
+from orchestrator.store.searches import Ask, Budget, Decision, SearchRecord, Told, asked_of_lanes, bases_of
 from orchestrator.store.segments import LaneKey
+from search_spaces.configuration import Configuration
 from search_spaces.proposers import PROPOSERS
+
+
+def _unknown(name: str) -> Configuration:
+    raise KeyError(name)
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class View:
     """All that a proposer may know; equal views give equal proposals.
 
     results: everything told so far, in the order in which decisions cite it; of a lane that went on it has several.
-    pending: what the search asked for and has no result yet. workers: how many trials there is room for.
+    pending: what the search asked for and has no result yet. workers: how many trials there is room for. configuration:
+    reads one by its id.
     """
 
     search: SearchRecord
@@ -27,6 +33,13 @@ class View:
     results: Sequence[Told]
     pending: Sequence[Ask]
     workers: int
+    configuration: Callable[[str], Configuration] = _unknown
+
+    @cached_property
+    def most(self) -> dict[str, tuple[int, int]]:
+        """Configuration → (repeats, epochs) that the budget allows, of what was suggested too."""
+        each = self.budget.of_each()
+        return {**each, **{name: each[base] for name, base in bases_of(self.decisions).items()}}
 
     @cached_property
     def asked(self) -> dict[LaneKey, int]:
@@ -39,14 +52,22 @@ class View:
         return not self.decisions or self.decisions[-1].budget != self.budget.number
 
 
+class Suggested(NamedTuple):
+    """A configuration to try, made from one of the search's (its id) by other values of what has a distribution."""
+
+    configuration: Configuration
+    base: str
+
+
 @dataclass(frozen=True)
 class Proposal:
     """One answer. reason: a sentence for the reader of `orch decisions`. stopped: configurations that will be asked no
-    more of, by this answer and all before it."""
+    more of, by this answer and all before it. suggested: configurations that are tried from now on."""
 
     asks: tuple[Ask, ...]
     reason: str
     stopped: tuple[str, ...] = ()
+    suggested: tuple[Suggested, ...] = ()
 
 
 class Proposer(Protocol):
@@ -68,6 +89,16 @@ class Proposer(Protocol):
 def check_settings(name: str, settings: Mapping[str, Any]) -> None:
     """Raise InputError where a proposer does not take these settings."""
     proposer_of(SearchRecord(proposer=name, settings=settings, partitions=(), configurations=()))
+
+
+def refuse_distributions(search: SearchRecord) -> None:
+    """Raise InputError where there are some: of a proposer that tries every configuration."""
+    if search.distributions:
+        told = ", ".join(dict.fromkeys(one.path for one in search.distributions))
+        raise InputError(
+            f"{told}: expected lists of values where every configuration is tried, found a distribution",
+            "Have a sampler draw from it: --sampler auto",
+        )
 
 
 def proposer_of(search: SearchRecord) -> Proposer:

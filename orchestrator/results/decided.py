@@ -14,6 +14,7 @@ from orchestrator.store.searches import (
     Budget,
     Decision,
     SearchRecord,
+    bases_of,
     budget_file,
     decision_file,
     parse_budget,
@@ -98,13 +99,25 @@ class Decided:
         """The one that counts."""
         return self.budgets[search][-1] if self.budgets.get(search) else None
 
+    def bases(self, search: str) -> dict[str, str]:
+        """Of each configuration of a search the one whose budget it has: of what was suggested the one that it was made
+        from, else itself."""
+        suggested = bases_of(self.decisions.get(search, ()))
+        return {**{name: name for name in self.searches[search].configurations}, **suggested}
+
+    def tried(self, search: str) -> tuple[str, ...]:
+        """All that a search may train as far as is known: its configurations, or what of them was suggested."""
+        suggested = bases_of(self.decisions.get(search, ()))
+        return tuple(suggested) or self.searches[search].configurations
+
     def allowed_epochs(self) -> dict[str, int]:
         """By configuration the most epochs that the budget of any search allows."""
         found: dict[str, int] = {}
         for search in self.searches:
             budget = self.budget(search)
-            for name, (_, epochs) in (budget.of_each() if budget else {}).items():
-                found[name] = max(epochs, found.get(name, 0))
+            each = budget.of_each() if budget else {}
+            for name, base in self.bases(search).items() if each else ():
+                found[name] = max(each[base][1], found.get(name, 0))
         return found
 
     def every(self, searches: Collection[str] | None = None) -> Iterator[Decision]:
@@ -163,6 +176,8 @@ class Decided:
             return False
         if number is not None:
             return budget.number > number
+        if budget.suggestions is not None:
+            return False
         asked = self.asked([search])
         return all(
             asked.get(ConfigurationKey(partition, configuration), {}).get(repeat, -1) >= epochs

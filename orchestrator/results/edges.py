@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.store.schema import Metric
+from search_spaces.axes import LR
 from search_spaces.live import moves_statistics
 
 _STEPS = 2
@@ -34,9 +35,12 @@ class EdgeNote:
     """What to add to the search command: "--lr 5e-05,1e-04"."""
 
 
-def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> tuple[EdgeNote, ...]:
+def edge_notes(
+    summaries: Sequence[ConfigurationSummary], selection: Metric, drawn: Collection[str] = ()
+) -> tuple[EdgeNote, ...]:
     """Look at each partition, backbone, strategy, n, u and what a later stage begins from by itself; configurations
-    that have steps and a rank, or that the search stopped, count as tried."""
+    that have steps and a rank, or that the search stopped, count as tried. drawn: paths of settings that have a
+    distribution, of which the values that were tried have no edge."""
     groups: dict[tuple[tuple[str, str, str, int, int], str | None], list[ConfigurationSummary]] = defaultdict(list)
     for summary in summaries:
         if summary.configuration.head.is_fitted:
@@ -54,7 +58,7 @@ def edge_notes(summaries: Sequence[ConfigurationSummary], selection: Metric) -> 
         lr = sorted({member.configuration.optimiser.lr for member in members})
         batch = sorted({member.configuration.optimiser.batch_size for member in members})
         edge = _edge(best.configuration.optimiser.lr, lr)
-        if edge is not None and (values := _beyond_lr(lr, edge)):
+        if LR not in drawn and edge is not None and (values := _beyond_lr(lr, edge)):
             notes.append(EdgeNote(*key, "lr", best.configuration.optimiser.lr, edge, f"--lr {values}"))
         edge = _edge(best.configuration.optimiser.batch_size, batch)
         if edge is not None and (values := _beyond_batch(batch, edge, least)):

@@ -36,6 +36,8 @@ class _Result(NamedTuple):
     worse: float
     """Of train and valid."""
     valid: float
+    seconds: float
+    """Of training, from the beginning."""
 
 
 class NewsReader:
@@ -68,6 +70,12 @@ class NewsReader:
             if final is not None and (lane, final.epochs) not in before:
                 alike.setdefault((lane.partition, lane.configuration, final.epochs), []).append(final)
         return tuple(self._told(*key, alike[key], by_valid) for key in sorted(alike))
+
+    def hours(self, asked: Mapping[LaneKey, int]) -> float:
+        """Of training, of all results of these lanes, added up over whatever ran side by side."""
+        self._look([lane for lane, epochs in asked.items() if not self._has_enough(lane, epochs)])
+        finals = (self._longest.get(lane) for lane in asked)
+        return sum(self._results[final].seconds for final in finals if final is not None) / 3600
 
     def _has_enough(self, lane: LaneKey, epochs: int) -> bool:
         final = self._longest.get(lane)
@@ -136,5 +144,6 @@ def _results(part: Part) -> dict[FinalKey, _Result]:
         for place, valid_alone in enumerate((False, True)):
             values[mine, place] = selection_scores(str(metric), chosen, valid_alone)
     told = (table.column(name).to_pylist() for name in ("state", "digest"))
-    found = zip(part.keys, *told, *values.T.tolist(), strict=True)
+    seconds = table.column("seconds").fill_null(0.0).to_pylist()
+    found = zip(part.keys, *told, *values.T.tolist(), seconds, strict=True)
     return {key: _Result(*result) for key, *result in found}

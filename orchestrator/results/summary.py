@@ -138,7 +138,8 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
         )
         found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
     ranked = _ranked(found, study.selection)
-    edges = edge_notes(ranked, study.selection)
+    drawn = {one.path for search in decided.searches.values() for one in search.distributions}
+    edges = edge_notes(ranked, study.selection, drawn)
     trained = int(repeats.table["history_epochs"].sum())
     return Summary(
         study,

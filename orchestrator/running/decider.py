@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.proposing.deciding import Deciding, Machine, is_spent
 from orchestrator.proposing.proposer import proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease, kept_alive
-from orchestrator.store.searches import search_folder
+from orchestrator.store.searches import asked_of_lanes, search_folder
 from orchestrator.store.segments import Segment
 from orchestrator.study.owed import serving
 
@@ -28,13 +28,15 @@ WAIT_S = 1.0
 class Said:
     """segments: that serve the searches so far. every: of all of the study. repeats: asked of the study.
 
-    is_open: whether something may still be decided, here or by another driver that holds the lease.
+    is_open: whether something may still be decided, here or by another driver that holds the lease. is_spent: whether
+    the hours of a search's budget are used up: its segments are none of these any more.
     """
 
     segments: tuple[Segment, ...]
     every: tuple[Segment, ...]
     repeats: int
     is_open: bool
+    is_spent: bool = False
 
 
 class Decider:
@@ -107,14 +109,20 @@ class Decider:
         is_new, is_open = self._decided.read() or not self._has_looked, False
         self._has_looked = True
         before = self._decided.last_number.copy()
+        spent = {search for search in self.searches if self._is_spent(search)}
         with kept_alive(list(self._leases.values())):
             for search in self.searches:
-                is_open |= self._ask(search)
-        if not is_new and before == self._decided.last_number:
+                is_open |= search not in spent and self._ask(search)
+        if not is_new and before == self._decided.last_number and bool(spent) == self.said.is_spent:
             return replace(self.said, is_open=is_open)
         repeats = sum(len(epochs) for epochs in self._decided.asked().values())
-        segments = serving(self._decided, self.searches, self.keys)
-        return Said(tuple(segments), tuple(self._decided.segments()), repeats, is_open)
+        segments = serving(self._decided, [one for one in self.searches if one not in spent], self.keys)
+        return Said(tuple(segments), tuple(self._decided.segments()), repeats, is_open, bool(spent))
+
+    def _is_spent(self, search: str) -> bool:
+        return is_spent(
+            self._decided.budget(search), self._reader, asked_of_lanes(self._decided.decisions.get(search, ()))
+        )
 
     def _ask(self, search: str) -> bool:
         """Say what is due; whether another driver is to say more."""

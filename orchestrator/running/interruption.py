@@ -26,8 +26,13 @@ class Interruption:
     The time of grace goes on when it is left: pages and reports that follow are within it too.
     """
 
-    def __init__(self, grace_s: float = GRACE_S, end: Callable[[int], None] = os._exit) -> None:
+    def __init__(
+        self, grace_s: float = GRACE_S, end: Callable[[int], None] = os._exit, time_s: float | None = None
+    ) -> None:
+        """time_s: after it the same orderly end is asked for, which is no failure."""
         self.grace_s = grace_s
+        self.time_s = time_s
+        self._entered = time.monotonic()
         self.signal: int | None = None
         self._end = end
         self._caught_at = 0.0
@@ -35,14 +40,19 @@ class Interruption:
 
     @property
     def is_raised(self) -> bool:
-        return self.signal is not None
+        return self.signal is not None or self.is_time_up
+
+    @property
+    def is_time_up(self) -> bool:
+        return self.time_s is not None and time.monotonic() - self._entered >= self.time_s
 
     @property
     def exit_status(self) -> int:
-        """130 after SIGINT, 143 after SIGTERM."""
-        return 128 + (self.signal or 0)
+        """130 after SIGINT, 143 after SIGTERM, 0 where its time is up."""
+        return 128 + self.signal if self.signal is not None else 0
 
     def __enter__(self) -> Interruption:
+        self._entered = time.monotonic()
         self.trap()
         return self
 

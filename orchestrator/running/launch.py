@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ MOST_TRIALS = 10_000
 
 @dataclass(frozen=True)
 class Job:
-    """What is run: all that `searches` ask for, now and later, of `configurations`. decided: so far.
+    """What is run: all that `searches` ask for, now and later, of `configurations` and what samplers make from these.
+    decided: so far.
 
     benches: two of the driver, which decides and does not train; the second is for the thread that divides work.
     only: what alone is trained, whatever else is owed; None: all. kept_bytes: what end states may take in the study.
@@ -99,9 +100,9 @@ def launch(
         return share_for(bench, [segment]) if room.gpus else 0.0
 
     workers = room.trials(largest)
-    machine = Machine(
-        workers, bench.device.type, lambda wanted: divide_into_stacks(job.dividing_bench, wanted, workers)
-    )
+    dividing = job.dividing_bench
+    divide = partial(divide_into_stacks, dividing, workers=workers)
+    machine = Machine(workers, bench.device.type, divide, dividing.remember)
     why_lost = Losses(tell).why
     queue = WorkQueue(bench.storage, stage, tally, lambda: room.trials(largest), why_lost, bench.configuration)
     scratch = Path(tempfile.mkdtemp(prefix="orch-tune-"))
@@ -161,6 +162,8 @@ class _Work:
         self.has_begun = True
         said = self.decider.said
         self.queue.know(said.every)
+        if said.is_spent:
+            self.queue.keep(said.segments)
         wanted = said.segments if self.job.only is None else self.job.only
         return bool(self.queue.add(wanted))
 

@@ -17,6 +17,7 @@ from orchestrator.store.leases import LeaseView, current_lease
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
+from search_spaces.stored import read_configuration
 from trainables.bundles.failures import failures_of
 from trainables.bundles.work import all_parts, is_enough, longest_finals
 
@@ -26,7 +27,8 @@ REWRITE_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Training:
-    """What is watched: all that these searches ask of these configurations, now and later."""
+    """What is watched: all that these searches ask, now and later, of these configurations and of what samplers make
+    from them."""
 
     name: str
     storage: Storage
@@ -88,10 +90,20 @@ class Monitor:
     def _read_decisions(self) -> None:
         if not self._decided.read():
             return
-        asked = self._decided.asked(self.training.searches)
+        training, bases = self.training, dict[str, str]()
+        for search in training.searches:
+            bases |= self._decided.bases(search) if search in self._decided.searches else {}
+        suggested = [name for name, base in bases.items() if name != base and base in training.configurations]
+        keys = set(training.keys)
         self._asked = {
-            LaneKey(*key, repeat): epochs for key in self.training.keys for repeat, epochs in asked.get(key, {}).items()
+            LaneKey(*key, repeat): epochs
+            for key, several in self._decided.asked(training.searches).items()
+            if ConfigurationKey(key.partition, bases.get(key.configuration, key.configuration)) in keys
+            for repeat, epochs in several.items()
         }
+        if not self._names.keys() >= set(suggested):
+            new = [read_configuration(training.storage, name) for name in suggested]
+            self._names = names_of([*training.configurations.values(), *new])
         self._done = set()
         owed = defaultdict(list)
         for lane in self._asked:

@@ -127,6 +127,11 @@ class WorkQueue:
         self._waiting += new
         return new
 
+    def keep(self, segments: Iterable[Segment]) -> None:
+        """Of what waits only these, and what they go on from: nothing else is begun any more."""
+        wanted = {lane for one in self._chain.with_all_before(segments) for lane in one.lanes}
+        self._waiting = [one for one in self._waiting if not wanted.isdisjoint(one.lanes)]
+
     def take(self, fits: Callable[[Segment], bool] = lambda segment: True) -> Taken | None:
         """The next that can go out and fits, None where none can now; what is found finished on the way is dropped.
 

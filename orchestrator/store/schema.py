@@ -16,7 +16,7 @@ from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.parsing import parsed_toml
 from orchestrator.store.record import pack, unpack
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """1: studies of version 0.1, whose configurations were flat. 3: what was asked lay in `requests/`. 4: no configuration
 said by which rule it selects. 5: manifests did not say by what images of more than 8 bits were scaled. 6: they said
 nothing of pages and channels."""

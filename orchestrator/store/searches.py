@@ -22,6 +22,25 @@ _DECISION = re.compile(r"(\d{1,6})\.toml")
 _BUDGET = re.compile(r"budget-(\d{1,6})\.toml")
 
 
+class Distribution(Record):
+    """Values from which a sampler draws one setting of some configurations, which hold one of them in its place."""
+
+    path: str
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+    """Both ends included."""
+    log: bool = False
+    """Equal shares of the logarithm are equally likely."""
+    step: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Distance of values from `low` on; None: any."""
+    configurations: tuple[Identity, ...]
+
+    @property
+    def name(self) -> str:
+        """The same for equal distributions of a setting alone."""
+        return f"{self.path} {self.low:g} to {self.high:g}"
+
+
 class SearchRecord(Record):
     """`searches/<id>/search.toml`: what may be tried, and who says what of it to train."""
 
@@ -32,7 +51,9 @@ class SearchRecord(Record):
     seed: int = 0
     partitions: tuple[Identity, ...]
     configurations: tuple[Identity, ...]
-    """Ids of all that may be tried, in the order of the space."""
+    """Ids of all that may be tried, in the order of the space; where there are distributions, of what suggestions are
+    made from."""
+    distributions: tuple[Distribution, ...] = ()
     space: str = ""
     """Name of the space that they come from."""
     stage: str = ""
@@ -52,7 +73,8 @@ class SearchRecord(Record):
     def id(self) -> str:
         """Of what it is, not of who asked for it: the same search asked again is the same one."""
         what = [self.proposer, dict(self.settings), self.seed, self.partitions, sorted(self.configurations)]
-        return short_hash(what)
+        drawn = [one.model_dump() | {"configurations": sorted(one.configurations)} for one in self.distributions]
+        return short_hash([*what, drawn] if drawn else what)
 
 
 class Allowance(Record):
@@ -68,7 +90,11 @@ class Budget(Record):
 
     number: int = Field(ge=1)
     allowances: tuple[Allowance, ...]
-    """Every configuration of the search in one of them."""
+    """Every configuration of the search in one of them; what is suggested has that of the one it is made from."""
+    suggestions: int | None = Field(default=None, ge=1, le=MOST)
+    """At most so many configurations that a sampler suggests."""
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Of training, of all drivers together: once they are spent nothing more is begun or decided."""
     command: str = ""
     who: str = ""
     created: str = ""
@@ -125,6 +151,13 @@ class Stack(Record):
         return whole.in_turn() if self.in_turn else (whole,)
 
 
+class Suggestion(Record):
+    """A configuration that a sampler made from one of the search's, with other values of what has a distribution."""
+
+    configuration: Identity
+    base: Identity
+
+
 class News(Record):
     """Results that a decision saw and the one before had not: of one configuration, sorted by repeat."""
 
@@ -150,6 +183,8 @@ class Decision(Record):
     """Number of the budget that it answers."""
     reason: str
     asks: tuple[Ask, ...]
+    suggestions: tuple[Suggestion, ...] = ()
+    """That it tries from now on, those of the search's own configurations too; none of a proposer that samples none."""
     stacks: tuple[Stack, ...]
     """What of it nobody had asked for before, in the order in which it is trained."""
     news: tuple[News, ...] = ()
@@ -195,6 +230,11 @@ def told(several: Iterable[News]) -> list[Told]:
         for one in several
         for repeat, state, value in zip(one.repeats, one.states, one.values, strict=True)
     ]
+
+
+def bases_of(decisions: Iterable[Decision]) -> dict[str, str]:
+    """Of each suggested configuration the one that it was made from, in the order in which they were suggested."""
+    return {one.configuration: one.base for decision in decisions for one in decision.suggestions}
 
 
 def asks_of(lanes: Iterable[tuple[LaneKey, int]]) -> tuple[Ask, ...]:

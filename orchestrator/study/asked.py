@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from orchestrator.results.cut_off import any_crops, cut_off
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
-from orchestrator.store.searches import SearchRecord
+from orchestrator.store.searches import Distribution, SearchRecord
 from orchestrator.study.class_counts import check_counts
 from orchestrator.study.remembered import EarlierSearches, Remembered
 from orchestrator.study.studies import Study, now, raised_budget, revision, versions, who
@@ -23,6 +24,7 @@ from search_spaces.configuration import Configuration, Parent, by_path
 from search_spaces.form import Form
 from search_spaces.own_networks import is_own
 from search_spaces.points import Point, given_by_stage, points
+from search_spaces.ranges import Range
 from search_spaces.resolve import BackboneFacts, check_points, resolve
 from search_spaces.schema import Backbone, Space, Stage
 from search_spaces.settings.data import TASKS
@@ -95,6 +97,20 @@ class Asked:
     notes: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Per backbone where its weights came from."""
+    drawn: dict[str, Mapping[str, Range]] = field(default_factory=dict)
+    """Configuration -> distributions by path, of which it holds the middles."""
+
+    @property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """As a search's record says them."""
+        alike: dict[tuple[str, Range], list[str]] = {}
+        for name, several in self.drawn.items():
+            for path, found in several.items():
+                alike.setdefault((path, found), []).append(name)
+        return tuple(
+            Distribution(path=path, **dataclasses.asdict(found), configurations=tuple(names))
+            for (path, found), names in alike.items()
+        )
 
     def search(
         self, study: Study, proposer: str, settings: Mapping[str, Any], command: str, stage: str = ""
@@ -106,6 +122,7 @@ class Asked:
             seed=study.record.seed,
             partitions=(study.record.partition, *study.partitions),
             configurations=tuple(self.budget),
+            distributions=self.distributions,
             space=study.record.space,
             stage=stage,
             command=command,
@@ -176,6 +193,7 @@ def resolve_asked(
     notes: list[str] = []
     origins: dict[str, str] = {}
     places: dict[str, str] = {}
+    drawn: dict[str, Mapping[str, Range]] = {}
     for backbone in backbones:
         entry, name = find_backbone(space, backbone), settled_name(space, backbone)
         resolved = known.architecture(Form(name)).facts.name
@@ -224,6 +242,8 @@ def resolve_asked(
                 check_parent(stage.title, configuration, begun.configuration, facts_of_each[opened].feature_width)
             _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
             found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
+            if point.drawn:
+                drawn[configuration.id] = point.drawn
     budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
     configurations = {name: entry[0] for name, entry in found.items()}
     own = given_by_stage(stage.stage, small=small) if stage else set()
@@ -238,7 +258,7 @@ def resolve_asked(
         notes.append(str(lost))
     if said := reference_note(configurations.values()):
         notes.append(f"{said}.")
-    return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins)
+    return Asked(configurations, budget, places, tuple(dict.fromkeys(notes)), origins, drawn)
 
 
 def check_parent(where: str, child: Configuration, parent: Configuration | None, width: int) -> None:

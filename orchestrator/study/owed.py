@@ -56,7 +56,8 @@ class Chain:
 
 
 def serving(decided: Decided, searches: Collection[str], keys: Container[ConfigurationKey]) -> list[Segment]:
-    """What is trained for these searches' lanes of these configurations, whichever search had it divided, in order.
+    """What is trained for these searches' lanes of these configurations and of what was made from them, whichever
+    search had it divided, in order.
 
     Of several that would do for a lane it is the shortest.
     """
@@ -68,7 +69,12 @@ def serving(decided: Decided, searches: Collection[str], keys: Container[Configu
                 lane not in best or segment.epochs < best[lane].epochs
             ):
                 best[lane] = segment
-    asked = {lane: n for lane, n in asked.items() if ConfigurationKey(lane.partition, lane.configuration) in keys}
+    bases = {name: base for search in searches for name, base in decided.bases(search).items()}
+    asked = {
+        lane: epochs
+        for lane, epochs in asked.items()
+        if ConfigurationKey(lane.partition, bases.get(lane.configuration, lane.configuration)) in keys
+    }
     wanted = {best[lane] for lane in asked if lane in best}
     return [
         *(segment for segment in every if segment in wanted),

@@ -35,6 +35,7 @@ from orchestrator.store.searches import (
 from orchestrator.store.storage import TEMPORARY_PREFIX, Storage
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.configuration import Configuration
+from search_spaces.limits import Limits
 from search_spaces.stored import parse_study
 
 T = TypeVar("T")
@@ -230,14 +231,23 @@ def write_search(study: Study, search: SearchRecord) -> None:
             study.storage.replace(path, search.to_toml())
 
 
-def raise_budget(storage: Storage, search: str, wanted: Mapping[str, tuple[int, int]], command: str) -> str:
-    """Have a search train at least so many (repeats, epochs) of its configurations; path of the budget that counts."""
+def raise_budget(
+    storage: Storage,
+    search: str,
+    wanted: Mapping[str, tuple[int, int]],
+    command: str,
+    limits: Limits | None = None,
+) -> str:
+    """Have a search train at least so many (repeats, epochs) of its configurations; path of the budget that counts.
+
+    limits: None as before. Of suggestions at least so many; hours as given.
+    """
     taken = 0
     while True:
         listed = (parse_budget(name) for name in storage.list(search_folder(search)))
         numbers = {number for number in listed if number is not None} | set(range(1, taken + 1))
         before = _last_budget(storage, search, numbers)
-        budget = raised(before, wanted, command)
+        budget = raised(before, wanted, command, limits)
         if budget is None:
             assert before is not None  # without one anything wanted is more
             return budget_file(search, before.number)
@@ -256,14 +266,21 @@ def _last_budget(storage: Storage, search: str, numbers: Iterable[int]) -> Budge
     return None
 
 
-def raised(before: Budget | None, wanted: Mapping[str, tuple[int, int]], command: str) -> Budget | None:
+def raised(
+    before: Budget | None, wanted: Mapping[str, tuple[int, int]], command: str, limits: Limits | None = None
+) -> Budget | None:
     """The budget after `before` that allows as much; None where that does already."""
     each = before.of_each() if before is not None else {}
+    had = Limits(before.suggestions, before.hours) if before is not None else Limits()
+    given = had if limits is None else limits
+    given = Limits(max(had.suggestions or 0, given.suggestions or 0) or None, given.hours)
     more = raised_budget(each, wanted)
-    if more == each:
+    if (more, given) == (each, had):
         return None
     number = before.number + 1 if before is not None else 1
-    return Budget(number=number, allowances=allowances(more), command=command, who=who(), created=now())
+    return Budget(
+        number=number, allowances=allowances(more), **given._asdict(), command=command, who=who(), created=now()
+    )
 
 
 def raised_budget(

@@ -20,7 +20,7 @@ TABLE = (
 )
 FILE = (
     "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, "
-    "scratch, adapters, unfreezing, proposer, synthetic, small, stages, "
+    "scratch, adapters, unfreezing, search, synthetic, small, stages, "
     "backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, "
     "schedule, ending, selection"
 )
@@ -384,26 +384,59 @@ backbones[0].unfreezing: expected nothing, as its strategies leave it out, found
     ),
     "proposers and kinds of images that there are not": (
         """
-proposer = "grit"
+search = { proposer = "grit" }
 synthetic = "hep3"
 balance = "ncga"
 """,
         """
-proposer: expected "grid" or "adaptive", found "grit"
+search.proposer: expected "grid" or "adaptive", found "grit"
 synthetic: expected "neuroblastoma", "fluorescence", "hep2", "leukocytes" or "blood_cells", found "hep3"
 balance: expected "none", "ngca", "class_weights", "subsample" or "count", found "ncga"; did you mean 'ngca'?
 """,
     ),
-    "a proposer without a name": (
+    "a proposer that is none and a budget that buys nothing": (
         """
-[proposer]
-name = 3
+[search]
+proposer = 3
+budget = "0gpuh"
 [grid]
 lr = 0
 """,
         """
 grid.lr: expected a number above 0, found 0
-proposer.name: expected "grid" or "adaptive", found 3
+search.proposer: expected "grid" or "adaptive", found 3
+search.budget: expected a number of configurations, such as 60, or hours of training, such as 2gpuh, found "0gpuh"
+""",
+    ),
+    "distributions": (
+        """
+[grid]
+lr = { low = 0.1, high = 0.001 }
+momentum = { low = 0.1, high = 1.0 }
+batch_size = { low = 8, hihg = 64 }
+dropout = { low = 0.1 }
+[optimiser]
+weight_decay = { low = 0.0, high = 0.1, log = true }
+[head]
+non_linearities = { low = 0, high = 400 }
+negative_slope = { low = 0.1, high = 0.2, step = 0.5 }
+[image]
+store_size = { low = 32, high = 64, step = 0.5 }
+crops = { low = 1, high = 4, log = 3 }
+[loss]
+name = { low = 1, high = 2 }
+""",
+        """
+grid.dropout: expected a distribution from low to high, found none of high
+grid.lr: expected a low below high, found 0.1 and 0.001
+grid.batch_size: expected a distribution of low, high, log, step, found the key hihg; did you mean 'high'?
+grid.momentum: expected a number of 0 or more, below 1 as low and as high, found 1.0
+image.store_size: expected a whole number as step, found 0.5
+image.crops: expected true or false as log, found 3
+head.non_linearities: expected at most 100 whole numbers, found 401; give a step
+head.negative_slope: expected a step above 0, up to 0.1, found 0.5
+loss.name: expected "cross_entropy", "smoothed", "focal" or "logit_adjusted", found {"low": 1, "high": 2}
+optimiser.weight_decay: expected a low above 0 by logarithm, found 0
 """,
     ),
     "tables for values and values for tables": (
@@ -414,14 +447,14 @@ head = "deep"
 crops = { low = 1 }
 [partition]
 targets = 0.7
-[[proposer]]
-name = "grid"
+[[search]]
+sampler = "tpe"
 """,
         """
 partition.targets: expected a list in brackets, found 0.7
 grid: expected a table, found 3
-proposer: expected a table, found [{"name": "grid"}]
-image.crops: expected a whole number from 1 to 64, found {"low": 1}
+search: expected a table, found [{"sampler": "tpe"}]
+image.crops: expected a distribution from low to high, found none of high
 head: expected a whole number from 0 to 1,000, found "deep"
 """,
     ),

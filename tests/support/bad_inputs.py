@@ -200,12 +200,12 @@ for _name, _arguments in ARGUMENTS.items():
 
 STUDIES: dict[str, bytes] = {
     "an empty study file": b"",
-    "a study file cut short": b'schema_version = 7\nname = "mine"\ntask = "bin',
+    "a study file cut short": b'schema_version = 8\nname = "mine"\ntask = "bin',
     "a study file of bytes": bytes(range(256)),
     "a study of version 0.1": b'schema_version = 1\nname = "mine"\n',
     "a study file of a later version": b'schema_version = 99\nname = "mine"\n',
-    "a study file without what it needs": b'schema_version = 7\nname = "mine"\n',
-    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 7\nname = "mine"\n',
+    "a study file without what it needs": b'schema_version = 8\nname = "mine"\n',
+    "a study file that fails its checksum": b"# sha256 " + b"0" * 64 + b'\nschema_version = 8\nname = "mine"\n',
 }
 
 

@@ -149,7 +149,7 @@ def test_a_damaged_budget_is_followed_by_the_next_one(searching: Searching) -> N
 
 
 def test_the_proposer_of_the_file_and_of_the_command(searching: Searching) -> None:
-    (searching.desk.place / "mine.toml").write_text('name = "mine"\nproposer = "grid"\n')
+    (searching.desk.place / "mine.toml").write_text('name = "mine"\nsearch = { proposer = "grid" }\n')
     data = ("--data", searching.desk.data, "--group-by", r"(g\d)", "--weights", "none")
     file = searching.desk.place / "mine.toml"
     done(searching.desk.run("search", file, "squeezenet1_1", *data, *NARROW, "--repeats", "1"))

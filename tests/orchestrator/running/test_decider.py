@@ -21,6 +21,7 @@ from orchestrator.store.leases import STALE_AFTER_S, Lease, current_lease
 from orchestrator.store.searches import SearchRecord, search_file, search_folder
 from orchestrator.study.studies import raise_budget
 from search_spaces.configuration import Configuration
+from search_spaces.limits import Limits
 from search_spaces.proposers import PROPOSERS
 from tests.faults.odd_views import SeenLate
 from tests.support.checkout import ROOT
@@ -35,6 +36,11 @@ STEPS = [{"configurations": [0], "repeats": [repeat], "epochs": 1} for repeat in
 @pytest.fixture
 def one(study: TinyStudy) -> Configuration:
     return study.configuration(lr=0.02)
+
+
+@pytest.fixture
+def other(study: TinyStudy) -> Configuration:
+    return study.configuration(lr=0.05)
 
 
 @pytest.fixture
@@ -306,3 +312,32 @@ def test_what_another_search_has_divided_serves_this_one(study: TinyStudy, one: 
     assert said.repeats == 5, "of the whole study"
     (decision,) = Decided.of(study.storage).decisions[narrow]
     assert decision.segments() == (mine,), "nothing is divided twice"
+
+
+def test_hours_that_are_used_up_end_a_search(study: TinyStudy, one: Configuration, other: Configuration) -> None:
+    """What has begun ends; nothing else begins, and a larger budget goes on."""
+    search = searched(study, [one, other], (2, 1))
+    raise_budget(study.storage, search, {}, "orch search --budget", Limits(hours=1e-9))
+    first, second = (together(study, [c], (0, 1), 0, 1) for c in (one, other))
+    with decider_of(study, search) as decider:
+        assert settled(decider).segments == (first, second)
+        assert not decider.said.is_spent
+        study.train_segment(first)
+        said = settled(decider)
+        assert (said.segments, said.is_spent, said.is_open) == ((), True, False)
+        raise_budget(study.storage, search, {}, "orch search --budget", Limits(hours=10.0))
+        wait_until(lambda: (decider.poll(1.0), not decider.said.is_spent)[1])
+        assert decider.said.segments == (first, second)
+    budgets = Decided.of(study.storage).budgets[search]
+    assert [one.hours for one in budgets] == [None, 1e-9, 10.0]
+
+
+@pytest.mark.usefixtures("scripted")
+def test_nothing_is_decided_once_hours_are_used_up(study: TinyStudy, one: Configuration) -> None:
+    search = searched(study, [one], (3, 1), "scripted", steps=STEPS)
+    raise_budget(study.storage, search, {}, "orch search --budget", Limits(hours=1e-9))
+    with decider_of(study, search) as decider:
+        for segment in settled(decider).segments:
+            study.train_segment(segment)
+        assert settled(decider).is_spent
+    assert numbers(study, search) == [1]

@@ -101,3 +101,12 @@ def test_former_handlers_are_back_afterwards() -> None:
         assert interruption.is_raised
         assert interruption.exit_status == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_time_that_is_up_is_no_failure() -> None:
+    with Interruption(time_s=1e-9) as interruption:
+        assert (interruption.is_raised, interruption.is_time_up, interruption.exit_status) == (True, True, 0)
+        interruption.signal = signal.SIGINT
+        assert interruption.exit_status == 130
+    with Interruption(time_s=3600.0) as interruption:
+        assert not interruption.is_raised

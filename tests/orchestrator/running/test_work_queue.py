@@ -412,3 +412,16 @@ def test_a_division_into_something_else_is_none(study: TinyStudy, one: Configura
     assert parts(study.storage, whole) == (whole,)
     divide(study.storage, whole, (first, second))
     assert parts(study.storage, whole) == (first, second), "it is written anew"
+
+
+def test_only_what_is_kept_goes_out(
+    study: TinyStudy, counter: Counter, one: Configuration, other: Configuration
+) -> None:
+    first, second = together(study, [one], REPEATS, 0, 1), together(study, [other], REPEATS, 0, 1)
+    counter.add(first, second)
+    taken = counter.take()
+    counter.queue.keep([])
+    assert counter.queue.take() is None
+    counter.train(taken)
+    assert counter.tally.finished == 2, "what was begun is ended"
+    assert counter.queue.waiting == ()

@@ -1,0 +1,117 @@
+"""When an adaptive search tries more configurations, and how many: a first wave spread over the space, then as many as
+there are workers each time that half of those before have their results.
+
+What a sampler is told of a configuration is its mean over the first blocks, once all of them have a result; a repeat
+that diverged counts with its score at epoch 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from orchestrator.proposing.blocks import Blocks
+from orchestrator.proposing.dimensions import Dimensions
+from orchestrator.proposing.proposer import Suggested, View
+from orchestrator.results.names import counted
+from orchestrator.store.errors import InputError
+from orchestrator.store.searches import Budget, SearchRecord, bases_of
+from search_spaces.proposers import SAMPLERS
+
+DEFAULT = 30
+"""Configurations where the budget does not say how many."""
+LEAST_WAVE = 8
+MOST_NUMBERS = 6
+"""Dimensions of a Gaussian process."""
+
+
+def most_suggested(search: SearchRecord, budget: Budget) -> int | None:
+    """How many configurations a budget lets the sampler of a search suggest; None where it has none."""
+    if search.settings.get("sampler", "grid") == "grid":
+        return None
+    wanted = budget.suggestions or DEFAULT
+    return wanted if search.distributions else min(wanted, len(search.configurations))
+
+
+class Sampling:
+    """Of one search, as one decision sees it."""
+
+    def __init__(
+        self, view: View, sampler: str, start: tuple[Mapping[str, Any], ...], blocks: Blocks, count: int
+    ) -> None:
+        """start: points to try first, by path. count: blocks that means are over."""
+        self.view = view
+        self.blocks = blocks
+        self.count = count
+        self.start = start
+        self.dimensions = Dimensions(view.search, view.configuration)
+        self.sampler = self._settled(sampler)
+        self.suggested = [Suggested(view.configuration(n), base) for n, base in bases_of(view.decisions).items()]
+        self.names = [one.configuration.id for one in self.suggested]
+
+    @property
+    def most(self) -> int:
+        """Configurations that the budget allows."""
+        return most_suggested(self.view.search, self.view.budget) or 0
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it hangs on no results."""
+        return self.sampler == "random"
+
+    def next(self) -> tuple[list[Suggested], str]:
+        """What to try now, with the reason; nothing where results are waited for or the budget has been used."""
+        told = [name for name in self.names if self.blocks.are_told(self.blocks.lanes([name], range(self.count)))]
+        left, waiting = self.most - len(self.names), len(self.names) - len(told)
+        if left <= 0:
+            return [], ""
+        if not self.names:
+            return self._first(left)
+        batch = max(self.view.workers, 2)
+        size = left if self.at_once else min(left, batch)
+        if not self.at_once and waiting > batch // 2:
+            return [], ""
+        means = {name: float(np.mean(self.blocks.scores([name], range(self.count)))) for name in told}
+        found = self._asked(self.sampler if means else "random", means, size)
+        return found, (
+            f"{self.sampler}: {counted(len(found), 'configuration')} more, by the means of {len(means)} over "
+            f"{counted(self.count, 'repeat')}"
+        )
+
+    def _first(self, most: int) -> tuple[list[Suggested], str]:
+        given = [self.dimensions.like(point) for point in self.start]
+        given = list({one.configuration.id: one for one in given}.values())[:most]
+        wave = max(LEAST_WAVE, 2 ** math.ceil(math.log2(2 * max(1, len(self.dimensions.every)))))
+        size = most if self.at_once else min(most, max(wave, len(given)))
+        self.suggested = given
+        found = [*given, *(self._asked("random", {}, size - len(given)) if size > len(given) else [])]
+        told = f", {len(given)} of them given" if given else ""
+        return found, f"{self.sampler}: {counted(len(found), 'configuration')} spread over the space{told}"
+
+    def _asked(self, sampler: str, means: Mapping[str, float], count: int) -> list[Suggested]:
+        from orchestrator.proposing.samplers import Seen
+
+        seed = f"{self.view.search.seed}:{len(self.view.decisions)}"
+        seen = Seen(self.dimensions, self.suggested, means, int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16))
+        found: list[Suggested] = SAMPLERS.load(sampler)(seen, count)
+        return found
+
+    def _settled(self, sampler: str) -> str:
+        """What `auto` stands for. Raises InputError where a Gaussian process cannot be fitted to the space."""
+        names = [one.path for one in self.dimensions.every if not one.is_ordered]
+        count, common = len(self.dimensions.every), self.dimensions.are_common
+        fits = not names and common and 0 < count <= MOST_NUMBERS
+        if sampler == "auto":
+            return "gp" if fits else "tpe"
+        if sampler == "gp" and not fits:
+            found = f"{count} settings" + (f", of which {', '.join(names)} are not numbers" if names else "")
+            found += "" if common else ", of which some do not matter, or were left out, in some configurations"
+            raise InputError(
+                f"sampler gp: expected up to {MOST_NUMBERS} settings to search, all of them numbers, found {found}",
+                "Search with --sampler tpe, or fix some settings.",
+            )
+        return sampler
