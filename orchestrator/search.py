@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.table import Table
 
 from orchestrator.proposing.deciding import Deciding, Machine, is_spent
-from orchestrator.proposing.proposer import View, proposer_of
+from orchestrator.proposing.proposer import View, proposer_of, written_out
 from orchestrator.proposing.sampling import most_suggested
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact
@@ -338,7 +338,7 @@ def _record(
 ) -> SearchRecord:
     """The search as it would be stored; raises InputError where its proposer cannot begin it."""
     proposer, settings = space.search.with_changes(options.proposer, options.rules)
-    record = asked.search(study, proposer, settings, options.command, stage)
+    record = asked.search(study, proposer, written_out(proposer, settings), options.command, stage)
     budget = Budget(number=1, allowances=allowances(asked.budget), **limits._asdict())
     if limits.suggestions is not None and most_suggested(record, budget) is None:
         raise InputError(

@@ -54,6 +54,7 @@ def set_data(found: ConfidenceSet) -> dict[str, Any]:
         "p_above": found.look.level if found.look else None,
         "next_look": found.next.repeats if found.next else None,
         "said": set_words(found),
+        "guarantee_includes_diverged": not found.diverged.any(),
     }
 
 

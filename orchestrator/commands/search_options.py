@@ -167,6 +167,12 @@ def what_to_search(command: Command) -> Command:
             "shown to be better than stops at 8, 12 and 20.",
         ),
         click.option(
+            "--margin",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Of a race, in the unit of what ranks: nothing is excluded that trails by less, and it ends where all "
+            "left are shown to be nearer to each other.",
+        ),
+        click.option(
             "--partitions",
             type=click.IntRange(1, 100),
             help="Search on so many divisions into train and valid; the test split stays the same (default: every fold "
@@ -341,9 +347,12 @@ def _rules(given: Mapping[str, Any]) -> dict[str, Any]:
         rules["start"] = _start(given["start"])
     if isinstance(given["repeats"], str):
         rules["repeats"] = given["repeats"]
+    if given["margin"] is not None:
+        rules["margin"] = given["margin"]
     if rules and given["proposer"] not in (None, "adaptive"):
         raise click.UsageError(
-            f"--proposer {given['proposer']}: expected adaptive or nothing with a sampler, such epochs or repeats"
+            f"--proposer {given['proposer']}: expected adaptive or nothing with a sampler, such epochs, repeats or a "
+            "margin"
         )
     return rules
 

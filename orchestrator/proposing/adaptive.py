@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from orchestrator.proposing.blocks import Blocks, Wanted
@@ -24,13 +25,16 @@ from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shar
 from orchestrator.proposing.sampling import Sampling
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import confidence_set
-from orchestrator.statistics.looks import LOOKS, Look
+from orchestrator.statistics.divergence import NO_GUARANTEE
+from orchestrator.statistics.looks import LOOKS, Look, faults_of
+from orchestrator.statistics.within import within_p
 from orchestrator.store.errors import Faults, InputError
-from orchestrator.store.searches import SearchRecord, asks_of
+from orchestrator.store.searches import Ask, Narrowing, SearchRecord, asks_of
 from search_spaces.faults import did_you_mean, nearest
 from search_spaces.proposers import SAMPLERS
 from search_spaces.tables import fault, from_file
 
+CORRECT = "Correct the table [search] of the study's file, or the options."
 SCREENED_AFTER = 5
 """Blocks after which a screen looks."""
 LEAST_KEPT = 8
@@ -66,7 +70,7 @@ class Settings(BaseModel):
     best: Annotated[int, Strict(), Field(ge=1)] = LEAST_KEPT
     """How many go on where `epochs` is constant."""
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """What a race excludes trails by at least so much on average."""
+    """What a race excludes trails by at least so much on average; it ends where all left are shown to be nearer."""
     looks: tuple[tuple[int, float], ...] = tuple((look.repeats, look.level) for look in LOOKS)
     """Blocks and share of the error of each look of a race."""
 
@@ -80,29 +84,44 @@ class Settings(BaseModel):
 
 
 class Step(NamedTuple):
-    """What is wanted next of those that are left, and why. decides: whether what comes after hangs on its results."""
+    """What is wanted next of those that are left, and why. decides: whether what comes after hangs on its results.
+    narrowed: how they came to be left; closes: whether it is said where nothing is wanted any more."""
 
     wanted: Wanted
     reason: str
     left: Sequence[str]
     decides: bool = True
+    narrowed: tuple[Narrowing, ...] = ()
+    closes: bool = False
 
 
 class Adaptive:
     listens: ClassVar[bool] = True
 
     def __init__(self, search: SearchRecord) -> None:
+        faults = Faults("proposer adaptive")
         try:
             self.settings = Settings.model_validate(dict(search.settings))
         except ValidationError as error:
-            faults = Faults("proposer adaptive")
             for one in error.errors():
                 key = ".".join(map(str, one["loc"]))
                 faults.add(f"{key}: {one['msg'][:1].lower()}{one['msg'][1:]}" if key else one["msg"])
-            faults.raise_if_any("Correct the table [search] of the study's file, or the options.")
+            faults.raise_if_any(CORRECT)
+        if self.settings.margin and self.settings.repeats != "race":
+            faults.add("a margin is of a race: expected repeats = race (--repeats race) beside it")
+        self.looks = [Look(count, level) for count, level in self.settings.looks]
+        if wrong := list(faults_of(self.looks, len(search.partitions))):
+            faults.add(f"looks of a race: found {'; '.join(wrong)}")
+        faults.raise_if_any(CORRECT)
         if self.settings.sampler == "grid":
             refuse_distributions(search)
         self.search = search
+
+    @staticmethod
+    def written(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A race's looks are in the record of its search: they are what it promises."""
+        is_race = settings.get("repeats") == "race"
+        return {**({"looks": [[look.repeats, look.level] for look in LOOKS]} if is_race else {}), **settings}
 
     def propose(self, view: View) -> Proposal | None:
         blocks = Blocks(view)
@@ -118,23 +137,33 @@ class Adaptive:
             if not sampling.at_once:
                 wanted = blocks.unasked(blocks.lanes(names, range(count)))
                 if wanted:
-                    return Proposal(asks_of(wanted), reason or f"more of {self._counted(names)}", (), tuple(suggested))
+                    said = reason or f"more of {self._counted(names)}"
+                    return Proposal(asks_of(wanted), said, suggested=tuple(suggested))
                 if not blocks.are_told(blocks.lanes(names, range(count))):
                     return None
             elif suggested:
-                step = next(self._steps(blocks, names))
-                return Proposal(asks_of(blocks.unasked(step.wanted)), f"{reason}; {step.reason}", (), tuple(suggested))
+                first = next(self._steps(blocks, names))
+                asks = asks_of(blocks.unasked(first.wanted))
+                return Proposal(asks, f"{reason}; {first.reason}", suggested=tuple(suggested))
+        step: Step | None = None
         for step in self._steps(blocks, names):
             unasked = blocks.unasked(step.wanted)
             if unasked:
-                stopped = tuple(name for name in names if name not in step.left)
-                return Proposal(asks_of(unasked), step.reason, stopped)
+                return self._proposal(step, names, asks_of(unasked))
             if step.decides and not blocks.are_told(step.wanted):
                 return None
-        return Proposal((), "nothing more to train within this budget") if view.is_budget_new else None
+        assert step is not None
+        if step.closes and view.decisions[-1].asks:
+            return self._proposal(step, names, ())
+        nothing = step._replace(reason="nothing more to train within this budget")
+        return self._proposal(nothing, names, ()) if view.is_budget_new else None
+
+    def _proposal(self, step: Step, names: Sequence[str], asks: tuple[Ask, ...]) -> Proposal:
+        stopped = tuple(name for name in names if name not in step.left)
+        return Proposal(asks, step.reason, stopped, step.narrowed)
 
     def _check(self, blocks: Blocks) -> None:
-        first = self.settings.looks[0][0] if self.settings.looks else 0
+        first = self.looks[0].repeats
         if self.settings.repeats == "race" and blocks.count < first:
             raise InputError(
                 f"a race: expected at least {first} repeats of each configuration, those of its first look, found "
@@ -144,62 +173,78 @@ class Adaptive:
 
     def _steps(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
         """In order; each may be computed only once all before it are told. names: that are tried."""
-        left, every = names, list(names)
+        left, narrowed = list(names), tuple[Narrowing, ...]()
         if self.settings.epochs != "whole":
-            for step in self._rungs(blocks, every):
+            for step in self._rungs(blocks, left):
                 yield step
-                left = step.left
+                left, narrowed = list(step.left), step.narrowed
         match self.settings.repeats:
             case "all":
-                yield Step(blocks.lanes(left, range(blocks.count)), f"all repeats of {self._counted(left)}", left)
+                wanted = blocks.lanes(left, range(blocks.count))
+                yield Step(wanted, f"all repeats of {self._counted(left)}", left, narrowed=narrowed)
             case "screen":
-                yield from self._screen(blocks, left)
+                yield from self._screen(blocks, left, narrowed)
             case "race":
-                yield from self._race(blocks, left)
+                yield from self._race(blocks, left, narrowed)
 
     def _rungs(self, blocks: Blocks, every: list[str]) -> Iterator[Step]:
         """The last rung is the end of the epochs."""
-        s, left = self.settings, every
+        s, left, narrowed = self.settings, every, tuple[Narrowing, ...]()
         count = min(s.ranked_on, blocks.count)
         every_share = shares(s.first, s.eta) if s.epochs == "halving" else (s.first, 1.0)
         rungs = distinct(every_share, [blocks.epochs(name) for name in every], s.least)
         reason = f"rung 1 of {len(rungs)}: all {self._counted(left)} up to {rungs[0]:.0%} of their epochs"
         for number, share in enumerate(rungs[:-1], 1):
-            yield Step(at_rung(blocks, left, count, share, s.least), reason, left)
+            yield Step(at_rung(blocks, left, count, share, s.least), reason, left, narrowed=narrowed)
             order = ranked(blocks, left, count, share, s.least)
             keep = math.ceil(len(left) / s.eta) if s.epochs == "halving" else min(s.best, len(left))
             rung = halved(order, left, share, keep, f"{self.search.seed}:{number}")
             left = list(rung.kept)
+            narrowed += (Narrowing(by="rung", of=len(rung.entrants), left=len(left), blocks=count),)
             reason = (
                 f"rung {number + 1} of {len(rungs)}: the best {len(rung.kept)} of {len(rung.entrants)} after "
                 f"{counted(count, 'repeat')} go on to {rungs[number]:.0%}"
             )
             if rung.audited:
                 told = f"rung {number}: {self._counted(rung.audited)} of those that stopped, to the end as a check"
-                yield Step(blocks.lanes(rung.audited, range(count)), told, left, decides=False)
-        yield Step(at_rung(blocks, left, count, 1.0, s.least), reason, left)
+                audits = blocks.lanes(rung.audited, range(count))
+                yield Step(audits, told, left, decides=False, narrowed=narrowed)
+        yield Step(at_rung(blocks, left, count, 1.0, s.least), reason, left, narrowed=narrowed)
 
-    def _screen(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
+    def _screen(self, blocks: Blocks, names: Sequence[str], narrowed: tuple[Narrowing, ...]) -> Iterator[Step]:
         first = min(SCREENED_AFTER, blocks.count)
-        yield Step(
-            blocks.lanes(names, range(first)), f"screen: {counted(first, 'repeat')} of {self._counted(names)}", names
-        )
+        reason = f"screen: {counted(first, 'repeat')} of {self._counted(names)}"
+        yield Step(blocks.lanes(names, range(first)), reason, names, narrowed=narrowed)
         order = ranked(blocks, names, first, 1.0, self.settings.least)
         kept = order[: max(LEAST_KEPT, math.ceil(len(names) / 4))]
         reason = f"screen: the best {len(kept)} of {len(names)} after {counted(first, 'repeat')} go on"
-        yield Step(blocks.lanes(kept, range(first, blocks.count)), reason, kept)
+        if blocks.count > first:
+            screened = (*narrowed, Narrowing(by="screen", of=len(names), left=len(kept), blocks=first))
+            yield Step(blocks.lanes(kept, range(first, blocks.count)), reason, kept, narrowed=screened)
 
-    def _race(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
-        left = list(names)
-        looks = [Look(count, level) for count, level in self.settings.looks if count <= blocks.count]
+    def _race(self, blocks: Blocks, names: Sequence[str], narrowed: tuple[Narrowing, ...]) -> Iterator[Step]:
+        """Each look's exclusions are decided when the next one is asked for, those of the last one by themselves."""
+        left, lost, where, margin = list(names), "", blocks.where, self.settings.margin
+        looks = [look for look in self.looks if look.repeats <= blocks.count]
         for number, look in enumerate(looks, 1):
-            reason = f"race, look {number}: {counted(look.repeats, 'repeat')} of {self._counted(left)}"
+            reason = f"race, look {number}: {blocks.counted(look.repeats)} of {self._counted(left)}, {where}"
             if number > 1:
-                reason += f", {len(names) - len(left)} excluded before"
-            yield Step(blocks.lanes(left, range(look.repeats)), reason, left)
-            left = survivors(blocks, names, looks[:number], self.settings.margin, self.search.seed)
+                reason += f"; {len(names) - len(left)} excluded before{lost}"
+            yield Step(blocks.lanes(left, range(look.repeats)), reason, left, narrowed=narrowed)
+            before = left
+            left = survivors(blocks, names, looks[:number], margin, self.search.seed)
+            narrowed += (Narrowing(by="race", of=len(before), left=len(left), blocks=look.repeats),)
+            lost = f"; {NO_GUARANTEE}" if blocks.diverged(names, range(look.repeats)).any() else ""
+            reason = (
+                f"race, after look {number} of {len(self.looks)}: {len(left)} of {self._counted(names)} left, "
+                f"{len(names) - len(left)} excluded {where}{lost}"
+            )
             if len(left) == 1:
-                return
+                break
+            if margin > 0 and are_alike(blocks, left, look, margin, self.search.seed):
+                reason += f"; those left are within {margin:g} of each other"
+                break
+        yield Step([], reason, left, narrowed=narrowed, closes=True)
 
     def _counted(self, names: Sequence[Any]) -> str:
         return counted(len(names), "configuration")
@@ -214,3 +259,10 @@ def survivors(blocks: Blocks, names: Sequence[str], looks: Sequence[Look], margi
     return [
         name for place, name in enumerate(names) if place in stays or (margin > 0 and found.difference[place] > -margin)
     ]
+
+
+def are_alike(blocks: Blocks, names: Sequence[str], look: Look, margin: float, seed: int) -> bool:
+    """Whether a look shows that none of these trails another by the margin or more."""
+    several = range(look.repeats)
+    values = np.where(blocks.diverged(names, several), np.nan, blocks.scores(names, several))
+    return within_p(values, margin, seed) <= look.level

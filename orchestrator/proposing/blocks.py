@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.proposing.proposer import Suggested, View
+from orchestrator.results.names import counted
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.segments import LaneKey
 
@@ -39,6 +40,15 @@ class Blocks:
     def know(self, suggested: Iterable[Suggested]) -> None:
         """Configurations that are suggested by the decision that is being made."""
         self.most = {**self.most, **{one.configuration.id: self.most[one.base] for one in suggested}}
+
+    @property
+    def where(self) -> str:
+        """What the blocks are of, and with them whatever is said by them."""
+        return "on this partition" if len(self.partitions) == 1 else f"on {len(self.partitions)} partitions"
+
+    def counted(self, number: int) -> str:
+        """ "8 repeats"; over several partitions "8 blocks"."""
+        return counted(number, "repeat" if len(self.partitions) == 1 else "block")
 
     def lane(self, configuration: str, block: int) -> LaneKey:
         repeat, partition = divmod(block, len(self.partitions))

@@ -69,6 +69,8 @@ def _recomputed(storage: Storage, decided: Decided, search: str, place: int) -> 
         yield f"the proposer {record.proposer} suggests others"
     elif proposal.stopped != decision.stopped:
         yield f"the proposer {record.proposer} stops others"
+    elif proposal.narrowed != decision.narrowed:
+        yield f"the proposer {record.proposer} says otherwise how those were chosen that it goes on with"
     elif proposal.reason != decision.reason:
         yield f"the proposer {record.proposer} gives another reason: {proposal.reason}"
     if waiting != decision.pending:

@@ -124,6 +124,7 @@ class Deciding:
             stacks=tuple(self.machine.divide(self._fresh(proposal.asks))),
             news=news,
             stopped=proposal.stopped,
+            narrowed=proposal.narrowed,
             pending=tuple(view.pending),
             spent_epochs=spent_epochs(view.results),
             workers=self.machine.workers,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from orchestrator.store.errors import InputError
-from orchestrator.store.searches import Ask, Budget, Decision, SearchRecord, Told, asked_of_lanes, bases_of
+from orchestrator.store.searches import Ask, Budget, Decision, Narrowing, SearchRecord, Told, asked_of_lanes, bases_of
 from orchestrator.store.segments import LaneKey
 from search_spaces.configuration import Configuration
 from search_spaces.proposers import PROPOSERS
@@ -62,11 +62,13 @@ class Suggested(NamedTuple):
 @dataclass(frozen=True)
 class Proposal:
     """One answer. reason: a sentence for the reader of `orch decisions`. stopped: configurations that will be asked no
-    more of, by this answer and all before it. suggested: configurations that are tried from now on."""
+    more of, by this answer and all before it. narrowed: how the others came to be left; without it they are said to be
+    those that went on. suggested: configurations that are tried from now on."""
 
     asks: tuple[Ask, ...]
     reason: str
     stopped: tuple[str, ...] = ()
+    narrowed: tuple[Narrowing, ...] = ()
     suggested: tuple[Suggested, ...] = ()
 
 
@@ -99,6 +101,15 @@ def refuse_distributions(search: SearchRecord) -> None:
             f"{told}: expected lists of values where every configuration is tried, found a distribution",
             "Have a sampler draw from it: --sampler auto",
         )
+
+
+def written_out(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings as the record of a search has them: with those defaults that say what the search promises.
+
+    A proposer that has such defaults has a static method `written` from settings to settings.
+    """
+    written: Callable[[Mapping[str, Any]], Mapping[str, Any]] = getattr(PROPOSERS.load(name), "written", dict)
+    return written(settings)
 
 
 def proposer_of(search: SearchRecord) -> Proposer:

@@ -6,6 +6,9 @@ from scipy import special
 
 from orchestrator.statistics.paired import LEVEL
 
+NO_GUARANTEE = "no guarantee for the mean including diverged repeats"
+"""What stands beside a comparison of repeats that diverged in neither, where any did."""
+
 
 def rate_interval(diverged: int, repeats: int) -> tuple[float, float]:
     """The exact 95 % interval of the rate, after Clopper and Pearson (1934, Biometrika 26); repeats ≥ 1."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import ConfidenceSet
-from orchestrator.statistics.divergence import rate_interval
+from orchestrator.statistics.divergence import NO_GUARANTEE, rate_interval
 from orchestrator.statistics.looks import ALPHA
 
 
@@ -53,7 +53,8 @@ def divergence_words(diverged: np.ndarray, counts: np.ndarray) -> list[str]:
         f"{int(diverged.sum()):,} of {counted(int(counts.sum()), 'repeat')} diverged, of "
         f"{counted(int((diverged > 0).sum()), 'configuration')}. Differences, intervals and p are over repeats that "
         "diverged in neither of the two; a mean counts a diverged repeat with its score at epoch 0. So a configuration "
-        "that diverges looks better in its differences than it is to use: weigh the rate (exact 95 % interval) too."
+        "that diverges looks better in its differences than it is to use: weigh the rate (exact 95 % interval) too; "
+        f"{NO_GUARANTEE}."
     ]
 
 

@@ -41,7 +41,7 @@ def sign_flip_p(values: Floats, candidates: Ints, seed: int = 0) -> Floats:
     """
     there = ~np.isnan(values[candidates])
     patterns, which = np.unique(there, axis=0, return_inverse=True)
-    signs = {n: _signs(n, seed) for n in map(int, np.unique(patterns.sum(axis=1)))}
+    flips = {n: signs(n, seed) for n in map(int, np.unique(patterns.sum(axis=1)))}
     blocks = [
         (block, pattern)
         for place, pattern in enumerate(patterns)
@@ -50,7 +50,7 @@ def sign_flip_p(values: Floats, candidates: Ints, seed: int = 0) -> Floats:
 
     def found(part: tuple[Ints, NDArray[np.bool_]]) -> Floats:
         block, pattern = part
-        return _p_values(values[:, pattern], signs[int(pattern.sum())], candidates[block])
+        return _p_values(values[:, pattern], flips[int(pattern.sum())], candidates[block])
 
     p = np.ones(len(candidates))
     # a thread for each product: one this thin takes several times as long on several of them
@@ -58,6 +58,11 @@ def sign_flip_p(values: Floats, candidates: Ints, seed: int = 0) -> Floats:
         for (block, _), own in zip(blocks, pool.map(found, blocks), strict=True):
             p[block] = own
     return p
+
+
+def least_p(repeats: int) -> float:
+    """The smallest p that so many repeats can give, see `sign_flip_p`."""
+    return float(0.5**repeats if repeats <= ALL_FLIPS else 1 / (DRAWS + 2))
 
 
 def _p_values(values: Floats, signs: Floats, candidates: Ints) -> Floats:
@@ -85,7 +90,7 @@ def _p_values(values: Floats, signs: Floats, candidates: Ints) -> Floats:
     return np.asarray(reached / (2 * len(signs)), dtype=np.float64)
 
 
-def _signs(n: int, seed: int) -> Floats:
+def signs(n: int, seed: int) -> Floats:
     """±1, [half, n], the first row +1: with their negations all 2ⁿ combinations, or DRAWS random ones and the first."""
     if n <= ALL_FLIPS:
         numbers = np.arange(2 ** max(n - 1, 0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -175,6 +175,18 @@ class News(Record):
     """Of each final record's bytes: the first 16 hexadecimal digits of their SHA-256."""
 
 
+class Narrowing(Record):
+    """A search went on with `left` of `of` configurations, by what it saw of the first so many blocks of each.
+
+    A block is one repeat on one partition: with k partitions block i is repeat i // k on partition i mod k.
+    """
+
+    by: Literal["rung", "screen", "race"]
+    of: int = Field(ge=1)
+    left: int = Field(ge=1)
+    blocks: int = Field(ge=1)
+
+
 class Decision(Record):
     """`searches/<id>/<k>.toml`: one answer of a proposer, and everything that it follows from."""
 
@@ -192,6 +204,8 @@ class Decision(Record):
     stopped: tuple[Identity, ...] = ()
     """Configurations of which this search asks no more, by this decision and all before it: their final scores are not
     known. A later budget, or another search, may go on with them."""
+    narrowed: tuple[Narrowing, ...] = ()
+    """How the others came to be left, by this decision and all before it, in order."""
     pending: tuple[Ask, ...] = ()
     """What this search asked for before and has no result yet."""
     spent_epochs: int = 0

@@ -156,3 +156,25 @@ def test_the_proposer_of_the_file_and_of_the_command(searching: Searching) -> No
     done(searching.search(*NARROW, "--repeats", "1", "--proposer", "grid"))
     (search,) = searching.decided().searches.values()
     assert (search.proposer, dict(search.settings)) == ("grid", {})
+
+
+def test_a_race_writes_what_it_promises_before_anything_is_trained(searching: Searching) -> None:
+    done(searching.search(*NARROW, "--repeats", "race", "--margin", "0.02"))
+    (search,) = searching.decided().searches.values()
+    looks = [[8, 3 / 256], [12, 0.0132], [20, 0.025]]
+    assert dict(search.settings) == {"looks": looks, "repeats": "race", "margin": 0.02}
+    (decision,) = searching.decided().decisions[search.id]
+    assert decision.reason == "race, look 1: 8 repeats of 2 configurations, on this partition"
+    done(searching.search(*NARROW, "--repeats", "race", "--margin", "0.02"))
+    assert len(searching.decided().searches) == 1
+    done(searching.search(*NARROW, "--repeats", "race", "--margin", "0.03"))
+    assert len(searching.decided().searches) == 2
+
+
+def test_a_margin_without_a_race_is_refused_before_there_is_a_study(searching: Searching) -> None:
+    alone = searching.search(*NARROW, "--repeats", "8", "--margin", "0.02")
+    assert alone.exit_code == 2
+    assert "a margin is of a race" in alone.output
+    grid = searching.search(*NARROW, "--margin", "0.02", "--proposer", "grid")
+    assert "--proposer grid: expected adaptive or nothing" in grid.output
+    assert find_study(searching.desk.studies, "mine") is None

@@ -10,10 +10,10 @@ import pytest
 
 from orchestrator.proposing.adaptive import Adaptive
 from orchestrator.proposing.deciding import pending
-from orchestrator.proposing.proposer import View, check_settings
+from orchestrator.proposing.proposer import View, check_settings, written_out
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import RepeatState
-from orchestrator.store.searches import Budget, Decision, SearchRecord, Told, allowances, asked_of_lanes
+from orchestrator.store.searches import Budget, Decision, Narrowing, SearchRecord, Told, allowances, asked_of_lanes
 from orchestrator.store.segments import LaneKey
 
 Value = Callable[[int, LaneKey, int], float]
@@ -54,7 +54,13 @@ class Played:
         if proposal is None:
             return False
         decision = Decision(
-            number=len(self.decisions) + 1, budget=1, reason=proposal.reason, asks=proposal.asks, stacks=()
+            number=len(self.decisions) + 1,
+            budget=1,
+            reason=proposal.reason,
+            asks=proposal.asks,
+            stacks=(),
+            stopped=proposal.stopped,
+            narrowed=proposal.narrowed,
         )
         self.decisions.append(decision)
         waiting = Adaptive(self.search).propose(self.view())
@@ -141,7 +147,13 @@ def test_a_screen_keeps_the_best_quarter_but_eight_at_least() -> None:
 
 def test_a_race_excludes_what_is_clearly_worse_and_ends_with_one() -> None:
     played = Played(clearly, {"repeats": "race"})
-    assert played.reasons == ["race, look 1: 8 repeats of 16 configurations"]
+    assert played.reasons == [
+        "race, look 1: 8 repeats of 16 configurations, on this partition",
+        "race, after look 1 of 3: 1 of 16 configurations left, 15 excluded on this partition",
+    ]
+    last = played.decisions[-1]
+    assert (last.asks, last.stopped) == ((), NAMES[:15]), "what the last look excluded is on record too"
+    assert last.narrowed == (Narrowing(by="race", of=16, left=1, blocks=8),)
 
 
 def test_a_race_goes_on_with_those_that_are_alike() -> None:
@@ -152,8 +164,14 @@ def test_a_race_goes_on_with_those_that_are_alike() -> None:
 
     played = Played(value, {"repeats": "race"})
     assert played.reasons[1:] == [
-        "race, look 2: 12 repeats of 3 configurations, 13 excluded before",
-        "race, look 3: 20 repeats of 3 configurations, 13 excluded before",
+        "race, look 2: 12 repeats of 3 configurations, on this partition; 13 excluded before",
+        "race, look 3: 20 repeats of 3 configurations, on this partition; 13 excluded before",
+        "race, after look 3 of 3: 3 of 16 configurations left, 13 excluded on this partition",
+    ]
+    assert [(one.of, one.left, one.blocks) for one in played.decisions[-1].narrowed] == [
+        (16, 3, 8),
+        (3, 3, 12),
+        (3, 3, 20),
     ]
     assert [len(played.epochs_of(place)) for place in (0, 13, 14, 15)] == [8, 20, 20, 20]
 
@@ -162,8 +180,8 @@ def test_what_trails_by_less_than_the_margin_is_not_excluded() -> None:
     def value(place: int, lane: LaneKey, epochs: int) -> float:
         return {0: -0.5, 1: -2.0}.get(place, 0.0) + 0.001 * lane.repeat
 
-    lengths = [len(Played(value, {"repeats": "race", "margin": 1.0}).epochs_of(place)) for place in (0, 1)]
-    assert lengths == [20, 8]
+    played = Played(value, {"repeats": "race", "margin": 1.0})
+    assert played.decisions[-1].stopped == NAMES[1:2]
 
 
 def test_blocks_go_through_the_partitions_in_turn() -> None:
@@ -172,6 +190,112 @@ def test_blocks_go_through_the_partitions_in_turn() -> None:
     asked = asked_of_lanes(played.decisions)
     count = {name: sum(lane.partition == name for lane in asked) for name in partitions}
     assert count == {"a" * 12: 3 * 16, "b" * 12: 3 * 16, "c" * 12: 2 * 16}
+    assert played.reasons[0] == "race, look 1: 8 blocks of 16 configurations, on 3 partitions"
+    assert played.reasons[-1].endswith("15 excluded on 3 partitions")
+
+
+def test_what_was_stopped_stays_stopped_when_a_larger_budget_buys_nothing() -> None:
+    """Former failure: the decision on it stopped nobody."""
+    played = Played(clearly, {"repeats": "race"}, repeats=10)
+    played.budget = Budget(number=2, allowances=allowances(dict.fromkeys(NAMES[:16], (11, 40))))
+    nothing = Adaptive(played.search).propose(played.view())
+    assert nothing is not None
+    assert (nothing.reason, nothing.asks) == ("nothing more to train within this budget", ())
+    assert nothing.stopped == NAMES[:15]
+    assert nothing.narrowed == played.decisions[-1].narrowed
+
+
+def test_a_race_that_ended_goes_on_with_a_larger_budget() -> None:
+    noise = np.random.default_rng(5).normal(size=(16, 20))
+    played = Played(lambda place, lane, _: float(noise[place, lane.repeat]), {"repeats": "race"}, repeats=10)
+    assert played.reasons[-1] == "race, after look 1 of 3: 16 of 16 configurations left, 0 excluded on this partition"
+    played.budget = Budget(number=2, allowances=allowances(dict.fromkeys(NAMES[:16], (12, 40))))
+    more = Adaptive(played.search).propose(played.view())
+    assert more is not None
+    assert more.reason.startswith("race, look 2: 12 repeats of 16 configurations")
+
+
+def test_a_race_says_what_holds_where_repeats_diverged() -> None:
+    """They are in no comparison: a configuration that is best where it does not diverge is not excluded for it."""
+    played = Played(
+        lambda place, lane, _: place + 0.01 * lane.repeat,
+        {"repeats": "race"},
+        diverges=lambda place, lane: place == 15 and lane.repeat == 0,
+    )
+    told = "; no guarantee for the mean including diverged repeats"
+    assert played.reasons[0].endswith("on this partition")
+    assert all(reason.endswith(told) for reason in played.reasons[1:])
+    assert NAMES[15] not in played.decisions[-1].stopped
+
+
+def test_a_race_ends_where_all_left_are_within_the_margin() -> None:
+    noise = np.random.default_rng(1).normal(size=(16, 20))
+
+    def value(place: int, lane: LaneKey, epochs: int) -> float:
+        return float((0.0 if place >= 12 else -9.0) + 0.1 * noise[place, lane.repeat])
+
+    wide, narrow = (Played(value, {"repeats": "race", "margin": margin}) for margin in (2.0, 0.01))
+    assert wide.reasons[-1] == (
+        "race, after look 1 of 3: 4 of 16 configurations left, 12 excluded on this partition; those left are within 2 "
+        "of each other"
+    )
+    assert len(narrow.epochs_of(15)) == 20
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        ((), "0 looks, expected 1 to 6"),
+        (tuple((8 + n, 0.006) for n in range(7)), "7 looks, expected 1 to 6"),
+        (((12, 0.02), (8, 0.02)), "at 12, 8 blocks, expected each at more than the one before"),
+        (((5, 0.04),), "a look at 5 blocks, expected at least 6"),
+        (((8, 0.03), (12, 0.03)), "shares that add up to 0.06, expected 0.05 at most"),
+        (((6, 0.01),), "a share of 0.01 at 6 blocks, where the smallest p there can be is 0.0156"),
+        (((20, 0.00005),), "where the smallest p there can be is 0.0001"),
+    ],
+)
+def test_looks_that_promise_nothing_are_refused(looks: tuple[tuple[int, float], ...], told: str) -> None:
+    with pytest.raises(InputError) as raised:
+        check_settings("adaptive", {"repeats": "race", "looks": looks})
+    assert told in str(raised.value)
+    assert "Correct the table" in raised.value.advice
+
+
+def test_all_that_is_wrong_with_looks_is_one_fault() -> None:
+    with pytest.raises(InputError) as raised:
+        check_settings("adaptive", {"repeats": "race", "looks": [[5, 0.04], [4, 0.04]]})
+    assert raised.value.message == (
+        "proposer adaptive: looks of a race: found at 5, 4 blocks, expected each at more than the one before; a look "
+        "at 4 blocks, expected at least 6; shares that add up to 0.08, expected 0.05 at most"
+    )
+
+
+def test_six_looks_share_the_same_error() -> None:
+    looks = [[8, 3 / 256], [12, 0.0082], [16, 0.0075], [20, 0.0075], [28, 0.0075], [40, 0.0075]]
+    played = Played(lambda place, lane, _: float(lane.repeat % 3), {"repeats": "race", "looks": looks}, repeats=40)
+    assert len(played.epochs_of(0)) == 40
+    assert played.reasons[-1].startswith("race, after look 6 of 6: 16 of 16")
+
+
+def test_nothing_is_excluded_before_eight_partitions_were_seen() -> None:
+    looks = [[7, 0.02], [12, 0.03]]
+    seven, eight = (tuple(f"{place:012x}" for place in range(k)) for k in (7, 8))
+    Played(clearly, {"repeats": "race", "looks": looks}, partitions=seven, repeats=2)
+    with pytest.raises(InputError, match="one on each of 7 partitions, expected at least 8"):
+        Played(clearly, {"repeats": "race", "looks": looks}, partitions=eight, repeats=2)
+
+
+def test_a_margin_without_a_race_is_refused() -> None:
+    with pytest.raises(InputError, match="a margin is of a race"):
+        check_settings("adaptive", {"margin": 0.01})
+
+
+def test_what_a_race_promises_is_written_out() -> None:
+    said = written_out("adaptive", {"repeats": "race", "margin": 0.1})
+    assert said == {"looks": [[8, 3 / 256], [12, 0.0132], [20, 0.025]], "repeats": "race", "margin": 0.1}
+    assert written_out("adaptive", {"repeats": "race", "looks": [[9, 0.05]]})["looks"] == [[9, 0.05]]
+    assert written_out("adaptive", {"repeats": "screen"}) == {"repeats": "screen"}
+    assert written_out("grid", {}) == {}
 
 
 def test_a_repeat_that_diverged_is_told_for_every_rung() -> None:

@@ -35,6 +35,7 @@ def test_who_could_not_be_compared_is_counted() -> None:
     assert "May be the best: 1 of 3 cannot be excluded" in said[0]
     assert "1 more could not be compared: too few repeats, or too few that did not diverge." in said[0]
     assert said[1].startswith("4 of 24 repeats diverged, of 1 configuration.")
+    assert said[1].endswith("; no guarantee for the mean including diverged repeats.")
     assert [standing_words(found, row) for row in range(3)] == ["in", "–", "out"]
     assert [notes(found, row) for row in range(3)] == ["", "diverged 4 of 8 (16–84 %)", ""]
     assert rate_words(10, 10) == "diverged 10 of 10 (69–100 %)"
