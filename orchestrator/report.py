@@ -10,6 +10,7 @@ from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted, names_of, words
+from orchestrator.results.narrowed import among_words, compared_words
 from orchestrator.results.report import Report, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.tried import tried
@@ -72,12 +73,14 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
     shown: list[ConfigurationSummary] = []
     for metric, several in groupby(ranked, key=_selects_by):
-        best = list(several)[:BEST_SHOWN]
-        by = _metric(metric, summary)
+        alike = list(several)
+        best, by = alike[:BEST_SHOWN], _metric(metric, summary)
+        if any(entry.narrowed for entry in alike):
+            by += f" among {among_words(alike)}"
         lines.append(f"Best by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         lines += [f"  {place}. {names[entry.id]:<44} {_scores(entry)}" for place, entry in enumerate(best, 1)]
         shown += best
-    lines += filter(None, [how_ended(shown), how_many_diverged(shown)])
+    lines += filter(None, [compared_words(shown), how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
     if stopped:
         lines.append(f"{how_many_stopped(stopped)} Why: orch decisions {study.name}")

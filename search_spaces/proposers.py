@@ -21,3 +21,5 @@ SAMPLERS = Registry(
         Variant("auto", "", "gp where it can be, else tpe."),
     ),
 )
+AT_ONCE = frozenset({"grid"})
+"""Those that ask for all of a search at once: what there is of it hangs on no result."""

@@ -10,7 +10,8 @@ from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, plot_text, rates_text
 from dashboards.figures.palette import INK, MUTED, RULE, TRAIN, VALID, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.statistics.confidence_set import confidence_set
+from orchestrator.results.narrowed import first_counting
+from orchestrator.statistics.score_table import set_of
 from orchestrator.statistics.set_words import notes, p_words, set_words, standing_words
 
 SHOWN = 24
@@ -32,16 +33,16 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
     ranked = [m for m in ranked if m.configuration.selection.metric == ranked[0].configuration.selection.metric]
+    ranked = [m for m in ranked if max(m.with_result) >= first_counting(ranked)]
     if not ranked:
         return pd.DataFrame(columns=COLUMNS)
-    numbers = sorted({number for member in ranked for number in member.with_result})
-    column = {number: place for place, number in enumerate(numbers)}
-    scores, diverged = np.full((len(ranked), len(numbers)), np.nan), np.zeros((len(ranked), len(numbers)), dtype=bool)
+    width = max(max(member.with_result) + 1 for member in ranked)
+    scores, diverged = np.full((len(ranked), width), np.nan), np.zeros((len(ranked), width), dtype=bool)
     for row, member in enumerate(ranked):
-        own = [column[number] for number in member.with_result]
+        own = list(member.with_result)
         scores[row, own], diverged[row, own] = _values(member), member.did_diverge
     metric = ranked[0].configuration.selection.metric
-    found = confidence_set(scores, not is_loss(metric), diverged)
+    found = set_of(ranked, scores, not is_loss(metric), diverged)
     rows = []
     for place, member in enumerate(ranked):
         settings = member.configuration
@@ -51,7 +52,7 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
              found.p[place], standing_words(found, place), notes(found, place))
         )  # fmt: skip
     data = pd.DataFrame(rows, columns=COLUMNS)
-    data.attrs["said"] = set_words(found)
+    data.attrs["said"] = set_words(found, ranked)
     return data
 
 

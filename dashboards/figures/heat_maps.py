@@ -71,7 +71,9 @@ def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
             score = _statistic(member, choice.score)
             mean, std, n = (score.mean, score.std, score.n) if score else (math.nan, math.nan, 0)
             c = member.configuration
-            points.append(Point(shown_value(c, rows), shown_value(c, columns), mean, std, n, member.asked, c.strategy))
+            points.append(
+                Point(shown_value(c, rows), shown_value(c, columns), mean, std, n, member.counting, c.strategy)
+            )
         found[facet] = sorted(points, key=lambda point: (by_size(rows, point.row), by_size(columns, point.column)))
     return found
 

@@ -58,7 +58,7 @@ class Histories:
         """Confusion counts of the valid split at the selected epoch of every repeat that has a result; [n, K, K]."""
         if member.selected_epochs is None:
             return np.zeros((0, *self._counts.shape[2:]), np.int64)
-        first = self._first[member.partition, member.id]
+        first = self._first[member.partition, member.id] + member.screened
         epochs = self._start[first : first + member.n] + member.selected_epochs.values.astype(np.int64)
         found: NDArray[np.int64] = self._counts[epochs, 1].astype(np.int64)
         return found
@@ -67,7 +67,7 @@ class Histories:
         """Every repeat of a configuration that has a result, in order."""
         if member.selected_epochs is None:
             return []
-        first = self._first[member.partition, member.id]
+        first = self._first[member.partition, member.id] + member.screened
         found = []
         for place, repeat in enumerate(member.with_result):
             at = slice(int(self._start[first + place]), int(self._start[first + place + 1]))

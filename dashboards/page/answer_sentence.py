@@ -8,6 +8,7 @@ from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, n
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import untrained_words
+from orchestrator.results.narrowed import among_words
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
 from search_spaces.settings.data import TASKS
@@ -23,6 +24,10 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
     other = next((name for name in (task.score, *task.counted[1:]) if name != metric), "loss")
     chosen, extra = best.score(metric, "valid"), best.score(other, "valid")
     so_far = "" if summary.totals.owed == 0 else " so far"
+    ranked = [one for one in summary.configurations if one.partition == best.partition and one.rank is not None]
+    among = [one for one in ranked if one.configuration.selection.metric == metric]
+    if any(one.narrowed for one in among):
+        so_far += f" among {among_words(among)}"
     return (
         f"Best{so_far}: <strong>{text(depth_text(best.depth))}</strong> on "
         f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}. "

@@ -18,6 +18,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
 from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted
+from orchestrator.results.narrowed import chosen_by_results, compared_words, no_correction
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from search_spaces.settings.data import TASKS
@@ -117,7 +118,12 @@ def _missing(summary: Summary) -> str:
         if metric != own and others[own]
     ]
     every = summary.configurations
+    ranked = [member for member in every if member.rank is not None]
+    if chosen_by_results(ranked):
+        lines.append(f"No figure is corrected for the choosing: {no_correction(summary.study.name)}.")
+        lines.append(compared_words(ranked))
     lines += filter(None, [how_many_stopped(every), how_ended(every), how_many_diverged(every)])
+    lines = [line for line in lines if line]
     if not lines:
         return ""
     return (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.narrowed import among_words
 from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.tried import tried_columns
@@ -45,15 +46,16 @@ def difference(mean: float, low: float, high: float) -> str:
     return f"{mean:+z.3f} " + (f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(high - low) else "no interval")
 
 
-def set_data(found: ConfidenceSet) -> dict[str, Any]:
-    """At which look the set is, and what is said of it."""
+def set_data(found: ConfidenceSet, members: Sequence[ConfigurationSummary]) -> dict[str, Any]:
+    """At which look the set of these is, and what is said of it."""
     return {
         "level": 1 - ALPHA,
         "repeats": found.repeats,
         "look": found.look.repeats if found.look else None,
         "p_above": found.look.level if found.look else None,
         "next_look": found.next.repeats if found.next else None,
-        "said": set_words(found),
+        "among": among_words(members) if members else None,
+        "said": set_words(found, members),
         "guarantee_includes_diverged": not found.diverged.any(),
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.results.comparing import check_comparable, compared_alike, compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.narrowed import chosen_by_results
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.cross_chosen import cross_chosen
@@ -32,7 +33,8 @@ class Item:
 
     members: that configuration on every common partition. among: how many it was chosen from. crossed: the metric when
     each repeat's configuration is chosen on the other repeats; over several partitions, each one's on the others. It
-    has n = 0 where there are not two of them.
+    has n = 0 where there are not two of them. is_by_results: whether results decided what was trained of those that it
+    was chosen from, so that nothing corrects for the choosing.
     """
 
     label: str
@@ -40,6 +42,7 @@ class Item:
     members: tuple[ConfigurationSummary, ...]
     among: int
     crossed: Statistic
+    is_by_results: bool = False
 
     @property
     def id(self) -> str:
@@ -254,7 +257,9 @@ def _item(one: _Named, partitions: Sequence[str], by: Metric, metric: Metric) ->
             f"{'every partition' if len(partitions) > 1 else 'partition ' + partitions[0]}",
             f"orch resume {one.summary.study.name}",
         )
-    return Item(one.label, one.summary, joined.members[0], len(joined.members), _crossed(joined, tables, metric))
+    by_results = chosen_by_results(member for members in joined.members for member in members)
+    crossed = Statistic.of(np.zeros(0)) if by_results else _crossed(joined, tables, metric)
+    return Item(one.label, one.summary, joined.members[0], len(joined.members), crossed, by_results)
 
 
 def _crossed(joined: PartitionTable, tables: Sequence[ScoreTable], metric: Metric) -> Statistic:

@@ -25,6 +25,7 @@ from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import names_of
+from orchestrator.results.narrowed import compared_words, first_counting, no_correction
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.statistic import Statistic
 from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
@@ -69,7 +70,11 @@ def _set(comparison: Comparison) -> ConfidenceSet | None:
     """The confidence set over repeats; none over several partitions, whose scores are not independent."""
     if len(comparison.partitions) > 1:
         return None
-    return confidence_set(comparison.scores[:, 0], comparison.higher_is_better, comparison.diverged[:, 0])
+    scores, diverged = comparison.scores[:, 0], comparison.diverged[:, 0]
+    first = first_counting(_members(comparison))
+    if np.isfinite(scores[:, first:]).any(axis=1).all():
+        scores, diverged = scores[:, first:], diverged[:, first:]
+    return confidence_set(scores, comparison.higher_is_better, diverged)
 
 
 def _pairs(comparison: Comparison) -> list[_Pair]:
@@ -104,7 +109,7 @@ def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
         note = _rate(comparison, row) if found is None else notes(found, row)
         p = "–" if found is None else p_words(found.p[row])
         name = names[item.members[0].id]
-        crossed = plus_minus(item.crossed) if item.among > 1 else "–"
+        crossed = plus_minus(item.crossed) if item.among > 1 and not item.is_by_results else "–"
         numbers = str(item.among), plus_minus(score), str(score.n), crossed, p
         rows.append((inside, item.label, name, item.id, *numbers, note))
     return columns(rows, (False, False, False, False, True, True, True, True, True, False))
@@ -151,6 +156,9 @@ def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
             "were, the more luck is in it. "
             f'"crossed": the same score when the configuration is chosen on the other {others}.'
         )
+    for name in dict.fromkeys(item.study.study.name for item in comparison.items if item.is_by_results):
+        lines.append(f"{name}: no crossed score: {no_correction(name)}.")
+    lines += filter(None, [compared_words(_members(comparison))])
     return lines
 
 
@@ -178,7 +186,8 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
                 **settings_data(item.members[0]),
                 "chosen_among": item.among,
                 "score": statistic_data(_score(comparison, row)),
-                "crossed": statistic_data(item.crossed) if item.among > 1 else None,
+                "crossed": statistic_data(item.crossed) if item.among > 1 and not item.is_by_results else None,
+                "chosen_by_results": item.is_by_results,
                 **({"in_set": None, "p": None} if found is None else set_row(found, row)),
                 "means": [finite(value) for value in np.nanmean(scores, axis=1)],
                 "variance": components_data(components(scores)),
@@ -191,7 +200,7 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
         "ranked_by": _ranked_by(comparison),
         "partitions": list(comparison.partitions),
         "test": "corrected resampled t-test" if found is None else "paired over repeats",
-        "confidence_set": None if found is None else set_data(found),
+        "confidence_set": None if found is None else set_data(found, ()),
         "items": items,
         "pairs": [
             {

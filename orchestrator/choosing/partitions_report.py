@@ -17,7 +17,8 @@ from orchestrator.choosing.choice_text import (
 )
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
-from orchestrator.results.names import names_of
+from orchestrator.results.names import counted, names_of
+from orchestrator.results.narrowed import among_words, compared_words, selected_of, went_on
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
@@ -35,7 +36,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     lines = [*heading([study]), ""]
     lines.append(
         f"Selected by the best mean {best.configuration.selection.words} over {k} partitions (repeats averaged within "
-        f"each) of {count} configuration{'s' if count > 1 else ''}: {names[best.id]}  [{best.id}]"
+        f"each) {selected_of([members[0] for members in table.members])}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
     diverged, counts = table.diverged.sum(axis=(1, 2)), np.isfinite(table.repeats).sum(axis=(1, 2))
@@ -56,7 +57,8 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     if table.incomplete:
         are = "configuration is" if table.incomplete == 1 else "configurations are"
         lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
-    lines += filter(None, [how_ended(member for members in table.members for member in members)])
+    several = [member for members in table.members for member in members]
+    lines += filter(None, [_stopped(summary, table), compared_words(several), how_ended(several)])
     lines += divergence_words(diverged, counts)
     lines.append(f"Selecting values are at the selected epochs: {_looked_at(table)}.")
     lines.append(
@@ -66,6 +68,16 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     lines.append(f"orch evaluate and orch export take it as it was trained on partition {table.partitions[0]}.")
     lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
     return Report(tuple(lines), _partitions_data(summary, table, against))
+
+
+def _stopped(summary: Summary, table: PartitionTable) -> str:
+    stopped = {member.id for member in summary.configurations if member.stopped_by_search}
+    if not stopped:
+        return ""
+    return (
+        f"{counted(len(stopped), 'configuration')} stopped by the search: final scores unknown. All that is said here "
+        f"is among {went_on([members[0] for members in table.members])}."
+    )
 
 
 def _looked_at(table: PartitionTable) -> str:
@@ -97,6 +109,8 @@ def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled
         "partitions": list(table.partitions),
         "groups": summary.study.group_meaning,
         "selected": table.members[0][0].id,
+        "among": among_words([members[0] for members in table.members]),
+        "stopped_by_search": len({member.id for member in summary.configurations if member.stopped_by_search}),
         "test": "corrected resampled t-test",
         "scored_to_training_images": finite(table.ratio),
         "configurations": rows,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.choosing.kept_predictions import read_predictions
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.narrowed import chosen_by_results, no_correction
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
 from orchestrator.statistics.confidence_set import ConfidenceSet
@@ -127,12 +128,9 @@ def _bias(
     """The bias-corrected figure, or why there is none, and what a reader must know of it."""
     if rounds < 1:
         return None, "it was not asked for", ()
-    if any(member.stopped_by_search for member in summary.configurations if member.partition == partition):
-        return (
-            None,
-            "the search stopped configurations by these scores; among the others alone it would say too little",
-            (),
-        )
+    here = [member for member in summary.configurations if member.partition == partition]
+    if chosen_by_results([member for member in here if member.stopped_by_search or member in table.members]):
+        return None, no_correction(summary.study.name), ()
     if not TASKS.variants[summary.study.task].has_confusion:
         return None, "it is made of confusion counts, which this task has not", ()
     if is_measured(table.metric):

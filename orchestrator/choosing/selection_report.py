@@ -20,6 +20,7 @@ from orchestrator.choosing.selection import Selection
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import counted, names_of, untrained_words
+from orchestrator.results.narrowed import compared_words, selected_of, went_on
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.equivalence import cost_of, within_margin
@@ -47,11 +48,11 @@ def selection_report(summary: Summary, selection: Selection, every: bool = False
 
 def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     table, winner = selection.table, selection.winner
-    count, names = len(table.members), _names(selection)
+    names = _names(selection)
     lines = [*heading([summary.study]), ""]
     lines.append(
-        f"Selected by the best mean {winner.configuration.selection.words} of {count} "
-        f"configuration{'s' if count > 1 else ''} (n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
+        f"Selected by the best mean {winner.configuration.selection.words} {selected_of(table.members)} "
+        f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
     lines += filter(None, [untrained_words(winner.untrained_selected, winner.n)])
     lines += _epochs(selection)
@@ -63,8 +64,9 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     if selection.stopped:
         lines.append(
             f"{counted(selection.stopped, 'configuration')} stopped by the search: final scores unknown. All that is "
-            f"said here is among the {len(selection.table.members)} that went on."
+            f"said here is among {went_on(table.members)}."
         )
+    lines += filter(None, [compared_words(table.members)])
     if selection.other_metric:
         lines.append(
             f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
@@ -126,7 +128,7 @@ def _chosen(selection: Selection) -> float:
 def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[str]:
     found, table = selection.found, selection.table
     total = len(table.members)
-    lines = set_words(found)
+    lines = set_words(found, table.members)
     order = [*found.members, *(row for row in range(total) if row not in set(found.members))]
     shown = order if every else order[:SHOWN]
     rows = [("", "configuration", "id", "selecting", "better than the selected by", "p", "")]
@@ -173,6 +175,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             **settings_data(member),
             "rank": row + 1,
             "n": member.n,
+            "screened": member.screened,
             "stopped": member.stopped,
             "paused": member.paused,
             "untrained_selected": member.untrained_selected,
@@ -219,7 +222,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
         "no_bias_corrected": selection.no_bias,
         "stopped_by_search": selection.stopped,
         "confidence_set": {
-            **set_data(found),
+            **set_data(found, table.members),
             "members": [table.members[row].id for row in found.members],
         },
         "margin": selection.margin,

@@ -9,7 +9,8 @@ import pandas as pd
 from orchestrator.choosing.selection import selecting_metric
 from orchestrator.results.comparing import looked_at, ranked_with
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted, describe_configuration
+from orchestrator.results.names import describe_configuration
+from orchestrator.results.narrowed import among_words
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store import layout
@@ -57,7 +58,7 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     metric = selecting_metric(summary, None)
     table = over_partitions(summary, metric) if partition is None else None
     if table is not None:
-        here, k, among = there[0].partition, len(table.partitions), counted(len(table.members), "configuration")
+        here, k, among = there[0].partition, len(table.partitions), among_words([one[0] for one in table.members])
         words = looked_at(members[0] for members in table.members)
         how = f"best mean {metric} ({words}) over {k} partitions among {among}; its repeats on {here}"
         notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
@@ -71,7 +72,7 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     notes = (_not_ranked(len(there) - len(ranked), len(there)),) if len(there) > len(ranked) else ()
     several = len({entry.partition for entry in summary.configurations}) > 1
     where = f" on partition {ranked[0].partition}" if several else ""
-    among = f"{counted(len(ranked), 'configuration')}{where}"
+    among = f"{among_words(ranked)}{where}"
     return Choice(ranked[0], f"best mean {metric} ({looked_at(ranked)}) over all repeats among {among}", notes)
 
 

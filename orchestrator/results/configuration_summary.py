@@ -11,6 +11,7 @@ from orchestrator.results.mean_curves import Curve
 from orchestrator.results.standing import Standing
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Metric, RepeatState
+from orchestrator.store.searches import Narrowing
 from search_spaces.configuration import Configuration
 from trainables.learning import metrics
 
@@ -29,6 +30,8 @@ class ConfigurationSummary:
     standings: tuple[Standing, ...]
     others: str = ""
     """Settings in which the study's configurations differ beside those that every name says: `dropout 0.2`."""
+    screened: int = 0
+    """Repeats with a result by which its search kept it and stopped others (`narrowed`): they are in no statistic."""
     with_result: tuple[int, ...] = ()
     epochs: int = 0
     """The largest number of epochs that all repeats have which did not end by themselves."""
@@ -50,6 +53,10 @@ class ConfigurationSummary:
     trainable_parameters: int | None = None
     stopped_by_search: str = ""
     """Why no more is asked of it although its search goes on; its final score is not known."""
+    narrowed: tuple[Narrowing, ...] = ()
+    """How its search came to go on with it; () where nothing was chosen by results."""
+    is_asked_at_once: bool = True
+    """Whether all of it was asked for whatever would come of it."""
     rank: int | None = None
     """From 1 within the partition; none until every repeat asked has a result, and none where the search stopped it.
     Configurations that select by another metric than the study come last, metric by metric: their values cannot be
@@ -61,13 +68,18 @@ class ConfigurationSummary:
 
     @property
     def n(self) -> int:
-        """Repeats that have a result."""
+        """Repeats that have a result and count."""
         return len(self.with_result)
+
+    @property
+    def counting(self) -> int:
+        """Repeats asked that count, or will."""
+        return self.asked - self.screened
 
     @property
     def is_whole(self) -> bool:
         """Whether every repeat asked has a result (perhaps not yet all the epochs that were asked later)."""
-        return self.asked > 0 and self.n == self.asked
+        return self.asked > 0 and self.n == self.counting
 
     @property
     def may_rank(self) -> bool:
@@ -82,7 +94,7 @@ class ConfigurationSummary:
     @property
     def extended(self) -> int:
         """Repeats that have a result and are owed further epochs."""
-        return self.n - sum(standing.state.has_result() for standing in self.standings)
+        return self.n + self.screened - sum(standing.state.has_result() for standing in self.standings)
 
     @property
     def did_diverge(self) -> np.ndarray:

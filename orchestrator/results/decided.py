@@ -140,7 +140,7 @@ class Decided:
     def stopped(self) -> dict[str, Decision]:
         """Configurations of which no search that asked for them asks for more, with the last decision that says so."""
         found: dict[str, Decision] = {}
-        going = {name for search in self.searches for name in self._going(search)}
+        going = {name for search in self.searches for name in self.going(search)}
         for search in self.searches:
             for decision in self.decisions[search]:
                 for name in decision.stopped:
@@ -148,7 +148,7 @@ class Decided:
                         found.setdefault(name, decision)
         return found
 
-    def _going(self, search: str) -> set[str]:
+    def going(self, search: str) -> set[str]:
         """Configurations that a search has asked for and not stopped."""
         decisions = self.decisions[search]
         asked = {name for decision in decisions for ask in decision.asks for name in ask.configurations}

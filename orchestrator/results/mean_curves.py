@@ -29,7 +29,10 @@ class MeanCurves:
 
     def __init__(self, flat: FlatScores, ranges: Iterable[range]) -> None:
         self._places: dict[int, slice] = {}
-        lengths = np.where(flat.diverged, 0, flat.trained + 1)
+        ranges, counts = list(ranges), np.zeros(len(flat.diverged), dtype=bool)
+        for rows in ranges:
+            counts[rows.start : rows.stop] = True
+        lengths = np.where(flat.diverged | ~counts, 0, flat.trained + 1)
         offset = np.zeros(len(lengths), dtype=np.int64)
         end = 0
         for rows in ranges:

@@ -19,6 +19,7 @@ from orchestrator.results.flat_scores import FlatScores, metrics_of
 from orchestrator.results.histories import Repeats, read_repeats
 from orchestrator.results.mean_curves import MeanCurves
 from orchestrator.results.names import told_apart
+from orchestrator.results.narrowed import Left, asked_at_once, left_by_search
 from orchestrator.results.standing import owed_lanes, standings
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.stored_data import read_partition, read_table
@@ -116,7 +117,10 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
     _look_at_images(storage, {key.partition for key in (*asked, *ranges)})
     others = told_apart(settings.values())
     flat = FlatScores(repeats, study.task)
-    curves = MeanCurves(flat, ranges.values())
+    at_once = asked_at_once(decided, asked)
+    left = left_by_search(decided, at_once)
+    counted = {key: _without_screened(flat, rows, left.get(key)) for key, rows in ranges.items()}
+    curves = MeanCurves(flat, counted.values())
     by_valid, allowed = compared_by_valid(settings.values()), decided.allowed_epochs()
     stopped = decided.stopped()
     for key in sorted({*asked, *ranges}):
@@ -135,8 +139,14 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
             paused=sum(one.state is RepeatState.FINISHED and one.epochs_done < most for one in stand),
             by_valid=configuration.selection.metric in by_valid,
             stopped_by_search=stopped[key.configuration].reason if key.configuration in stopped else "",
+            narrowed=left[key].narrowed if key in left else (),
+            is_asked_at_once=key in at_once or key not in asked,
         )
-        found.append(_with_statistics(summary, flat, curves, rows) if rows else summary)
+        if rows:
+            screened, seconds = len(rows) - len(counted[key]), float(flat.seconds[rows.start : rows.stop].sum())
+            summary = replace(summary, screened=screened, seconds=seconds)
+            summary = _with_statistics(summary, flat, curves, counted[key])
+        found.append(summary)
     ranked = _ranked(found, study.selection)
     drawn = {one.path for search in decided.searches.values() for one in search.distributions}
     edges = edge_notes(ranked, study.selection, drawn)
@@ -165,6 +175,14 @@ def training_samples(images: Mapping[str, int], configuration: Configuration) ->
         views = views_per_image(images)
         return {name: count * views[name] for name, count in images.items()}
     return {name: count * configuration.image.views for name, count in images.items()}
+
+
+def _without_screened(flat: FlatScores, rows: range, left: Left | None) -> range:
+    """Those of its rows that count: after a screening later repeats alone, once there is one."""
+    if left is None:
+        return rows
+    screened = int((flat.numbers[rows.start : rows.stop] < left.first).sum())
+    return range(rows.start + screened, rows.stop) if screened < len(rows) else rows
 
 
 def _with_statistics(
@@ -200,7 +218,6 @@ def _with_statistics(
         curves={name: means.of(rows, *key) for name, key in zip(names, keys, strict=True)} if len(index) else {},
         selection=Statistic.of(sign * ranking[start + selected]),
         selected_epochs=Statistic.of(selected),
-        seconds=float(flat.seconds[at].sum()),
         total_parameters=_integer(flat.total_parameters[rows.start]),
         trainable_parameters=_integer(flat.trainable_parameters[rows.start]),
     )

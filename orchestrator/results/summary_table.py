@@ -154,7 +154,7 @@ def _rows(summary: Summary, members: list[ConfigurationSummary]) -> tuple[np.nda
     table = summary.repeats.table
     for row, key in enumerate(zip(table["partition"].tolist(), table["configuration"].tolist(), strict=True)):
         first.setdefault(key, row)
-    rows = [first[member.partition, member.id] + np.arange(member.n) for member in members]
+    rows = [first[member.partition, member.id] + member.screened + np.arange(member.n) for member in members]
     selected = [member.selected_epochs.values for member in members if member.selected_epochs is not None]
     nothing = [np.zeros(0, dtype=np.int64)]
     return np.concatenate(rows or nothing), np.concatenate(selected or nothing).astype(np.int64)

@@ -51,7 +51,7 @@ class EpochScores:
         first, by_rule = self._row.get((member.partition, member.id)), member.score(metric, "valid")
         if first is None or by_rule is None:
             return None
-        rows = slice(first, first + member.n)
+        rows = slice(first + member.screened, first + member.screened + member.n)
         start, diverged = self._flat.repeats.start[rows], self._flat.diverged[rows]
         settings = member.configuration
         looked_at = self._flat.selection(settings.selection.metric, settings.selects_by_valid_alone)

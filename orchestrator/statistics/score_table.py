@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.narrowed import first_counting, raced
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.confidence_set import ConfidenceSet, confidence_set
+from orchestrator.statistics.looks import LOOKS
 from orchestrator.store.schema import Metric
 from trainables.learning import metrics
 
@@ -21,8 +23,9 @@ Floats = NDArray[np.float64]
 class ScoreTable:
     """One partition's configurations, best mean first.
 
-    scores: float64 [configurations, repeats], column r is repeat number r, NaN where it was not asked for. diverged:
-    bool of that shape, which repeats did. metric: its unit and direction.
+    scores: float64 [configurations, repeats], column r is repeat number r, NaN where it was not asked for, and where it
+    had a part in a screening (`results.narrowed`). diverged: bool of that shape, which repeats did. metric: its unit
+    and direction.
     """
 
     partition: str
@@ -37,7 +40,19 @@ class ScoreTable:
 
     def confidence_set(self) -> ConfidenceSet:
         """Of the members; their order is that of every array in it. Raises ValueError where there are none."""
-        return confidence_set(self.scores, self.higher_is_better, self.diverged)
+        return set_of(self.members, self.scores, self.higher_is_better, self.diverged)
+
+
+def set_of(
+    members: Sequence[ConfigurationSummary], scores: Floats, higher_is_better: bool, diverged: NDArray[np.bool_]
+) -> ConfidenceSet:
+    """The confidence set of these; column r of scores is repeat number r.
+
+    Repeats that screened them are left out. A race has spent what may be spent: it excludes no more of those it left.
+    """
+    first = first_counting(members)
+    looks = () if raced(members) else LOOKS
+    return confidence_set(scores[:, first:], higher_is_better, diverged[:, first:], looks)
 
 
 def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
@@ -69,12 +84,17 @@ def valid_table(members: Sequence[ConfigurationSummary], partition: str, metric:
 def _table(
     partition: str, metric: Metric, members: Sequence[ConfigurationSummary], values: Sequence[Floats | None]
 ) -> ScoreTable:
-    kept = [(m, v) for m, v in zip(members, values, strict=True) if v is not None and len(v) and np.isfinite(v).all()]
+    first = first_counting(members)
+    kept: list[tuple[ConfigurationSummary, Floats, NDArray[np.bool_]]] = []
+    for member, value in zip(members, values, strict=True):
+        counts = np.array(member.with_result, dtype=np.int64) >= first
+        if value is not None and counts.any() and np.isfinite(value).all():
+            kept.append((member, value, counts))
     sign = -1.0 if metrics.is_loss(metric) else 1.0
-    kept.sort(key=lambda entry: (-sign * float(entry[1].mean()), entry[0].id))
-    width = max((max(m.with_result) + 1 for m, _ in kept), default=0)
+    kept.sort(key=lambda entry: (-sign * float(entry[1][entry[2]].mean()), entry[0].id))
+    width = max((max(m.with_result) + 1 for m, *_ in kept), default=0)
     scores, diverged = np.full((len(kept), width), np.nan), np.zeros((len(kept), width), dtype=bool)
-    for row, (member, own) in enumerate(kept):
-        scores[row, list(member.with_result)] = own
-        diverged[row, list(member.with_result)] = member.did_diverge
-    return ScoreTable(partition, metric, tuple(m for m, _ in kept), scores, diverged)
+    for row, (member, own, counts) in enumerate(kept):
+        numbers = np.array(member.with_result, dtype=np.int64)[counts]
+        scores[row, numbers], diverged[row, numbers] = own[counts], member.did_diverge[counts]
+    return ScoreTable(partition, metric, tuple(m for m, *_ in kept), scores, diverged)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted
+from orchestrator.results.narrowed import among_words, raced
 from orchestrator.statistics.confidence_set import ConfidenceSet
 from orchestrator.statistics.divergence import NO_GUARANTEE, rate_interval
 from orchestrator.statistics.looks import ALPHA
 
 
-def set_words(found: ConfidenceSet) -> list[str]:
+def set_words(found: ConfidenceSet, members: Sequence[ConfigurationSummary] = ()) -> list[str]:
     """Which may be the best and at which look; then, where they apply, what diverged and what is skewed, and which way
-    that puts the rest of the words wrong."""
+    that puts the rest of the words wrong. members: whose set it is, for what their search did before."""
+    diverged = divergence_words(found.diverged, found.counts)
+    if raced(members):
+        return [_left_by_race(members), *diverged, *_skewness(found)]
     if len(found.p) == 1:
-        return ["Only one configuration is ranked, so there is nothing to compare."]
-    return [_members(found), *divergence_words(found.diverged, found.counts), *_skewness(found)]
+        return ["Only one configuration is ranked, so there is nothing to compare.", *diverged]
+    among = f", among {among_words(members)}" if any(member.narrowed for member in members) else ""
+    return [_members(found, among), *diverged, *_skewness(found)]
 
 
 def p_words(p: float) -> str:
@@ -58,16 +65,30 @@ def divergence_words(diverged: np.ndarray, counts: np.ndarray) -> list[str]:
     ]
 
 
-def _members(found: ConfidenceSet) -> str:
+def _left_by_race(members: Sequence[ConfigurationSummary]) -> str:
+    looks, narrowed = raced(members), members[0].narrowed
+    at = " and ".join(filter(None, [", ".join(str(one.blocks) for one in looks[:-1]), str(looks[-1].blocks)]))
+    promise = "the best of them is excluded in 5 % of searches at most"
+    if looks != narrowed:
+        promise = "rungs had ranked by the same repeats before, so no error rate is promised"
+    return (
+        f"May be the best: {among_words(members)} ({looks[0].of - looks[-1].left:,} excluded by looks at {at} blocks; "
+        f"{promise})."
+    )
+
+
+def _members(found: ConfidenceSet, among: str = "") -> str:
     total, inside = len(found.p), len(found.members)
     if found.look is None:
         first = f" The first look is at {found.next.repeats} repeats." if found.next else ""
-        return f"With {counted(found.repeats, 'repeat')} nothing is excluded: all {total:,} may be the best.{first}"
+        return (
+            f"With {counted(found.repeats, 'repeat')} nothing is excluded: all {total:,} may be the best{among}.{first}"
+        )
     look, repeats = found.look, found.repeats
     where = f"at {look.repeats} of {repeats} repeats" if repeats > look.repeats else f"at {repeats} repeats"
     after = f"the next look is at {found.next.repeats}" if found.next else "there is no further look"
     said = (
-        f"May be the best: {inside:,} of {total:,} cannot be excluded ({100 * (1 - ALPHA):.0f} % confidence set "
+        f"May be the best{among}: {inside:,} of {total:,} cannot be excluded ({100 * (1 - ALPHA):.0f} % confidence set "
         f"{where}, p > {look.level:.3g}; {after})."
     )
     if not found.members:

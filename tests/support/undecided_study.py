@@ -37,6 +37,13 @@ class UndecidedStudy:
         raise_budget(self.storage, record.id, dict.fromkeys(names, (repeats, epochs)), "orch search")
         return record
 
+    def play(self, search: SearchRecord) -> None:
+        """To its end, every result as soon as it is asked for."""
+        while (decision := self.deciding(search).decide()) is not None:
+            for ask in decision.asks:
+                for name in ask.configurations:
+                    self.finish(self.names.index(name), ask.repeats, ask.epochs)
+
     def deciding(self, search: SearchRecord) -> Deciding:
         return Deciding(self.storage, Decided.of(self.storage), search.id, NewsReader(self.storage), MACHINE)
 
@@ -50,9 +57,9 @@ class UndecidedStudy:
             self.study.write_final(self.storage, self.study.configurations()[place], repeat, epochs)
 
 
-def undecided_study(folder: Path) -> UndecidedStudy:
-    """Four configurations of one backbone."""
-    study = GeneratedStudy(depths=((0, 0),), lrs=(1e-3, 1e-2), batch_sizes=(16, 32))
+def undecided_study(folder: Path, study: GeneratedStudy | None = None) -> UndecidedStudy:
+    """Four configurations of one backbone, or those of another study."""
+    study = study or GeneratedStudy(depths=((0, 0),), lrs=(1e-3, 1e-2), batch_sizes=(16, 32))
     storage = UnsyncedStorage(folder)
     study.write_frame(storage)
     for configuration in study.configurations():

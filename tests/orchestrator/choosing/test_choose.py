@@ -90,6 +90,8 @@ def test_best_as_data(studies: Path) -> None:
             "May be the best: 1 of 3 cannot be excluded (95 % confidence set at 8 repeats, p > 0.0117; the next look "
             "is at 12)."
         ],
+        "among": "3 configurations",
+        "guarantee_includes_diverged": True,
         "members": [names[1, 0]],
     }
     rows = {row["id"]: row for row in found["configurations"]}
