@@ -12,6 +12,8 @@ from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, name
 from dashboards.figures.histories import Histories
 from dashboards.figures.markup import METRIC_NAMES, backbone_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.course import Course, course_of
+from orchestrator.results.names import names_of
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
@@ -73,6 +75,21 @@ class Source:
         return found
 
     @cached_property
+    def courses(self) -> dict[str, Course]:
+        """By id the searches that decided what to train next, the latest first."""
+        summary, found = self.summary, dict[str, Course]()
+        for search in reversed(summary.searches):
+            if budgets := summary.budgets[search.id]:
+                course = course_of(self.storage, search, budgets[-1], summary.decisions[search.id])
+                found |= {search.id: course} if course is not None else {}
+        return found
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """By id what each configuration is called beside all others."""
+        return names_of(member.configuration for member in self.summary.configurations)
+
+    @cached_property
     def histories(self) -> Histories:
         """The single repeats; made when first asked for."""
         return Histories(self.summary)
@@ -84,6 +101,8 @@ class Choice:
 
     partition: str = ""
     backbone: str = ""
+    search: str = ""
+    """Id of one that decided what to train next."""
     pair: Pair = LR_AND_BATCH
     """Settings down and across, of a figure that has such."""
     facet: Facet | None = None
@@ -107,6 +126,8 @@ class Choice:
             parts.append(backbone_text(self.backbone))
         if self.facet:
             parts.append(self.facet.name)
+        if self.search:
+            parts.append(self.search)
         parts.append(self.score)
         if self.quantity != "mean":
             parts.append(self.quantity)

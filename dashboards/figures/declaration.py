@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dashboards.figures.choice import Choice, Quantity, Source, backbones, has_score, selection_of
 from dashboards.figures.facets import LR_AND_BATCH, Pair, facets_of, names_of_facets
 from dashboards.figures.palette import Spec
+from orchestrator.results.course import has_chosen
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
 from search_spaces.settings.data import TASKS
@@ -35,6 +36,8 @@ class Per(Enum):
     """Of a partition, as the next."""
     FACET = "facet"
     """Of a backbone: a grid over two settings, one for every choice of the others."""
+    SEARCH = "search"
+    """Of a search that decided what to train next."""
 
 
 class Form(Enum):
@@ -178,6 +181,11 @@ class Figure:
 def _places(summary: Summary, per: Per, pair: Pair) -> list[Choice]:
     if per is Per.STUDY:
         return [Choice()]
+    if per is Per.SEARCH:
+        decisions = summary.decisions
+        return [Choice(search=one.id) for one in summary.searches[::-1] if has_chosen(one, decisions[one.id])] or [
+            Choice()
+        ]
     found = [Choice(partition) for partition in partitions_of(summary)]
     if per is Per.PARTITION:
         return found

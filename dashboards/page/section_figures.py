@@ -17,6 +17,7 @@ from dashboards.page.figure_chart import figure_chart
 from dashboards.page.heat_map_panels import heat_map_panels
 from dashboards.page.pairs import choose_pair
 from dashboards.page.progress_tables import progress_key, progress_tables
+from orchestrator.results.course import Course
 
 
 def _nothing(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
@@ -50,6 +51,25 @@ def section_figures(section: str, source: Source, choice: Choice, charts: Charts
 def _block(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
     draw = _FORMS[figure.page.form]
     return drawn_or_why_not(figure.title, lambda: draw(figure, source, choice, charts), source.storage)
+
+
+def search_figures(section: str, source: Source, charts: Charts) -> str:
+    """The figures of a section that are of a search, for each that decided what to train next, one at a time."""
+    if not figures_of(section, Per.SEARCH):
+        return ""
+    blocks = [section_figures(section, source, Choice(search=name), charts, Per.SEARCH) for name in source.courses]
+    if len(blocks) < 2:
+        return "".join(blocks)
+    names = [_search_name(course) for course in source.courses.values()]
+    chosen = "".join(when(block, decided=place) for place, block in enumerate(blocks))
+    return controls(select("Decisions of", "decided", names)) + chosen
+
+
+def _search_name(course: Course) -> str:
+    """Its id, when it was asked for, and how it decides."""
+    settings = ", ".join(f"{name} {value}" for name, value in course.search.settings.items() if isinstance(value, str))
+    when_asked = course.search.created[:16].replace("T", " ")
+    return ", ".join(filter(None, [f"{course.search.proposer} {course.search.id}", when_asked, settings]))
 
 
 def section_head(section: str, source: Source) -> str:

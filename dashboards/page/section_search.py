@@ -15,7 +15,14 @@ def has_search_view(source: Source) -> bool:
     return any(off_grid(source.members(Choice(*place))) for place in places)
 
 
-def search_introduction() -> str:
+def has_search_section(source: Source) -> bool:
+    """Whether there is such a view, or a search that decided what to train next."""
+    return bool(source.courses) or has_search_view(source)
+
+
+def search_introduction(source: Source) -> str:
+    if not has_search_view(source):
+        return reading("Scores are of the validation split at selected epochs, means over repeats.")
     return reading(
         "Shown where a strategy varies three settings or more and heat maps do not show all of its configurations: "
         "they do not fill the grid of their values, or differ in more than learning rate, batch size, n and u. Scores "

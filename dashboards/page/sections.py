@@ -14,9 +14,9 @@ from dashboards.page.provenance import provenance_html
 from dashboards.page.section_answer import answer_introduction, answer_section
 from dashboards.page.section_backbones import section_backbones
 from dashboards.page.section_data import section_data
-from dashboards.page.section_figures import section_figures, section_head
+from dashboards.page.section_figures import search_figures, section_figures, section_head
 from dashboards.page.section_progress import section_standing
-from dashboards.page.section_search import has_search_view, search_introduction
+from dashboards.page.section_search import has_search_section, search_introduction
 from dashboards.page.section_test import test_section
 from dashboards.page.sheet import Sheet
 
@@ -36,9 +36,10 @@ class Section:
     is_shown: Callable[[Source], bool] = lambda source: True
 
     def head(self, sheet: Sheet) -> str:
-        """Stands once: the introduction, figures of the study as a whole, how the others are read, controls."""
+        """Stands once: introduction, figures of the study and of its searches, how the others are read, controls."""
         whole = section_figures(self.name, sheet.source, Choice(), sheet.charts, Per.STUDY)
-        return self.introduction(sheet) + whole + section_head(self.name, sheet.source)
+        decided = search_figures(self.name, sheet.source, sheet.charts)
+        return self.introduction(sheet) + whole + decided + section_head(self.name, sheet.source)
 
     def of_partition(self, sheet: Sheet, name: str) -> str:
         """The block of one partition; "" where the section has none."""
@@ -83,7 +84,12 @@ SECTIONS = (
         partition=lambda sheet, partition: section_backbones(sheet.source, partition, sheet.charts),
     ),
     Section("spread", "Spread"),
-    Section("search", "Search", introduction=lambda sheet: search_introduction(), is_shown=has_search_view),
+    Section(
+        "search",
+        "Search",
+        introduction=lambda sheet: search_introduction(sheet.source),
+        is_shown=has_search_section,
+    ),
     Section("data", "Data", partition=_data),
     Section(
         "test",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -86,7 +87,7 @@ class Summary:
     def splits(self) -> tuple[str, ...]:
         return self.repeats.splits
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """What there are scores by, see `metrics_of`."""
         return metrics_of(self.repeats, self.study.task)

@@ -16,6 +16,7 @@ from dashboards.page.sections import SECTIONS
 from tests.support.generated_study import NOW
 from tests.support.made_up_evaluation import add_evaluation
 from tests.support.search_study import off_grid_study
+from tests.support.undecided_study import UndecidedStudy
 
 
 def added(section: str, per: Per) -> Figure:
@@ -34,7 +35,9 @@ def added(section: str, per: Per) -> Figure:
 def test_every_section_shows_what_is_declared_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = [added(section.name, per) for section in SECTIONS for per in Per]
     monkeypatch.setattr(registry, "_EVERY", (*registry._EVERY, *more))
-    storage, _ = off_grid_study(tmp_path)
+    storage, study = off_grid_study(tmp_path)
+    desk = UndecidedStudy(storage, study)  # type: ignore[arg-type]
+    desk.decide(desk.search(desk.names, 3, 8, proposer="adaptive", settings={"epochs": "halving"}))
     add_evaluation(storage)
     page = render(storage, now=NOW)
     places = {found[1]: found.start() for found in re.finditer(r'<section id="([a-z-]+)">', page)}

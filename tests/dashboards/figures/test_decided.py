@@ -1,0 +1,88 @@
+"""The figures of a search that decided what to train next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from dashboards.figures.choice import Choice, Source
+from dashboards.figures.declaration import Per
+from dashboards.figures.registry import FIGURES, figures_of, open_source
+from dashboards.page.page import render
+from orchestrator.store.searches import SearchRecord, decision_file
+from tests.support.adaptive_study import HALVING, adaptive_study, played
+from tests.support.generated_study import NOW, small_study
+from tests.support.undecided_study import UndecidedStudy
+
+HOSTILE = "<b>& %{x} all</b>"
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[UndecidedStudy, SearchRecord]:
+    return adaptive_study(tmp_path_factory.mktemp("adaptive"), HALVING)
+
+
+@pytest.fixture(scope="module")
+def source(searched: tuple[UndecidedStudy, SearchRecord]) -> Source:
+    return open_source(searched[0].storage, NOW)
+
+
+def drawn(source: Source, name: str) -> tuple[Any, Any]:
+    """Data and drawing, which plotly takes."""
+    choice = FIGURES[name].choices(source.summary)[0]
+    data = FIGURES[name].data(source, choice)
+    spec = FIGURES[name].draw(data, choice)
+    go.Figure(spec)
+    assert FIGURES[name].label(data, choice)
+    return data, spec
+
+
+def test_the_order_of_decisions_has_a_mark_each_with_its_reason(source: Source) -> None:
+    data, spec = drawn(source, "decisions")
+    assert data["decision"].tolist() == [*map(str, range(2, 10)), "now"]
+    assert data["epochs_spent"].is_monotonic_increasing
+    assert data["n"].tolist()[-2:] == [8, 12]
+    band, marks = spec["data"]
+    assert marks["y"].tolist() == data["mean"].tolist()
+    assert all("decision" in words or "now" in words for words in marks["text"])
+    assert "3 repeats go on to 30%" in marks["text"][1].replace("<br>", " ")
+    assert band["y"][0] == pytest.approx(data["mean"][0] + data["standard_error"][0])
+    assert marks["meta"]["ids"] == data["id"].tolist()
+
+
+def test_nothing_is_shown_of_a_grid(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path)
+    source = open_source(storage, NOW)
+    for figure in figures_of("search", Per.SEARCH):
+        assert figure.choices(source.summary) == [Choice(score="loss")], figure.name
+        assert figure.data(source, figure.choices(source.summary)[0]).empty, figure.name
+    assert 'id="search"' not in render(storage, now=NOW)
+
+
+def test_a_page_chooses_among_several_searches(tmp_path: Path) -> None:
+    desk, first = adaptive_study(tmp_path, {"epochs": "halving"}, repeats=3, epochs=8)
+    page = render(desk.storage, now=NOW)
+    assert 'data-sets="decided"' not in page
+    assert page.count("<h3>Order of decisions</h3>") == 1
+    second = played(desk, {"epochs": "constant"}, 3, 8, created="2026-05-05T10:00:00+00:00")
+    source = open_source(desk.storage, NOW)
+    assert list(source.courses) == [second.id, first.id]
+    page = render(desk.storage, now=NOW)
+    assert f"adaptive {second.id}, 2026-05-05 10:00, epochs constant" in page
+    assert page.count("<h3>Order of decisions</h3>") == 2
+
+
+def test_reasons_reach_the_page_escaped(tmp_path: Path) -> None:
+    desk, search = adaptive_study(tmp_path, {"epochs": "halving"}, repeats=3, epochs=8)
+    for decision in open_source(desk.storage, NOW).summary.decisions[search.id]:
+        hostile = decision.model_copy(update={"reason": f"{HOSTILE} {decision.number}"})
+        desk.storage.replace(decision_file(search.id, decision.number), hostile.to_toml())
+    source = open_source(desk.storage, NOW)
+    for figure in figures_of("search", Per.SEARCH):
+        data = figure.data(source, figure.choices(source.summary)[0])
+        if not data.empty:
+            assert "<b>" not in str(figure.draw(data, figure.choices(source.summary)[0])), figure.name
+    assert HOSTILE not in render(desk.storage, now=NOW)
