@@ -29,7 +29,7 @@ def decisions(study: str, configuration: str | None, checks: bool, studies: str 
       orch decisions neuroblastoma --check
     """
     from orchestrator.proposing.checking import check, faulty
-    from orchestrator.proposing.history import about_text, decided_about, history, history_text, named
+    from orchestrator.proposing.history import about_text, decided_about, history, history_text, named, stop_words
     from orchestrator.results.decided import Decided
     from orchestrator.study.studies import open_study, studies_place
 
@@ -38,11 +38,13 @@ def decisions(study: str, configuration: str | None, checks: bool, studies: str 
     lines = Lines()
     checked = check(found.storage, decided, lambda *counts: lines("decisions", *counts)) if checks else []
     if configuration is not None:
-        about = decided_about(decided, named(decided, configuration))
+        name = named(decided, configuration)
+        about = decided_about(decided, name)
         if as_json:
-            echo_json({"study": found.name, "configuration": named(decided, configuration), "decisions": about})
+            stops = stop_words(decided, name)
+            echo_json({"study": found.name, "configuration": name, "decisions": about, "stopped": stops})
         else:
-            echo(about_text(named(decided, configuration), about))
+            echo(about_text(name, about, stop_words(decided, name)))
     elif as_json:
         echo_json({"study": found.name, "searches": history(decided, checked)})
     else:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.proposing.checking import Checked, faulty
+from orchestrator.results.course import Course, course_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import counted, span
 from orchestrator.results.report import columns
+from orchestrator.statistics.audits import Audit, audit_of
 from orchestrator.store.errors import InputError
-from orchestrator.store.searches import Decision
+from orchestrator.store.searches import Decision, SearchRecord
 
 
 def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str, Any]]:
@@ -43,9 +45,21 @@ def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str,
             "decisions": [
                 _entry(decision, found.get((search.id, decision.number))) for decision in decided.decisions[search.id]
             ],
+            "audit": audit.as_json() if (audit := _audit(decided, search)) is not None else None,
         }
         for search in decided.searches.values()
     ]
+
+
+def _audit(decided: Decided, search: SearchRecord) -> Audit | None:
+    """What stopped configurations that were trained to the end showed."""
+    course = _course(decided, search)
+    return audit_of(course) if course is not None else None
+
+
+def _course(decided: Decided, search: SearchRecord) -> Course | None:
+    budget = decided.budget(search.id)
+    return course_of(decided.storage, search, budget, decided.decisions[search.id]) if budget is not None else None
 
 
 def _entry(decision: Decision, checked: Checked | None) -> dict[str, Any]:
@@ -95,6 +109,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
                 )
             )
         lines += columns(rows, [True, False, True, True, True, False]) if len(rows) > 1 else ["  no decision yet"]
+        lines += ["", f"  {search['audit']['said']}"] if search["audit"] else []
     if checked is not None:
         lines += ["", *_checked(checked)]
     return "\n".join(lines)
@@ -137,7 +152,17 @@ def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
     return found
 
 
-def about_text(configuration: str, about: Sequence[Mapping[str, Any]]) -> str:
+def stop_words(decided: Decided, configuration: str) -> list[str]:
+    """For each search that asks no more of it how far it came: no verdict."""
+    found = []
+    for search in decided.searches.values():
+        course = _course(decided, search)
+        if course is not None and configuration in course.stops:
+            found.append(f"{search.id}: {course.stops[configuration].words}")
+    return found
+
+
+def about_text(configuration: str, about: Sequence[Mapping[str, Any]], stops: Sequence[str] = ()) -> str:
     rows = [("search", "decision", "when", "repeats", "epochs of each", "", "reason")]
     for one in about:
         when = str(one["created"])[:16].replace("T", " ")
@@ -145,7 +170,7 @@ def about_text(configuration: str, about: Sequence[Mapping[str, Any]]) -> str:
         rows.append((one["search"], str(one["number"]), when, str(one["repeats"]), epochs, stopped, one["reason"]))
     if len(rows) == 1:
         return f"{configuration}: no decision asked for it yet"
-    return "\n".join([configuration, *columns(rows, [False, True, False, True, True, False, False])])
+    return "\n".join([configuration, *columns(rows, [False, True, False, True, True, False, False]), *stops])
 
 
 def _checked(checked: Sequence[Checked]) -> list[str]:

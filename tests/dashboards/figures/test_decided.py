@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -86,3 +87,52 @@ def test_reasons_reach_the_page_escaped(tmp_path: Path) -> None:
         if not data.empty:
             assert "<b>" not in str(figure.draw(data, figure.choices(source.summary)[0])), figure.name
     assert HOSTILE not in render(desk.storage, now=NOW)
+
+
+def test_bars_say_how_many_went_on_and_how_many_stopped(source: Source) -> None:
+    data, spec = drawn(source, "rungs")
+    assert data["entered"].tolist() == [16, 8, 4, 2, 2, 2]
+    assert (data["went_on"] + data["stopped"]).tolist() == data["entered"].tolist()
+    on, off, checked = spec["data"]
+    assert np.add.reduce([on["x"], off["x"], checked["x"]]).tolist() == data["entered"].tolist()
+    assert checked["x"].tolist() == [2, 2, 2, 0, 0, 0]
+    assert spec["layout"]["barmode"] == "stack"
+    told = off["hovertext"][0].replace("<br>", " ")
+    assert told.startswith("6 stopped by the search after 3 repeats, 4 epochs: their final scores are unknown")
+    assert told.endswith("rung 2 of 4: the best 8 of 16 after 3 repeats go on to 30%")
+    assert on["hovertext"][-1].startswith("2 of 2 are left")
+    sentence = FIGURES["rungs"].page.sentence
+    assert sentence is not None
+    said = sentence(data, FIGURES["rungs"].choices(source.summary)[0])
+    assert said.startswith("Of 16 configurations 2 are left; 14 were stopped by the search. None of 6 stopped")
+
+
+def test_intervals_of_a_race_come_look_by_look(source: Source) -> None:
+    data, spec = drawn(source, "race")
+    assert data["repeats"].tolist() == [8, 12, 8, 12]
+    assert data["standing"].tolist() == ["leader", "leader", "left", "left"]
+    assert (data["high"] >= data["low"]).all()
+    first, second = spec["data"]
+    assert (first["name"], second["name"]) == ("8 repeats", "12 repeats")
+    assert first["y"].tolist() < second["y"].tolist(), "the last look is lowest"
+    assert set(first["meta"]["ids"]) == set(data["id"])
+
+
+def test_the_excluded_are_marked_open_and_the_range_is_that_of_the_others(tmp_path: Path) -> None:
+    desk, _ = adaptive_study(tmp_path, {"repeats": "race"}, epochs=6)
+    data, spec = drawn(open_source(desk.storage, NOW), "race")
+    out = data[data["standing"] == "excluded"]
+    assert 0 < len(out) < data["id"].nunique()
+    assert sum(list(trace["marker"]["symbol"]).count("circle-open") for trace in spec["data"]) == len(out)
+    low, high = spec["layout"]["xaxis"]["range"]
+    left = data[data["standing"] != "excluded"]
+    assert low < left["low"].min()
+    assert low < out["high"].min() < high
+    last = data.groupby("id", sort=False)["look"].max().tolist()
+    assert last == sorted(last, reverse=True), "who was left longest is on top"
+
+
+def test_nothing_flows_where_nothing_was_stopped(tmp_path: Path) -> None:
+    desk, _ = adaptive_study(tmp_path, {"epochs": "halving"}, repeats=3, epochs=4)
+    source = open_source(desk.storage, NOW)
+    assert FIGURES["rungs"].data(source, FIGURES["rungs"].choices(source.summary)[0]).empty
