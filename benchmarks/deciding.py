@@ -1,70 +1,124 @@
 """What rules of an adaptive search cost in epochs, and how much worse their choice is than the best configuration.
 
 Curves come from a surrogate (`curves.py`). A repeat's score lies away from its configuration's curve by a normal draw
-that stays the same over its epochs; who is best is known without it. The product's own proposer says what to train.
+that stays the same over its epochs; who is best is known without it. The product's own proposer says what to train; in
+the second table Optuna and Ray Tune (`peers.py`) do, with as many epochs to spend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from curves import EPOCHS, FOLDER, TASKS, curves
+from adaptive_rules import adaptive
+from curves import EPOCHS, FOLDER, TASKS, curves, dimensions, drawn
+from peers import grid, optuna_tpe, optuna_wilcoxon, random, ray_asha
+from round_of_search import Round, Rule, World
 from table import Table, arguments, progress
-
-from orchestrator.proposing.adaptive import Adaptive
-from orchestrator.proposing.deciding import pending
-from orchestrator.proposing.proposer import View
-from orchestrator.store.searches import Budget, Decision, SearchRecord, Told, allowances, asked_of_lanes
-from orchestrator.store.segments import LaneKey
 
 CONFIGURATIONS, REPEATS = 30, 10
 RACED = 20
 """Repeats that a race may use."""
+GRID = CONFIGURATIONS * REPEATS * EPOCHS
 DEVIATIONS = (0.5, 1.0, 2.0)
 """Of a repeat about its configuration, in points of accuracy."""
 LOST = 1.0
 """A regret above it, in points, counts as a wrong choice."""
-PARTITION = "0" * 12
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+GIVEN, SPACE = "the 30", "the space"
 
 
-class Rule(NamedTuple):
-    """settings: of the adaptive proposer. repeats: that the budget allows of each configuration."""
+class Named(NamedTuple):
+    """A rule that takes what is given, or draws from the space."""
 
     name: str
-    settings: Mapping[str, Any]
-    repeats: int = REPEATS
+    rule: Rule
+    among: str = GIVEN
 
 
 RULES = (
-    Rule("whole grid, 10 repeats", {}),
-    Rule("whole grid, 3 repeats", {}, 3),
-    Rule("halving from 15 %", {"epochs": "halving"}),
-    Rule("halving from 30 %", {"epochs": "halving", "first": 0.3}),
-    Rule("constant 15 %, best 8", {"epochs": "constant"}),
-    Rule("constant 30 %, best 8", {"epochs": "constant", "first": 0.3}),
-    Rule("screen", {"repeats": "screen"}),
-    Rule("halving from 15 %, screen", {"epochs": "halving", "repeats": "screen"}),
-    Rule("race", {"repeats": "race"}, RACED),
-    Rule("halving from 15 %, race", {"epochs": "halving", "repeats": "race"}, RACED),
+    Named("whole grid, 10 repeats", adaptive(REPEATS)),
+    Named("whole grid, 3 repeats", adaptive(3)),
+    Named("halving from 15 %", adaptive(REPEATS, epochs="halving")),
+    Named("halving from 30 %", adaptive(REPEATS, epochs="halving", first=0.3)),
+    Named("constant 15 %, best 8", adaptive(REPEATS, epochs="constant")),
+    Named("constant 30 %, best 8", adaptive(REPEATS, epochs="constant", first=0.3)),
+    Named("screen", adaptive(REPEATS, repeats="screen")),
+    Named("halving from 15 %, screen", adaptive(REPEATS, epochs="halving", repeats="screen")),
+    Named("race", adaptive(RACED, repeats="race")),
+    Named("halving from 15 %, race", adaptive(RACED, epochs="halving", repeats="race")),
+)
+OURS = (
+    Named("orch: halving from 15 %, screen", adaptive(REPEATS, epochs="halving", repeats="screen")),
+    Named("orch: halving from 15 %, race", adaptive(RACED, epochs="halving", repeats="race")),
+    Named("orch: halving from 30 %, race", adaptive(RACED, epochs="halving", first=0.3, repeats="race")),
+    Named("orch: race", adaptive(RACED, repeats="race")),
+)
+PEERS = (
+    Named("whole grid, repeat by repeat", grid(REPEATS)),
+    Named("Optuna Hyperband, 10 repeats at once", optuna_tpe(10, given=True)),
+    Named("Optuna Wilcoxon, 10 repeats", optuna_wilcoxon(10, given=True)),
+    Named("Ray ASHA, single repeats", ray_asha(1, given=True)),
+    Named("Ray ASHA, 10 repeats at once", ray_asha(10, given=True)),
+    Named("Ray ASHA from 15 %, η = 2, 10 at once", ray_asha(10, given=True, least=8, eta=2)),
+    Named("random, single repeats", random(1), SPACE),
+    Named("random, 3 repeats", random(3), SPACE),
+    Named("Optuna TPE, 3 repeats", optuna_tpe(3, hyperband=False), SPACE),
+    Named("Optuna TPE + Hyperband, single repeats", optuna_tpe(1), SPACE),
+    Named("Optuna TPE + Hyperband, 3 at once", optuna_tpe(3), SPACE),
+    Named("Optuna TPE + Wilcoxon, 10 repeats", optuna_wilcoxon(10), SPACE),
+    Named("Ray ASHA, single repeats", ray_asha(1), SPACE),
+    Named("Ray ASHA + OptunaSearch, 3 at once", ray_asha(3, sampler="tpe"), SPACE),
+    Named("Ray ASHA from 15 %, η = 2 + OptunaSearch, 3 at once", ray_asha(3, sampler="tpe", least=8, eta=2), SPACE),
 )
 
 
-class Outcome(NamedTuple):
-    """regret: points of accuracy that the choice is behind the best. epochs: of all repeats together."""
+Worlds = Mapping[float, Sequence[tuple[int, World]]]
+"""Deviation of repeats → rounds, each with its seed."""
 
-    regret: float
-    epochs: int
+
+class Outcome(NamedTuple):
+    """In points of accuracy. behind: the best that this rule had tried. spent: share of GRID. finals: of the choice
+    at each quarter. best: that it tried."""
+
+    behind: float
+    spent: float
+    tried: int
+    finals: tuple[float, ...]
+    best: float
 
 
 def main() -> None:
     parser = arguments(__doc__ or "", rounds=50)
     parser.add_argument("--tasks", type=lambda text: tuple(text.split(",")), default=TASKS)
+    parser.add_argument("--tables", default="rules,peers", help="which of them (default: %(default)s)")
+    parser.add_argument(
+        "--budget", type=float, default=1.0, help="of the second, in whole grids (default: %(default)s)"
+    )
+    parser.add_argument("--deviations", type=_numbers, default=DEVIATIONS, help="of repeats, in points")
+    parser.add_argument("--surrogate", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
     given = parser.parse_args()
-    if not FOLDER.exists():
-        raise SystemExit(f"{FOLDER}: expected the surrogate, found nothing")
-    tasks, rounds = (given.tasks[:2], 3) if given.quick else (given.tasks, given.rounds)
+    if not given.surrogate.exists():
+        raise SystemExit(f"{given.surrogate}: expected the surrogate, found nothing")
+    tasks, rounds = (given.tasks[:1], 1) if given.quick else (given.tasks, given.rounds)
+    about = (
+        f"{CONFIGURATIONS} configurations drawn anew in each of {rounds} rounds on each of {len(tasks)} tasks "
+        f"({', '.join(tasks)}), {EPOCHS} epochs; regret and deviation in points of validation accuracy."
+    )
+    budget = round((0.05 if given.quick else given.budget) * GRID)
+    for name, made in (("rules", costs), ("peers", partial(equal_spending, budget))):
+        if name in given.tables.split(","):
+            found = {each: list(worlds(tasks, rounds, each, given.surrogate)) for each in given.deviations}
+            table = made(found)
+            table.notes.insert(0, about)
+            table.show()
+            table.write_json(given.json and given.json.with_stem(f"{given.json.stem}_{name}"))
+
+
+def costs(every: Worlds) -> Table:
     columns = (
         "rule",
         "deviation of repeats",
@@ -74,72 +128,76 @@ def main() -> None:
         "regret over 1 %",
     )
     table = Table("Adaptive rules on learning curves of a surrogate", columns)
-    table.notes += [
-        f"{CONFIGURATIONS} configurations drawn anew in each of {rounds} rounds on each of {len(tasks)} tasks "
-        f"({', '.join(tasks)}), {EPOCHS} epochs; regret and deviation in points of validation accuracy.",
-        f"Shares of {CONFIGURATIONS} × {REPEATS} × {EPOCHS} epochs, audit lanes included.",
-    ]
-    for deviation in DEVIATIONS:
+    table.notes.append(f"Shares of {CONFIGURATIONS} × {REPEATS} × {EPOCHS} epochs, audit lanes included.")
+    for deviation, several in every.items():
         progress(f"deviation {deviation}")
-        found: dict[str, list[Outcome]] = {rule.name: [] for rule in RULES}
-        for task in tasks:
-            for number in range(rounds):
-                truth = curves(task, CONFIGURATIONS, number)
-                away = np.random.default_rng([number, int(task)]).normal(size=(CONFIGURATIONS, RACED)) * deviation
-                for rule in RULES:
-                    found[rule.name].append(played(rule, truth, away, number))
-        for rule in RULES:
-            regrets = np.array([one.regret for one in found[rule.name]])
-            spent = np.mean([one.epochs for one in found[rule.name]]) / (CONFIGURATIONS * REPEATS * EPOCHS)
+        for named in RULES:
+            outcomes = [played(named.rule, world, seed, 2 * GRID) for seed, world in several]
+            regrets = np.array([one.behind for one in outcomes])
+            spent = float(np.mean([one.spent for one in outcomes]))
+            lost = float(100 * (regrets > LOST).mean())
+            table.add(named.name, deviation, spent, float(regrets.mean()), float(regrets.max()), lost)
+    return table
+
+
+def equal_spending(budget: int, every: Worlds) -> Table:
+    columns = (
+        *("rule", "among", "deviation of repeats", "spent", "tried"),
+        *(f"regret at {number}/4" for number in range(1, 5)),
+        *(f"over {LOST:g} point %", "wrong choices %"),
+    )
+    table = Table("At equal spending: rules of other tools", columns)
+    table.notes += [
+        f"Every rule may spend {budget:,} epochs, {budget / GRID:.0%} of {CONFIGURATIONS} × {REPEATS} × {EPOCHS}; "
+        "spent: its share of the latter. tried: configurations. Regret: final score, without noise, of what would be "
+        "chosen at each quarter of the budget, behind the best that any rule of the round had tried.",
+        f"over {LOST:g} point: regret at the end. wrong choices: more than {LOST:g} point behind the best that the "
+        "rule itself had tried. ± is 1.96 standard errors over rounds.",
+        "single repeats: a trial is one repeat. at once: a trial trains so many and reports their mean.",
+    ]
+    rules = (*OURS, *PEERS)
+    for deviation, several in every.items():
+        found: list[list[Outcome]] = []
+        for seed, world in several:
+            found.append([played(named.rule, world, seed, budget) for named in rules])
+            progress(f"deviation {deviation}, round {len(found)} of {len(several)}")
+        best = np.array([max(one.best for one in outcomes) for outcomes in found])
+        for named, outcomes in zip(rules, zip(*found, strict=True), strict=True):
+            regrets = best[:, None] - np.array([one.finals for one in outcomes])
             table.add(
-                rule.name,
-                deviation,
-                float(spent),
-                float(regrets.mean()),
-                float(regrets.max()),
-                float(100 * (regrets > LOST).mean()),
+                *(named.name, named.among, deviation),
+                float(np.mean([one.spent for one in outcomes])),
+                float(np.mean([one.tried for one in outcomes])),
+                *(_with_band(column, 2) for column in regrets.T),
+                _with_band(100.0 * (regrets[:, -1] > LOST), 0),
+                _with_band(100.0 * np.array([one.behind > LOST for one in outcomes]), 0),
             )
-    table.show()
-    table.write_json(given.json)
+    return table
 
 
-def played(rule: Rule, truth: np.ndarray, away: np.ndarray, seed: int) -> Outcome:
-    """A whole search by this rule; truth: [configurations, EPOCHS], away: [configurations, repeats]."""
-    names = tuple(f"{place:012x}" for place in range(len(truth)))
-    place_of = {name: place for place, name in enumerate(names)}
-    search = SearchRecord(
-        proposer="adaptive", settings=dict(rule.settings), partitions=(PARTITION,), configurations=names, seed=seed
-    )
-    budget = Budget(number=1, allowances=allowances(dict.fromkeys(names, (rule.repeats, EPOCHS))))
-    decisions: list[Decision] = []
-    results: list[Told] = []
-    while True:
-        waiting = pending(asked_of_lanes(decisions), results)
-        proposal = Adaptive(search).propose(View(search, budget, decisions, results, waiting, 2))
-        if proposal is None:
-            break
-        number = len(decisions) + 1
-        decisions.append(Decision(number=number, budget=1, reason=proposal.reason, asks=proposal.asks, stacks=()))
-        for ask in proposal.asks:
-            for lane in ask.lanes():
-                place = place_of[lane.configuration]
-                value = truth[place, ask.epochs - 1] + away[place, lane.repeat]
-                results.append(Told(lane, ask.epochs, "finished", float(value)))
-    return Outcome(_regret(results, truth, place_of), sum(asked_of_lanes(decisions).values()))
+def worlds(tasks: Sequence[str], rounds: int, deviation: float, folder: Path) -> Iterator[tuple[int, World]]:
+    """Round by round, each with its seed."""
+    for task in tasks:
+        answer = partial(curves, task, folder=folder)
+        for number in range(rounds):
+            points = drawn(task, CONFIGURATIONS, number, folder)
+            away = np.random.default_rng([number, int(task)]).normal(size=(CONFIGURATIONS, RACED)) * deviation
+            yield number, World(dimensions(folder), points, answer(points), away, answer, deviation)
 
 
-def _regret(results: list[Told], truth: np.ndarray, place_of: Mapping[str, int]) -> float:
-    """Of the best mean among those with the most repeats of all epochs."""
-    ends: dict[str, dict[LaneKey, float]] = {}
-    for one in results:
-        if one.epochs == EPOCHS:
-            ends.setdefault(one.lane.configuration, {})[one.lane] = one.value
-    most = max(map(len, ends.values()))
-    chosen = max(
-        (name for name, values in ends.items() if len(values) == most),
-        key=lambda name: (np.mean(list(ends[name].values())), -place_of[name]),
-    )
-    return float(truth[:, -1].max() - truth[place_of[chosen], -1])
+def played(rule: Rule, world: World, seed: int, budget: int) -> Outcome:
+    search = Round(world, budget, seed)
+    rule(search, np.random.default_rng(seed))
+    finals = tuple(search.chosen(quarter * budget) for quarter in QUARTERS)
+    return Outcome(search.best - finals[-1], search.spent / GRID, search.tried, finals, search.best)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split(",")))
+
+
+def _with_band(values: np.ndarray, digits: int) -> str:
+    return f"{values.mean():.{digits}f} ± {1.96 * values.std() / len(values) ** 0.5:.{digits}f}"
 
 
 if __name__ == "__main__":
