@@ -21,7 +21,8 @@ class World:
 
     points: the configurations that are there for everybody, `truth` [configurations, epochs] their curves, `away`
     [configurations, repeats] how far their repeats lie from them, the same over all epochs. answer: curves of any other
-    points of the space. deviation: of a repeat's scores about its configuration's.
+    points of the space. deviation: of a repeat's scores about its configuration's; or `repeats`, how far those of other
+    points lie from their curves, where that is known.
     """
 
     dimensions: tuple[Dimension, ...]
@@ -30,6 +31,7 @@ class World:
     away: Floats
     answer: Callable[[Points], Floats]
     deviation: float
+    repeats: Callable[[Points], Floats] | None = None
 
 
 class Round:
@@ -64,9 +66,10 @@ class Round:
 
     def add(self, point: Mapping[str, float]) -> int:
         """The number of one more configuration."""
-        (curve,) = self.world.answer({name: np.array([float(value)]) for name, value in point.items()})
-        self._curves.append(curve)
-        self._away.append({})
+        points = {name: np.array([float(value)]) for name, value in point.items()}
+        known = self.world.repeats
+        self._curves.append(self.world.answer(points)[0])
+        self._away.append({} if known is None else dict(enumerate(known(points)[0])))
         return len(self._curves) - 1
 
     def train(self, configuration: int, repeat: int, epochs: int) -> float:
