@@ -101,8 +101,6 @@ class Choice:
 
     partition: str = ""
     backbone: str = ""
-    search: str = ""
-    """Id of one that decided what to train next."""
     pair: Pair = LR_AND_BATCH
     """Settings down and across, of a figure that has such."""
     facet: Facet | None = None
@@ -110,6 +108,8 @@ class Choice:
     score: str = "loss"
     """A key of SCORES, or BOTH."""
     quantity: Quantity = "mean"
+    search: str = ""
+    """Id of one that decided what to train next."""
 
     def members(self, summary: Summary) -> list[ConfigurationSummary]:
         """Configurations of the partition and backbone, best rank first."""

@@ -43,12 +43,12 @@ def drawn(source: Source, name: str) -> tuple[Any, Any]:
 
 def test_the_order_of_decisions_has_a_mark_each_with_its_reason(source: Source) -> None:
     data, spec = drawn(source, "decisions")
-    assert data["decision"].tolist() == [*map(str, range(2, 10)), "now"]
+    assert data["decision"].tolist() == [*map(str, range(2, 11))]
     assert data["epochs_spent"].is_monotonic_increasing
     assert data["n"].tolist()[-2:] == [8, 12]
     band, marks = spec["data"]
     assert marks["y"].tolist() == data["mean"].tolist()
-    assert all("decision" in words or "now" in words for words in marks["text"])
+    assert all("decision" in words for words in marks["text"])
     assert "3 repeats go on to 30%" in marks["text"][1].replace("<br>", " ")
     assert band["y"][0] == pytest.approx(data["mean"][0] + data["standard_error"][0])
     assert marks["meta"]["ids"] == data["id"].tolist()

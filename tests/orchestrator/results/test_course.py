@@ -61,10 +61,15 @@ def test_the_best_mean_is_of_what_was_not_stopped_and_ends_with_results_that_no_
     halved: tuple[UndecidedStudy, Course],
 ) -> None:
     desk, found = halved
+    decided = Decided.of(desk.storage)
+    ((search, decisions),) = decided.decisions.items()
     known = list(found.known())
-    numbers = [one.decision.number if one.decision else None for one in known]
-    assert numbers == [*range(2, 10), None]
-    assert [one.spent for one in known[:-1]] == [decision.spent_epochs for decision in found.decisions[1:]]
+    assert [one.decision.number for one in known if one.decision] == [*range(2, 11)], "the last says how it ended"
+    earlier = course_of(desk.storage, decided.searches[search], decided.budgets[search][-1], decisions[:-1])
+    assert earlier is not None
+    known = list(earlier.known())
+    assert [one.decision.number if one.decision else None for one in known] == [*range(2, 10), None]
+    assert [one.spent for one in known[:-1]] == [decision.spent_epochs for decision in earlier.decisions[1:]]
     assert all(one.configuration not in one.decision.stopped for one in known if one.decision)
     last = known[-1]
     assert last.n == 12
