@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,17 +30,36 @@ def final(study: FinishedStudy, name: str, repeat: int) -> FinalRecord:
     return study.tiny.finals(study.configurations[name], EPOCHS)[repeat]
 
 
+FORMS = [
+    *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
+    *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
+    *(("moving", "head"), ("moving", "both"), ("moving", "gated"), ("several", "fitted")),
+    *(("adapters", "scaled"), ("adapters", "low_rank"), ("adapters", "scratch")),
+    *(("built", "own"), ("built", "chopped"), ("built", "pooled")),
+]
+BOTH_REPEATS = (("binary", "probe"), ("moving", "both"))
+"""Without --slow; of the others the first."""
+
+
+@pytest.fixture(scope="module")
+def probe_once(binary: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(binary, tmp_path_factory.mktemp("probe") / "model", "probe").folder
+
+
+@pytest.fixture
+def probe(probe_once: Path, tmp_path: Path) -> Path:
+    """The folder of an exported probe, to be changed."""
+    return Path(shutil.copytree(probe_once, tmp_path / "model"))
+
+
 @pytest.mark.parametrize(
-    ("fixture", "name"),
+    ("fixture", "name", "repeat"),
     [
-        *(("binary", "probe"), ("binary", "extension"), ("binary", "unfreezing")),
-        *(("binary", "padded"), ("binary", "squashed"), ("binary", "within")),
-        *(("moving", "head"), ("moving", "both"), ("moving", "gated"), ("several", "fitted")),
-        *(("adapters", "scaled"), ("adapters", "low_rank"), ("adapters", "scratch")),
-        *(("built", "own"), ("built", "chopped"), ("built", "pooled")),
+        pytest.param(*one, repeat, marks=[] if repeat == 0 or one in BOTH_REPEATS else pytest.mark.slow)
+        for repeat in (0, 1)
+        for one in FORMS
     ],
 )
-@pytest.mark.parametrize("repeat", [0, 1])
 def test_the_folder_predicts_what_the_search_kept(
     request: pytest.FixtureRequest, tmp_path: Path, fixture: str, name: str, repeat: int
 ) -> None:
@@ -260,8 +280,8 @@ def test_unknown_configurations_are_explained(binary: FinishedStudy, tmp_path: P
         export_model(binary.study, options, lambda _text: None)
 
 
-def test_a_changed_file_is_refused(binary: FinishedStudy, tmp_path: Path) -> None:
-    folder = exported(binary, tmp_path / "model", "probe").folder
+def test_a_changed_file_is_refused(probe: Path) -> None:
+    folder = probe
     head = bytearray((folder / "head.safetensors").read_bytes())
     head[-1] ^= 1
     (folder / "head.safetensors").write_bytes(bytes(head))
@@ -306,9 +326,9 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     ],
 )
 def test_a_description_of_others_reaches_no_network_and_no_other_file(
-    binary: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, value: object
+    probe: Path, monkeypatch: pytest.MonkeyPatch, where: str, value: object
 ) -> None:
-    folder = exported(binary, tmp_path / "model", "probe").folder
+    folder = probe
     description = json.loads((folder / "model.json").read_bytes())
     inside = description["preprocessing"] if where in description["preprocessing"] else description
     inside[where] = value

@@ -169,8 +169,8 @@ def test_a_record_that_cannot_be_read_is_told_once_it_can(tmp_path: Path) -> Non
     assert lanes_of(reader.news({lane: 12}, {(lane, 6)})) == [(chosen.id, 12, 0)]
 
 
-def test_of_ten_thousand_results_only_the_new_ones_are_read(tmp_path: Path) -> None:
-    lrs = tuple(1e-4 * (1 + place / 100) for place in range(500))
+def test_of_many_results_only_the_new_ones_are_read(tmp_path: Path) -> None:
+    lrs = tuple(1e-4 * (1 + place / 100) for place in range(100))
     study = GeneratedStudy(depths=((0, 0),), lrs=lrs, batch_sizes=(16, 32), repeats=10, epochs=1, n_valid=4)
     written = UnsyncedStorage(tmp_path)
     study.write(written)
@@ -179,7 +179,7 @@ def test_of_ten_thousand_results_only_the_new_ones_are_read(tmp_path: Path) -> N
     reader = NewsReader(storage)
     asked = lanes(study)
     news = reader.news(asked)
-    assert sum(len(one.repeats) for one in news) == 10_000
+    assert sum(len(one.repeats) for one in news) == 2000
     assert storage.finals == []
     assert len(storage.parts) == 2
     known = {(one.lane, one.epochs) for one in told(news)}

@@ -66,7 +66,9 @@ def test_a_text_that_is_no_utf_8_is_told() -> None:
         read_parquet(content.replace(b"valid", b"val\xb7d"), PATH, COLUMNS)
 
 
-@pytest.mark.parametrize("kind", ["equal texts", "one page", "texts that continue others"])
+@pytest.mark.parametrize(
+    "kind", ["equal texts", pytest.param("one page", marks=pytest.mark.slow), "texts that continue others"]
+)
 def test_what_stands_for_gigabytes_is_refused_before_it_is_decoded(kind: str) -> None:
     codes = pa.array(np.zeros(20_000_000, dtype=np.int8))
     options: dict[str, Any] = {"compression": "zstd"}
