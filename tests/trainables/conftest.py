@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.facts_once import facts_once
 from tests.support.tiny_study import TinyStudy, another, make_tiny_study
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _facts_once() -> Iterator[None]:
+    with facts_once():
+        yield
 
 
 @pytest.fixture(scope="module")
