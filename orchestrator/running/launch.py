@@ -169,7 +169,8 @@ class _Work:
 
     @property
     def is_open(self) -> bool:
-        return self.decider.is_open
+        """Whether more may be decided, which is not known before what has finished, here or elsewhere, was told."""
+        return self.decider.is_open or self.queue.tally.finished != self._finished
 
 
 def _keep_facts(job: Job) -> None:

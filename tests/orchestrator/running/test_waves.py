@@ -9,13 +9,23 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from orchestrator.running.decider import WAIT_S
+from orchestrator.proposing.deciding import Machine
+from orchestrator.results.decided import Decided
+from orchestrator.running.decider import WAIT_S, Decider
 from orchestrator.running.interruption import Interruption
+from orchestrator.running.launch import Job, _Work
 from orchestrator.running.tune_search import OwedWork
 from orchestrator.running.work_queue import Taken
+from orchestrator.store.layout import ConfigurationKey
+from orchestrator.store.place import Place
+from orchestrator.store.searches import SearchRecord, search_file
 from orchestrator.store.segments import Segment
-from tests.support.handing_out import Counter, together
+from orchestrator.study.studies import raise_budget
+from search_spaces.proposers import PROPOSERS
+from tests.support.handing_out import Counter, as_wanted, together
+from tests.support.scripted import SCRIPTED
 from tests.support.tiny_study import TinyStudy, make_tiny_study
+from tests.support.waiting import wait_until
 
 LARGE, SMALL = 1.0, 0.25
 
@@ -105,3 +115,38 @@ def test_after_a_signal_nothing_is_handed_out(study: TinyStudy) -> None:
     searcher = OwedWork(counter.queue, interruption, lambda share: 1, lambda seconds: False, lambda taken: {})
     assert searcher.suggest("one") == Searcher.FINISHED
     assert counter.queue.waiting == (segment,)
+
+
+def test_a_driver_does_not_leave_before_it_knows_what_others_have_finished(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It decides for all, and the last that it waited for was another driver's: what follows is decided first."""
+    monkeypatch.setitem(PROPOSERS.variants, SCRIPTED.name, SCRIPTED)
+    monkeypatch.setattr("orchestrator.running.decider.LOOK_EVERY_S", 3600.0)
+    one = study.configuration()
+    steps = [{"configurations": [0], "repeats": [repeat], "epochs": 1} for repeat in range(2)]
+    search = SearchRecord(
+        proposer="scripted", settings={"steps": steps}, partitions=(study.partition,), configurations=(one.id,)
+    )
+    study.storage.create(search_file(search.id), search.to_toml())
+    raise_budget(study.storage, search.id, {one.id: (2, 1)}, "")
+    counter, key = Counter(study), ConfigurationKey(study.partition, one.id)
+    decided = Decided.of(study.storage)
+    job = Job(Place.of(study.folder), counter.bench, counter.bench, decided, (search.id,), {key}, 0.0)
+    with Decider(decided, [search.id], {key}, Machine(1, "cpu", as_wanted)) as decider:
+        work = _Work(job, counter.queue, Polled(), decider)  # type: ignore[arg-type]
+        wait_until(lambda: work.poll(1.0))
+        (segment,) = counter.queue.waiting
+        assert not work.is_open, "nothing else to say before it is trained"
+        study.train_segment(segment)
+        assert counter.queue.take() is None
+        assert not counter.queue.waiting
+        assert work.is_open, "what comes next was not asked yet"
+        wait_until(lambda: work.poll(1.0))
+        assert [one.repeats for one in counter.queue.waiting] == [(1,)]
+
+
+class Polled:
+    """A feature stage that has nothing to do."""
+
+    def poll(self) -> None: ...
