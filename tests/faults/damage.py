@@ -103,7 +103,7 @@ def flipped(subject: Subject, seed: int, most: int) -> Tally:
 DAMAGED: dict[str, tuple[Plan, str]] = {
     "search": (WHOLE, "searches/*/search.toml"),
     "budget": (GOING_ON, "searches/*/budget-2.toml"),
-    "decision": (GOING_ON, "searches/*/2.toml"),
+    "decision": (GOING_ON, "searches/*/[0-9]*.toml"),
     "lease on deciding": (GOING_ON, "searches/*/lease-*.json"),
     "recipe": (GOING_ON, "segments/*/recipe.toml"),
     "lease": (GOING_ON, "segments/*/lease-*.json"),
@@ -115,10 +115,14 @@ DAMAGED: dict[str, tuple[Plan, str]] = {
 """Which files of a run are damaged once it has been killed."""
 
 
-def damaged_and_finished(world: World, kind: str, count: int, seed: int) -> Tally:
-    """A process is killed just after one of its writes of a kind; the newest of them is damaged before the next one."""
-    tally, draws = Tally(f"damaged, then gone on: {kind}"), random.Random(seed)
+def damaged_and_finished(world: World, kind: str, count: int, seed: int, other: Plan | None = None) -> Tally:
+    """A process is killed just after one of its writes of a kind; the newest of them is damaged before the next one.
+
+    other: in place of the plan that this kind has.
+    """
+    tally, draws = Tally(f"damaged, then gone on{f', {other.name}' if other else ''}: {kind}"), random.Random(seed)
     plan, pattern = DAMAGED[kind]
+    plan = other or plan
     step = "linked" if "linked" in STEPS[kind] else "renamed"
     occurrences = world.unbroken(plan).writes[Place(kind, step)]
     for number in range(count):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.configuration import Configuration
@@ -16,10 +16,15 @@ PARENT_EPOCHS = 2
 
 @dataclass(frozen=True)
 class Lanes:
-    """settings: of each configuration. epoch_steps: of a segment, as they are noted: batches times its repeats."""
+    """settings: of each configuration. epoch_steps: of a segment, as they are noted: batches times its repeats.
+
+    proposer, rules: who says what of them to train, and its settings.
+    """
 
     settings: tuple[Mapping[str, Any], ...]
     epoch_steps: int
+    proposer: str = "grid"
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def costs_epochs(self) -> int:
@@ -38,8 +43,8 @@ class Lanes:
         return made
 
 
-def _lanes(*settings: Mapping[str, Any], epoch_steps: int = 4) -> Lanes:
-    return Lanes(tuple({"lr": 0.02, "momentum": 0.9, **one} for one in settings), epoch_steps)
+def _lanes(*settings: Mapping[str, Any], epoch_steps: int = 4, **search: Any) -> Lanes:
+    return Lanes(tuple({"lr": 0.02, "momentum": 0.9, **one} for one in settings), epoch_steps, **search)
 
 
 def _stage(*, of: Mapping[str, Any], then: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -51,7 +56,17 @@ _WHOLE: Mapping[str, Any] = {"adaptation": "whole"}
 _HEAD: Mapping[str, Any] = {"lr": 0.3, "non_linearities": 1, "dropout": 0.4}
 _BODY: Mapping[str, Any] = {"unfrozen": 2, "head": "widths", "widths": (8,), "dropout": 0.25, "norms": "moving"}
 
+_HALVING_AND_RACE: Mapping[str, Any] = {
+    "epochs": "halving",
+    "first": 0.5,
+    "least": 1,
+    "ranked_on": 2,
+    "repeats": "race",
+    "looks": ((6, 0.02), (8, 0.03)),
+}
+
 PLAIN = "plain"
+ADAPTIVE = "halving and race"
 LANES: Mapping[str, Lanes] = {
     PLAIN: _lanes({**_HEAD}, {"lr": 0.1}, {"lr": 0.05}, epoch_steps=12),  # the last two may be stacked
     "augmented images": _lanes(
@@ -74,6 +89,13 @@ LANES: Mapping[str, Lanes] = {
         {"balance": "count", "count": 12, "borders": "cropped"},
         {"balance": "count", "count": 12, "borders": "cropped", "unfrozen": 1},
         epoch_steps=6,
+    ),
+    ADAPTIVE: _lanes(
+        *({"lr": lr, "momentum": 0.0} for lr in (0.0003, 0.003, 0.02, 0.1)),
+        {"lr": 0.05, "momentum": 0.5},  # as good as the one before
+        epoch_steps=24,  # of the segment with the most lanes: two repeats of each of three
+        proposer="adaptive",
+        rules=_HALVING_AND_RACE,
     ),
 }
 NEW = tuple(name for name in LANES if name != PLAIN)

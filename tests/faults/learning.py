@@ -139,12 +139,19 @@ class Job:
         search, budget = self._asked(storage, command)
         compact(storage)  # as every search does first: final records that cannot be read are set aside
         bench, dividing = self._bench(storage), self._bench(storage)
+        for name in search.configurations:
+            bench.facts(bench.configuration(name))
+        bench.keep_facts()
         machine = Machine(1, "cpu", lambda wanted: divided(dividing, wanted))
-        queue = WorkQueue(storage, Ready(), Tally(), lambda: 1, configurations=bench.configuration)
+        tally, told = Tally(), 0
+        queue = WorkQueue(storage, Ready(), tally, lambda: 1, configurations=bench.configuration)
         keys = {ConfigurationKey(self.study.partition, name) for name in search.configurations}
         with Decider(Decided.of(storage, [search_file(search.id), budget]), [search.id], keys, machine) as decider:
             decider._watch.stale_after_s = queue._watch.stale_after_s = self.stale_after_s
             while not interruption.is_raised:
+                if tally.finished != told:  # here or by others
+                    told = tally.finished
+                    decider.notice()
                 if decider.poll():
                     queue.know(decider.said.every)
                     queue.add(decider.said.segments)
@@ -152,8 +159,7 @@ class Job:
                 if taken is not None:
                     outcome, at = self._train(bench, taken, interruption)
                     queue.ended(taken, outcome, at=at)
-                    decider.notice()
-                elif not queue.waiting and not decider.is_open:
+                elif not queue.waiting and not decider.is_open and tally.finished == told:
                     break
                 else:
                     time.sleep(0.01)
@@ -163,8 +169,14 @@ class Job:
 
     def _asked(self, storage: Storage, command: Command) -> tuple[SearchRecord, str]:
         """The search, and the path of its budget, which allows what the command says."""
-        names = tuple(one.id for one in LANES[self.lanes].stored(self.study))
-        search = SearchRecord(proposer="grid", partitions=(self.study.partition,), configurations=names)
+        lanes = LANES[self.lanes]
+        names = tuple(one.id for one in lanes.stored(self.study))
+        search = SearchRecord(
+            proposer=lanes.proposer,
+            settings=lanes.rules,
+            partitions=(self.study.partition,),
+            configurations=names,
+        )
         write_search(Study(Place.of(self.study.folder), storage, study_record(self.study)), search)
         allowed = dict.fromkeys(names, (command.repeats, command.epochs))
         return search, raise_budget(storage, search.id, allowed, "")

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from orchestrator.store import leases
+from orchestrator.store.claims import SettledStorage
 from orchestrator.store.storage import Storage
+from orchestrator.study import studies
 from trainables.bundles import attempts, final_records
 
 
@@ -26,7 +28,7 @@ class ClockOff:
             def now(cls, tz: tzinfo | None = None) -> Any:
                 return datetime.now(tz) + timedelta(seconds=seconds)
 
-        for module in (leases, attempts, final_records):
+        for module in (leases, attempts, final_records, studies):
             module.datetime = Shifted  # type: ignore[attr-defined]
         time.time = lambda: right() + seconds
 
@@ -40,6 +42,17 @@ class SeenLate:
 
     def __call__(self, inner: Storage) -> Storage:
         return _LateView(inner, self.late_s)
+
+
+@dataclass(frozen=True)
+class Settling:
+    """A folder that cannot create exclusively and is listed late: claims settle who was first."""
+
+    late_s: float
+    settle_s: float
+
+    def __call__(self, inner: Storage) -> Storage:
+        return SettledStorage(SeenLate(self.late_s)(inner), self.settle_s)
 
 
 class _LateView:

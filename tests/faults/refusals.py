@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from orchestrator.store import layout, objects
 from orchestrator.store.storage import Storage
 from tests.faults.learning import STORAGE_REFUSED
-from tests.faults.rounds import BEGINNING, World
+from tests.faults.rounds import BEGINNING, WHOLE, Plan, World
 from tests.faults.tally import Tally
 from tests.support.bad_line import FAULTS, bad_line
 from tests.support.object_server import CREDENTIALS, bucket_storage, new_bucket, object_server
@@ -106,14 +106,17 @@ def bad_lines(world: World, count: int, seed: int) -> Tally:
     return tally
 
 
-def drivers_in_a_bucket(world: World, count: int, seed: int) -> Tally:
-    """Two drivers on one study in a bucket, whose leases are conditional PUTs; one is killed and started again."""
-    tally, draws = Tally("2 drivers in one bucket, one killed and started again"), random.Random(seed)
+def drivers_in_a_bucket(
+    world: World, count: int, seed: int, drivers: int = 2, plan: Plan = WHOLE, of: str = "bucket"
+) -> Tally:
+    """Drivers on one study in a bucket, whose leases are conditional PUTs; one is killed and started again."""
+    tally = Tally(f"{drivers} drivers in one {of}, one killed and started again")
+    draws = random.Random(seed)
     with object_server() as endpoint:
         for _ in range(count):
             bucket = InBucket(endpoint, new_bucket(endpoint))
-            job = dataclasses.replace(world.fresh(harm=bucket), pause=0.02, stale_after_s=1.5, renew_every_s=0.1)
-            alive = [world.processes.start(job) for _ in range(2)]
+            job = dataclasses.replace(world.fresh(plan, harm=bucket), pause=0.02, stale_after_s=1.5, renew_every_s=0.1)
+            alive = [world.processes.start(job) for _ in range(drivers)]
             time.sleep(draws.uniform(0.5, 2.0))
             alive[0].send(signal.SIGKILL)
             met = alive[0].wait() == -signal.SIGKILL
@@ -121,7 +124,7 @@ def drivers_in_a_bucket(world: World, count: int, seed: int) -> Tally:
             for driver in alive:
                 if status := driver.wait():
                     tally.remarks.append(f"a driver ended with status {status}: {world.processes.complaints()}")
-            world.end(job, tally, happened=met, harm=bucket)
+            world.end(job, tally, plan, happened=met, harm=bucket)
     return tally
 
 

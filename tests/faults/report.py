@@ -20,15 +20,16 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
-from tests.faults.lanes import NEW
+from tests.faults.drivers import drivers_hurt, drivers_that_settle, drivers_with_odd_views
+from tests.faults.lanes import ADAPTIVE, NEW
 from tests.faults.node_rounds import WAYS, head_lost, node_lost, node_replaced
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
+    HALVING_AND_RACE,
+    SETTLED,
     STAGED,
     WRITES,
     World,
-    drivers_hurt,
-    drivers_with_odd_views,
     killed_at_moments,
     killed_at_steps,
     killed_in_writes,
@@ -55,6 +56,8 @@ class Amount:
     """Of each kind of lanes that are killed after one."""
     of_a_kind: int
     """Writes of a kind that are killed at each of their steps."""
+    of_deciding: int
+    """The same of an adaptive search."""
     refused_every: int
     refusals: tuple[str, ...]
     """The first is tried at every `refused_every`-th write, the others at a third of those."""
@@ -80,11 +83,12 @@ class Amount:
         return dataclasses.replace(self, **{name: min(count, getattr(self, name)) for name in names})
 
 
-SHORT = Amount(4, 4, 1, 60, ("EIO",), 1, 1, 1, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
+SHORT = Amount(4, 4, 1, 5, 60, ("EIO",), 1, 1, 1, 300, (3000,), (48,), 2, 2, 1, 1, 1, 1)
 FULL = Amount(
     kills=185,
     steps=1000,
     of_a_kind=2,
+    of_deciding=20,
     refused_every=1,
     refusals=tuple(ERRORS),
     drivers=30,
@@ -111,16 +115,18 @@ def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
     for lanes in NEW:
         rounds[f"step: {lanes}"] = partial(killed_at_steps, found, lanes, amount.steps)
     for plan, kinds in WRITES.items():
+        most = amount.of_deciding if plan.lanes == ADAPTIVE else amount.of_a_kind
         for kind in kinds:
-            rounds[f"write: {plan.name}: {kind}"] = partial(killed_in_writes, found, plan, kind, amount.of_a_kind)
+            rounds[f"write: {plan.name}: {kind}"] = partial(killed_in_writes, found, plan, kind, most)
     rounds["signals: once"] = lambda: interrupted(found, amount.signals, seed, twice=False)
     rounds["signals: twice"] = lambda: interrupted(found, amount.signals, seed, twice=True)
     rounds["drivers"] = lambda: drivers_hurt(found, amount.drivers, seed)
     rounds["drivers: stages"] = partial(
         drivers_hurt, found, amount.drivers, seed, drivers=2, plans=(STAGED,), of="search with stages"
     )
-    rounds["clocks"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=True)
-    rounds["views"] = lambda: drivers_with_odd_views(found, amount.odd_views, clocks=False)
+    rounds["clocks"] = lambda: drivers_with_odd_views(found, amount.odd_views, minutes=10)
+    rounds["views"] = lambda: drivers_with_odd_views(found, amount.odd_views)
+    rounds |= deciding_rounds(found, amount, seed)
     for index, name in enumerate(amount.refusals):
         every = amount.refused_every * (3 if index else 1)
         rounds[f"refused: {name}"] = partial(refused_writes, found, name, every, 1000)
@@ -134,6 +140,19 @@ def plain_rounds(found: World, amount: Amount, seed: int) -> Rounds:
         rounds[f"cut short: {subject.name}"] = partial(cut_short, subject, seed, amount.offsets)
         rounds[f"flipped: {subject.name}"] = partial(flipped, subject, seed, min(amount.offsets, 5000))
     return rounds
+
+
+def deciding_rounds(found: World, amount: Amount, seed: int) -> Rounds:
+    """Of a search that decides by what it is told, on storages of three kinds."""
+    plan, of = HALVING_AND_RACE, "adaptive search"
+    return {
+        "deciding: drivers": partial(drivers_hurt, found, amount.drivers, seed, plans=(plan,), of=of),
+        "deciding: clocks": partial(drivers_with_odd_views, found, amount.odd_views, minutes=300, plan=plan, of=of),
+        "deciding: views": partial(drivers_with_odd_views, found, amount.odd_views, plan=plan, of=of),
+        "deciding: torn": partial(damaged_and_finished, found, "decision", 2 * amount.damaged, seed, plan),
+        "deciding: claims": partial(drivers_that_settle, found, amount.drivers, seed, SETTLED),
+        "deciding: bucket": partial(drivers_in_a_bucket, found, amount.drivers, seed, 3, plan, f"bucket, {of}"),
+    }
 
 
 def ray_rounds(found: Searches, amount: Amount, seed: int) -> Rounds:

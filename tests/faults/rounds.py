@@ -9,18 +9,18 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.store import layout
 from orchestrator.store.segments import SEGMENTS, parse_state
 from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
-from tests.faults.lanes import LANES, PLAIN
+from tests.faults.lanes import ADAPTIVE, LANES, PLAIN
 from tests.faults.learning import COMMANDS, STORAGE_REFUSED, Command, HarmedStudy, Job
 from tests.faults.noting import first_step, steps_noted
 from tests.faults.nursery import Child, Nursery, nursery
-from tests.faults.odd_views import ClockOff, SeenLate
+from tests.faults.odd_views import Settling
 from tests.faults.steps import EMPTY, ERRORS, HALF, STEPS, CountWrites, FailInWrite, KillAtStep, KillInWrite, Place
 from tests.faults.tally import Results, Tally, compare
 from tests.support.tiny_study import make_tiny_study
@@ -63,6 +63,8 @@ class Plan:
     prepare: Callable[[Path], None] | None = None
     most_lanes: int | None = None
     lanes: str = PLAIN
+    harm: Callable[[Storage], Storage] | None = None
+    """Where the study lies in place of its folder."""
 
     @property
     def allowed(self) -> float:
@@ -77,6 +79,8 @@ RESTORING = Plan("states lost", COMMANDS[1:], begun=True, prepare=lose_states)
 DIVIDED = Plan("divided", COMMANDS[1:], begun=True, most_lanes=3)
 RECORDS_DAMAGED = Plan("records damaged", COMMANDS[1:], begun=True, prepare=damage_records)
 STAGED = Plan("stages", TWO_REPEATS, lanes="a stage of bodies")
+HALVING_AND_RACE = Plan("halving and race", (Command(6, 2), Command(8, 2)), lanes=ADAPTIVE)
+SETTLED = dataclasses.replace(HALVING_AND_RACE, name="claims that settle", harm=Settling(late_s=0.0, settle_s=0.02))
 PLANS = (WHOLE, GOING_ON, RESTORING, DIVIDED, RECORDS_DAMAGED)
 
 WRITES: dict[Plan, tuple[str, ...]] = {
@@ -113,6 +117,15 @@ WRITES: dict[Plan, tuple[str, ...]] = {
     RESTORING: ("lease", "lease deleted", "attempt", "checkpoint", "state", "checkpoint deleted", "state deleted"),
     RECORDS_DAMAGED: ("history",),
     STAGED: ("kept weights", "checkpoint", "state"),
+    HALVING_AND_RACE: (
+        "search",
+        "budget",
+        "lease on deciding",
+        "lease on deciding renewed",
+        "lease on deciding deleted",
+        "decision",
+    ),
+    SETTLED: ("claim of a decision", "claim of a decision deleted", "decision settled"),
     DIVIDED: ("failure", "division", "recipe", "attempt", "state", "history", "state deleted"),
 }
 """Kinds of files whose writes are killed."""
@@ -151,7 +164,7 @@ class World:
         self.rounds += 1
         place = self.folder / f"round-{self.rounds}"
         cache = place / "cache" if own_cache else self.images.cache
-        study = dataclasses.replace(self.images, folder=place / "study", cache=cache, harm=harm)
+        study = dataclasses.replace(self.images, folder=place / "study", cache=cache, harm=harm or plan.harm)
         if plan.begun:
             shutil.copytree(self.begun, study.folder)
         for path in (layout.MANIFEST, layout.partition(study.partition)):
@@ -183,11 +196,12 @@ class World:
         allowed: float | None = None,
         harm: Callable[[Storage], Storage] | None = None,
     ) -> None:
-        """Let the study be finished without a fault (`harm`: where it lies instead of its folder), compare, clear up.
+        """Let the study be finished without a fault (`harm`: where it lies in place of the plan's), compare, clear up.
 
         allowed: epochs of a segment that may be trained again.
         """
-        plain = dataclasses.replace(job, fault=None, pause=0.0, study=dataclasses.replace(job.study, harm=harm))
+        study = dataclasses.replace(job.study, harm=harm or plan.harm)
+        plain = dataclasses.replace(job, fault=None, pause=0.0, study=study)
         child = self.processes.start(plain)
         status = child.wait()
         began = first_step(job.log, child.pid)
@@ -245,7 +259,8 @@ def killed_at_moments(world: World, count: int, seed: int) -> Tally:
 
 def killed_at_steps(world: World, lanes: str, most: int) -> Tally:
     """kill -9 right after a training step, at so many of them, as far apart as they can be."""
-    tally, plan = Tally(f"kill -9 after a step: {lanes}"), Plan(lanes, TWO_REPEATS, lanes=lanes)
+    plan = HALVING_AND_RACE if lanes == ADAPTIVE else Plan(lanes, TWO_REPEATS, lanes=lanes)
+    tally = Tally(f"kill -9 after a step: {lanes}")
     for step in spread(world.unbroken(plan).steps, most):
         job = world.fresh(plan)
         status = world.processes.start(dataclasses.replace(job, fault=KillAtStep(job.log, step))).wait()
@@ -295,55 +310,3 @@ def refused_writes(world: World, fault: str, every: int, limit: int) -> Tally:
             tally.remarks.append(f"a refused write ended a run with status {status}: {world.processes.complaints()}")
         world.end(job, tally, allowed=1.01)
     return tally
-
-
-def drivers_hurt(
-    world: World, count: int, seed: int, drivers: int = 3, plans: Sequence[Plan] = PLANS, of: str = "folder"
-) -> Tally:
-    """Several drivers on one folder, killed, paused and continued at random; killed ones are started again."""
-    tally, draws = Tally(f"{drivers} drivers on one {of}, killed, paused, continued"), random.Random(seed)
-    for number in range(count):
-        plan = plans[number % len(plans)]
-        job = dataclasses.replace(world.fresh(plan), pause=0.02, stale_after_s=0.6, renew_every_s=0.05)
-        alive = [world.processes.start(job) for _ in range(drivers)]
-        met = 0
-        wait_for_training(job, alive[0])
-        for _ in range(draws.randint(6, 12)):
-            time.sleep(draws.uniform(0.02, 0.25))
-            index = draws.randrange(drivers)
-            act = draws.choice((signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP))
-            met += alive[index].status is None
-            alive[index].send(act)
-            if act == signal.SIGKILL:
-                alive[index].wait()
-                alive[index] = world.processes.start(job)
-        _all_end(alive, tally)
-        world.end(job, tally, plan, happened=met > 0)
-    return tally
-
-
-def drivers_with_odd_views(world: World, count: int, *, clocks: bool) -> Tally:
-    """Three drivers whose clocks differ by ten minutes, or who see folders as they were a while ago."""
-    tally = Tally("clocks 10 minutes off, 3 drivers" if clocks else "stale directory views, 3 drivers")
-    for number in range(count):
-        job = dataclasses.replace(world.fresh(), pause=0.02, stale_after_s=1.0, renew_every_s=0.1)
-        if clocks:
-            jobs = [dataclasses.replace(job, fault=ClockOff(shift)) for shift in (-600.0, 0.0, 600.0)]
-        else:
-            views = [SeenLate(0.3, seed) for seed in range(3 * number, 3 * number + 3)]
-            jobs = [dataclasses.replace(job, study=dataclasses.replace(job.study, harm=view)) for view in views]
-        alive = [world.processes.start(each) for each in jobs]
-        wait_for_training(job, alive[0])
-        alive[0].send(signal.SIGKILL)
-        alive[0].wait()
-        _all_end(alive, tally)
-        world.end(job, tally)
-    return tally
-
-
-def _all_end(alive: Sequence[Child], tally: Tally) -> None:
-    for child in alive:
-        child.send(signal.SIGCONT)
-    for child in alive:
-        if (status := child.wait()) not in (0, -signal.SIGKILL):
-            tally.remarks.append(f"a driver ended with status {status}: {child.nursery.complaints()}")

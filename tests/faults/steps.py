@@ -38,6 +38,7 @@ KINDS = {
     "search": r"searches/[^/]+/search\.toml",
     "budget": r"searches/[^/]+/budget-\d+\.toml",
     "decision": r"searches/[^/]+/\d+\.toml",
+    "claim of a decision": r"searches/[^/]+/\d+\.toml\.claim-.*",
     "lease on deciding": r"searches/[^/]+/lease-\d+\.json",
     "study file": r"(study|configurations/.*)\.toml|(dataset|partitions)/.*",
     "feature shard": r"chunks/.*|arrays\.json",
@@ -54,7 +55,11 @@ STEPS = {
     "budget": CREATING,
     "lease on deciding": CREATING,
     "lease on deciding renewed": REPLACING,
+    "lease on deciding deleted": DELETING,
     "decision": CREATING,
+    "claim of a decision": REPLACING,
+    "claim of a decision deleted": DELETING,
+    "decision settled": REPLACING,
     "study file": CREATING,
     "feature shard": ("space reserved", "half of the rows", "rows written", "rows flushed", *REPLACING),
     "recipe": CREATING,
@@ -195,6 +200,8 @@ def install(hook: Hook) -> None:
 
     def renewing(path: str) -> str:
         kind = kind_of(path)
+        if kind == "decision":  # which is created, but by claims
+            return "decision settled"
         return f"{kind} renewed" if kind.startswith("lease") else kind
 
     def delete(self: Any, path: str) -> None:

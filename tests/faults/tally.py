@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from orchestrator.proposing.checking import check
+from orchestrator.proposing.proposer import proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.finals import KEY
 from orchestrator.results.histories import list_finals, read_repeats
@@ -94,7 +96,7 @@ class Compared:
     wrong: int = 0
     """Rows, and logits or selections, that are there and not equal to the bit."""
     decisions: int = 0
-    """That are missing, said twice, or say something else."""
+    """That are missing, said twice, say something else, or cannot be made again from what they cite."""
 
     @property
     def is_equal(self) -> bool:
@@ -117,7 +119,22 @@ def compare(storage: Storage, expected: Results) -> Compared:
     told = {LaneKey(p, c, int(repeat)): int(epochs) for p, c, repeat, epochs in zip(*names, strict=True)}
     missing = len(wanted - rows) if told == longest else len(wanted)
     differing = sum(one != other for one, other in zip(found.decisions, expected.decisions, strict=False))
-    return Compared(missing, twice, wrong, differing + abs(len(found.decisions) - len(expected.decisions)))
+    differing += abs(len(found.decisions) - len(expected.decisions)) + unfounded(storage)
+    return Compared(missing, twice, wrong, differing)
+
+
+def unfounded(storage: Storage) -> int:
+    """Decisions that do not follow from what they cite, of searches that wait for results.
+
+    That a number is missing before one is no fault of the one that was made in its place.
+    """
+    decided = Decided.of(storage)
+    listening = {search.id for search in decided.searches.values() if proposer_of(search).listens}
+    return sum(
+        any("is missing" not in fault for fault in one.faults)
+        for one in check(storage, decided)
+        if one.search in listening
+    )
 
 
 def _rows(results: Results) -> set[tuple[Asked, int]]:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.store.schema import parse_toml
+from orchestrator.store.searches import Decision, decision_file
+from orchestrator.store.storage import LocalStorage
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
-from tests.faults.lanes import NEW
+from tests.faults.drivers import drivers_hurt, drivers_that_settle, drivers_with_odd_views
+from tests.faults.lanes import ADAPTIVE, NEW
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
     DIVIDED,
     GOING_ON,
+    HALVING_AND_RACE,
     RESTORING,
+    SETTLED,
     STAGED,
     WHOLE,
     WRITES,
     Plan,
     World,
-    drivers_hurt,
-    drivers_with_odd_views,
     killed_at_moments,
     killed_at_steps,
     killed_in_writes,
@@ -28,7 +33,7 @@ from tests.faults.rounds import (
 )
 from tests.faults.signals import interrupted
 from tests.faults.steps import CREATING, HALF, REPLACING, STEPS
-from tests.faults.tally import Compared, Tally, as_markdown
+from tests.faults.tally import Compared, Tally, as_markdown, compare, unfounded
 
 SEED = 7
 
@@ -55,7 +60,9 @@ def test_killed_at_any_moment(hurt: World) -> None:
 @pytest.mark.parametrize(
     "lanes",
     [
-        lanes if lanes in ("augmented images", "a stage of bodies") else pytest.param(lanes, marks=pytest.mark.slow)
+        lanes
+        if lanes in ("augmented images", "a stage of bodies", ADAPTIVE)
+        else pytest.param(lanes, marks=pytest.mark.slow)
         for lanes in NEW
     ],
 )
@@ -77,6 +84,9 @@ def test_interrupted(hurt: World, twice: bool) -> None:
         (GOING_ON, "history", "linked"),
         (RESTORING, "state", HALF),
         (DIVIDED, "division", "linked"),
+        (HALVING_AND_RACE, "decision", "linked"),
+        (HALVING_AND_RACE, "lease on deciding", "linked"),
+        (SETTLED, "claim of a decision", "renamed"),
     ],
 )
 def test_killed_inside_a_write(hurt: World, plan: Plan, kind: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +112,52 @@ def test_two_drivers_on_a_search_with_stages(hurt: World) -> None:
 
 @pytest.mark.parametrize("clocks", [True, False], ids=["clocks off", "stale views"])
 def test_drivers_with_odd_views(hurt: World, clocks: bool) -> None:
-    check(drivers_with_odd_views(hurt, 1, clocks=clocks))
+    check(drivers_with_odd_views(hurt, 1, minutes=10 if clocks else 0))
+
+
+def test_an_adaptive_search_halves_and_races(hurt: World) -> None:
+    """What its rounds are compared with: every kind of decision, on both kinds of folder the same."""
+    found = hurt.unbroken(HALVING_AND_RACE).results
+    assert [said.reason for said in found.decisions] == [
+        "rung 1 of 2: all 5 configurations up to 50% of their epochs",
+        "rung 1: 2 configurations of those that stopped, to the end as a check",
+        "rung 2 of 2: the best 3 of 5 after 2 repeats go on to 100%",
+        "race, look 1: 6 repeats of 3 configurations",
+        "race, look 2: 8 repeats of 2 configurations, 1 excluded before",
+    ]
+    assert hurt.unbroken(SETTLED).results.decisions == found.decisions
+    assert compare(hurt.fresh(SETTLED).study.storage, found).decisions == 5, "none is there"
+
+
+def test_three_drivers_on_an_adaptive_search(hurt: World) -> None:
+    check(drivers_hurt(hurt, 1, SEED, plans=(HALVING_AND_RACE,)))
+    check(drivers_with_odd_views(hurt, 1, minutes=300, plan=HALVING_AND_RACE))
+
+
+def test_three_drivers_where_claims_settle_who_decides(hurt: World) -> None:
+    check(drivers_that_settle(hurt, 1, SEED, SETTLED))
+
+
+@pytest.mark.slow
+def test_three_drivers_on_an_adaptive_search_in_a_bucket(hurt: World) -> None:
+    check(drivers_in_a_bucket(hurt, 1, SEED, 3, HALVING_AND_RACE))
+
+
+def test_a_torn_decision_is_made_again(hurt: World) -> None:
+    check(damaged_and_finished(hurt, "decision", 2, SEED, HALVING_AND_RACE))
+
+
+def test_a_decision_that_does_not_follow_is_found(hurt: World) -> None:
+    """The comparison of the rounds can fail: another decision than its proposer's is counted."""
+    storage = hurt.unbroken(HALVING_AND_RACE).folder
+    copied = LocalStorage(hurt.folder / "copied")
+    shutil.copytree(storage, copied.root)
+    (search,) = copied.list("searches")
+    path = decision_file(search, 3)
+    decision = parse_toml(Decision, copied.read(path), path)
+    assert unfounded(copied) == 0
+    copied.replace(path, decision.model_copy(update={"asks": decision.asks[:0], "stacks": ()}).to_toml())
+    assert unfounded(copied) >= 1
 
 
 def test_a_refused_write_stops_the_run_and_says_so(hurt: World) -> None:
