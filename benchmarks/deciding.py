@@ -19,6 +19,8 @@ from peers import grid, optuna_tpe, optuna_wilcoxon, random, ray_asha
 from round_of_search import Round, Rule, World
 from table import Table, arguments, progress
 
+from orchestrator.statistics.divergence import rate_interval
+
 CONFIGURATIONS, REPEATS = 30, 10
 RACED = 20
 """Repeats that a race may use."""
@@ -149,10 +151,11 @@ def equal_spending(budget: int, every: Worlds) -> Table:
     table = Table("At equal spending: rules of other tools", columns)
     table.notes += [
         f"Every rule may spend {budget:,} epochs, {budget / GRID:.0%} of {CONFIGURATIONS} × {REPEATS} × {EPOCHS}; "
-        "spent: its share of the latter. tried: configurations. Regret: final score, without noise, of what would be "
-        "chosen at each quarter of the budget, behind the best that any rule of the round had tried.",
+        "spent: its share of the latter, whole searches that need more included. tried: configurations. Regret: final "
+        "score, without noise, of what would be chosen at each quarter of the budget, behind the best that any rule of "
+        "the round had tried.",
         f"over {LOST:g} point: regret at the end. wrong choices: more than {LOST:g} point behind the best that the "
-        "rule itself had tried. ± is 1.96 standard errors over rounds.",
+        "rule itself had tried. ± is 1.96 standard errors over rounds; of shares the exact 95 % interval.",
         "single repeats: a trial is one repeat. at once: a trial trains so many and reports their mean.",
     ]
     rules = (*OURS, *PEERS)
@@ -168,9 +171,9 @@ def equal_spending(budget: int, every: Worlds) -> Table:
                 *(named.name, named.among, deviation),
                 float(np.mean([one.spent for one in outcomes])),
                 float(np.mean([one.tried for one in outcomes])),
-                *(_with_band(column, 2) for column in regrets.T),
-                _with_band(100.0 * (regrets[:, -1] > LOST), 0),
-                _with_band(100.0 * np.array([one.behind > LOST for one in outcomes]), 0),
+                *map(_with_band, regrets.T),
+                _share(regrets[:, -1] > LOST),
+                _share(np.array([one.behind > LOST for one in outcomes])),
             )
     return table
 
@@ -196,8 +199,14 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(map(float, text.split(",")))
 
 
-def _with_band(values: np.ndarray, digits: int) -> str:
-    return f"{values.mean():.{digits}f} ± {1.96 * values.std() / len(values) ** 0.5:.{digits}f}"
+def _with_band(values: np.ndarray) -> str:
+    return f"{values.mean():.2f} ± {1.96 * values.std() / len(values) ** 0.5:.2f}"
+
+
+def _share(found: np.ndarray) -> str:
+    """In per cent, with its exact 95 % interval."""
+    low, high = rate_interval(int(found.sum()), len(found))
+    return f"{100 * found.mean():.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 if __name__ == "__main__":
