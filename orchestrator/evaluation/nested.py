@@ -2,12 +2,15 @@
 
 candidates → outer folds → looks written → features → per fold: train, select, test → pooled scores
 
+Where results decided what the study trained, each fold repeats the searches themselves (`nested_search`).
+
 It estimates what a search and its selection are worth on new groups, of data with too few groups for one test split
 (Varma and Simon 2006, Bias in error estimation when using cross-validation for model selection).
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from orchestrator.evaluation.nested_record import (
     write_fold,
     write_nested,
 )
+from orchestrator.evaluation.nested_search import FoldSearch
 from orchestrator.evaluation.nested_training import FoldTraining, outer_views, samples_of
 from orchestrator.evaluation.predictions import predictions_bytes
 from orchestrator.results.names import describe_configuration
@@ -58,14 +62,22 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
     if missing:
         for note in plan.notes:
             show(f"Note: {note}")
-        bench = _bench(study, plan, options, cache, show)
+        places = _places(study, plan, options, cache, show)
+        show(plan.cost(len(missing)))
         for n in missing:
             note_look(study.storage, beside, plan.looks[n])
         show(_looking(study, beside, plan, len(missing)))
-        tables = _tables(bench, plan, missing)
-        epochs = _Epochs(progress, len(missing) * sum(candidate.work for candidate in plan.candidates))
-        for n in missing:
-            finished[n] = _train(study, bench, plan, tables, n, epochs)
+        epochs = _Epochs(progress, len(missing) * plan.work)
+        if plan.searches:
+            folder = places.cache / "nested" / plan.key
+            for n in missing:
+                finished[n] = _repeat(study, plan, n, places, folder, epochs)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            bench = open_bench(study.storage, places)
+            tables = _tables(bench, plan, missing)
+            for n in missing:
+                finished[n] = _train(study, bench, plan, tables, n, epochs)
     else:
         show("Every outer fold is finished: its stored predictions are scored, no further look.")
     record = _scored(study, beside, plan, [fold for fold in finished.values() if fold is not None])
@@ -73,7 +85,7 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
     return record
 
 
-def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path, show: Show) -> Workbench:
+def _places(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path, show: Show) -> Places:
     root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
     if not root.is_dir():
         raise InputError(
@@ -82,7 +94,7 @@ def _bench(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path, 
         )
     configurations = [candidate.configuration for candidate in plan.candidates]
     weights = find_weights(configurations, plan.summary.searches, options.weights)
-    return open_bench(study.storage, Places.here(root, cache, weights))
+    return Places.here(root, cache, weights)
 
 
 def _looking(study: Study, beside: Storage, plan: NestedPlan, count: int) -> str:
@@ -134,6 +146,15 @@ def _train(
     return fold
 
 
+def _repeat(study: Study, plan: NestedPlan, n: int, places: Places, folder: Path, epochs: _Epochs) -> FinishedFold:
+    """The searches once more on one fold."""
+    again = FoldSearch(study, plan.searches, plan.folds[n], places, folder, epochs)
+    fold = again.run(plan.selection, plan.outer(n))
+    write_fold(study.storage, plan.key, n + 1, fold)
+    again.forget()
+    return fold
+
+
 class _Epochs:
     """Epochs trained so far over all folds."""
 
@@ -170,6 +191,7 @@ def _scored(study: Study, beside: Storage, plan: NestedPlan, finished: list[Fini
         selection=plan.selection,
         looked_at=plan.looked_at,
         candidates=len(plan.candidates),
+        searches=tuple(search.words for search in plan.searches),
         repeats=repeats,
         folds=tuple(_result(plan, n, fold) for n, fold in enumerate(finished)),
         images=len(images),
@@ -202,6 +224,8 @@ def _result(plan: NestedPlan, n: int, fold: FinishedFold) -> FoldResult:
         accuracy=float(accuracy(counts).mean()),
         balanced_accuracy=float(balanced_accuracy(counts).mean()),
         selected_epochs=fold.epochs,
+        decisions=fold.decisions,
+        epochs_trained=fold.epochs_trained,
     )
 
 

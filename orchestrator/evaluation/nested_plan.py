@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from orchestrator.choosing.selection import selecting_metric
 from orchestrator.evaluation.choice import on_partition
 from orchestrator.evaluation.looks import short_hashes, test_set_of
 from orchestrator.evaluation.nested_folds import outer_folds
+from orchestrator.evaluation.nested_search import Repeated
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
 from orchestrator.results.comparing import are_mixed, looked_at
@@ -22,8 +24,11 @@ from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Metric
+from orchestrator.store.searches import asked_of_lanes
 from orchestrator.study.studies import Study
 from search_spaces.classes import check_confusion
+from search_spaces.proposers import AT_ONCE
+from search_spaces.stored import read_configuration
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 
@@ -56,6 +61,28 @@ class NestedPlan:
     key: str
     looks: tuple[Look, ...]
     notes: tuple[str, ...]
+    searches: tuple[Repeated, ...] = ()
+    """Those that each fold repeats, where one of them decides by results; () where all candidates are trained."""
+
+    @property
+    def work(self) -> int:
+        """Epochs of one fold at most."""
+        return sum(one.work for one in self.searches) or sum(one.work for one in self.candidates)
+
+    def cost(self, folds: int) -> str:
+        """What so many folds train, said before anything is opened."""
+        if not self.searches:
+            return f"{folds} outer folds of {self.work:,} epochs each are trained on this machine, one after the other."
+        spent = sum(one.spent for one in self.searches)
+        here = [one for one in self.summary.configurations if one.partition == self.partition.id]
+        hours = sum(one.seconds for one in here) / 3600
+        rules = " and ".join(one.words for one in self.searches)
+        return (
+            f"Each of {folds} outer folds repeats the whole search, {rules}, on this machine: at most {self.work:,} "
+            f"epochs, all that its budget allows. The study's own took {spent:,} epochs and {hours:.2g} hours of "
+            f"training, so about {folds * spent:,} epochs and {folds * hours:.2g} hours are ahead. What is trained "
+            "lies in the cache until its fold is finished."
+        )
 
     def outer(self, number: int) -> pd.DataFrame:
         """Rows of the manifest in outer fold `number` (from 0), with the class index as `truth`."""
@@ -73,23 +100,33 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     """Choose and check. Raises InputError for what cannot be nested."""
     check_confusion(study.record.task, f"study {study.name}, nested evaluation")
     summary = summarise(study.storage)
-    entries, notes = _candidates(summary, options.partition)
+    repeats_searches = any(one.proposer not in AT_ONCE for one in summary.searches)
+    entries, notes = (_searched if repeats_searches else _candidates)(summary, options.partition)
     name = entries[0].partition
+    searches = tuple(_repeated(study, summary, name)) if repeats_searches else ()
     manifest = read_manifest(study.storage.read(layout.MANIFEST))
     partition = Partition.from_bytes(study.storage.read(layout.partition(name)), layout.partition(name))
     folds = tuple(outer_folds(manifest, partition, options.folds, summary.study.seed))
     candidates = tuple(Candidate(e.configuration, e.with_result, e.epochs) for e in entries)
+    if searches:
+        most = {name: each for search in searches for name, each in search.most.items()}
+        candidates = tuple(
+            Candidate(read_configuration(study.storage, one), tuple(range(repeats)), epochs)
+            for one, (repeats, epochs) in most.items()
+        )
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
-    key = short_hash([name, [fold.id for fold in folds], asked, *(["by valid"] if are_mixed(entries) else [])])
+    rules = [[one.record.proposer, dict(one.record.settings), one.record.seed, sorted(one.most)] for one in searches]
+    mixed = ["by valid"] if are_mixed(entries) else []
+    key = short_hash([name, [fold.id for fold in folds], asked, *mixed, *([rules] if rules else [])])
     metric = entries[0].configuration.selection.metric
     compared = entries[0].by_valid, looked_at(entries)
-    made = NestedPlan(summary, manifest, partition, candidates, metric, *compared, folds, key, (), ())
+    made = NestedPlan(summary, manifest, partition, candidates, metric, *compared, folds, key, (), (), searches)
     if len(made.sealed):
         notes.append(
             "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "
             "The primary test estimate is that of orch evaluate without --nested, and stays what it is."
         )
-    if any(c.configuration.image.standardisation == "train" for c in candidates):
+    if not searches and any(c.configuration.image.standardisation == "train" for c in candidates):
         notes.append(
             "The features are the study's: standardised by the mean and standard deviation of its training images, "
             "without their labels, some of which are in the outer folds."
@@ -99,24 +136,50 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     return replace(made, looks=looks, notes=tuple(dict.fromkeys(notes)))
 
 
+def _repeated(study: Study, summary: Summary, partition: str) -> Iterator[Repeated]:
+    """The searches of this partition, without later stages. Raises InputError where one goes through several."""
+    for search in summary.searches:
+        budgets, decisions = summary.budgets.get(search.id), summary.decisions.get(search.id)
+        if partition not in search.partitions or not budgets or not decisions:
+            continue
+        if len(search.partitions) > 1 and search.proposer not in AT_ONCE:
+            raise InputError(
+                f"study {study.name!r}: search {search.id} decides by {len(search.partitions)} partitions in turn; "
+                "nested evaluation repeats searches of one",
+                f"orch evaluate {study.name} scores what it selected on the test split",
+            )
+        most = {
+            name: each
+            for name, each in budgets[-1].of_each().items()
+            if not read_configuration(study.storage, name).begins_from
+        }
+        if most:
+            asked = asked_of_lanes(decisions)
+            yield Repeated(search, most, sum(n for lane, n in asked.items() if lane.partition == partition))
+
+
+def _searched(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:
+    """Ranked configurations of searches that decide, best first; and what is left out."""
+    ranked, later, _ = _ranked(summary, partition)
+    metric = selecting_metric(summary, None)
+    found = [entry for entry in ranked if entry.configuration.selection.metric == metric]
+    notes = []
+    if others := len(ranked) - len(found):
+        notes.append(f"{others} configurations select by another metric than {metric}: they are trained, not selected.")
+    if later:
+        notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
+    if not found:
+        raise InputError(
+            f"study {summary.study.name!r}: no configuration that has all its repeats selects by {metric}",
+            f"orch table {summary.study.name} lists them",
+        )
+    return found, notes
+
+
 def _candidates(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:
     """Ranked configurations that train a head alone and select by one metric, best first; and what is left out."""
     study = summary.study.name
-    there = on_partition(summary, partition)
-    ranked = [entry for entry in there if entry.rank is not None]
-    if not ranked:
-        raise InputError(
-            f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
-            f"orch status {study} says what is missing; orch resume {study} trains it",
-        )
-    if ranked[0].configuration.begins_from:
-        raise InputError(
-            f"study {study!r}: the selected configuration, {describe_configuration(ranked[0].configuration)}, is a "
-            "later stage; nested evaluation repeats the selection among configurations that begin from nothing",
-            f"orch evaluate {study} scores it on the test split",
-        )
-    later = [entry for entry in ranked if entry.configuration.begins_from]
-    ranked = [entry for entry in ranked if not entry.configuration.begins_from]
+    ranked, later, unfinished = _ranked(summary, partition)
     heads = [entry for entry in ranked if entry.configuration.live.has_features]
     if not heads:
         raise InputError(
@@ -155,10 +218,31 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
     if others := len(heads) - len(found):
         notes.append(f"{others} configurations select by another metric than {metric} and are left out.")
     if later:
-        notes.append(f"Left out: {counted(len(later), 'configuration')} of later stages.")
-    if unfinished := len(there) - len(ranked) - len(later):
-        notes.append(f"{unfinished} of {len(there)} configurations lack repeats and are left out.")
+        notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
+    if unfinished:
+        every = len(ranked) + later + unfinished
+        notes.append(f"{unfinished} of {every} configurations lack repeats and are left out.")
     return found, notes
+
+
+def _ranked(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], int, int]:
+    """Best first those that begin from nothing; how many others are of later stages, and how many have no rank."""
+    study = summary.study.name
+    there = on_partition(summary, partition)
+    every = [entry for entry in there if entry.rank is not None]
+    if not every:
+        raise InputError(
+            f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
+            f"orch status {study} says what is missing; orch resume {study} trains it",
+        )
+    if every[0].configuration.begins_from:
+        raise InputError(
+            f"study {study!r}: the selected configuration, {describe_configuration(every[0].configuration)}, is a "
+            "later stage; nested evaluation repeats the selection among configurations that begin from nothing",
+            f"orch evaluate {study} scores it on the test split",
+        )
+    ranked = [entry for entry in every if not entry.configuration.begins_from]
+    return ranked, len(every) - len(ranked), len(there) - len(every)
 
 
 def _look(study: Study, plan: NestedPlan, number: int) -> Look:

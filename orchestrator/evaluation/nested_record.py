@@ -40,6 +40,9 @@ class FinishedFold:
     epochs: tuple[int, ...]
     scores: dict[str, float]
     logits: np.ndarray
+    decisions: int = 0
+    """Of a search that was repeated with them, and the epochs that it trained."""
+    epochs_trained: int = 0
 
 
 class _Part(BaseModel):
@@ -65,6 +68,9 @@ class FoldResult(_Part):
     balanced_accuracy: float
     """Over the classes that the outer fold holds."""
     selected_epochs: tuple[int, ...]
+    decisions: int = 0
+    """Of the search in this fold, where whole searches were repeated."""
+    epochs_trained: int = 0
 
 
 class NestedRecord(_Part):
@@ -83,7 +89,9 @@ class NestedRecord(_Part):
     looked_at: str
     """What of it compares candidates, as in the study: valid, or the worse of train and valid."""
     candidates: int
-    """Configurations among which each fold selects."""
+    """Configurations among which each fold selects, or that its search may try."""
+    searches: tuple[str, ...] = ()
+    """In words those that every fold repeats whole, decisions included; () where all candidates are trained."""
     repeats: int
     """Models per image."""
     folds: tuple[FoldResult, ...]
@@ -119,6 +127,8 @@ def write_fold(storage: Storage, key: str, number: int, fold: FinishedFold) -> N
         "configuration": fold.configuration,
         "repeats": list(fold.repeats),
         "epochs": list(fold.epochs),
+        "decisions": fold.decisions,
+        "epochs_trained": fold.epochs_trained,
         "scores": {name: value if np.isfinite(value) else None for name, value in fold.scores.items()},
     }
     storage.create(fold_path(key, number), pack(meta, {"logits": fold.logits}))
@@ -133,10 +143,11 @@ def read_fold(storage: Storage, key: str, number: int, partition: str) -> Finish
             raise DamagedRecordError(f"{path} is of another division")
         scores = {str(name): -np.inf if value is None else float(value) for name, value in meta["scores"].items()}
         repeats, epochs = (tuple(int(n) for n in meta[name]) for name in ("repeats", "epochs"))
+        decisions, spent = (int(meta.get(name, 0)) for name in ("decisions", "epochs_trained"))
         logits = arrays["logits"]
         if logits.dtype.kind != "f" or logits.ndim != 3 or len(logits) != len(repeats):
             raise DamagedRecordError(f"{path} holds other predictions than a fold has")
-        return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, logits)
+        return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, logits, decisions, spent)
     except FileNotFoundError:
         return None
     except (DamagedRecordError, AttributeError, KeyError, OverflowError, TypeError, ValueError):

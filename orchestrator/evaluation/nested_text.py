@@ -15,10 +15,12 @@ def nested_text(record: NestedRecord) -> str:
 
 
 def _heading(record: NestedRecord) -> list[str]:
+    what = f"the selection by {record.selection} ({record.looked_at})"
+    if record.searches:
+        what = f"the whole search, {' and '.join(record.searches)}, with its decisions, and {what}"
     lines = [
-        f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each the selection by "
-        f"{record.selection} ({record.looked_at}) among {counted(record.candidates, 'configuration')} is repeated "
-        "without it",
+        f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each {what} among "
+        f"{counted(record.candidates, 'configuration')} is repeated without it",
         f"{record.images} images in {record.groups} groups (group: {record.group_meaning}), each tested once",
     ]
     if record.test_looks:
@@ -37,10 +39,13 @@ def _pooled(record: NestedRecord) -> list[str]:
 
 def _folds(record: NestedRecord) -> list[str]:
     rows = [["fold", "images", "groups", "selected", f"inner {record.selection}", "accuracy", "balanced accuracy"]]
+    if record.searches:
+        rows[0] += ["decisions", "epochs"]
     for fold in record.folds:
         inner = "none" if fold.inner is None else f"{fold.inner:.3f}"
         scores = [f"{fold.accuracy:.3f}", f"{fold.balanced_accuracy:.3f}"]
-        rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores])
+        spent = [str(fold.decisions), f"{fold.epochs_trained:,}"] if record.searches else []
+        rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores, *spent])
     several = len({fold.configuration for fold in record.folds})
     return [
         f"Outer folds, which selected {counted(several, 'configuration')} in all. Inner scores were used to select, "

@@ -136,9 +136,10 @@ def _secondary(facts: CardFacts, found: EvaluationRecord) -> list[str]:
 def _nested(record: NestedRecord) -> list[str]:
     pooled, marks = record.estimates[0], dict[str, str]()
     rows = [(metric_name(name), _marked(pooled.image.overall[name], marks)) for name in _BRIEF]
+    whole = "the whole search, with its decisions, and " if record.searches else ""
     return [
-        f"Of the procedure, not of this file: in {len(record.folds)} outer folds over all {record.groups} groups the "
-        f"selection by {record.selection.replace('_', ' ')} ({record.looked_at}) among {record.candidates} "
+        f"Of the procedure, not of this file: in {len(record.folds)} outer folds over all {record.groups} groups "
+        f"{whole}the selection by {record.selection.replace('_', ' ')} ({record.looked_at}) among {record.candidates} "
         "configurations was repeated, and tested on groups that it had not seen. The test split's images are among "
         "them.",
         "",

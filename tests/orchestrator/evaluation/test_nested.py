@@ -292,7 +292,7 @@ def test_a_finished_fold_is_not_trained_again(
     assert again.estimates == record.estimates
     assert again.folds == record.folds
     monkeypatch.setattr(FoldTraining, "run", lambda _: pytest.fail("trained again"))
-    monkeypatch.setattr("orchestrator.evaluation.nested._bench", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("orchestrator.evaluation.nested._places", lambda *_: pytest.fail("opened"))
     assert evaluated.evaluate().estimates == record.estimates
     assert "no further look" in evaluated.said[-1]
 
