@@ -13,6 +13,7 @@ from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import counted, describe_configuration, words
+from orchestrator.results.narrowed import selected_of
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import summarise
 from orchestrator.running.progress import Display
@@ -48,10 +49,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a stage begins from of one backbone: the best of so many configurations."""
+    """What a stage begins from of one backbone: the best of some configurations."""
 
     entry: ConfigurationSummary
-    among: int
+    among: str
+    """ "of 6 configurations", or among which of them a search left it."""
 
     @property
     def begun(self) -> Begun:
@@ -65,7 +67,7 @@ class Chosen:
         name = describe_configuration(entry.configuration)
         metric = words(entry.configuration.selection.metric)
         return (
-            f"{self.begun.configuration.id} ({name}), the best of {counted(self.among, 'configuration')} by mean "
+            f"{self.begun.configuration.id} ({name}), the best {self.among} by mean "
             f"{metric} {plus_minus(entry.selection)}, n = {entry.n} ({looked_at([entry])})"
         )
 
@@ -177,7 +179,7 @@ def _choose(search: Search, opened: Opened) -> dict[str, Chosen] | None:
     of: dict[str, list[ConfigurationSummary]] = {}
     for one in sorted(here, key=lambda one: one.rank or 0):
         of.setdefault(one.configuration.network.backbone, []).append(one)
-    return {backbone: Chosen(several[0], len(several)) for backbone, several in of.items()}
+    return {backbone: Chosen(several[0], selected_of(several)) for backbone, several in of.items()}
 
 
 def _any(search: Search) -> dict[str, Begun]:

@@ -219,8 +219,9 @@ class Adaptive:
         kept = order[: max(LEAST_KEPT, math.ceil(len(names) / 4))]
         reason = f"screen: the best {len(kept)} of {len(names)} after {counted(first, 'repeat')} go on"
         if blocks.count > first:
-            screened = (*narrowed, Narrowing(by="screen", of=len(names), left=len(kept), blocks=first))
-            yield Step(blocks.lanes(kept, range(first, blocks.count)), reason, kept, narrowed=screened)
+            if len(kept) < len(names):
+                narrowed += (Narrowing(by="screen", of=len(names), left=len(kept), blocks=first),)
+            yield Step(blocks.lanes(kept, range(first, blocks.count)), reason, kept, narrowed=narrowed)
 
     def _race(self, blocks: Blocks, names: Sequence[str], narrowed: tuple[Narrowing, ...]) -> Iterator[Step]:
         """Each look's exclusions are decided when the next one is asked for, those of the last one by themselves."""

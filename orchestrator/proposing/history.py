@@ -11,8 +11,12 @@ from orchestrator.results.decided import Decided
 from orchestrator.results.names import counted, span
 from orchestrator.results.report import columns
 from orchestrator.statistics.audits import Audit, audit_of
+from orchestrator.statistics.divergence import rate_interval
+from orchestrator.statistics.set_words import rate_words
 from orchestrator.store.errors import InputError
-from orchestrator.store.searches import Decision, SearchRecord
+from orchestrator.store.schema import RepeatState
+from orchestrator.store.searches import Decision, SearchRecord, told
+from orchestrator.store.segments import LaneKey
 
 
 def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str, Any]]:
@@ -71,6 +75,8 @@ def _entry(decision: Decision, checked: Checked | None) -> dict[str, Any]:
         "epochs": sum(ask.count * ask.epochs for ask in decision.asks),
         "epochs_of_each": sorted({ask.epochs for ask in decision.asks}),
         "results_seen": sum(len(one.repeats) for one in decision.news),
+        "stopped": len(decision.stopped),
+        "narrowed": [one.model_dump() for one in decision.narrowed],
         "pending": sum(ask.count for ask in decision.pending),
         "epochs_spent": decision.spent_epochs,
         "workers": decision.workers,
@@ -129,11 +135,15 @@ def named(decided: Decided, asked: str) -> str:
 
 
 def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
-    """Every decision that asked for a configuration or was the first to stop it, oldest search first."""
+    """Every decision that asked for a configuration or was the first to stop it, oldest search first; with how many of
+    its repeats had been seen then, and how many of these diverged."""
     found = []
     for search in decided.searches.values():
-        was_stopped = False
+        was_stopped, seen = False, dict[LaneKey, str]()
         for decision in decided.decisions[search.id]:
+            news = [one for one in decision.news if one.configuration == configuration]
+            seen |= {result.lane: result.state for result in told(news)}
+            diverged = sum(RepeatState(state) is RepeatState.DIVERGED for state in seen.values())
             asks = [ask for ask in decision.asks if configuration in ask.configurations]
             stops = configuration in decision.stopped and not was_stopped
             was_stopped |= stops
@@ -145,6 +155,9 @@ def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
                         "created": decision.created,
                         "repeats": sum(len(ask.repeats) for ask in asks),
                         "epochs_of_each": sorted({ask.epochs for ask in asks}),
+                        "repeats_seen": len(seen),
+                        "diverged": diverged,
+                        "diverged_rate": rate_interval(diverged, len(seen)) if seen else None,
                         "stopped": stops,
                         "reason": decision.reason,
                     }
@@ -163,14 +176,15 @@ def stop_words(decided: Decided, configuration: str) -> list[str]:
 
 
 def about_text(configuration: str, about: Sequence[Mapping[str, Any]], stops: Sequence[str] = ()) -> str:
-    rows = [("search", "decision", "when", "repeats", "epochs of each", "", "reason")]
+    rows = [("search", "decision", "when", "repeats", "epochs of each", "", "", "reason")]
     for one in about:
         when = str(one["created"])[:16].replace("T", " ")
         epochs, stopped = span(one["epochs_of_each"]), "stopped" if one["stopped"] else ""
-        rows.append((one["search"], str(one["number"]), when, str(one["repeats"]), epochs, stopped, one["reason"]))
+        rate, asked = rate_words(one["diverged"], one["repeats_seen"]), str(one["repeats"])
+        rows.append((one["search"], str(one["number"]), when, asked, epochs, stopped, rate, one["reason"]))
     if len(rows) == 1:
         return f"{configuration}: no decision asked for it yet"
-    return "\n".join([configuration, *columns(rows, [False, True, False, True, True, False, False]), *stops])
+    return "\n".join([configuration, *columns(rows, [False, True, False, True, True, False, False, False]), *stops])
 
 
 def _checked(checked: Sequence[Checked]) -> list[str]:

@@ -31,12 +31,13 @@ def asked_at_once(decided: Decided, asked: Mapping[ConfigurationKey, Asked]) -> 
 
 
 def left_by_search(decided: Decided, at_once: Collection[ConfigurationKey]) -> dict[ConfigurationKey, Left]:
-    """Of each that its search went on with when it stopped others; not of those that were asked for at once."""
+    """Of each that its search went on with when it stopped others, or that a race looked at; not of those that were
+    asked for at once."""
     found: dict[ConfigurationKey, Left] = {}
     for search in decided.searches.values():
         decisions = decided.decisions[search.id]
         narrowed = decisions[-1].narrowed if decisions else ()
-        if not any(one.left < one.of for one in narrowed):
+        if not any(one.left < one.of or one.by == "race" for one in narrowed):
             continue
         going = decided.going(search.id)
         keys = [ConfigurationKey(partition, name) for partition in search.partitions for name in going]
@@ -77,7 +78,8 @@ def no_correction(study: str) -> str:
 
 
 def among_words(members: Sequence[ConfigurationSummary]) -> str:
-    """Of ranked ones what a choice is among: "6 configurations", "the 8 kept", "the 3 that reached the last rung"."""
+    """Of ranked ones what a choice is among: "6 configurations", "the 8 kept by screening", "2 of the 3 that reached
+    the last rung" where these are not all of them."""
     if not any(member.narrowed for member in members):
         return counted(len(members), "configuration")
     kinds = {member.narrowed for member in members}
@@ -87,14 +89,15 @@ def among_words(members: Sequence[ConfigurationSummary]) -> str:
     by = {one.by: one for one in narrowed}
     last = narrowed[-1]
     of = f", of {by['rung'].left} that reached the last rung" if "rung" in by and last.by != "rung" else ""
+    some = f"{len(members)} of " if len(members) != last.left else ""
     match last.by:
         case "rung":
-            return f"the {last.left} that reached the last rung"
+            return f"{some}the {last.left} that reached the last rung"
         case "screen":
-            return f"the {last.left} kept by screening{of}"
+            return f"{some}the {last.left} kept by screening{of}"
         case "race":
             raced = next(one for one in narrowed if one.by == "race")
-            return f"the {last.left} that the race left of {raced.of}{of and ' that reached the last rung'}"
+            return f"{some}the {last.left} that the race left of {raced.of}{of and ' that reached the last rung'}"
 
 
 def selected_of(members: Sequence[ConfigurationSummary]) -> str:

@@ -9,15 +9,16 @@ import pytest
 from orchestrator.choosing.selection import select
 from orchestrator.choosing.selection_report import selection_report
 from orchestrator.proposing.checking import check, faulty
-from orchestrator.proposing.history import about_text, decided_about, named
+from orchestrator.proposing.history import about_text, decided_about, history, named
 from orchestrator.report import status_report
 from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
+from orchestrator.statistics.divergence import rate_interval
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Place
 from orchestrator.store.searches import SearchRecord
 from orchestrator.study.studies import Study
-from tests.support.generated_study import PARTITION
+from tests.support.generated_study import PARTITION, GeneratedStudy
 from tests.support.undecided_study import UndecidedStudy, undecided_study
 
 
@@ -86,3 +87,24 @@ def test_what_was_decided_about_one_configuration(desk: UndecidedStudy) -> None:
     assert name in about_text(name, about)
     with pytest.raises(InputError, match="expected the beginning of one id"):
         named(decided, "")
+
+
+def test_how_often_a_configuration_diverged_stands_beside_what_was_decided(tmp_path: Path) -> None:
+    """With the exact interval (Clopper and Pearson), of the one that diverged alone."""
+    study = GeneratedStudy(depths=((0, 0),), lrs=(1e-3, 1e-2), diverges=lambda c, repeat: c.optimiser.lr > 5e-3)
+    desk = undecided_study(tmp_path, study)
+    search = desk.search(desk.names, 8, 4, proposer="adaptive", settings={"repeats": "race"})
+    desk.play(search)
+    decided = Decided.of(desk.storage)
+    worse = desk.names[[c.optimiser.lr > 5e-3 for c in study.configurations()].index(True)]
+    about = decided_about(decided, worse)
+    assert [(one["repeats_seen"], one["diverged"]) for one in about] == [(0, 0)]
+    assert about[0]["diverged_rate"] is None
+    (last,) = [one for one in history(decided)[0]["decisions"] if one["repeats"] == 0]
+    assert last["reason"].endswith("no guarantee for the mean including diverged repeats")
+    assert last["narrowed"] == [{"by": "race", "of": 4, "left": 4, "blocks": 8}], "nothing compares it"
+    played(desk)
+    later = decided_about(Decided.of(desk.storage), worse)
+    seen = [one for one in later if one["repeats_seen"]]
+    assert seen[0]["diverged_rate"] == pytest.approx(rate_interval(seen[0]["diverged"], seen[0]["repeats_seen"]))
+    assert "diverged " in about_text(worse, later)

@@ -195,9 +195,11 @@ def test_a_race_that_excluded_nobody_is_a_search_that_chose_all_the_same(tmp_pat
     """Former failure: a figure was corrected, since nothing was stopped."""
     alike = Slow(lrs=(1e-3, 1.001e-3, 1.002e-3))
     desk = played(tmp_path, {"repeats": "race", "margin": 100.0}, 8, alike)
-    summary, selection, _ = selected(desk)
+    summary, selection, text = selected(desk)
     assert not any(member.stopped_by_search for member in summary.configurations)
     assert selection.bias is None
+    assert selection.found.look is None, "its looks are spent: orch best tests no more"
+    assert "May be the best: the 3 that the race left of 3 (0 excluded by looks at 8 blocks;" in text
 
 
 def test_a_race_is_told_as_it_was_decided_and_tests_no_more(tmp_path: Path) -> None:
@@ -225,9 +227,10 @@ def test_words_for_every_way_to_be_left(screened: UndecidedStudy) -> None:
     screen, race = (Narrowing(by=by, of=9, left=8, blocks=8) for by in ("screen", "race"))
     last = Narrowing(by="race", of=8, left=2, blocks=12)
     assert words((), ()) == "2 configurations"
-    assert words((rung,)) == "the 9 that reached the last rung"
-    assert words((screen,)) == "the 8 kept by screening"
-    assert words((rung, screen)) == "the 8 kept by screening, of 9 that reached the last rung"
-    assert words((race, last)) == "the 2 that the race left of 9"
-    assert words((rung, race, last)) == "the 2 that the race left of 9 that reached the last rung"
+    assert words(*[(rung,)] * 9) == "the 9 that reached the last rung"
+    assert words(*[(screen,)] * 8) == "the 8 kept by screening"
+    assert words(*[(screen,)] * 3) == "3 of the 8 kept by screening"
+    assert words(*[(rung, screen)] * 8) == "the 8 kept by screening, of 9 that reached the last rung"
+    assert words(*[(race, last)] * 2) == "the 2 that the race left of 9"
+    assert words(*[(rung, race, last)] * 2) == "the 2 that the race left of 9 that reached the last rung"
     assert words((screen,), ()) == "the 2 that searches went on with"
