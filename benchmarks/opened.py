@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from images import Backbone, Images
 
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
 from search_spaces.changes import Changes

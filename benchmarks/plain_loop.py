@@ -8,7 +8,7 @@ from same_draws import prepared
 from task import loss_of
 from torch import nn
 
-from orchestrator.search import Search
+from orchestrator.resolved import Search
 from search_spaces.configuration import Configuration
 from trainables.learning.material import Material
 from trainables.network.backbone import open_backbone

@@ -35,7 +35,7 @@ from trivial import BACKBONE, grid, orch, search_arguments, write_images
 from orchestrator.results.decided import Decided
 from orchestrator.running import launch
 from orchestrator.running.progress import Display
-from orchestrator.search import RunOptions, SearchOptions, resolve_search, run
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.leases import Lease
 from orchestrator.store.open import open_storage
@@ -44,6 +44,7 @@ from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import LocalStorage, Storage
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest
+from orchestrator.train import RunOptions, run
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from trainables.bundles.failures import Kind

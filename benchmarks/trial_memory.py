@@ -20,7 +20,7 @@ from memory_peak import peak_mib
 from opened import configurations, partition, resolved, workbench
 from table import Table, arguments, progress
 
-from orchestrator.search import Search
+from orchestrator.resolved import Search
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from search_spaces.configuration import Configuration

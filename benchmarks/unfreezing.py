@@ -19,7 +19,7 @@ from plain_loop import PlainLoop
 from table import Table, alternately, arguments, median_ratio, progress
 from task import loss_of
 
-from orchestrator.search import Search
+from orchestrator.resolved import Search
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from search_spaces.presets import NON_LINEARITIES, UNFROZEN

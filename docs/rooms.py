@@ -33,7 +33,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.statistics", "orchestrator.study"),
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
-    ("orchestrator.search",),
+    ("orchestrator.resolved",),
+    ("orchestrator.search", "orchestrator.train"),
     ("orchestrator.stages",),
     (
         "orchestrator.planning",

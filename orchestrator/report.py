@@ -22,7 +22,7 @@ from search_spaces.settings.data import TASKS
 from search_spaces.settings.selection import METRICS
 
 if TYPE_CHECKING:
-    from orchestrator.search import Search
+    from orchestrator.resolved import Search
 
 BEST_SHOWN = 5
 

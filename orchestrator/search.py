@@ -1,35 +1,28 @@
-"""One search from what the user typed to results: the product's flow, in one place.
+"""One search from what the user typed to what is owed: study → a search and its budget → decisions.
 
-study → a search and its budget → decisions → what is owed → Ray: features, then segments → final records → (back to
-who proposes) → what to do next
+`resolved` says what these ask for, `train` trains it on Ray and asks again who proposes, as results come in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
 
-from orchestrator.proposing.deciding import Deciding, Machine, is_spent
 from orchestrator.proposing.proposer import View, proposer_of, written_out
 from orchestrator.proposing.sampling import most_suggested
+from orchestrator.resolved import Search, searched
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact
-from orchestrator.results.news import NewsReader
-from orchestrator.running.interruption import GRACE_S, Interruption
-from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError, plain_text
-from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place, Where
-from orchestrator.store.searches import Budget, Decision, SearchRecord, allowances, asked_of_lanes, search_file
-from orchestrator.store.segments import LaneKey, Segment
-from orchestrator.store.storage import LocalStorage, Storage, sweep_temporaries
+from orchestrator.store.searches import Budget, SearchRecord, allowances, search_file
+from orchestrator.store.storage import LocalStorage
 from orchestrator.study.asked import (
     Asked,
     Given,
@@ -39,7 +32,7 @@ from orchestrator.study.asked import (
     more_of_the_same,
     resolve_asked,
 )
-from orchestrator.study.owed import Chain, owed, serving
+from orchestrator.study.owed import owed
 from orchestrator.study.preparation import (
     DataRequest,
     Prepared,
@@ -62,30 +55,16 @@ from orchestrator.study.studies import (
 from orchestrator.study.unwritten import UnwrittenStudy
 from search_spaces.backbones import settled_name
 from search_spaces.changes import Changes
-from search_spaces.configuration import Configuration
 from search_spaces.form import Form
 from search_spaces.limits import Limits
 from search_spaces.schema import Space
-from search_spaces.stored import read_configuration
 from trainables.bundles.failures import has_failed
 from trainables.bundles.study_files import StudyFiles
-from trainables.bundles.work import Finals
-from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.dataset import read_manifest
 from trainables.data.partition import Partition, splits
-from trainables.features.cache_use import CacheUse
 from trainables.machine.places import Places, weights_choice
 from trainables.network.known_backbones import KnownBackbones
 from trainables.network.weights import file_of
-
-if TYPE_CHECKING:
-    from orchestrator.running.stages import FeatureStage
-
-
-KEPT_BYTES = 1e9
-"""What end states may take in a study by default."""
-NOBODY = Machine(1, "", lambda wanted: [])
-"""Divides nothing: for what is asked, whoever trains it."""
 
 
 @dataclass(frozen=True)
@@ -151,104 +130,6 @@ class Raise:
     epochs: int | None
     repeats: int | None
     command: str
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search that is resolved but not run: what `plan` describes and `run` trains. It may be several of a study.
-
-    decided: what the study holds, or, of a plan, what it would hold. searches: ids of those that are run.
-    ahead: decisions that are due and not made yet, undivided. only: see `Job`.
-    """
-
-    prepared: Prepared
-    asked: Asked
-    decided: Decided
-    searches: tuple[str, ...]
-    ahead: tuple[Decision, ...]
-    places: Places
-    only: frozenset[Segment] | None = None
-
-    @property
-    def study(self) -> Study:
-        return self.prepared.study
-
-    @cached_property
-    def epochs(self) -> dict[ConfigurationKey, dict[int, int]]:
-        """Epochs that these searches ask of each repeat, by decisions so far and by those that are due."""
-        found = {key: dict(epochs) for key, epochs in self.decided.asked(self.searches).items() if self._is_mine(key)}
-        for lane, epochs in asked_of_lanes(self.ahead).items():
-            of = found.setdefault(ConfigurationKey(lane.partition, lane.configuration), {})
-            of[lane.repeat] = max(epochs, of.get(lane.repeat, 0))
-        return {key: found[key] for key in self.keys if key in found}
-
-    @cached_property
-    def keys(self) -> tuple[ConfigurationKey, ...]:
-        """Everything that may be trained, partition by partition, in the order of the space."""
-        searches = [self.decided.searches[name] for name in self.searches]
-        suggested = [one.configuration for decision in self.ahead for one in decision.suggestions]
-        keys = (
-            ConfigurationKey(p, name)
-            for search in searches
-            for p in search.partitions
-            for name in (*self.decided.bases(search.id), *suggested)
-        )
-        return tuple(dict.fromkeys(key for key in keys if self._is_mine(key)))
-
-    def _is_mine(self, key: ConfigurationKey) -> bool:
-        return key.configuration in self.asked.configurations
-
-    def owed_lanes(self) -> list[LaneKey]:
-        """Lanes that are asked for and lack a result, partition by partition."""
-        asked = {LaneKey(*key, repeat): n for key, epochs in self.epochs.items() for repeat, n in epochs.items()}
-        finals = Finals(self.study.storage)
-        finals.look(lane.bundle for lane in asked)
-        return [lane for lane, epochs in asked.items() if not finals.are_enough(lane, epochs)]
-
-    def segments(self, machine: Machine) -> list[Segment]:
-        """What is to be trained: what decisions have divided, then what those that are due would be divided into."""
-        decided = serving(self.decided, self.searches, frozenset(self.keys))
-        chain = Chain()
-        chain.add(self.decided.segments())
-        found = owed(self.study.storage, chain.with_all_before(decided))
-        for decision in due(
-            self.study.storage, self.decided, self.searches, machine, self.asked.configurations
-        ).decisions:
-            found += decision.segments()
-        return list(dict.fromkeys(found))
-
-    @property
-    def has_work(self) -> bool:
-        """Whether a cluster is needed."""
-        owes = bool(self.owed_lanes() if self.only is None else self.only)
-        return owes and len(self.spent()) < len(self.searches)
-
-    def spent(self) -> list[str]:
-        """Of each search whose hours are used up, a sentence on how to go on."""
-        found, reader = [], NewsReader(self.study.storage)
-        for search in self.searches:
-            budget, asked = self.decided.budget(search), asked_of_lanes(self.decided.decisions[search])
-            if budget is not None and is_spent(budget, reader, asked):
-                found.append(
-                    f"The budget of {budget.hours:g} hours of training is used up ({reader.hours(asked):.2f} h). "
-                    f"What is owed goes on with a larger one: --budget {2 * (budget.hours or 0):g}gpuh"
-                )
-        return found
-
-    def settled(self) -> Search:
-        """With all decisions written that are due and for which nothing is to be trained."""
-        search, storage = self, self.study.storage
-        while search.ahead and not search.owed_lanes():
-            for name in search.searches:
-                Deciding(storage, search.decided, name, NewsReader(storage), NOBODY).decide()
-            search = _searched(search.prepared, search.asked, Decided.of(storage), search.searches, search.places)
-        return search
-
-    def bench(self) -> Workbench:
-        """A workbench of the driver, for the device that trials will have: it decides, it does not train."""
-        bench = open_bench(self.study.storage, self.places)
-        bench.remember(self.asked.configurations.values())
-        return bench
 
 
 def resolve_search(options: SearchOptions, display: Display, *, writes: bool = True) -> Search:
@@ -330,7 +211,7 @@ def ask(
         new = {name: raised(before.budget(name), budget, options.command, limits) for name, budget in budgets.items()}
         decided = before.including(record, {name: budget for name, budget in new.items() if budget is not None})
     places = Places.here(prepared.data_root, options.cache, asked.weights)
-    return _searched(prepared, asked, decided, tuple(budgets), places)
+    return searched(prepared, asked, decided, tuple(budgets), places)
 
 
 def _record(
@@ -379,7 +260,7 @@ def reopen_search(
     show_partition(study, display)
     tell_damaged(decided, display)
     set_damaged_aside(study, display)
-    found = _searched(prepared, Asked(configurations), decided, searches, Places.here(prepared.data_root, cache, {}))
+    found = searched(prepared, Asked(configurations), decided, searches, Places.here(prepared.data_root, cache, {}))
     owing = {lane.configuration for lane in found.owed_lanes()}
     places = find_weights([configurations[name] for name in owing], decided.searches.values(), weights)
     only = None
@@ -392,129 +273,6 @@ def reopen_search(
         only=only,
         places=Places.here(prepared.data_root, cache, places),
     )
-
-
-def _searched(prepared: Prepared, asked: Asked, decided: Decided, searches: tuple[str, ...], places: Places) -> Search:
-    """With what is due to be decided, as far as it can be said without dividing it."""
-    storage = prepared.study.storage
-    ahead = due(storage, decided, searches, NOBODY, asked.configurations)
-    bases = {name: base for search in searches for name, base in decided.bases(search).items()}
-    suggested = {
-        name: read_configuration(storage, name)
-        for name, base in bases.items()
-        if name != base and base in asked.configurations
-    }
-    asked = replace(asked, configurations={**asked.configurations, **suggested, **ahead.suggested})
-    return Search(prepared, asked, decided, searches, ahead.decisions, places)
-
-
-class Due(NamedTuple):
-    decisions: tuple[Decision, ...]
-    suggested: Mapping[str, Configuration]
-    """By them; not stored yet."""
-
-
-def due(
-    storage: Storage,
-    decided: Decided,
-    searches: Iterable[str],
-    machine: Machine,
-    known: Mapping[str, Configuration],
-) -> Due:
-    """What proposers say now and nobody has written yet. known: configurations that need not be stored."""
-    reader = NewsReader(storage)
-    deciding = [Deciding(storage, decided, search, reader, machine, known) for search in searches]
-    found = [one.next() for one in deciding]
-    suggested = {name: c for one in deciding for name, c in one.suggested.items()}
-    return Due(tuple(decision for decision in found if decision is not None), suggested)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a search runs here, which changes none of its numbers."""
-
-    address: str | None = None
-    """Of a running Ray cluster."""
-    grace_s: float = GRACE_S
-    """Within this time after SIGINT or SIGTERM the process ends, whatever it is doing."""
-    cache_bytes: float | None = None
-    """What squares and features in the cache may take."""
-    kept_bytes: float = KEPT_BYTES
-    """What end states may take in the study; see `Job`."""
-    time_s: float | None = None
-    """After this time it ends as after a signal, with status 0."""
-
-
-def run(search: Search, display: Display, rewrite: Callable[[], object], options: RunOptions) -> int:
-    """Train what is owed; the exit status: 0 done, 1 some failed, 130 or 143 interrupted and resumable.
-
-    rewrite: writes the page; called about every minute. Raises InputError where the search needs more of the cache than
-    it may take.
-    """
-    from orchestrator.energy.meters import metered
-    from orchestrator.running.cluster import cluster
-    from orchestrator.running.gpus import gpus_here, own_gpus
-    from orchestrator.running.launch import Job, Outcome, launch
-    from orchestrator.running.nodes import check_nodes
-    from orchestrator.running.tally import Tally
-
-    study = search.study
-    if study.place.path is not None:
-        sweep_temporaries(study.place.path)
-    tally = Tally()
-    training = Training(study.name, study.storage, search.asked.configurations, search.searches, search.keys)
-    monitor = Monitor(training, display, rewrite)
-    outcome = Outcome(0, interrupted=True)
-    use = CacheUse(search.places.cache, options.cache_bytes)
-    try:
-        with (
-            Interruption(options.grace_s, time_s=options.time_s) as interruption,
-            # The GPUs of a cluster are given out by its own Ray
-            own_gpus(display.say, lambda: interruption.is_raised, dict if options.address else gpus_here),
-        ):
-            if not interruption.is_raised:
-                with cluster(options.address, display.say), metered(study.storage):
-                    interruption.trap()
-                    if options.address:
-                        check_nodes(study.place.absolute(), search.places)
-                    job = Job(
-                        study.place.absolute(),
-                        search.bench(),
-                        search.bench(),
-                        search.decided,
-                        search.searches,
-                        frozenset(search.keys),
-                        options.kept_bytes,
-                        search.only,
-                    )
-
-                    def beat(stage: FeatureStage) -> None:
-                        monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line())
-
-                    outcome = launch(job, use, tally, interruption, beat, display.say)
-    finally:
-        use.release()
-        display.close()
-    for error in outcome.errors:
-        display.say(f"Failed: {error}")
-    if outcome.interrupted:
-        why = "Interrupted" if interruption.signal is not None else "The time is up"
-        display.say(f"{why}. Kept: {_kept(search)}; the same command goes on from there.")
-        return interruption.exit_status
-    search.decided.read()
-    for told in search.spent():
-        display.say(told)
-    return 1 if outcome.failed else 0
-
-
-def _kept(search: Search) -> str:
-    """What an interrupted search leaves behind."""
-    decided = search.decided
-    decided.read()
-    now = _searched(search.prepared, search.asked, decided, search.searches, search.places)
-    asked = sum(len(epochs) for epochs in now.epochs.values())
-    left = len(now.owed_lanes())
-    return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"
 
 
 def tell_damaged(decided: Decided, display: Display) -> None:

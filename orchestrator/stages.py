@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from orchestrator.resolved import Search
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
@@ -17,7 +18,7 @@ from orchestrator.results.narrowed import selected_of
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import summarise
 from orchestrator.running.progress import Display
-from orchestrator.search import Opened, Search, SearchOptions, ask, open_for
+from orchestrator.search import Opened, SearchOptions, ask, open_for
 from orchestrator.store.errors import OrchError
 from orchestrator.store.record import canonical_json
 from orchestrator.study.asked import Begun, OneStage

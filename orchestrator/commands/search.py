@@ -24,8 +24,10 @@ from orchestrator.store.damage import forget
 
 if TYPE_CHECKING:
     from orchestrator.planning.estimate import Estimate
+    from orchestrator.resolved import Search
     from orchestrator.running.progress import Display
-    from orchestrator.search import RunOptions, Search, SearchOptions
+    from orchestrator.search import SearchOptions
+    from orchestrator.train import RunOptions
 
 
 ALL_DONE = "Everything asked for is already trained; nothing is left to do."
@@ -204,8 +206,8 @@ def _run(
     """
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
-    from orchestrator.search import run
     from orchestrator.store.errors import StorageError
+    from orchestrator.train import run
 
     status, search, page = 0, search.settled(), None
     problem: StorageError | None = None

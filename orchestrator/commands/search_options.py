@@ -24,7 +24,8 @@ from orchestrator.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.search import RunOptions, SearchOptions
+    from orchestrator.search import SearchOptions
+    from orchestrator.train import RunOptions
     from search_spaces.changes import Typed
     from search_spaces.limits import Limits
     from search_spaces.settings.declaration import Declared
@@ -292,7 +293,7 @@ def run_options(
     address: str | None, grace: float, cache_gb: float | None, keep_gb: float, time_s: float | None
 ) -> RunOptions:
     """What `while_it_runs` parsed."""
-    from orchestrator.search import RunOptions
+    from orchestrator.train import RunOptions
 
     return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9, time_s)
 

@@ -22,7 +22,7 @@ from orchestrator.planning.rates import (
     head_rate,
     prefix_seconds,
 )
-from orchestrator.search import Search
+from orchestrator.resolved import Search
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
 from search_spaces.live import LAST, Scope

@@ -24,8 +24,8 @@ from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
 from orchestrator.planning.precision_notes import precision_notes
 from orchestrator.proposing.deciding import Machine
 from orchestrator.proposing.sampling import most_suggested
+from orchestrator.resolved import KEPT_BYTES, Search
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
-from orchestrator.search import KEPT_BYTES, Search
 from orchestrator.store.record import canonical_json
 from orchestrator.store.searches import bases_of
 from orchestrator.store.segments import LaneKey, Segment

@@ -24,7 +24,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> int:
         raise AssertionError("the search went on to train")
 
-    monkeypatch.setattr("orchestrator.search.run", started)
+    monkeypatch.setattr("orchestrator.train.run", started)
 
 
 @pytest.fixture

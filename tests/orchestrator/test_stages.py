@@ -17,6 +17,7 @@ from orchestrator.command_line import main
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.report import closing_report, status_report
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import names_of
 from orchestrator.results.news import NewsReader
@@ -24,7 +25,7 @@ from orchestrator.results.summary import summarise
 from orchestrator.results.summary_table import build_table
 from orchestrator.running.progress import Display
 from orchestrator.running.work_queue import BUSY_RETRY_S
-from orchestrator.search import Search, SearchOptions, reopen_search
+from orchestrator.search import SearchOptions, reopen_search
 from orchestrator.stages import Turn, in_order
 from orchestrator.store.errors import InputError, OrchError
 from orchestrator.store.leases import Lease, current_lease

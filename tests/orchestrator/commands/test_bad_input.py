@@ -27,7 +27,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> int:
         raise AssertionError("the command went on to train")
 
-    monkeypatch.setattr("orchestrator.search.run", started)
+    monkeypatch.setattr("orchestrator.train.run", started)
 
 
 def listed(folder: Path) -> set[Path]:

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from orchestrator.command_line import main
 from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
-from orchestrator.search import Search
 from orchestrator.store.searches import asked_of_lanes
 from orchestrator.store.storage import Storage
 from orchestrator.study.studies import find_study
@@ -69,7 +69,7 @@ def searching(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Searching:
             Deciding(storage, Decided.of(storage), name, NewsReader(storage), machine).decide()
         return 0
 
-    monkeypatch.setattr("orchestrator.search.run", decided)
+    monkeypatch.setattr("orchestrator.train.run", decided)
     return made
 
 

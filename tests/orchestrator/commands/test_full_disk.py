@@ -8,8 +8,8 @@ import pytest
 from click.testing import Result
 
 from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.resolved import Search
 from orchestrator.results.news import NewsReader
-from orchestrator.search import Search
 from orchestrator.store.errors import StorageError
 from tests.support.desk import Desk
 from tests.support.handing_out import as_wanted
@@ -32,7 +32,7 @@ def test_a_search_that_cannot_write_ends_with_what_there_is(desk: Desk, monkeypa
             note_failure(storage, segment, error, Kind.EXCEPTION)
         raise StorageError(f"cannot write searches/lease-1.json: {FULL}", "Free some space.")
 
-    monkeypatch.setattr("orchestrator.search.run", full)
+    monkeypatch.setattr("orchestrator.train.run", full)
     result = searched(desk)
     assert result.exit_code == 1
     assert "mine: 2 configurations, 0 of 4 repeats done" in result.stdout
@@ -46,7 +46,7 @@ def test_a_page_that_cannot_be_written_hides_no_result(desk: Desk, monkeypatch: 
     def full(*_: object) -> None:
         raise StorageError(f"cannot write mine/dashboard.html: {FULL}", "Free some space.")
 
-    monkeypatch.setattr("orchestrator.search.run", lambda *_: 0)
+    monkeypatch.setattr("orchestrator.train.run", lambda *_: 0)
     monkeypatch.setattr("orchestrator.commands.look.write_dashboard", full)
     result = searched(desk)
     assert result.exit_code == 1

@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 import orchestrator as orch
 from orchestrator.command_line import main
 from orchestrator.proposing.deciding import Machine
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.running.decider import Decider
-from orchestrator.search import Search
 from orchestrator.store.leases import Lease, current_lease
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -218,7 +218,7 @@ def finals(storage: Storage) -> dict[str, FinalRecord]:
 def test_a_search_that_goes_on_ends_in_the_bits_of_one_on_disk(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.search.run", trained_here)
+    monkeypatch.setattr("orchestrator.train.run", trained_here)
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     images = make_tiny_study(tmp_path / "images")

@@ -13,8 +13,8 @@ from orchestrator.command_line import main
 from orchestrator.evaluation.keeping import Kept, keep_best
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.run import evaluate
+from orchestrator.resolved import Search
 from orchestrator.results.summary import summarise
-from orchestrator.search import Search
 from orchestrator.stages import Turn
 from orchestrator.study.studies import Study
 from tests.support.tiny_study import TinyStudy

@@ -19,10 +19,11 @@ from orchestrator.planning.estimate import Estimate, estimate
 from orchestrator.planning.estimate_text import estimate_text
 from orchestrator.planning.rates import between, head_rate
 from orchestrator.proposing.deciding import Deciding, Divide, Machine
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import RepeatState
 from orchestrator.store.segments import Segment

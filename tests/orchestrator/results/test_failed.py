@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from orchestrator.command_line import main
 from orchestrator.commands import search as commands
 from orchestrator.report import status_report
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, reopen_search
+from orchestrator.search import reopen_search
 from orchestrator.store import layout
 from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord, parse_toml

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display
-from orchestrator.search import Raise, Search, SearchOptions, reopen_search, resolve_search
+from orchestrator.search import Raise, SearchOptions, reopen_search, resolve_search
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import parse_toml
 from orchestrator.store.searches import Budget, budget_file, parse_budget, search_folder

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, reopen_search, resolve_search
+from orchestrator.search import SearchOptions, reopen_search, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orchestrator.command_line import main
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.searches import search_file

@@ -12,9 +12,10 @@ import torch
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
+from orchestrator.resolved import Search
 from orchestrator.results.decided import Decided
 from orchestrator.running.progress import Display
-from orchestrator.search import Raise, Search, SearchOptions, reopen_search, resolve_search
+from orchestrator.search import Raise, SearchOptions, reopen_search, resolve_search
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
 from orchestrator.study.preparation import DataRequest

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.resolved import Search
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.stages import in_order
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given

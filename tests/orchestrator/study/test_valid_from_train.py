@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orchestrator.command_line import main
+from orchestrator.resolved import Search
 from orchestrator.results.policies import how_divided
 from orchestrator.running.progress import Display
-from orchestrator.search import Search, SearchOptions, resolve_search
+from orchestrator.search import SearchOptions, resolve_search
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.study.asked import Given
