@@ -110,6 +110,8 @@ class Choice:
     quantity: Quantity = "mean"
     search: str = ""
     """Id of one that decided what to train next."""
+    against: str = "hours"
+    """What a score is set against: hours, parameters, or a second metric."""
 
     def members(self, summary: Summary) -> list[ConfigurationSummary]:
         """Configurations of the partition and backbone, best rank first."""
@@ -131,6 +133,8 @@ class Choice:
         parts.append(self.score)
         if self.quantity != "mean":
             parts.append(self.quantity)
+        if self.against != "hours":
+            parts.append(self.against)
         if self.partition and len(partitions(summary.configurations)) > 1:
             parts.append(self.partition)
         return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(parts)).strip("-")[:100]

@@ -65,7 +65,7 @@ class Control:
     name: str
     label: str
     options: Mapping[str, str]
-    sets: Literal["score", "quantity"] = "score"
+    sets: Literal["score", "quantity", "against"] = "score"
 
     def options_of(self, summary: Summary) -> Mapping[str, str]:
         """Those that the study has."""
@@ -132,7 +132,8 @@ class Figure:
     section: the section of the page, or the part of one, that it stands in. title: a few words. reading: how to read
     it: band, n, selection rule. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
     choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
-    scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. by_class: whether it
+    scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. against: what a
+    score is set against, where it is. by_class: whether it
     is made of confusion counts or accuracy, which not every task has.
     """
 
@@ -146,6 +147,7 @@ class Figure:
     per: Per
     scores: tuple[str, ...] = ("loss",)
     quantities: tuple[Quantity, ...] = ("mean",)
+    against: tuple[str, ...] = ("hours",)
     page: OnPage = OnPage()
     compared: Compared | None = None
     by_class: bool = False
@@ -160,10 +162,11 @@ class Figure:
             return []
         scores = [score for score in self.scores if has_score(summary, score)]
         return [
-            replace(place, score=score, quantity=quantity)
+            replace(place, score=score, quantity=quantity, against=against)
             for place in _places(summary, self.per, pair)
             for score in scores or (selection_of(summary, place),)
             for quantity in self.quantities
+            for against in self.against
         ]
 
     def variants(self, summary: Summary, place: Choice) -> dict[str, Choice]:

@@ -89,11 +89,12 @@ def race_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             }
         )
     names = [in_lines(part.loc[part["id"] == name, "configuration"].iloc[0], _LETTERS) for name in ids]
+    lines = 1 + max(name.count("<br>") for name in names)
     place = np.arange(len(ids))
     zero = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": MUTED, "width": 1}}
     title = f"{METRIC_NAMES[data['score'].iloc[0]]} against the leader<br>(left is worse)"
     spec = layout(
-        118 + max(26, 14 * len(looks) + 10) * len(ids),
+        118 + (12 + 14 * max(lines, len(looks))) * len(ids),
         xaxis=axis(title={"text": title}, tickangle=0, range=_range(part)),
         yaxis={**axis(tickvals=place, ticktext=names, range=[len(ids) - 0.5, -0.5], showgrid=False), "color": INK},
         shapes=[{**zero, "layer": "below"}],

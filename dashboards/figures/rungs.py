@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from dashboards.figures.palette import INK, PAPER, TRAIN, UNTRAINED, VALID, Spec
 from orchestrator.results.names import counted
 from orchestrator.statistics.audits import audit_of
 
-COLUMNS = ["decision", "epochs", "repeats", "entered", "went_on", "stopped", "checked", "reason", "next_reason"]
+COLUMNS = [
+    "decision", "epochs", "repeats", "entered", "went_on", "stopped", "checked", "reason", "next_reason", "ends",
+]  # fmt: skip
 _LETTERS = 48
 
 
@@ -24,8 +26,9 @@ def rung_data(source: Source, choice: Choice) -> pd.DataFrame:
 
     epochs, repeats: asked of each configuration by then ("3", "4–6"). entered = went_on + stopped; checked: of those
     that stopped, trained to the end as a check. decision, reason: the first of the stage; next_reason: why those that
-    went on did, "" where there is no further stage: went_on are left then.
-    attrs["audit"]: what the checks showed, in sentences.
+    went on did, "" where there is no further stage: went_on were not stopped then.
+    ends: ids of those whose last stage it is, of each of the three parts. attrs["audit"]: what the checks showed, in
+    sentences.
     """
     course = source.courses.get(choice.search)
     stages = course.stages if course is not None and course.stops else []
@@ -41,6 +44,11 @@ def rung_data(source: Source, choice: Choice) -> pd.DataFrame:
             len(stage.checked),
             stage.reason,
             reason,
+            (
+                tuple(sorted(stage.entered - stage.stopped)) if not reason else (),
+                tuple(sorted(stage.stopped - stage.checked)),
+                tuple(sorted(stage.checked)),
+            ),
         )
         for stage, reason in zip(stages, following, strict=True)
     ]
@@ -55,7 +63,7 @@ def rung_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     rows = data.to_dict("records")
     unchecked = data["stopped"] - data["checked"]
     parts = (
-        ("went on, or left at the end", TRAIN, data["went_on"], [_went_on(row) for row in rows]),
+        ("went on", TRAIN, data["went_on"], [_went_on(row) for row in rows]),
         ("stopped here", UNTRAINED, unchecked, [_stopped(row, row["stopped"] - row["checked"]) for row in rows]),
         ("stopped here, to the end as a check", VALID, data["checked"], [_checked(row) for row in rows]),
     )
@@ -79,6 +87,7 @@ def rung_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         for name, colour, counts, words in parts
         if counts.any()
     ]
+    traces.append(_ends(rows))
     names = [f"{row['epochs']} epochs<br>{row['repeats']} repeats" for row in rows]
     spec = layout(
         110 + 46 * len(data),
@@ -94,10 +103,26 @@ def rung_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 14, "t": 34, "b": 44}}}
 
 
+def _ends(rows: Sequence[Mapping[Hashable, Any]]) -> Spec:
+    """Where each configuration came to its end: nothing to see, until one of them is marked."""
+    x, y, ids = list[float](), list[int](), list[str]()
+    for place, row in enumerate(rows):
+        left = 0
+        for part, count in zip(
+            row["ends"], (row["went_on"], row["stopped"] - row["checked"], row["checked"]), strict=True
+        ):
+            x += [left + (number + 0.5) * count / len(part) for number in range(len(part))]
+            y += [place] * len(part)
+            ids += part
+            left += count
+    hidden = {"type": "scatter", "mode": "markers", "marker": {"opacity": 0}, "hoverinfo": "skip", "showlegend": False}
+    return {**hidden, "x": x, "y": y, "meta": {"ids": ids}}
+
+
 def _went_on(row: Mapping[Hashable, Any]) -> str:
     told = f"{row['went_on']} of {row['entered']}"
     if not row["next_reason"]:
-        return f"{told} are left<br>{in_lines(str(row['reason']), _LETTERS)}"
+        return f"{told} were not stopped<br>{in_lines(str(row['reason']), _LETTERS)}"
     return f"{told} went on<br>{in_lines(str(row['next_reason']), _LETTERS)}"
 
 
@@ -118,9 +143,9 @@ def _checked(row: Mapping[Hashable, Any]) -> str:
 def _sentence(data: pd.DataFrame, choice: Choice) -> str:
     first, last = data.iloc[0], data.iloc[-1]
     stopped, left = int(data["stopped"].sum()), int(last["went_on"])
+    several = counted(int(first["entered"]), "configuration")
     told = (
-        f"Of {counted(int(first['entered']), 'configuration')} {left} {'is' if left == 1 else 'are'} left; "
-        f"{stopped} {'was' if stopped == 1 else 'were'} stopped by the search."
+        f"{stopped} of {several} {'was' if stopped == 1 else 'were'} stopped by the search, {left} went on to the last."
     )
     return " ".join(filter(None, [told, data.attrs.get("audit", "")]))
 

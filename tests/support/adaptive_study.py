@@ -24,8 +24,8 @@ def adaptive_study(
 
 
 def adaptive_off_grid(folder: Path) -> tuple[UndecidedStudy, SearchRecord]:
-    """Twenty configurations drawn at random over five settings."""
-    desk = begun(folder, DrawnStudy(repeats=12, epochs=20, lrs=()))
+    """Forty configurations drawn at random over five settings."""
+    desk = begun(folder, DrawnStudy(count=40, repeats=12, epochs=20))
     return desk, played(desk, HALVING, 12, 20)
 
 
@@ -39,9 +39,10 @@ def begun(folder: Path, study: GeneratedStudy) -> UndecidedStudy:
 
 def played(desk: UndecidedStudy, settings: dict[str, Any], repeats: int, epochs: int, **about: Any) -> SearchRecord:
     """An adaptive search of all of them to its end."""
-    search = desk.search(desk.names, repeats, epochs, proposer="adaptive", settings=settings, **about)
+    configurations = {one.id: one for one in desk.study.configurations()}
+    search = desk.search(tuple(configurations), repeats, epochs, proposer="adaptive", settings=settings, **about)
     while (decision := desk.deciding(search).decide()) is not None:
         for ask in decision.asks:
-            for name in ask.configurations:
-                desk.finish(desk.names.index(name), ask.repeats, ask.epochs)
+            for lane in ask.lanes():
+                desk.study.write_final(desk.storage, configurations[lane.configuration], lane.repeat, ask.epochs)
     return search

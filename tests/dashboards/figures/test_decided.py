@@ -93,18 +93,20 @@ def test_bars_say_how_many_went_on_and_how_many_stopped(source: Source) -> None:
     data, spec = drawn(source, "rungs")
     assert data["entered"].tolist() == [16, 8, 4, 2, 2, 2]
     assert (data["went_on"] + data["stopped"]).tolist() == data["entered"].tolist()
-    on, off, checked = spec["data"]
+    on, off, checked, ends = spec["data"]
+    assert sorted(ends["meta"]["ids"]) == sorted(source.names)
+    assert max(ends["x"]) < 16
     assert np.add.reduce([on["x"], off["x"], checked["x"]]).tolist() == data["entered"].tolist()
     assert checked["x"].tolist() == [2, 2, 2, 0, 0, 0]
     assert spec["layout"]["barmode"] == "stack"
     told = off["hovertext"][0].replace("<br>", " ")
     assert told.startswith("6 stopped by the search after 3 repeats, 4 epochs: their final scores are unknown")
     assert told.endswith("rung 2 of 4: the best 8 of 16 after 3 repeats go on to 30%")
-    assert on["hovertext"][-1].startswith("2 of 2 are left")
+    assert on["hovertext"][-1].startswith("2 of 2 were not stopped")
     sentence = FIGURES["rungs"].page.sentence
     assert sentence is not None
     said = sentence(data, FIGURES["rungs"].choices(source.summary)[0])
-    assert said.startswith("Of 16 configurations 2 are left; 14 were stopped by the search. None of 6 stopped")
+    assert said.startswith("14 of 16 configurations were stopped by the search, 2 went on to the last. None of 6 ")
 
 
 def test_intervals_of_a_race_come_look_by_look(source: Source) -> None:
@@ -136,3 +138,54 @@ def test_nothing_flows_where_nothing_was_stopped(tmp_path: Path) -> None:
     desk, _ = adaptive_study(tmp_path, {"epochs": "halving"}, repeats=3, epochs=4)
     source = open_source(desk.storage, NOW)
     assert FIGURES["rungs"].data(source, FIGURES["rungs"].choices(source.summary)[0]).empty
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """A grid of two depths, one of which trains more parameters, without and with an adaptive search."""
+    depths = ((0, 0), (0, 2))
+    desk, _ = adaptive_study(tmp_path_factory.mktemp("cost"), {"repeats": "race"}, epochs=6, depths=depths)
+    return open_source(desk.storage, NOW)
+
+
+def test_the_front_of_score_and_cost(ranked: Source) -> None:
+    choices = {one.against: one for one in FIGURES["cost"].choices(ranked.summary) if one.score == "loss"}
+    assert set(choices) == {"hours", "parameters", "second"}
+    data = FIGURES["cost"].data(ranked, choices["parameters"])
+    members = [member for member in ranked.summary.configurations if member.rank is not None]
+    assert data["id"].tolist() == [member.id for member in members]
+    for row, member in zip(data.to_dict("records"), members, strict=True):
+        score = member.score("loss", "valid")
+        assert score is not None
+        beaten = any(
+            other["mean"] <= row["mean"] and other["cost"] <= row["cost"]
+            for other in data.to_dict("records")
+            if other["id"] != row["id"]
+        )
+        assert row["on_front"] != beaten
+        assert (row["mean"], row["cost"]) == (pytest.approx(score.mean), member.trainable_parameters)
+        assert row["standard_error"] == pytest.approx(score.std / np.sqrt(score.n))
+    assert data["chance"].between(0, 1).all()
+    assert data.loc[data["on_front"], "chance"].max() > 0.5
+    assert (data["cost_error"] == 0).all()
+
+
+def test_a_second_metric_takes_the_place_of_cost_in_its_own_direction(ranked: Source) -> None:
+    choice = next(
+        one for one in FIGURES["cost"].choices(ranked.summary) if (one.score, one.against) == ("loss", "second")
+    )
+    data = FIGURES["cost"].data(ranked, choice)
+    assert set(data["against"]) == {"accuracy"}
+    best = data.loc[data["cost"].idxmax()]
+    assert best["on_front"]
+    spec: Any = FIGURES["cost"].draw(data, choice)
+    assert spec["layout"]["xaxis"]["title"]["text"] == "valid accuracy"
+
+
+def test_every_drawing_of_cost_is_one_that_plotly_takes(ranked: Source) -> None:
+    for choice in FIGURES["cost"].choices(ranked.summary):
+        data = FIGURES["cost"].data(ranked, choice)
+        spec: Any = FIGURES["cost"].draw(data, choice)
+        go.Figure(spec)
+        marks = [trace for trace in spec["data"] if trace["mode"] == "markers"]
+        assert sorted(name for trace in marks for name in trace["meta"]["ids"]) == sorted(data["id"])

@@ -1,0 +1,211 @@
+"""Score against cost: which configurations nothing beats in both, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboards.figures.choice import Choice, Source, is_loss
+from dashboards.figures.declaration import Control, Figure, OnPage, Per
+from dashboards.figures.markup import METRIC_NAMES, in_lines
+from dashboards.figures.palette import MUTED, TRAIN, VALID, Spec, axis, layout, legend
+from dashboards.figures.search_settings import CONTROL
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import words
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.pareto import front_chances, on_front
+from search_spaces.settings.data import TASKS
+
+COLUMNS = [
+    "configuration", "id", "n", "mean", "standard_error", "against", "cost", "cost_error", "on_front", "chance",
+]  # fmt: skip
+MAY_BE = 0.05
+"""From this chance on a configuration is drawn as one that may be on the front."""
+AGAINST = {"hours": "hours per repeat", "parameters": "parameters trained", "second": "a second metric"}
+_FAR = 20
+"""Costs that differ by more than this factor are drawn by their logarithm."""
+_LETTERS = 48
+
+Floats = NDArray[np.float64]
+
+
+def second_metric(summary: Summary, score: str) -> str:
+    """The first other one of those that the task is told by."""
+    return next(str(name) for name in TASKS.variants[summary.study.task].metrics if name != score)
+
+
+def cost_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """One row per ranked configuration of a partition, in the order of the ranks.
+
+    mean: validation score at selected epochs over n repeats; cost: mean of hours of training per repeat, trained
+    parameters, or mean of a second metric (`against` names it); both with the standard error of their mean (0 for
+    parameters). on_front: nothing else is as good in both and better in one. chance: of being there when repeats are
+    drawn anew, see `orchestrator.statistics.pareto`.
+    """
+    hours = _hours(source.summary)
+    name = _named(source.summary, choice)
+    rows, goals = [], []
+    for member in source.members(choice):
+        pair = _pair(source.summary, member, choice, hours)
+        if pair is None:
+            continue
+        signs = np.array([-1.0 if is_loss(choice.score) else 1.0, _sign(name)])
+        goals.append(pair * signs)
+        error = pair.std(axis=0, ddof=1) / np.sqrt(len(pair)) if len(pair) > 1 else np.full(2, np.nan)
+        (mean, cost), title = pair.mean(axis=0), source.names[member.id]
+        rows.append([title, member.id, len(pair), mean, error[0], name, cost, error[1]])
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    is_there = on_front(np.array([own.mean(axis=0) for own in goals]))
+    chances = front_chances(goals, source.summary.study.seed)
+    return pd.DataFrame(
+        [(*row, bool(there), chance) for row, there, chance in zip(rows, is_there, chances, strict=True)],
+        columns=COLUMNS,
+    )
+
+
+def _named(summary: Summary, choice: Choice) -> str:
+    return second_metric(summary, choice.score) if choice.against == "second" else choice.against
+
+
+def _sign(against: str) -> float:
+    return 1.0 if against in METRIC_NAMES and not is_loss(against) else -1.0
+
+
+def _hours(summary: Summary) -> dict[tuple[str, str], Floats]:
+    """By partition and configuration, of each repeat that has a result, in order."""
+    table = summary.repeats.table
+    found: dict[tuple[str, str], list[float]] = {}
+    for *key, seconds in zip(
+        *(table[name].tolist() for name in ("partition", "configuration", "seconds")), strict=True
+    ):
+        found.setdefault((key[0], key[1]), []).append(float(seconds) / 3600)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _pair(
+    summary: Summary, member: ConfigurationSummary, choice: Choice, hours: Mapping[tuple[str, str], Floats]
+) -> Floats | None:
+    """[n, 2]: score and cost of each repeat; None where there is no such score, or the configuration has no rank."""
+    score = member.score(choice.score, "valid")
+    if member.rank is None or score is None or not np.isfinite(score.values).all():
+        return None
+    cost: Floats
+    if choice.against == "second":
+        second = member.score(second_metric(summary, choice.score), "valid")
+        if second is None or not np.isfinite(second.values).all():
+            return None
+        cost = second.values
+    elif choice.against == "parameters":
+        if member.trainable_parameters is None:
+            return None
+        cost = np.full(score.n, float(member.trainable_parameters))
+    else:
+        cost = hours[member.partition, member.id]
+    return np.stack([score.values, cost], axis=1)
+
+
+def cost_figure(data: pd.DataFrame, choice: Choice) -> Spec:
+    """Cost across, score up: the front as steps, what may be on it with standard errors, and the others."""
+    front = data["on_front"].to_numpy(dtype=bool)
+    may_be = ~front & (data["chance"].to_numpy(dtype=float) >= MAY_BE)
+    steps = data[front].sort_values("cost", kind="stable")
+    against = str(data["against"].iloc[0])
+    is_metric = against in METRIC_NAMES
+    traces: list[Spec] = [
+        _marks(data[~front & ~may_be], "beaten in both", {"size": 6, "color": MUTED, "symbol": "circle-open"}, False),
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": steps["cost"].to_numpy(),
+            "y": steps["mean"].to_numpy(),
+            "line": {"color": VALID, "width": 1.4, "shape": "linear" if is_metric else "hv"},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
+        _marks(data[may_be], "may be on the front", {"size": 8, "color": TRAIN, "symbol": "circle"}, True),
+        _marks(data[front], "on the front", {"size": 10, "color": VALID, "symbol": "diamond"}, True),
+    ]
+    across = f"valid {words(against)}" if is_metric else AGAINST[against]
+    score = METRIC_NAMES[choice.score].lower()
+    spec = layout(
+        380,
+        xaxis=axis(title={"text": across}, nticks=6, **_range(data, is_metric)),
+        yaxis=axis(title={"text": f"valid {score}"}, nticks=6),
+        showlegend=True,
+        legend=legend(traceorder="normal"),
+        hovermode="closest",
+    )
+    return {
+        "data": [one for one in traces if len(one["x"])],
+        "layout": {**spec, "margin": {"l": 56, "r": 14, "t": 34, "b": 44}},
+    }
+
+
+def _range(data: pd.DataFrame, is_metric: bool) -> Spec:
+    """Hours and parameters from 0 on, or by their logarithm; of a metric what plotly finds."""
+    cost = data["cost"].to_numpy(dtype=float)
+    if is_metric:
+        return {}
+    if cost.min() > 0 and cost.max() / cost.min() > _FAR:
+        return {"type": "log", "dtick": 1}
+    return {"range": [0.0, 1.1 * float((cost + data["cost_error"].fillna(0)).max()) or 1.0]}
+
+
+def _marks(part: pd.DataFrame, name: str, marker: Spec, has_errors: bool) -> Spec:
+    errors = {
+        f"error_{way}": {
+            "type": "data",
+            "array": part[column].fillna(0).to_numpy(),
+            "thickness": 1.2,
+            "width": 3,
+            "color": marker["color"],
+        }
+        for way, column in (("x", "cost_error"), ("y", "standard_error"))
+        if has_errors
+    }
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": part["cost"].to_numpy(),
+        "y": part["mean"].to_numpy(),
+        "text": [_words(row) for row in part.to_dict("records")],
+        "marker": marker,
+        "hovertemplate": "%{text}<extra></extra>",
+        "meta": {"ids": part["id"].tolist()},
+        **errors,
+    }
+
+
+def _words(row: Mapping[Hashable, Any]) -> str:
+    error = "" if np.isnan(row["standard_error"]) else f" ± {row['standard_error']:.4f} (standard error)"
+    label = AGAINST.get(row["against"], f"valid {words(row['against'])}")
+    return (
+        f"{in_lines(str(row['configuration']), _LETTERS)}<br>score {row['mean']:.4f}{error}, n = {row['n']}<br>"
+        f"{label} {row['cost']:.4g}<br>on the front in {row['chance']:.0%} of draws"
+    )
+
+
+FIGURE = Figure(
+    name="cost",
+    section="search",
+    title="Score against cost",
+    reading="Each mark is a ranked configuration: mean validation score at selected epochs against cost, with standard "
+    "errors where it is on the front (none beats it in both) or may be. It may be where 5 % or more of 500 draws of "
+    "repeats put it there; draws of few repeats vary too little.",
+    data=cost_data,
+    draw=cost_figure,
+    label=lambda data, choice: (
+        f"Validation score against {AGAINST[choice.against]}: {int(data['on_front'].sum())} of {len(data)} "
+        "configurations are beaten by none in both."
+    ),
+    per=Per.PARTITION,
+    scores=tuple(METRIC_NAMES),
+    against=tuple(AGAINST),
+    page=OnPage(controls=(CONTROL, Control("against", "Against", AGAINST, sets="against")), least_rows=2),
+)
