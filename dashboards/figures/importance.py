@@ -12,7 +12,7 @@ from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES
 from dashboards.figures.palette import INK, TRAIN, VALID, Spec, axis, layout, legend
-from dashboards.figures.search_settings import CONTROL, NAMES, search_data, settings_of
+from dashboards.figures.search_settings import CONTROL, NAMES, search_data, settings_of, stopped_sentence
 
 Floats = NDArray[np.float64]
 LEAST_CONFIGURATIONS = 12
@@ -128,5 +128,5 @@ FIGURE = Figure(
     label=lambda data, choice: "Share of the variance between configurations that each setting explains alone.",
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=640, absent=_absent),
+    page=OnPage(controls=(CONTROL,), min_width=640, absent=_absent, more=stopped_sentence),
 )

@@ -14,7 +14,15 @@ from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, VALID, WIDE, Spec, axis, layout
 from dashboards.figures.scales import Scale, scale_of, score_scale
-from dashboards.figures.search_settings import CONTROL, NAMES, off_grid, row_words, search_data, settings_of
+from dashboards.figures.search_settings import (
+    CONTROL,
+    NAMES,
+    off_grid,
+    row_words,
+    search_data,
+    settings_of,
+    stopped_sentence,
+)
 
 AXIS_WIDTH = 118
 """Pixels from one parallel axis to the next; with more than fit, the figure scrolls sideways."""
@@ -31,13 +39,14 @@ def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     scales.append(score_scale(data["mean"].to_numpy(dtype=float), is_loss(choice.score)))
     titles = [*(NAMES[name] for name in names), f"valid {score.lower()}"]
     heights = np.stack([scale.places for scale in scales], axis=1)
+    ids = data["id"].to_numpy(dtype=object)
     # from the worst to the best, so that good ones lie on top
     traces = [
-        _lines(heights[part], colour, 1.0 if place < len(SHADES) - 1 else 1.4)
+        _lines(heights[part], ids[part], colour, 1.0 if place < len(SHADES) - 1 else 1.4)
         for place, (part, colour) in enumerate(zip(_shades(len(data)), SHADES, strict=True))
         if len(part)
     ]
-    traces.append({**_lines(heights[:1], VALID, 2.6), "name": "best", "showlegend": True})
+    traces.append({**_lines(heights[:1], ids[:1], VALID, 2.6), "name": "best", "showlegend": True})
     traces.append(_ends(data, heights[:, -1], float(len(names)), score))
     notes, shapes = _axes(scales)
     across = axis(
@@ -71,8 +80,8 @@ def _shades(count: int) -> list[NDArray[np.int64]]:
     return [np.asarray(part, dtype=np.int64) for part in np.array_split(np.arange(count)[::-1], len(SHADES))]
 
 
-def _lines(heights: Floats, colour: str, width: float) -> Spec:
-    """Many lines as one trace, with gaps between them."""
+def _lines(heights: Floats, ids: NDArray[np.object_], colour: str, width: float) -> Spec:
+    """Many lines as one trace, with gaps between them; ids: whose they are."""
     count, stops = heights.shape
     x = np.tile(np.append(np.arange(stops, dtype=float), math.nan), count)
     y = np.concatenate([heights, np.full((count, 1), math.nan)], axis=1).ravel()
@@ -84,6 +93,7 @@ def _lines(heights: Floats, colour: str, width: float) -> Spec:
         "line": {"color": colour, "width": width},
         "hoverinfo": "skip",
         "showlegend": False,
+        "meta": {"ids": ids.tolist(), "each": stops + 1},
     }
 
 
@@ -95,6 +105,7 @@ def _ends(data: pd.DataFrame, heights: Floats, x: float, score: str) -> Spec:
         "x": np.full(len(data), x),
         "y": heights,
         "text": row_words(data, score),
+        "meta": {"ids": data["id"].tolist()},
         "marker": {"size": 6, "color": PAPER, "line": {"color": INK, "width": 1.1}},
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": False,
@@ -145,5 +156,5 @@ FIGURE = Figure(
     ),
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=parallel_width, absent=_fills_its_grid),
+    page=OnPage(controls=(CONTROL,), min_width=parallel_width, absent=_fills_its_grid, more=stopped_sentence),
 )

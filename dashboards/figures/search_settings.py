@@ -13,6 +13,7 @@ from dashboards.figures.declaration import Control
 from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.scales import number_text
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.how_ended import how_many_stopped
 from orchestrator.results.tried import tried
 from search_spaces.configuration import by_column, shown_settings
 from search_spaces.settings.declaration import Touch
@@ -65,8 +66,8 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
 def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration off a grid that has a result; empty where the search fills its grids.
 
-    Columns: configuration, the settings that vary (missing where one cannot matter), mean, std and n of the validation
-    score at selected epochs, rank (NaN before all repeats are done). Best mean first.
+    Columns: configuration, id, the settings that vary (missing where one cannot matter), mean, std and n of the
+    validation score at selected epochs, rank (NaN before all repeats are done). Best mean first.
     """
     members = off_grid(source.members(choice))
     names = varying_settings(members)
@@ -78,10 +79,16 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
         where = whole_name(member)
         settings = [tried(member.configuration, name) for name in names]
         rank = math.nan if member.rank is None else member.rank
-        rows.append((where, *settings, score.mean, score.std, score.n, rank))
-    data = pd.DataFrame(rows, columns=["configuration", *names, *RESULT])
+        rows.append((where, member.id, *settings, score.mean, score.std, score.n, rank))
+    data = pd.DataFrame(rows, columns=["configuration", "id", *names, *RESULT])
     ordered = data.sort_values("mean", ascending=is_loss(choice.score), kind="stable", ignore_index=True)
     return ordered if len(ordered) > 1 else ordered.iloc[:0]
+
+
+def stopped_sentence(source: Source, choice: Choice) -> str:
+    """What follows a reading where some of what is drawn was stopped by its search."""
+    told = how_many_stopped(off_grid(source.members(choice)))
+    return f" {told}" if told else ""
 
 
 def settings_of(data: pd.DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ from dashboards.figures.declaration import Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES
 from dashboards.figures.palette import TRAIN, VALID, Spec, axis, layout, legend
 from dashboards.figures.scales import scale_of, score_scale
-from dashboards.figures.search_settings import CONTROL, NAMES, row_words, search_data, settings_of
+from dashboards.figures.search_settings import CONTROL, NAMES, row_words, search_data, settings_of, stopped_sentence
 
 ACROSS = 3
 
@@ -60,6 +60,7 @@ def slices_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                     "x": scale.places[part],
                     "y": down.places[part],
                     "text": words[part],
+                    "meta": {"ids": data["id"].tolist()[part]},
                     "marker": marker,
                     "hovertemplate": "%{text}<extra></extra>",
                     "xaxis": f"x{suffix}",
@@ -80,5 +81,5 @@ FIGURE = Figure(
     label=lambda data, choice: "Validation score of every configuration against each setting.",
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=640),
+    page=OnPage(controls=(CONTROL,), min_width=640, more=stopped_sentence),
 )

@@ -28,6 +28,8 @@ def body(sheet: Sheet) -> str:
                     is_named = len(networks) > 1 or "<h4" in block
                     title = f"<h3>{text(backbone_text(backbone))}</h3>" if is_named else ""
                     content[section.name] += when(title + block, partition=place, backbone=number)
+    for section in sections:
+        content[section.name] += section.end(sheet)
     mark = ' <small class="synthetic">synthetic data</small>' if summary.study.synthetic else ""
     html = "".join(
         f'<section id="{section.name}"><h2>{section.title}{mark}</h2>{content[section.name]}</section>'

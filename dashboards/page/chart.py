@@ -55,6 +55,10 @@ class Charts:
         """A chart with data of its own: its HTML, see `frame`."""
         return self.frame(self.payload(variants), next(iter(variants.values())), control, min_width, title)
 
+    def table(self, content: Mapping[str, Any]) -> int:
+        """The number of data that no chart has, for the page's script."""
+        return self._packed(content)
+
     def payload(self, variants: Mapping[str, Variant]) -> int:
         """The number of the data that one chart has, or several have in common."""
         return self._packed({key: variant.__dict__ for key, variant in variants.items()})

@@ -9,6 +9,7 @@ from dashboards.figures.declaration import Figure, Form, Per
 from dashboards.figures.markup import backbone_text, text
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import key, nothing, reading
+from dashboards.page.picked import PICKED
 
 
 def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) -> str:
@@ -39,8 +40,15 @@ def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) 
         head += "".join(key(one) for one in page.keys)
     control, title = " ".join(one.name for one in page.controls), _saved(figure, data, choice)
     chart = charts.add(variants, control=control, min_width=page.width(data), title=title)
+    if any(_has_ids(one) for one in variants.values()):
+        chart = chart.replace('class="chart"', f'class="chart" data-marks="{PICKED}"', 1)
     block = f"{head}{chart}{page.below(data, choice) if page.below else ''}"
     return f'<div class="panel">{block}</div>' if page.form is Form.PANEL else block
+
+
+def _has_ids(variant: Variant) -> bool:
+    """Whether the drawing says which configurations its points are."""
+    return any(isinstance(meta := trace.get("meta"), dict) and "ids" in meta for trace in variant.spec["data"])
 
 
 def _saved(figure: Figure, data: pd.DataFrame, choice: Choice) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards.figures.choice import Choice, Source, backbones
 from dashboards.figures.search_settings import off_grid
 from dashboards.page.controls import reading
+from dashboards.page.picked import pick
 from orchestrator.statistics.partitions import partitions_of
 
 
@@ -18,6 +19,11 @@ def has_search_view(source: Source) -> bool:
 def has_search_section(source: Source) -> bool:
     """Whether there is such a view, or a search that decided what to train next."""
     return bool(source.courses) or has_search_view(source)
+
+
+def search_head(source: Source) -> str:
+    """What stands first: how the section is read, and which configuration is marked in its figures."""
+    return search_introduction(source) + pick(source)
 
 
 def search_introduction(source: Source) -> str:

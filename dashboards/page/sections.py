@@ -10,13 +10,14 @@ from dashboards.figures.declaration import Per
 from dashboards.figures.registry import figures_of
 from dashboards.page.controls import nothing
 from dashboards.page.energy import energy_facts, energy_sentence
+from dashboards.page.picked import picked
 from dashboards.page.provenance import provenance_html
 from dashboards.page.section_answer import answer_introduction, answer_section
 from dashboards.page.section_backbones import section_backbones
 from dashboards.page.section_data import section_data
 from dashboards.page.section_figures import search_figures, section_figures, section_head
 from dashboards.page.section_progress import section_standing
-from dashboards.page.section_search import has_search_section, search_introduction
+from dashboards.page.section_search import has_search_section, search_head
 from dashboards.page.section_test import test_section
 from dashboards.page.sheet import Sheet
 
@@ -26,7 +27,7 @@ _OF_A_BACKBONE = (Per.BACKBONE, Per.FACET)
 @dataclass(frozen=True)
 class Section:
     """introduction: what stands first, once. partition: a partition's block, where that is more than its figures.
-    empty: what stands in place of a backbone's figures where none has data."""
+    empty: what stands in place of a backbone's figures where none has data. end: what stands last, once."""
 
     name: str
     title: str
@@ -34,6 +35,7 @@ class Section:
     partition: Callable[[Sheet, str], str] | None = None
     empty: str = "No results here yet."
     is_shown: Callable[[Source], bool] = lambda source: True
+    end: Callable[[Sheet], str] = lambda sheet: ""
 
     def head(self, sheet: Sheet) -> str:
         """Stands once: introduction, figures of the study and of its searches, how the others are read, controls."""
@@ -87,8 +89,9 @@ SECTIONS = (
     Section(
         "search",
         "Search",
-        introduction=lambda sheet: search_introduction(sheet.source),
+        introduction=lambda sheet: search_head(sheet.source),
         is_shown=has_search_section,
+        end=lambda sheet: picked(sheet.source, sheet.charts),
     ),
     Section("data", "Data", partition=_data),
     Section(

@@ -1,7 +1,8 @@
 // Which charts are drawn and when: those in view at once, those near it when the page is idle, the others not.
 
-import { choiceOf, variant } from "./choices.js";
+import { choiceOf, chosenOf, variant } from "./choices.js";
 import { figure, heightOf } from "./figure.js";
+import { marked } from "./marks.js";
 import { inflated } from "./payload.js";
 import { plot } from "./plot.js";
 import { refill } from "./table.js";
@@ -32,7 +33,10 @@ const idle = () =>
   });
 
 /** What the chart is to show: when this is what it was drawn for, there is nothing to do. */
-const wantedOf = (chart) => [chart.dataset.payload, choiceOf(chart), isDark(), chart.clientWidth].join();
+const wantedOf = (chart) => [chart.dataset.payload, choiceOf(chart), markOf(chart), isDark(), chart.clientWidth].join();
+
+/** The configuration that is marked in the chart. */
+const markOf = (chart) => (chart.dataset.marks && chosenOf(chart.dataset.marks)) || "";
 
 /** What a screen reader says and the opened table, for a chart wherever it is. */
 async function describe(chart) {
@@ -56,7 +60,7 @@ async function draw(chart) {
   const height = heightOf(spec, chart.clientWidth);
   chart.style.height = `${height}px`;
   describe(chart);
-  await plot(chart, ...figure(spec, chart.clientWidth, height));
+  await plot(chart, ...figure(marked(spec, markOf(chart)), chart.clientWidth, height));
   if (wantedOf(chart) === wanted) chart.dataset.settled = "yes";
 }
 

@@ -11,6 +11,10 @@ export function set(name, value) {
   state[name] = value;
 }
 
+export function chosenOf(name) {
+  return state[name];
+}
+
 /** Whether a block is shown: its `data-when` says which controls must have which values, "!" any but the empty one. */
 export function holds(block) {
   return block.dataset.when.split(" ").every((part) => {

@@ -1,10 +1,12 @@
 // Everything brought together: the controls, and what happens when one of them, the theme or the window changes.
 
+import { keep, keepOnLinks, restore } from "./address.js";
 import { drawAll, redraw, retheme, stop, watch } from "./charts.js";
 import { holds, set } from "./choices.js";
 import { saveOnClick } from "./download.js";
 import { fadeEdges, fadeOnScroll } from "./edges.js";
 import { drawForPaper } from "./paper.js";
+import { showPicked } from "./picked.js";
 import { pickOnClick } from "./picking.js";
 import { seat } from "./seats.js";
 import { fillWhenOpened } from "./table.js";
@@ -18,14 +20,17 @@ function hideOthers() {
 }
 
 function show() {
+  showPicked();
   redraw().then(fadeEdges);
 }
 
+restore();
 for (const select of document.querySelectorAll("select[data-sets]")) {
   set(select.dataset.sets, select.value);
   select.addEventListener("change", () => {
     set(select.dataset.sets, select.value);
     hideOthers();
+    keep(select.closest("section")?.id);
     show();
   });
 }
@@ -37,6 +42,7 @@ addEventListener("resize", () => {
 });
 
 onTheme(retheme);
+keepOnLinks();
 fillWhenOpened();
 saveOnClick();
 pickOnClick();

@@ -1,6 +1,7 @@
 // One figure in its place: drawn by plotly, with what the reader has enlarged or hidden kept.
 
 import { choiceOf } from "./choices.js";
+import { chooseByClick } from "./marks.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset" };
 
@@ -23,5 +24,6 @@ export async function plot(chart, data, layout) {
   const forgetful = ([name, value]) => [name, /^[xy]axis/.test(name) ? { ...value, uirevision } : value];
   await Plotly.react(chart, data, Object.fromEntries(Object.entries(layout).map(forgetful)), CONFIG);
   for (const [, axis] of axesOf(chart)) [axis._rangeInitial0, axis._rangeInitial1] = axis.range;
+  if (chart.dataset.marks) chooseByClick(chart);
   if (ranges.length) await Plotly.relayout(chart, Object.fromEntries(ranges));
 }
