@@ -74,8 +74,7 @@ class NestedPlan:
         if not self.searches:
             return f"{folds} outer folds of {self.work:,} epochs each are trained on this machine, one after the other."
         spent = sum(one.spent for one in self.searches)
-        here = [one for one in self.summary.configurations if one.partition == self.partition.id]
-        hours = sum(one.seconds for one in here) / 3600
+        hours = self.summary.totals.seconds / 3600
         rules = " and ".join(one.words for one in self.searches)
         return (
             f"Each of {folds} outer folds repeats the whole search, {rules}, on this machine: at most {self.work:,} "
@@ -115,7 +114,10 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
             for one, (repeats, epochs) in most.items()
         )
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
-    rules = [[one.record.proposer, dict(one.record.settings), one.record.seed, sorted(one.most)] for one in searches]
+    rules = [
+        [one.record.proposer, dict(one.record.settings), one.record.seed, sorted(one.most), len(one.record.partitions)]
+        for one in searches
+    ]
     mixed = ["by valid"] if are_mixed(entries) else []
     key = short_hash([name, [fold.id for fold in folds], asked, *mixed, *([rules] if rules else [])])
     metric = entries[0].configuration.selection.metric
@@ -137,25 +139,18 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
 
 
 def _repeated(study: Study, summary: Summary, partition: str) -> Iterator[Repeated]:
-    """The searches of this partition, without later stages. Raises InputError where one goes through several."""
+    """The searches of this partition, without later stages."""
     for search in summary.searches:
         budgets, decisions = summary.budgets.get(search.id), summary.decisions.get(search.id)
         if partition not in search.partitions or not budgets or not decisions:
             continue
-        if len(search.partitions) > 1 and search.proposer not in AT_ONCE:
-            raise InputError(
-                f"study {study.name!r}: search {search.id} decides by {len(search.partitions)} partitions in turn; "
-                "nested evaluation repeats searches of one",
-                f"orch evaluate {study.name} scores what it selected on the test split",
-            )
         most = {
             name: each
             for name, each in budgets[-1].of_each().items()
             if not read_configuration(study.storage, name).begins_from
         }
         if most:
-            asked = asked_of_lanes(decisions)
-            yield Repeated(search, most, sum(n for lane, n in asked.items() if lane.partition == partition))
+            yield Repeated(search, most, sum(asked_of_lanes(decisions).values()))
 
 
 def _searched(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:

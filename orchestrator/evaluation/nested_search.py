@@ -19,12 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from orchestrator.evaluation.choice import choose
 from orchestrator.evaluation.nested_record import FinishedFold
 from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
-from orchestrator.results.summary import summarise
+from orchestrator.results.summary import Summary, summarise
+from orchestrator.statistics.partition_table import over_partitions
+from orchestrator.statistics.score_table import ranked_table
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.leases import Lease, current_lease
@@ -40,7 +43,9 @@ from trainables.bundles.stacks import divide_into_stacks
 from trainables.bundles.trained import results, trained
 from trainables.bundles.work import Finals, all_parts, parts
 from trainables.bundles.workbench import open_bench
+from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
+from trainables.data.rotation import rotate
 from trainables.learning.metrics import is_loss
 from trainables.machine.places import Places
 
@@ -54,8 +59,8 @@ Told = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Repeated:
-    """A search of the study that every fold repeats. most: (repeats, epochs) that its budget allows of each
-    configuration. spent: epochs that it asked for so far on the partition."""
+    """A search of the study that every fold repeats, on as many partitions. most: (repeats, epochs) that its budget
+    allows of each configuration on each. spent: epochs that it asked for so far."""
 
     record: SearchRecord
     most: dict[str, tuple[int, int]]
@@ -63,8 +68,8 @@ class Repeated:
 
     @property
     def work(self) -> int:
-        """Epochs of everything that it may ask for on one partition."""
-        return sum(repeats * epochs for repeats, epochs in self.most.values())
+        """Epochs of everything that it may ask for."""
+        return len(self.record.partitions) * sum(repeats * epochs for repeats, epochs in self.most.values())
 
     @property
     def words(self) -> str:
@@ -74,7 +79,8 @@ class Repeated:
 
 
 class FoldSearch:
-    """Repeats searches on one fold; folder: on this machine, of the nested evaluation; told(n): of n further epochs."""
+    """Repeats searches on one fold, and where they go through several partitions on further divisions of the groups
+    outside it. folder: on this machine, of the nested evaluation; told(n): of n further epochs."""
 
     def __init__(
         self, study: Study, searches: Sequence[Repeated], fold: Partition, places: Places, folder: Path, told: Told
@@ -82,30 +88,23 @@ class FoldSearch:
         self.study = study
         self.searches = searches
         self.fold = fold
+        manifest = read_manifest(study.storage.read(layout.MANIFEST))
+        count = max(len(search.record.partitions) for search in searches)
+        own = manifest.drop(columns="fold", errors="ignore")  # of the data's folds the outer ones take no notice
+        self.partitions = rotate(own, [fold], count, study.record.seed)
         self.folder = folder
         self.storage = LocalStorage(folder / fold.id)
         self.bench = open_bench(self.storage, replace(places, cache=folder / "cache"))
         self.told = told
 
     def run(self, selection: Metric, outer: pd.DataFrame) -> FinishedFold:
-        """Search, select by `selection`, then predict the outer images (columns file, content) with the selected."""
+        """Search, select as `orch evaluate` does, then predict the outer images (columns file, content)."""
         self._write()
         decisions = self._search()
         summary = summarise(self.storage)
-        ranked = [
-            one
-            for one in summary.configurations
-            if one.rank is not None and one.configuration.selection.metric == selection and one.selection is not None
-        ]
-        if not ranked:
-            raise InputError(
-                f"outer fold {self.fold.id}: no configuration has all its repeats after the search: none is selected",
-                "Configurations that fail here fail in the study too: orch status says why.",
-            )
-        winner = ranked[0]
+        winner = choose(summary, None, None).entry
         epochs, logits = self._outer(winner, outer)
-        sign = -1.0 if is_loss(selection) else 1.0
-        scores = {one.id: sign * one.selection.mean for one in ranked if one.selection is not None}
+        scores = _scores(summary, self.fold.id, selection)
         trained_epochs = summary.totals.epochs_trained
         return FinishedFold(
             self.fold.id, winner.id, winner.with_result, epochs, scores, logits, decisions, trained_epochs
@@ -118,14 +117,18 @@ class FoldSearch:
     def _write(self) -> None:
         """What of it is not there yet."""
         names = dict.fromkeys(name for search in self.searches for name in search.most)
-        for path in (layout.STUDY, layout.MANIFEST, *map(layout.configuration, names)):
+        for path in (layout.MANIFEST, *map(layout.configuration, names)):
             self.storage.create(path, self.study.storage.read(path))
-        self.storage.create(layout.partition(self.fold.id), self.fold.to_bytes())
+        record = self.study.record.model_copy(update={"partition": self.fold.id})
+        self.storage.create(layout.STUDY, record.to_toml())
+        for partition in self.partitions:
+            self.storage.create(layout.partition(partition.id), partition.to_bytes())
         for search in self.searches:
-            update = {"partitions": (self.fold.id,), "configurations": tuple(search.most)}
-            record = search.record.model_copy(update=update)
-            self.storage.create(search_file(record.id), record.to_toml())
-            raise_budget(self.storage, record.id, search.most, record.command)
+            ids = tuple(one.id for one in self.partitions[: len(search.record.partitions)])
+            update = {"partitions": ids, "configurations": tuple(search.most)}
+            again = search.record.model_copy(update=update)
+            self.storage.create(search_file(again.id), again.to_toml())
+            raise_budget(self.storage, again.id, search.most, again.command)
 
     def _search(self) -> int:
         """Decide and train until nobody has anything to say; how many decisions there were."""
@@ -185,3 +188,12 @@ class FoldSearch:
         weights = [model.weights for model in models.values()]
         logits = predict(self.bench, frozen, outer, self.bench.places.data_root, weights)
         return tuple(int(record.meta["selected_epoch"]) for record in records.values()), logits[:, :, 0]
+
+
+def _scores(summary: Summary, partition: str, selection: Metric) -> dict[str, float]:
+    """By configuration the mean of what selects, larger is better: over repeats, or over the partitions' means."""
+    sign, table = -1.0 if is_loss(selection) else 1.0, over_partitions(summary, selection)
+    if table is not None:
+        return {of[0].id: sign * float(mean) for of, mean in zip(table.members, table.means.mean(axis=1), strict=True)}
+    one = ranked_table(summary, partition, selection)
+    return {member.id: sign * float(np.nanmean(own)) for member, own in zip(one.members, one.scores, strict=True)}

@@ -25,7 +25,6 @@ from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
-from orchestrator.store.errors import InputError
 from orchestrator.store.searches import SearchRecord, search_file
 from orchestrator.study.studies import Study, raise_budget
 from tests.support.tiny_study import TinyStudy
@@ -42,13 +41,24 @@ SETTINGS: tuple[dict[str, object], ...] = (
 HALVING = {"epochs": "halving", "ranked_on": 2}
 
 
-def search(study: Study, tiny: TinyStudy, settings: dict[str, Any], repeats: int, epochs: int) -> SearchRecord:
+def search(
+    study: Study,
+    tiny: TinyStudy,
+    settings: dict[str, Any],
+    repeats: int,
+    epochs: int,
+    partitions: tuple[str, ...] = (),
+) -> SearchRecord:
     """Decide and train, as a driver does."""
     storage = study.storage
     names = tuple(storage.list(layout.CONFIGURATIONS))
     names = tuple(name.removesuffix(".toml") for name in names)
     record = SearchRecord(
-        proposer="adaptive", settings=settings, seed=5, partitions=(tiny.partition,), configurations=names
+        proposer="adaptive",
+        settings=settings,
+        seed=5,
+        partitions=partitions or (tiny.partition,),
+        configurations=names,
     )
     storage.create(search_file(record.id), record.to_toml())
     raise_budget(storage, record.id, dict.fromkeys(names, (repeats, epochs)), "orch search tiny")
@@ -178,15 +188,32 @@ def test_other_rules_are_another_nested_evaluation(copied: tuple[Study, TinyStud
     assert "adaptive (epochs halving) and adaptive (epochs constant)" in second.cost(2)
 
 
-def test_a_search_through_several_partitions_is_refused(copied: tuple[Study, TinyStudy]) -> None:
+def test_a_search_through_several_partitions_goes_through_as_many_in_a_fold(copied: tuple[Study, TinyStudy]) -> None:
     study, tiny = copied
-    (record,) = Decided.of(study.storage).searches.values()
-    other = tiny.add_partition({**tiny.groups(), "few-train-0": "valid"})
-    several = record.model_copy(update={"partitions": (tiny.partition, other)})
-    study.storage.create(search_file(several.id), several.to_toml())
-    raise_budget(study.storage, several.id, dict.fromkeys(record.configurations, (2, 8)), "orch search tiny")
-    machine = Machine(1, "cpu", lambda wanted: divide_into_stacks(tiny.bench(), wanted, 1))
-    Deciding(study.storage, Decided.of(study.storage), several.id, NewsReader(study.storage), machine).decide()
-    with pytest.raises(InputError, match="decides by 2 partitions in turn"):
-        make_nested_plan(study, NestedOptions(2))
-    assert study.storage.list("results/looks") == []
+    shutil.rmtree(tiny.folder / "searches")
+    other = tiny.add_partition({**tiny.groups(), "few-train-0": "valid", "few-valid-0": "train"})
+    search(study, tiny, {"epochs": "constant", "best": 2, "ranked_on": 2}, 1, 5, (tiny.partition, other))
+    plan = make_nested_plan(study, NestedOptions(2))
+    assert plan.work == 2 * 7 * 1 * 5
+    record, _ = nested(study, tiny)
+    for number, fold in enumerate(plan.folds, 1):
+        stored = read_fold(study.storage, plan.key, number, fold.id)
+        assert stored is not None
+        assert stored.repeats == (0,), "tested as it was trained on the fold's first division"
+        assert stored.configuration == max(stored.scores, key=lambda name: stored.scores[name])
+    assert {fold.partition for fold in record.folds} == {fold.id for fold in plan.folds}
+
+
+def test_further_divisions_of_a_fold_leave_its_outer_groups_out(
+    copied: tuple[Study, TinyStudy], tmp_path: Path
+) -> None:
+    study, tiny = copied
+    plan = make_nested_plan(study, NestedOptions(2))
+    several = plan.searches[0].record.model_copy(update={"partitions": ("a" * 12, "b" * 12, "c" * 12)})
+    places = Places.here(tiny.data, tiny.cache, {})
+    searches = [replace(plan.searches[0], record=several)]
+    again = FoldSearch(study, searches, plan.folds[0], places, tmp_path / "folds", lambda _: None)
+    outer = [{group for group, split in one.groups.items() if split == "test"} for one in again.partitions]
+    assert len({one.id for one in again.partitions}) == 3
+    assert again.partitions[0].id == plan.folds[0].id
+    assert outer[0] == outer[1] == outer[2] != set()
