@@ -18,12 +18,12 @@ from orchestrator.choosing.choice_text import (
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import counted, names_of
-from orchestrator.results.narrowed import among_words, compared_words, selected_of, went_on
+from orchestrator.results.narrowed import among_words, compared_words, raced, selected_of, went_on
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
 from orchestrator.statistics.resampled import Resampled
-from orchestrator.statistics.set_words import divergence_words, p_words, rate_words
+from orchestrator.statistics.set_words import divergence_words, p_words, race_words, rate_words
 
 
 def partitions_report(summary: Summary, table: PartitionTable, every: bool = False) -> Report:
@@ -57,6 +57,8 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     if table.incomplete:
         are = "configuration is" if table.incomplete == 1 else "configurations are"
         lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
+    if raced([members[0] for members in table.members]):
+        lines.append(f"{race_words([members[0] for members in table.members])} That is of these {k} partitions.")
     several = [member for members in table.members for member in members]
     lines += filter(None, [_stopped(summary, table), compared_words(several), how_ended(several)])
     lines += divergence_words(diverged, counts)

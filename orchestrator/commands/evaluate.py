@@ -71,7 +71,8 @@ def what_is_tested(command: Command) -> Command:
             "folds",
             metavar="K",
             type=click.IntRange(min=2),
-            help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated.",
+            help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated, "
+            "or the whole search where results decided what it trained.",
         ),
         click.option(
             "--keep",

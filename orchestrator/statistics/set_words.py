@@ -20,7 +20,7 @@ def set_words(found: ConfidenceSet, members: Sequence[ConfigurationSummary] = ()
     that puts the rest of the words wrong. members: whose set it is, for what their search did before."""
     diverged = divergence_words(found.diverged, found.counts)
     if raced(members):
-        return [_left_by_race(members), *diverged, *_skewness(found)]
+        return [race_words(members), *diverged, *_skewness(found)]
     if len(found.p) == 1:
         return ["Only one configuration is ranked, so there is nothing to compare.", *diverged]
     among = f", among {among_words(members)}" if any(member.narrowed for member in members) else ""
@@ -65,7 +65,8 @@ def divergence_words(diverged: np.ndarray, counts: np.ndarray) -> list[str]:
     ]
 
 
-def _left_by_race(members: Sequence[ConfigurationSummary]) -> str:
+def race_words(members: Sequence[ConfigurationSummary]) -> str:
+    """What a race promises of those that it left (`results.narrowed.raced`)."""
     looks, narrowed = raced(members), members[0].narrowed
     at = " and ".join(filter(None, [", ".join(str(one.blocks) for one in looks[:-1]), str(looks[-1].blocks)]))
     promise = "the best of them is excluded in 5 % of searches at most"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.differences import difference_data
 from dashboards.page.page import render
+from orchestrator.choosing.partitions_report import partitions_report
 from orchestrator.choosing.selection import Selection, select
 from orchestrator.choosing.selection_report import selection_report
 from orchestrator.command_line import main
@@ -25,10 +26,12 @@ from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.summary_table import build_table
 from orchestrator.statistics.confidence_set import confidence_set
 from orchestrator.statistics.epoch_choices import epoch_choices
+from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store.place import Place
 from orchestrator.store.searches import Narrowing
 from orchestrator.study.studies import Study
 from tests.support.generated_study import NOW, PARTITION, GeneratedStudy
+from tests.support.search_study import partitioned_study
 from tests.support.undecided_study import UndecidedStudy, undecided_study
 
 LRS = (1e-4, 2e-4, 4e-4, 8e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1e-2, 2e-2, 4e-2, 8e-2)
@@ -234,3 +237,22 @@ def test_words_for_every_way_to_be_left(screened: UndecidedStudy) -> None:
     assert words(*[(race, last)] * 2) == "the 2 that the race left of 9"
     assert words(*[(rung, race, last)] * 2) == "the 2 that the race left of 9 that reached the last rung"
     assert words((screen,), ()) == "the 2 that searches went on with"
+
+
+def test_over_partitions_it_is_said_among_whom_and_what_a_race_promises(tmp_path: Path) -> None:
+    storage, _ = partitioned_study(tmp_path)
+    found = summarise(storage)
+    count = len({member.id for member in found.configurations})
+    narrowed = (Narrowing(by="race", of=30, left=count, blocks=8),)
+    members = tuple(replace(one, narrowed=narrowed, is_asked_at_once=False) for one in found.configurations)
+    summary = replace(found, configurations=members)
+    table = over_partitions(summary, "loss")
+    assert table is not None
+    report = partitions_report(summary, table)
+    text, k = report.as_text(), len(table.partitions)
+    assert f"each) among the {count} that the race left of 30: " in text
+    assert (
+        f"({30 - count} excluded by looks at 8 blocks; the best of them is excluded in 5 % of searches at most)" in text
+    )
+    assert f"That is of these {k} partitions." in text
+    assert report.data["among"] == f"the {count} that the race left of 30"
