@@ -8,7 +8,8 @@ times the hours of the whole grid that `reference_study.py --whole` found on one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,8 @@ STUDY = "neuroblastoma"
 REPORT_EPOCHS = 936_000
 REPEATS = 10
 ONE, ALL = "one backbone", "all backbones"
-DEVIATION, MARGIN = 1.0, 1.0
-"""Of repeats, and behind the best a choice that counts as good, in points of accuracy."""
+MARGIN = 1.0
+"""Behind the best, in points of accuracy: less is as good."""
 SECONDS = {"straightforward": 85.1, "extension": 9_392.0, "unfreezing": 283_580.0}
 """Of training each strategy whole on one H200: docs/performance.md, extrapolated from rates."""
 RULES: dict[str, dict[str, Any]] = {
@@ -51,6 +52,7 @@ class Search(NamedTuple):
 def main() -> None:
     parser = arguments(__doc__ or "", rounds=5)
     parser.add_argument("--surrogate", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--deviation", type=float, default=1.0, help="of repeats, in points (default: %(default)s)")
     given = parser.parse_args()
     if not given.surrogate.exists():
         raise SystemExit(f"{given.surrogate}: expected the surrogate, found nothing")
@@ -62,20 +64,22 @@ def main() -> None:
     table = Table("The reference study by halving and screening: an estimate", columns)
     table.notes += [
         f"{REPEATS} repeats; {rounds} rounds on each of {len(tasks)} tasks of the surrogate, whose curves stand in for "
-        f"the study's; repeats deviate by {DEVIATION:g} point. within the margin: the choice is less than {MARGIN:g} "
-        "point behind the best; beside it, of the whole grid.",
+        f"the study's; repeats deviate by {given.deviation:g} points. within the margin: the choice is less than "
+        f"{MARGIN:g} point behind the best; beside it, of the whole grid.",
         "hours: an estimate, the share times what the whole grid of the strategy on all backbones would take on one "
         "H200, which is extrapolated from measured rates. Stacks of fewer lanes gain less, so heads would take longer.",
     ]
     hours = {(rule, extent): 0.0 for rule in RULES for extent in (ONE, ALL)}
+    epochs = dict.fromkeys(hours, 0.0)
     several = list(searches())
     for search in several:
-        found = played(search, tasks, rounds, given.surrogate)
+        found = played(search, [*product(tasks, range(rounds))], given.deviation, given.surrogate)
         whole = float(np.mean([one[0] for one in found["whole grid"]]))
         for rule in RULES:
             share = float(np.mean([one[1] for one in found[rule]]))
             spent = share * SECONDS[search.strategy] / 3600
             hours[rule, search.extent] += spent
+            epochs[rule, search.extent] += share * search.grid_epochs
             good = float(np.mean([one[0] for one in found[rule]]))
             count = search.configurations
             table.add(search.strategy, search.extent, count, rule, share, spent, 100 * good, 100 * whole)
@@ -83,7 +87,7 @@ def main() -> None:
     of_file = sum(search.grid_epochs for search in several if search.extent == ONE)
     for (rule, extent), spent in hours.items():
         scaled = spent * REPORT_EPOCHS / of_file
-        table.add("all, as the report counts", extent, None, rule, scaled / whole_hours(of_file), scaled, None, None)
+        table.add("all, as the report counts", extent, None, rule, epochs[rule, extent] / of_file, scaled, None, None)
     table.notes.append(f"The whole grids, as the report counts them: {whole_hours(of_file):.0f} hours.")
     table.show()
     table.write_json(given.json)
@@ -110,29 +114,30 @@ def searches() -> Iterator[Search]:
             yield Search(strategy, count, first[0], every * REPEATS * first[0], extent)
 
 
-def played(search: Search, tasks: tuple[str, ...], rounds: int, folder: Path) -> dict[str, list[tuple[bool, float]]]:
-    """Rule → per round whether its choice is within the margin, and its share of the grid's epochs."""
+def played(
+    search: Search, rounds: Sequence[tuple[str, int]], deviation: float, folder: Path
+) -> dict[str, list[tuple[bool, float]]]:
+    """Rule → per round whether its choice is within the margin, and its share of the grid's epochs. rounds: each a task
+    and a seed."""
     rules: dict[str, Rule] = {"whole grid": grid(REPEATS)}
     rules |= {name: adaptive(REPEATS, epochs="halving", repeats="screen", **own) for name, own in RULES.items()}
     found: dict[str, list[tuple[bool, float]]] = {name: [] for name in rules}
-    for task in tasks:
-        for number in range(rounds):
-            world = stretched(task, number, search, folder)
-            for name, rule in rules.items():
-                one = Round(world, world.away.size * search.epochs, number)
-                rule(one, np.random.default_rng(number))
-                behind = float(world.truth[:, -1].max()) - one.chosen(one.spent)
-                found[name].append((behind < MARGIN, one.spent / one.budget))
+    for task, number in rounds:
+        away = np.random.default_rng([number, int(task)]).normal(size=(search.configurations, REPEATS)) * deviation
+        world = World((), {}, stretched(task, number, search, folder), away, _no_others, deviation)
+        for name, rule in rules.items():
+            one = Round(world, away.size * search.epochs, number)
+            rule(one, np.random.default_rng(number))
+            behind = float(world.truth[:, -1].max()) - one.chosen(one.spent)
+            found[name].append((behind < MARGIN, one.spent / one.budget))
     return found
 
 
-def stretched(task: str, number: int, search: Search, folder: Path) -> World:
-    """Curves of the surrogate, its whole training taken for the study's."""
+def stretched(task: str, number: int, search: Search, folder: Path) -> Floats:
+    """float64 [configurations, epochs]: curves of the surrogate, its whole training taken for the study's."""
     truth = curves(task, drawn(task, search.configurations, number, folder), folder)
     at = np.arange(1, search.epochs + 1) / search.epochs * truth.shape[1]
-    shares = np.array([np.interp(at, np.arange(1, truth.shape[1] + 1), curve) for curve in truth])
-    away = np.random.default_rng([number, int(task)]).normal(size=(search.configurations, REPEATS)) * DEVIATION
-    return World((), {}, shares, away, _no_others, DEVIATION)
+    return np.array([np.interp(at, np.arange(1, truth.shape[1] + 1), curve) for curve in truth])
 
 
 def _no_others(points: Points) -> Floats:
