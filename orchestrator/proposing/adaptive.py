@@ -174,6 +174,9 @@ class Adaptive:
     def _steps(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
         """In order; each may be computed only once all before it are told. names: that are tried."""
         left, narrowed = list(names), tuple[Narrowing, ...]()
+        if self.settings.sampler not in ("grid", "random"):
+            learnt = min(self.settings.ranked_on, blocks.count)
+            narrowed = (Narrowing(by="sampler", of=len(left), left=len(left), blocks=learnt),)
         if self.settings.epochs != "whole":
             for step in self._rungs(blocks, left):
                 yield step

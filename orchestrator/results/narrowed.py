@@ -98,6 +98,8 @@ def among_words(members: Sequence[ConfigurationSummary]) -> str:
         case "race":
             raced = next(one for one in narrowed if one.by == "race")
             return f"{some}the {last.left} that the race left of {raced.of}{of and ' that reached the last rung'}"
+        case "sampler":
+            return f"{some}the {last.left} that the sampler tried"
 
 
 def selected_of(members: Sequence[ConfigurationSummary]) -> str:

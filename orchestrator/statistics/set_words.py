@@ -71,7 +71,8 @@ def race_words(members: Sequence[ConfigurationSummary]) -> str:
     at = " and ".join(filter(None, [", ".join(str(one.blocks) for one in looks[:-1]), str(looks[-1].blocks)]))
     promise = "the best of them is excluded in 5 % of searches at most"
     if looks != narrowed:
-        promise = "rungs had ranked by the same repeats before, so no error rate is promised"
+        who = "a sampler had chosen" if narrowed[0].by == "sampler" else "rungs had ranked"
+        promise = f"{who} by the same repeats before, so no error rate is promised"
     return (
         f"May be the best: {among_words(members)} ({looks[0].of - looks[-1].left:,} excluded by looks at {at} blocks; "
         f"{promise})."

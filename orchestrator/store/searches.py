@@ -176,12 +176,13 @@ class News(Record):
 
 
 class Narrowing(Record):
-    """A search went on with `left` of `of` configurations, by what it saw of the first so many blocks of each.
+    """A search went on with `left` of `of` configurations, by what it saw of the first so many blocks of each; with all
+    of them after a sampler, which had chosen them by these.
 
     A block is one repeat on one partition: with k partitions block i is repeat i // k on partition i mod k.
     """
 
-    by: Literal["rung", "screen", "race"]
+    by: Literal["sampler", "rung", "screen", "race"]
     of: int = Field(ge=1)
     left: int = Field(ge=1)
     blocks: int = Field(ge=1)

@@ -110,6 +110,7 @@ class Played:
                 reason=proposal.reason,
                 asks=proposal.asks,
                 suggestions=suggestions_of(proposal),
+                narrowed=proposal.narrowed,
                 stacks=(),
             )
         )
@@ -216,6 +217,9 @@ def test_what_is_sampled_races_afterwards() -> None:
     assert min(count.values()) == 8
     best = max(found.tried, key=value)
     assert count[best.id] == max(count.values())
+    first, *looks = found.decisions[-1].narrowed
+    assert (first.by, first.left, first.blocks) == ("sampler", 12, 3), "so that no error rate is promised"
+    assert {look.by for look in looks} == {"race"}
 
 
 def test_points_spread_evenly_are_halved() -> None:
