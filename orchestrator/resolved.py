@@ -112,13 +112,17 @@ class Search:
                 )
         return found
 
+    def now(self) -> Search:
+        """With what was decided meanwhile."""
+        return searched(self.prepared, self.asked, Decided.of(self.study.storage), self.searches, self.places)
+
     def settled(self) -> Search:
         """With all decisions written that are due and for which nothing is to be trained."""
         search, storage = self, self.study.storage
         while search.ahead and not search.owed_lanes():
             for name in search.searches:
                 Deciding(storage, search.decided, name, NewsReader(storage), NOBODY).decide()
-            search = searched(search.prepared, search.asked, Decided.of(storage), search.searches, search.places)
+            search = search.now()
         return search
 
     def bench(self) -> Workbench:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.resolved import KEPT_BYTES, Search, searched
+from orchestrator.resolved import KEPT_BYTES, Search
 from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
@@ -90,17 +90,14 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
         why = "Interrupted" if interruption.signal is not None else "The time is up"
         display.say(f"{why}. Kept: {_kept(search)}; the same command goes on from there.")
         return interruption.exit_status
-    search.decided.read()
-    for told in search.spent():
+    for told in search.now().spent():
         display.say(told)
     return 1 if outcome.failed else 0
 
 
 def _kept(search: Search) -> str:
     """What an interrupted search leaves behind."""
-    decided = search.decided
-    decided.read()
-    now = searched(search.prepared, search.asked, decided, search.searches, search.places)
+    now = search.now()
     asked = sum(len(epochs) for epochs in now.epochs.values())
     left = len(now.owed_lanes())
     return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"

@@ -229,7 +229,7 @@ def _run(
     except StorageError as error:
         problem = problem or error
         status = problem.exit_status
-    report = closing_report(search, page, status)
+    report = closing_report(search.now(), page, status)
     answer(report, as_json)
     if problem is not None:
         raise problem

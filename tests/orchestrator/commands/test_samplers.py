@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.resolved import Search
+from orchestrator.results.decided import Decided
+from orchestrator.results.news import NewsReader
+from orchestrator.study.studies import raise_budget
+from search_spaces.limits import Limits
 from tests.orchestrator.commands.test_decisions import Searching, done, searching
+from tests.support.handing_out import as_wanted
 
 __all__ = ["searching"]
 
@@ -129,3 +136,22 @@ def test_the_history_names_limits_and_distributions(searching: Searching) -> Non
     (search,) = json.loads(searching.ask("decisions", "mine", "--json").stdout)["searches"]
     assert search["distributions"] == [{"path": "optimiser.lr", "low": 1e-4, "high": 0.1, "log": True, "step": None}]
     assert [one["suggestions"] for one in search["budgets"]] == [5]
+
+
+def test_the_report_is_of_all_that_was_suggested_meanwhile(
+    searching: Searching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of what is known when the search begins alone."""
+
+    def decided(search: Search, *_: object) -> int:
+        (name,) = search.searches
+        storage = search.study.storage
+        for count in (5, 9):
+            raise_budget(storage, name, {}, "orch search", Limits(suggestions=count))
+            deciding = Deciding(storage, Decided.of(storage), name, NewsReader(storage), Machine(1, "cpu", as_wanted))
+            assert deciding.decide() is not None
+        return 0
+
+    monkeypatch.setattr("orchestrator.train.run", decided)
+    told = searching.search(*DRAWN, "--repeats", "3", "--sampler", "random", "--budget", "5")
+    assert "9 configurations are not complete and not ranked" in " ".join(told.output.split())
