@@ -89,7 +89,7 @@ class Summary:
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """What there are scores by, see `metrics_of`."""
+        """What there are scores by, see `metrics_of`; a page asks for each of its choices."""
         return metrics_of(self.repeats, self.study.task)
 
 

@@ -36,9 +36,10 @@ class DrawnStudy(GeneratedStudy):
         return found
 
 
-def off_grid_study(folder: Path, **changes: object) -> tuple[LocalStorage, GeneratedStudy]:
-    """Forty configurations of the extension, drawn at random over five settings."""
+def off_grid_study(folder: Path, count: int = 40, **changes: object) -> tuple[LocalStorage, GeneratedStudy]:
+    """So many configurations of the extension, drawn at random over five settings."""
     study = DrawnStudy(**{"repeats": 3, "epochs": 8, **changes})  # type: ignore[arg-type]
+    study.count = count
     storage = UnsyncedStorage(folder)
     study.write(storage)
     return storage, study

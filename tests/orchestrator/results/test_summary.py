@@ -16,6 +16,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, p
 from orchestrator.export.tables import write_tables
 from orchestrator.results.decided import Decided
 from orchestrator.results.edges import edge_notes
+from orchestrator.results.flat_scores import metrics_of
+from orchestrator.results.histories import Repeats
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.summary_table import build_table
@@ -604,3 +606,18 @@ def test_the_metric_of_the_study_ranks_before_others(tmp_path: Path) -> None:
     means = [member.selection.mean for member in members if member.selection]
     assert means[:half] == sorted(means[:half])
     assert means[half:] == sorted(means[half:], reverse=True)
+
+
+def test_what_there_are_scores_by_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page asks for each choice of each figure."""
+    asked: list[str] = []
+
+    def counted(repeats: Repeats, task: str) -> tuple[str, ...]:
+        asked.append(task)
+        return metrics_of(repeats, task)
+
+    monkeypatch.setattr("orchestrator.results.summary.metrics_of", counted)
+    summary = summarise(small_study(tmp_path)[0], NOW)
+    assert "loss" in summary.metrics
+    assert summary.metrics == summary.metrics
+    assert asked == [summary.study.task]

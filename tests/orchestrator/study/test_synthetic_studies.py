@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import shutil
@@ -73,6 +74,10 @@ def test_a_study_is_searched_from_nothing(name: str, strategy: str, tmp_path: Pa
     assert final.history.epochs == 1
 
 
+built = functools.cache(architecture_of)
+"""Studies share networks."""
+
+
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("small", [True, False])
 def test_every_network_can_be_built_as_the_file_asks(name: str, small: bool) -> None:
@@ -82,7 +87,7 @@ def test_every_network_can_be_built_as_the_file_asks(name: str, small: bool) -> 
         found = points(space, entry.name, small=small)
         deepest = [point.unfrozen for stage in stages for point in points(space, entry.name, small=small, stage=stage)]
         for form in {point.form(entry.name) for point in found}:
-            assert architecture_of(form).facts.weight_layers >= max([*deepest, 0]), form
+            assert built(form).facts.weight_layers >= max([*deepest, 0]), form
 
 
 def first_commands() -> dict[str, tuple[str, ...]]:

@@ -39,6 +39,8 @@ HEAVY = {
     "torchvision:vit_b_16": 32,
 }
 LAYERS = (0, 1, 3, 7)
+AT_EVERY_LAYER = ("resnet18", "convnext_atto", "vit_tiny_patch16_224")
+"""Without --slow; the others at two of them."""
 
 
 @pytest.fixture(autouse=True)
@@ -108,8 +110,14 @@ def _assert_parity(network: nn.Module, size: int, cut: Cut) -> None:
     torch.testing.assert_close(alone, expected[:1].detach(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("unfrozen", LAYERS)
-@pytest.mark.parametrize(("name", "size"), [*SIZES.items(), ("narrow vgg19", 48)])
+@pytest.mark.parametrize(
+    ("name", "size", "unfrozen"),
+    [
+        pytest.param(*one, unfrozen, marks=[] if one[0] in AT_EVERY_LAYER or unfrozen in (0, 3) else pytest.mark.slow)
+        for one in [*SIZES.items(), ("narrow vgg19", 48)]
+        for unfrozen in LAYERS
+    ],
+)
 def test_parity(name: str, size: int, unfrozen: int) -> None:
     network = _network(name, size)
     for cut in cuts(network, size, Scope(unfrozen=unfrozen))[:-1]:
