@@ -48,16 +48,26 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return open_source(storage, NOW)
 
 
+@pytest.fixture(scope="module")
+def grid_page(grid: Source) -> str:
+    return render(grid.storage, now=NOW)
+
+
+@pytest.fixture(scope="module")
+def divided_page(divided: Source) -> str:
+    return render(divided.storage, now=NOW)
+
+
 def choice_of(source: Source) -> Choice:
     return FIGURES["parallel"].choices(source.summary)[0]
 
 
-def test_a_grid_has_no_search_view(grid: Source) -> None:
+def test_a_grid_has_no_search_view(grid: Source, grid_page: str) -> None:
     assert not has_search_view(grid)
     assert search_settings.varying_settings(grid.summary.configurations) == ["non_linearities", "lr", "batch_size"]
     for name in ("parallel", "slices", "importance"):
         assert FIGURES[name].data(grid, choice_of(grid)).empty
-    page = render(grid.storage, now=NOW)
+    page = grid_page
     assert 'id="search"' not in page
     assert '<a href="#search">' not in page
 
@@ -202,8 +212,8 @@ def test_bins_hold_about_equal_counts() -> None:
     assert importance.binned(pd.Series([8, 16, 8])).tolist() == [0, 1, 0]
 
 
-def test_the_page_has_the_view_and_no_function_that_evaluates(drawn: Source) -> None:
-    page = render(drawn.storage, now=NOW)
+def test_the_page_has_the_view_and_no_function_that_evaluates(tmp_path: Path) -> None:
+    page = render(off_grid_study(tmp_path, count=20)[0], now=NOW)
     assert re.findall(r'<section id="([a-z-]+)">', page).index("search") == 7
     section = page[page.index('<section id="search">') :]
     section = section[: section.index("</section>")]
@@ -227,32 +237,34 @@ def test_variance_is_divided_between_partitions_and_repeats(divided: Source) -> 
     go.Figure(FIGURES["partition-spread"].draw(data, choice))
 
 
-def test_one_partition_has_no_variance_between_partitions(grid: Source) -> None:
+def test_one_partition_has_no_variance_between_partitions(grid: Source, grid_page: str) -> None:
     choice = FIGURES["partition-spread"].choices(grid.summary)[0]
     assert partition_spread.partition_spread_data(grid, choice).empty
-    assert FIGURES["partition-spread"].title not in render(grid.storage, now=NOW)
+    assert FIGURES["partition-spread"].title not in grid_page
 
 
-def test_the_study_s_own_partition_comes_first(divided: Source) -> None:
+def test_the_study_s_own_partition_comes_first(divided: Source, divided_page: str) -> None:
     assert min(OTHERS) < PARTITION
     assert FIGURES["curves"].choices(divided.summary)[0].partition == PARTITION
-    page = render(divided.storage, now=NOW)
+    page = divided_page
     options = re.search(r'<select data-sets="partition">(.*?)</select>', page)
     assert options is not None
     assert re.findall(r">([^<]+)</option>", options[1]) == [f"{PARTITION} (the study’s own)", *OTHERS]
     assert page.count(FIGURES["partition-spread"].title) >= 1
 
 
-def test_the_answer_over_all_partitions_comes_before_that_of_one(divided: Source, grid: Source) -> None:
-    page = render(divided.storage, now=NOW)
+def test_the_answer_over_all_partitions_comes_before_that_of_one(
+    divided: Source, divided_page: str, grid_page: str
+) -> None:
+    page = divided_page
     found = re.search(r'<p class="lede">Over all 3 partitions: .*?loss <strong>(.*?)</strong>', page)
     assert found is not None
     own = min(m.selection.mean for m in divided.summary.configurations if m.selection and m.partition == PARTITION)
     assert float(found[1]) == pytest.approx(own + 0.05, abs=1e-3)
-    assert "partitions: <strong>" not in render(grid.storage, now=NOW)
+    assert "partitions: <strong>" not in grid_page
 
 
-def test_energy_is_what_the_command_says(grid: Source, tmp_path: Path) -> None:
+def test_energy_is_what_the_command_says(grid: Source, grid_page: str, tmp_path: Path) -> None:
     spent = cost_of(grid.storage, intensity_of(None, None))
     assert spent.kwh > 0
     cost = cost_so_far(grid)
@@ -263,7 +275,7 @@ def test_energy_is_what_the_command_says(grid: Source, tmp_path: Path) -> None:
     facts = dict(energy_facts(cost, "generated"))
     assert facts["CO₂ equivalent"].startswith(f"{spent.kg * 1000:.3g} g at 0.481 kg")
     assert "12 W per core" in next(value for name, value in facts.items() if name.startswith("Energy rated"))
-    page = render(grid.storage, now=NOW)
+    page = grid_page
     assert "Energy so far: about" in page
     assert "CO₂ equivalent" in page
     storage, _ = small_study(tmp_path, skip=lambda _configuration, _repeat: True)
