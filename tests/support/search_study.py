@@ -22,12 +22,12 @@ OTHERS = ("p00000001", "p00000002")
 class DrawnStudy(GeneratedStudy):
     """Configurations at random points instead of a grid; learning depends on lr, little else."""
 
-    count = 40
+    drawn = 40
 
     def configurations(self) -> list[Configuration]:
         draw = np.random.default_rng(3)
         found = []
-        for _ in range(self.count):
+        for _ in range(self.drawn):
             depth = (int(draw.integers(1, 4)), 0)
             lr = float(f"{10 ** draw.uniform(-5, -1):.3g}")
             base = self.configuration(self.backbones[0], depth, lr, int(2 ** draw.integers(3, 8)))
@@ -36,10 +36,9 @@ class DrawnStudy(GeneratedStudy):
         return found
 
 
-def off_grid_study(folder: Path, count: int = 40, **changes: object) -> tuple[LocalStorage, GeneratedStudy]:
-    """So many configurations of the extension, drawn at random over five settings."""
+def off_grid_study(folder: Path, **changes: object) -> tuple[LocalStorage, GeneratedStudy]:
+    """Forty configurations of the extension, drawn at random over five settings."""
     study = DrawnStudy(**{"repeats": 3, "epochs": 8, **changes})  # type: ignore[arg-type]
-    study.count = count
     storage = UnsyncedStorage(folder)
     study.write(storage)
     return storage, study

@@ -35,7 +35,7 @@ def added(section: str, per: Per) -> Figure:
 def test_every_section_shows_what_is_declared_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = [added(section.name, per) for section in SECTIONS for per in Per]
     monkeypatch.setattr(registry, "_EVERY", (*registry._EVERY, *more))
-    storage, study = off_grid_study(tmp_path, count=8)
+    storage, study = off_grid_study(tmp_path)
     desk = UndecidedStudy(storage, study)  # type: ignore[arg-type]
     desk.decide(desk.search(desk.names, 3, 8, proposer="adaptive", settings={"epochs": "halving"}))
     add_evaluation(storage)

@@ -32,7 +32,8 @@ BACKBONE = "timm:resnet18.tv_in1k"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    storage, _ = off_grid_study(tmp_path_factory.mktemp("drawn"))
+    storage, study = off_grid_study(tmp_path_factory.mktemp("drawn"))
+    assert len(study.configurations()) == 40
     return open_source(storage, NOW)
 
 
@@ -212,8 +213,8 @@ def test_bins_hold_about_equal_counts() -> None:
     assert importance.binned(pd.Series([8, 16, 8])).tolist() == [0, 1, 0]
 
 
-def test_the_page_has_the_view_and_no_function_that_evaluates(tmp_path: Path) -> None:
-    page = render(off_grid_study(tmp_path, count=20)[0], now=NOW)
+def test_the_page_has_the_view_and_no_function_that_evaluates(drawn: Source) -> None:
+    page = render(drawn.storage, now=NOW)
     assert re.findall(r'<section id="([a-z-]+)">', page).index("search") == 7
     section = page[page.index('<section id="search">') :]
     section = section[: section.index("</section>")]
