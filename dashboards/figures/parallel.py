@@ -139,7 +139,7 @@ def _axes(scales: Sequence[Scale]) -> tuple[list[Spec], list[Spec]]:
 def _fills_its_grid(source: Source, choice: Choice) -> str:
     if off_grid(source.members(choice)):
         return ""
-    return "This backbone’s configurations fill their grids: the heat maps show all of them."
+    return "The heat maps show every configuration of this backbone."
 
 
 FIGURE = Figure(
