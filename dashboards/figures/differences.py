@@ -33,7 +33,8 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
     ranked = [member for member in source.members(choice) if member.rank is not None and member.selection]
     ranked = [m for m in ranked if m.partition == ranked[0].partition and np.isfinite(_values(m)).any()]
     ranked = [m for m in ranked if m.configuration.selection.metric == ranked[0].configuration.selection.metric]
-    ranked = [m for m in ranked if max(m.with_result) >= first_counting(ranked)]
+    first = first_counting(ranked)
+    ranked = [m for m in ranked if max(m.with_result) >= first]
     if not ranked:
         return pd.DataFrame(columns=COLUMNS)
     width = max(max(member.with_result) + 1 for member in ranked)
