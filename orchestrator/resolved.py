@@ -113,8 +113,10 @@ class Search:
         return found
 
     def now(self) -> Search:
-        """With what was decided meanwhile."""
-        return searched(self.prepared, self.asked, Decided.of(self.study.storage), self.searches, self.places)
+        """With what was decided meanwhile; what is known stays known, whatever a listing shows."""
+        self.decided.read()
+        now = searched(self.prepared, self.asked, self.decided, self.searches, self.places)
+        return replace(now, only=self.only)
 
     def settled(self) -> Search:
         """With all decisions written that are due and for which nothing is to be trained."""
