@@ -88,7 +88,7 @@ def rung_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         if counts.any()
     ]
     traces.append(_ends(rows))
-    names = [f"{row['epochs']} epochs<br>{row['repeats']} repeats" for row in rows]
+    names = [f"{_many(row['epochs'], 'epoch')}<br>{_many(row['repeats'], 'repeat')}" for row in rows]
     spec = layout(
         110 + 46 * len(data),
         barmode="stack",
@@ -119,6 +119,11 @@ def _ends(rows: Sequence[Mapping[Hashable, Any]]) -> Spec:
     return {**hidden, "x": x, "y": y, "meta": {"ids": ids}}
 
 
+def _many(span: str, what: str) -> str:
+    """`1 repeat`, `4–6 epochs`."""
+    return f"{span} {what}{'' if span == '1' else 's'}"
+
+
 def _went_on(row: Mapping[Hashable, Any]) -> str:
     told = f"{row['went_on']} of {row['entered']}"
     if not row["next_reason"]:
@@ -127,7 +132,7 @@ def _went_on(row: Mapping[Hashable, Any]) -> str:
 
 
 def _stopped(row: Mapping[Hashable, Any], count: int) -> str:
-    after = f"{row['repeats']} repeats, {row['epochs']} epochs"
+    after = f"{_many(row['repeats'], 'repeat')}, {_many(row['epochs'], 'epoch')}"
     unknown = "its final score is" if count == 1 else "their final scores are"
     return (
         f"{count} stopped by the search after {after}:<br>{unknown} unknown<br>"

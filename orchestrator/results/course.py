@@ -173,8 +173,9 @@ class Course:
                     epochs[one.lane] = one.epochs
                     values[one.lane.configuration][one.lane] = one.value
             for name in {one.configuration for one in news}:
-                if len(values[name]) >= self.least:
-                    means[name] = float(np.mean(list(values[name].values())))
+                mean = float(np.mean(list(values[name].values())))
+                if len(values[name]) >= self.least and np.isfinite(mean):
+                    means[name] = mean
             stopped = (decision or self.decisions[-1]).stopped
             left = means.keys() - stopped
             if left:

@@ -129,14 +129,14 @@ def _check(
 
 
 def _whole(course: Course, lanes: Lanes) -> dict[str, dict[LaneKey, float]]:
-    """By configuration the values of those lanes that were asked to the end of the epochs and came there."""
+    """By configuration the finite values of those lanes that were asked to the end of the epochs and came there."""
     most = {name: epochs for name, (_, epochs) in course.budget.of_each().items()}
     longest = max(most.values())
     found: dict[str, dict[LaneKey, float]] = {}
     for one in course.results:
         end = most.get(one.lane.configuration, longest)
         has_ended = one.epochs >= end or RepeatState(one.state).ended_by_itself()
-        if lanes.get(one.lane, 0) >= end and has_ended:
+        if lanes.get(one.lane, 0) >= end and has_ended and math.isfinite(one.value):
             found.setdefault(one.lane.configuration, {})[one.lane] = one.value
     return found
 

@@ -35,7 +35,7 @@ class RaceLook:
 
 
 def race_looks(course: Course) -> list[RaceLook]:
-    """Those for which all results are there, in order; none of a search that does not race."""
+    """Those for which all results are there and finite, in order; none of a search that does not race."""
     settings = course.search.settings
     if settings.get("repeats") != "race":
         return []
@@ -48,7 +48,7 @@ def race_looks(course: Course) -> list[RaceLook]:
     left, found = np.arange(len(names)), list[RaceLook]()
     for number, look in enumerate(looks, 1):
         first, is_lost = values[:, : look.repeats], diverged[:, : look.repeats]
-        if len(left) < 2 or np.isnan(first[left]).any():
+        if len(left) < 2 or not np.isfinite(first[left]).all():
             break
         answer = confidence_set(first, True, is_lost, looks[:number], course.search.seed)
         stays = np.isin(np.arange(len(names)), [*answer.members, *answer.uncompared])

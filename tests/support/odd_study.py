@@ -10,9 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from orchestrator.results.news import NewsReader
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord, History
+from orchestrator.store.searches import (
+    Ask,
+    Budget,
+    Decision,
+    SearchRecord,
+    allowances,
+    asked_of_lanes,
+    budget_file,
+    decision_file,
+    search_file,
+)
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.asked import Item, ask
@@ -91,9 +103,48 @@ def odd_study(folder: Path, certainty: float = 1.0, has_results: bool = True, **
     storage.replace(layout.partition(PARTITION), make_partition(images, "ifpo").to_bytes())
     storage.create(layout.partition(OTHER), make_partition(images, "ifp").to_bytes())
     _second_partition(storage, study)
+    _adaptive_search(storage, study)
     if has_results:
         add_evaluation(storage, repeats=study.repeats, certainty=certainty)
     return storage
+
+
+def _adaptive_search(storage: LocalStorage, study: GeneratedStudy) -> None:
+    """A race in which the last two are stopped, and the last one is trained to the end as a check."""
+    *left, stopped, checked = (configuration.id for configuration in study.configurations())
+    names, every = (*left, stopped, checked), tuple(range(study.repeats))
+    looks = [[study.repeats, 0.5]]
+    search = SearchRecord(
+        proposer="adaptive",
+        settings={"repeats": "race", "looks": looks},
+        partitions=(PARTITION,),
+        configurations=names,
+    )
+    storage.create(search_file(search.id), search.to_toml())
+    most = allowances(dict.fromkeys(names, (study.repeats, study.epochs)))
+    storage.create(budget_file(search.id, 1), Budget(number=1, allowances=most).to_toml())
+
+    def asks(*wanted: tuple[tuple[str, ...], tuple[int, ...]]) -> tuple[Ask, ...]:
+        return tuple(
+            Ask(partition=PARTITION, configurations=which, repeats=repeats, epochs=study.epochs)
+            for which, repeats in wanted
+            if repeats
+        )
+
+    first = Decision(
+        number=1, budget=1, reason="all", asks=asks((tuple(left), every), ((stopped, checked), (0,))), stacks=()
+    )
+    second = Decision(
+        number=2,
+        budget=1,
+        reason="a check",
+        asks=asks(((checked,), every[1:])),
+        stacks=(),
+        news=NewsReader(storage).news(asked_of_lanes([first])),
+        stopped=(stopped, checked),
+    )
+    for decision in (first, second):
+        storage.create(decision_file(search.id, decision.number), decision.to_toml())
 
 
 def _images(study: GeneratedStudy) -> pd.DataFrame:

@@ -218,8 +218,9 @@ def test_the_page_has_the_view_and_no_function_that_evaluates(drawn: Source) -> 
     assert re.findall(r'<section id="([a-z-]+)">', page).index("search") == 7
     section = page[page.index('<section id="search">') :]
     section = section[: section.index("</section>")]
-    assert section.count('class="chart"') == 4
+    assert section.count('class="chart"') == 4, "score against cost, parallel coordinates, slices, importance"
     assert 'data-control="search"' in section
+    assert 'data-control="search against"' in section
     assert "unsafe-eval" not in page[: page.index("<body>")]
 
 
