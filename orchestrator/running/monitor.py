@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from orchestrator.proposing.words import standing
 from orchestrator.results.decided import Decided
 from orchestrator.results.names import and_more, names_of
+from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display, Row, Snapshot
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import BundleKey, ConfigurationKey
 from orchestrator.store.leases import LeaseView, current_lease
+from orchestrator.store.searches import asked_of_lanes
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
@@ -48,6 +51,7 @@ class Monitor:
         self._told = False
         self._names = names_of(training.configurations.values())
         self._decided = Decided(training.storage)
+        self._reader = NewsReader(training.storage)
         self._asked: dict[LaneKey, int] = {}
         self._done: set[LaneKey] = set()
         self._owed: dict[BundleKey, list[LaneKey]] = {}
@@ -85,7 +89,15 @@ class Monitor:
             failed=failed,
             preparing=preparing,
             rows=rows,
+            decided=self._standing(),
         )
+
+    def _standing(self) -> str:
+        decided = self._decided
+        mine = [search for name, search in decided.searches.items() if name in self.training.searches]
+        limited = [one.id for one in mine if (budget := decided.budget(one.id)) is not None and budget.hours]
+        hours = {name: self._reader.hours(asked_of_lanes(decided.decisions[name])) for name in limited}
+        return standing(mine, decided.budgets, decided.decisions, hours)
 
     def _read_decisions(self) -> None:
         if not self._decided.read():

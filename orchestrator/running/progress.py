@@ -42,6 +42,8 @@ class Snapshot:
     failed: int
     preparing: str
     rows: Sequence[Row] = ()
+    decided: str = ""
+    """What a search that decides by results said last."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,7 +64,7 @@ class Snapshot:
             parts.append(f"{duration(self.seconds_left)} left")
         if self.failed:
             parts.append(f"{self.failed} failed")
-        return ", ".join(parts)
+        return ", ".join(parts) + (f" ({self.decided})" if self.decided else "")
 
 
 class Display:

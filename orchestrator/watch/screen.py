@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.proposing.words import standing
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import Summary, summarise
@@ -53,7 +54,8 @@ class StudyScreen:
         parts = [f"{self.study.name}: {progress_text(now)}", f"{len(now['running']) + now['hidden']} at work"]
         parts += [f"{failed} failed"] if failed else []
         parts += [f"{diverged} diverged"] if diverged else []
-        return ", ".join(parts)
+        said = standing(summary.searches, summary.budgets, summary.decisions)
+        return ", ".join(parts) + (f" ({said})" if said else "")
 
     def table(self) -> RenderableType:
         """What runs, then the best so far."""
@@ -62,6 +64,7 @@ class StudyScreen:
         return Group(
             head,
             Text(progress_text(now)),
+            *([Text(said)] if (said := standing(summary.searches, summary.budgets, summary.decisions)) else []),
             Text(""),
             _running(now),
             Text(""),

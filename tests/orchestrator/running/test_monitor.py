@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.proposing.deciding import Deciding, Machine
+from orchestrator.results.decided import Decided
+from orchestrator.results.news import NewsReader
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display, Snapshot
 from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey, lease
-from orchestrator.store.searches import SearchRecord
+from orchestrator.store.searches import SearchRecord, search_file
 from orchestrator.store.segments import Segment
+from orchestrator.study.studies import raise_budget
 from search_spaces.configuration import Configuration
+from search_spaces.limits import Limits
 from tests.support.asked import Item, ask, segments_of
+from tests.support.handing_out import as_wanted
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.failures import Kind, note_failure
 from trainables.bundles.work import divide
@@ -153,3 +159,17 @@ def test_a_page_that_cannot_be_drawn_is_told_once(study: TinyStudy, monkeypatch:
     assert [message for message in told.messages if "could not be written" in message] == [
         "The dashboard could not be written (no figure); the search goes on."
     ]
+
+
+def test_a_search_that_decides_says_where_it_stands(study: TinyStudy) -> None:
+    one = study.configuration()
+    search = SearchRecord(
+        proposer="adaptive", settings={"repeats": "race"}, partitions=(study.partition,), configurations=(one.id,)
+    )
+    study.storage.create(search_file(search.id), search.to_toml())
+    raise_budget(study.storage, search.id, {one.id: (20, 1)}, "orch search", Limits(hours=2.0))
+    decided = Decided.of(study.storage)
+    Deciding(study.storage, decided, search.id, NewsReader(study.storage), Machine(1, "cpu", as_wanted)).decide()
+    snapshot = shown(watching(study, [one], search))
+    assert snapshot.decided == ("race, look 1: 8 repeats of 1 configuration, on this partition; 0.00 of 2 h spent")
+    assert snapshot.line().endswith(f"({snapshot.decided})")
