@@ -103,9 +103,11 @@ def _cited(storage: Storage, decision: Decision) -> Iterator[str]:
 
 
 def _changed(storage: Storage, news: News) -> Iterator[str]:
-    for repeat, state, digest in zip(news.repeats, news.states, news.digests, strict=True):
+    for place, (repeat, state, digest) in enumerate(zip(news.repeats, news.states, news.digests, strict=True)):
         lane = LaneKey(news.partition, news.configuration, repeat)
         path = lane.bundle.final(repeat, news.epochs, RepeatState(state))
+        if news.longer:
+            path = f"{path.rpartition('/')[0]}/{news.longer[place]}"
         try:
             is_same = digest_of(storage.read(path)) == digest
         except FileNotFoundError:

@@ -69,6 +69,8 @@ class Deciding:
         self.known = known or {}
         self.suggested: dict[str, Configuration] = {}
         """By `next`, whether or not they are stored."""
+        self._has_decided = False
+        """Here, just now: there may be more to say before there is news, such as the next rung beside its checks."""
 
     def next(self) -> Decision | None:
         """What the proposer says now, as the decision that it would be; None where it has nothing to say."""
@@ -83,14 +85,15 @@ class Deciding:
             return None
         known = {(result.lane, result.epochs) for result in told(cited)}
         news = self.reader.news(asked, known, self._by_valid()) if asked else ()
-        is_same = decisions and not news and decisions[-1].budget == budget.number
-        if is_same and not self.decided.has_lost(self.search):
+        is_same = bool(decisions) and not news and decisions[-1].budget == budget.number
+        is_same &= not self.decided.has_lost(self.search)
+        if is_same and not self._has_decided:
             return None
         results = told([*cited, *news])
         waiting = pending(asked, results)
         view = View(search, budget, decisions, results, waiting, self.machine.workers, self._configuration)
         proposal = proposer.propose(view)
-        if proposal is None:
+        if proposal is None or (is_same and not _asks_more(proposal, asked)):
             return None
         self.suggested |= {one.configuration.id: one.configuration for one in proposal.suggested}
         self._check(proposal, view)
@@ -111,6 +114,7 @@ class Deciding:
         path = decision_file(self.search, decision.number)
         is_first = self.storage.create(path, decision.to_toml())
         self.decided.read([path])
+        self._has_decided = is_first
         return decision if is_first else None
 
     def _decision(self, view: View, proposal: Proposal, news: tuple[News, ...]) -> Decision:
@@ -178,6 +182,10 @@ class Deciding:
 def is_spent(budget: Budget | None, reader: NewsReader, asked: Mapping[LaneKey, int]) -> bool:
     """Whether the results of what a search asked for have used up the hours of its budget."""
     return budget is not None and budget.hours is not None and reader.hours(asked) >= budget.hours
+
+
+def _asks_more(proposal: Proposal, asked: Mapping[LaneKey, int]) -> bool:
+    return any(ask.epochs > asked.get(lane, -1) for ask in proposal.asks for lane in ask.lanes())
 
 
 def suggestions_of(proposal: Proposal) -> tuple[Suggestion, ...]:

@@ -16,10 +16,11 @@ from orchestrator.results.histories import gather, list_finals, read_parts
 from orchestrator.results.parts import Part
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.layout import FinalName
-from orchestrator.store.schema import History, Metric
+from orchestrator.store.schema import FinalRecord, History, Metric
 from orchestrator.store.searches import News
 from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 from search_spaces.stored import read_configuration
 from trainables.bundles.work import is_enough
 from trainables.learning.metrics import is_measured, selection_scores
@@ -38,6 +39,8 @@ class _Result(NamedTuple):
     valid: float
     seconds: float
     """Of training, from the beginning."""
+    trained: int
+    """Epochs that it has, of one that ended by itself fewer than were asked."""
 
 
 class NewsReader:
@@ -48,6 +51,8 @@ class NewsReader:
         self._longest: dict[LaneKey, FinalKey] = {}
         self._results: dict[FinalKey, _Result] = {}
         self._parts: set[str] = set()
+        self._starts: dict[tuple[FinalKey, int], _Result] = {}
+        """Of longer records, by the epochs that count."""
 
     def news(
         self,
@@ -58,17 +63,22 @@ class NewsReader:
         """The results of lanes that are not known yet, in order of partition, configuration, epochs and repeat.
 
         asked: the epochs asked of each lane; one that has them, or ended by itself, is not looked at again. Of several
-        results of a lane the one with most epochs is told. known: lanes with the epochs of the result that was told
-        before. by_valid: metrics by which valid alone compares all, see `compared_by_valid`; each configuration whose
-        epochs valid alone selects is compared so in any case. Records that cannot be read are passed over.
+        results of a lane the one with most epochs is told, as it was after those that were asked. known: lanes with the
+        epochs of the result that was told before. by_valid: metrics by which valid alone compares all, see
+        `compared_by_valid`; each configuration whose epochs valid alone selects is compared so in any case. Records
+        that cannot be read are passed over.
         """
         self._look([lane for lane, epochs in asked.items() if not self._has_enough(lane, epochs)])
         before = set(known)
-        alike: dict[tuple[str, str, int], list[FinalKey]] = {}
-        for lane in asked:
+        alike: dict[tuple[str, str, int, bool], list[FinalKey]] = {}
+        for lane, epochs in asked.items():
             final = self._longest.get(lane)
-            if final is not None and (lane, final.epochs) not in before:
-                alike.setdefault((lane.partition, lane.configuration, final.epochs), []).append(final)
+            if final is None:
+                continue
+            is_longer = self._results[final].trained > epochs
+            told = epochs if is_longer else final.epochs
+            if (lane, told) not in before:
+                alike.setdefault((lane.partition, lane.configuration, told, is_longer), []).append(final)
         return tuple(self._told(*key, alike[key], by_valid) for key in sorted(alike))
 
     def hours(self, asked: Mapping[LaneKey, int]) -> float:
@@ -82,12 +92,21 @@ class NewsReader:
         return final is not None and is_enough(FinalName(final.repeat, final.epochs, final.state), epochs)
 
     def _told(
-        self, partition: str, name: str, epochs: int, finals: Iterable[FinalKey], by_valid: Collection[Metric]
+        self,
+        partition: str,
+        name: str,
+        epochs: int,
+        is_longer: bool,
+        finals: Iterable[FinalKey],
+        by_valid: Collection[Metric],
     ) -> News:
         configuration = read_configuration(self.storage, name)
         alone = configuration.selects_by_valid_alone or configuration.selection.metric in by_valid
         ordered = sorted(finals, key=lambda final: final.repeat)
-        results = [self._results[final] for final in ordered]
+        if is_longer:
+            results = [self._start(final, epochs, configuration) for final in ordered]
+        else:
+            results = [self._results[final] for final in ordered]
         return News(
             partition=partition,
             configuration=name,
@@ -96,7 +115,21 @@ class NewsReader:
             states=tuple(result.state for result in results),
             values=tuple(result.valid if alone else result.worse for result in results),
             digests=tuple(result.digest for result in results),
+            longer=tuple(final.path.rpartition("/")[2] for final in ordered) if is_longer else (),
         )
+
+    def _start(self, final: FinalKey, epochs: int, configuration: Configuration) -> _Result:
+        """A record as it was after so many epochs: the same repeat, trained for fewer."""
+        key = final, epochs
+        if key not in self._starts:
+            whole = FinalRecord.from_bytes(self.storage.read(final.path), final.path).history
+            measured = None if whole.measured is None else whole.measured[: epochs + 1]
+            start = History(whole.splits, whole.loss[: epochs + 1], whole.statistics[: epochs + 1], measured)
+            metric, digest = configuration.selection.metric, self._results[final].digest
+            selected = int(np.argmax(selection_scores(metric, start, configuration.selects_by_valid_alone)))
+            worse, valid = (float(selection_scores(metric, start, alone)[selected]) for alone in (False, True))
+            self._starts[key] = _Result("finished", digest, worse, valid, self._results[final].seconds, epochs)
+        return self._starts[key]
 
     def _look(self, lanes: Collection[LaneKey]) -> None:
         """Find the longest result of each lane, of two with as many epochs the one that has them all."""
@@ -145,5 +178,6 @@ def _results(part: Part) -> dict[FinalKey, _Result]:
             values[mine, place] = selection_scores(str(metric), chosen, valid_alone)
     told = (table.column(name).to_pylist() for name in ("state", "digest"))
     seconds = table.column("seconds").fill_null(0.0).to_pylist()
-    found = zip(part.keys, *told, *values.T.tolist(), seconds, strict=True)
+    trained = table.column("history_epochs").to_pylist()
+    found = zip(part.keys, *told, *values.T.tolist(), seconds, trained, strict=True)
     return {key: _Result(*result) for key, *result in found}

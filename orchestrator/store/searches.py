@@ -173,6 +173,8 @@ class News(Record):
     of epoch 0."""
     digests: tuple[str, ...]
     """Of each final record's bytes: the first 16 hexadecimal digits of their SHA-256."""
+    longer: tuple[str, ...] = ()
+    """Names of the final records, where these are of more epochs than were asked, of which the first count alone."""
 
 
 class Narrowing(Record):

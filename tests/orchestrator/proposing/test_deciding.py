@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from orchestrator.proposing.checking import check
 from orchestrator.proposing.proposer import Proposal, View
 from orchestrator.results.decided import Decided
 from orchestrator.store.errors import InputError, OrchError
@@ -156,3 +158,51 @@ def test_lanes_may_be_asked_for_in_any_order(desk: UndecidedStudy) -> None:
     decision = Decision(number=1, budget=1, reason="", asks=asks_of(lanes), stacks=())
     desk.storage.create(f"searches/{search.id}/1.toml", decision.to_toml())
     assert Decided.of(desk.storage).asked() == {ConfigurationKey(PARTITION, desk.names[0]): {1: 5, 4: 5}}
+
+
+HALVING = {"epochs": "halving", "ranked_on": 2}
+
+
+def halved(desk: UndecidedStudy) -> SearchRecord:
+    return desk.search(desk.names, 2, 40, proposer="adaptive", settings=HALVING)
+
+
+def test_what_was_trained_for_longer_counts_as_it_was_at_the_rung(desk: UndecidedStudy) -> None:
+    """A search begins at 6 of 40 epochs where an earlier one has trained to the end."""
+    for place in range(len(desk.names)):
+        desk.finish(place, (0, 1), 40)
+    search = halved(desk)
+    desk.play(search)
+    decisions = Decided.of(desk.storage).decisions[search.id]
+    told_at = sorted({news.epochs for decision in decisions for news in decision.news})
+    assert told_at[0] == 6
+    assert told_at[-1] == 40
+    assert not any(decision.stacks for decision in decisions), "nothing is trained again"
+    first = next(news for decision in decisions for news in decision.news if news.epochs == 6)
+    record = desk.study.final(
+        next(c for c in desk.study.configurations() if c.id == first.configuration), first.repeats[0], 40
+    )
+    loss = record.history.loss[:7]
+    selected = int(np.argmin(loss[:, 1]))
+    assert first.values[0] == pytest.approx(-loss[selected, 1])
+    assert first.longer[0] == f"{first.repeats[0]}.e40"
+    assert all(not checked.faults for checked in check(desk.storage, Decided.of(desk.storage)))
+
+
+def test_the_next_rung_is_asked_for_beside_its_checks(desk: UndecidedStudy) -> None:
+    """Before any of the checks has its result."""
+    search = halved(desk)
+    deciding = desk.deciding(search)
+    first = deciding.decide()
+    assert first is not None
+    assert deciding.decide() is None, "it waits for results"
+    for ask in first.asks:
+        for name in ask.configurations:
+            desk.finish(desk.names.index(name), ask.repeats, ask.epochs)
+    deciding = desk.deciding(search)
+    said = []
+    while (decision := deciding.decide()) is not None:
+        said.append(decision)
+    assert [decision.reason.partition(":")[0] for decision in said] == ["rung 1", "rung 2 of 4"]
+    assert not said[1].news
+    assert desk.deciding(search).decide() is None, "nothing is said twice"
