@@ -119,6 +119,7 @@ def test_importance_and_parallel_axes_do_not_pool_what_was_not_tried(source: Sou
             "std": 0.0,
             "n": 2,
             "rank": range(1, 37),
+            "id": [f"{number:012x}" for number in range(36)],
         }
     )
     of = importance.importance_of(data).set_index("setting")
