@@ -12,7 +12,7 @@ from orchestrator.store.searches import Decision, decision_file
 from orchestrator.store.storage import LocalStorage
 from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
 from tests.faults.drivers import drivers_hurt, drivers_that_settle, drivers_with_odd_views
-from tests.faults.lanes import ADAPTIVE, NEW
+from tests.faults.lanes import NEW
 from tests.faults.refusals import bad_lines, drivers_in_a_bucket, full_disk, limited_files
 from tests.faults.rounds import (
     DIVIDED,
@@ -60,9 +60,7 @@ def test_killed_at_any_moment(hurt: World) -> None:
 @pytest.mark.parametrize(
     "lanes",
     [
-        lanes
-        if lanes in ("augmented images", "a stage of bodies", ADAPTIVE)
-        else pytest.param(lanes, marks=pytest.mark.slow)
+        lanes if lanes in ("augmented images", "a stage of bodies") else pytest.param(lanes, marks=pytest.mark.slow)
         for lanes in NEW
     ],
 )
