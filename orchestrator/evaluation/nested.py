@@ -212,14 +212,14 @@ def _result(plan: NestedPlan, n: int, fold: FinishedFold) -> FoldResult:
     for model, predicted in enumerate(units.predicted):
         np.add.at(counts[model], (units.truth, predicted), 1)
     inner = fold.scores[fold.configuration] * (-1 if is_loss(plan.selection) else 1)
-    chosen = next(c.configuration for c in plan.candidates if c.configuration.id == fold.configuration)
+    names = {c.configuration.id: describe_configuration(c.configuration) for c in plan.candidates}
     return FoldResult(
         number=n + 1,
         partition=fold.partition,
         images=len(rows),
         groups=units.groups,
         configuration=fold.configuration,
-        name=describe_configuration(chosen),
+        name=names.get(fold.configuration) or fold.name,
         inner=float(inner) if np.isfinite(inner) else None,
         accuracy=float(accuracy(counts).mean()),
         balanced_accuracy=float(balanced_accuracy(counts).mean()),

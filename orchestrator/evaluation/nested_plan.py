@@ -16,6 +16,7 @@ from orchestrator.evaluation.nested_folds import outer_folds
 from orchestrator.evaluation.nested_search import Repeated
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
+from orchestrator.proposing.sampling import most_suggested
 from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration
@@ -115,7 +116,11 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
         )
     asked = [[c.configuration.id, c.repeats, c.epochs] for c in sorted(candidates, key=lambda c: c.configuration.id)]
     rules = [
-        [one.record.proposer, dict(one.record.settings), one.record.seed, sorted(one.most), len(one.record.partitions)]
+        [
+            *(one.record.proposer, dict(one.record.settings), one.record.seed, sorted(one.most)),
+            *(len(one.record.partitions), one.suggestions),
+            *(drawn.model_dump(mode="json") for drawn in one.record.distributions),
+        ]
         for one in searches
     ]
     mixed = ["by valid"] if are_mixed(entries) else []
@@ -150,7 +155,8 @@ def _repeated(study: Study, summary: Summary, partition: str) -> Iterator[Repeat
             if not read_configuration(study.storage, name).begins_from
         }
         if most:
-            yield Repeated(search, most, sum(asked_of_lanes(decisions).values()))
+            spent, suggestions = sum(asked_of_lanes(decisions).values()), most_suggested(search, budgets[-1])
+            yield Repeated(search, most, spent, suggestions)
 
 
 def _searched(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from orchestrator.evaluation.record import Estimate
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
-from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.errors import DamagedRecordError, plain_text
 from orchestrator.store.record import pack, unpack
 from orchestrator.store.schema import Metric, parse_model
 from orchestrator.store.storage import Storage
@@ -43,6 +43,8 @@ class FinishedFold:
     decisions: int = 0
     """Of a search that was repeated with them, and the epochs that it trained."""
     epochs_trained: int = 0
+    name: str = ""
+    """Of the selected configuration, which a sampler may have made in this fold alone."""
 
 
 class _Part(BaseModel):
@@ -129,6 +131,7 @@ def write_fold(storage: Storage, key: str, number: int, fold: FinishedFold) -> N
         "epochs": list(fold.epochs),
         "decisions": fold.decisions,
         "epochs_trained": fold.epochs_trained,
+        "name": fold.name,
         "scores": {name: value if np.isfinite(value) else None for name, value in fold.scores.items()},
     }
     storage.create(fold_path(key, number), pack(meta, {"logits": fold.logits}))
@@ -144,10 +147,11 @@ def read_fold(storage: Storage, key: str, number: int, partition: str) -> Finish
         scores = {str(name): -np.inf if value is None else float(value) for name, value in meta["scores"].items()}
         repeats, epochs = (tuple(int(n) for n in meta[name]) for name in ("repeats", "epochs"))
         decisions, spent = (int(meta.get(name, 0)) for name in ("decisions", "epochs_trained"))
-        logits = arrays["logits"]
+        logits, name = arrays["logits"], plain_text(str(meta.get("name", "")))
         if logits.dtype.kind != "f" or logits.ndim != 3 or len(logits) != len(repeats):
             raise DamagedRecordError(f"{path} holds other predictions than a fold has")
-        return FinishedFold(partition, str(meta["configuration"]), repeats, epochs, scores, logits, decisions, spent)
+        chosen = str(meta["configuration"])
+        return FinishedFold(partition, chosen, repeats, epochs, scores, logits, decisions, spent, name)
     except FileNotFoundError:
         return None
     except (DamagedRecordError, AttributeError, KeyError, OverflowError, TypeError, ValueError):

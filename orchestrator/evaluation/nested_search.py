@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from orchestrator.evaluation.nested_record import FinishedFold
 from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.decided import Decided
+from orchestrator.results.names import describe_configuration
 from orchestrator.results.news import NewsReader
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.statistics.partition_table import over_partitions
@@ -36,6 +38,7 @@ from orchestrator.store.searches import SearchRecord, search_file
 from orchestrator.store.segments import Segment
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.studies import Study, raise_budget
+from search_spaces.limits import Limits
 from trainables.bundles.failures import SupersededError
 from trainables.bundles.prediction import predict
 from trainables.bundles.segment_run import SegmentRun
@@ -60,16 +63,20 @@ Told = Callable[[int], None]
 @dataclass(frozen=True)
 class Repeated:
     """A search of the study that every fold repeats, on as many partitions. most: (repeats, epochs) that its budget
-    allows of each configuration on each. spent: epochs that it asked for so far."""
+    allows of each configuration on each. spent: epochs that it asked for so far. suggestions: how many configurations
+    its sampler may suggest, of those or made from them; None where it has none."""
 
     record: SearchRecord
     most: dict[str, tuple[int, int]]
     spent: int
+    suggestions: int | None = None
 
     @property
     def work(self) -> int:
-        """Epochs of everything that it may ask for."""
-        return len(self.record.partitions) * sum(repeats * epochs for repeats, epochs in self.most.values())
+        """Epochs of everything that it may ask for, at most."""
+        each = [repeats * epochs for repeats, epochs in self.most.values()]
+        all_of_them = sum(each) if self.suggestions is None else self.suggestions * max(each)
+        return len(self.record.partitions) * all_of_them
 
     @property
     def words(self) -> str:
@@ -107,7 +114,15 @@ class FoldSearch:
         scores = _scores(summary, self.fold.id, selection)
         trained_epochs = summary.totals.epochs_trained
         return FinishedFold(
-            self.fold.id, winner.id, winner.with_result, epochs, scores, logits, decisions, trained_epochs
+            self.fold.id,
+            winner.id,
+            winner.with_result,
+            epochs,
+            scores,
+            logits,
+            decisions,
+            trained_epochs,
+            describe_configuration(winner.configuration),
         )
 
     def forget(self) -> None:
@@ -128,12 +143,13 @@ class FoldSearch:
             update = {"partitions": ids, "configurations": tuple(search.most)}
             again = search.record.model_copy(update=update)
             self.storage.create(search_file(again.id), again.to_toml())
-            raise_budget(self.storage, again.id, search.most, again.command)
+            raise_budget(self.storage, again.id, search.most, again.command, Limits(search.suggestions))
 
     def _search(self) -> int:
         """Decide and train until nobody has anything to say; how many decisions there were."""
         decided, reader = Decided(self.storage), NewsReader(self.storage)
-        machine = Machine(1, self.bench.device.type, lambda wanted: divide_into_stacks(self.bench, wanted, 1))
+        divide = partial(divide_into_stacks, self.bench, workers=1)
+        machine = Machine(1, self.bench.device.type, divide, self.bench.remember)
         decided.read()
         while True:
             for search in decided.searches:

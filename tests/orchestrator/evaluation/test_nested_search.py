@@ -25,8 +25,10 @@ from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
-from orchestrator.store.searches import SearchRecord, search_file
+from orchestrator.store.searches import Distribution, SearchRecord, search_file
 from orchestrator.study.studies import Study, raise_budget
+from search_spaces.limits import Limits
+from search_spaces.stored import read_configuration
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import copy_trained_study, make_trained_study
 from trainables.bundles.segment_run import SegmentRun
@@ -48,22 +50,30 @@ def search(
     repeats: int,
     epochs: int,
     partitions: tuple[str, ...] = (),
+    lr: tuple[float, float] | None = None,
+    suggestions: int | None = None,
 ) -> SearchRecord:
-    """Decide and train, as a driver does."""
+    """Decide and train, as a driver does. lr: between which a sampler draws it, of the first configuration."""
     storage = study.storage
     names = tuple(storage.list(layout.CONFIGURATIONS))
     names = tuple(name.removesuffix(".toml") for name in names)
+    drawn: tuple[Distribution, ...] = ()
+    if lr is not None:
+        names = tuple(name for name in names if not read_configuration(storage, name).adaptation.unfrozen)[:1]
+        drawn = (Distribution(path="optimiser.lr", low=lr[0], high=lr[1], log=True, configurations=names),)
     record = SearchRecord(
         proposer="adaptive",
         settings=settings,
         seed=5,
         partitions=partitions or (tiny.partition,),
         configurations=names,
+        distributions=drawn,
     )
     storage.create(search_file(record.id), record.to_toml())
-    raise_budget(storage, record.id, dict.fromkeys(names, (repeats, epochs)), "orch search tiny")
+    limits = Limits(suggestions)
+    raise_budget(storage, record.id, dict.fromkeys(names, (repeats, epochs)), "orch search tiny", limits)
     bench = tiny.bench()
-    machine = Machine(1, "cpu", lambda wanted: divide_into_stacks(bench, wanted, 1))
+    machine = Machine(1, "cpu", lambda wanted: divide_into_stacks(bench, wanted, 1), bench.remember)
     while True:
         decided = Decided.of(storage)
         deciding = Deciding(storage, decided, record.id, NewsReader(storage), machine)
@@ -217,3 +227,21 @@ def test_further_divisions_of_a_fold_leave_its_outer_groups_out(
     assert len({one.id for one in again.partitions}) == 3
     assert again.partitions[0].id == plan.folds[0].id
     assert outer[0] == outer[1] == outer[2] != set()
+
+
+def test_a_sampler_suggests_anew_in_every_fold(copied: tuple[Study, TinyStudy]) -> None:
+    study, tiny = copied
+    shutil.rmtree(tiny.folder / "searches")
+    before = set(study.storage.list(layout.CONFIGURATIONS))
+    made = search(study, tiny, {"sampler": "tpe", "ranked_on": 2}, 2, 3, lr=(1e-5, 0.1), suggestions=10)
+    tried = Decided.of(study.storage).tried(made.id)
+    assert len(tried) == 10
+    plan = make_nested_plan(study, NestedOptions(2))
+    assert plan.work == 10 * 2 * 3
+    record, _ = nested(study, tiny)
+    assert record.searches == ("adaptive (sampler tpe)",)
+    stored = [read_fold(study.storage, plan.key, number, fold.id) for number, fold in enumerate(plan.folds, 1)]
+    assert all(fold is not None and len(fold.scores) == 10 for fold in stored)
+    assert all(fold.decisions >= 2 and fold.name for fold in record.folds)
+    assert set(study.storage.list(layout.CONFIGURATIONS)) == before | {f"{name}.toml" for name in tried}
+    assert nested_text(record)
