@@ -7,16 +7,60 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from curves import Dimension
 from round_of_search import Round, Rule
 
 from orchestrator.proposing.adaptive import Adaptive
-from orchestrator.proposing.deciding import pending
+from orchestrator.proposing.deciding import pending, suggestions_of
 from orchestrator.proposing.proposer import View
-from orchestrator.store.searches import Ask, Budget, Decision, SearchRecord, Told, allowances, asked_of_lanes
+from orchestrator.store.searches import (
+    Ask,
+    Budget,
+    Decision,
+    Distribution,
+    SearchRecord,
+    Told,
+    allowances,
+    asked_of_lanes,
+)
 from orchestrator.store.segments import LaneKey
+from search_spaces.configuration import Configuration
 
 PARTITION = "0" * 12
 WORKERS = 2
+
+LEARNT = 3
+"""Repeats that a sampler learns from, the proposer's default."""
+
+
+_STAND_INS = (
+    *("optimiser.lr", "optimiser.momentum", "optimiser.weight_decay", "head.dropout", "optimiser.clip"),
+    *("head.negative_slope", "loss.gamma"),
+)
+"""Settings of ours that hold a world's, scaled to 0.5 at most: only that they are drawn alike matters."""
+BASE = Configuration.made(
+    {
+        "data.seed": 0,
+        "data.task": "multiclass",
+        "data.classes": ("a", "b", "c"),
+        "data.content": "0" * 64,
+        "network.backbone": "timm:resnet18.tv_in1k",
+        "network.weights": "init:0",
+        "network.precision": "fp32",
+        "image.size": 224,
+        "image.store_size": 224,
+        "image.interpolation": "bilinear",
+        "head.name": "halving",
+        "head.non_linearities": 1,
+        "head.dropout": 0.5,
+        "loss.name": "focal",
+        "loss.gamma": 3.0,
+        "optimiser.lr": 0.01,
+        "optimiser.batch_size": 16,
+        "optimiser.clip": 32.0,
+    }
+)
+"""All that the stand-ins matter in."""
 
 Ends = dict[int, dict[int, tuple[int, float]]]
 """Configuration → repeat → (epochs, score)."""
@@ -27,31 +71,94 @@ def adaptive(most: int, /, **settings: Any) -> Rule:
     configuration. Its choice has the best mean among those that go on and have the most epochs and repeats."""
 
     def rule(search: Round, draw: np.random.Generator) -> None:
-        names = tuple(f"{place:012x}" for place in range(search.given))
+        places = {f"{place:012x}": place for place in range(search.given)}
+        names = tuple(places)
         record = SearchRecord(
             proposer="adaptive", settings=settings, partitions=(PARTITION,), configurations=names, seed=search.seed
         )
         budget = Budget(number=1, allowances=allowances(dict.fromkeys(names, (most, search.epochs))))
-        decisions: list[Decision] = []
-        results: list[Told] = []
-        ends: Ends = {}
-        while True:
-            waiting = pending(asked_of_lanes(decisions), results)
-            proposal = Adaptive(record).propose(View(record, budget, decisions, results, waiting, WORKERS))
-            if proposal is None:
-                return
-            reason, stopped = proposal.reason, {int(name, 16) for name in proposal.stopped}
-            number = len(decisions) + 1
-            decisions.append(Decision(number=number, budget=1, reason=reason, asks=proposal.asks, stacks=()))
-            for epochs, lanes in _by_repeat(proposal.asks):
-                for lane in lanes:
-                    place = int(lane.configuration, 16)
-                    value = search.train(place, lane.repeat, epochs)
-                    results.append(Told(lane, epochs, "finished", value))
-                    ends.setdefault(place, {})[lane.repeat] = epochs, value
-                search.choose(_chosen(ends, stopped))
+        _played(search, record, budget, places, {})
 
     return rule
+
+
+def sampled(most: int, share: float = 1.0, /, **settings: Any) -> Rule:
+    """A search with a sampler over the whole space, `most` repeats of each: as many configurations as `share` of the
+    budget pays for with the repeats that it learns from."""
+
+    def rule(search: Round, draw: np.random.Generator) -> None:
+        drawn = tuple(
+            Distribution(
+                path=path,
+                low=one.low * _scale(one),
+                high=one.high * _scale(one),
+                log=one.log,
+                configurations=(BASE.id,),
+            )
+            for path, one in zip(_STAND_INS, search.world.dimensions, strict=False)
+        )
+        record = SearchRecord(
+            proposer="adaptive",
+            settings=settings,
+            partitions=(PARTITION,),
+            configurations=(BASE.id,),
+            distributions=drawn,
+            seed=search.seed,
+        )
+        count = int(share * search.budget / (min(most, LEARNT) * search.epochs))
+        each = allowances({BASE.id: (most, search.epochs)})
+        _played(search, record, Budget(number=1, allowances=each, suggestions=max(1, count)), {}, {BASE.id: BASE})
+
+    return rule
+
+
+def _played(
+    search: Round, record: SearchRecord, budget: Budget, places: dict[str, int], known: dict[str, Configuration]
+) -> None:
+    """places: of configurations in the round. known: those that samplers make others from."""
+    decisions: list[Decision] = []
+    results: list[Told] = []
+    ends: Ends = {}
+    while True:
+        waiting = pending(asked_of_lanes(decisions), results)
+        view = View(record, budget, decisions, results, waiting, WORKERS, known.__getitem__)
+        proposal = Adaptive(record).propose(view)
+        if proposal is None:
+            return
+        for one in proposal.suggested:
+            known[one.configuration.id] = one.configuration
+            places[one.configuration.id] = search.add(_point(one.configuration, search))
+        reason, stopped = proposal.reason, {places[name] for name in proposal.stopped}
+        decisions.append(
+            Decision(
+                number=len(decisions) + 1,
+                budget=1,
+                reason=reason,
+                asks=proposal.asks,
+                suggestions=suggestions_of(proposal),
+                stacks=(),
+            )
+        )
+        for epochs, lanes in _by_repeat(proposal.asks):
+            for lane in lanes:
+                place = places[lane.configuration]
+                value = search.train(place, lane.repeat, epochs)
+                results.append(Told(lane, epochs, "finished", value))
+                ends.setdefault(place, {})[lane.repeat] = epochs, value
+            search.choose(_chosen(ends, stopped))
+
+
+def _point(configuration: Configuration, search: Round) -> dict[str, float]:
+    """What a suggested configuration stands for in the world."""
+    found = {}
+    for path, one in zip(_STAND_INS, search.world.dimensions, strict=False):
+        value = min(max(configuration.value(path) / _scale(one), one.low), one.high)
+        found[one.name] = float(np.rint(value)) if one.whole else value
+    return found
+
+
+def _scale(one: Dimension) -> float:
+    return 0.5 / one.high
 
 
 def _by_repeat(asks: Sequence[Ask]) -> Iterator[tuple[int, list[LaneKey]]]:

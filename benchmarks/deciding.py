@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from adaptive_rules import adaptive
+from adaptive_rules import adaptive, sampled
 from curves import EPOCHS, FOLDER, TASKS, curves, dimensions, drawn
 from peers import grid, optuna_tpe, optuna_wilcoxon, random, ray_asha
 from round_of_search import Round, Rule, World
@@ -58,6 +58,8 @@ OURS = (
     Named("orch: halving from 15 %, race", adaptive(RACED, epochs="halving", repeats="race")),
     Named("orch: halving from 30 %, race", adaptive(RACED, epochs="halving", first=0.3, repeats="race")),
     Named("orch: race", adaptive(RACED, repeats="race")),
+    Named("orch: TPE, 3 repeats", sampled(3, sampler="tpe"), SPACE),
+    Named("orch: TPE, screen", sampled(REPEATS, 0.4, sampler="tpe", repeats="screen"), SPACE),
 )
 PEERS = (
     Named("whole grid, repeat by repeat", grid(REPEATS)),

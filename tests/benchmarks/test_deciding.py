@@ -65,7 +65,7 @@ def test_a_configuration_that_is_added_has_its_own_repeats() -> None:
     assert search.best == 89.0
 
 
-@pytest.mark.parametrize("named", [*OURS, *(one for one in PEERS if one.among == GIVEN)], ids=lambda one: one.name)
+@pytest.mark.parametrize("named", [one for one in (*OURS, *PEERS) if one.among == GIVEN], ids=lambda one: one.name)
 def test_without_noise_the_best_of_the_given_is_chosen(named: Named) -> None:
     played = world()
     search = play(named.rule, played, 10**6)
@@ -127,3 +127,12 @@ def test_a_quick_run_makes_both_tables(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert rules[0]["epochs, share of the grid's"] == 1
     assert [row["rule"] for row in against] == [one.name for one in (*OURS, *PEERS)]
     assert all(float(row["regret at 4/4"].split(" ")[0]) >= 0 for row in against)
+
+
+@pytest.mark.parametrize("named", [one for one in OURS if one.among != GIVEN], ids=lambda one: one.name)
+def test_our_samplers_draw_from_the_whole_space_and_keep_to_the_budget(named: Named) -> None:
+    budget = 40 * 3 * EPOCHS
+    search = play(named.rule, world(), budget)
+    assert search.tried >= 16
+    assert search.spent <= budget
+    assert search.chosen(search.spent) == search.best > 88, "without noise"
