@@ -147,7 +147,7 @@ import sys
 from orchestrator.command_line import main
 from orchestrator.proposing.deciding import Deciding, Machine
 from orchestrator.results.news import NewsReader
-from orchestrator import search
+from orchestrator import train
 from tests.support.handing_out import as_wanted
 
 def decided(found, *_):
@@ -156,7 +156,7 @@ def decided(found, *_):
         Deciding(found.study.storage, found.decided, name, reader, Machine(1, "cpu", as_wanted)).decide()
     return 0
 
-search.run = decided
+train.run = decided
 if sys.argv[1] == "search":
     sys.argv += ["--weights", "none"]
 main()

@@ -105,6 +105,10 @@ class Adaptive:
         except ValidationError as error:
             for one in error.errors():
                 key = ".".join(map(str, one["loc"]))
+                if one["type"] == "extra_forbidden":
+                    known = list(Settings.model_fields)
+                    faults.add(f"{key}: expected one of {', '.join(known)}{did_you_mean(nearest(key, known))}")
+                    continue
                 faults.add(f"{key}: {one['msg'][:1].lower()}{one['msg'][1:]}" if key else one["msg"])
             faults.raise_if_any(CORRECT)
         if self.settings.margin and self.settings.repeats != "race":

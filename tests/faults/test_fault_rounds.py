@@ -120,11 +120,13 @@ def test_an_adaptive_search_halves_and_races(hurt: World) -> None:
         "rung 1 of 2: all 5 configurations up to 50% of their epochs",
         "rung 1: 2 configurations of those that stopped, to the end as a check",
         "rung 2 of 2: the best 3 of 5 after 2 repeats go on to 100%",
-        "race, look 1: 6 repeats of 3 configurations",
-        "race, look 2: 8 repeats of 2 configurations, 1 excluded before",
+        "race, look 1: 6 repeats of 3 configurations, on this partition",
+        "race, after look 1 of 2: 2 of 3 configurations left, 1 excluded on this partition",
+        "race, look 2: 8 repeats of 2 configurations, on this partition; 1 excluded before",
+        "race, after look 2 of 2: 2 of 3 configurations left, 1 excluded on this partition",
     ]
     assert hurt.unbroken(SETTLED).results.decisions == found.decisions
-    assert compare(hurt.fresh(SETTLED).study.storage, found).decisions == 5, "none is there"
+    assert compare(hurt.fresh(SETTLED).study.storage, found).decisions == 7, "none is there"
 
 
 def test_three_drivers_on_an_adaptive_search(hurt: World) -> None:

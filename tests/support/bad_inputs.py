@@ -37,7 +37,7 @@ SPACES: dict[str, bytes] = {
     "TOML nested a thousand deep": b"a = " + b"[" * 3000 + b"]" * 3000,
     "a picture called TOML": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "an empty TOML": b"",
-    "TOML with an unknown proposer": b'name = "mine"\n[proposer]\nname = "oracle"\nrungs = 3\n',
+    "TOML with an unknown proposer": b'name = "mine"\n[search]\nproposer = "oracle"\nrungs = 3\n',
 }
 
 
@@ -55,14 +55,14 @@ for _name, _content in SPACES.items():
 
 @case("TOML with settings for a proposer that takes none")
 def _(desk: Path) -> list[str]:
-    (desk / "mine.toml").write_text('name = "mine"\n[proposer]\nname = "grid"\nrungs = 3\neta = 2\n')
+    (desk / "mine.toml").write_text('name = "mine"\n[search]\nproposer = "grid"\nrungs = 3\neta = 2\n')
     found = search(desk, *GROUPS)
     return ["search", str(desk / "mine.toml"), *found[2:]]
 
 
 @case("TOML to be checked, with settings for a proposer that takes none")
 def _(desk: Path) -> list[str]:
-    (desk / "mine.toml").write_text('name = "mine"\nproposer = { rungs = 3 }\n')
+    (desk / "mine.toml").write_text('name = "mine"\nsearch = { proposer = "grid", rungs = 3 }\n')
     return ["spaces", "check", str(desk / "mine.toml")]
 
 

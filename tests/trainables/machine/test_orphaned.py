@@ -16,7 +16,7 @@ import os, sys, time
 from trainables.machine.orphaned import end_with_parent
 if sys.argv[1] == "watched":
     end_with_parent()
-print(os.getpid(), flush=True)
+os.write(1, f"{os.getpid()}\\n".encode())  # at once: the other one writes into the same pipe
 time.sleep(3600)
 """
 PARENT = """
@@ -38,9 +38,11 @@ def test_it_ends_soon_after_its_parent() -> None:
     command = [sys.executable, "-c", PARENT, CHILD]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
         assert parent.stdout is not None
-        children = [int(parent.stdout.readline()) for _ in range(2)]
-        assert all(map(is_alive, children))
-        parent.kill()
+        try:
+            children = [int(parent.stdout.readline()) for _ in range(2)]
+            assert all(map(is_alive, children))
+        finally:
+            parent.kill()  # leaving the block waits for it
         parent.wait()
         wait_until(lambda: not all(map(is_alive, children)))
         alive = [pid for pid in children if is_alive(pid)]
