@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import tomli_w
 from click.testing import CliRunner
 
-from orchestrator import search
+from orchestrator import train
 from orchestrator.command_line import main
 from orchestrator.store.record import pack, unpack
 
@@ -268,7 +268,7 @@ def limit_memory() -> None:
 def run(studies: Path, cache: Path, every: str) -> None:
     """Print what is wrong; nothing where all is well. every: see `Hostile.cases`."""
     signal.signal(signal.SIGALRM, hung)
-    search.run = lambda *_: 0  # type: ignore[assignment]  # what is owed is not trained here
+    train.run = lambda *_: 0  # type: ignore[assignment]  # what is owed is not trained here
     hostile = Hostile(studies, cache)
     with contextlib.suppress(OSError):
         _bomb((hostile.study / "dataset/manifest.parquet").read_bytes())
