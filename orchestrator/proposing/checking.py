@@ -47,8 +47,9 @@ def _recomputed(storage: Storage, decided: Decided, search: str, place: int) -> 
     """What of a decision does not follow from the search, its budget, the decisions before and what it cites."""
     record, decisions = decided.searches[search], decided.decisions[search]
     decision, before = decisions[place], decisions[:place]
-    if decision.number != place + 1:
-        yield f"it should be number {place + 1}: a decision before it is missing"
+    due = before[-1].number + 1 if before else 1
+    if decision.number != due:
+        yield f"it should be number {due}: a decision before it is missing"
     budget = next((one for one in decided.budgets[search] if one.number == decision.budget), None)
     if budget is None:
         yield f"its budget {decision.budget} is missing"
