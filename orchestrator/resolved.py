@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from orchestrator.proposing.deciding import Deciding, Machine, is_spent
+from orchestrator.proposing.deciding import Deciding, Machine, spent_hours
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.store.layout import ConfigurationKey
@@ -104,11 +104,12 @@ class Search:
         """Of each search whose hours are used up, a sentence on how to go on."""
         found, reader = [], NewsReader(self.study.storage)
         for search in self.searches:
-            budget, asked = self.decided.budget(search), asked_of_lanes(self.decided.decisions[search])
-            if budget is not None and is_spent(budget, reader, asked):
+            budget = self.decided.budget(search)
+            spent = spent_hours(budget, reader, self.decided.decisions[search])
+            if budget is not None and budget.hours is not None and spent is not None:
                 found.append(
-                    f"The budget of {budget.hours:g} hours of training is used up ({reader.hours(asked):.2f} h). "
-                    f"What is owed goes on with a larger one: --budget {2 * (budget.hours or 0):g}gpuh"
+                    f"The budget of {budget.hours:g} hours of training is used up ({spent:.2f} h). "
+                    f"What is owed goes on with a larger one: --budget {2 * budget.hours:g}gpuh"
                 )
         return found
 
@@ -138,7 +139,7 @@ def searched(prepared: Prepared, asked: Asked, decided: Decided, searches: tuple
     """With what is due to be decided, as far as it can be said without dividing it."""
     storage = prepared.study.storage
     ahead = due(storage, decided, searches, NOBODY, asked.configurations)
-    bases = {name: base for search in searches for name, base in decided.bases(search).items()}
+    bases = decided.bases(*searches)
     suggested = {
         name: read_configuration(storage, name)
         for name, base in bases.items()

@@ -254,7 +254,7 @@ def reopen_search(
         decided.read([raise_budget(study.storage, search, budget, more.command) for search, budget in budgets.items()])
     searches = tuple(name for name in decided.searches if decided.budget(name) is not None)
     files = StudyFiles(study.storage)
-    ids = dict.fromkeys(one for name in searches for one in decided.bases(name))
+    ids = decided.bases(*searches)
     configurations = {name: files.configuration(name) for name in ids}
     prepared = reopen(study, data_root, cache, display.say)
     show_partition(study, display)

@@ -17,7 +17,7 @@ from search_spaces.configuration import Configuration, by_path, matters, unmet
 from search_spaces.faults import did_you_mean, expected_of, nearest, shown, untagged
 from search_spaces.presets import PRESETS, Strategy
 from search_spaces.settings.declaration import Declared, When
-from search_spaces.tables import Values, from_file, is_tuple, parsed
+from search_spaces.tables import Values, by_name, from_file, is_tuple, parsed
 
 _WORD, _QUOTED = re.compile(r"[A-Za-z_][\w.]*"), r'"\g<0>"'
 _BETWEEN = re.compile(r"\s*([^\s.,]+(?:\.\d[^\s.,]*)?)\.\.([^\s,]+)\s*")
@@ -184,7 +184,7 @@ def option_of(one: Declared) -> str:
 
 
 def _setting(typed: Typed, faults: Faults) -> Declared | None:
-    known = {name: one for one in from_file() for name in (one.path, one.setting.short) if name}
+    known = by_name()
     if typed.name in known:
         return known[typed.name]
     meant = nearest(typed.name, known) or nearest(typed.name.rpartition(".")[2], known)

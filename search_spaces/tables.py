@@ -219,6 +219,11 @@ def from_file() -> Iterator[Declared]:
     return (one for one in settings_of(Configuration) if one.setting.from_file)
 
 
+def by_name() -> dict[str, Declared]:
+    """The same by path and by short name."""
+    return {name: one for one in from_file() for name in (one.path, one.setting.short) if name}
+
+
 def written_as(table: BaseModel, one: Declared) -> str:
     """The key by which a table gives a setting: its short name, or its path."""
     name = _short(one)

@@ -173,10 +173,7 @@ class FoldSearch:
         lease = current_lease(self.storage, segment.folder)
         taken = Lease.take(self.storage, segment.folder, lease.number if lease else 0, self.bench.device.type)
         if taken is None:
-            raise InputError(
-                f"outer fold {self.fold.id} is being trained by another process, in {self.storage.root}",
-                "Wait for it; the same command then scores what it has found.",
-            )
+            raise self._is_busy()
         with suppress(SupersededError):
             run, done = SegmentRun.begin(self.bench, segment, taken, keeps=KEEPS), 0
             is_over = False
@@ -187,12 +184,15 @@ class FoldSearch:
             return
         smaller = parts(self.storage, segment)
         if smaller == (segment,):
-            raise InputError(
-                f"outer fold {self.fold.id} is being trained by another process, in {self.storage.root}",
-                "Wait for it; the same command then scores what it has found.",
-            )
+            raise self._is_busy()
         for part in smaller:
             self._train(part)
+
+    def _is_busy(self) -> InputError:
+        return InputError(
+            f"outer fold {self.fold.id} is being trained by another process, in {self.storage.root}",
+            "Wait for it; the same command then scores what it has found.",
+        )
 
     def _outer(self, winner: ConfigurationSummary, outer: pd.DataFrame) -> tuple[tuple[int, ...], np.ndarray]:
         """The selected epoch of each of its repeats, and logits float32 [repeats, images, outputs]."""

@@ -24,7 +24,7 @@ from orchestrator.proposing.proposer import Proposal, View, refuse_distributions
 from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shares
 from orchestrator.proposing.sampling import Sampling
 from orchestrator.results.names import counted
-from orchestrator.statistics.confidence_set import confidence_set
+from orchestrator.statistics.confidence_set import race_leaves
 from orchestrator.statistics.divergence import NO_GUARANTEE
 from orchestrator.statistics.looks import LOOKS, Look, faults_of
 from orchestrator.statistics.within import within_p
@@ -32,7 +32,7 @@ from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import Ask, Narrowing, SearchRecord, asks_of
 from search_spaces.faults import did_you_mean, nearest
 from search_spaces.proposers import SAMPLERS
-from search_spaces.tables import fault, from_file
+from search_spaces.tables import by_name, fault
 
 CORRECT = "Correct the table [search] of the study's file, or the options."
 SCREENED_AFTER = 5
@@ -42,11 +42,11 @@ LEAST_KEPT = 8
 
 
 def _by_path(point: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: one.path for one in from_file() for name in (one.path, one.setting.short) if name}
+    known = by_name()
     for name in point:
         if name not in known:
             raise fault("names of settings", f"{name}{did_you_mean(nearest(name, known))}")
-    return {known[name]: tuple(value) if isinstance(value, list) else value for name, value in point.items()}
+    return {known[name].path: tuple(value) if isinstance(value, list) else value for name, value in point.items()}
 
 
 class Settings(BaseModel):
@@ -262,11 +262,8 @@ def survivors(blocks: Blocks, names: Sequence[str], looks: Sequence[Look], margi
     """Those that no look excluded, in the order given; who trails the best by less than the margin stays too."""
     several = range(looks[-1].repeats)
     scores, diverged = blocks.scores(names, several), blocks.diverged(names, several)
-    found = confidence_set(scores, True, diverged, looks, seed)
-    stays = {*found.members, *found.uncompared}
-    return [
-        name for place, name in enumerate(names) if place in stays or (margin > 0 and found.difference[place] > -margin)
-    ]
+    stays = race_leaves(scores, diverged, looks, margin, seed)
+    return [name for name, stay in zip(names, stays, strict=True) if stay]
 
 
 def are_alike(blocks: Blocks, names: Sequence[str], look: Look, margin: float, seed: int) -> bool:

@@ -81,7 +81,7 @@ class Deciding:
             return None
         cited = [one for decision in decisions for one in decision.news]
         asked = asked_of_lanes(decisions)
-        if is_spent(budget, self.reader, asked):
+        if spent_hours(budget, self.reader, decisions) is not None:
             return None
         known = {(result.lane, result.epochs) for result in told(cited)}
         news = self.reader.news(asked, known, self._by_valid()) if asked else ()
@@ -179,9 +179,12 @@ class Deciding:
         ]
 
 
-def is_spent(budget: Budget | None, reader: NewsReader, asked: Mapping[LaneKey, int]) -> bool:
-    """Whether the results of what a search asked for have used up the hours of its budget."""
-    return budget is not None and budget.hours is not None and reader.hours(asked) >= budget.hours
+def spent_hours(budget: Budget | None, reader: NewsReader, decisions: Iterable[Decision]) -> float | None:
+    """Hours of the results of what a search asked for, where these have used up its budget; else None."""
+    if budget is None or budget.hours is None:
+        return None
+    hours = reader.hours(asked_of_lanes(decisions))
+    return hours if hours >= budget.hours else None
 
 
 def _asks_more(proposal: Proposal, asked: Mapping[LaneKey, int]) -> bool:

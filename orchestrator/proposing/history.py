@@ -123,7 +123,7 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
 
 def named(decided: Decided, asked: str) -> str:
     """The configuration whose id begins so. Raises InputError where there is none or are several."""
-    known = {name for search in decided.searches for name in decided.bases(search)}
+    known = decided.bases(*decided.searches)
     found = sorted(name for name in known if name.startswith(asked))
     if len(found) != 1:
         raise InputError(

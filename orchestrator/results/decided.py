@@ -99,11 +99,14 @@ class Decided:
         """The one that counts."""
         return self.budgets[search][-1] if self.budgets.get(search) else None
 
-    def bases(self, search: str) -> dict[str, str]:
-        """Of each configuration of a search the one whose budget it has: of what was suggested the one that it was made
-        from, else itself."""
-        suggested = bases_of(self.decisions.get(search, ()))
-        return {**{name: name for name in self.searches[search].configurations}, **suggested}
+    def bases(self, *searches: str) -> dict[str, str]:
+        """Of each configuration of these searches the one whose budget it has: of what was suggested the one that it
+        was made from, else itself. Searches that are not known have none."""
+        found: dict[str, str] = {}
+        for search in searches:
+            own = self.searches[search].configurations if search in self.searches else ()
+            found |= {name: name for name in own} | bases_of(self.decisions.get(search, ()))
+        return found
 
     def tried(self, search: str) -> tuple[str, ...]:
         """All that a search may train as far as is known: its configurations, or what of them was suggested."""

@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from orchestrator.proposing.deciding import Deciding, Machine, is_spent
+from orchestrator.proposing.deciding import Deciding, Machine, spent_hours
 from orchestrator.proposing.proposer import proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.leases import Lease, StaleWatch, current_lease, kept_alive
-from orchestrator.store.searches import asked_of_lanes, search_folder
+from orchestrator.store.searches import search_folder
 from orchestrator.store.segments import Segment
 from orchestrator.study.owed import serving
 
@@ -120,9 +120,8 @@ class Decider:
         return Said(tuple(segments), tuple(self._decided.segments()), repeats, is_open, bool(spent))
 
     def _is_spent(self, search: str) -> bool:
-        return is_spent(
-            self._decided.budget(search), self._reader, asked_of_lanes(self._decided.decisions.get(search, ()))
-        )
+        decisions = self._decided.decisions.get(search, ())
+        return spent_hours(self._decided.budget(search), self._reader, decisions) is not None
 
     def _ask(self, search: str) -> bool:
         """Say what is due; whether another driver is to say more."""

@@ -102,9 +102,8 @@ class Monitor:
     def _read_decisions(self) -> None:
         if not self._decided.read():
             return
-        training, bases = self.training, dict[str, str]()
-        for search in training.searches:
-            bases |= self._decided.bases(search) if search in self._decided.searches else {}
+        training = self.training
+        bases = self._decided.bases(*training.searches)
         suggested = [name for name, base in bases.items() if name != base and base in training.configurations]
         keys = set(training.keys)
         self._asked = {

@@ -126,3 +126,13 @@ def confidence_set(
         look=reached,
         next=next_look(int(there.sum(axis=1).max()), looks),
     )
+
+
+def race_leaves(
+    scores: np.ndarray, diverged: np.ndarray, looks: Sequence[Look], margin: float, seed: int
+) -> NDArray[np.bool_]:
+    """bool [configurations]: those that a race goes on with after the last of these looks; larger scores are better.
+    Who trails the best by less than the margin stays too."""
+    found = confidence_set(scores, True, diverged, looks, seed)
+    stays = np.isin(np.arange(len(scores)), [*found.members, *found.uncompared])
+    return stays | ((margin > 0) & (found.difference > -margin))

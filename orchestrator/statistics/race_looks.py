@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.results.course import Course
-from orchestrator.statistics.confidence_set import confidence_set
+from orchestrator.statistics.confidence_set import race_leaves
 from orchestrator.statistics.looks import LOOKS, Look
 from orchestrator.statistics.paired import Differences, differences
 from orchestrator.store.schema import RepeatState
@@ -50,9 +50,7 @@ def race_looks(course: Course) -> list[RaceLook]:
         first, is_lost = values[:, : look.repeats], diverged[:, : look.repeats]
         if len(left) < 2 or not np.isfinite(first[left]).all():
             break
-        answer = confidence_set(first, True, is_lost, looks[:number], course.search.seed)
-        stays = np.isin(np.arange(len(names)), [*answer.members, *answer.uncompared])
-        stays |= (margin > 0) & (answer.difference > -margin)
+        stays = race_leaves(first, is_lost, looks[:number], margin, course.search.seed)
         leader = int(np.argmax(first[left].mean(axis=1)))
         away = differences(np.where(is_lost, np.nan, first)[left], leader, higher_is_better=True)
         found.append(RaceLook(look, tuple(names[place] for place in left), leader, away, ~stays[left]))

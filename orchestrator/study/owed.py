@@ -69,7 +69,7 @@ def serving(decided: Decided, searches: Collection[str], keys: Container[Configu
                 lane not in best or segment.epochs < best[lane].epochs
             ):
                 best[lane] = segment
-    bases = {name: base for search in searches for name, base in decided.bases(search).items()}
+    bases = decided.bases(*searches)
     asked = {
         lane: epochs
         for lane, epochs in asked.items()

@@ -53,7 +53,7 @@ class EarlierSearches:
     def __init__(self, storage: Storage, decided: Decided) -> None:
         self.searches = tuple(decided.searches.values())
         self._budgets = {name: budget.of_each() for name in decided.searches if (budget := decided.budget(name))}
-        every = dict.fromkeys(name for search in decided.searches for name in decided.bases(search))
+        every = decided.bases(*decided.searches)
         self.configurations = {name: read_configuration(storage, name) for name in every}
 
     def of(self, backbone: str) -> Remembered | None:
