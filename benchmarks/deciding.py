@@ -60,6 +60,12 @@ OURS = (
     Named("orch: race", adaptive(RACED, repeats="race")),
     Named("orch: TPE, 3 repeats", sampled(3, sampler="tpe"), SPACE),
     Named("orch: TPE, screen", sampled(REPEATS, 0.4, sampler="tpe", repeats="screen"), SPACE),
+    Named("orch: TPE, halving from 15 %, 3 repeats", sampled(3, 2.6, sampler="tpe", epochs="halving"), SPACE),
+    Named(
+        "orch: TPE, halving from 15 %, screen",
+        sampled(REPEATS, 1.5, sampler="tpe", epochs="halving", repeats="screen"),
+        SPACE,
+    ),
 )
 PEERS = (
     Named("whole grid, repeat by repeat", grid(REPEATS)),
@@ -102,6 +108,7 @@ def main() -> None:
     parser.add_argument(
         "--budget", type=float, default=1.0, help="of the second, in whole grids (default: %(default)s)"
     )
+    parser.add_argument("--rules", default="", metavar="TEXT;TEXT", help="of the second: parts of their names")
     parser.add_argument("--deviations", type=_numbers, default=DEVIATIONS, help="of repeats, in points")
     parser.add_argument("--surrogate", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
     given = parser.parse_args()
@@ -113,7 +120,7 @@ def main() -> None:
         f"({', '.join(tasks)}), {EPOCHS} epochs; regret and deviation in points of validation accuracy."
     )
     budget = round((0.05 if given.quick else given.budget) * GRID)
-    for name, made in (("rules", costs), ("peers", partial(equal_spending, budget))):
+    for name, made in (("rules", costs), ("peers", partial(equal_spending, budget, given.rules.split(";")))):
         if name in given.tables.split(","):
             found = {each: list(worlds(tasks, rounds, each, given.surrogate)) for each in given.deviations}
             table = made(found)
@@ -144,7 +151,8 @@ def costs(every: Worlds) -> Table:
     return table
 
 
-def equal_spending(budget: int, every: Worlds) -> Table:
+def equal_spending(budget: int, parts: Sequence[str], every: Worlds) -> Table:
+    """parts: of names of rules; a rule has one of them."""
     columns = (
         *("rule", "among", "deviation of repeats", "spent", "tried"),
         *(f"regret at {number}/4" for number in range(1, 5)),
@@ -160,7 +168,7 @@ def equal_spending(budget: int, every: Worlds) -> Table:
         "rule itself had tried. ± is 1.96 standard errors over rounds; of shares the exact 95 % interval.",
         "single repeats: a trial is one repeat. at once: a trial trains so many and reports their mean.",
     ]
-    rules = (*OURS, *PEERS)
+    rules = [one for one in (*OURS, *PEERS) if any(part in one.name for part in parts)]
     for deviation, several in every.items():
         found: list[list[Outcome]] = []
         for seed, world in several:

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -20,14 +20,13 @@ from typing import Any
 import psutil
 import torch
 
+from orchestrator.planning.bought import budget_notes
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
 from orchestrator.planning.precision_notes import precision_notes
 from orchestrator.proposing.deciding import Machine
-from orchestrator.proposing.sampling import most_suggested
 from orchestrator.resolved import KEPT_BYTES, Search
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
 from orchestrator.store.record import canonical_json
-from orchestrator.store.searches import bases_of
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.study.owed import alone
 from search_spaces.configuration import FROZEN_PART, Configuration, shown_settings
@@ -184,7 +183,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
         wall_seconds=start_s + images_s + features_s + training_s,
         gpu_hours=gpus * (features_s + training_s) / 3600 if gpus else None,
         notes=(
-            *_sampler_notes(search),
+            *budget_notes(search, tally.trials),
             *tally.notes,
             *precision_notes(owing, features_s),
             *_memory_notes(needed),
@@ -193,19 +192,6 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
         shapes_measured=tally.shapes,
         measuring_seconds=time.monotonic() - started,
     )
-
-
-def _sampler_notes(search: Search) -> Iterator[str]:
-    """What is not known before there are results."""
-    for name in search.searches:
-        budget = search.decided.budget(name)
-        most = most_suggested(search.decided.searches[name], budget) if budget is not None else None
-        known = len(bases_of([*search.decided.decisions[name], *search.ahead])) if most is not None else 0
-        if most is not None and known < most:
-            yield (
-                f"This is for {known} of up to {most} configurations: the sampler chooses the others by results. All "
-                f"take about {most / max(1, known):.1f} times as long."
-            )
 
 
 class _Tally:

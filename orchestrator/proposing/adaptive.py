@@ -1,7 +1,7 @@
 """A search that tries what is promising, and stops what is hopeless: over epochs first, then over repeats.
 
-What is tried: every configuration of the space (`grid`), or what a sampler suggests (see `sampling`). What rungs rank
-hangs on all of it, so that samplers which learn from results train everything to the end.
+What is tried: every configuration of the space (`grid`), or what a sampler suggests (see `sampling`), which learns from
+whole trainings, or from what the first rung saw of them.
 Over epochs: all at once (`whole`), `halving` (see `rungs`), or `constant`: all for one number of epochs, then the best
 go to the end. Over repeats: `all`; `screen`: the best quarter after a few blocks go on, without any promise; `race`: a
 configuration is excluded where a look of fixed size shows that another is better (`statistics.confidence_set`), so that
@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, Valid
 from orchestrator.proposing.blocks import Blocks, Wanted
 from orchestrator.proposing.proposer import Proposal, View, refuse_distributions
 from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shares
-from orchestrator.proposing.sampling import Sampling
+from orchestrator.proposing.sampling import Learnt, Sampling
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import race_leaves
 from orchestrator.statistics.divergence import NO_GUARANTEE
@@ -60,7 +60,7 @@ class Settings(BaseModel):
     epochs: Literal["whole", "halving", "constant"] = "whole"
     repeats: Literal["all", "screen", "race"] = "all"
     ranked_on: Annotated[int, Strict(), Field(ge=2, le=100)] = 3
-    """Blocks that a rung ranks on, and a sampler learns from."""
+    """Blocks that a rung ranks on, and a sampler learns from: at the first rung, or where there are none at the end."""
     eta: Annotated[int, Strict(), Field(ge=2, le=8)] = 2
     """One of so many goes on from rung to rung."""
     first: Annotated[float, Field(ge=0.05, le=1.0)] = 0.15
@@ -76,8 +76,6 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        if self.epochs != "whole" and self.sampler not in ("grid", "random"):
-            raise fault(f'sampler "grid" or "random" with epochs "{self.epochs}"', f'"{self.sampler}"')
         if self.start and self.sampler == "grid":
             raise fault("a sampler beside start", '"grid", which tries everything')
         return self
@@ -133,17 +131,19 @@ class Adaptive:
         names: Sequence[str] = self.search.configurations
         if self.settings.sampler != "grid":
             count = min(self.settings.ranked_on, blocks.count)
-            sampling = Sampling(view, self.settings.sampler, self.settings.start, blocks, count)
+            share = 1.0 if self.settings.epochs == "whole" else self.settings.first
+            learnt = Learnt(blocks, count, share, self.settings.least)
+            sampling = Sampling(view, self.settings.sampler, self.settings.start, learnt)
             suggested, reason = sampling.next()
             blocks.know(suggested)
             new = [one.configuration.id for one in suggested]
             names = [*sampling.names, *new]
             if not sampling.at_once:
-                wanted = blocks.unasked(blocks.lanes(names, range(count)))
+                wanted = blocks.unasked(learnt.wanted(names))
                 if wanted:
                     said = reason or f"more of {self._counted(names)}"
                     return Proposal(asks_of(wanted), said, suggested=tuple(suggested))
-                if not blocks.are_told(blocks.lanes(names, range(count))):
+                if not blocks.are_told(learnt.wanted(names)):
                     return None
             elif suggested:
                 first = next(self._steps(blocks, names))
@@ -182,7 +182,7 @@ class Adaptive:
             learnt = min(self.settings.ranked_on, blocks.count)
             narrowed = (Narrowing(by="sampler", of=len(left), left=len(left), blocks=learnt),)
         if self.settings.epochs != "whole":
-            for step in self._rungs(blocks, left):
+            for step in self._rungs(blocks, left, narrowed):
                 yield step
                 left, narrowed = list(step.left), step.narrowed
         match self.settings.repeats:
@@ -194,9 +194,9 @@ class Adaptive:
             case "race":
                 yield from self._race(blocks, left, narrowed)
 
-    def _rungs(self, blocks: Blocks, every: list[str]) -> Iterator[Step]:
+    def _rungs(self, blocks: Blocks, every: list[str], narrowed: tuple[Narrowing, ...]) -> Iterator[Step]:
         """The last rung is the end of the epochs."""
-        s, left, narrowed = self.settings, every, tuple[Narrowing, ...]()
+        s, left = self.settings, every
         count = min(s.ranked_on, blocks.count)
         every_share = shares(s.first, s.eta) if s.epochs == "halving" else (s.first, 1.0)
         rungs = distinct(every_share, [blocks.epochs(name) for name in every], s.least)

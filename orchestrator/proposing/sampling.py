@@ -1,22 +1,24 @@
 """When an adaptive search tries more configurations, and how many: a first wave spread over the space, then as many as
 there are workers each time that half of those before have their results.
 
-What a sampler is told of a configuration is its mean over the first blocks, once all of them have a result; a repeat
-that diverged counts with its score at epoch 0.
+What a sampler is told of a configuration is its mean over the first blocks, once all of them have a result: at the end
+of their epochs, or at the first rung where there are rungs. A repeat that diverged counts with its score at epoch 0.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from orchestrator.proposing.blocks import Blocks
+from orchestrator.proposing.blocks import Blocks, Wanted
 from orchestrator.proposing.dimensions import Dimensions
 from orchestrator.proposing.proposer import Suggested, View
+from orchestrator.proposing.rungs import at_rung
 from orchestrator.results.names import counted
 from orchestrator.store.errors import InputError
 from orchestrator.store.searches import Budget, SearchRecord, bases_of
@@ -37,16 +39,35 @@ def most_suggested(search: SearchRecord, budget: Budget) -> int | None:
     return wanted if search.distributions else min(wanted, len(search.configurations))
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What a sampler is told: means over the first `count` blocks, with this share of their epochs."""
+
+    blocks: Blocks
+    count: int
+    share: float
+    least: int
+
+    def wanted(self, names: Sequence[str]) -> Wanted:
+        return at_rung(self.blocks, names, self.count, self.share, self.least)
+
+    def means(self, names: Sequence[str]) -> dict[str, float]:
+        """Of those that have all their results."""
+        told = {name: wanted for name in names if self.blocks.are_told(wanted := self.wanted([name]))}
+        return {name: float(np.mean([self.blocks.value(*one) for one in wanted])) for name, wanted in told.items()}
+
+    @property
+    def words(self) -> str:
+        return counted(self.count, "repeat") + (" at the first rung" if self.share < 1 else "")
+
+
 class Sampling:
     """Of one search, as one decision sees it."""
 
-    def __init__(
-        self, view: View, sampler: str, start: tuple[Mapping[str, Any], ...], blocks: Blocks, count: int
-    ) -> None:
-        """start: points to try first, by path. count: blocks that means are over."""
+    def __init__(self, view: View, sampler: str, start: tuple[Mapping[str, Any], ...], learnt: Learnt) -> None:
+        """start: points to try first, by path."""
         self.view = view
-        self.blocks = blocks
-        self.count = count
+        self.learnt = learnt
         self.start = start
         self.dimensions = Dimensions(view.search, view.configuration)
         self.sampler = self._settled(sampler)
@@ -65,8 +86,8 @@ class Sampling:
 
     def next(self) -> tuple[list[Suggested], str]:
         """What to try now, with the reason; nothing where results are waited for or the budget has been used."""
-        told = [name for name in self.names if self.blocks.are_told(self.blocks.lanes([name], range(self.count)))]
-        left, waiting = self.most - len(self.names), len(self.names) - len(told)
+        means = self.learnt.means(self.names)
+        left, waiting = self.most - len(self.names), len(self.names) - len(means)
         if left <= 0:
             return [], ""
         if not self.names:
@@ -75,11 +96,10 @@ class Sampling:
         size = left if self.at_once else min(left, batch)
         if not self.at_once and waiting > batch // 2:
             return [], ""
-        means = {name: float(np.mean(self.blocks.scores([name], range(self.count)))) for name in told}
         found = self._asked(self.sampler if means else "random", means, size)
         return found, (
             f"{self.sampler}: {counted(len(found), 'configuration')} more, by the means of {len(means)} over "
-            f"{counted(self.count, 'repeat')}"
+            f"{self.learnt.words}"
         )
 
     def _first(self, most: int) -> tuple[list[Suggested], str]:

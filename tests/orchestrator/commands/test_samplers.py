@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_sampler_and_its_budget_are_stored(searching: Searching) -> None:
     (run,) = searching.run
     assert len({key.configuration for key in run.epochs}) == 5, "the first wave, as far as it is known"
     assert all(c.optimiser.lr == float(f"{c.optimiser.lr:.3g}") for c in run.asked.configurations.values())
+
+
+def test_a_sampler_goes_with_rungs(searching: Searching) -> None:
+    more = ("--sampler", "tpe", "--epochs", "adaptive", "--budget", "5")
+    done(searching.search(*DRAWN, "--repeats", "3", *more))
+    (search,) = searching.decided().searches.values()
+    assert dict(search.settings) == {"sampler": "tpe", "epochs": "halving"}
+    (run,) = searching.run
+    assert {most for key in run.epochs for most in run.epochs[key].values()} == {8}, "15 % of 50"
 
 
 def test_a_larger_budget_is_of_the_same_search(searching: Searching) -> None:
@@ -85,11 +95,26 @@ def test_a_plan_says_what_the_budget_leaves_open(searching: Searching) -> None:
 
 
 @pytest.mark.parametrize(
+    ("budget", "more", "told"),
+    [
+        ("0.0000001gpuh", (), "The budget of 1e-07 hours of training buys about 0% of this: some 0 of 3 repeats"),
+        ("9000gpuh", (), r"The budget of 9000 hours of training buys this [\d.]+ times\."),
+        ("9000gpuh", ("--repeats", "race"), r"times: what is decided by its results as well\."),
+    ],
+    ids=str,
+)
+def test_a_plan_says_what_hours_buy(searching: Searching, budget: str, more: tuple[str, ...], told: str) -> None:
+    grid = ("--strategy", "straightforward", "--lr", "1e-3", "--batch-size", "8", "--repeats", "3")
+    result = searching.search(*grid, *more, "--budget", budget, "--plan")
+    done(result)
+    assert re.search(told, " ".join(result.output.split())), result.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ((), "optimiser.lr: expected lists of values where every configuration is tried, found a distribution"),
         (("--repeats", "race"), "optimiser.lr: expected lists of values where every configuration is tried"),
-        (("--sampler", "tpe", "--epochs", "adaptive"), 'expected sampler "grid" or "random" with epochs "halving"'),
         (("--sampler", "gp", "--set", "optimiser.name=sgd,adam"), "sampler gp: expected up to 6 settings to search"),
         (("--sampler", "tpe", "--budget", "0"), "expected a number of configurations, such as 60"),
         (("--sampler", "tpe", "--budget", "0gpuh"), "or hours of training, such as 2gpuh, found 0gpuh"),

@@ -230,6 +230,37 @@ def test_points_spread_evenly_are_halved() -> None:
     assert most[max(found.tried, key=best_at(1e-2)).id] == 40
 
 
+@pytest.mark.parametrize("rule", ["tpe", "gp"])
+def test_a_sampler_learns_at_the_first_rung(rule: str) -> None:
+    """The last wave of what it suggests is near the best, although nothing was trained to the end before."""
+    base, best = configured(), 3.3e-3
+    settings = {"sampler": rule, "epochs": "halving"}
+    found = Played(best_at(best), [base], (rate(base),), suggestions=40, epochs=40, settings=settings).whole()
+    sampled = [decision for decision in found.decisions if decision.suggestions]
+    assert len(sampled) > 2
+    assert {ask.epochs for decision in sampled for ask in decision.asks} == {6}
+    assert "means of 8 over 3 repeats at the first rung" in sampled[1].reason
+    assert sum(abs(math.log10(c.optimiser.lr / best)) < 0.5 for c in found.tried[8:]) > 10, "6 by chance"
+    most = {c.id: max(r.epochs for r in found.results if r.lane.configuration == c.id) for c in found.tried}
+    assert sorted(most.values())[:18] == [6] * 18, "half of them stop there but for the checks"
+    assert most[max(found.tried, key=best_at(best)).id] == 40
+    assert [one.by for one in found.decisions[-1].narrowed] == ["sampler", "rung", "rung", "rung"]
+
+
+def test_more_is_suggested_after_the_rungs_where_the_budget_grows() -> None:
+    base = configured()
+    settings = {"sampler": "tpe", "epochs": "halving"}
+    found = Played(best_at(1e-2), [base], (rate(base),), suggestions=9, epochs=40, settings=settings).whole()
+    before = len(found.decisions)
+    found.budget = found.budget.model_copy(update={"number": 2, "suggestions": 14})
+    found.whole()
+    assert len(found.tried) == 14
+    (new,) = found.decisions[before].asks
+    assert new.epochs == 6
+    best = max(found.tried, key=best_at(1e-2))
+    assert max(r.epochs for r in found.results if r.lane.configuration == best.id) == 40
+
+
 def test_points_that_are_given_come_first() -> None:
     start = [{"lr": 2e-3, "batch_size": 16}, {"optimiser.name": "adamw"}]
     found = Played(best_at(1e-2), BASES, (rate(*BASES),), suggestions=12, sampler="tpe", start=start)
@@ -291,7 +322,6 @@ def test_a_choice_makes_its_configuration_again() -> None:
             {"sampler": "gp"},
             "expected up to 6 settings to search, all of them numbers, found 3 settings, of which optimiser.name",
         ),
-        ({"sampler": "tpe", "epochs": "halving"}, 'expected sampler "grid" or "random" with epochs "halving"'),
         ({"sampler": "tpf"}, "sampler: expected grid or random or tpe or gp or auto, found tpf"),
         ({"start": [{}]}, "expected a sampler beside start"),
     ],
