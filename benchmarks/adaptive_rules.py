@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -10,9 +12,10 @@ import numpy as np
 from curves import Dimension
 from round_of_search import Round, Rule
 
-from orchestrator.proposing.adaptive import Adaptive
+from orchestrator.proposing.adaptive import LEAST_KEPT, SCREENED_AFTER, Adaptive, Settings
 from orchestrator.proposing.deciding import pending, suggestions_of
 from orchestrator.proposing.proposer import View
+from orchestrator.proposing.rungs import AUDITED, epochs_at, shares
 from orchestrator.store.searches import (
     Ask,
     Budget,
@@ -28,10 +31,6 @@ from search_spaces.configuration import Configuration
 
 PARTITION = "0" * 12
 WORKERS = 2
-
-LEARNT = 3
-"""Repeats that a sampler learns from, the proposer's default."""
-
 
 _STAND_INS = (
     *("optimiser.lr", "optimiser.momentum", "optimiser.weight_decay", "head.dropout", "optimiser.clip"),
@@ -82,9 +81,9 @@ def adaptive(most: int, /, **settings: Any) -> Rule:
     return rule
 
 
-def sampled(most: int, share: float = 1.0, /, **settings: Any) -> Rule:
-    """A search with a sampler over the whole space, `most` repeats of each: as many configurations as `share` of the
-    budget pays for with the repeats that it learns from."""
+def sampled(most: int, /, **settings: Any) -> Rule:
+    """A search with a sampler over the whole space, `most` repeats of each: as many configurations as the budget pays
+    for."""
 
     def rule(search: Round, draw: np.random.Generator) -> None:
         drawn = tuple(
@@ -105,11 +104,28 @@ def sampled(most: int, share: float = 1.0, /, **settings: Any) -> Rule:
             distributions=drawn,
             seed=search.seed,
         )
-        count = int(share * search.budget / (min(most, LEARNT) * search.epochs))
+        count = next(n for n in itertools.count(1) if _cost(n + 1, most, search.epochs, settings) > search.budget)
         each = allowances({BASE.id: (most, search.epochs)})
-        _played(search, record, Budget(number=1, allowances=each, suggestions=max(1, count)), {}, {BASE.id: BASE})
+        _played(search, record, Budget(number=1, allowances=each, suggestions=count), {}, {BASE.id: BASE})
 
     return rule
+
+
+def _cost(tried: int, most: int, epochs: int, settings: Mapping[str, Any]) -> int:
+    """Epochs that a search takes which tries so many, audit lanes included."""
+    rules = Settings(**settings)
+    spent, left, learnt, before = 0, tried, min(most, rules.ranked_on), 0
+    for share in shares(rules.first, rules.eta) if rules.epochs == "halving" else (1.0,):
+        reached = epochs_at(share, epochs, rules.least)
+        spent += left * learnt * (reached - before)
+        if reached < epochs:
+            kept = math.ceil(left / rules.eta)
+            spent += min(AUDITED, left - kept) * learnt * (epochs - reached)
+            left, before = kept, reached
+    if rules.repeats == "screen":
+        spent += left * (min(SCREENED_AFTER, most) - learnt) * epochs
+        left, learnt = min(left, max(LEAST_KEPT, math.ceil(left / 4))), min(SCREENED_AFTER, most)
+    return spent + left * (most - learnt) * epochs
 
 
 def _played(

@@ -59,11 +59,11 @@ OURS = (
     Named("orch: halving from 30 %, race", adaptive(RACED, epochs="halving", first=0.3, repeats="race")),
     Named("orch: race", adaptive(RACED, repeats="race")),
     Named("orch: TPE, 3 repeats", sampled(3, sampler="tpe"), SPACE),
-    Named("orch: TPE, screen", sampled(REPEATS, 0.4, sampler="tpe", repeats="screen"), SPACE),
-    Named("orch: TPE, halving from 15 %, 3 repeats", sampled(3, 2.6, sampler="tpe", epochs="halving"), SPACE),
+    Named("orch: TPE, screen", sampled(REPEATS, sampler="tpe", repeats="screen"), SPACE),
+    Named("orch: TPE, halving from 15 %, 3 repeats", sampled(3, sampler="tpe", epochs="halving"), SPACE),
     Named(
         "orch: TPE, halving from 15 %, screen",
-        sampled(REPEATS, 1.5, sampler="tpe", epochs="halving", repeats="screen"),
+        sampled(REPEATS, sampler="tpe", epochs="halving", repeats="screen"),
         SPACE,
     ),
 )
