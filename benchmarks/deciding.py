@@ -61,6 +61,7 @@ OURS = (
     Named("orch: TPE, 3 repeats", sampled(3, sampler="tpe"), SPACE),
     Named("orch: TPE, screen", sampled(REPEATS, sampler="tpe", repeats="screen"), SPACE),
     Named("orch: TPE, halving from 15 %, 3 repeats", sampled(3, sampler="tpe", epochs="halving"), SPACE),
+    Named("orch: TPE, halving from 30 %, 3 repeats", sampled(3, sampler="tpe", epochs="halving", first=0.3), SPACE),
     Named(
         "orch: TPE, halving from 15 %, screen",
         sampled(REPEATS, sampler="tpe", epochs="halving", repeats="screen"),

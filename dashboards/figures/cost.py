@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dashboards.figures.choice import Choice, Source, is_loss
+from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Control, Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, in_lines
 from dashboards.figures.palette import MUTED, TRAIN, VALID, Spec, axis, layout, legend
 from dashboards.figures.search_settings import CONTROL
-from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.goals import COSTS
 from orchestrator.results.names import words
 from orchestrator.results.summary import Summary
-from orchestrator.statistics.pareto import front_chances, on_front
+from orchestrator.statistics.front import front, goal_of_searches
 from search_spaces.settings.data import TASKS
 
 COLUMNS = [
@@ -25,16 +24,18 @@ COLUMNS = [
 ]  # fmt: skip
 MAY_BE = 0.05
 """From this chance on a configuration is drawn as one that may be on the front."""
-AGAINST = {"hours": "hours per repeat", "parameters": "parameters trained", "second": "a second metric"}
+AGAINST = {**COSTS, "second": "a second metric"}
 _FAR = 20
 """Costs that differ by more than this factor are drawn by their logarithm."""
 _LETTERS = 48
 
-Floats = NDArray[np.float64]
-
 
 def second_metric(summary: Summary, score: str) -> str:
-    """The first other one of those that the task is told by."""
+    """What a search weighed against the score where that is a metric, else the first other one that the task is told
+    by."""
+    goal = goal_of_searches(summary)
+    if goal and goal not in COSTS and goal != score:
+        return goal
     return next(str(name) for name in TASKS.variants[summary.study.task].metrics if name != score)
 
 
@@ -46,67 +47,18 @@ def cost_data(source: Source, choice: Choice) -> pd.DataFrame:
     parameters). on_front: nothing else is as good in both and better in one. chance: of being there when repeats are
     drawn anew, see `orchestrator.statistics.pareto`.
     """
-    hours = _hours(source.summary)
-    name = _named(source.summary, choice)
-    rows, goals = [], []
-    for member in source.members(choice):
-        pair = _pair(source.summary, member, choice, hours)
-        if pair is None:
-            continue
-        signs = np.array([-1.0 if is_loss(choice.score) else 1.0, _sign(name)])
-        goals.append(pair * signs)
+    found = front(source.summary, source.members(choice), choice.score, _named(source.summary, choice))
+    rows = []
+    for member, pair, is_there, chance in zip(found.members, found.values, found.is_there, found.chances, strict=True):
         error = pair.std(axis=0, ddof=1) / np.sqrt(len(pair)) if len(pair) > 1 else np.full(2, np.nan)
         (mean, cost), title = pair.mean(axis=0), source.names[member.id]
-        rows.append([title, member.id, len(pair), mean, error[0], name, cost, error[1]])
-    if not rows:
-        return pd.DataFrame(columns=COLUMNS)
-    is_there = on_front(np.array([own.mean(axis=0) for own in goals]))
-    chances = front_chances(goals, source.summary.study.seed)
-    return pd.DataFrame(
-        [(*row, bool(there), chance) for row, there, chance in zip(rows, is_there, chances, strict=True)],
-        columns=COLUMNS,
-    )
+        own = [title, member.id, len(pair), mean, error[0], found.goal, cost, error[1], bool(is_there), float(chance)]
+        rows.append(own)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _named(summary: Summary, choice: Choice) -> str:
     return second_metric(summary, choice.score) if choice.against == "second" else choice.against
-
-
-def _sign(against: str) -> float:
-    return 1.0 if against in METRIC_NAMES and not is_loss(against) else -1.0
-
-
-def _hours(summary: Summary) -> dict[tuple[str, str], Floats]:
-    """By partition and configuration, of each repeat that has a result, in order."""
-    table = summary.repeats.table
-    found: dict[tuple[str, str], list[float]] = {}
-    for *key, seconds in zip(
-        *(table[name].tolist() for name in ("partition", "configuration", "seconds")), strict=True
-    ):
-        found.setdefault((key[0], key[1]), []).append(float(seconds) / 3600)
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def _pair(
-    summary: Summary, member: ConfigurationSummary, choice: Choice, hours: Mapping[tuple[str, str], Floats]
-) -> Floats | None:
-    """[n, 2]: score and cost of each repeat; None where there is no such score, or the configuration has no rank."""
-    score = member.score(choice.score, "valid")
-    if member.rank is None or score is None or not np.isfinite(score.values).all():
-        return None
-    cost: Floats
-    if choice.against == "second":
-        second = member.score(second_metric(summary, choice.score), "valid")
-        if second is None or not np.isfinite(second.values).all():
-            return None
-        cost = second.values
-    elif choice.against == "parameters":
-        if member.trainable_parameters is None:
-            return None
-        cost = np.full(score.n, float(member.trainable_parameters))
-    else:
-        cost = hours[member.partition, member.id]
-    return np.stack([score.values, cost], axis=1)
 
 
 def cost_figure(data: pd.DataFrame, choice: Choice) -> Spec:

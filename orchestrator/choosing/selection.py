@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from orchestrator.choosing.kept_predictions import read_predictions
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.goals import check_goal
 from orchestrator.results.narrowed import chosen_by_results, no_correction
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
 from orchestrator.statistics.confidence_set import ConfidenceSet
 from orchestrator.statistics.epoch_choices import EpochChoices, EpochScores
 from orchestrator.statistics.equivalence import MARGIN, cheapest_equal, cost_of
+from orchestrator.statistics.front import Front, front, goal_of_searches
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics
 from orchestrator.store.errors import InputError
@@ -42,6 +44,8 @@ class Selection:
     stopped: int = 0
     """Configurations that the search stopped: what is said is among those that it did not."""
     other_metric: int = 0
+    front: Front | None = None
+    """What nothing beats in score and another goal, where one was asked for."""
 
     @property
     def winner(self) -> ConfigurationSummary:
@@ -89,12 +93,16 @@ def select(
     metric: Metric,
     margin: float = MARGIN,
     rounds: int = ROUNDS,
+    goal: str | None = None,
 ) -> Selection | None:
     """Select on one partition; None where no configuration has all its repeats yet.
 
     margin: in the unit of the metric, ≥ 0. rounds: of resampling for the bias-corrected figure, 0 leaves it out (and
-    the kept predictions unread).
+    the kept predictions unread). goal: weighed against the metric; None: as the study's searches did, if any.
     """
+    goal = goal_of_searches(summary) if goal is None else goal
+    if goal:
+        check_goal(goal, summary.study.task, metric)
     table = ranked_table(summary, partition, metric)
     here = [member for member in summary.configurations if member.partition == partition]
     if not table.members:
@@ -119,6 +127,7 @@ def select(
         incomplete=sum(not member.is_whole for member in here),
         stopped=sum(bool(member.stopped_by_search) for member in here),
         other_metric=sum(member.configuration.selection.metric != metric for member in here),
+        front=front(summary, table.members, metric, goal) if goal else None,
     )
 
 

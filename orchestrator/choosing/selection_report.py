@@ -16,6 +16,7 @@ from orchestrator.choosing.choice_text import (
     settings_data,
     statistic_data,
 )
+from orchestrator.choosing.front_text import front_data, front_lines
 from orchestrator.choosing.selection import Selection
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
@@ -59,6 +60,8 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     lines += [*_bias(selection), ""]
     lines += _set(selection, names, every)
     lines += ["", *_recommended(selection, names)]
+    if selection.front is not None:
+        lines += ["", *front_lines(selection.front, table.metric, names, every)]
     if selection.incomplete:
         lines.append(f"{selection.incomplete} configurations lack repeats that were asked for and are not ranked.")
     if selection.stopped:
@@ -228,6 +231,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
         "margin": selection.margin,
         "cheaper": None if selection.cheaper is None else table.members[selection.cheaper].id,
         "configurations": rows,
+        "front": None if selection.front is None else front_data(selection.front),
         "not_ranked": selection.incomplete,
         "other_metric": selection.other_metric,
         "notes": list(selection.notes),

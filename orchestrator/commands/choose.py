@@ -31,6 +31,11 @@ METRIC = click.Choice(METRICS.names)
     show_default=True,
     help="Rounds of resampling for the bias-corrected figure; 0 leaves it out.",
 )
+@click.option(
+    "--goal",
+    metavar="hours|parameters|METRIC",
+    help="Weighed against the score: what nothing beats in both (default: the goal of the search, if it had one).",
+)
 @click.option("--every", is_flag=True, help="List all configurations, not the first 15.")
 @studies_option
 @json_option
@@ -40,6 +45,7 @@ def best(
     metric: str | None,
     margin: float,
     rounds: int,
+    goal: str | None,
     every: bool,
     studies: str | None,
     as_json: bool,
@@ -47,8 +53,9 @@ def best(
     """The selected configuration of STUDY, those that may be as good, and what its score is worth.
 
     \b
-    Example:
+    Examples:
       orch best neuroblastoma
+      orch best neuroblastoma --goal hours
     """
     from orchestrator.choosing.partitions_report import partitions_report
     from orchestrator.choosing.selection import chosen_partitions, select, selecting_metric
@@ -61,13 +68,15 @@ def best(
     summary = summarise(found.storage)
     by = selecting_metric(summary, metric)  # click has checked the choice
     partitions = chosen_partitions(summary, partition)
+    if goal and len(partitions) > 1:
+        raise click.UsageError(f"--goal: expected one partition beside it: --partition {partitions[0]}")
     report = nothing_report(summary, by)
     if len(partitions) > 1:
         table = over_partitions(summary, by)
         if table is not None:
             report = partitions_report(summary, table, every)
     elif partitions:
-        selection = select(found.storage, summary, partitions[0], by, margin, rounds)
+        selection = select(found.storage, summary, partitions[0], by, margin, rounds, goal)
         if selection is not None:
             report = selection_report(summary, selection, every)
     answer(report, as_json)

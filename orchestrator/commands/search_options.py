@@ -147,6 +147,11 @@ def what_to_search(command: Command) -> Command:
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             help="Points that a sampler tries first: a TOML file of tables [[start]] with settings.",
         ),
+        click.option(
+            "--goal",
+            metavar="hours|parameters|METRIC",
+            help="What a sampler weighs against the score that selects: orch best says what nothing beats in both.",
+        ),
         _proposer_option(),
         *_short_options(),
         click.option(
@@ -344,6 +349,8 @@ def _rules(given: Mapping[str, Any]) -> dict[str, Any]:
     rules: dict[str, Any] = {"epochs": "halving"} if given["epochs"] == "adaptive" else {}
     if given["sampler"]:
         rules["sampler"] = given["sampler"]
+    if given["goal"]:
+        rules["goal"] = given["goal"]
     if given["start"]:
         rules["start"] = _start(given["start"])
     if isinstance(given["repeats"], str):

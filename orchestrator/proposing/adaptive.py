@@ -23,6 +23,7 @@ from orchestrator.proposing.blocks import Blocks, Wanted
 from orchestrator.proposing.proposer import Proposal, View, refuse_distributions
 from orchestrator.proposing.rungs import at_rung, distinct, halved, ranked, shares
 from orchestrator.proposing.sampling import Learnt, Sampling
+from orchestrator.results.goals import check_goal
 from orchestrator.results.names import counted
 from orchestrator.statistics.confidence_set import race_leaves
 from orchestrator.statistics.divergence import NO_GUARANTEE
@@ -57,6 +58,8 @@ class Settings(BaseModel):
     sampler: Annotated[str, AfterValidator(SAMPLERS.known)] = "grid"
     start: tuple[Annotated[Mapping[str, Any], AfterValidator(_by_path)], ...] = ()
     """Points that a sampler tries first, by path or short name."""
+    goal: str = ""
+    """What the sampler weighs against the score: hours, parameters, or a second metric."""
     epochs: Literal["whole", "halving", "constant"] = "whole"
     repeats: Literal["all", "screen", "race"] = "all"
     ranked_on: Annotated[int, Strict(), Field(ge=2, le=100)] = 3
@@ -78,6 +81,10 @@ class Settings(BaseModel):
     def _together(self) -> Settings:
         if self.start and self.sampler == "grid":
             raise fault("a sampler beside start", '"grid", which tries everything')
+        if self.goal and self.sampler not in ("tpe", "auto"):
+            raise fault('sampler "tpe" beside a second goal (--sampler tpe)', f'"{self.sampler}"')
+        if self.goal and (self.epochs, self.repeats) != ("whole", "all"):
+            raise fault("whole epochs and all repeats beside a second goal, as all else ranks by one score", "others")
         return self
 
 
@@ -132,7 +139,7 @@ class Adaptive:
         if self.settings.sampler != "grid":
             count = min(self.settings.ranked_on, blocks.count)
             share = 1.0 if self.settings.epochs == "whole" else self.settings.first
-            learnt = Learnt(blocks, count, share, self.settings.least)
+            learnt = Learnt(blocks, count, share, self.settings.least, self._goal(view))
             sampling = Sampling(view, self.settings.sampler, self.settings.start, learnt)
             suggested, reason = sampling.next()
             blocks.know(suggested)
@@ -174,6 +181,12 @@ class Adaptive:
                 f"{blocks.count}",
                 "Ask for as many as its looks have: --repeats race",
             )
+
+    def _goal(self, view: View) -> str:
+        if self.settings.goal:
+            first = view.configuration(self.search.configurations[0])
+            check_goal(self.settings.goal, first.data.task, first.selection.metric)
+        return self.settings.goal
 
     def _steps(self, blocks: Blocks, names: Sequence[str]) -> Iterator[Step]:
         """In order; each may be computed only once all before it are told. names: that are tried."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from orchestrator.proposing.proposer import Suggested, View
 from orchestrator.results.names import counted
 from orchestrator.store.schema import RepeatState
+from orchestrator.store.searches import Told
 from orchestrator.store.segments import LaneKey
 
 Floats = NDArray[np.float64]
@@ -30,12 +31,8 @@ class Blocks:
         self.count = min(repeats for repeats, _ in self.most.values()) * len(self.partitions)
         """Blocks that every configuration of the search may have."""
         self._asked = view.asked
-        self._values = {(one.lane, one.epochs): one.value for one in view.results}
-        self._ended = {
-            one.lane: (one.value, RepeatState(one.state))
-            for one in view.results
-            if RepeatState(one.state).ended_by_itself()
-        }
+        self._told = {(one.lane, one.epochs): one for one in view.results}
+        self._ended = {one.lane: one for one in view.results if RepeatState(one.state).ended_by_itself()}
 
     def know(self, suggested: Iterable[Suggested]) -> None:
         """Configurations that are suggested by the decision that is being made."""
@@ -68,13 +65,20 @@ class Blocks:
         return [(lane, epochs) for lane, epochs in wanted if self._asked.get(lane, -1) < epochs]
 
     def are_told(self, wanted: Wanted) -> bool:
-        return all((lane, epochs) in self._values or lane in self._ended for lane, epochs in wanted)
+        return all(self._result(*one) is not None for one in wanted)
 
     def value(self, lane: LaneKey, epochs: int) -> float:
         """With so many epochs; of one that ended before by itself, its last. NaN where there is none."""
-        if (lane, epochs) in self._values:
-            return self._values[lane, epochs]
-        return self._ended[lane][0] if lane in self._ended else float("nan")
+        found = self._result(lane, epochs)
+        return float("nan") if found is None else found.value
+
+    def goal(self, lane: LaneKey, epochs: int) -> float:
+        """The second goal of a search, as `value` has the first."""
+        found = self._result(lane, epochs)
+        return float("nan") if found is None else found.goal
+
+    def _result(self, lane: LaneKey, epochs: int) -> Told | None:
+        return self._told.get((lane, epochs)) or self._ended.get(lane)
 
     def scores(self, configurations: Sequence[str], blocks: Sequence[int]) -> Floats:
         """float64 [configurations, blocks] with all epochs; NaN where there is no result."""
@@ -83,8 +87,8 @@ class Blocks:
 
     def diverged(self, configurations: Sequence[str], blocks: Sequence[int]) -> NDArray[np.bool_]:
         """bool [configurations, blocks]."""
-        found = [
-            [self._ended.get(lane, (0.0, None))[1] is RepeatState.DIVERGED for lane, _ in self.lanes([name], blocks)]
-            for name in configurations
-        ]
+        found = [[self._has_diverged(lane) for lane, _ in self.lanes([name], blocks)] for name in configurations]
         return np.array(found, dtype=bool).reshape(len(configurations), len(blocks))
+
+    def _has_diverged(self, lane: LaneKey) -> bool:
+        return lane in self._ended and RepeatState(self._ended[lane].state) is RepeatState.DIVERGED

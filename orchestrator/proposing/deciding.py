@@ -84,7 +84,8 @@ class Deciding:
         if spent_hours(budget, self.reader, decisions) is not None:
             return None
         known = {(result.lane, result.epochs) for result in told(cited)}
-        news = self.reader.news(asked, known, self._by_valid()) if asked else ()
+        goal = str(search.settings.get("goal", ""))
+        news = self.reader.news(asked, known, self._by_valid(), goal) if asked else ()
         is_same = bool(decisions) and not news and decisions[-1].budget == budget.number
         is_same &= not self.decided.has_lost(self.search)
         if is_same and not self._has_decided:

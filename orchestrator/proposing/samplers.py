@@ -19,6 +19,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from scipy.stats import qmc
 
@@ -33,11 +34,12 @@ SPREADS = 4
 
 @dataclass(frozen=True)
 class Seen:
-    """All that a sampler knows. suggested: so far, in order. means: by id, of what has results; larger is better."""
+    """All that a sampler knows. suggested: so far, in order. means: by id, of what has results, one for each goal;
+    larger is better."""
 
     dimensions: Dimensions
     suggested: Sequence[Suggested]
-    means: Mapping[str, float]
+    means: Mapping[str, tuple[float, ...]]
     seed: int
 
 
@@ -54,8 +56,8 @@ def random(seen: Seen, count: int) -> list[Suggested]:
 
 
 def tpe(seen: Seen, count: int) -> list[Suggested]:
-    """Multivariate TPE (Bergstra et al. 2011; Falkner et al. 2018), conditional dimensions in groups, that keeps away
-    from what is under way."""
+    """Multivariate TPE (Bergstra et al. 2011; Falkner et al. 2018), of several goals as Ozaki et al. 2020 do it;
+    conditional dimensions in groups; that keeps away from what is under way."""
     group = not seen.dimensions.are_common
     return _suggested(partial(TPESampler, multivariate=True, group=group), seen, count)
 
@@ -69,7 +71,8 @@ def _suggested(sampler: Callable[..., BaseSampler], seen: Seen, count: int) -> l
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study = optuna.create_study(direction="maximize", sampler=sampler(n_startup_trials=0, seed=seen.seed))
+        directions = [StudyDirection.MAXIMIZE for _ in next(iter(seen.means.values()))]
+        study = optuna.create_study(directions=directions, sampler=sampler(n_startup_trials=0, seed=seen.seed))
         for one in seen.suggested:
             study.add_trial(_trial(seen, one))
         drawn = (seen.dimensions.made(_asking(study.ask())) for _ in range(TRIES * count))
@@ -82,7 +85,7 @@ def _trial(seen: Seen, one: Suggested) -> FrozenTrial:
     mean = seen.means.get(one.configuration.id)
     return create_trial(
         state=TrialState.RUNNING if mean is None else TrialState.COMPLETE,
-        value=mean,
+        values=mean,
         params={dimension.name: _parameter(dimension, value) for dimension, value in chosen.items()},
         distributions={dimension.name: _distribution(dimension) for dimension in chosen},
     )

@@ -19,7 +19,8 @@ from orchestrator.proposing.blocks import Blocks, Wanted
 from orchestrator.proposing.dimensions import Dimensions
 from orchestrator.proposing.proposer import Suggested, View
 from orchestrator.proposing.rungs import at_rung
-from orchestrator.results.names import counted
+from orchestrator.results.goals import COSTS
+from orchestrator.results.names import counted, words
 from orchestrator.store.errors import InputError
 from orchestrator.store.searches import Budget, SearchRecord, bases_of
 from search_spaces.proposers import SAMPLERS
@@ -47,18 +48,28 @@ class Learnt:
     count: int
     share: float
     least: int
+    goal: str = ""
+    """A second one, beside the value that selection compares."""
 
     def wanted(self, names: Sequence[str]) -> Wanted:
         return at_rung(self.blocks, names, self.count, self.share, self.least)
 
-    def means(self, names: Sequence[str]) -> dict[str, float]:
-        """Of those that have all their results."""
+    def means(self, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        """Of those that have all their results, one for each goal. What a repeat that diverged would have taken is not
+        known: it counts as the worst."""
         told = {name: wanted for name in names if self.blocks.are_told(wanted := self.wanted([name]))}
-        return {name: float(np.mean([self.blocks.value(*one) for one in wanted])) for name, wanted in told.items()}
+        values = {name: [self.blocks.value(*one) for one in wanted] for name, wanted in told.items()}
+        if not self.goal or not told:
+            return {name: (float(np.mean(own)),) for name, own in values.items()}
+        goals = np.array([[self.blocks.goal(*one) for one in wanted] for wanted in told.values()])
+        worst = 0.0 if np.isnan(goals).all() else np.nanmin(goals)
+        second = np.nan_to_num(goals, nan=worst).mean(axis=-1).tolist()
+        return {name: (float(np.mean(values[name])), other) for name, other in zip(values, second, strict=True)}
 
     @property
     def words(self) -> str:
-        return counted(self.count, "repeat") + (" at the first rung" if self.share < 1 else "")
+        goals = f" of the score and {COSTS.get(self.goal, words(self.goal))}" if self.goal else ""
+        return f"{goals} over {counted(self.count, 'repeat')}" + (" at the first rung" if self.share < 1 else "")
 
 
 class Sampling:
@@ -98,7 +109,7 @@ class Sampling:
             return [], ""
         found = self._asked(self.sampler if means else "random", means, size)
         return found, (
-            f"{self.sampler}: {counted(len(found), 'configuration')} more, by the means of {len(means)} over "
+            f"{self.sampler}: {counted(len(found), 'configuration')} more, by the means of {len(means)}"
             f"{self.learnt.words}"
         )
 
@@ -112,7 +123,7 @@ class Sampling:
         told = f", {len(given)} of them given" if given else ""
         return found, f"{self.sampler}: {counted(len(found), 'configuration')} spread over the space{told}"
 
-    def _asked(self, sampler: str, means: Mapping[str, float], count: int) -> list[Suggested]:
+    def _asked(self, sampler: str, means: Mapping[str, tuple[float, ...]], count: int) -> list[Suggested]:
         from orchestrator.proposing.samplers import Seen
 
         seed = f"{self.view.search.seed}:{len(self.view.decisions)}"
@@ -126,7 +137,7 @@ class Sampling:
         count, common = len(self.dimensions.every), self.dimensions.are_common
         fits = not names and common and 0 < count <= MOST_NUMBERS
         if sampler == "auto":
-            return "gp" if fits else "tpe"
+            return "gp" if fits and not self.learnt.goal else "tpe"
         if sampler == "gp" and not fits:
             found = f"{count} settings" + (f", of which {', '.join(names)} are not numbers" if names else "")
             found += "" if common else ", of which some do not matter, or were left out, in some configurations"

@@ -12,18 +12,19 @@ from typing import NamedTuple
 import numpy as np
 
 from orchestrator.results.finals import FinalKey
+from orchestrator.results.goals import goal_value
 from orchestrator.results.histories import gather, list_finals, read_parts
 from orchestrator.results.parts import Part
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.layout import FinalName
-from orchestrator.store.schema import FinalRecord, History, Metric
+from orchestrator.store.schema import FinalRecord, History, Metric, RepeatState
 from orchestrator.store.searches import News
 from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import Storage
 from search_spaces.configuration import Configuration
 from search_spaces.stored import read_configuration
 from trainables.bundles.work import is_enough
-from trainables.learning.metrics import is_measured, selection_scores
+from trainables.learning.metrics import is_measured, selected_epoch, selection_scores
 
 ONE_BY_ONE = 50
 """So many final records, or fewer, are read one by one whatever parts hold them."""
@@ -53,20 +54,22 @@ class NewsReader:
         self._parts: set[str] = set()
         self._starts: dict[tuple[FinalKey, int], _Result] = {}
         """Of longer records, by the epochs that count."""
+        self._goals: dict[tuple[FinalKey, int, str], float] = {}
 
     def news(
         self,
         asked: Mapping[LaneKey, int],
         known: Collection[tuple[LaneKey, int]] = (),
         by_valid: Collection[Metric] = (),
+        goal: str = "",
     ) -> tuple[News, ...]:
         """The results of lanes that are not known yet, in order of partition, configuration, epochs and repeat.
 
         asked: the epochs asked of each lane; one that has them, or ended by itself, is not looked at again. Of several
         results of a lane the one with most epochs is told, as it was after those that were asked. known: lanes with the
         epochs of the result that was told before. by_valid: metrics by which valid alone compares all, see
-        `compared_by_valid`; each configuration whose epochs valid alone selects is compared so in any case. Records
-        that cannot be read are passed over.
+        `compared_by_valid`; each configuration whose epochs valid alone selects is compared so in any case. goal: what
+        is told beside the value, see `goals`. Records that cannot be read are passed over.
         """
         self._look([lane for lane, epochs in asked.items() if not self._has_enough(lane, epochs)])
         before = set(known)
@@ -79,7 +82,7 @@ class NewsReader:
             told = epochs if is_longer else final.epochs
             if (lane, told) not in before:
                 alike.setdefault((lane.partition, lane.configuration, told, is_longer), []).append(final)
-        return tuple(self._told(*key, alike[key], by_valid) for key in sorted(alike))
+        return tuple(self._told(*key, alike[key], by_valid, goal) for key in sorted(alike))
 
     def hours(self, asked: Mapping[LaneKey, int]) -> float:
         """Of training, of all results of these lanes, added up over whatever ran side by side."""
@@ -99,6 +102,7 @@ class NewsReader:
         is_longer: bool,
         finals: Iterable[FinalKey],
         by_valid: Collection[Metric],
+        goal: str,
     ) -> News:
         configuration = read_configuration(self.storage, name)
         alone = configuration.selects_by_valid_alone or configuration.selection.metric in by_valid
@@ -114,6 +118,7 @@ class NewsReader:
             repeats=tuple(final.repeat for final in ordered),
             states=tuple(result.state for result in results),
             values=tuple(result.valid if alone else result.worse for result in results),
+            goals=tuple(self._goal(final, epochs, configuration, goal) for final in ordered) if goal else (),
             digests=tuple(result.digest for result in results),
             longer=tuple(final.path.rpartition("/")[2] for final in ordered) if is_longer else (),
         )
@@ -122,14 +127,20 @@ class NewsReader:
         """A record as it was after so many epochs: the same repeat, trained for fewer."""
         key = final, epochs
         if key not in self._starts:
-            whole = FinalRecord.from_bytes(self.storage.read(final.path), final.path).history
-            measured = None if whole.measured is None else whole.measured[: epochs + 1]
-            start = History(whole.splits, whole.loss[: epochs + 1], whole.statistics[: epochs + 1], measured)
+            start, selected = _begun(
+                FinalRecord.from_bytes(self.storage.read(final.path), final.path), epochs, configuration
+            )
             metric, digest = configuration.selection.metric, self._results[final].digest
-            selected = int(np.argmax(selection_scores(metric, start, configuration.selects_by_valid_alone)))
             worse, valid = (float(selection_scores(metric, start, alone)[selected]) for alone in (False, True))
             self._starts[key] = _Result("finished", digest, worse, valid, self._results[final].seconds, epochs)
         return self._starts[key]
+
+    def _goal(self, final: FinalKey, epochs: int, configuration: Configuration, goal: str) -> float:
+        key = final, epochs, goal
+        if key not in self._goals:
+            record = FinalRecord.from_bytes(self.storage.read(final.path), final.path)
+            self._goals[key] = goal_value(record, goal, *_begun(record, epochs, configuration))
+        return self._goals[key]
 
     def _look(self, lanes: Collection[LaneKey]) -> None:
         """Find the longest result of each lane, of two with as many epochs the one that has them all."""
@@ -155,6 +166,16 @@ class NewsReader:
         loose, _ = gather(self.storage, [final for final in finals if final not in self._results])
         if loose is not None:
             self._results |= _results(loose)
+
+
+def _begun(record: FinalRecord, epochs: int, configuration: Configuration) -> tuple[History, int]:
+    """The first epochs of a record, and which of them is selected: of one that diverged it is 0."""
+    whole, metric = record.history, configuration.selection.metric
+    measured = None if whole.measured is None else whole.measured[: epochs + 1]
+    start = History(whole.splits, whole.loss[: epochs + 1], whole.statistics[: epochs + 1], measured)
+    if record.state is RepeatState.DIVERGED:
+        return start, 0
+    return start, selected_epoch(metric, start, configuration.selects_by_valid_alone)
 
 
 def _results(part: Part) -> dict[FinalKey, _Result]:

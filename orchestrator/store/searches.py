@@ -7,6 +7,7 @@ of all decisions minus final records.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -171,6 +172,8 @@ class News(Record):
     values: tuple[float, ...]
     """What selection compares, at the selected epoch of each: larger is better. A repeat that diverged counts with that
     of epoch 0."""
+    goals: tuple[float, ...] = ()
+    """Where the search has a second goal: larger is better, NaN where it is not known."""
     digests: tuple[str, ...]
     """Of each final record's bytes: the first 16 hexadecimal digits of their SHA-256."""
     longer: tuple[str, ...] = ()
@@ -238,14 +241,17 @@ class Told(NamedTuple):
     epochs: int
     state: str
     value: float
+    goal: float = math.nan
 
 
 def told(several: Iterable[News]) -> list[Told]:
     """Every result that is cited, in order."""
     return [
-        Told(LaneKey(one.partition, one.configuration, repeat), one.epochs, state, value)
+        Told(LaneKey(one.partition, one.configuration, repeat), one.epochs, state, value, goal)
         for one in several
-        for repeat, state, value in zip(one.repeats, one.states, one.values, strict=True)
+        for repeat, state, value, goal in zip(
+            one.repeats, one.states, one.values, one.goals or (math.nan,) * len(one.repeats), strict=True
+        )
     ]
 
 

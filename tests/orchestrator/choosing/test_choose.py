@@ -109,6 +109,39 @@ def test_best_as_data(studies: Path) -> None:
     assert found["label"] == "validation scores, used for selection"
 
 
+def test_best_weighs_the_score_against_a_goal(studies: Path) -> None:
+    found = data(studies, "best", "slides", "--goal", "parameters", "--rounds", "0")
+    assert data(studies, "best", "slides", "--rounds", "0")["front"] is None
+    assert found["front"]["goal"] == "parameters"
+    rows = found["front"]["configurations"]
+    assert [row["id"] for row in rows] == [row["id"] for row in found["configurations"]]
+    for row in rows:
+        beaten = [
+            other
+            for other in rows
+            if other["score"] <= row["score"] and other["goal"] <= row["goal"] and other is not row
+        ]
+        assert row["on_front"] == (not beaten)
+    assert rows[0]["score"] == pytest.approx(found["configurations"][0]["mean"])
+    shown = text(studies, "best", "slides", "--goal", "parameters", "--rounds", "0")
+    there = sum(row["on_front"] for row in rows)
+    assert f"Valid loss against parameters trained: {there} of 3 configurations are beaten by none in both" in shown
+    assert "on the front in" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("slides", "--goal", "hour"), "goal 'hour': expected one of hours, parameters, "),
+        (("slides", "--goal", "loss"), "goal 'loss': expected one of hours"),
+        (("several", "--goal", "hours"), "--goal: expected one partition beside it: --partition"),
+    ],
+    ids=str,
+)
+def test_goals_that_cannot_be_weighed_are_refused(studies: Path, arguments: tuple[str, ...], told: str) -> None:
+    assert told in refused(studies, "best", *arguments)
+
+
 class Alike(GeneratedStudy):
     """One backbone, depth, lr and batch size throughout: short names would all be the same."""
 

@@ -45,6 +45,12 @@ def test_a_sampler_goes_with_rungs(searching: Searching) -> None:
     assert {most for key in run.epochs for most in run.epochs[key].values()} == {8}, "15 % of 50"
 
 
+def test_a_second_goal_is_part_of_the_search(searching: Searching) -> None:
+    done(searching.search(*DRAWN, "--repeats", "3", "--sampler", "tpe", "--goal", "hours", "--budget", "5"))
+    (search,) = searching.decided().searches.values()
+    assert dict(search.settings) == {"sampler": "tpe", "goal": "hours"}
+
+
 def test_a_larger_budget_is_of_the_same_search(searching: Searching) -> None:
     for budget in ("5", "9", "9", "7"):
         done(searching.search(*DRAWN, "--repeats", "3", "--sampler", "tpe", "--budget", budget))
@@ -116,6 +122,7 @@ def test_a_plan_says_what_hours_buy(searching: Searching, budget: str, more: tup
         ((), "optimiser.lr: expected lists of values where every configuration is tried, found a distribution"),
         (("--repeats", "race"), "optimiser.lr: expected lists of values where every configuration is tried"),
         (("--sampler", "gp", "--set", "optimiser.name=sgd,adam"), "sampler gp: expected up to 6 settings to search"),
+        (("--sampler", "tpe", "--goal", "hour"), "did you mean 'hours'"),
         (("--sampler", "tpe", "--budget", "0"), "expected a number of configurations, such as 60"),
         (("--sampler", "tpe", "--budget", "0gpuh"), "or hours of training, such as 2gpuh, found 0gpuh"),
         (("--sampler", "tpe", "--proposer", "grid"), "--proposer grid: expected adaptive or nothing with a sampler"),

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from orchestrator.proposing.adaptive import Adaptive
+from orchestrator.proposing.blocks import Blocks
 from orchestrator.proposing.deciding import pending, suggestions_of
 from orchestrator.proposing.dimensions import Dimensions
 from orchestrator.proposing.proposer import Proposal, View
+from orchestrator.proposing.sampling import Learnt
 from orchestrator.store.errors import InputError
 from orchestrator.store.searches import (
     Budget,
@@ -23,6 +25,7 @@ from orchestrator.store.searches import (
     asked_of_lanes,
     bases_of,
 )
+from orchestrator.store.segments import LaneKey
 from search_spaces.configuration import Configuration
 from tests.support.configurations import configured
 
@@ -54,6 +57,7 @@ class Played:
         bases: Sequence[Configuration],
         distributions: tuple[Distribution, ...] = (),
         *,
+        goal: Value = lambda c: math.nan,
         suggestions: int | None = None,
         repeats: int = 3,
         epochs: int = 20,
@@ -74,7 +78,7 @@ class Played:
         )
         allowed = allowances(dict.fromkeys(names, (repeats, epochs)))
         self.budget = Budget(number=1, allowances=allowed, suggestions=suggestions)
-        self.value, self.workers = value, workers
+        self.value, self.second, self.workers = value, goal, workers
         self.decisions: list[Decision] = []
         self.results: list[Told] = []
 
@@ -83,19 +87,14 @@ class Played:
             pass
         return self
 
-    def proposed(self) -> Proposal | None:
+    @property
+    def view(self) -> View:
         waiting = pending(asked_of_lanes(self.decisions), self.results)
-        return Adaptive(self.search).propose(
-            View(
-                self.search,
-                self.budget,
-                self.decisions,
-                self.results,
-                waiting,
-                self.workers,
-                self.known.__getitem__,
-            )
-        )
+        known = self.known.__getitem__
+        return View(self.search, self.budget, self.decisions, self.results, waiting, self.workers, known)
+
+    def proposed(self) -> Proposal | None:
+        return Adaptive(self.search).propose(self.view)
 
     def step(self, told: int | None = None) -> bool:
         """One decision, and the results of its first `told` configurations."""
@@ -118,8 +117,12 @@ class Played:
             for name in ask.configurations[:told]:
                 for lane in ask.lanes():
                     if lane.configuration == name:
-                        self.results.append(Told(lane, ask.epochs, "finished", self.value(self.known[name])))
+                        self.results.append(self._result(lane, ask.epochs))
         return True
+
+    def _result(self, lane: LaneKey, epochs: int) -> Told:
+        known = self.known[lane.configuration]
+        return Told(lane, epochs, "finished", self.value(known), self.second(known))
 
     @property
     def tried(self) -> list[Configuration]:
@@ -261,6 +264,34 @@ def test_more_is_suggested_after_the_rungs_where_the_budget_grows() -> None:
     assert max(r.epochs for r in found.results if r.lane.configuration == best.id) == 40
 
 
+def test_a_second_goal_is_weighed_against_the_score() -> None:
+    """What is best lies between the two: the sampler tries both ends of it and what is between, and nothing beyond."""
+    base, settings = configured(), {"sampler": "tpe", "goal": "hours"}
+    found = Played(best_at(1e-2), [base], (rate(base),), goal=best_at(1e-4), suggestions=60, settings=settings).whole()
+    tried = [c.optimiser.lr for c in found.tried[8:]]
+    alone = Played(best_at(1e-2), [base], (rate(base),), suggestions=60, sampler="tpe").whole()
+    assert sum(3e-5 < lr < 3e-2 for lr in tried) > 0.8 * len(tried), "60 % of the range"
+    assert sum(lr < 1e-3 for lr in tried) > 3 * sum(c.optimiser.lr < 1e-3 for c in alone.tried[8:])
+    assert "by the means of 8 of the score and hours per repeat over 3 repeats" in found.decisions[1].reason
+
+
+def test_what_a_diverged_repeat_would_have_taken_counts_as_the_worst() -> None:
+    base, settings = configured(), {"sampler": "tpe", "goal": "hours"}
+    found = Played(
+        lambda c: -1.0, [base], (rate(base),), goal=best_at(1e-4), suggestions=20, repeats=2, settings=settings
+    )
+    found.step()
+    first, second = (found.results[place].lane for place in (0, 2))
+    found.results = [
+        one._replace(state="diverged", goal=math.nan) if one.lane in (first, second) else one for one in found.results
+    ]
+    blocks = Blocks(found.view)
+    means = Learnt(blocks, 2, 1.0, 4, "hours").means([c.id for c in found.tried])
+    worst = min(one.goal for one in found.results if one.state != "diverged")
+    own = next(one.goal for one in found.results if one.lane == LaneKey(*first[:2], 1))
+    assert means[first.configuration] == (-1.0, pytest.approx((worst + own) / 2))
+
+
 def test_points_that_are_given_come_first() -> None:
     start = [{"lr": 2e-3, "batch_size": 16}, {"optimiser.name": "adamw"}]
     found = Played(best_at(1e-2), BASES, (rate(*BASES),), suggestions=12, sampler="tpe", start=start)
@@ -322,6 +353,9 @@ def test_a_choice_makes_its_configuration_again() -> None:
             {"sampler": "gp"},
             "expected up to 6 settings to search, all of them numbers, found 3 settings, of which optimiser.name",
         ),
+        ({"sampler": "random", "goal": "hours"}, 'expected sampler "tpe" beside a second goal'),
+        ({"sampler": "tpe", "goal": "hours", "repeats": "race"}, "whole epochs and all repeats beside a second goal"),
+        ({"sampler": "tpe", "goal": "ours"}, "goal 'ours': expected one of hours, parameters, .*did you mean 'hours'"),
         ({"sampler": "tpf"}, "sampler: expected grid or random or tpe or gp or auto, found tpf"),
         ({"start": [{}]}, "expected a sampler beside start"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from orchestrator.results.comparing import compared_by_valid
@@ -19,6 +20,7 @@ from orchestrator.store.segments import LaneKey
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import NOW, PARTITION, GeneratedStudy, UnsyncedStorage, small_study
+from trainables.learning.metrics import selection_scores
 
 
 class CountingStorage(LocalStorage):
@@ -80,6 +82,45 @@ def test_values_are_those_that_rank(
     assert len(news) == 8
     assert {one.repeats for one in news} == {(0, 1, 2, 3)}
     assert {one.states for one in news} == {("finished", "diverged", "finished", "finished")}
+
+
+@pytest.mark.parametrize("goal", ["hours", "parameters", "accuracy"])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_second_goal_is_told_beside_the_value(tmp_path: Path, goal: str, compacted: bool) -> None:
+    """Larger is better; what a repeat that diverged would have taken is not known."""
+    storage, study = small_study(tmp_path, diverges=lambda c, repeat: repeat == 1, repeats=4)
+    if compacted:
+        compact(storage)
+    members = summarise(storage, NOW).configurations
+    news = {one.configuration: one for one in NewsReader(storage).news(lanes(study), goal=goal)}
+    assert {m.id for m in members} == news.keys()
+    for member in members:
+        one = news[member.id]
+        metas = [study.final(member.configuration, repeat, 6).meta for repeat in range(4)]
+        if goal == "hours":
+            due = [-meta["seconds"] / 3600 for meta in metas]
+            due[1] = float("nan")
+        elif goal == "parameters":
+            due = [-float(meta["trainable_parameters"]) for meta in metas]
+        else:
+            score = member.score("accuracy", "valid")
+            assert score is not None
+            due = score.values.tolist()
+        assert one.goals == pytest.approx(due, nan_ok=True)
+        assert [result.goal for result in told([one])] == pytest.approx(due, nan_ok=True)
+
+
+def test_of_longer_results_the_goal_is_as_after_the_epochs_asked(tmp_path: Path) -> None:
+    storage, study = small_study(tmp_path)
+    chosen = study.configurations()[0]
+    study.write_final(storage, chosen, 0, 12)
+    lane = {LaneKey(PARTITION, chosen.id, 0): 6}
+    (short,), (hours,) = (NewsReader(storage).news(lane, goal=goal) for goal in ("accuracy", "hours"))
+    whole = study.final(chosen, 0, 12)
+    assert hours.goals == pytest.approx([-whole.meta["seconds"] * 7 / 13 / 3600])
+    start = History(whole.history.splits, whole.history.loss[:7], whole.history.statistics[:7])
+    selected = int(np.argmax(selection_scores("loss", start, chosen.selects_by_valid_alone)))
+    assert short.goals == pytest.approx([selection_scores("accuracy", start)[selected]])
 
 
 def test_where_valid_alone_compares_some_it_compares_all(tmp_path: Path) -> None:
