@@ -8,7 +8,7 @@ width.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 from orchestrator.store.record import canonical_json
@@ -21,13 +21,15 @@ from trainables.bundles.workbench import Workbench
 from trainables.learning.heads.head import layers_of
 from trainables.learning.heads.layer import parameter_count
 
+_PLACES = 20
+"""Binary digits of the number of a stack among those that cost alike."""
 _DEEPEST = 1001
 """Of what trains something else than the last layers: it reaches at least as far into the network as they do."""
 
 
 def divide_into_stacks(bench: Workbench, wanted: Sequence[Segment], workers: int) -> list[Stack]:
     """Stacks of even widths (11 configurations at 10 a stack are 6 and 5), the first repeats first and, among them, the
-    longest first.
+    cheap ones first, so that a ranking is there early and grows; those that cost alike are spread over the grid.
 
     wanted: each of one configuration, repeats within one bundle. Nothing else enters but the study's configurations and
     the kind of device.
@@ -43,7 +45,13 @@ def divide_into_stacks(bench: Workbench, wanted: Sequence[Segment], workers: int
         for part in range(count):
             together = alike[part * len(alike) // count : (part + 1) * len(alike) // count]
             found.append(_stack(together, in_turn=most == 0))
-    return sorted(found, key=lambda stack: _order(bench, stack))
+    before = Counter[tuple[int, ...]]()
+    places = []
+    for stack in found:
+        cost = _cost(bench, stack)
+        places.append((cost, _reversed_bits(before[cost])))
+        before[cost] += 1
+    return [found[place] for place in sorted(range(len(found)), key=places.__getitem__)]
 
 
 def _stack(together: Sequence[Segment], *, in_turn: bool) -> Stack:
@@ -72,8 +80,14 @@ def _most(bench: Workbench, one: Segment) -> int:
     return most_bundles(configuration, bench.facts(configuration).feature_width, bench.device)
 
 
-def _order(bench: Workbench, stack: Stack) -> tuple[int, ...]:
+def _cost(bench: Workbench, stack: Stack) -> tuple[int, ...]:
+    """What a step of it takes, as far as that orders stacks: small is cheap."""
     c = bench.configuration(stack.configurations[0])
     head = parameter_count(layers_of(c, bench.facts(c).feature_width))
     depth = c.live.scope.unfrozen or _DEEPEST * c.live.trains_body
-    return stack.repeats[0] // BUNDLE_SIZE, -c.live.from_pixels, -depth, -head, c.optimiser.batch_size
+    return stack.repeats[0] // BUNDLE_SIZE, c.live.from_pixels, depth, head
+
+
+def _reversed_bits(place: int) -> int:
+    """Places of a van der Corput sequence: in this order any beginning of a grid's stacks is spread over all of it."""
+    return int(f"{place:0{_PLACES}b}"[::-1], 2)

@@ -79,10 +79,10 @@ def test_what_is_not_stacked_is_trained_in_turn(study: TinyStudy) -> None:
     configurations = [study.configuration(unfrozen=1, lr=lr) for lr in RATES] + grid(study)
     stacks = divide_into_stacks(study.bench(), wanted(study, configurations), 1)
     assert [(one.in_turn, len(one.configurations), len(one.segments())) for one in stacks] == [
-        *[(True, 1, 3)] * 3,
         (False, 3, 1),
+        *[(True, 1, 3)] * 3,
     ]
-    assert all(len(lane.lanes) == 1 for lane in stacks[0].segments())
+    assert all(len(lane.lanes) == 1 for lane in stacks[-1].segments())
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,18 @@ def test_every_worker_gets_one(study: TinyStudy, count: int, workers: int, expec
     assert widths(divide_into_stacks(study.bench(), asked, workers)) == expected
 
 
-def test_the_longest_come_first(study: TinyStudy) -> None:
-    small, large = study.configuration(batch_size=4), study.configuration(batch_size=64)
-    deep, headed = study.configuration(unfrozen=1), study.configuration(non_linearities=1, batch_size=64)
-    later = wanted(study, [deep], repeats=(10,))
-    stacks = divide_into_stacks(study.bench(), [*later, *wanted(study, [large, small, headed, deep])], 1)
-    assert [one.configurations for one in stacks] == [(c.id,) for c in (deep, headed, small, large, deep)]
+def test_the_first_repeats_and_the_cheap_come_first(study: TinyStudy) -> None:
+    head, hidden, deep = (study.configuration(**one) for one in ({}, {"non_linearities": 1}, {"unfrozen": 1}))
+    later = wanted(study, [head], repeats=(10,))
+    stacks = divide_into_stacks(study.bench(), [*later, *wanted(study, [deep, hidden, head])], 1)
+    assert [one.configurations for one in stacks] == [(c.id,) for c in (head, hidden, deep, head)]
+
+
+def test_what_costs_alike_is_spread_over_the_grid(study: TinyStudy) -> None:
+    sizes = (4, 8, 16, 32, 64)
+    several = [study.configuration(batch_size=size) for size in sizes]
+    stacks = divide_into_stacks(study.bench(), wanted(study, several), 1)
+    assert [one.configurations[0] for one in stacks] == [several[place].id for place in (0, 4, 2, 1, 3)]
 
 
 @pytest.mark.parametrize("settings", [{}, {"non_linearities": 1, "dropout": 0.3}], ids=["linear", "hidden"])
