@@ -1,7 +1,8 @@
 """Training the last u weight layers: from the cached frontier against the whole network in every step.
 
 The whole network is a plain torch loop over the same stored squares with the same trainable parameters; after the first
-steps both sides must have the same loss. In one process, without Ray, freshly initialised weights.
+steps both sides must have the same loss. In one process, without Ray, freshly initialised weights. With --bf16-effect:
+what layers trained in bf16 reach beside those trained in fp32 instead, from ImageNet weights where there are any.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+import bf16_effect
 import images
 import torch
 from memory_peak import peak_mib
@@ -42,6 +44,9 @@ def main() -> None:
     given = parsed()
     torch.set_num_threads(given.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if given.bf16_effect:
+        show_bf16_effect(given, device)
+        return
     table = Table("Unfreezing: cached frontier against the whole network", COLUMNS)
     table.notes += [
         f"Batch {given.batch_size}, scoring {given.scored} views at a time, fp32, {given.threads} thread(s), on "
@@ -60,6 +65,16 @@ def main() -> None:
     table.write_json(given.json)
 
 
+def show_bf16_effect(given: argparse.Namespace, device: torch.device) -> None:
+    with tempfile.TemporaryDirectory(prefix="orch-unfreezing-") as name:
+        pictures = images.choose(given, Path(name), given.images)
+        table = bf16_effect.of_training(
+            pictures, given.backbones, given.unfrozen, Path(name), device, quick=given.quick
+        )
+    table.show()
+    table.write_json(given.json)
+
+
 def parsed() -> argparse.Namespace:
     parser = arguments(__doc__ or "", rounds=3)
     images.add_options(parser)
@@ -70,6 +85,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scored", type=int, default=32, metavar="N", help="views per scoring (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU (default: %(default)s)")
     parser.add_argument("--images", type=int, default=96, metavar="N", help="at most so many (default: %(default)s)")
+    parser.add_argument("--bf16-effect", action="store_true", help="losses of layers trained in fp32 and in bf16")
     given = parser.parse_args()
     if given.quick:
         given.backbones, given.unfrozen, given.rounds, given.steps, given.batch_size = ["resnet18"], [1, 3], 2, 1, 8

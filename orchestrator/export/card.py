@@ -306,8 +306,14 @@ def limits(facts: CardFacts) -> list[str]:
         lines.append("All images come from one dataset; this configuration was not tested on images from elsewhere.")
     if facts.leak:
         lines.append(f"Leak experiment (another model, the test split closed): {facts.leak}")
-    if facts.model.origin["precision_of_training"] == "bf16":
+    if facts.model.origin["precision_of_frozen_part"] == "bf16":
         lines.append("Frozen layers were computed in bfloat16 for training; the exported network computes in float32.")
+    if facts.model.origin["arithmetic_of_trained_part"] != "fp32":
+        asked = facts.model.origin["arithmetic_of_trained_part"]
+        lines.append(
+            f"Trained layers of the backbone were computed in {asked}, to train and to score; the exported network "
+            "computes in float32: how far that is from what was scored stands among the checks below."
+        )
     if facts.model.origin["pretrained_weights"].startswith("init:"):
         begun = facts.chosen.member.configuration.adaptation.start == "drawn"
         told = "was trained from freshly initialised" if begun else "has freshly initialised"

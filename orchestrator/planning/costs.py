@@ -80,7 +80,8 @@ class Computed(NamedTuple):
             return cls((kind, head_of(c.head).is_written_out), parameter_count(layers_of(c, width)))
         images = ", ".join(c.augmentation.names) if c.live.from_pixels else ""
         scope = c.live.scope
-        kind = " ".join(filter(None, ("body", "" if scope.name == LAST else str(scope.key), images)))
+        trained = "" if scope.name == LAST else str(scope.key)
+        kind = " ".join(filter(None, ("body", trained, c.adaptation.arithmetic, images)))
         return cls((kind, c.live.from_pixels), scope.unfrozen)
 
 

@@ -22,7 +22,7 @@ import torch
 
 from orchestrator.planning.bought import budget_notes
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
-from orchestrator.planning.precision_notes import precision_notes
+from orchestrator.planning.precision_notes import arithmetic_notes, precision_notes
 from orchestrator.proposing.deciding import Machine
 from orchestrator.resolved import KEPT_BYTES, Search
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
@@ -186,6 +186,7 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
             *budget_notes(search, tally.trials),
             *tally.notes,
             *precision_notes(owing, features_s),
+            *arithmetic_notes(owing, bench.device),
             *_memory_notes(needed),
             *_disk_notes(search, tally),
         ),

@@ -1,4 +1,4 @@
-"""What the other precision of frozen features would save on this machine, and what it would cost."""
+"""What the other precision of frozen features would save on this machine, and at what cost; what it cannot compute."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Iterable
 import torch
 
 from search_spaces.configuration import Configuration
+from trainables.machine.arithmetic import multiplies_tf32
 
 FASTER = (
     "--precision bf16 computes the frozen part faster on this GPU, and shifts validation losses, by 0.02 to 0.03 where "
     "it was measured"
+)
+
+NO_TF32 = (
+    'This machine has no TF32: with adaptation.arithmetic "tf32" it computes what it does with "fp32", bit for bit'
 )
 
 
@@ -23,3 +28,9 @@ def precision_notes(owing: Iterable[Configuration], features_s: float) -> list[s
 def multiplies_bf16() -> bool:
     """Whether there is a GPU with units for bfloat16: since Ampere."""
     return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+
+
+def arithmetic_notes(owing: Iterable[Configuration], device: torch.device) -> list[str]:
+    """Of configurations that are still to be trained on such devices."""
+    wants = any(c.adaptation.arithmetic == "tf32" for c in owing)
+    return [NO_TF32] if wants and not multiplies_tf32(device) else []

@@ -153,7 +153,8 @@ def deep_rate(configuration: Configuration, parts: Parts, scoring_batch: int, de
     lanes = _lanes(configuration.with_values({"optimiser.batch_size": batch}), 1, 1)
     body: Body = Cached()
     if parts.suffix is not None:
-        body = Network(parts.suffix, device, norms_move=configuration.adaptation.norms_move)
+        asked = configuration.adaptation
+        body = Network(parts.suffix, device, norms_move=asked.norms_move, arithmetic=asked.arithmetic)
     images = None
     if parts.images is not None:
         images = Images(_Frontier(parts.images, device), parts.prefix, configuration.network.precision)

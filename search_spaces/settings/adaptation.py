@@ -14,6 +14,7 @@ from search_spaces.settings.numbers import Layers, Rate
 
 Start = Literal["weights", "drawn"]
 Norms = Literal["kept", "moving"]
+Arithmetic = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class AdaptationVariant(Variant):
 
 
 _ROOM = "trainables.network.adaptations"
-_OF_LAYERS = ("start", "norms", "lr_decay")
+_OF_ALL = ("lr_decay", "arithmetic")
+_OF_LAYERS = ("start", "norms", *_OF_ALL)
 ADAPTATIONS = Registry(
     "adaptation.name",
     (
@@ -47,21 +49,21 @@ ADAPTATIONS = Registry(
             "scale_and_shift",
             "trainables.network.adapters.scale_and_shift:ScaleAndShift",
             "A factor and an offset for each output channel of every weight layer (SSF).",
-            ("lr_decay",),
+            _OF_ALL,
             said="a scale and a shift of each channel of the backbone",
         ),
         AdaptationVariant(
             "bias",
             f"{_ROOM}:Biases",
             "All biases and nothing else (BitFit).",
-            ("lr_decay",),
+            _OF_ALL,
             said="the biases of the backbone",
         ),
         AdaptationVariant(
             "lora",
             "trainables.network.adapters.lora:LoRA",
             "Low-rank updates of attention's linear layers (LoRA), of transformers.",
-            ("rank", "alpha", "lr_decay"),
+            ("rank", "alpha", *_OF_ALL),
             said="low-rank updates of the backbone's attention",
         ),
     ),
@@ -162,6 +164,16 @@ class Adaptation(Part):
             neutral=1.0,
         ),
     ] = 1.0
+    arithmetic: Annotated[
+        Arithmetic,
+        Setting(
+            "arithmetic of trained layers",
+            "What steps and scores multiply in, of the trained backbone: float32, TF32, or bfloat16 (autocast).",
+            (Touch.STEP,),
+            matters_when=(_UNFROZEN, ADAPTATIONS.using("arithmetic")),
+            neutral="fp32",
+        ),
+    ] = "fp32"
 
     @property
     def norms_move(self) -> bool:

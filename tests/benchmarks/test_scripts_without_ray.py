@@ -29,6 +29,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
         ("feature_pass.py", ["--rounds", "1"], 2, "pass ÷ bare", 0.2),
         ("feature_pass.py", ["--bf16-effect"], 1, "valid loss, bf16", 0.01),
         ("unfreezing.py", [], 2, "score, whole ÷ cached", 1.0),
+        ("unfreezing.py", ["--bf16-effect"], 2, "valid loss, bf16", 0.01),
         ("augmented_steps.py", [], 2, "bare ÷ augmented", 0.1),
     ],
 )

@@ -78,6 +78,7 @@ LANES: Mapping[str, Lanes] = {
         {**_WHOLE, "start": "drawn", "norms": "moving", "average": 0.6}
     ),
     "rates by layer": _lanes({**_WHOLE, "lr_decay": 0.7, "optimiser": "adamw", "lr": 0.002}),
+    "bfloat16, averages": _lanes({**_WHOLE, "arithmetic": "bf16", "average": 0.6}),
     "scale and shift": _lanes({"adaptation": "scale_and_shift", "average": 0.6}),
     "LoRA": _lanes({"adaptation": "lora", "rank": 2, "backbone": "timm:test_vit.r160_in1k"}),
     "a stage of heads": _lanes(*_stage(of=_HEAD, then={"lr": 0.05}), epoch_steps=8),

@@ -40,6 +40,7 @@ BASE: dict[str, Any] = {
     "adaptation.rank": 1,
     "adaptation.alpha": 1.0,
     "adaptation.lr_decay": 1.0,
+    "adaptation.arithmetic": "fp32",
     "image.size": 224,
     "image.store_size": 256,
     "image.crops": 3,
@@ -127,6 +128,7 @@ OTHER: dict[str, Any] = {
     "adaptation.rank": 4,
     "adaptation.alpha": 8.0,
     "adaptation.lr_decay": 0.5,
+    "adaptation.arithmetic": "bf16",
     "image.size": 192,
     "image.store_size": 257,
     "image.crops": 4,
@@ -202,6 +204,7 @@ WHERE_IT_MATTERS: dict[str, dict[str, Any]] = {
     "adaptation.rank": {"adaptation.name": "lora"},
     "adaptation.alpha": {"adaptation.name": "lora"},
     "adaptation.lr_decay": {"adaptation.unfrozen": 1},
+    "adaptation.arithmetic": {"adaptation.unfrozen": 1},
     "balance.count": {"balance.name": "count"},
     "balance.score_augmented": {"balance.name": "ngca"},
     "augmentation.chance": {"augmentation.names": ("flips",)},
@@ -439,3 +442,15 @@ def test_a_file_that_is_older_than_a_setting_keeps_its_id(tmp_path: Path) -> Non
     assert b"schedule" not in older
     assert read_configuration(storage, one.id) == one
     assert read_configuration(storage, one.id).id == one.id
+
+
+def test_a_file_that_is_older_than_a_setting_of_a_part_keeps_its_id(tmp_path: Path) -> None:
+    one = made(**{"adaptation.unfrozen": 2})
+    older = b"\n".join(line for line in one.to_toml().split(b"\n") if not line.startswith(b"arithmetic")).partition(
+        b"\n"
+    )[2]
+    storage = LocalStorage(tmp_path)
+    storage.create(layout.configuration(one.id), older)
+    assert b"arithmetic" in one.to_toml()
+    assert read_configuration(storage, one.id) == one
+    assert made(**{"adaptation.unfrozen": 2, "adaptation.arithmetic": "tf32"}).id != one.id

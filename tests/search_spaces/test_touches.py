@@ -38,6 +38,7 @@ TOUCHES: dict[str, set[Touch]] = {
     "adaptation.rank": {STEP},
     "adaptation.alpha": {STEP},
     "adaptation.lr_decay": {STEP},
+    "adaptation.arithmetic": {STEP},
     "image.size": {NETWORK, FEATURES},
     "image.store_size": {PIXELS},
     "image.crops": {SAMPLES, FEATURES},

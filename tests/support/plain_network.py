@@ -55,6 +55,7 @@ def losses(
     samples, reader = frozen.samples, frozen.reader(bench.device)
     body = copy.deepcopy(bench.network(frozen)).eval()
     _put_plain_adapters(c, repeat, body)
+    _put_autocast(c, body)
     live = trained_names(c, body)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in live)
@@ -96,13 +97,19 @@ def losses(
     set_mode(False)
     averaged = AveragedModel(whole, multi_avg_fn=get_ema_multi_avg_fn(o.average), use_buffers=True)
 
+    def features_of(images: torch.Tensor, below: nn.Module = body) -> torch.Tensor:
+        all_of_it = c.adaptation.arithmetic == "bf16" and not c.adaptation.layers
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=all_of_it):
+            features: torch.Tensor = below(images)
+        return features.float()
+
     def logits_of(features: torch.Tensor, above: nn.Module = head) -> torch.Tensor:
         logits: torch.Tensor = above(features)
         return torch.cat([torch.zeros_like(logits), logits], dim=1) if c.outputs == 1 else logits
 
     def each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         above, below = averaged.module if o.average else (head, body)
-        return functional.cross_entropy(logits_of(below(images), above), targets, reduction="none")
+        return functional.cross_entropy(logits_of(features_of(images, below), above), targets, reduction="none")
 
     counts = labels[samples.training].bincount()
 
@@ -134,7 +141,7 @@ def losses(
             if change is not None:
                 images, targets = change(epoch, first, reader.plain(rows), targets)
                 images = (images - mean) / std
-            features = body(images)
+            features = features_of(images)
             if mix is not None:
                 features, targets = mix(epoch, first, features, targets)
             optimiser.zero_grad()
@@ -145,6 +152,23 @@ def losses(
             averaged.update_parameters(whole)
         found.append(scored())
     return np.array(found)
+
+
+class _Autocast(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found: torch.Tensor = self.layer(values)
+        return found
+
+
+def _put_autocast(c: Configuration, body: nn.Module) -> None:
+    """Around layers that are trained by name; without names all of the body is."""
+    for name in c.adaptation.layers if c.adaptation.arithmetic == "bf16" else ():
+        setattr(body, name, _Autocast(body.get_submodule(name)))
 
 
 class _Scaled(nn.Module):

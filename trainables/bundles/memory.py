@@ -32,6 +32,9 @@ FLOAT32 = 4
 BODY_COPIES = 2
 """Of the part of a network that steps compute, beside the network that it is of: as it was cut off, as it is
 trained."""
+ROUNDED = 0.5
+"""Of weights, their copies in bfloat16, which a step keeps until its backward pass. What passes is counted as in
+float32: some operations give it."""
 INPUT_COPIES = 5
 """Of what a step reads: as it was fetched, three while an augmentation changes it, one laid out anew."""
 WORKSPACE = 1.25
@@ -105,6 +108,8 @@ def network_bytes(
     behind = computed.step
     weights = facts.parameters + BODY_COPIES * behind.parameters + head
     weights += (behind.trained + head) * (1 + buffers)
+    if c.adaptation.arithmetic == "bf16":
+        weights += math.ceil(ROUNDED * behind.parameters)
     rows, batch = len(samples.training), min(c.optimiser.batch_size, len(samples.training))
     step = _step_bytes(behind, batch)
     scored = min(scoring_rows, max(map(len, samples.scoring.values())))

@@ -22,6 +22,7 @@ from trainables.features.frozen import Frozen
 from trainables.features.pixels import CHUNK_IMAGES, ChannelSums, Standard, ViewReader, pixel_store, write_pixels
 from trainables.features.store import CPU_BATCH, CUDA_BATCH, frozen_values
 from trainables.learning.augmentations.redrawn import Redrawn
+from trainables.learning.bodies.arithmetic import features_of
 from trainables.learning.heads.head import scoring_head
 from trainables.learning.weights import Weights, put
 from trainables.machine.allocation import cpus
@@ -73,6 +74,7 @@ class Models:
         self.head = scoring_head(frozen.configuration, width, bench.device)
         self.several = several
         self.precision = frozen.configuration.network.precision
+        self.arithmetic = frozen.configuration.adaptation.arithmetic
 
     @torch.no_grad()
     def logits(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
@@ -81,7 +83,10 @@ class Models:
         found = []
         for weights in self.several:
             put(weights, head=self.head, body=self.suffix)
-            features = [values[0] if self.suffix is None else self.suffix(values) for values in frontier]
+            features = [
+                values[0] if self.suffix is None else features_of(self.suffix, values, self.arithmetic)
+                for values in frontier
+            ]
             found.append(torch.cat([self.head(each) for each in features]).cpu().numpy())
         return np.stack(found)
 

@@ -87,7 +87,12 @@ def learner_of(lanes: Sequence[Lane], material: Material, starts: Sequence[Weigh
         start = _start(material, lanes[0])
         factors = {name: adaptation.lr_decay**depth for name, depth in material.depths.items()}
         body = Network(
-            material.suffix, material.labels.device, norms_move=adaptation.norms_move, start=start, lr_factors=factors
+            material.suffix,
+            material.labels.device,
+            norms_move=adaptation.norms_move,
+            start=start,
+            lr_factors=factors,
+            arithmetic=adaptation.arithmetic,
         )
     classes = len(lanes[0].configuration.data.classes)
     shares = torch.from_numpy(material.samples.shares(classes)).to(material.labels.device)

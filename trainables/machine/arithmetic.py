@@ -34,6 +34,23 @@ def ask_for_determinism() -> None:
 
 
 @contextlib.contextmanager
+def allowing_tf32() -> Iterator[None]:
+    """Of products and convolutions on a GPU, in the whole process: autograd works in threads of its own there."""
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = True
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
+
+
+def multiplies_tf32(device: torch.device) -> bool:
+    """Whether it has units for TF32: GPUs since Ampere."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@contextlib.contextmanager
 def undetermined(names: set[str]) -> Iterator[None]:
     """Add the names of operations that torch says have no deterministic algorithm; other warnings go on as they are."""
     with warnings.catch_warnings(record=True) as told:

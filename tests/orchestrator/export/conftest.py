@@ -70,7 +70,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
 
 @pytest.fixture(scope="session")
 def adapters(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """Networks with small trained parts put into every layer, or into attention."""
+    """Networks with small trained parts put into every layer, or into attention; whole ones; one trained in bf16."""
     return finished_study(
         tmp_path_factory.mktemp("adapters"),
         ("few", "many"),
@@ -83,4 +83,5 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
             "lr": 0.02,
         },
         scratch={"adaptation": "whole", "start": "drawn", "norms": "moving", "lr": 0.01},
+        rounded={"adaptation": "whole", "arithmetic": "bf16", "lr": 0.005},
     )

@@ -76,6 +76,20 @@ def test_the_folder_predicts_what_the_search_kept(
     assert np.abs(kept - kept.mean()).max() > 0.01, "the comparison would pass for constant predictions"
 
 
+def test_what_was_trained_in_bfloat16_is_exported_in_float32(adapters: FinishedStudy, tmp_path: Path) -> None:
+    """It says how far that is from what was scored: more than the 16 bits of what is kept, and no other classes."""
+    found = exported(adapters, tmp_path / "model", "rounded")
+    kept = final(adapters, "rounded", found.chosen.repeat).logits.astype(np.float32)
+    assert found.assembled.agreement.same == 1.0
+    assert 2**-11 * np.abs(kept).max() < found.assembled.agreement.largest < 0.03 * np.ptp(kept)
+    model, network = load(tmp_path / "model")
+    images = np.stack([prepared(path, model.preprocessing) for path in valid_files(adapters)])
+    logits = network(torch.from_numpy(images)).numpy()
+    assert logits.dtype == np.float32
+    assert np.abs(logits - kept).max() == pytest.approx(found.assembled.agreement.largest, rel=0.01)
+    assert found.deviation == 0.0, "trained again, the search's own arithmetic gives its logits bit for bit"
+
+
 def test_a_head_is_described_as_it_was_trained(moving: FinishedStudy, tmp_path: Path) -> None:
     folder = exported(moving, tmp_path / "model", "both").folder
     slope = moving.configurations["both"].head.negative_slope

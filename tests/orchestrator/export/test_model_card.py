@@ -504,6 +504,16 @@ def test_what_the_leak_experiment_says_is_among_the_limits(
     )
 
 
+def test_layers_that_were_trained_in_bfloat16_are_among_the_limits(
+    binary: FinishedStudy, adapters: FinishedStudy, tmp_path: Path
+) -> None:
+    said = "Trained layers of the backbone were computed in bf16, to train and to score"
+    assert said not in card_of(binary, tmp_path / "full", "unfreezing")
+    text = card_of(adapters, tmp_path / "half", "rounded")
+    assert said in text.split("## Limits")[1].split("\n## ")[0]
+    assert "| arithmetic of trained layers | bf16 |" in text
+
+
 def test_names_of_classes_cannot_break_a_table() -> None:
     assert cell("a|b\n<script>") == "a\\|b &lt;script>"
     assert table(("x",), [("a|b",)])[-1] == "| a\\|b |"

@@ -349,6 +349,14 @@ def test_the_other_precision_is_told_where_a_gpu_is_faster_at_it(
     assert precision_notes.precision_notes([plain], 1.0) == []
 
 
+def test_a_machine_without_tf32_says_so(search: Search) -> None:
+    assert precision_notes.NO_TF32 not in estimate(search).notes
+    wide, half = (configured(unfrozen=1, arithmetic=one) for one in ("tf32", "bf16"))
+    cpu = torch.device("cpu")
+    told = [precision_notes.arithmetic_notes(owing, cpu) for owing in ([half, wide], [half], [configured()])]
+    assert told == [[precision_notes.NO_TF32], [], []]
+
+
 @pytest.mark.parametrize(("capability", "faster"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
 def test_gpus_multiply_bfloat16_since_ampere(
     capability: tuple[int, int], faster: bool, monkeypatch: pytest.MonkeyPatch

@@ -89,6 +89,15 @@ def test_rules_with_more_buffers_take_more() -> None:
     assert need == WEIGHTS + 4 * (300 + HEAD) + activations(batch=8, scored=8)
 
 
+def test_a_step_in_bfloat16_holds_copies_of_weights() -> None:
+    rows, cpu = samples(90, 64), torch.device("cpu")
+    full, wide, half = (
+        network_bytes(configured(unfrozen=2, batch_size=8, arithmetic=one), FACTS, both(BEHIND), 8, rows, cpu)
+        for one in ("fp32", "tf32", "bf16")
+    )
+    assert (wide - full, half - full) == (0, 2 * 500)
+
+
 def test_fewer_trials_of_a_large_batch_share_a_gpu() -> None:
     """As of resnet18 at 224 pixels, all trained: 7 GB of activations at 200 images."""
     large = replace(BEHIND, step=28_400_000, passing=6_400_000)

@@ -22,6 +22,7 @@ SETTINGS = [
     pytest.param({"unfrozen": 40, "lr": 0.001}, id="from the pixels"),
     pytest.param({"precision": "bf16"}, id="half precision"),
     pytest.param({"precision": "bf16", "unfrozen": 2, "lr": 0.01}, id="unfrozen, half precision"),
+    pytest.param({"unfrozen": 2, "lr": 0.01, "arithmetic": "bf16"}, id="unfrozen, trained in bfloat16"),
     pytest.param({"standardisation": "half"}, id="half and half"),
     pytest.param({"standardisation": "each_split"}, id="each split by its own"),
     pytest.param({"standardisation": "each_split", "unfrozen": 40, "lr": 0.001}, id="each split, from the pixels"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from trainables.machine.arithmetic import ask_for_determinism, undetermined
+from trainables.machine.arithmetic import ask_for_determinism, multiplies_tf32, undetermined
 
 
 @pytest.fixture
@@ -35,3 +35,15 @@ def test_other_warnings_are_not_swallowed() -> None:
     with pytest.warns(UserWarning, match="something else"), undetermined(names):
         warnings.warn("something else", UserWarning, stacklevel=1)
     assert not names
+
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(("capability", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_gpus_multiply_tf32_since_ampere(
+    capability: tuple[int, int], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda _: capability)
+    assert multiplies_tf32(CUDA) == has
+    assert not multiplies_tf32(CPU)

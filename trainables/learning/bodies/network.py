@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from search_spaces.settings.adaptation import Arithmetic
+from trainables.learning.bodies.arithmetic import computing_in, features_of
 from trainables.learning.bodies.body import Inputs
 from trainables.learning.optimisers.rates import Parameter
 
@@ -19,6 +21,7 @@ class Network:
     `norms_move` batch norm that is trained standardises by its batch, as torch has it, and moves its statistics.
     start: what is trained or moves begins with these in the place of the suffix's own, by name; others are not read.
     lr_factors: of the learning rate of a parameter, by name; 1 where it is left out.
+    arithmetic: of both passes and of scores. Parameters, their gradients, buffers and features are float32 in any.
     """
 
     def __init__(
@@ -29,7 +32,9 @@ class Network:
         norms_move: bool = False,
         start: Mapping[str, torch.Tensor] | None = None,
         lr_factors: Mapping[str, float] | None = None,
+        arithmetic: Arithmetic = "fp32",
     ) -> None:
+        self.arithmetic = arithmetic
         self.module = copy.deepcopy(suffix).to(device).eval()
         self.live = {name: value for name, value in self.module.named_parameters() if value.requires_grad}
         factors = lr_factors or {}
@@ -47,18 +52,18 @@ class Network:
     def forward(self, inputs: Inputs) -> torch.Tensor:
         self._set_mode(training=True)
         with torch.set_grad_enabled(bool(self.live)):
-            self._features = self.module(inputs)
+            self._features = features_of(self.module, inputs, self.arithmetic)
         return self._features.detach()
 
     def backward(self, gradient: torch.Tensor) -> list[torch.Tensor]:
         features, self._features = self._features, torch.empty(0)
-        return list(torch.autograd.grad(features, list(self.live.values()), grad_outputs=gradient))
+        with computing_in(self.arithmetic, gradient.device, backward=True):
+            return list(torch.autograd.grad(features, list(self.live.values()), grad_outputs=gradient))
 
     @torch.no_grad()
     def score(self, inputs: Inputs) -> torch.Tensor:
         self._set_mode(training=False)
-        features: torch.Tensor = self.module(inputs)
-        return features
+        return features_of(self.module, inputs, self.arithmetic)
 
     def state(self) -> dict[str, torch.Tensor]:
         moving = {
