@@ -75,10 +75,11 @@ class OpenStudy:
     def figure(self, name: str, **choice: Any) -> Any:
         """The page's figure as a `plotly.graph_objects.Figure`.
 
-        choice: any of partition, backbone, search, score, quantity and against; of heat maps, curves and progress also
-        `pair` (columns of two settings, down and across: `("lr", "dropout")`) and `facet` (values of other settings by
-        column: `{"unfrozen": 2}`). What is left out is taken from the most telling choice that agrees with what is
-        given. Raises InputError for a name or a choice that there is not, and where there is nothing to draw yet.
+        choice: any of partition, backbone, search, score, quantity, against and best; of heat maps, curves and progress
+        also `pair` (columns of two settings, down and across: `("lr", "dropout")`) and `facet` (values of other
+        settings by column: `{"unfrozen": 2}`). What is left out is taken from the most telling choice that agrees with
+        what is given. Raises InputError for a name or a choice that there is not, and where there is nothing to draw
+        yet.
         """
         from dashboards.export.objects import plotly_object
 

@@ -11,7 +11,7 @@ import pandas as pd
 from dashboards.export.images import Format, NoRendererError, render, why_not
 from dashboards.export.paper import for_paper
 from dashboards.figures.any_axes import Asked, any_data, any_figure, reading
-from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Source
+from dashboards.figures.choice import BEST, QUANTITIES, SCORES, Choice, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.failure import cause_of
 from dashboards.figures.markup import backbone_text
@@ -67,7 +67,12 @@ def telling_choices(figure: Figure, source: Source, every: bool) -> list[Choice]
     scores = {choice.score for choice in choices}
     selection = source.summary.study.selection
     score = selection if selection in scores else choices[0].score
-    return [choice for choice in choices if choice.score == score and choice.quantity == "mean"]
+    plain = Choice()
+    return [
+        choice
+        for choice in choices
+        if (choice.score, choice.quantity, choice.best) == (score, plain.quantity, plain.best)
+    ]
 
 
 def write_figures(
@@ -194,6 +199,8 @@ def caption(name: str, choice: Choice, source: Source) -> str:
         of.append(SCORES.get(choice.score, "loss and accuracy").lower())
     if choice.quantity != "mean":
         of.append(QUANTITIES[choice.quantity])
+    if choice.best != "all":
+        of.append(BEST[choice.best])
     return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{_mark(source)}"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, names_of_facets, pairs_of
 from dashboards.figures.histories import Histories
@@ -20,12 +20,14 @@ from orchestrator.store.storage import Storage
 from search_spaces.settings.selection import METRICS
 
 Quantity = Literal["mean", "std", "n"]
+T = TypeVar("T")
 
 EPOCH = "epoch"
 BOTH = "loss_and_accuracy"
 """Two things that may stand where a metric does: the selected epoch, and loss and accuracy on two axes."""
 ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
 SCORES: dict[str, str] = {**{str(key): name for key, name in METRIC_NAMES.items()}, EPOCH: "Best epoch"}
+BEST: dict[str, str] = {"all": "all configurations"} | {str(share): f"the best {share} %" for share in (50, 25, 10, 5)}
 QUANTITIES: dict[Quantity, str] = {"mean": "mean", "std": "standard deviation", "n": "n"}
 
 
@@ -53,6 +55,17 @@ class Source:
                 self._names_of_facets[place[:2]] = names_of_facets(members)
             self._facets[place] = facets_of(members, choice.pair, self._names_of_facets[place[:2]])
         return self._facets[place]
+
+    def once(self, key: Hashable, made: Callable[[], T]) -> T:
+        """What several figures and choices have in common, made when first asked for by this key."""
+        if key not in self._made:
+            self._made[key] = made()
+        found: T = self._made[key]
+        return found
+
+    @cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -112,6 +125,8 @@ class Choice:
     """Id of one that decided what to train next."""
     against: str = "hours"
     """What a score is set against: hours, parameters, or a second metric."""
+    best: str = "all"
+    """A key of BEST: which configurations by the score."""
 
     def members(self, summary: Summary) -> list[ConfigurationSummary]:
         """Configurations of the partition and backbone, best rank first."""
@@ -135,6 +150,8 @@ class Choice:
             parts.append(self.quantity)
         if self.against != "hours":
             parts.append(self.against)
+        if self.best != "all":
+            parts.append(f"best {self.best}")
         if self.partition and len(partitions(summary.configurations)) > 1:
             parts.append(self.partition)
         return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(parts)).strip("-")[:100]

@@ -65,7 +65,7 @@ class Control:
     name: str
     label: str
     options: Mapping[str, str]
-    sets: Literal["score", "quantity", "against"] = "score"
+    sets: Literal["score", "quantity", "against", "best"] = "score"
 
     def options_of(self, summary: Summary) -> Mapping[str, str]:
         """Those that the study has."""
@@ -133,8 +133,8 @@ class Figure:
     it: band, n, selection rule. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
     choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
     scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. against: what a
-    score is set against, where it is. by_class: whether it
-    is made of confusion counts or accuracy, which not every task has.
+    score is set against, where it is. best: keys of `choice.BEST`. by_class: whether it is made of confusion counts or
+    accuracy, which not every task has.
     """
 
     name: str
@@ -148,6 +148,7 @@ class Figure:
     scores: tuple[str, ...] = ("loss",)
     quantities: tuple[Quantity, ...] = ("mean",)
     against: tuple[str, ...] = ("hours",)
+    best: tuple[str, ...] = ("all",)
     page: OnPage = OnPage()
     compared: Compared | None = None
     by_class: bool = False
@@ -162,11 +163,12 @@ class Figure:
             return []
         scores = [score for score in self.scores if has_score(summary, score)]
         return [
-            replace(place, score=score, quantity=quantity, against=against)
+            replace(place, score=score, quantity=quantity, against=against, best=best)
             for place in _places(summary, self.per, pair)
             for score in scores or (selection_of(summary, place),)
             for quantity in self.quantities
             for against in self.against
+            for best in self.best
         ]
 
     def variants(self, summary: Summary, place: Choice) -> dict[str, Choice]:

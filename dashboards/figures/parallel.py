@@ -1,4 +1,7 @@
-"""Parallel coordinates of a search off a grid, as plain lines."""
+"""Parallel coordinates of a search off a grid, as plain lines, of all or of the best; axes can be narrowed on a page.
+
+Plotly's own kind of trace draws with WebGL and makes functions from text, which the page's policy refuses.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.figures.choice import Choice, Source, is_loss
-from dashboards.figures.declaration import Figure, OnPage, Per
+from dashboards.figures.choice import BEST, Choice, Source, is_loss
+from dashboards.figures.declaration import Control, Figure, OnPage, Per
 from dashboards.figures.markup import METRIC_NAMES, plot_text
 from dashboards.figures.palette import HEAT, INK, MUTED, PAPER, VALID, WIDE, Spec, axis, layout
 from dashboards.figures.scales import Scale, scale_of, score_scale
@@ -27,12 +30,24 @@ from dashboards.figures.search_settings import (
 AXIS_WIDTH = 118
 """Pixels from one parallel axis to the next; with more than fit, the figure scrolls sideways."""
 SHADES = HEAT[1:]
+BEST_CONTROL = Control("best", "Parallel coordinates of", BEST, sets="best")
 
 Floats = NDArray[np.float64]
 
 
+def parallel_data(source: Source, choice: Choice) -> pd.DataFrame:
+    """Rows of `search_data` with the best scores: of k % so many that none better is left out, two at least."""
+    data = search_data(source, choice)
+    if choice.best == "all":
+        return data
+    return data.iloc[: max(2, math.ceil(len(data) * int(choice.best) / 100))]
+
+
 def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:
-    """A line per configuration over one upright axis per setting and, on the right, the score; all plain SVG lines."""
+    """A line per configuration over one upright axis per setting and, on the right, the score; all plain SVG lines.
+
+    `meta` of the lines says whose they are and which column each axis shows, by which the page's script narrows them.
+    """
     names = settings_of(data)
     score = METRIC_NAMES[choice.score]
     scales = [scale_of(name, data[name].tolist()) for name in names]
@@ -40,13 +55,14 @@ def parallel_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     titles = [*(NAMES[name] for name in names), f"valid {score.lower()}"]
     heights = np.stack([scale.places for scale in scales], axis=1)
     ids = data["id"].to_numpy(dtype=object)
+    axes = {**{name: name for name in names}, f"valid_{choice.score}": "mean"}
     # from the worst to the best, so that good ones lie on top
     traces = [
-        _lines(heights[part], ids[part], colour, 1.0 if place < len(SHADES) - 1 else 1.4)
+        _lines(heights[part], ids[part], axes, colour, 1.0 if place < len(SHADES) - 1 else 1.4)
         for place, (part, colour) in enumerate(zip(_shades(len(data)), SHADES, strict=True))
         if len(part)
     ]
-    traces.append({**_lines(heights[:1], ids[:1], VALID, 2.6), "name": "best", "showlegend": True})
+    traces.append({**_lines(heights[:1], ids[:1], axes, VALID, 2.6), "name": "best", "showlegend": True})
     traces.append(_ends(data, heights[:, -1], float(len(names)), score))
     notes, shapes = _axes(scales)
     across = axis(
@@ -80,8 +96,8 @@ def _shades(count: int) -> list[NDArray[np.int64]]:
     return [np.asarray(part, dtype=np.int64) for part in np.array_split(np.arange(count)[::-1], len(SHADES))]
 
 
-def _lines(heights: Floats, ids: NDArray[np.object_], colour: str, width: float) -> Spec:
-    """Many lines as one trace, with gaps between them; ids: whose they are."""
+def _lines(heights: Floats, ids: NDArray[np.object_], axes: dict[str, str], colour: str, width: float) -> Spec:
+    """Many lines as one trace, with gaps between them; ids: whose they are; axes: name → column of the table."""
     count, stops = heights.shape
     x = np.tile(np.append(np.arange(stops, dtype=float), math.nan), count)
     y = np.concatenate([heights, np.full((count, 1), math.nan)], axis=1).ravel()
@@ -93,7 +109,7 @@ def _lines(heights: Floats, ids: NDArray[np.object_], colour: str, width: float)
         "line": {"color": colour, "width": width},
         "hoverinfo": "skip",
         "showlegend": False,
-        "meta": {"ids": ids.tolist(), "each": stops + 1},
+        "meta": {"ids": ids.tolist(), "each": stops + 1, "axes": axes},
     }
 
 
@@ -136,6 +152,20 @@ def _axes(scales: Sequence[Scale]) -> tuple[list[Spec], list[Spec]]:
     return notes, shapes
 
 
+def _label(data: pd.DataFrame, choice: Choice) -> str:
+    of = "" if choice.best == "all" else f", {BEST[choice.best]} of them by {METRIC_NAMES[choice.score].lower()}"
+    return f"Parallel coordinates: a line per configuration over its settings and its validation score{of}."
+
+
+def _more(source: Source, choice: Choice) -> str:
+    """How an axis is narrowed, on a page alone."""
+    how = (
+        " Drag along an axis, or move its ends, to keep the configurations between them; a click on the axis lets go. "
+        "A click on a line's right end marks its configuration in all figures."
+    )
+    return how + stopped_sentence(source, choice)
+
+
 def _fills_its_grid(source: Source, choice: Choice) -> str:
     if off_grid(source.members(choice)):
         return ""
@@ -148,13 +178,12 @@ FIGURE = Figure(
     title="Parallel coordinates",
     reading="Each line is one configuration, its height on an axis the value of that setting and on the last axis the "
     "validation score at selected epochs, mean over its n repeats, better on top; a stronger line is in a better "
-    "fifth, the thick one is the best mean.",
-    data=search_data,
+    "fifth of those shown, the thick one is the best mean.",
+    data=parallel_data,
     draw=parallel_figure,
-    label=lambda data, choice: (
-        "Parallel coordinates: a line per configuration over its settings and its validation score."
-    ),
+    label=_label,
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=parallel_width, absent=_fills_its_grid, more=stopped_sentence),
+    best=tuple(BEST),
+    page=OnPage(controls=(CONTROL, BEST_CONTROL), min_width=parallel_width, absent=_fills_its_grid, more=_more),
 )

@@ -69,6 +69,11 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     Columns: configuration, id, the settings that vary (missing where one cannot matter), mean, std and n of the
     validation score at selected epochs, rank (NaN before all repeats are done). Best mean first.
     """
+    key = ("search", choice.partition, choice.backbone, choice.score)
+    return source.once(key, lambda: _search_data(source, choice))
+
+
+def _search_data(source: Source, choice: Choice) -> pd.DataFrame:
     members = off_grid(source.members(choice))
     names = varying_settings(members)
     rows = []

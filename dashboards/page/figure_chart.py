@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Figure, Form, Per
 from dashboards.figures.markup import backbone_text, text
+from dashboards.figures.palette import Spec
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import key, nothing, reading
 from dashboards.page.picked import PICKED
+
+LEFT = '<div class="left"><p class="note" role="status"></p><button type="button" hidden>Let go of axes</button></div>'
+"""Where the page's script says how many configurations are left between the ends of narrowed axes."""
 
 
 def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) -> str:
@@ -40,15 +46,19 @@ def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) 
         head += "".join(key(one) for one in page.keys)
     control, title = " ".join(one.name for one in page.controls), _saved(figure, data, choice)
     chart = charts.add(variants, control=control, min_width=page.width(data), title=title)
-    if any(_has_ids(one) for one in variants.values()):
+    traces = [trace for one in variants.values() for trace in one.spec["data"]]
+    if any("ids" in _meta(trace) for trace in traces):
         chart = chart.replace('class="chart"', f'class="chart" data-marks="{PICKED}"', 1)
+    if axes := dict.fromkeys(name for trace in traces for name in _meta(trace).get("axes", ())):
+        chart = chart.replace('class="chart"', f'class="chart" data-axes="{" ".join(axes)}"', 1) + LEFT
     block = f"{head}{chart}{page.below(data, choice) if page.below else ''}"
     return f'<div class="panel">{block}</div>' if page.form is Form.PANEL else block
 
 
-def _has_ids(variant: Variant) -> bool:
-    """Whether the drawing says which configurations its points are."""
-    return any(isinstance(meta := trace.get("meta"), dict) and "ids" in meta for trace in variant.spec["data"])
+def _meta(trace: Spec) -> dict[str, Any]:
+    """What a trace says of its points: which configurations they are, and which axes they cross."""
+    meta = trace.get("meta")
+    return meta if isinstance(meta, dict) else {}
 
 
 def _saved(figure: Figure, data: pd.DataFrame, choice: Choice) -> str:

@@ -6,12 +6,14 @@ from dashboards.page import joining
 
 MODULES = (
     "payload",
+    "narrowing",
     "curves",
     "singles",
     "choices",
     "theme",
     "figure",
     "marks",
+    "brush",
     "plot",
     "table",
     "charts",

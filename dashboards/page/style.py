@@ -19,6 +19,6 @@ _VARIABLES = (
     f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{_DARK}}}}}\n"
     f"@media print{{:root,:root[data-theme=dark],:root:not([data-theme=light]){{{_LIGHT}}}}}\n"
 )
-SHEETS = ("text", "controls", "tables", "figures", "images", "charts", "picked", "notes", "widths", "paper")
+SHEETS = ("text", "controls", "tables", "figures", "images", "charts", "brush", "picked", "notes", "widths", "paper")
 """In the order in which they stand in the page: of rules that say different things the last one counts."""
 STYLE = _VARIABLES + "".join(joining.read("dashboards.page", f"{name}.css") for name in SHEETS)

@@ -58,7 +58,7 @@ def test_what_there_is_not(slides: Path) -> None:
     with pytest.raises(InputError, match="no figure 'curve'") as told:
         study.figure("curve")
     assert "curves" in told.value.advice
-    known = "partition, backbone, pair, facet, score, quantity, search, against"
+    known = "partition, backbone, pair, facet, score, quantity, search, against, best"
     with pytest.raises(InputError, match=f"expected {known}, found metric"):
         study.figure("curves", metric="loss")
     with pytest.raises(InputError, match=r"expected a setting, found 'learning'[^!]*lr, "):

@@ -1,8 +1,10 @@
 // Which charts are drawn and when: those in view at once, those near it when the page is idle, the others not.
 
+import { layBrushes } from "./brush.js";
 import { choiceOf, chosenOf, variant } from "./choices.js";
 import { figure, heightOf } from "./figure.js";
 import { marked } from "./marks.js";
+import { narrowing } from "./narrowing.js";
 import { inflated } from "./payload.js";
 import { plot } from "./plot.js";
 import { refill } from "./table.js";
@@ -33,19 +35,30 @@ const idle = () =>
   });
 
 /** What the chart is to show: when this is what it was drawn for, there is nothing to do. */
-const wantedOf = (chart) => [chart.dataset.payload, choiceOf(chart), markOf(chart), isDark(), chart.clientWidth].join();
+const wantedOf = (chart) => [dataOf(chart), markOf(chart), isDark(), chart.clientWidth].join();
+
+/** What is chosen of its data. */
+const dataOf = (chart) => [chart.dataset.payload, choiceOf(chart), narrowing(chart)].join();
 
 /** The configuration that is marked in the chart. */
 const markOf = (chart) => (chart.dataset.marks && chosenOf(chart.dataset.marks)) || "";
 
 /** What a screen reader says and the opened table, for a chart wherever it is. */
 async function describe(chart) {
-  const { label } = await variant(chart);
-  const wanted = [chart.dataset.payload, choiceOf(chart)].join();
+  const { label, told } = await variant(chart);
+  const wanted = dataOf(chart);
   if (chart.dataset.described === wanted) return;
   chart.dataset.described = wanted;
-  chart.setAttribute("aria-label", label);
+  chart.setAttribute("aria-label", told ? `${label} ${told}` : label);
+  if (told) tellLeft(chart, told);
   refill(chart);
+}
+
+/** How many are left, and a way back to all of them. */
+function tellLeft(chart, told) {
+  const [words, button] = chart.closest(".frame").nextElementSibling.children;
+  words.textContent = told;
+  button.hidden = !narrowing(chart);
 }
 
 async function draw(chart) {
@@ -53,7 +66,7 @@ async function draw(chart) {
   if (chart.dataset.drawn === wanted || !isVisible(chart)) return;
   delete chart.dataset.settled;
   await library;
-  const { spec } = await variant(chart);
+  const { spec, axes } = await variant(chart);
   if (wantedOf(chart) !== wanted) return draw(chart); // something else was chosen meanwhile
   if (chart.dataset.drawn === wanted) return;
   chart.dataset.drawn = wanted;
@@ -61,6 +74,7 @@ async function draw(chart) {
   chart.style.height = `${height}px`;
   describe(chart);
   await plot(chart, ...figure(marked(spec, markOf(chart)), chart.clientWidth, height));
+  if (axes) layBrushes(chart, axes);
   if (wantedOf(chart) === wanted) chart.dataset.settled = "yes";
 }
 

@@ -1,6 +1,7 @@
 // What the controls are set to, and what a chart shows because of it.
 
 import { expanded } from "./curves.js";
+import { narrowed } from "./narrowing.js";
 import { payload } from "./payload.js";
 import { singles } from "./singles.js";
 
@@ -28,12 +29,14 @@ export function choiceOf(chart) {
   return names.map((name) => state[name]).join("|");
 }
 
-/** What the controls choose of a chart: {spec, label, columns, values} or, in the place of values, rows(). */
+/** What the controls choose of a chart: {spec, label, columns, values} or, in the place of values, rows(); of one with
+ * axes that can be narrowed what is left, its axes, and how many are left in words: {axes, told}. */
 export async function variant(chart) {
   const all = await payload(chart);
   const choice = choiceOf(chart);
   if (chart.dataset.singles) return singles(all, Number(choice) || 0);
   const chosen = all[choice] || all[Object.keys(all)[0]];
+  if (chart.dataset.axes) return narrowed(chosen);
   if (!chosen.spec.alike) return chosen;
   if (!whole.has(chosen)) whole.set(chosen, expanded(chosen));
   return whole.get(chosen);

@@ -1,16 +1,16 @@
 // One configuration marked in every figure that has it: a trace that has several says in `meta.ids` whose its points
 // are, `meta.each` of them in a row. A click on a point chooses its configuration, a second one lets go of it.
 
+import { pointsOf } from "./narrowing.js";
+
 const INK = "#1d2329";
 
 /** The trace's points of one configuration once more, ringed, or as one strong line. */
 function ring(trace, id) {
-  const { ids, each = 1 } = trace.meta;
-  const mine = (_, place) => ids[Math.floor(place / each)] === id;
-  const [x, y] = [trace.x.filter(mine), trace.y.filter(mine)];
+  const { x, y, meta } = pointsOf(trace, (one) => one === id);
   if (!x.length) return [];
   const look =
-    each > 1
+    meta.each > 1
       ? { mode: "lines", line: { color: INK, width: 3.4 } }
       : { mode: "markers", marker: { symbol: "circle-open", size: 17, color: INK, line: { width: 2.6, color: INK } } };
   const axes = trace.xaxis ? { xaxis: trace.xaxis, yaxis: trace.yaxis } : {};

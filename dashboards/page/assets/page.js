@@ -1,6 +1,7 @@
 // Everything brought together: the controls, and what happens when one of them, the theme or the window changes.
 
 import { keep, keepOnLinks, restore } from "./address.js";
+import { brush } from "./brush.js";
 import { drawAll, redraw, retheme, stop, watch } from "./charts.js";
 import { holds, set } from "./choices.js";
 import { saveOnClick } from "./download.js";
@@ -35,6 +36,11 @@ for (const select of document.querySelectorAll("select[data-sets]")) {
   });
 }
 
+document.addEventListener("narrowed", ({ target }) => {
+  keep(target.closest("section")?.id);
+  show();
+});
+
 let resized = 0;
 addEventListener("resize", () => {
   clearTimeout(resized);
@@ -45,6 +51,7 @@ onTheme(retheme);
 keepOnLinks();
 fillWhenOpened();
 saveOnClick();
+brush();
 pickOnClick();
 fadeOnScroll();
 drawForPaper();

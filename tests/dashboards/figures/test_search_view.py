@@ -17,7 +17,9 @@ import pytest
 from dashboards.figures import heat_maps, importance, parallel, partition_spread, scales, search_settings, slices
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.registry import FIGURES, open_source
+from dashboards.page.chart import Variant
 from dashboards.page.energy import cost_so_far, energy_facts, energy_sentence
+from dashboards.page.packing import decode, encode, packed_text
 from dashboards.page.page import render
 from dashboards.page.section_search import has_search_view
 from orchestrator.energy.cost import cost_of
@@ -125,6 +127,27 @@ def test_parallel_coordinates_are_plain_lines_through_the_values(drawn: Source) 
     assert best["y"][place] == pytest.approx((lrs[0] - lrs.min()) / (lrs.max() - lrs.min()))
     assert best["y"][5] == 1
     assert parallel.parallel_width(data) == 6 * parallel.AXIS_WIDTH
+
+
+@pytest.mark.parametrize(("best", "count"), [("all", 40), ("50", 20), ("25", 10), ("10", 4), ("5", 2)])
+def test_parallel_coordinates_of_the_best(drawn: Source, best: str, count: int) -> None:
+    choice = replace(choice_of(drawn), score="accuracy", best=best)
+    assert choice in FIGURES["parallel"].choices(drawn.summary)
+    every = search_settings.search_data(drawn, choice)
+    data = FIGURES["parallel"].data(drawn, choice)
+    assert len(data) == count
+    assert data["mean"].tolist() == sorted(every["mean"], reverse=True)[:count]
+    go.Figure(FIGURES["parallel"].draw(data, choice))
+    assert (best == "all") != (f"the best {best} %" in FIGURES["parallel"].label(data, choice))
+
+
+def test_settings_travel_whole(drawn: Source) -> None:
+    """Packed together, the smallest of rates over four powers of ten would keep one digit."""
+    data = search_settings.search_data(drawn, choice_of(drawn))
+    variant = Variant.of({}, "", data)
+    assert variant.values is not None
+    lrs = variant.values[variant.columns.index("lr")]
+    assert decode(packed_text(encode(lrs))) == data["lr"].tolist()
 
 
 def test_scales_of_numbers_words_and_outliers() -> None:

@@ -20,6 +20,7 @@ from orchestrator.watch.now import StudyNow
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, segment_of, write_lease
 from tests.support.opened_page import pytestmark, until  # noqa: F401  # where it can run
+from tests.support.search_study import DrawnStudy
 
 DONE = 2
 """Repeats of each configuration that have a result when the page is opened."""
@@ -247,3 +248,29 @@ def test_a_server_that_is_gone_is_told(served: Served) -> None:
     served.context.set_offline(True)
     served.until("document.querySelector('#now').innerText.includes('Not updated since')")
     assert served.loads == 1
+
+
+class FewDrawn(DrawnStudy):
+    drawn = 12
+
+
+def test_narrowed_axes_stay_and_go_on_answering(browser: Any, tmp_path: Path) -> None:
+    served = Served(tmp_path, browser, FewDrawn)
+    page = served.page
+    served.ready()
+    chart = page.locator("#search .chart[data-axes]:visible").first
+    chart.evaluate("chart => chart.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.wait_for_selector("#search .brush .end")
+    place = str(chart.get_attribute("data-axes")).split().index("lr")
+    ends = page.locator("#search .brush").nth(place).locator(".end")
+    ends.nth(0).press("ArrowUp")
+    left = "document.querySelector('#search .left p').innerText"
+    served.until(f"{left}.startsWith('11 of 12 configurations are left: learning rate')")
+    served.finish(2)
+    served.until(f"{left}.startsWith('11 of 12 configurations are left: learning rate')")
+    ends.nth(1).press("ArrowDown")
+    served.until(f"{left}.startsWith('10 of 12 configurations are left: learning rate')")
+    assert page.evaluate("location.hash").startswith("#search&axis-lr=")
+    assert served.loads == 1
+    assert served.faults == []
+    served.close()
