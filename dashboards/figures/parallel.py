@@ -20,9 +20,9 @@ from dashboards.figures.scales import Scale, scale_of, score_scale
 from dashboards.figures.search_settings import (
     CONTROL,
     NAMES,
-    off_grid,
     row_words,
     search_data,
+    searched,
     settings_of,
     stopped_sentence,
 )
@@ -167,7 +167,7 @@ def _more(source: Source, choice: Choice) -> str:
 
 
 def _fills_its_grid(source: Source, choice: Choice) -> str:
-    if off_grid(source.members(choice)):
+    if searched(source, choice):
         return ""
     return "The heat maps show every configuration of this backbone."
 

@@ -70,21 +70,33 @@ def search_data(source: Source, choice: Choice) -> pd.DataFrame:
     validation score at selected epochs, rank (NaN before all repeats are done). Best mean first.
     """
     key = ("search", choice.partition, choice.backbone, choice.score)
-    return source.once(key, lambda: _search_data(source, choice))
+    return source.once(key, lambda: _search_data(source, choice)).copy()
+
+
+def searched(source: Source, choice: Choice) -> list[ConfigurationSummary]:
+    """Those off a grid of the choice's partition and backbone."""
+    key = ("off grid", choice.partition, choice.backbone)
+    return source.once(key, lambda: off_grid(source.members(choice)))
+
+
+def _tried(source: Source, choice: Choice) -> tuple[list[str], dict[str, list[Any]]]:
+    """The settings that vary among those, and by id their values."""
+    members = searched(source, choice)
+    names = varying_settings(members)
+    return names, {member.id: [tried(member.configuration, name) for name in names] for member in members}
 
 
 def _search_data(source: Source, choice: Choice) -> pd.DataFrame:
-    members = off_grid(source.members(choice))
-    names = varying_settings(members)
+    members = searched(source, choice)
+    names, values = source.once(("tried", choice.partition, choice.backbone), lambda: _tried(source, choice))
     rows = []
     for member in members:
         score = member.score(choice.score, "valid")
         if score is None or not math.isfinite(score.mean):
             continue
         where = whole_name(member)
-        settings = [tried(member.configuration, name) for name in names]
         rank = math.nan if member.rank is None else member.rank
-        rows.append((where, member.id, *settings, score.mean, score.std, score.n, rank))
+        rows.append((where, member.id, *values[member.id], score.mean, score.std, score.n, rank))
     data = pd.DataFrame(rows, columns=["configuration", "id", *names, *RESULT])
     ordered = data.sort_values("mean", ascending=is_loss(choice.score), kind="stable", ignore_index=True)
     return ordered if len(ordered) > 1 else ordered.iloc[:0]
@@ -92,7 +104,7 @@ def _search_data(source: Source, choice: Choice) -> pd.DataFrame:
 
 def stopped_sentence(source: Source, choice: Choice) -> str:
     """What follows a reading where some of what is drawn was stopped by its search."""
-    told = how_many_stopped(off_grid(source.members(choice)))
+    told = how_many_stopped(searched(source, choice))
     return f" {told}" if told else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.figures.choice import Choice, Source, backbones
-from dashboards.figures.search_settings import off_grid
+from dashboards.figures.search_settings import searched
 from dashboards.page.controls import reading
 from dashboards.page.picked import pick
 from orchestrator.statistics.partitions import partitions_of
@@ -13,7 +13,7 @@ def has_search_view(source: Source) -> bool:
     """Whether any backbone of any partition was searched off a grid."""
     members = source.summary.configurations
     places = ((one, two) for one in partitions_of(source.summary) for two in backbones(members))
-    return any(off_grid(source.members(Choice(*place))) for place in places)
+    return any(searched(source, Choice(*place)) for place in places)
 
 
 def has_search_section(source: Source) -> bool:

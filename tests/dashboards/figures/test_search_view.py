@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.figures import heat_maps, importance, parallel, partition_spread, scales, search_settings, slices
+from dashboards.figures import heat_maps, parallel, partition_spread, scales, search_settings, slices
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.registry import FIGURES, open_source
 from dashboards.page.chart import Variant
@@ -206,34 +205,6 @@ def test_slices_show_every_configuration_against_every_setting(drawn: Source) ->
     assert {len(trace["x"]) for trace in spec["data"]} == {1, len(data) - 1}
     domains = [tuple(spec["layout"][f"yaxis{suffix}"]["domain"]) for suffix in ("", "4")]
     assert domains[0][0] > domains[1][1] > 0.1
-
-
-def test_importance_finds_what_decides(drawn: Source) -> None:
-    data = FIGURES["importance"].data(drawn, choice_of(drawn))
-    assert data["setting"].iloc[0] == "learning rate"
-    assert data["share"].iloc[0] > 0.5 > data["by_chance"].iloc[0]
-    assert data["share"].between(0, 1).all()
-    assert data.equals(FIGURES["importance"].data(drawn, choice_of(drawn)))
-    go.Figure(FIGURES["importance"].draw(data, choice_of(drawn)))
-
-
-def test_explained_share_of_variance() -> None:
-    bins = np.repeat(np.arange(4), 10)
-    assert importance.explained(bins.astype(float), bins) == pytest.approx(1)
-    assert importance.explained(np.zeros(40), bins) == 0
-    draw = np.random.default_rng(0)
-    alone = [importance.explained(draw.normal(size=40), bins) for _ in range(300)]
-    assert np.mean(alone) < 0.05
-    half = [importance.explained(bins + draw.normal(size=40) * np.std(bins), bins) for _ in range(300)]
-    assert np.mean(half) == pytest.approx(0.5, abs=0.05)
-    assert importance.explained(np.arange(3.0), np.arange(3)) == 0
-
-
-def test_bins_hold_about_equal_counts() -> None:
-    values = pd.Series(np.random.default_rng(1).uniform(size=120))
-    assert np.bincount(importance.binned(values)).tolist() == [20] * 6
-    assert importance.binned(pd.Series(["b", "a", "b"])).tolist() == [1, 0, 1]
-    assert importance.binned(pd.Series([8, 16, 8])).tolist() == [0, 1, 0]
 
 
 def test_the_page_has_the_view_and_no_function_that_evaluates(drawn: Source) -> None:
