@@ -174,7 +174,9 @@ def _material(
         try:
             partition = divide(request.space, dataset.manifest, request.seed)
             split = manifest["group"].map(partition.groups)
-            check_splits(manifest.assign(split=split), SPLITS if partition.policy != "given" else SPLITS[:2])
+            needed = SPLITS if partition.policy != "given" else SPLITS[:2]
+            keeps_equal = request.data.options.duplicates == "keep-all"
+            check_splits(manifest.assign(split=split), needed, keeps_equal=keeps_equal)
         except InputError as error:
             stops.append(error)
     if len(files) > MANY_IMAGES:

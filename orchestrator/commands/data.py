@@ -107,10 +107,12 @@ def duplicates(
       orch data duplicates slides --every
     """
     from orchestrator.study.duplicates_report import duplicates_report, look_now
-    from orchestrator.study.studies import open_study, studies_place
+    from orchestrator.study.studies import find_study, open_study, studies_place
 
     if data_root is not None and not looks:
         raise click.UsageError("--data-root goes with --look")
+    if Path(study).exists() and (Path(study).name != study or find_study(studies_place(studies), study) is None):
+        raise click.UsageError(f"{study}: expected a study; copies among images: orch data check {study} --every")
     found = open_study(studies_place(studies), study)
     if looks:
         look_now(found, data_root, say)

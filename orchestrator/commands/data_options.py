@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from orchestrator.commands.options import Command, local_path
 from orchestrator.commands.reading import reading_of, rule_of_reading
+from orchestrator.store.schema import Duplicates
 
 if TYPE_CHECKING:
     from trainables.data.options import DatasetOptions
 
 _READING = (
     *("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "split_column"),
-    *("fold_column", "layout", "test_fold", "valid_from_train", "data_root"),
+    *("duplicates", "fold_column", "layout", "test_fold", "valid_from_train", "data_root"),
 )
 
 
@@ -91,6 +92,12 @@ def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
             help="Of data with train and test alone: draw valid from train by groups; test stays as given.",
         ),
         rule_of_reading,
+        click.option(
+            "--duplicates",
+            type=click.Choice(get_args(Duplicates)),
+            help="Images with equal pixels in several splits or under several labels: refuse them (default), keep-one "
+            "of each (none where labels differ), or keep-all, which the study says of itself.",
+        ),
         click.option(
             "--max-refused",
             metavar="SHARE",

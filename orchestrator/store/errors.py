@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+MOST_LISTED = 20
+"""Faults of one kind that are told each by itself."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -36,10 +38,12 @@ class OrchError(Exception):
 
 
 class InputError(OrchError):
-    """Wrong usage or wrong input: nothing was changed, exit status 2. faults: each by itself, of several."""
+    """Wrong usage or wrong input: nothing was changed, exit status 2. faults: each by itself, of several. unlisted:
+    faults beside them that are only counted."""
 
     exit_status = 2
     faults: tuple[str, ...] = ()
+    unlisted: int = 0
 
 
 class DamagedRecordError(OrchError):
@@ -76,6 +80,8 @@ class Faults:
     def __init__(self, subject: str) -> None:
         self.subject = subject
         self.found: list[str] = []
+        self.unlisted = 0
+        """Faults beside those found that are only counted."""
         self.advice: list[str] = []
 
     def add(self, fault: str) -> None:
@@ -91,6 +97,13 @@ class Faults:
         for fault in faults:
             self.add(fault)
 
+    def extend_shortened(self, faults: Sequence[str], what: str) -> None:
+        """All of them up to twenty, else the first twenty and the number of the others."""
+        self.extend(faults[:MOST_LISTED])
+        if len(faults) > MOST_LISTED:
+            self.add(f"and {len(faults) - MOST_LISTED} more {what}")
+            self.unlisted += len(faults) - MOST_LISTED - 1
+
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """What is raised in this block as an InputError is added to the faults, so that the next step is taken."""
@@ -98,6 +111,7 @@ class Faults:
             yield
         except InputError as error:
             self.extend(error.faults or (error.message.removeprefix(f"{self.subject}: "),))
+            self.unlisted += error.unlisted
             self.advise(error.advice)
 
     def raise_if_any(self, advice: str = "") -> None:
@@ -106,10 +120,10 @@ class Faults:
             return
         text = self.found[0]
         if len(self.found) > 1:
-            text = "\n".join([f"{len(self.found)} faults", *(f"  - {fault}" for fault in self.found)])
+            text = "\n".join([f"{len(self.found) + self.unlisted} faults", *(f"  - {fault}" for fault in self.found)])
         told = dict.fromkeys(line for one in (*self.advice, advice) for line in one.split("\n") if line)
         error = InputError(f"{self.subject}: {text}", "\n".join(told))
-        error.faults = tuple(self.found)
+        error.faults, error.unlisted = tuple(self.found), self.unlisted
         raise error
 
 

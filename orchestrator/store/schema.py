@@ -71,6 +71,9 @@ class Record(BaseModel):
         return f"# sha256 {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
+Duplicates = Literal["refuse", "keep-one", "keep-all"]
+
+
 class StudyRecord(Record):
     """`study.toml`: what a study is; written once when the study is made."""
 
@@ -92,6 +95,8 @@ class StudyRecord(Record):
     """SHA-256 over the pixels and labels of all train and valid images, in no particular order."""
     test_fingerprint: str
     """The same over the test images; it enters no identity."""
+    duplicates: Duplicates = "refuse"
+    """What became of images with equal pixels in several splits, or under several labels."""
     partition: str = ""
     """Id of the partition that searches use unless they name others."""
     data_source: str = ""

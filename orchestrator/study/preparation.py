@@ -36,6 +36,7 @@ from trainables.data.dataset import (
     refused_csv,
     verify_unchanged,
 )
+from trainables.data.equal_images import kept_note
 from trainables.data.folds import fold_partitions, has_folds
 from trainables.data.manifest import read_manifest, reading_of
 from trainables.data.partition import Partition, splits
@@ -68,6 +69,7 @@ class DataRequest:
         given |= {f"--{name.replace('_', '-')}": getattr(self.options, name) for name in ("sheet", *columns, "layout")}
         words = ",".join(f"{split}={word}" for word, split in self.options.split_words)
         given |= {"--split-words": words or None, "--test-fold": self.options.test_fold}
+        given |= {"--duplicates": self.options.duplicates}
         given |= {"--data-root": self.options.data_root, **typed_reading(self.options.reading)}
         given |= {"--intensity": self.options.percentiles or given["--intensity"]}
         typed = [f"{option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None]
@@ -122,7 +124,11 @@ def _prepared(
     found = find_study(studies, study_name)
     options = data.options
     if found is not None:
-        options = replace(options, reading=reading_before(found, options.reading))
+        options = replace(
+            options,
+            reading=reading_before(found, options.reading),
+            duplicates=options.duplicates or found.record.duplicates,
+        )
     source, options = opened_data(data.source, options, cache, show)
     with source.blamed():
         dataset = load_dataset(source.path, options, progress, divided=divider(space, seed))
@@ -230,7 +236,12 @@ def _made(
     split = splits(dataset.manifest, partition)
     manifest = dataset.manifest.assign(split=split)
     # a given partition may lack a test split, or classes in it: nothing but the final test needs them
-    check_splits(manifest, SPLITS[:2] if partition.policy in ("given", "valid_from_train") else SPLITS)
+    duplicates = data.options.duplicates or "refuse"
+    needed = SPLITS[:2] if partition.policy in ("given", "valid_from_train") else SPLITS
+    check_splits(manifest, needed, keeps_equal=duplicates == "keep-all")
+    kept = kept_note(manifest) if duplicates == "keep-all" else ""
+    if kept:
+        show(f"Warning: {kept}")
     seen = manifest["split"].isin(["train", "valid"])
     record = StudyRecord(
         name=name,
@@ -244,6 +255,7 @@ def _made(
         group_meaning=dataset.group_meaning,
         data_fingerprint=fingerprint(manifest[seen]),
         test_fingerprint=fingerprint(manifest[~seen]),
+        duplicates=duplicates,
         partition=partition.id,
         data_source=str(dataset.root.resolve()),
         data_packed=str(source.packed) if source is not None and source.packed is not None else "",
@@ -262,7 +274,9 @@ def _made(
         layout.MANIFEST: manifest_bytes(dataset.manifest),
         layout.REFUSED: refused_csv(dataset.refused),
         layout.NEAR_DUPLICATES: pairs_csv(alike),
-        layout.NOTES: notes_json([*dataset.warnings, *(f"{note.nameless}." for note in dataset.odd)]),
+        layout.NOTES: notes_json(
+            [*dataset.warnings, *filter(None, [kept]), *(f"{note.nameless}." for note in dataset.odd)]
+        ),
         layout.partition(partition.id): partition.to_bytes(),
     }
     return Prepared(new_study(studies, record, files), dataset.root)
@@ -284,7 +298,8 @@ def _divided(prepared: Prepared, asked: int | None, show: Callable[[str], None])
     ]
     made = rotate(manifest, there, count, study.record.seed)
     for partition in made[len(there) :]:
-        check_splits(manifest.assign(split=splits(manifest, partition)), SPLITS[:2])
+        split = splits(manifest, partition)
+        check_splits(manifest.assign(split=split), SPLITS[:2], keeps_equal=study.record.duplicates == "keep-all")
     changing = sum(split != "test" for split in made[0].groups.values())
     show(f"{count} partitions: {changing} groups take turns in train and valid, the test split is the same in all.")
     files = {partition.id: partition.to_bytes() for partition in made[1:]}

@@ -33,23 +33,26 @@ def check_classes(manifest: pd.DataFrame, splits: int = len(SPLITS)) -> None:
     )
 
 
-def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS) -> None:
+def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS, *, keeps_equal: bool = False) -> None:
     """Raise one InputError with all faults of a manifest whose `split` column is final.
 
     Faults: rows without a split; a group in two splits; equal pixels in two splits; equal pixels with different labels
     (in the whole set); a class that a split of `needed` has no image of. Equal pixels of one label within a split are
-    legal, see `duplicates`.
+    legal, see `duplicates`; with `keeps_equal` all equal pixels are.
     """
     faults = Faults("partition")
     unknown = manifest.loc[~manifest["split"].isin(SPLITS), "file"].tolist()
     if unknown:
         faults.add(f"{len(unknown)} files are in no split: {named(unknown)}")
-    faults.extend(_shared_groups(manifest))
-    faults.extend(_duplicate_faults(manifest))
+    faults.extend_shortened(_shared_groups(manifest), "groups in two splits")
+    labels, across = _duplicate_faults(manifest) if not keeps_equal else ([], [])
+    faults.extend_shortened(labels, "sets of equal images with different labels")
+    faults.extend_shortened(across, "sets of equal images in different splits")
     faults.extend(_empty_splits(manifest, needed))
     faults.raise_if_any(
         "Put each group into one split; of equal images keep one, or give them one group and one label; "
         "then run the same command again."
+        + (" Or say what is kept of equal images: --duplicates keep-one, or keep-all." if labels or across else "")
     )
 
 
@@ -67,10 +70,11 @@ def _shared_groups(manifest: pd.DataFrame) -> list[str]:
         if len(counts) > 1:
             where = ", ".join(f"{split} ({counts[split]} images)" for split in SPLITS if split in counts)
             faults.append(f"group {group!r} is in {len(counts)} splits: {where}")
-    return _shortened(faults, "groups in two splits")
+    return faults
 
 
-def _duplicate_faults(manifest: pd.DataFrame) -> list[str]:
+def _duplicate_faults(manifest: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Sets with different labels, and sets in different splits."""
     labels, across = list[str](), list[str]()
     repeated = manifest[manifest["content"].duplicated(keep=False)].sort_values("file")
     for _, rows in repeated.groupby("content", sort=False):
@@ -78,10 +82,7 @@ def _duplicate_faults(manifest: pd.DataFrame) -> list[str]:
             labels.append(f"equal pixels with different labels: {_written(rows, 'label')}")
         if rows["split"].nunique() > 1:
             across.append(f"equal pixels in different splits: {_written(rows, 'split')}")
-    return [
-        *_shortened(labels, "sets of equal images with different labels"),
-        *_shortened(across, "sets of equal images in different splits"),
-    ]
+    return labels, across
 
 
 def _written(rows: pd.DataFrame, column: str) -> str:
@@ -101,8 +102,3 @@ def _empty_splits(manifest: pd.DataFrame, needed: Sequence[str]) -> list[str]:
         elif lacking:
             faults.append(f"split {split!r} has no image of class {named(lacking)}")
     return faults
-
-
-def _shortened(faults: Sequence[str], what: str) -> list[str]:
-    """All faults up to twenty, else the first twenty and the number of the others."""
-    return [*faults[:20], f"and {len(faults) - 20} more {what}"] if len(faults) > 20 else list(faults)

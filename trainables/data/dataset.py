@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from orchestrator.store.errors import InputError
 from trainables.data.contents import check_contents
 from trainables.data.decode import Decoded, content_hash, decode
+from trainables.data.equal_images import left_out, left_out_note
 from trainables.data.given import division_faults, without_valid
 from trainables.data.groups import Grouped, with_groups
 from trainables.data.intensity import Note, notes
@@ -126,13 +127,16 @@ def load_dataset(
     check_refused(listing, refused, options.max_refused_share)
     check_contents(listing.subject, entries, {file: one.content for file, one in read.items()})
     manifest = _manifest(entries, read)
+    equal = left_out(manifest) if options.duplicates == "keep-one" else {}
+    manifest = manifest[~manifest["file"].isin(list(equal))].reset_index(drop=True)
     lost = sorted({normalised(entry.label) for entry in entries} - set(manifest["label"]))
     if lost:
         raise InputError(
-            f"{listing.subject}: every image of class {', '.join(map(repr, lost))} was refused: {kinds_of(refused)}",
+            f"{listing.subject}: every image of class {', '.join(map(repr, lost))} was refused: "
+            f"{kinds_of([*refused, *equal.items()])}",
             "Repair or replace these files, or leave the class out.",
         )
-    listed = pd.DataFrame(sorted([*refused, *listing.other]), columns=["file", "reason"], dtype="str")
+    listed = pd.DataFrame(sorted([*refused, *equal.items(), *listing.other]), columns=["file", "reason"], dtype="str")
     pictures = np.stack([read[file].picture for file in manifest["file"]])
     odd = notes({file: (read[file].reading, read[file].remarks) for file in manifest["file"]}, every.origin)
     return Dataset(
@@ -143,7 +147,7 @@ def load_dataset(
         is_synthetic(listing.root),
         pictures,
         notes=(*listing.notes, *grouped.notes),
-        warnings=(*listing.warnings, *grouped.warnings),
+        warnings=(*listing.warnings, *grouped.warnings, *([left_out_note(equal)] if equal else [])),
         odd=odd,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.store.schema import Duplicates
 from trainables.data.decode import MAX_PIXELS
 from trainables.data.percentiles import Percentiles
 from trainables.data.reading import AS_IT_IS, Reading
@@ -35,6 +36,8 @@ class DatasetOptions:
     percentiles: --intensity as percentiles of the training split, which give the range where images need one.
     max_pixels: width × height above which a file is refused before it is decoded; the default is 10,000 × 10,000.
     max_refused_share: share (0–1) of the images that may be refused before the search stops.
+    duplicates: what becomes of images with equal pixels in several splits or under several labels; None: not said, they
+        are refused. keep-one: one of each is used. keep-all: all are, and the study says so.
     classes: the classes that a study names; the data must have exactly these.
     """
 
@@ -56,4 +59,5 @@ class DatasetOptions:
     percentiles: Percentiles | None = None
     max_pixels: int = MAX_PIXELS
     max_refused_share: float = 0.1
+    duplicates: Duplicates | None = None
     classes: tuple[str, ...] | None = None
