@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.statistics", "orchestrator.study"),
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
-    ("orchestrator.resolved",),
+    ("orchestrator.resolved", "orchestrator.ensembles"),
     ("orchestrator.search", "orchestrator.train"),
     ("orchestrator.stages",),
     (

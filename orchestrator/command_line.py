@@ -14,6 +14,7 @@ from orchestrator.commands.choose import best, compare
 from orchestrator.commands.cost import cost
 from orchestrator.commands.data import data
 from orchestrator.commands.decisions import decisions
+from orchestrator.commands.ensemble import ensemble
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
@@ -116,6 +117,7 @@ for command in (
     table,
     best,
     compare,
+    ensemble,
     evaluate,
     dashboard,
     figures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,14 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
         summary.study.task,
     )
     return Kept(predictions, members, sum(found[1] for found in read if found is not None))
+
+
+def read_logits(
+    storage: Storage, summary: Summary, member: ConfigurationSummary, repeats: Sequence[int], images: int
+) -> np.ndarray | None:
+    """float16 [repeats, N, outputs] of one configuration; None where one is gone, damaged or of other images."""
+    found = _logits(storage, member, list(repeats), _final_keys(summary, member.partition), images)
+    return None if found is None else found[0]
 
 
 def _final_keys(summary: Summary, partition: str) -> dict[tuple[str, int], FinalKey]:

@@ -59,6 +59,7 @@ _DECIDED = "`orch resume` has it decided again."
 _LEAKED = "The same `orch data leak` trains it again."
 _GATHERED = "It is gathered again from the final records."
 _CUT = "Cut into another folder: orch data patches DIR --output DIR"
+_CHOSEN_AGAIN = "The same `orch ensemble` chooses it again."
 _MEASURED = "`orch cost STUDY --measure` takes it again."
 
 _STATE = rf"{_SEGMENT}/state-[0-9a-f]+\.b(?P<bytes>\d+)"
@@ -99,6 +100,7 @@ KINDS = (
     Kind("look", r"(?:results/looks|\.looks)/[^/]+\.json", 64 * MIB, "one look at test images", _FROM_COPY),
     Kind("outer fold", r"results/nested/.*\.record", GIB, "one outer fold", _TESTED_AGAIN, is_record=True),
     Kind("leak experiment", r"results/leak/.*\.record", GIB, "one training of it", _LEAKED, is_record=True),
+    Kind("ensemble", r"results/ensembles/[^/]+\.json", 64 * MIB, "an ensemble", _CHOSEN_AGAIN),
     Kind("energy reading", r"results/energy/[^/]+", MIB, "a reading of energy", _FROM_COPY),
     Kind("measured time", r"results/cost/[^/]+", MIB, "the time of a pass", _MEASURED),
     Kind("patches", r"cut\.json", GIB, "how images were cut into patches", _CUT),

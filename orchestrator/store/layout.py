@@ -21,6 +21,7 @@ CONFIGURATIONS = "configurations"
 BUNDLES = "bundles"
 HISTORIES = "histories"
 RESULTS = "results"
+ENSEMBLES = "results/ensembles"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(?:\.(stopped|diverged))?")
@@ -49,6 +50,10 @@ def partition(partition_id: str) -> str:
 
 def configuration(configuration_id: str) -> str:
     return f"{CONFIGURATIONS}/{configuration_id}.toml"
+
+
+def ensemble(ensemble_id: str) -> str:
+    return f"{ENSEMBLES}/{ensemble_id}.json"
 
 
 class ConfigurationKey(NamedTuple):

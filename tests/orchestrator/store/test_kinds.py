@@ -47,6 +47,7 @@ PATHS = {
     ".looks/0123456789ab.json": "look",
     "results/nested/0123456789ab/fold-1.record": "outer fold",
     "results/leak/0123456789ab/1-2.record": "leak experiment",
+    "results/ensembles/0123456789ab.json": "ensemble",
     "results/energy/abc.json": "energy reading",
     "results/cost/pass-abc.json": "measured time",
     "cut.json": "patches",

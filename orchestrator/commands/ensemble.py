@@ -1,0 +1,110 @@
+"""`orch ensemble`: what configurations are worth together."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.commands.choose import METRIC
+from orchestrator.commands.options import CommaList, complete_study, json_option, studies_option
+from orchestrator.commands.said import Lines, answer
+from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option(
+    "--top",
+    type=click.IntRange(min=2, max=1000),
+    default=5,
+    show_default=True,
+    help="So many of the best configurations, of any backbone, strategy and stage.",
+)
+@click.option("--of", "of", metavar="ID,…", type=CommaList(str), default=(), help="These instead: beginnings of ids.")
+@click.option(
+    "--repeats",
+    type=click.Choice(["all", "one"]),
+    default="all",
+    show_default=True,
+    help="Of each member: all that finished, or the first.",
+)
+@click.option(
+    "--combine",
+    type=click.Choice(list(COMBININGS)),
+    default="probabilities",
+    show_default=True,
+    help="What is averaged: probabilities, logits, or votes (a weighted majority).",
+)
+@click.option(
+    "--weights",
+    "weigh",
+    type=click.Choice(list(WEIGHINGS)),
+    default="greedy",
+    show_default=True,
+    help="greedy: selection with replacement; grid: all in steps of 0.05; genetic: some of them; loss: least loss.",
+)
+@click.option("--metric", type=METRIC, help="What the ensemble is made for (default: what the study selects by).")
+@click.option("--class", "of_class", metavar="NAME", help="Of a metric of one class.")
+@click.option("--precision", type=click.FloatRange(0, 1, min_open=True), help="Of recall_at_precision.")
+@click.option("--partition", metavar="ID", help="Another than the study's own.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0, max=100_000),
+    default=200,
+    show_default=True,
+    help="Bags of groups in which all of it is chosen again; 0 leaves the out-of-bag scores out.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of bags and of genetic.")
+@click.option("--list", "listed", is_flag=True, help="List the study's ensembles; make none.")
+@studies_option
+@json_option
+def ensemble(
+    study: str,
+    top: int,
+    of: tuple[str, ...],
+    repeats: str,
+    combine: str,
+    weigh: str,
+    metric: str | None,
+    of_class: str | None,
+    precision: float | None,
+    partition: str | None,
+    rounds: int,
+    seed: int,
+    listed: bool,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """What the best configurations of STUDY are worth together, from the validation predictions that it kept.
+
+    Members, their weights and the configuration that they are compared with are chosen again in every bag of groups.
+    No image is opened. The ensemble is kept in the study.
+
+    \b
+    Examples:
+      orch ensemble neuroblastoma
+      orch ensemble neuroblastoma --top 3 --weights grid --metric balanced_accuracy
+      orch ensemble neuroblastoma --list
+    """
+    from orchestrator.ensembles.make import EnsembleOptions, make_ensemble
+    from orchestrator.ensembles.record import read_ensembles
+    from orchestrator.ensembles.report import ensemble_report, list_report
+    from orchestrator.study.studies import open_study, studies_place
+
+    found = open_study(studies_place(studies), study)
+    if listed:
+        answer(list_report(study, read_ensembles(found.storage)), as_json)
+        return
+    options = EnsembleOptions(
+        top,
+        of,
+        "one" if repeats == "one" else "all",
+        combine,
+        weigh,
+        metric,
+        of_class,
+        precision,
+        partition,
+        rounds,
+        seed,
+    )
+    answer(ensemble_report(make_ensemble(found, options, Lines())), as_json)

@@ -1,0 +1,156 @@
+"""What may become a member: ranked configurations of one partition, with the predictions that were kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.choosing.kept_predictions import read_logits, valid_images
+from orchestrator.ensembles.combining import wide
+from orchestrator.ensembles.target import Target
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.partitions import partitions_of
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import Storage
+from search_spaces.faults import did_you_mean, nearest
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """C configurations, each with its repeats that did not diverge, in the places 0 … counts[c] − 1 of R.
+
+    repeats: their numbers. logits: float32 [C, R, N, K], one for each class, NaN behind a configuration's last repeat.
+    train: float64 [C, R], the target of the training split where it is compared too, else NaN. truth: int64 [N]. group:
+    int64 [N], 0 … groups − 1. diverged: repeats that are left out. unread: ids whose predictions cannot be read.
+    """
+
+    partition: str
+    members: tuple[ConfigurationSummary, ...]
+    repeats: tuple[tuple[int, ...], ...]
+    logits: NDArray[np.float32]
+    train: Floats
+    truth: NDArray[np.int64]
+    group: NDArray[np.int64]
+    groups: int
+    diverged: int = 0
+    unread: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> list[int]:
+        """Repeats of each."""
+        return [len(repeats) for repeats in self.repeats]
+
+
+def read_candidates(storage: Storage, summary: Summary, partition: str, target: Target) -> Candidates:
+    """Every configuration with all its repeats, whatever it selects by. Raises InputError where there is none."""
+    study = summary.study.name
+    ranked = [member for member in summary.configurations if member.partition == partition and member.may_rank]
+    if not ranked:
+        raise InputError(
+            f"study {study!r} has no configuration with all its repeats on partition {partition} yet",
+            f"orch resume {study} trains what is missing",
+        )
+    images = valid_images(storage, partition, summary.study.classes)
+    used = [_not_diverged(member) for member in ranked]
+    read = [
+        read_logits(storage, summary, member, repeats, len(images.truth)) if repeats else None
+        for member, repeats in zip(ranked, used, strict=True)
+    ]
+    there = [place for place, found in enumerate(read) if found is not None and np.isfinite(found).all()]
+    if not there:
+        raise InputError(
+            f"study {study!r}, partition {partition}: expected kept validation predictions of at least one "
+            f"configuration, found none of {len(ranked)}",
+            f"orch resume {study} trains again what is damaged; where all repeats diverged: lower learning rates",
+        )
+    members, repeats = tuple(ranked[place] for place in there), tuple(used[place] for place in there)
+    width, classes = max(map(len, repeats)), len(summary.study.classes)
+    logits = np.full((len(there), width, len(images.truth), classes), np.nan, dtype=np.float32)
+    train = np.full((len(there), width), np.nan)
+    for row, place in enumerate(there):
+        found = read[place]
+        assert found is not None
+        logits[row, : len(found)] = wide(found)
+        train[row, : len(found)] = _train(members[row], repeats[row], target)
+    return Candidates(
+        partition,
+        members,
+        repeats,
+        logits,
+        train,
+        images.truth,
+        images.group,
+        len(images.groups),
+        sum(member.diverged for member in ranked),
+        tuple(ranked[place].id for place in range(len(ranked)) if place not in there and used[place]),
+    )
+
+
+def named(candidates: Candidates, summary: Summary, asked: Sequence[str]) -> tuple[int, ...]:
+    """Rows of the configurations whose ids begin so. Raises InputError for one that is unknown, stands for several, is
+    not ranked, or is of another partition."""
+    study, found = summary.study.name, []
+    ids = [member.id for member in candidates.members]
+    for text in asked:
+        fits = [row for row, name in enumerate(ids) if name.startswith(text)]
+        if len(fits) == 1:
+            found.append(fits[0])
+            continue
+        _refuse_other_partition(candidates, summary, text)
+        every = [member for member in summary.configurations if member.id.startswith(text)]
+        if len(fits) > 1:
+            told = f"expected the beginning of one id, {len(fits)} begin so: {', '.join(ids[row] for row in fits[:4])}"
+        elif every:
+            told = f"expected kept predictions of all {every[0].asked} repeats asked, found {every[0].n} with a result"
+        else:
+            near = nearest(text, ids) or nearest(text, [name[: len(text)] for name in ids])
+            whole = [next(name for name in ids if name.startswith(one)) for one in near]
+            told = f"expected the beginning of an id of this study, found none{did_you_mean(whole)}"
+        raise InputError(f"--of {text}: {told}", f"orch table {study} lists the ids")
+    return tuple(dict.fromkeys(found))
+
+
+def _refuse_other_partition(candidates: Candidates, summary: Summary, text: str) -> None:
+    others = sorted({m.partition for m in summary.configurations if m.id.startswith(text)} - {candidates.partition})
+    here = any(m.partition == candidates.partition and m.id.startswith(text) for m in summary.configurations)
+    if others and not here:
+        raise InputError(
+            f"--of {text}: expected configurations of one partition ({candidates.partition}), found it on "
+            f"{', '.join(others)} alone; where partitions differ, what is valid for one member was trained on by "
+            "another, and no image could say what they are worth together",
+            f"orch ensemble {summary.study.name} --partition {others[0]}",
+        )
+
+
+def partition_asked(summary: Summary, asked: str | None) -> str:
+    """The study's own, or the first there is, or the one whose id begins with `asked`. Raises InputError."""
+    there, study = partitions_of(summary), summary.study.name
+    if not there:
+        raise InputError(f"study {study!r}: nothing was asked for yet, so there is no member", f"orch resume {study}")
+    found = [one for one in there if one.startswith(asked or "")]
+    if asked is not None and len(found) != 1:
+        raise InputError(
+            f"--partition {asked!r}: expected the beginning of one of {', '.join(there)}", f"orch ensemble {study}"
+        )
+    return found[0]
+
+
+def _not_diverged(member: ConfigurationSummary) -> tuple[int, ...]:
+    return tuple(repeat for repeat, lost in zip(member.with_result, member.did_diverge, strict=True) if not lost)
+
+
+def _train(member: ConfigurationSummary, repeats: Sequence[int], target: Target) -> Floats:
+    """Of the metric that ranks the study where that looks at train too; then it is looked at here as well."""
+    score = member.score(target.metric, "train")
+    same = member.configuration.selection == target.configuration.selection
+    if score is None or member.by_valid or not same:
+        return np.full(len(repeats), np.nan)
+    place = {number: at for at, number in enumerate(member.with_result)}
+    found: Floats = score.values[[place[number] for number in repeats]]
+    return found
