@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COLUMNS = ("group_by", "join_groups", "sheet", "file_column", "label_column", "group_column", "layout")
 WITH_NESTED = {"study", "folds", "partition", "data_root", "weights", "cache", "studies", "as_json"}
 """Parameters that go with --nested."""
+WITH_ENSEMBLE = {
+    *("study", "ensemble", "data", *COLUMNS, "data_root", "keep", "weights", "cache", "studies", "as_json"),
+}
+"""Parameters that go with --ensemble."""
 
 
 def what_is_tested(command: Command) -> Command:
@@ -98,6 +102,9 @@ def what_is_tested(command: Command) -> Command:
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @what_is_tested
+@click.option(
+    "--ensemble", "ensemble", metavar="ID", help="One of `orch ensemble`, beside the configuration that was best alone."
+)
 @click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
 @click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @studies_option
@@ -108,6 +115,7 @@ def evaluate(
     /,
     study: str,
     folds: int | None,
+    ensemble: str | None,
     cache: Path | None,
     studies: str | None,
     as_json: bool,
@@ -125,6 +133,7 @@ def evaluate(
       orch evaluate neuroblastoma --augmented brightness,noise --set augmentation.noise=0.1
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
+      orch evaluate neuroblastoma --ensemble 22bf9ec9981a
     """
     from orchestrator.energy.meters import metered
     from orchestrator.study.studies import open_study, studies_place
@@ -132,7 +141,7 @@ def evaluate(
 
     found, place = open_study(studies_place(studies), study), cache or default_cache()
     if folds is not None:
-        _check_nested(ctx)
+        _check_with(ctx, WITH_NESTED, "--nested, whose folds select and test by themselves")
         from orchestrator.evaluation.nested import evaluate_nested
         from orchestrator.evaluation.nested_plan import NestedOptions
         from orchestrator.evaluation.nested_text import nested_text
@@ -150,6 +159,18 @@ def evaluate(
     from orchestrator.evaluation.text import as_text
 
     wanted = _options(place, **asked)
+    if ensemble is not None:
+        _check_with(ctx, WITH_ENSEMBLE, "--ensemble, whose members and partition are its own")
+        from orchestrator.evaluation.ensemble import evaluate_ensemble
+        from orchestrator.evaluation.ensemble_text import ensemble_text
+
+        with metered(found.storage, "evaluation"):
+            together = evaluate_ensemble(found, ensemble, wanted, place, say, Lines())
+        if as_json:
+            echo_json(json.loads(together.model_dump_json()))
+        else:
+            echo(ensemble_text(together))
+        return
     with metered(found.storage, "evaluation"):
         record = run(found, wanted, place, say, Lines())
     if as_json:
@@ -190,9 +211,10 @@ def _options(cache: Path, **asked: Any) -> EvaluationOptions:
     )
 
 
-def _check_nested(ctx: click.Context) -> None:
+def _check_with(ctx: click.Context, there: Collection[str], what: str) -> None:
+    """Refuse options that do not go with `what`."""
     typed = click.core.ParameterSource.COMMANDLINE
-    others = [one for one in ctx.command.params if one.name and one.name not in WITH_NESTED]
+    others = [one for one in ctx.command.params if one.name and one.name not in there]
     given = [one.opts[0] for one in others if ctx.get_parameter_source(str(one.name)) is typed]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: not with --nested, whose folds select and test by themselves")
+        raise click.UsageError(f"{', '.join(given)}: not with {what}")

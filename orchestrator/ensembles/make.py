@@ -128,6 +128,7 @@ def _record(
         classes=summary.study.classes,
         metric=target.metric,
         metric_words=target.words,
+        of_class=target.configuration.selection.of_class,
         is_loss=target.is_loss,
         combine=rule.combine,
         weigh=rule.weigh,

@@ -89,6 +89,8 @@ class EnsembleRecord(_Part):
     classes: tuple[str, ...]
     metric: Metric
     metric_words: str
+    of_class: str = ""
+    """Of a metric of one class."""
     is_loss: bool
     combine: str
     weigh: str

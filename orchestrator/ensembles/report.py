@@ -95,7 +95,7 @@ def _lines(record: EnsembleRecord) -> list[str]:
     ]
     if record.out_of_bag is not None:
         lines.append(NO_INTERVAL)
-    return lines
+    return [*lines, f"Next: orch evaluate {record.study} --ensemble {record.id}"]
 
 
 def _members(record: EnsembleRecord) -> list[str]:

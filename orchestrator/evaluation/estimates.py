@@ -92,6 +92,21 @@ def nested_estimates(name: str, test: Scored, classes: tuple[str, ...], seed: in
     return tuple(found)
 
 
+def ensemble_estimate(
+    name: str,
+    chances: np.ndarray,
+    test: Scored,
+    on_valid: np.ndarray,
+    valid: Scored,
+    classes: tuple[str, ...],
+    seed: int,
+) -> Estimate:
+    """Of the probabilities of an ensemble of configurations, float [N, K] of test and of valid images."""
+    fitted = _temperatures(Units(on_valid[None], valid.truth, valid.group, valid.groups))
+    units = Units(chances[None], test.truth, test.group, test.groups)
+    return _estimate(name, units, classes, seed, fitted, ensemble=True)
+
+
 def operating_point(wanted: Wanted, test: Scored, valid: Scored, classes: tuple[str, ...]) -> OperatingPoint:
     """Thresholds of each single model from the valid images, and what they give on the test images."""
     number = classes.index(wanted.name)

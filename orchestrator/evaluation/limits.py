@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 LEAST_GROUPS = 5
 """Test groups that a class needs before a metric that counts its images has an interval."""
-_TOGETHER = ("accuracy", "recall", "specificity", "brier", "log_loss")
+TOGETHER = ("accuracy", "recall", "specificity", "brier", "log_loss")
 """One share or mean over all images that are counted; the others are made of classes."""
 LOSSES = ("brier", "log_loss", "calibration_error")
 """Smaller is better."""
@@ -34,7 +34,7 @@ _SHOWN = 3
 _BIASED = "a bootstrap of the calibration error is biased upwards"
 
 
-class _Drawn:
+class Drawn:
     """Metrics under one set of weightings, each kind computed when it is first asked for."""
 
     def __init__(self, resampled: Resampled, weighting: Weighting) -> None:
@@ -64,7 +64,7 @@ class _View:
         self.images = images
         self.names = names
         self.held = (images > 0).sum(axis=0)
-        self.drawn: dict[tuple[bool, tuple[int, ...]], _Drawn] = {}
+        self.drawn: dict[tuple[bool, tuple[int, ...]], Drawn] = {}
 
 
 class Limits:
@@ -97,12 +97,12 @@ class Limits:
             return None, listed(told), True
         images = np.zeros_like(view.images)
         images[:, counted] = view.images[:, counted]
-        together = plain in _TOGETHER
+        together = plain in TOGETHER
         if too_few(images, together, (2 if plain in _TWICE_AS_WIDE else 1) * LEAST_ALIKE):
             return None, "too few groups, or most images are in few of them", False
         if (together, counted) not in view.drawn:
             weighting = weightings(images, together, self.draws, self.seed)
-            view.drawn[together, counted] = _Drawn(view.resampled, weighting)
+            view.drawn[together, counted] = Drawn(view.resampled, weighting)
         wrong, right = view.drawn[together, counted].of(f"{metric}/1" if number else metric)
         low, high = limits(right, wrong) if plain in LOSSES else limits(wrong, right)
         if not np.isfinite([low, high]).all():

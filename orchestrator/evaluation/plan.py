@@ -69,10 +69,13 @@ class Plan:
         return self.choice.entry.configuration.data.classes
 
 
-def make_plan(study: Study, options: EvaluationOptions) -> Plan:
-    """Choose and check; the look is described, not yet written. Raises InputError for whatever is missing or wrong."""
+def make_plan(study: Study, options: EvaluationOptions, summary: Summary | None = None) -> Plan:
+    """Choose and check; the look is described, not yet written. Raises InputError for whatever is missing or wrong.
+
+    summary: of the study, which is read where none is given.
+    """
     check_confusion(study.record.task, f"study {study.name}, evaluation")
-    summary = summarise(study.storage)
+    summary = summarise(study.storage) if summary is None else summary
     choice = choose(summary, options.configuration, options.partition)
     entry = choice.entry
     tested = _tested(study, split_images(study.storage, entry), choice, options)

@@ -67,12 +67,12 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     wanted, earlier = needed(plan), _earlier(study, plan)
     there = {what: found for what, one in wanted.items() if (found := stored(study.storage, plan, one)) is not None}
     if missing := _missing(wanted, there if earlier is not None else {}):
-        bench, models = _models(study, plan, options, cache, show, progress)
+        bench, models = models_of(study, plan, options, cache, show, progress)
         largest = max(model.deviation for model in models)
         deviation = largest if np.isfinite(largest) else None
         show(cost_in_words(plan, missing))
         note_look(study.storage, beside, plan.look)
-        show(_looking(study, beside, plan))
+        show(looking(study, beside, plan))
         frozen = bench.frozen_ready(
             plan.choice.entry.configuration,
             plan.choice.entry.partition,
@@ -102,7 +102,7 @@ def _missing(wanted: Mapping[str, Needed], there: Mapping[str, Predicted]) -> di
     return found
 
 
-def _models(
+def models_of(
     study: Study, plan: Plan, options: EvaluationOptions, cache: Path, show: Show, progress: Progress
 ) -> tuple[Workbench, list[Trained]]:
     """The trained repeats, and the bench that they can predict on; the test images must be there, but stay closed."""
@@ -132,7 +132,7 @@ def _models(
     return bench, list(found.values())
 
 
-def _looking(study: Study, beside: Storage, plan: Plan) -> str:
+def looking(study: Study, beside: Storage, plan: Plan) -> str:
     """What is said in the moment before the images are opened."""
     looks = looks_at(study.storage, beside, plan.look.images)
     number = [look.id for look in looks].index(plan.look.id) + 1

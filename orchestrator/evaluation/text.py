@@ -93,7 +93,7 @@ def _level_lines(level: Level, even: Level | None = None) -> list[str]:
             count = f"{entry.images} in {entry.groups}" if level.unit == "image" else str(entry.groups)
             rows.append([entry.name, count, *(_cell(entry.scores[name], notes) for name in metrics)])
         lines += ["", *table_lines(rows)]
-    return [*lines, *_noted(notes)]
+    return [*lines, *noted(notes)]
 
 
 def secondary_lines(others: Sequence[Estimate]) -> list[str]:
@@ -102,7 +102,7 @@ def secondary_lines(others: Sequence[Estimate]) -> list[str]:
         return []
     notes: dict[str, str] = {}
     rows = [["", *(metric_name(name) for name in _BRIEF)], *(_brief(estimate, notes) for estimate in others)]
-    return ["Secondary estimates, per image", *table_lines(rows), *_noted(notes)]
+    return ["Secondary estimates, per image", *table_lines(rows), *noted(notes)]
 
 
 def _brief(estimate: Estimate, notes: dict[str, str]) -> list[str]:
@@ -124,7 +124,7 @@ def _table(scores: Mapping[str, Score]) -> list[str]:
     notes: dict[str, str] = {}
     return [
         *table_lines([[metric_name(name), *_cells(score, notes)] for name, score in scores.items()]),
-        *_noted(notes),
+        *noted(notes),
     ]
 
 
@@ -138,7 +138,7 @@ def metric_name(name: str) -> str:
 def _cells(score: Score, notes: dict[str, str]) -> list[str]:
     """Value, spread, interval."""
     value = "none" if score.value is None else f"{score.value:.3f}"
-    return [value, "" if score.std is None else f"± {score.std:.3f}", _interval(score, notes, 3)]
+    return [value, "" if score.std is None else f"± {score.std:.3f}", interval_cell(score, notes, 3)]
 
 
 def _cell(score: Score, notes: dict[str, str]) -> str:
@@ -147,10 +147,11 @@ def _cell(score: Score, notes: dict[str, str]) -> str:
         lost = score.reason.rpartition("; ")[0]
         score = score.model_copy(update={"reason": "; ".join(filter(None, [lost, _FEW]))})
     value = "none" if score.value is None else f"{score.value:.2f}"
-    return f"{value} {_interval(score, notes, 2)}".rstrip()
+    return f"{value} {interval_cell(score, notes, 2)}".rstrip()
 
 
-def _interval(score: Score, notes: dict[str, str], digits: int) -> str:
+def interval_cell(score: Score, notes: dict[str, str], digits: int = 3) -> str:
+    """The limits, or a letter for the reason why there are none, which joins `notes`."""
     if score.interval is None:
         return _mark(f"no interval: {score.reason}" if score.reason else "", notes)
     limits = f"[{score.interval.low:.{digits}f}, {score.interval.high:.{digits}f}]"
@@ -167,7 +168,8 @@ def _mark(reason: str, notes: dict[str, str]) -> str:
     return f"({notes[reason]})"
 
 
-def _noted(notes: Mapping[str, str]) -> list[str]:
+def noted(notes: Mapping[str, str]) -> list[str]:
+    """The reasons that a table's letters stand for."""
     return [f"  ({mark}) {reason}" for reason, mark in notes.items()]
 
 

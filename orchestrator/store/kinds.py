@@ -95,7 +95,7 @@ KINDS = (
     Kind("failure", rf"{_SEGMENT}/failure-\d+\.json", 4 * MIB, "why an attempt failed", _RESUMED),
     Kind("lease", r".*lease-\d+\.json", MIB, "who works there", "Whoever works there renews it."),
     Kind("compacted histories", r"histories/[^/]+\.parquet", 4 * GIB, "gathered histories", _GATHERED, 16 * GIB),
-    Kind("evaluation", r"results/(?:evaluation|nested)-[^/]+\.json", 64 * MIB, "scores", _TESTED_AGAIN),
+    Kind("evaluation", r"results/(?:evaluation|nested|ensemble)-[^/]+\.json", 64 * MIB, "scores", _TESTED_AGAIN),
     Kind("predictions", r"results/.*predictions[^/]*\.parquet", 4 * GIB, "predictions", _TESTED_AGAIN, 16 * GIB),
     Kind("look", r"(?:results/looks|\.looks)/[^/]+\.json", 64 * MIB, "one look at test images", _FROM_COPY),
     Kind("outer fold", r"results/nested/.*\.record", GIB, "one outer fold", _TESTED_AGAIN, is_record=True),

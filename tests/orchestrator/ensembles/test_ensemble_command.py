@@ -78,6 +78,7 @@ def test_it_says_what_an_ensemble_is_worth(studies: Path) -> None:
     assert "In-sample: on the images that chose it all, so optimistic" in said
     assert "No interval is given: bags overlap" in said
     assert "Diversity: two members call" in said or "One configuration has all the weight" in said
+    assert "Next: orch evaluate slides --ensemble " in said
     assert "8 validation groups: one of them decides much of every figure." in said
 
 

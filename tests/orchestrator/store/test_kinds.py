@@ -42,6 +42,7 @@ PATHS = {
     layout.lease(SEGMENT.folder, 3): "lease",
     "histories/part-0123456789abcdef.epochs.parquet": "compacted histories",
     "results/evaluation-0123456789ab.json": "evaluation",
+    "results/ensemble-0123456789ab.json": "evaluation",
     "results/predictions-0123456789ab.parquet": "predictions",
     "results/looks/0123456789ab.json": "look",
     ".looks/0123456789ab.json": "look",

@@ -1,0 +1,69 @@
+"""A test of an ensemble in words and tables, for a terminal."""
+
+from __future__ import annotations
+
+from orchestrator.evaluation.ensemble_record import Difference, EnsembleEvaluation
+from orchestrator.evaluation.record import Interval, Score, absent_kinds
+from orchestrator.evaluation.text import interval_cell, metric_name, noted, secondary_lines, table_lines
+
+
+def ensemble_text(record: EnsembleEvaluation) -> str:
+    """What a reader needs to judge the numbers; the record has all of them."""
+    times = "once" if record.looks == 1 else f"{record.looks} times"
+    lines = [
+        f"Test of study {record.study}: {record.name} ({record.ensemble}), beside {record.single_name} "
+        f"({record.single_configuration})",
+        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}); looked at {times}",
+    ]
+    if record.external:
+        lines.append(f"External images: {record.external}. Temperatures are of the study's valid split.")
+    if record.synthetic:
+        lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
+    if record.first:
+        lines.append(f"This is look {record.number}. The first one, whose estimate counts, evaluated {record.first}.")
+    lines += [f"Note: {note}" for note in record.notes]
+    several = [record.single, *([record.own] if record.own else []), record.estimate]
+    parts = [lines, [*secondary_lines(several), *filter(None, [absent_kinds(record.groups)])]]
+    parts.append(_differences("single models of the best configuration", record.differences, record.classes))
+    if record.own is not None:
+        parts.append(_differences("that configuration's own repeats together", record.over_own, record.classes))
+    parts.append([verdict(record)])
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def verdict(record: EnsembleEvaluation) -> str:
+    """What the intervals show, by what the ensemble was made for, else by balanced accuracy."""
+    name = record.target or "balanced_accuracy"
+    over, own = _of(record.differences, name), _of(record.over_own, name)
+    by = f" by {_named(name, record.classes)}"
+    if over is None:
+        return f"Whether it is better{by} is not known: there is no interval of the difference."
+    if over.high < 0:
+        return f"Worse than its best member{by}."
+    if over.low <= 0:
+        return f"Not shown to be better than its best member{by}."
+    if record.own is not None and (own is None or own.low <= 0):
+        return f"Better than one model of its best member{by}; not shown to be better than its own repeats together."
+    return f"Better than its best member{by}."
+
+
+def _of(several: tuple[Difference, ...], name: str) -> Interval | None:
+    return next((one.interval for one in several if one.metric == name), None)
+
+
+def _named(name: str, classes: tuple[str, ...]) -> str:
+    plain, _, number = name.partition("/")
+    return f"{metric_name(plain)} of {classes[int(number)]}" if number else metric_name(plain)
+
+
+def _differences(what: str, several: tuple[Difference, ...], classes: tuple[str, ...]) -> list[str]:
+    """With 95 % intervals over groups, or the reasons why there are none."""
+    notes: dict[str, str] = {}
+    rows = [["better by", "", "95 % over groups"]]
+    for one in several:
+        value = "none" if one.value is None else f"{one.value:+.3f}"
+        score = Score(value=one.value, reason=one.reason)
+        limits = f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]" if one.interval else interval_cell(score, notes)
+        rows.append([_named(one.metric, classes), value, limits])
+    told = f"The ensemble against {what}, on the same images (positive: the ensemble is better)"
+    return [told, *table_lines(rows), *noted(notes)]
