@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.commands.data_options import how_to_read
-from orchestrator.commands.options import Command, complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import Command, check_with, complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, echo, echo_json, say
 from orchestrator.commands.search_options import set_by_path
 
@@ -141,7 +141,7 @@ def evaluate(
 
     found, place = open_study(studies_place(studies), study), cache or default_cache()
     if folds is not None:
-        _check_with(ctx, WITH_NESTED, "--nested, whose folds select and test by themselves")
+        check_with(ctx, WITH_NESTED, "--nested, whose folds select and test by themselves")
         from orchestrator.evaluation.nested import evaluate_nested
         from orchestrator.evaluation.nested_plan import NestedOptions
         from orchestrator.evaluation.nested_text import nested_text
@@ -160,7 +160,7 @@ def evaluate(
 
     wanted = _options(place, **asked)
     if ensemble is not None:
-        _check_with(ctx, WITH_ENSEMBLE, "--ensemble, whose members and partition are its own")
+        check_with(ctx, WITH_ENSEMBLE, "--ensemble, whose members and partition are its own")
         from orchestrator.evaluation.ensemble import evaluate_ensemble
         from orchestrator.evaluation.ensemble_text import ensemble_text
 
@@ -209,12 +209,3 @@ def _options(cache: Path, **asked: Any) -> EvaluationOptions:
         weights=asked["weights"],
         external=external,
     )
-
-
-def _check_with(ctx: click.Context, there: Collection[str], what: str) -> None:
-    """Refuse options that do not go with `what`."""
-    typed = click.core.ParameterSource.COMMANDLINE
-    others = [one for one in ctx.command.params if one.name and one.name not in there]
-    given = [one.opts[0] for one in others if ctx.get_parameter_source(str(one.name)) is typed]
-    if given:
-        raise click.UsageError(f"{', '.join(given)}: not with {what}")

@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import check_with, complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import echo, echo_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.export.ensemble_folder import ExportedEnsemble
+    from orchestrator.export.folder import Exported
     from orchestrator.export.predict import Prediction
     from orchestrator.results.summary import Summary
     from orchestrator.study.studies import Study
+
+WITH_ENSEMBLE = {"study", "studies", "as_json", "ensemble", "output", "with_onnx", "data_root", "weights", "cache"}
+"""Parameters that go with --ensemble."""
 
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--output", metavar="DIR", type=local_path(), help="A new folder for the model.")
 @click.option("--configuration", metavar="ID", help="Another configuration than the selected one.")
+@click.option("--ensemble", metavar="ID", help="One of `orch ensemble`: all its members, and one ONNX file of them.")
 @click.option(
     "--repeat", metavar="R", type=click.IntRange(min=0), help="Which repeat (default: the first that finished)."
 )
@@ -43,7 +49,8 @@ if TYPE_CHECKING:
 @click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
 @studies_option
 @json_option
-def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None:
+@click.pass_context
+def export(ctx: click.Context, /, study: str, studies: str | None, as_json: bool, **given: Any) -> None:
     """Write the selected model of STUDY as a folder that needs nothing of this program, with its model card.
 
     Weights for plain timm or torchvision, ONNX, preprocessing and classes, tables, and a short predict.py.
@@ -51,10 +58,13 @@ def export(study: str, studies: str | None, as_json: bool, **given: Any) -> None
     \b
     Examples:
       orch export neuroblastoma --output model/
+      orch export neuroblastoma --ensemble 22bf9ec9981a --output together/
       orch export neuroblastoma --tables tables/ --optuna sqlite:///study.db
     """
     from orchestrator.study.studies import open_study, studies_place
 
+    if given["ensemble"] is not None:
+        check_with(ctx, WITH_ENSEMBLE, "--ensemble, whose members, repeats and partition are its own")
     elsewhere = [name for name in ("tables", "mlflow", "tensorboard", "optuna") if given[name] is not None]
     if given["output"] is None and not elsewhere:
         raise click.UsageError(f"expected --output DIR. Example: orch export {study} --output model/")
@@ -77,7 +87,13 @@ def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]
         kg_per_kwh=given["kg_per_kwh"],
         **{name: given[name] for name in names},
     )
-    exported = export_model(study, options, say)
+    exported: Exported | ExportedEnsemble
+    if given["ensemble"] is not None:
+        from orchestrator.export.ensemble_folder import export_ensemble
+
+        exported = export_ensemble(study, given["ensemble"], options, say)
+    else:
+        exported = export_model(study, options, say)
     if not as_json:
         echo(exported.as_text())
     return exported.as_json()
@@ -144,8 +160,9 @@ def predict(
 
     from orchestrator.evaluation.changed import exact_views
     from orchestrator.export.model import load
-    from orchestrator.export.predict import image_files, named_within
+    from orchestrator.export.predict import Predictor, Single, image_files, named_within
     from orchestrator.export.predict import predict as predictions
+    from orchestrator.export.together import is_ensemble, load_together
     from orchestrator.results.reference_mode import NEW_IMAGES
     from search_spaces.settings.image import REFERENCE_MODE
     from trainables.data.unpacking.opened import opened
@@ -153,8 +170,14 @@ def predict(
 
     seen = exact_views(tta, views)
     torch.set_num_threads(1)
-    description, network = load(model)
-    if description.preprocessing.standardisation == "each_split":
+    predictor: Predictor
+    if is_ensemble(model):
+        predictor = together = load_together(model)
+        origin = together.origin
+    else:
+        predictor = single = Single(*load(model))
+        origin = single.model.origin
+    if any(steps.standardisation == "each_split" for steps in predictor.steps):
         say(f"{REFERENCE_MODE}; {NEW_IMAGES}.")
     read = [(one, opened(one, default_cache(), say, labelled=False)) for one in images]
     files = image_files([found.path for _, found in read])
@@ -169,24 +192,24 @@ def predict(
             odd.setdefault(remark, []).append(row.file)
         return row
 
-    rows = (noted(row) for row in predictions(description, network, files, batch_size, seen))
+    rows = (noted(row) for row in predictions(predictor, files, batch_size, seen))
     if as_json:
         found = [
             {
                 "file": row.file,
                 "predicted": row.predicted or None,
-                "probabilities": dict(zip(description.classes, row.chances, strict=True)) if row.chances else None,
+                "probabilities": dict(zip(predictor.classes, row.chances, strict=True)) if row.chances else None,
                 "error": row.error or None,
                 "remarks": row.remarks,
             }
             for row in rows
         ]
-        click.echo(json.dumps({"model": description.origin, "views": seen, "predictions": found}, indent=2))
+        click.echo(json.dumps({"model": origin, "views": seen, "predictions": found}, indent=2))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["file", "predicted", *(f"p_{name}" for name in description.classes), "error"])
+        writer.writerow(["file", "predicted", *(f"p_{name}" for name in predictor.classes), "error"])
         for row in rows:
-            chances = [f"{value:.6f}" for value in row.chances] or [""] * len(description.classes)
+            chances = [f"{value:.6f}" for value in row.chances] or [""] * len(predictor.classes)
             writer.writerow([row.file, row.predicted, *chances, row.error])
     for remark, those in odd.items():
         say(f"{len(those)} of {len(files)} images: {remark}, for instance {those[0]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,3 +107,12 @@ def complete_strategy(_ctx: click.Context, _param: click.Parameter, incomplete: 
 
     before, comma, begun = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in PRESETS if name.startswith(begun)]
+
+
+def check_with(ctx: click.Context, there: Collection[str], what: str) -> None:
+    """Refuse options that do not go with `what`."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    others = [one for one in ctx.command.params if one.name and one.name not in there]
+    given = [one.opts[0] for one in others if ctx.get_parameter_source(str(one.name)) is typed]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: not with {what}")

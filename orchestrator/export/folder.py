@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import nn
 
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
@@ -41,6 +42,7 @@ from orchestrator.study.asked import find_weights
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from search_spaces.classes import check_confusion
+from search_spaces.configuration import Configuration
 from trainables.bundles.trained import Trained, results, trained
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.manifest import read_manifest
@@ -133,7 +135,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
     chosen = choose(study.storage, summary, options.configuration, options.repeat, options.partition)
     say(f"Exporting {describe_configuration(chosen.member.configuration)}, repeat {chosen.repeat}.")
     record = _record(study.storage, chosen)
-    bench = _bench(study, summary, chosen, options, say)
+    bench = bench_for(study, summary, chosen.member.configuration, options, say)
     found = _weights(bench, chosen, record, say)
     partition, configuration = chosen.member.partition, chosen.member.configuration
     assembled = assemble(bench, study.record, configuration, partition, record, found.weights)
@@ -202,17 +204,24 @@ def _weights(bench: Workbench, chosen: Chosen, record: FinalRecord, say: Say) ->
     return trained(bench, *where, int(record.meta["epochs"]), progress)[chosen.repeat]
 
 
-def _bench(study: Study, summary: Summary, chosen: Chosen, options: ExportOptions, say: Say) -> Workbench:
-    """On the kind of device that the repeat was trained on, where there is one."""
+def bench_for(
+    study: Study, summary: Summary, configuration: Configuration, options: ExportOptions, say: Say
+) -> Workbench:
+    """On the kind of device that its repeats were trained on, where there is one."""
     root = reopen(study, options.data_root, options.cache, say).data_root
-    weights = find_weights([chosen.member.configuration], summary.searches, options.weights)
+    weights = find_weights([configuration], summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, options.cache, weights))
+
+
+def write_part(path: Path, part: nn.Module) -> None:
+    """The weights of a network as safetensors."""
+    state = {key: value.detach().contiguous().clone() for key, value in part.state_dict().items()}
+    path.write_bytes(save(state, metadata={"format": "pt"}))
 
 
 def _write_weights(folder: Path, assembled: Assembled, study: Study, summary: Summary, with_names: bool) -> Assembled:
     for name, part in ((BACKBONE, assembled.backbone), (HEAD, assembled.head)):
-        state = {key: value.detach().contiguous().clone() for key, value in part.state_dict().items()}
-        (folder / name).write_bytes(save(state, metadata={"format": "pt"}))
+        write_part(folder / name, part)
     sha256 = {name: file_hash(folder / name) for name in (BACKBONE, HEAD)}
     origin = dict(assembled.model.origin)
     if with_names:

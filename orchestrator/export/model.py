@@ -163,10 +163,11 @@ def _whole_backbone(model: Model) -> nn.Module:
     return network
 
 
-def load(folder: Path) -> tuple[Model, nn.Module]:
+def load(folder: Path, weights: Path | None = None) -> tuple[Model, nn.Sequential]:
     """(model, network in eval mode: standardised float32 [N, 3, S, S] → logits [N, outputs]) from an export's folder.
 
-    Raises InputError for a folder that is none, or with files that are not the ones it describes.
+    weights: of the backbone, where they lie elsewhere. The network is the backbone, then the head. Raises InputError
+    for a folder that is none, or with files that are not the ones it describes.
     """
     try:
         model = Model.from_json(LocalStorage(folder).read(DESCRIPTION), str(folder / DESCRIPTION))
@@ -175,16 +176,17 @@ def load(folder: Path) -> tuple[Model, nn.Module]:
             f"model {str(folder)!r}: expected a folder with {DESCRIPTION}, found none",
             "Name a folder that `orch export STUDY --output DIR` wrote.",
         ) from error
-    for name in (BACKBONE, HEAD):
-        if not (folder / name).is_file() or file_hash(folder / name) != model.sha256.get(name):
+    places = {BACKBONE: weights or folder / BACKBONE, HEAD: folder / HEAD}
+    for name, place in places.items():
+        if not place.is_file() or file_hash(place) != model.sha256.get(name):
             raise InputError(f"model {str(folder)!r}: {name} is missing or not the file that was exported", _AGAIN)
     try:
         head = modules(model.head)
         backbone = bare_backbone(model)
         if model.adapters:
             backbone = adapted(backbone, Scope(**model.adapters))
-        backbone.load_state_dict(load_file(folder / BACKBONE))
-        head.load_state_dict(load_file(folder / HEAD))
+        backbone.load_state_dict(load_file(places[BACKBONE]))
+        head.load_state_dict(load_file(places[HEAD]))
     except Exception as error:  # a builder raises what it likes for what it does not know
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,22 +63,38 @@ def write_onnx(network: nn.Module, steps: Preprocessing, squares: np.ndarray, pa
     squares: of real images, uint8 [n, S, S, 3] with S the store size. Returns why there is no file where the network
     cannot be exported or differs by more than TOLERANCE; nothing is left at `path` then.
     """
+
+    def wanted(some: np.ndarray) -> tuple[np.ndarray, ...]:
+        logits = network(torch.from_numpy(np.stack([standardised(square, steps) for square in some])))
+        return logits.numpy(), probabilities(logits).numpy()
+
+    return write_graph(FromPixels(network, steps).eval(), ("logits", "probabilities"), squares, path, wanted)
+
+
+def write_graph(
+    module: nn.Module,
+    outputs: Sequence[str],
+    squares: np.ndarray,
+    path: Path,
+    wanted: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+) -> OnnxFile | str:
+    """Of a module of "pixels" with these outputs; wanted: what they are of squares, by another way than the module."""
     try:
         with _quietly():
             example = torch.from_numpy(np.ascontiguousarray(squares[[0, -1]]))
             torch.onnx.export(
-                FromPixels(network, steps).eval(),
+                module,
                 (example,),
                 str(path),
                 input_names=["pixels"],
-                output_names=["logits", "probabilities"],
+                output_names=list(outputs),
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
-        found = _checked(network, steps, squares, path)
+        found = _checked(outputs, squares, path, wanted)
     except Exception as error:  # exporters raise whatever their parts raise
         path.unlink(missing_ok=True)
         return f"the network cannot be exported: {(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}"
@@ -89,7 +105,9 @@ def write_onnx(network: nn.Module, steps: Preprocessing, squares: np.ndarray, pa
 
 
 @torch.no_grad()
-def _checked(network: nn.Module, steps: Preprocessing, squares: np.ndarray, path: Path) -> OnnxFile:
+def _checked(
+    outputs: Sequence[str], squares: np.ndarray, path: Path, wanted: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+) -> OnnxFile:
     """Against the network as `orch predict` runs it, which shares nothing with FromPixels."""
     import onnx
     import onnxruntime
@@ -97,10 +115,8 @@ def _checked(network: nn.Module, steps: Preprocessing, squares: np.ndarray, path
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     largest = 0.0
     for size in sorted({1, min(3, len(squares)), len(squares)}):
-        logits = network(torch.from_numpy(np.stack([standardised(square, steps) for square in squares[:size]])))
-        wanted = (logits.numpy(), probabilities(logits).numpy())
-        got = session.run(["logits", "probabilities"], {"pixels": np.ascontiguousarray(squares[:size])})
-        for one, other in zip(got, wanted, strict=True):
+        got = session.run(list(outputs), {"pixels": np.ascontiguousarray(squares[:size])})
+        for one, other in zip(got, wanted(squares[:size]), strict=True):
             largest = max(largest, float((np.abs(one - other) / np.maximum(1.0, np.abs(other))).max()))
     (opset,) = [
         entry.version for entry in onnx.load(str(path), load_external_data=False).opset_import if not entry.domain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -82,9 +83,41 @@ def _prepared(path: Path, steps: Preprocessing) -> tuple[np.ndarray, tuple[str, 
     return standardised(square, steps), decoded.remarks
 
 
+class Predictor(Protocol):
+    """classes: in the order of the probabilities. steps: how images are prepared, one way or several."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def steps(self) -> tuple[Preprocessing, ...]: ...
+
+    def chances(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """float64 [N, K] of the same images in each way of `steps`, float32 [N, 3, S, S]."""
+
+
+@dataclass(frozen=True)
+class Single:
+    """One network as a predictor."""
+
+    model: Model
+    network: nn.Module
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.model.classes
+
+    @property
+    def steps(self) -> tuple[Preprocessing, ...]:
+        return (self.model.preprocessing,)
+
+    def chances(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        return probabilities(self.network(images[0]))
+
+
 @torch.no_grad()
 def predict(
-    model: Model, network: nn.Module, files: Sequence[Path], batch_size: int = 16, views: Sequence[int] = (0,)
+    predictor: Predictor, files: Sequence[Path], batch_size: int = 16, views: Sequence[int] = (0,)
 ) -> Iterator[Prediction]:
     """One prediction per file, in order; a file that is no usable image gets one with `error`.
 
@@ -92,24 +125,29 @@ def predict(
     """
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
-        images: dict[Path, np.ndarray] = {}
+        images: dict[Path, list[np.ndarray]] = {}
         errors: dict[Path, str] = {}
         remarks: dict[Path, tuple[str, ...]] = {}
         for path in batch:
             try:
-                images[path], remarks[path] = _prepared(path, model.preprocessing)
+                read = [_prepared(path, steps) for steps in predictor.steps]
+                images[path], remarks[path] = [image for image, _ in read], read[0][1]
             except RefusedImageError as error:
                 errors[path] = error.reason
         chances: dict[Path, np.ndarray] = {}
         if images:
-            upright = torch.from_numpy(np.stack(list(images.values())))
-            seen = [apply_views(upright, torch.full((len(images),), view), upright.shape[-1], 1) for view in views]
-            mean = torch.stack([probabilities(network(each)) for each in seen]).mean(dim=0)
+            upright = [torch.from_numpy(np.stack(several)) for several in zip(*images.values(), strict=True)]
+            seen = [[_viewed(one, view) for one in upright] for view in views]
+            mean = torch.stack([predictor.chances(each) for each in seen]).mean(dim=0)
             chances = dict(zip(images, mean.numpy(), strict=True))
         for path in batch:
             if path in errors:
                 yield Prediction(str(path), "", (), errors[path])
             else:
                 # of two equal probabilities the first counts, as in training: the second is predicted above 0.5
-                best = model.classes[int(chances[path].argmax())]
+                best = predictor.classes[int(chances[path].argmax())]
                 yield Prediction(str(path), best, tuple(float(value) for value in chances[path]), "", remarks[path])
+
+
+def _viewed(images: torch.Tensor, view: int) -> torch.Tensor:
+    return apply_views(images, torch.full((len(images),), view), images.shape[-1], 1)

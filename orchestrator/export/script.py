@@ -65,9 +65,13 @@ if __name__ == "__main__":
 '''
 
 
-def predict_script() -> str:
-    """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated."""
-    return _USAGE + "".join(map(_carried, PARTS)) + _MAIN.replace("NEW_IMAGES", repr(NEW_IMAGES))
+def predict_script(description: str = "model.json") -> str:
+    """`python predict.py IMAGE …` prints file, class and probabilities, tab-separated.
+
+    description: name of the file with classes and preprocessing.
+    """
+    text = _USAGE + "".join(map(_carried, PARTS)) + _MAIN.replace("NEW_IMAGES", repr(NEW_IMAGES))
+    return text.replace("model.json", description)
 
 
 def _carried(part: ModuleType) -> str:
