@@ -13,6 +13,7 @@ from dashboards.page.best_table import best_table, best_table_data
 from dashboards.page.chart import Charts
 from dashboards.page.controls import reading
 from dashboards.page.section_figures import section_figures
+from dashboards.page.together import ensembles_made
 from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
@@ -63,6 +64,7 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
         )
         parts.append(section_figures("answer", source, choice, charts, Per.PARTITION))
     parts.append(_edges([note for note in summary.edges if note.partition == partition], members))
+    parts.append(ensembles_made(source, partition))
     parts.append(_missing(summary))
     return "".join(parts)
 

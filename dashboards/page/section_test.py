@@ -13,6 +13,7 @@ from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
+from dashboards.page.together import ensembles_tested
 from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score, absent_kinds
 
 _NAMES = {
@@ -52,6 +53,7 @@ def test_section(source: Source, partition: str, charts: Charts, album: Album) -
     figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)
     drawn = newest(source, Choice(partition)) if len(found) > 1 else None
     which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
+    parts.append(ensembles_tested(source, partition))
     return "".join(parts) + which + figures + test_images(source, album, found)
 
 

@@ -26,6 +26,7 @@ from orchestrator.evaluation.ensemble_record import (
     read_ensemble_evaluation,
     write_ensemble_evaluation,
 )
+from orchestrator.evaluation.ensemble_text import verdict
 from orchestrator.evaluation.estimates import Scored, ensemble_estimate
 from orchestrator.evaluation.looks import looks_at, note_look
 from orchestrator.evaluation.paired import compared_by, paired_differences
@@ -89,6 +90,7 @@ def evaluate_ensemble(
         show("This ensemble was evaluated on these images before: its stored predictions are scored, no further look.")
     logits = {name: found.logits[:, :, 0] for name, found in there.items() if found is not None}
     record = _scored(study, ensemble, parts, look, single, logits, deviation)
+    record = record.model_copy(update={"said": verdict(record)})
     write_ensemble_evaluation(study.storage, record)
     return record
 

@@ -72,9 +72,15 @@ class EnsembleEvaluation(_Part):
     """To `single`."""
     over_own: tuple[Difference, ...]
     """To `own`; () where there is none."""
+    said: str = ""
+    """What the intervals show, in a sentence."""
     notes: tuple[str, ...] = ()
     created: str
     versions: dict[str, str] = {}
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}, external images" if self.external else self.name
 
 
 def path_of(look: str) -> str:

@@ -27,7 +27,7 @@ def ensemble_text(record: EnsembleEvaluation) -> str:
     parts.append(_differences("single models of the best configuration", record.differences, record.classes))
     if record.own is not None:
         parts.append(_differences("that configuration's own repeats together", record.over_own, record.classes))
-    parts.append([verdict(record)])
+    parts.append([record.said])
     return "\n\n".join("\n".join(part) for part in parts)
 
 
