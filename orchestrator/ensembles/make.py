@@ -38,6 +38,7 @@ from orchestrator.ensembles.target import Target, target_of
 from orchestrator.results.names import counted, names_of
 from orchestrator.results.narrowed import chosen_by_results
 from orchestrator.results.summary import Summary, summarise
+from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.schema import Metric
 from orchestrator.study.studies import Study, now, versions
@@ -87,10 +88,17 @@ def make_ensemble(study: Study, options: EnsembleOptions, progress: Progress | N
 
 def _target(summary: Summary, partition: str, options: EnsembleOptions) -> Target:
     """Like the best configuration that selects by the metric, if one does."""
-    metric = options.metric or selecting_metric(summary, None)
+    metric = options.metric or _selecting(summary)
     here = [member.configuration for member in summary.configurations if member.partition == partition]
     like = next((c for c in here if c.selection.metric == metric), here[0])
     return target_of(like, metric, options.of_class, options.precision, summary.study.name)
+
+
+def _selecting(summary: Summary) -> Metric:
+    try:
+        return selecting_metric(summary, None)
+    except InputError as error:
+        raise InputError(error.message, f"orch ensemble {summary.study.name} --metric NAME") from error
 
 
 def _rounded(chosen: Chosen) -> Chosen:
@@ -204,7 +212,8 @@ def _notes(chooser: Chooser, options: EnsembleOptions) -> tuple[str, ...]:
             "optimism."
         )
     if of.diverged:
-        notes.append(f"{counted(of.diverged, 'repeat')} diverged and left out of everything here.")
+        are = "is" if of.diverged == 1 else "are"
+        notes.append(f"{counted(of.diverged, 'repeat')} diverged and {are} left out of everything here.")
     if of.unread:
         notes.append(f"Left out, their kept predictions cannot be read: {', '.join(of.unread)}.")
     if 1 < of.groups < FEW_GROUPS:

@@ -208,7 +208,7 @@ def test_repeats_that_diverged_are_left_out_and_counted(tmp_path: Path) -> None:
     repeats = {member["configuration"]: member["repeats"] for member in found["members"]}
     assert repeats[lost] == [0, 2, 3, 5, 6, 7]
     assert found["cost"]["models"] == 22
-    assert "2 repeats diverged and left out of everything here." in found["notes"]
+    assert "2 repeats diverged and are left out of everything here." in found["notes"]
 
 
 def test_predictions_that_cannot_be_read_leave_a_configuration_out(tmp_path: Path) -> None:
