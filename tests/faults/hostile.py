@@ -57,6 +57,7 @@ SUBJECTS = {
     "evaluation": "results/evaluation-*.json",
     "predictions": "results/predictions-*.parquet",
     "look": "results/looks/*.json",
+    "ensemble": "results/ensembles/*.json",
     "energy reading": "results/energy/*",
 }
 """By kind of file where it lies in a study."""
@@ -68,6 +69,7 @@ CHEAP: tuple[tuple[str, ...], ...] = (
     ("table", "study"),
     ("best", "study", "--rounds", "20"),
     ("cost", "study", "--country", "DE"),
+    ("ensemble", "study", "--rounds", "5"),
     ("decisions", "study"),
     ("compare", "--study", "study", "straightforward", "straightforward"),
     ("data", "candidates", "study"),

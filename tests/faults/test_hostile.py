@@ -27,6 +27,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results/energy/one.json").write_text(json.dumps({**reading, "sources": ["RAPL"], "act": "search"}))
     tested = CliRunner().invoke(main, ["evaluate", "study", "--tta", "none", "--weights", "none", *made.options])
     assert tested.exit_code == 0, tested.output
+    assert CliRunner().invoke(main, ["ensemble", "study", "--studies", str(made.studies)]).exit_code == 0
     assert CliRunner().invoke(main, ["dashboard", "study", "--studies", str(made.studies)]).exit_code == 0
     return made.studies
 
