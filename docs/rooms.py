@@ -44,7 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "orchestrator.contact_sheet",
     ),
     ("orchestrator.checking", "orchestrator.dividing"),
-    ("orchestrator.export", "orchestrator.report"),
+    ("orchestrator.export", "orchestrator.report", "orchestrator.mistakes"),
     ("dashboards.figures",),
     ("dashboards.page",),
     ("dashboards.live", "dashboards.export"),

@@ -19,6 +19,7 @@ from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
 from orchestrator.commands.look import dashboard, status, table
+from orchestrator.commands.mistakes import mistakes
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
 from orchestrator.store.damage import collecting
@@ -118,6 +119,7 @@ for command in (
     best,
     compare,
     ensemble,
+    mistakes,
     evaluate,
     dashboard,
     figures,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +68,7 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
     except (DamagedRecordError, FileNotFoundError, InputError, KeyError):  # the summary has noted what is damaged
         return None
     common = sorted(set.intersection(*(set(member.with_result) for member in table.members)))
-    rows = _final_keys(summary, table.partition)
-    read = [_logits(storage, member, common, rows, len(images.truth)) for member in table.members]
+    read = list(read_logits(storage, summary, table.partition, table.members, [common] * len(table.members), len(images.truth)))
     members = tuple(row for row, found in enumerate(read) if found is not None)
     if not members or not common:
         return None
@@ -88,11 +87,24 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
 
 
 def read_logits(
-    storage: Storage, summary: Summary, member: ConfigurationSummary, repeats: Sequence[int], images: int
-) -> np.ndarray | None:
-    """float16 [repeats, N, outputs] of one configuration; None where one is gone, damaged or of other images."""
-    found = _logits(storage, member, list(repeats), _final_keys(summary, member.partition), images)
-    return None if found is None else found[0]
+    storage: Storage,
+    summary: Summary,
+    partition: str,
+    members: Sequence[ConfigurationSummary],
+    repeats: Sequence[Sequence[int]],
+    images: int,
+) -> Iterator[tuple[np.ndarray, int] | None]:
+    """Of one configuration after the other the logits float16 [repeats, N, outputs] of a partition's validation images;
+    repeats: of each those that are read.
+
+    Beside them, how many are of another epoch than the summary's selected one. None where a record is gone, damaged or
+    of another number of images.
+    """
+    rows = _final_keys(summary, partition)
+    return (
+        _logits(storage, member, own, rows, images) if own else None
+        for member, own in zip(members, repeats, strict=True)
+    )
 
 
 def _final_keys(summary: Summary, partition: str) -> dict[tuple[str, int], FinalKey]:

@@ -58,11 +58,9 @@ def read_candidates(storage: Storage, summary: Summary, partition: str, target: 
         )
     images = valid_images(storage, partition, summary.study.classes)
     used = [_not_diverged(member) for member in ranked]
-    read = [
-        read_logits(storage, summary, member, repeats, len(images.truth)) if repeats else None
-        for member, repeats in zip(ranked, used, strict=True)
-    ]
-    there = [place for place, found in enumerate(read) if found is not None and np.isfinite(found).all()]
+    found = read_logits(storage, summary, partition, ranked, used, len(images.truth))
+    read = [None if one is None else one[0] for one in found]
+    there = [place for place, one in enumerate(read) if one is not None and np.isfinite(one).all()]
     if not there:
         raise InputError(
             f"study {study!r}, partition {partition}: expected kept validation predictions of at least one "
@@ -74,10 +72,10 @@ def read_candidates(storage: Storage, summary: Summary, partition: str, target: 
     logits = np.full((len(there), width, len(images.truth), classes), np.nan, dtype=np.float32)
     train = np.full((len(there), width), np.nan)
     for row, place in enumerate(there):
-        found = read[place]
-        assert found is not None
-        logits[row, : len(found)] = wide(found)
-        train[row, : len(found)] = _train(members[row], repeats[row], target)
+        own = read[place]
+        assert own is not None
+        logits[row, : len(own)] = wide(own)
+        train[row, : len(own)] = _train(members[row], repeats[row], target)
     return Candidates(
         partition,
         members,

@@ -11,6 +11,7 @@ from orchestrator.study.studies import Study
 from trainables.data.manifest import read_manifest, verify_unchanged
 from trainables.data.unpacking.opened import opened
 from trainables.data.unpacking.said import Show
+from trainables.machine.places import default_cache
 
 
 def root_of(study: Study, given: Path | None, cache: Path, show: Show) -> Path:
@@ -34,6 +35,17 @@ def root_of(study: Study, given: Path | None, cache: Path, show: Show) -> Path:
             f"Put it back, or name where it or its unpacked images lie: orch resume {study.name} --data-root PATH",
         )
     return found.path
+
+
+def images_at(study: Study, given: Path | None, show: Show, command: str) -> Path:
+    """The folder of the study's images; InputError where it is not there. command: what was typed without it."""
+    root = root_of(study, given, default_cache(), show)
+    if (not study.record.data_source and given is None) or not root.is_dir():
+        raise InputError(
+            f"the images of study {study.name!r} are not here: expected a folder {root}",
+            f"Say where they lie: {command} --data-root DIR",
+        )
+    return root
 
 
 def where_else(study: Study, given: Path | None) -> str:

@@ -18,12 +18,11 @@ from orchestrator.results.near_duplicates import (
 from orchestrator.results.report import Report
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
-from orchestrator.study.data_root import root_of
+from orchestrator.study.data_root import images_at
 from orchestrator.study.studies import Study
 from trainables.data.manifest import read_manifest
 from trainables.data.near_duplicates import ALIKE
 from trainables.data.partition import Partition
-from trainables.machine.places import default_cache
 
 SHOWN = 20
 _EVERY = 1000
@@ -78,12 +77,7 @@ def look_now(study: Study, data_root: Path | None, show: Callable[[str], None]) 
     """Compare the images of a study that holds no comparison and keep the result; one that holds it is left alone."""
     if read_pairs(study.storage) is not None:
         return
-    root = root_of(study, data_root, default_cache(), show)
-    if (not study.record.data_source and data_root is None) or not root.is_dir():
-        raise InputError(
-            f"the images of study {study.name!r} are not here: expected a folder {root}",
-            f"Say where they lie: orch data duplicates {study.name} --look --data-root DIR",
-        )
+    root = images_at(study, data_root, show, f"orch data duplicates {study.name} --look")
     images = read_manifest(study.storage.read(layout.MANIFEST))
 
     def progress(done: int, total: int) -> None:

@@ -1,0 +1,182 @@
+"""What was predicted for every image while it was in validation: votes and probabilities, added up over repeats.
+
+A repeat selected its epoch on these images and learned nothing else from them. Over several partitions of a study an
+image is in validation in some, and only those speak of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from orchestrator.choosing.kept_predictions import read_logits
+from orchestrator.mistakes.chosen import Chosen, sound
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import counted, names_of
+from orchestrator.results.summary import Summary
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.storage import Storage
+from trainables.data.manifest import read_manifest
+from trainables.data.partition import Partition, splits
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Predictions of C configurations for N images that were in validation, K classes, G groups.
+
+    images: rows of the manifest in its order. truth: int64 [N]. group: int64 [N], 0 … G − 1, in the order of `groups`.
+    members: the configurations, the best (or first named) first; names: in words, by id. trials: int64 [N], predictions
+    of an image by one configuration. called: int64 [C, N, K], how many of them say each class. chance: float64 [C, N],
+    probability of the truth, their mean. probability: float64 [N, K], the mean over all predictions of all
+    configurations. manifest: all images of the study. split_of: by partition, the split of each of these. repeats: how
+    many of each partition.
+    """
+
+    study: str
+    seed: int
+    classes: tuple[str, ...]
+    images: pd.DataFrame
+    truth: Ints
+    group: Ints
+    groups: tuple[str, ...]
+    members: tuple[ConfigurationSummary, ...]
+    names: dict[str, str]
+    trials: Ints
+    called: Ints
+    chance: Floats
+    probability: Floats
+    manifest: pd.DataFrame
+    split_of: dict[str, NDArray[np.object_]]
+    repeats: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def right(self) -> Ints:
+        """int64 [C, N], how many of `trials` say the truth."""
+        found: Ints = np.take_along_axis(self.called, np.broadcast_to(self.truth, self.called.shape[:2])[..., None], 2)[
+            ..., 0
+        ]
+        return found
+
+    @cached_property
+    def error(self) -> Floats:
+        """float64 [N], share of the first configuration's predictions that are wrong."""
+        found: Floats = 1 - self.right[0] / self.trials
+        return found
+
+    @property
+    def is_cross_fitted(self) -> bool:
+        """Whether several partitions speak, so that more than one validation split is judged."""
+        return len(self.split_of) > 1
+
+    @cached_property
+    def never_judged(self) -> int:
+        """Images of no test split that were in no validation split either."""
+        tested = np.any([split == "test" for split in self.split_of.values()], axis=0)
+        return int((~tested).sum()) - len(self.images)
+
+
+def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
+    """Read the kept predictions, one configuration after the other. Raises InputError where they cannot be used.
+
+    Of the best configurations those whose predictions cannot be used are left out, with a note; named ones are refused.
+    """
+    study, classes = summary.study, summary.study.classes
+    manifest = read_manifest(storage.read(layout.MANIFEST))
+    split_of = {name: _splits(storage, manifest, name) for name in chosen.partitions}
+    valid = {name: np.flatnonzero(split == "valid") for name, split in split_of.items()}
+    kept, notes = _with_repeats(chosen)
+    repeats = [kept.repeats(place) for place in range(len(kept.partitions))] if kept.members else []
+    if not repeats or not all(repeats):
+        raise InputError(
+            f"study {study.name!r}: expected repeats that all {len(chosen.members)} configurations have and that did "
+            "not diverge, found none",
+            f"Ask of one configuration alone: orch mistakes {study.name} --top 1",
+        )
+    rows = np.unique(np.concatenate(list(valid.values())))
+    images = manifest.iloc[rows].reset_index(drop=True)
+    index = {name: place for place, name in enumerate(classes)}
+    truth = np.array([index[label] for label in images["label"]], dtype=np.int64)
+    shape = (len(kept.members), len(rows), len(classes))
+    trials, called, chances = np.zeros(len(rows), np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.float64)
+    faults = dict[int, str]()
+    for place, name in enumerate(kept.partitions):
+        members, where = [member[place] for member in kept.members], np.searchsorted(rows, valid[name])
+        trials[where] += len(repeats[place])
+        for c, found in enumerate(read_logits(storage, summary, name, members, [repeats[place]] * len(members), len(where))):
+            if found is None:
+                faults.setdefault(c, "cannot be read, or are of other images")
+            elif found[1]:
+                faults.setdefault(c, f"are of another epoch than its scores in {counted(found[1], 'repeat')}")
+            else:
+                votes, chance = counted_votes(found[0], len(classes))
+                called[c, where] += votes
+                chances[c, where] += chance
+    sound_ones = [c for c in range(shape[0]) if c not in faults]
+    told = [f"{kept.members[c][0].id}: its kept predictions {why}" for c, why in sorted(faults.items())]
+    if not sound_ones or (chosen.is_named and told):
+        raise InputError(
+            f"study {study.name!r}, configuration {'; '.join(told)}",
+            f"orch status {study.name} says what is missing or damaged; orch resume {study.name} trains it again",
+        )
+    notes += [f"Left out, configuration {one}." for one in told]
+    called, chances = called[sound_ones], chances[sound_ones]
+    chance = np.take_along_axis(chances, np.broadcast_to(truth, called.shape[:2])[..., None], 2)[..., 0] / trials
+    groups, group = np.unique(images["group"].to_numpy(dtype=object), return_inverse=True)
+    final = tuple(kept.members[c][0] for c in sound_ones)
+    return Gathered(
+        study=study.name,
+        seed=study.seed,
+        classes=classes,
+        images=images,
+        truth=truth,
+        group=group.astype(np.int64),
+        groups=tuple(groups.tolist()),
+        members=final,
+        names=names_of(member.configuration for member in final),
+        trials=trials,
+        called=called,
+        chance=chance,
+        probability=chances.sum(axis=0) / (trials * len(sound_ones))[:, None],
+        manifest=manifest,
+        split_of=split_of,
+        repeats=tuple(map(len, repeats)),
+        notes=tuple(notes),
+    )
+
+
+def counted_votes(logits: np.ndarray, classes: int) -> tuple[Ints, Floats]:
+    """Of logits [R, n, outputs] the votes for each class int64 [n, K] and the probabilities' sum float64 [n, K].
+
+    One output is that of two classes: the logit of the second, as a binary task has it.
+    """
+    values = logits.astype(np.float64)
+    if values.shape[-1] == 1:
+        values = np.concatenate([np.zeros_like(values), values], axis=-1)
+    images = values.shape[1]
+    cells = np.arange(images) * classes + values.argmax(axis=-1)
+    votes = np.bincount(cells.ravel(), minlength=images * classes).reshape(images, classes)
+    return votes.astype(np.int64), np.asarray(softmax(values, axis=-1).sum(axis=0), dtype=np.float64)
+
+
+def _splits(storage: Storage, manifest: pd.DataFrame, name: str) -> NDArray[np.object_]:
+    path = layout.partition(name)
+    found: NDArray[np.object_] = splits(manifest, Partition.from_bytes(storage.read(path), path)).to_numpy(dtype=object)
+    return found
+
+
+def _with_repeats(chosen: Chosen) -> tuple[Chosen, list[str]]:
+    """Without configurations of which every repeat of a partition diverged."""
+    kept = tuple(member for member in chosen.members if all(sound(one) for one in member))
+    lost = len(chosen.members) - len(kept)
+    notes = [f"Left out: {counted(lost, 'configuration')} of which all repeats diverged."] if lost else []
+    return Chosen(chosen.partitions, kept, chosen.is_named, chosen.among), notes

@@ -1,0 +1,132 @@
+"""Image by image: always, sometimes or never right, and what it is called instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.mistakes.gathered import Gathered, Ints
+
+STANDINGS = ("always", "sometimes", "never")
+"""How often an image's predictions are right."""
+
+
+def standing(right: Ints, trials: Ints) -> Ints:
+    """Place in STANDINGS, int64 [N], of images of which `right` of `trials` predictions are right."""
+    return np.where(right == trials, 0, np.where(right > 0, 1, 2)).astype(np.int64)
+
+
+def standings(found: Gathered) -> tuple[Ints, Ints]:
+    """Over the predictions of the first configuration, and over those of all."""
+    every = found.trials * len(found.members)
+    return standing(found.right[0], found.trials), standing(found.right.sum(axis=0), every)
+
+
+def called_instead(found: Gathered) -> Ints:
+    """The most frequent wrong class over all configurations, int64 [N], of equals the first; −1 where none is wrong."""
+    votes = found.called.sum(axis=0)
+    votes[np.arange(len(votes)), found.truth] = 0
+    return np.where(votes.max(axis=1) > 0, votes.argmax(axis=1), -1)
+
+
+def image_table(found: Gathered) -> pd.DataFrame:
+    """A row per image, the worst first: right in the fewest predictions, then by the mean probability of the truth.
+
+    Columns: file, label, group, partitions (in which it was in validation), predictions (of one configuration), right
+    (share over all configurations, 0–1), standing (over all), best_right and best_standing (of the first
+    configuration), mostly_called (most frequent wrong class, "" where none), probability (of the truth, mean over all),
+    right_CONFIGURATION for each where there are several.
+    """
+    own, every = standings(found)
+    trials = found.trials * len(found.members)
+    instead = np.array([*found.classes, ""], dtype=object)[called_instead(found)]
+    files = found.images["file"].tolist()
+    index = {file: row for row, file in enumerate(found.manifest["file"])}
+    rows = [index[file] for file in files]
+    times = np.sum([split[rows] == "valid" for split in found.split_of.values()], axis=0)
+    table = pd.DataFrame(
+        {
+            "file": files,
+            "label": found.images["label"].tolist(),
+            "group": found.images["group"].tolist(),
+            "partitions": times,
+            "predictions": found.trials,
+            "right": found.right.sum(axis=0) / trials,
+            "standing": np.array(STANDINGS, dtype=object)[every],
+            "best_right": found.right[0] / found.trials,
+            "best_standing": np.array(STANDINGS, dtype=object)[own],
+            "mostly_called": instead,
+            "probability": found.chance.mean(axis=0),
+            **(
+                {f"right_{one.id}": found.right[c] / found.trials for c, one in enumerate(found.members)}
+                if len(found.members) > 1
+                else {}
+            ),
+        }
+    )
+    return table.sort_values(["right", "probability", "file"], kind="stable", ignore_index=True)
+
+
+def class_table(found: Gathered) -> pd.DataFrame:
+    """A row per class in the order of the study's classes.
+
+    Columns: label, images, groups, always, sometimes, never (over all configurations), best_always, best_sometimes,
+    best_never (of the first), error (share of wrong predictions of the first, mean over images), mostly_called.
+    """
+    own, every = standings(found)
+    rows = []
+    for k, name in enumerate(found.classes):
+        here = found.truth == k
+        if not here.any():
+            continue
+        wrong = found.called[0, here].sum(axis=0)
+        wrong[k] = 0
+        counts = dict[str, int]()
+        for prefix, places in (("", every), ("best_", own)):
+            counts |= {f"{prefix}{one}": int((places[here] == at).sum()) for at, one in enumerate(STANDINGS)}
+        rows.append(
+            {
+                "label": name,
+                "images": int(here.sum()),
+                "groups": len(np.unique(found.group[here])),
+                **counts,
+                "error": float(found.error[here].mean()),
+                "mostly_called": found.classes[int(wrong.argmax())] if wrong.any() else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def group_table(found: Gathered) -> pd.DataFrame:
+    """A row per group, most errors of the first configuration first.
+
+    Columns: group, images, error (share of wrong predictions), expected (the mean error of its images' classes), never
+    (images that it has never right), confused (list of (truth, called, share of the group's predictions), the most
+    frequent first: the group's confusion without what is right).
+    """
+    by_class = np.bincount(found.truth, weights=found.error) / np.maximum(np.bincount(found.truth), 1)
+    never = standings(found)[0] == STANDINGS.index("never")
+    count, groups = len(found.classes), len(found.groups)
+    confusion = np.zeros((groups, count, count))
+    np.add.at(confusion, (found.group, found.truth), found.called[0] / found.trials[:, None])
+    sizes = np.bincount(found.group, minlength=groups)
+    rows = list[dict[str, Any]]()
+    for place, name in enumerate(found.groups):
+        shares = confusion[place] / sizes[place]
+        wrong = [(t, p) for t, p in zip(*np.nonzero(shares), strict=True) if t != p]
+        wrong.sort(key=lambda cell: (-shares[cell], cell))
+        here = found.group == place
+        rows.append(
+            {
+                "group": name,
+                "images": int(sizes[place]),
+                "error": float(found.error[here].mean()),
+                "expected": float(by_class[found.truth[here]].mean()),
+                "never": int(never[here].sum()),
+                "confused": [(found.classes[t], found.classes[p], float(shares[t, p])) for t, p in wrong],
+            }
+        )
+    order = sorted(rows, key=lambda row: (-row["error"], row["group"]))
+    return pd.DataFrame(order)

@@ -1,0 +1,269 @@
+"""What `orch mistakes` says, as text and as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.choosing.choice_text import heading
+from orchestrator.mistakes.found import Mistakes, worse
+from orchestrator.mistakes.images import STANDINGS
+from orchestrator.mistakes.slices import LEAST_GROUPS, LEVEL, Slice
+from orchestrator.results.names import counted
+from orchestrator.results.report import Report, columns, finite
+from orchestrator.statistics.set_words import p_words
+
+SHOWN = 10
+"""Rows of a table on the screen unless all are asked for; JSON has all."""
+_CONFUSED = 3
+_NAMED = "Names of files and groups stand here: mind who sees it. Test images are in none of it."
+
+
+def mistakes_report(found: Mistakes, every: bool = False) -> Report:
+    """Text with at most SHOWN rows of each table unless `every`, and data with all of them."""
+    lines = [*heading([found.study]), *_of_what(found), "", *_configurations(found), "", *_classes(found), ""]
+    lines += [*_images(found, every), "", *_groups(found, every), *_slices(found, every)]
+    lines += [*_shared(found, every), *_suspects(found, every), "", _NAMED]
+    return Report(tuple(lines), mistakes_data(found))
+
+
+def _of_what(found: Mistakes) -> list[str]:
+    of, study = found.gathered, found.study.name
+    images, members = len(of.images), counted(len(of.members), "configuration")
+    repeats = counted(min(of.repeats), "repeat") if len({*of.repeats}) == 1 else f"{min(of.repeats)} or more repeats"
+    judged = f"{images:,} images, each predicted by networks that did not train on it or its group"
+    if of.is_cross_fitted:
+        lines = [f"{judged}: the validation splits of {len(of.split_of)} partitions, {repeats} of {members} on each."]
+    else:
+        (partition,) = of.split_of
+        lines = [f"{judged}: the validation split of partition {partition}, {repeats} of {members}."]
+    if of.never_judged:
+        lines.append(
+            f"Not judged, since networks know them: {counted(of.never_judged, 'image')} only ever trained on. More are "
+            f"judged on more partitions: orch search {study} … --partitions 5"
+        )
+    return [*lines, *of.notes]
+
+
+def _configurations(found: Mistakes) -> list[str]:
+    of, chosen = found.gathered, found.chosen
+    which = "named" if chosen.is_named else f"the best of {chosen.among} by the selecting metric"
+    rows = [
+        (str(c + 1), of.names[one.id], one.id, _share(1 - float((of.right[c] / of.trials).mean())))
+        for c, one in enumerate(of.members)
+    ]
+    return [f"Configurations ({which}):", *columns([("", "", "id", "wrong"), *rows], (True, False, False, True))]
+
+
+def _classes(found: Mistakes) -> list[str]:
+    several = len(found.gathered.members) > 1
+    head = ["class", "images", "groups", *(f"{one} right" for one in STANDINGS)]
+    head += ["by 1 always", "sometimes", "never"] if several else []
+    rows = []
+    for row in found.classes.to_dict("records"):
+        cells = [row["label"], row["images"], row["groups"], *(row[one] for one in STANDINGS)]
+        cells += [row[f"best_{one}"] for one in STANDINGS] if several else []
+        rows.append([*map(str, cells), _share(row["error"]), row["mostly_called"] or "–"])
+    total = found.classes.sum(numeric_only=True)
+    cells = ["all", int(total["images"]), len(found.gathered.groups), *(int(total[one]) for one in STANDINGS)]
+    cells += [int(total[f"best_{one}"]) for one in STANDINGS] if several else []
+    rows.append([*map(str, cells), _share(float(found.gathered.error.mean())), ""])
+    over = f"over all repeats of the {len(found.gathered.members)} configurations" if several else "over all repeats"
+    text = f"Images that predictions have right, {over}; wrong: share of predictions of configuration 1."
+    return [text, *columns([[*head, "wrong", "mostly called"], *rows], (False, *[True] * (len(head)), False))]
+
+
+def _images(found: Mistakes, every: bool) -> list[str]:
+    table = found.images[found.images["right"] < 1]
+    if table.empty:
+        return ["Every prediction of every image is right."]
+    rows = [
+        (
+            row["file"],
+            row["label"],
+            row["group"],
+            _share(row["right"]),
+            f"{row['probability']:.2f}",
+            row["mostly_called"],
+        )
+        for row in _first(table, every)
+    ]
+    head = ("image", "class", "group", "right", "P", "mostly called")
+    lines = ["Images that are most often wrong; P: probability of their class, the mean."]
+    lines += columns([head, *rows], (False, False, False, True, True, False))
+    return [*lines, *_more(len(table), len(rows))]
+
+
+def _groups(found: Mistakes, every: bool) -> list[str]:
+    table = found.groups[found.groups["error"] > 0]
+    if len(found.groups) == len(found.gathered.images) or table.empty:
+        return []
+    rows = []
+    for row in _first(table, every):
+        confused = ", ".join(f"{truth} as {called} {_share(s)}" for truth, called, s in row["confused"][:_CONFUSED])
+        rows.append(
+            (
+                row["group"],
+                str(row["images"]),
+                _share(row["error"]),
+                _share(row["expected"]),
+                str(row["never"]),
+                confused,
+            )
+        )
+    head = ("group", "images", "wrong", "its classes", "never right", "confused")
+    lines = ["Groups, by configuration 1; its classes: wrong in all images of its classes, as many of each."]
+    lines += columns([head, *rows], (False, True, True, True, True, False))
+    return [*lines, *_more(len(table), len(rows)), ""]
+
+
+def _slices(found: Mistakes, every: bool) -> list[str]:
+    if not found.slices:
+        return ["Slices: no column with several values, and all images have one size.", ""]
+    tested = sum(one.p is not None for one in found.slices)
+    named = worse(found.slices)
+    rows = [(*_slice(one), "worse" if one.is_worse else "") for one in found.slices]
+    head = ("property", "value", "images", "groups", "wrong", "95 %", "its classes", "p", "corrected", "")
+    shown = rows if every or len(rows) <= 3 * SHOWN else [(*_slice(one), "worse") for one in named[: 3 * SHOWN]]
+    lines = ["Slices, by configuration 1."]
+    lines += columns([head, *shown], (False, False, *[True] * 7, False))
+    lines += _more(len(rows), len(shown))
+    which = f"{len(named)} {'is' if len(named) == 1 else 'are'} worse" if named else "none is shown to be worse"
+    said = f"Of {counted(tested, 'slice')} tested {which} than chance explains"
+    lines.append(
+        f"{said} (Holm, {LEVEL:g}): beyond what its classes explain, by flipping the signs of whole groups. Slices of "
+        f"fewer than {LEAST_GROUPS} groups are not tested; intervals are over groups."
+    )
+    return [*lines, ""]
+
+
+def _slice(one: Slice) -> tuple[str, ...]:
+    band = "–" if one.low is None or one.high is None else f"{_share(one.low)} to {_share(one.high)}"
+    p = ["–" if value is None else p_words(value) for value in (one.p, one.corrected)]
+    return one.name, one.value, str(one.images), str(one.groups), _share(one.error), band, _share(one.expected), *p
+
+
+def _shared(found: Mistakes, every: bool) -> list[str]:
+    if len(found.gathered.members) < 2:
+        return []
+    regions = found.shared.regions
+    shown = regions if every else [*regions[:-1][:SHOWN], *regions[-1:]]
+    rows = [(_runs(which) or "none", str(count)) for which, count in shown]
+    totals = ", ".join(f"{c + 1}: {count}" for c, count in enumerate(found.shared.wrong.tolist()))
+    lines = [f"Images wrong in most repeats, by exactly these configurations ({totals})."]
+    return [*lines, *columns(rows, (False, True)), *_more(len(regions), len(shown)), ""]
+
+
+def _suspects(found: Mistakes, every: bool) -> list[str]:
+    of, table = found.gathered, found.suspects
+    estimated = float(found.joint.estimated.sum())
+    lines = [
+        f"Suspected labels: {len(table):,} of {len(of.images):,} images count for another class than their label; "
+        f"confident learning takes {estimated:.0f} labels to be wrong."
+    ]
+    if len(table):
+        lines.append(
+            f"Predictions of configuration 1 are wrong in {_share(float(of.error.mean()))}: where networks err much, "
+            "most of these are hard images under a right label. Only a look tells."
+        )
+        rows = [
+            (
+                row["file"],
+                row["label"],
+                row["looks_like"],
+                f"{row['label_probability']:.2f}",
+                f"{row['other_probability']:.2f}",
+                f"like {row['twin']} ({row['twin_label']})" if row["twin"] else "",
+            )
+            for row in _first(table, every)
+        ]
+        lines += columns(
+            [("image", "label", "looks like", "P", "P", ""), *rows], (False, False, False, True, True, False)
+        )
+        lines += _more(len(table), len(rows))
+        lines.append(f"A list to be reviewed blind: orch mistakes {found.study.name} --review FILE")
+    if len(found.twins):
+        first = found.twins.iloc[0]
+        lines.append(
+            f"{counted(len(found.twins), 'image')} nearly the picture of a training image of another class, such as "
+            f"{first['file']} ({first['label']}) and {first['other']} ({first['other_label']})."
+        )
+    elif not found.compared:
+        lines.append(f"Near-duplicates were not looked for: orch data duplicates {found.study.name} --look")
+    return lines
+
+
+def mistakes_data(found: Mistakes) -> dict[str, Any]:
+    """Everything, rows in the order of the text."""
+    of = found.gathered
+    return {
+        "study": found.study.name,
+        "synthetic": found.study.synthetic,
+        "split": "valid",
+        "groups_mean": found.study.group_meaning,
+        "partitions": list(of.split_of),
+        "repeats": list(of.repeats),
+        "never_judged": of.never_judged,
+        "configurations": [
+            {"id": one.id, "name": of.names[one.id], "wrong": 1 - float((of.right[c] / of.trials).mean())}
+            for c, one in enumerate(of.members)
+        ],
+        "classes": found.classes.to_dict("records"),
+        "images": found.images.to_dict("records"),
+        "groups": [
+            {**row, "confused": [{"truth": t, "called": p, "share": s} for t, p, s in row["confused"]]}
+            for row in found.groups.to_dict("records")
+        ],
+        "slices": [
+            {
+                **{name: getattr(one, name) for name in ("name", "value", "images", "groups", "error", "low", "high")},
+                "expected": one.expected,
+                "p": one.p,
+                "p_corrected": one.corrected,
+                "is_worse": one.is_worse,
+            }
+            for one in found.slices
+        ],
+        "shared_errors": {
+            "wrong": dict(zip((one.id for one in of.members), found.shared.wrong.tolist(), strict=True)),
+            "exactly": [
+                {"configurations": [of.members[c].id for c in which], "images": count}
+                for which, count in found.shared.regions
+            ],
+        },
+        "suspects": found.suspects.to_dict("records"),
+        "confident_learning": {
+            "thresholds": [finite(value) for value in found.joint.thresholds],
+            "counts": found.joint.counts.tolist(),
+            "wrong_labels": dict(zip(of.classes, np.round(found.joint.estimated, 2).tolist(), strict=True)),
+        },
+        "near_duplicates_of_another_class": found.twins.to_dict("records") if found.compared else None,
+        "notes": list(of.notes),
+    }
+
+
+def _runs(places: tuple[int, ...]) -> str:
+    """Numbers of configurations from 1: `1, 3–7`."""
+    runs = list[list[int]]()
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return ", ".join(
+        f"{run[0] + 1}–{run[-1] + 1}" if len(run) > 2 else ", ".join(str(c + 1) for c in run) for run in runs
+    )
+
+
+def _first(table: pd.DataFrame, every: bool) -> list[dict[Any, Any]]:
+    return (table if every else table.head(SHOWN)).to_dict("records")
+
+
+def _more(total: int, shown: int) -> list[str]:
+    return [f"  … and {total - shown:,} more (--every shows them, --json has them)"] if shown < total else []
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
