@@ -120,7 +120,7 @@ def _final_keys(summary: Summary, partition: str) -> dict[tuple[str, int], Final
 def _logits(
     storage: Storage,
     member: ConfigurationSummary,
-    repeats: list[int],
+    repeats: Sequence[int],
     keys: dict[tuple[str, int], FinalKey],
     images: int,
 ) -> tuple[np.ndarray, int] | None:

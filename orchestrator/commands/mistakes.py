@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, answer, say
+
+if TYPE_CHECKING:
+    from orchestrator.results.report import Report
+    from orchestrator.study.studies import Study
 
 
 @click.command()
@@ -22,6 +27,9 @@ from orchestrator.commands.said import Lines, answer, say
 @click.option("--look", "looks", is_flag=True, help="Read the images, for slices by brightness and sharpness.")
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images of --look lie here.")
 @click.option("--csv", "table", metavar="FILE", type=local_path(dir_okay=False), help="Write a row for each image.")
+@click.option("--review", metavar="FILE", type=local_path(dir_okay=False), help="Write a list to be reviewed blind.")
+@click.option("--reviewed", metavar="FILE", type=local_path(dir_okay=False), help="Such a list with verdicts.")
+@click.option("--output", metavar="TABLE", type=local_path(dir_okay=False), help="Where the new table goes: new.csv")
 @click.option("--every", is_flag=True, help="List all of everything, not the first ten.")
 @studies_option
 @json_option
@@ -34,6 +42,9 @@ def mistakes(
     looks: bool,
     data_root: Path | None,
     table: Path | None,
+    review: Path | None,
+    reviewed: Path | None,
+    output: Path | None,
     every: bool,
     studies: str | None,
     as_json: bool,
@@ -47,22 +58,49 @@ def mistakes(
     Examples:
       orch mistakes slides
       orch mistakes slides --top 3 --by site --by scanner --csv images.csv
+      orch mistakes slides --review list.csv
+      orch mistakes slides --reviewed list.csv --output cleaned.csv
     """
     from orchestrator.mistakes.found import TOP, Wanted, find_mistakes
     from orchestrator.mistakes.report import mistakes_report
+    from orchestrator.mistakes.review import EXCLUDE, KEEP, write_review
     from orchestrator.store.storage import LocalStorage
     from orchestrator.study.data_root import images_at
     from orchestrator.study.studies import open_study, studies_place
 
     if top is not None and named:
         raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
-    if data_root is not None and not looks:
-        raise click.UsageError("--data-root goes with --look")
+    if data_root is not None and not looks and reviewed is None:
+        raise click.UsageError("--data-root goes with --look and --reviewed")
+    if (reviewed is None) != (output is None):
+        raise click.UsageError("--reviewed FILE and --output TABLE go together: a reviewed list makes a new table")
+    if reviewed is not None and (looks or top or named or partition or by or table or review):
+        raise click.UsageError("--reviewed FILE goes with --output TABLE alone: the list says what it is of")
     found = open_study(studies_place(studies), study)
+    if reviewed is not None and output is not None:
+        answer(_cleaned(found, reviewed, output, data_root), as_json)
+        return
     root = images_at(found, data_root, say, f"orch mistakes {found.name} --look") if looks else None
     wanted = Wanted(top or TOP, named, partition, by, root)
     told = find_mistakes(found.storage, wanted, partial(Lines(), "images read"))
     if table is not None:
         LocalStorage(table.parent).replace(table.name, told.images.to_csv(index=False, lineterminator="\n").encode())
         say(f"Images: {table}")
+    if review is not None:
+        listed = write_review(found.storage, told, review)
+        say(f"List: {review}, {len(listed.rows)} images, to be filled in: {KEEP}, {EXCLUDE} or a class.")
     answer(mistakes_report(told, every), as_json)
+
+
+def _cleaned(study: Study, reviewed: Path, output: Path, data_root: Path | None) -> Report:
+    from orchestrator.mistakes.cleaned import clean
+    from orchestrator.mistakes.found import Wanted, find_mistakes
+    from orchestrator.mistakes.verdicts import read_reviewed
+    from orchestrator.study.data_root import images_at
+
+    read = read_reviewed(study.storage, study.name, study.record.classes, reviewed)
+    typed = f"orch mistakes {study.name} --reviewed {reviewed} --output {output}"
+    root = images_at(study, data_root, say, typed)
+    one_of = read.of.partitions[0] if len(read.of.partitions) == 1 else None
+    found = find_mistakes(study.storage, Wanted(of=read.of.configurations[:1], partition=one_of))
+    return clean(study, found, read, root, output)

@@ -44,12 +44,12 @@ def shared_table(dataset: Dataset, partition: Partition) -> bytes:
     return content
 
 
-def write_shared(path: Path, content: bytes) -> None:
-    """Write the table; a file of other content is not written over."""
+def write_shared(path: Path, content: bytes, option: str = "--output") -> None:
+    """Write the table; a file of other content is not written over. option: by which it was named."""
     storage = LocalStorage(path.parent)
     if not storage.create(path.name, content) and storage.read(path.name) != content:
         raise InputError(
-            f"{path} is there already and holds something else", "Give another --output, or remove the file yourself."
+            f"{path} is there already and holds something else", f"Give another {option}, or remove the file yourself."
         )
 
 

@@ -20,6 +20,8 @@ from trainables.data.reading import RefusedImageError
 
 LOOKS = {"brightness": "middle", "sharpness": "sharpness"}
 """Name of a property → what of `checking.looks.NAMES` it is: the median grey level, the mean step to a neighbour."""
+NOTES = ("label_before", "review", "cleaned")
+"""Columns of a table that a review made: they are no property of images."""
 _QUARTERS = 4
 
 
@@ -32,7 +34,7 @@ def of_columns(images: pd.DataFrame, asked: Sequence[str]) -> list[Property]:
     there = {str(name).removeprefix(USER_PREFIX): str(name) for name in images.columns if _is_own(str(name))}
     found = {name: _property(name, images[column]) for name, column in there.items()}
     if not asked:
-        return [one for one in found.values() if one is not None and len(one.values) > 1]
+        return [one for one in found.values() if one is not None and len(one.values) > 1 and one.name not in NOTES]
     chosen = []
     for name in dict.fromkeys(asked):
         fit = [one for one in there if one == name] or [one for one in there if one.casefold() == name.casefold()]

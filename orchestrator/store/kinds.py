@@ -101,6 +101,7 @@ KINDS = (
     Kind("outer fold", r"results/nested/.*\.record", GIB, "one outer fold", _TESTED_AGAIN, is_record=True),
     Kind("leak experiment", r"results/leak/.*\.record", GIB, "one training of it", _LEAKED, is_record=True),
     Kind("ensemble", r"results/ensembles/[^/]+\.json", 64 * MIB, "an ensemble", _CHOSEN_AGAIN),
+    Kind("review", r"results/reviews/[^/]+\.json", 64 * MIB, "a list of images to be reviewed", _FROM_COPY),
     Kind("energy reading", r"results/energy/[^/]+", MIB, "a reading of energy", _FROM_COPY),
     Kind("measured time", r"results/cost/[^/]+", MIB, "the time of a pass", _MEASURED),
     Kind("patches", r"cut\.json", GIB, "how images were cut into patches", _CUT),
