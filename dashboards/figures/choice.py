@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, names_of_facets, pairs_of
 from dashboards.figures.histories import Histories
 from dashboards.figures.markup import METRIC_NAMES, backbone_text
+from orchestrator.mistakes.record import MistakesRecord, read_mistakes
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.course import Course, course_of
 from orchestrator.results.names import names_of
@@ -96,6 +97,11 @@ class Source:
                 course = course_of(self.storage, search, budgets[-1], summary.decisions[search.id])
                 found |= {search.id: course} if course is not None else {}
         return found
+
+    @cached_property
+    def mistakes(self) -> MistakesRecord | None:
+        """What `orch mistakes` found last; None where nobody has asked."""
+        return read_mistakes(self.storage)
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dashboards.page.provenance import provenance_html
 from dashboards.page.section_answer import answer_introduction, answer_section
 from dashboards.page.section_backbones import section_backbones
 from dashboards.page.section_data import section_data
+from dashboards.page.section_errors import errors_end, errors_head
 from dashboards.page.section_figures import search_figures, section_figures, section_head
 from dashboards.page.section_progress import section_standing
 from dashboards.page.section_search import has_search_section, search_head
@@ -94,6 +95,13 @@ SECTIONS = (
         end=lambda sheet: picked(sheet.source, sheet.charts),
     ),
     Section("data", "Data", partition=_data),
+    Section(
+        "errors",
+        "Errors",
+        introduction=errors_head,
+        is_shown=lambda source: source.mistakes is not None,
+        end=errors_end,
+    ),
     Section(
         "test",
         "Test",

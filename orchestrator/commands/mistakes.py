@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,11 +63,13 @@ def mistakes(
       orch mistakes slides --reviewed list.csv --output cleaned.csv
     """
     from orchestrator.mistakes.found import TOP, Wanted, find_mistakes
+    from orchestrator.mistakes.record import record_of, write_mistakes
     from orchestrator.mistakes.report import mistakes_report
     from orchestrator.mistakes.review import EXCLUDE, KEEP, write_review
+    from orchestrator.store.errors import StorageError
     from orchestrator.store.storage import LocalStorage
     from orchestrator.study.data_root import images_at
-    from orchestrator.study.studies import open_study, studies_place
+    from orchestrator.study.studies import now, open_study, studies_place
 
     if top is not None and named:
         raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
@@ -83,6 +86,8 @@ def mistakes(
     root = images_at(found, data_root, say, f"orch mistakes {found.name} --look") if looks else None
     wanted = Wanted(top or TOP, named, partition, by, root)
     told = find_mistakes(found.storage, wanted, partial(Lines(), "images read"))
+    with contextlib.suppress(StorageError):  # a study that one may only read is looked at all the same
+        write_mistakes(found.storage, record_of(told, now()))
     if table is not None:
         LocalStorage(table.parent).replace(table.name, told.images.to_csv(index=False, lineterminator="\n").encode())
         say(f"Images: {table}")

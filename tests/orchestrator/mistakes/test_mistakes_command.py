@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 
 from orchestrator.command_line import main
 from orchestrator.store import layout
+from orchestrator.store.errors import StorageError
+from orchestrator.store.storage import LocalStorage
 from tests.support.checkout import ROOT
 from tests.support.predicted_study import predicted_study
 from tests.support.trained_study import make_trained_study
@@ -166,6 +168,14 @@ def test_bad_input(generated: Path, make: Callable[[Path], list[str]], message: 
     assert result.stdout == ""
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_study_that_one_may_only_read(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: LocalStorage, path: str, content: bytes) -> None:
+        raise StorageError(f"cannot write {path}", "")
+
+    monkeypatch.setattr(LocalStorage, "replace", refused)
+    assert "3 configurations" in text(generated, "several")
 
 
 def test_it_starts_no_torch(generated: Path) -> None:

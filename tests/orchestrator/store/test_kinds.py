@@ -49,6 +49,7 @@ PATHS = {
     "results/nested/0123456789ab/fold-1.record": "outer fold",
     "results/leak/0123456789ab/1-2.record": "leak experiment",
     "results/ensembles/0123456789ab.json": "ensemble",
+    "results/mistakes.json": "mistakes",
     "results/reviews/0123456789ab.json": "review",
     "results/energy/abc.json": "energy reading",
     "results/cost/pass-abc.json": "measured time",
