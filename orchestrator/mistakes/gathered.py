@@ -6,6 +6,7 @@ image is in validation in some, and only those speak of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,7 +27,9 @@ from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
+Read = tuple[np.ndarray, int] | None
+"""Of one configuration on one partition the logits, and how many repeats are of another epoch; None without them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Gathered:
 
     images: rows of the manifest in its order. truth: int64 [N]. group: int64 [N], 0 … G − 1, in the order of `groups`.
     members: the configurations, the best (or first named) first; names: in words, by id. trials: int64 [N], predictions
-    of an image by one configuration. called: int64 [C, N, K], how many of them say each class. chance: float64 [C, N],
+    of an image by one configuration. called: int32 [C, N, K], how many of them say each class. chance: float64 [C, N],
     probability of the truth, their mean. probability: float64 [N, K], the mean over all predictions of all
     configurations. manifest: all images of the study. split_of: by partition, the split of each of these. repeats: how
     many of each partition.
@@ -61,7 +64,7 @@ class Gathered:
 
     @cached_property
     def right(self) -> Ints:
-        """int64 [C, N], how many of `trials` say the truth."""
+        """int32 [C, N], how many of `trials` say the truth."""
         found: Ints = np.take_along_axis(self.called, np.broadcast_to(self.truth, self.called.shape[:2])[..., None], 2)[
             ..., 0
         ]
@@ -106,33 +109,33 @@ def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
     images = manifest.iloc[rows].reset_index(drop=True)
     index = {name: place for place, name in enumerate(classes)}
     truth = np.array([index[label] for label in images["label"]], dtype=np.int64)
-    shape = (len(kept.members), len(rows), len(classes))
-    trials, called, chances = np.zeros(len(rows), np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.float64)
-    faults = dict[int, str]()
-    for place, name in enumerate(kept.partitions):
-        members, where = [member[place] for member in kept.members], np.searchsorted(rows, valid[name])
-        trials[where] += len(repeats[place])
-        for c, found in enumerate(read_logits(storage, summary, name, members, [repeats[place]] * len(members), len(where))):
-            if found is None:
-                faults.setdefault(c, "cannot be read, or are of other images")
-            elif found[1]:
-                faults.setdefault(c, f"are of another epoch than its scores in {counted(found[1], 'repeat')}")
-            else:
-                votes, chance = counted_votes(found[0], len(classes))
-                called[c, where] += votes
-                chances[c, where] += chance
-    sound_ones = [c for c in range(shape[0]) if c not in faults]
-    told = [f"{kept.members[c][0].id}: its kept predictions {why}" for c, why in sorted(faults.items())]
-    if not sound_ones or (chosen.is_named and told):
+    where = [np.searchsorted(rows, valid[name]) for name in kept.partitions]
+    trials = np.zeros(len(rows), dtype=np.int64)
+    for places, numbers in zip(where, repeats, strict=True):
+        trials[places] += len(numbers)
+    count = len(kept.members)
+    read = [
+        read_logits(storage, summary, name, [one[k] for one in kept.members], [repeats[k]] * count, len(where[k]))
+        for k, name in enumerate(kept.partitions)
+    ]
+    called, chance, final, told = list[Ints](), list[Floats](), list[ConfigurationSummary](), list[str]()
+    probability = np.zeros((len(rows), len(classes)))
+    for member, parts in zip(kept.members, zip(*read, strict=True), strict=True):
+        votes, sums = np.zeros(probability.shape, dtype=np.int32), np.zeros(probability.shape)
+        if why := _added(parts, where, votes, sums):
+            told.append(f"{member[0].id}: its kept predictions {why}")
+            continue
+        final.append(member[0])
+        called.append(votes)
+        chance.append(sums[np.arange(len(rows)), truth] / trials)
+        probability += sums / trials[:, None]
+    if not final or (chosen.is_named and told):
         raise InputError(
             f"study {study.name!r}, configuration {'; '.join(told)}",
             f"orch status {study.name} says what is missing or damaged; orch resume {study.name} trains it again",
         )
     notes += [f"Left out, configuration {one}." for one in told]
-    called, chances = called[sound_ones], chances[sound_ones]
-    chance = np.take_along_axis(chances, np.broadcast_to(truth, called.shape[:2])[..., None], 2)[..., 0] / trials
     groups, group = np.unique(images["group"].to_numpy(dtype=object), return_inverse=True)
-    final = tuple(kept.members[c][0] for c in sound_ones)
     return Gathered(
         study=study.name,
         seed=study.seed,
@@ -141,12 +144,12 @@ def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
         truth=truth,
         group=group.astype(np.int64),
         groups=tuple(groups.tolist()),
-        members=final,
+        members=tuple(final),
         names=names_of(member.configuration for member in final),
         trials=trials,
-        called=called,
-        chance=chance,
-        probability=chances.sum(axis=0) / (trials * len(sound_ones))[:, None],
+        called=np.stack(called),
+        chance=np.stack(chance),
+        probability=probability / len(final),
         manifest=manifest,
         split_of=split_of,
         repeats=tuple(map(len, repeats)),
@@ -154,8 +157,25 @@ def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
     )
 
 
+def _added(parts: Sequence[Read], where: Sequence[Ints], votes: Ints, sums: Floats) -> str:
+    """Add what one configuration says on each partition; why it cannot be used, or "".
+
+    where: places of a partition's images among all. votes [N, K] and sums [N, K] of probabilities are added to.
+    """
+    for found, places in zip(parts, where, strict=True):
+        if found is None:
+            return "cannot be read, or are of other images"
+        logits, other = found
+        if other:
+            return f"are of another epoch than its scores in {counted(other, 'repeat')}"
+        of_partition = counted_votes(logits, votes.shape[1])
+        votes[places] += of_partition[0]
+        sums[places] += of_partition[1]
+    return ""
+
+
 def counted_votes(logits: np.ndarray, classes: int) -> tuple[Ints, Floats]:
-    """Of logits [R, n, outputs] the votes for each class int64 [n, K] and the probabilities' sum float64 [n, K].
+    """Of logits [R, n, outputs] the votes for each class int32 [n, K] and the probabilities' sum float64 [n, K].
 
     One output is that of two classes: the logit of the second, as a binary task has it.
     """
@@ -165,7 +185,7 @@ def counted_votes(logits: np.ndarray, classes: int) -> tuple[Ints, Floats]:
     images = values.shape[1]
     cells = np.arange(images) * classes + values.argmax(axis=-1)
     votes = np.bincount(cells.ravel(), minlength=images * classes).reshape(images, classes)
-    return votes.astype(np.int64), np.asarray(softmax(values, axis=-1).sum(axis=0), dtype=np.float64)
+    return votes.astype(np.int32), np.asarray(softmax(values, axis=-1).sum(axis=0), dtype=np.float64)
 
 
 def _splits(storage: Storage, manifest: pd.DataFrame, name: str) -> NDArray[np.object_]:
