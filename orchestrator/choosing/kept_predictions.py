@@ -68,7 +68,9 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
     except (DamagedRecordError, FileNotFoundError, InputError, KeyError):  # the summary has noted what is damaged
         return None
     common = sorted(set.intersection(*(set(member.with_result) for member in table.members)))
-    read = list(read_logits(storage, summary, table.partition, table.members, [common] * len(table.members), len(images.truth)))
+    read = list(
+        read_logits(storage, summary, table.partition, table.members, [common] * len(table.members), len(images.truth))
+    )
     members = tuple(row for row, found in enumerate(read) if found is not None)
     if not members or not common:
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from orchestrator.choosing.selection import chosen_partitions, selecting_metric
@@ -47,10 +48,12 @@ def choose(summary: Summary, top: int, named: Sequence[str], partition: str | No
             f"study {study.name!r}, task {study.task}: expected one of classes, whose predictions are right or wrong",
             f"Its scores are in: orch best {study.name}",
         )
-    partitions = chosen_partitions(summary, partition)
+    with _advised(f"orch mistakes {study.name} takes all of them"):
+        partitions = chosen_partitions(summary, partition)
     if named:
         return Chosen(partitions, _named(summary, named, partitions), True, 0)
-    metric = selecting_metric(summary, None)
+    with _advised(f"Name configurations: orch mistakes {study.name} --of ID --of ID"):
+        metric = selecting_metric(summary, None)
     if len(partitions) > 1:
         table = over_partitions(summary, metric)
         members = () if table is None else table.members
@@ -63,6 +66,15 @@ def choose(summary: Summary, top: int, named: Sequence[str], partition: str | No
             f"orch status {study.name} says what is missing; orch resume {study.name} trains it",
         )
     return Chosen(partitions, members[:top], False, len(members))
+
+
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """What is refused for other commands, too, is followed by what can be done here."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.message, advice) from error
 
 
 def sound(member: ConfigurationSummary) -> set[int]:

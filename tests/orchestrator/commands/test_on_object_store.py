@@ -102,6 +102,7 @@ def test_what_is_read_is_what_lies_on_disk(shelf: Shelf) -> None:
         ["table", "study", "--per", "epoch"],
         ["best", "study", "--rounds", "50"],
         ["compare", "--study", "study", *[c.id for c in shelf.made.configurations.values()]],
+        ["mistakes", "study"],
         ["cost", "study"],
     ):
         assert shelf.done(*command) == CliRunner().invoke(main, [*command, *here]).stdout, command

@@ -96,6 +96,25 @@ def test_configurations_are_named_in_the_order_typed(several: tuple[LocalStorage
     assert [member.id for member in found.members] == [ids[2], ids[0]]
 
 
+def test_a_partition_that_is_none(several: tuple[LocalStorage, PredictedStudy]) -> None:
+    with pytest.raises(InputError, match="partition 'zz': expected the beginning of one of") as refused:
+        gathered(several[0], partition="zz")
+    assert refused.value.advice == "orch mistakes several takes all of them"
+
+
+def test_configurations_that_select_by_several_metrics_are_named(tmp_path: Path) -> None:
+    summary = summarise(predicted_study(tmp_path)[0])
+    metrics = ("accuracy", "macro_f1", "macro_f1")
+    others = tuple(
+        replace(one, configuration=one.configuration.with_values({"selection.metric": metric}))
+        for one, metric in zip(summary.configurations, metrics, strict=True)
+    )
+    with pytest.raises(InputError, match="select by accuracy and macro_f1: expected one to rank by") as refused:
+        choose(replace(summary, configurations=others), 5, (), None)
+    assert refused.value.advice == "Name configurations: orch mistakes slides --of ID --of ID"
+    assert len(choose(replace(summary, configurations=others), 5, (others[0].id,), None).members) == 1
+
+
 def test_names_that_fit_nothing_are_told_together(several: tuple[LocalStorage, PredictedStudy]) -> None:
     with pytest.raises(InputError) as refused:
         gathered(several[0], named=("abc", "zzzzzz"))
