@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,10 @@ from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.damage import Damaged, LeftOut, collecting
 from orchestrator.store.storage import Storage
+
+HOLDS = ("images", "names")
+"""What stands on a page only where it was asked for: sample images, names of files and groups."""
+_HOLDS_NAME = "holds"
 
 
 def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
@@ -57,13 +62,14 @@ def write_page(
     content = body(Sheet(source, origin, charts, now, shown)) if summary.configurations else _empty(summary, origin)
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
     masthead = _masthead(summary, now, mark) + left_out_html(left_out.all if left_out is not None else summary.damaged)
-    return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts)
+    holds = " ".join(name for name in HOLDS if getattr(shown, name))
+    return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts, holds=holds)
 
 
-def document(title: str, body: str, charts: Charts, more_style: str = "") -> str:
+def document(title: str, body: str, charts: Charts, more_style: str = "", holds: str = "") -> str:
     """A whole HTML document around a body, with plotly and the script where the body has charts.
 
-    more_style: CSS of a page of its own, behind what all pages have."""
+    more_style: CSS of a page of its own, behind what all pages have. holds: of HOLDS what was asked for, see `held`."""
     payloads = charts.payloads()
     library, hashes = "", ["'none'"]
     if payloads:
@@ -79,11 +85,18 @@ def document(title: str, body: str, charts: Charts, more_style: str = "") -> str
         f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
+        f'<meta name="{_HOLDS_NAME}" content="{text(holds)}">'
         f"<title>{text(title)}</title><style>{STYLE}{more_style}</style></head><body>"
         f'<a class="skip" href="#main">Skip to the results</a>{body}'
         f'<script type="application/json" id="dark-colours">{json.dumps(DARK)}</script>\n{payloads}{library}'
         "</body></html>\n"
     )
+
+
+def held(page: bytes) -> tuple[str, ...]:
+    """Of HOLDS what a page was written with."""
+    found = re.search(rb'<meta name="%s" content="([a-z ]*)">' % _HOLDS_NAME.encode(), page)
+    return tuple(found[1].decode().split()) if found else ()
 
 
 @cache

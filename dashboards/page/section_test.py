@@ -7,54 +7,31 @@ from collections.abc import Iterable, Mapping
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Per
 from dashboards.figures.evaluations import evaluations, newest
-from dashboards.figures.markup import number, table, text
+from dashboards.figures.markup import table, text
 from dashboards.page.chart import Charts
 from dashboards.page.controls import nothing, reading
+from dashboards.page.nested_part import closed, nested_evaluations
 from dashboards.page.sample_images import Album
+from dashboards.page.score_cells import NAMES, Cells, secondary
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
 from dashboards.page.together import ensembles_tested
-from orchestrator.evaluation.record import ClassScores, Estimate, EvaluationRecord, Level, Score, absent_kinds
-
-_NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "mcc": "Matthews",
-    "kappa": "Cohen’s kappa",
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-    "calibration_error": "Calibration error",
-    "recall": "Sensitivity (recall)",
-    "specificity": "Specificity",
-    "precision": "PPV (precision)",
-    "npv": "NPV",
-    "f1": "F1",
-    "sensitivity": "Sensitivity",
-    "ppv": "PPV",
-}
-
-_REASONS = 4
-"""Why scores have no interval stands in a sentence up to so many reasons, else in a list on demand."""
+from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score, absent_kinds
 
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
     """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
     found = evaluations(source, Choice(partition))
+    nested = nested_evaluations(source, partition)
     if not found:
-        return nothing(
-            "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "
-            "configuration chosen on validation."
-        )
+        return closed(source) + nested
     parts = [_looks(found)]
     parts += [_record(record, album) for record in found[::-1][:3]]
     figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)
     drawn = newest(source, Choice(partition)) if len(found) > 1 else None
     which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
     parts.append(ensembles_tested(source, partition))
-    return "".join(parts) + which + figures + test_images(source, album, found)
+    return "".join(parts) + nested + which + figures + test_images(source, album, found)
 
 
 def _looks(found: list[EvaluationRecord]) -> str:
@@ -97,16 +74,16 @@ def _record(record: EvaluationRecord, album: Album) -> str:
             + absent_kinds(record.groups)
         )
     )
-    primary, cells = record.primary, _Cells()
+    primary, cells = record.primary, Cells()
     levels = [level for level in (primary.image, primary.even, primary.group) if level is not None]
-    names = list(dict.fromkeys(name for level in levels for name in level.overall if name in _NAMES))
-    rows = [[_NAMES[name], *(cells.of(level.overall.get(name)) for level in levels)] for name in names]
+    names = list(dict.fromkeys(name for level in levels for name in level.overall if name in NAMES))
+    rows = [[NAMES[name], *(cells.of(level.overall.get(name)) for level in levels)] for name in names]
     heads = [_head(level) for level in levels]
     parts.append(table(["Primary estimate", *heads], rows, "Test scores", "cards"))
     if primary.group is None and primary.no_group:
         parts.append(nothing(f"No scores with groups as the unit: {primary.no_group.rstrip('.')}."))
     parts.append(_classes(primary.image, cells))
-    parts.append(_secondary(record.estimates, cells))
+    parts.append(secondary(record.estimates, cells))
     parts.append(_points(record, cells))
     parts.append(_subgroups(record, cells, album))
     parts.append(cells.notes())
@@ -128,32 +105,17 @@ def _without_example(note: str) -> str:
     return f"{kept}." if example else note
 
 
-def _classes(level: Level, cells: _Cells) -> str:
+def _classes(level: Level, cells: Cells) -> str:
     names = ("recall", "specificity", "precision", "npv", "f1", "roc_auc")
     rows = [
         [one.name, f"{one.images:,}", f"{one.groups:,}", *(cells.of(one.scores.get(name)) for name in names)]
         for one in level.classes
     ]
-    columns = ["Class", "Images", "Groups", *(_NAMES[name] for name in names)]
+    columns = ["Class", "Images", "Groups", *(NAMES[name] for name in names)]
     return table(columns, rows, "Each class against the rest, mean over images", "cards")
 
 
-def _secondary(estimates: Iterable[Estimate], cells: _Cells) -> str:
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
-    rows = [
-        [
-            one.title,
-            "yes" if one.ensemble else "no",
-            str(one.views),
-            *(cells.of(one.image.overall.get(n)) for n in names),
-        ]
-        for one in estimates
-    ]
-    columns = ["Estimate", "Ensemble", "Views", *(_NAMES[name] for name in names)]
-    return table(columns, rows, "Secondary estimates, mean over images", "cards") if len(rows) > 1 else ""
-
-
-def _points(record: EvaluationRecord, cells: _Cells) -> str:
+def _points(record: EvaluationRecord, cells: Cells) -> str:
     names = ("sensitivity", "specificity", "ppv", "npv")
     rows = [
         [
@@ -163,11 +125,11 @@ def _points(record: EvaluationRecord, cells: _Cells) -> str:
         ]
         for point in record.operating_points
     ]
-    columns = ["Operating point", "On validation, where it was chosen", *(_NAMES[name] for name in names)]
+    columns = ["Operating point", "On validation, where it was chosen", *(NAMES[name] for name in names)]
     return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
 
 
-def _subgroups(record: EvaluationRecord, cells: _Cells, album: Album) -> str:
+def _subgroups(record: EvaluationRecord, cells: Cells, album: Album) -> str:
     rows = [
         [
             f"{one.column}: {album.unless_group(one.value)}",
@@ -182,7 +144,7 @@ def _subgroups(record: EvaluationRecord, cells: _Cells, album: Album) -> str:
     return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""
 
 
-def _overall(scores: Mapping[str, Score], cells: _Cells) -> list[str]:
+def _overall(scores: Mapping[str, Score], cells: Cells) -> list[str]:
     return [cells.of(scores.get(name)) for name in ("accuracy", "balanced_accuracy")]
 
 
@@ -190,35 +152,3 @@ def _worst(classes: Iterable[ClassScores]) -> str:
     recalls = [(one.scores["recall"].value, one.name) for one in classes if "recall" in one.scores]
     known = [(value, name) for value, name in recalls if value is not None]
     return f"{min(known)[0]:.3f} ({min(known)[1]})" if known else "–"
-
-
-class _Cells:
-    """Scores as text; why one has no value or no interval goes into numbered notes, each reason once."""
-
-    def __init__(self) -> None:
-        self._reasons: list[str] = []
-
-    def of(self, score: Score | None) -> str:
-        """0.846 ± 0.012 [0.790, 0.900], or 0.846 ± 0.012 (1)."""
-        if score is None or (score.value is None and not score.reason):
-            return "–"
-        spread = f" ± {number(score.std)}" if score.std is not None else ""
-        shown = "–" if score.value is None else f"{score.value:.3f}{spread}"
-        if score.interval is not None:
-            return f"{shown} [{score.interval.low:.3f}, {score.interval.high:.3f}]"
-        return f"{shown} ({self._number(score.reason)})" if score.reason else shown
-
-    def notes(self) -> str:
-        if not self._reasons:
-            return ""
-        if len(self._reasons) > _REASONS:
-            listed = "".join(f"<li>{text(reason)}</li>" for reason in self._reasons)
-            why = "Why scores with a number in brackets have no value or no interval"
-            return f'<details class="fold"><summary>{why}</summary><ol>{listed}</ol></details>'
-        lines = [f"({place}) {reason}" for place, reason in enumerate(self._reasons, 1)]
-        return nothing(f"No value or no interval: {'; '.join(lines)}.")
-
-    def _number(self, reason: str) -> int:
-        if reason not in self._reasons:
-            self._reasons.append(reason)
-        return self._reasons.index(reason) + 1

@@ -60,6 +60,7 @@ def leak(
     Example:
       orch data leak slides --figure leak.html
     """
+    from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.energy.meters import metered
     from orchestrator.leak.experiment import LeakOptions, leak_experiment
     from orchestrator.leak.records import answer_data, answer_lines
@@ -71,6 +72,7 @@ def leak(
 
     with metered(found.storage, "leak experiment"):
         told = leak_experiment(found, options, say, partial(Lines(), "trainings"))
+    rewrite_dashboard(found)
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))
     if as_json:

@@ -85,6 +85,7 @@ def ensemble(
       orch ensemble neuroblastoma --top 3 --weights grid --metric balanced_accuracy
       orch ensemble neuroblastoma --list
     """
+    from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.ensembles.make import EnsembleOptions, make_ensemble
     from orchestrator.ensembles.record import read_ensembles
     from orchestrator.ensembles.report import ensemble_report, list_report
@@ -107,4 +108,6 @@ def ensemble(
         rounds,
         seed,
     )
-    answer(ensemble_report(make_ensemble(found, options, Lines())), as_json)
+    made = make_ensemble(found, options, Lines())
+    rewrite_dashboard(found)
+    answer(ensemble_report(made), as_json)

@@ -135,6 +135,7 @@ def evaluate(
       orch evaluate neuroblastoma --nested 5
       orch evaluate neuroblastoma --ensemble 22bf9ec9981a
     """
+    from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.energy.meters import metered
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
@@ -149,6 +150,7 @@ def evaluate(
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
         with metered(found.storage, "nested evaluation"):
             nested = evaluate_nested(found, options, place, say, Lines())
+        rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(nested.model_dump_json()))
         else:
@@ -166,6 +168,7 @@ def evaluate(
 
         with metered(found.storage, "evaluation"):
             together = evaluate_ensemble(found, ensemble, wanted, place, say, Lines())
+        rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(together.model_dump_json()))
         else:
@@ -173,6 +176,7 @@ def evaluate(
         return
     with metered(found.storage, "evaluation"):
         record = run(found, wanted, place, say, Lines())
+    rewrite_dashboard(found)
     if as_json:
         echo_json(json.loads(record.model_dump_json()))
     else:

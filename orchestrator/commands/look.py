@@ -277,6 +277,20 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
     return _written(Place.of(output) if output else study.place / layout.DASHBOARD, content)
 
 
+def rewrite_dashboard(study: Study) -> None:
+    """Write the study's page again where there is one, so that what was just found is on it. A page with images or
+    names of files is left alone: it is said how it is written again."""
+    from dashboards.page.page import held
+    from orchestrator.store.errors import StorageError
+
+    with contextlib.suppress(FileNotFoundError, StorageError):  # of a study that one may only read
+        options = " ".join(f"--with-{name}" for name in held(study.storage.read(layout.DASHBOARD)))
+        if options:
+            say(f"The page is as it was before: orch dashboard {study.name} {options} writes it again.")
+        else:
+            say(f"Dashboard: {write_dashboard(study)}")
+
+
 def write_comparison(studies: Sequence[Study], page: Place) -> Place:
     """One page for several studies; returns where it lies."""
     from dashboards.page.comparison import render_comparison

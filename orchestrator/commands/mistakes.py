@@ -62,6 +62,7 @@ def mistakes(
       orch mistakes slides --review list.csv
       orch mistakes slides --reviewed list.csv --output cleaned.csv
     """
+    from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.mistakes.found import TOP, Wanted, find_mistakes
     from orchestrator.mistakes.record import record_of, write_mistakes
     from orchestrator.mistakes.report import mistakes_report
@@ -88,6 +89,7 @@ def mistakes(
     told = find_mistakes(found.storage, wanted, partial(Lines(), "images read"))
     with contextlib.suppress(StorageError):  # a study that one may only read is looked at all the same
         write_mistakes(found.storage, record_of(told, now()))
+    rewrite_dashboard(found)
     if table is not None:
         LocalStorage(table.parent).replace(table.name, told.images.to_csv(index=False, lineterminator="\n").encode())
         say(f"Images: {table}")
