@@ -32,6 +32,8 @@ class RunOptions:
     """What end states may take in the study; see `Job`."""
     time_s: float | None = None
     """After this time it ends as after a signal, with status 0."""
+    nice: int = 0
+    """How much lower than this process's the priority of its workers is."""
 
 
 def run(search: Search, display: Display, rewrite: Callable[[], object], options: RunOptions) -> int:
@@ -62,7 +64,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
             own_gpus(display.say, lambda: interruption.is_raised, dict if options.address else gpus_here),
         ):
             if not interruption.is_raised:
-                with cluster(options.address, display.say), metered(study.storage):
+                with cluster(options.address, display.say, options.nice), metered(study.storage):
                     interruption.trap()
                     if options.address:
                         check_nodes(study.place.absolute(), search.places)

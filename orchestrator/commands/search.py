@@ -56,6 +56,7 @@ def search(
     cache_gb: float | None,
     keep_gb: float,
     time_s: float | None,
+    nice: int,
     only_plan: bool,
     keep: int,
     as_json: bool,
@@ -81,7 +82,7 @@ def search(
     if only_plan:
         _plan(options, display, as_json, keep_gb)
         return
-    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb, time_s)
+    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb, time_s, nice)
     for turn in in_order(options, display):
         if turn.title:
             display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
@@ -120,6 +121,7 @@ def resume(
     cache_gb: float | None,
     keep_gb: float,
     time_s: float | None,
+    nice: int,
     failed: bool,
     epochs: int | None,
     repeats: int | None,
@@ -145,7 +147,7 @@ def resume(
     place = cache or default_cache()
     reopened = reopen_search(found, data_root, weights, place, display, only_failed=failed, more=more)
     done = NONE_FAILED if failed else ALL_DONE
-    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb, time_s), as_json, done))
+    ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb, time_s, nice), as_json, done))
 
 
 @click.command()

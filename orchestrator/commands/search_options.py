@@ -118,6 +118,13 @@ def while_it_runs(command: Command) -> Command:
             type=Duration(),
             help="Train for so long, by the clock, then keep everything and end; the same command goes on.",
         ),
+        click.option(
+            "--nice",
+            metavar="N",
+            type=click.IntRange(0, 19),
+            default=0,
+            help="Give workers a lower priority than this command has, for a machine that others use (0 to 19).",
+        ),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -295,12 +302,14 @@ def set_by_path(settings: Iterable[str]) -> list[Typed]:
 
 
 def run_options(
-    address: str | None, grace: float, cache_gb: float | None, keep_gb: float, time_s: float | None
+    address: str | None, grace: float, cache_gb: float | None, keep_gb: float, time_s: float | None, nice: int
 ) -> RunOptions:
-    """What `while_it_runs` parsed."""
+    """What `while_it_runs` parsed; raises click.UsageError where options contradict."""
     from orchestrator.train import RunOptions
 
-    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9, time_s)
+    if address and nice:
+        raise click.UsageError("--nice: expected no --address beside it: a running cluster has its own priority")
+    return RunOptions(address, grace, None if cache_gb is None else cache_gb * 1e9, keep_gb * 1e9, time_s, nice)
 
 
 def search_options(command: str, **given: Any) -> SearchOptions:

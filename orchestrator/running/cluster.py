@@ -33,16 +33,20 @@ _ENVIRONMENT = {
 """Ray's settings where the user has none: quiet, patient with helpers and workers that begin on a busy machine, and
 nothing of Tune's own kept. Its token stays on by default."""
 
+NICENESS = "RAY_worker_niceness"
+"""Ray's setting, whose name is written so."""
 LEAST_OBJECT_STORE = 80 * allocation.MEBIBYTE
 """Ray's own limit is 75 MiB. Features are files, so that only small things go through its store."""
 OBJECT_STORE_SHARE = 0.1
 
 
 @contextmanager
-def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
+def cluster(address: str | None, tell: Callable[[str], None], nice: int = 0) -> Iterator[None]:
     """A private Ray on loopback without its dashboard, or the cluster at `address`; left again afterwards.
 
-    tell: called with a message for the user when the start takes long.
+    tell: called with a message for the user when the start takes long. nice: how much lower than this process's the
+    priority of a private Ray's workers is (0 to 19); Ray's own default of 15 has them starve on a machine that others
+    use, and every estimate of time wrong.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -62,6 +66,7 @@ def cluster(address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
         options |= {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         # Ray counts the machine's cores and memory, also where a batch system gave this process only a part of them
         options["num_cpus"] = allocation.cpus()
+        os.environ[NICENESS] = str(nice)
         if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
             options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
     with contextlib.nullcontext() if address else ray_folder(tell) as folder:
