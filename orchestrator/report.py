@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.narrowed import among_words, compared_words
-from orchestrator.results.report import Report, finite, plus_minus
+from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.tried import tried
 from orchestrator.statistics.partitions import partitions_of
@@ -35,19 +35,17 @@ def status_report(study: Study) -> Report:
     several = len(partitions) > 1
     if several:
         lines[1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
-    where = f"{'partition':<14}" if several else ""
     metrics = list(dict.fromkeys(map(_selects_by, summary.configurations)))
     ranks = _metric(metrics[0], summary) if len(metrics) == 1 else "what ranks"
-    lines.append(f"{where}{'configuration':<44} {'repeats':>8} {'running':>8} {'failed':>7} {'diverged':>9}  {ranks}")
     names = _names(summary)
+    rows: list[tuple[str, ...]] = [("partition", "configuration", "repeats", "running", "failed", "diverged", ranks)]
     for entry in sorted(summary.configurations, key=lambda entry: partitions.index(entry.partition)):
-        where = f"{entry.partition:<14}" if several else ""
         by = f"  {words(_selects_by(entry))}" if len(metrics) > 1 else ""
-        lines.append(
-            f"{where}{names[entry.id]:<44} {entry.n:>4}/{entry.asked:<3} "
-            f"{entry.count(RepeatState.RUNNING):>8} {entry.count(RepeatState.FAILED):>7} {entry.diverged:>9}  "
-            f"{plus_minus(entry.selection)}{by}"
-        )
+        counts = [str(n) for n in (entry.count(RepeatState.RUNNING), entry.count(RepeatState.FAILED), entry.diverged)]
+        of = f"{entry.n}/{entry.asked}"
+        rows.append((entry.partition, names[entry.id], of, *counts, f"{plus_minus(entry.selection)}{by}"))
+    shown = rows if several else [row[1:] for row in rows]
+    lines += columns(shown, [False] * (1 + several) + [True] * 4 + [False]) if summary.configurations else []
     stopped = [entry for entry in summary.configurations if entry.stopped_by_search]
     if stopped:
         lines += ["", f"{how_many_stopped(stopped)} Why: orch decisions {study.name}"]
@@ -78,7 +76,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
         if any(entry.narrowed for entry in alike):
             by += f" among {among_words(alike)}"
         lines.append(f"Best by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
-        lines += [f"  {place}. {names[entry.id]:<44} {_scores(entry)}" for place, entry in enumerate(best, 1)]
+        lines += _scores(metric, best, names)
         shown += best
     lines += filter(None, [compared_words(shown), how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
@@ -165,10 +163,19 @@ def _metric(metric: Metric, summary: Summary) -> str:
     return f"{members[0].configuration.selection.words} ({looked_at(members)})"
 
 
-def _scores(entry: ConfigurationSummary) -> str:
-    beside = TASKS.variants[entry.configuration.data.task].score
-    loss, score = (plus_minus(entry.score(metric, "valid")) for metric in ("loss", beside))
-    return f"{plus_minus(entry.selection)}  valid loss {loss}  {METRICS.variants[beside].label} {score}  n={entry.n}"
+def _scores(metric: Metric, best: Sequence[ConfigurationSummary], names: Mapping[str, str]) -> list[str]:
+    """A row for each: what selects, then other scores on valid where they are not the same numbers."""
+    beside = dict.fromkeys(("loss", *(TASKS.variants[entry.configuration.data.task].score for entry in best)))
+    selecting = [plus_minus(entry.selection) for entry in best]
+    shown = {METRICS.variants[metric].label: selecting}
+    for name in beside:
+        cells = [plus_minus(entry.score(name, "valid")) for entry in best]
+        if cells != selecting:
+            shown[f"valid {METRICS.variants[name].label}"] = cells
+    rows = [("", "configuration", *shown, "n")]
+    for place, entry in enumerate(best):
+        rows.append((f"{place + 1}.", names[entry.id], *(cells[place] for cells in shown.values()), str(entry.n)))
+    return columns(rows, [True, False, *[True] * len(shown), True])
 
 
 def _data(summary: Summary) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def test_status_tells_partitions_apart_and_counts_configurations_once(tmp_path: 
     assert "slides: 3 configurations, 72 of 72 repeats done" in result.output
     assert f"3 partitions; {study.ids()[0]} is the study's own" in result.output
     for partition in study.ids():
-        assert sum(line.startswith(partition) for line in result.output.splitlines()) == 3
+        assert sum(line.split()[:1] == [partition] for line in result.output.splitlines()) == 3
     summary = summarise(storage)
     assert sorted((member.partition, member.rank) for member in summary.configurations) == sorted(
         (partition, rank) for partition in study.ids() for rank in (1, 2, 3)
