@@ -5,9 +5,10 @@ they are and a slice may hold more of a hard one, so an image counts by how much
 of its class. Images of a group resemble one another, so the group is the unit: were the slice like the rest, what a
 group adds to the slice's difference could as well have had the other sign. All groups' signs are flipped at random
 (effective scores of Hemerik, Goeman and Finos 2020: the share of the slice in each class is taken off, too;
-standardised after De Santis et al. 2022), and p is the share of flips that put the slice as far above as it is. p of
-all slices that are looked at are corrected together (Holm 1979), which holds however they depend on one another: where
-no slice is worse, one is named in some 5 %.
+standardised after De Santis et al. 2022, with groups whose errors go together), and p is the share of flips that put
+the slice as far above as it is. p of all slices that are looked at are corrected together (Holm 1979), which holds
+however they depend on one another: where no slice is worse, one is named in at most 5 %.
+`benchmarks/mistakes.py` counts how often.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray
     """One-sided p of each slice, see above; residual: float64 [N], error less the mean of its class.
 
     Means of classes were taken off, so residuals of a class add up to 0 and flipped sums vary less than the sum that is
-    there; each is divided by how far it can vary, which counts where a class has few groups.
+    there, the more so the fewer groups a class has. Each sum is divided by how far it can vary where errors of a group
+    go together.
     """
     if not masks:
         return []
@@ -116,15 +118,16 @@ def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray
         unit = (np.random.default_rng([seed, groups]).permutation(groups) % MOST_GROUPS)[group]
         groups = MOST_GROUPS
     sizes = np.maximum(np.bincount(truth), 1)
-    cell = unit * len(sizes) + truth
+    cell, cells = unit * len(sizes) + truth, groups * len(sizes)
+    images = np.bincount(cell, minlength=cells).reshape(groups, len(sizes))
     flips = signs(groups, seed)
     found = []
     for mask in masks:
         apart = mask - (np.bincount(truth, weights=mask.astype(np.float64)) / sizes)[truth]
         sums = flips @ np.bincount(unit, weights=apart * residual, minlength=groups)
-        held = np.bincount(cell, weights=apart, minlength=groups * len(sizes)).reshape(groups, len(sizes))
-        left = (apart**2).sum() - ((flips @ held) ** 2 / sizes).sum(axis=1)
-        sums = sums / np.sqrt(np.maximum(left, _CLOSE))
+        held = np.bincount(cell, weights=apart, minlength=cells).reshape(groups, len(sizes))
+        weight = flips * held.sum(axis=1) - (flips @ held / sizes) @ images.T  # of a group's errors in a flipped sum
+        sums = sums / np.sqrt(np.maximum((weight**2).sum(axis=1), _CLOSE))
         least = sums[0] - _CLOSE
         found.append(float((sums >= least).sum() + (-sums >= least).sum()) / (2 * len(flips)))
     return found
