@@ -120,14 +120,18 @@ def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray
     sizes = np.maximum(np.bincount(truth), 1)
     cell, cells = unit * len(sizes) + truth, groups * len(sizes)
     images = np.bincount(cell, minlength=cells).reshape(groups, len(sizes))
-    flips = signs(groups, seed)
+    together, flips = images.T @ images, signs(groups, seed)
     found = []
     for mask in masks:
         apart = mask - (np.bincount(truth, weights=mask.astype(np.float64)) / sizes)[truth]
-        sums = flips @ np.bincount(unit, weights=apart * residual, minlength=groups)
+        score = np.bincount(unit, weights=apart * residual, minlength=groups)
         held = np.bincount(cell, weights=apart, minlength=cells).reshape(groups, len(sizes))
-        weight = flips * held.sum(axis=1) - (flips @ held / sizes) @ images.T  # of a group's errors in a flipped sum
-        sums = sums / np.sqrt(np.maximum((weight**2).sum(axis=1), _CLOSE))
+        own = held.sum(axis=1)
+        flipped = flips @ np.column_stack([score, held / sizes, own[:, None] * images])
+        sums, means, crossed = np.split(flipped, [1, 1 + len(sizes)], axis=1)
+        # a flipped sum counts a group's errors by sign × own − means of the classes of its images; squared, added up:
+        spread = (own**2).sum() - 2 * (means * crossed).sum(axis=1) + ((means @ together) * means).sum(axis=1)
+        sums = sums[:, 0] / np.sqrt(np.maximum(spread, _CLOSE))
         least = sums[0] - _CLOSE
         found.append(float((sums >= least).sum() + (-sums >= least).sum()) / (2 * len(flips)))
     return found
