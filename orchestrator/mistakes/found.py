@@ -27,8 +27,8 @@ TOP = 5
 @dataclass(frozen=True)
 class Wanted:
     """top: how many of the best configurations, unless `of` names some by the first digits of their ids. partition: of
-    several one, by the first digits of its id. by: columns, () for all that can be sliced by. root: folder of the
-    images, whose looks are measured then."""
+    several one, by the first digits of its id. by: columns, () for all that can be sliced by, and size. root: folder of
+    the images, whose looks are measured then."""
 
     top: int = TOP
     of: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def find_mistakes(storage: Storage, wanted: Wanted, progress: Callable[[int, int
     summary = summarise(storage)
     chosen = choose(summary, wanted.top, wanted.of, wanted.partition)
     gathered = gather(storage, summary, chosen)
-    properties = [*of_columns(gathered.images, wanted.by), *of_size(gathered.images)]
+    properties = [*of_columns(gathered.images, wanted.by), *(() if wanted.by else of_size(gathered.images))]
     if wanted.root is not None:
         properties += of_looks(wanted.root, gathered.images, progress or (lambda done, total: None))
     pairs = read_pairs(storage)

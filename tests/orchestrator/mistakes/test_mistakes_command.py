@@ -83,6 +83,12 @@ def test_a_trained_study(trained: Path, tmp_path: Path) -> None:
     assert best["wrong"] == pytest.approx(1 - scores["scores"]["accuracy"]["selected_epochs"]["mean"])
 
 
+def test_columns_that_are_named_are_sliced_alone(trained: Path) -> None:
+    assert {one["name"] for one in data(trained, "tiny", "--by", "site")["slices"]} == {"site"}
+    every = {one["name"] for one in data(trained, "tiny", "--by", "SITE", "--look")["slices"]}
+    assert every == {"site", "brightness", "sharpness"}
+
+
 def test_the_text_says_what_it_is_of(trained: Path) -> None:
     told = text(trained, "tiny", "--by", "site")
     assert "validation scores, used for selection" in told
