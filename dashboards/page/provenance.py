@@ -78,8 +78,11 @@ def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, s
     return (*rows, ("engine", ", ".join(map(str, engines)))) if engines else tuple(rows)
 
 
-def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = ()) -> str:
-    """The section's tables. energy: (name, value) of what was spent, see `dashboards.page.energy.energy_facts`."""
+def provenance_html(
+    provenance: Provenance, summary: Summary, energy: Sequence[tuple[str, str]] = (), with_names: bool = False
+) -> str:
+    """The section's tables. energy: (name, value) of what was spent, see `dashboards.page.energy.energy_facts`.
+    with_names: see `searches_data`."""
     study = summary.study
     search = summary.searches[-1] if summary.searches else None
     facts = [
@@ -112,7 +115,7 @@ def provenance_html(provenance: Provenance, summary: Summary, energy: Sequence[t
     if provenance.hardware:
         parts.append(_fact(table(["Device", "Machines", "Repeats", "Training"], provenance.hardware, "Hardware")))
     parts.append(_facts("Settings of all configurations", provenance.settings))
-    return searches_html(searches_data(summary)) + f'<div class="facts">{"".join(parts)}</div>'
+    return searches_html(searches_data(summary, with_names)) + f'<div class="facts">{"".join(parts)}</div>'
 
 
 def weights_data(summary: Summary) -> list[list[object]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +12,7 @@ from orchestrator.results.names import counted, span
 from orchestrator.results.summary import Summary
 from orchestrator.store.searches import Budget, SearchRecord
 
+_ABSOLUTE = re.compile(r"(^|=)(?:[A-Za-z]:)?[/\\~].*?([^/\\]+)[/\\]?$")
 MOST = 20
 """Decisions of a search that are shown; of more, the last ones."""
 
@@ -36,13 +39,19 @@ class SearchRow:
     stage: str = ""
 
 
-def searches_data(summary: Summary) -> list[SearchRow]:
-    """Oldest first."""
+def searches_data(summary: Summary, with_names: bool = False) -> list[SearchRow]:
+    """Oldest first. with_names: who asked, and the folders in their commands too."""
     rows = []
     for search in summary.searches:
         decisions = summary.decisions[search.id]
         givers: list[SearchRecord | Budget] = [search, *summary.budgets[search.id]]
-        commands = dict.fromkeys(Asked(one.command, _about(one.created, one.who)) for one in givers if one.command)
+        commands = dict.fromkeys(
+            Asked(one.command, _about(one.created, one.who))
+            if with_names
+            else Asked(without_folders(one.command), _about(one.created))
+            for one in givers
+            if one.command
+        )
         shown = tuple(
             (
                 one.number,
@@ -80,6 +89,21 @@ def _search(row: SearchRow) -> str:
     columns = ["Decision", "Reason", "Repeats", "Epochs of each", "When"]
     caption = f"Decisions of {row.proposer}" + (f", the last {MOST} of {MOST + row.hidden}" if row.hidden else "")
     return commands + table(columns, row.decisions, caption, "cards")
+
+
+def without_folders(command: str) -> str:
+    """A command whose absolute paths are cut to their last part: `--data …/labels.csv`."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # whoever wrote it: what cannot be read is not told
+        return command.partition(" ")[0] + " …"
+    return " ".join(_typed(_ABSOLUTE.sub(r"\1…/\2", word)) for word in words)
+
+
+def _typed(word: str) -> str:
+    """In quotes where a shell needs them."""
+    plain = word.replace("…/", "")
+    return word if shlex.quote(plain) == plain else shlex.quote(word)
 
 
 def _about(created: str, who: str = "") -> str:

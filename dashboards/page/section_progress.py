@@ -28,7 +28,7 @@ def section_standing(source: Source, now: str, energy: str = "", with_names: boo
         f'<span style="width:{share:.2%}"></span></p>',
     ]
     if totals.owed:
-        parts.append(_workers(worker_data(source, now)))
+        parts.append(_workers(worker_data(source, now), with_names))
         parts.append(_failures(source, with_names))
     return "".join(parts)
 
@@ -46,12 +46,14 @@ def _pace(source: Source) -> str:
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def _workers(data: pd.DataFrame) -> str:
+def _workers(data: pd.DataFrame, with_names: bool) -> str:
     if data.empty:
         return nothing("Nothing is being trained: nobody holds a lease on what is still owed.")
+    hosts = dict.fromkeys(data["host"])
+    shown = {host: host if with_names else f"machine {number}" for number, host in enumerate(hosts, 1)}
     rows = [
         [
-            row["host"],
+            shown[row["host"]],
             row["device"],
             row["configuration"],
             row["repeats"],

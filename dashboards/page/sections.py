@@ -67,7 +67,8 @@ def _data(sheet: Sheet, partition: str) -> str:
 
 def _provenance(sheet: Sheet) -> str:
     summary = sheet.source.summary
-    return provenance_html(sheet.origin, summary, energy_facts(sheet.cost, summary.study.name))
+    facts = energy_facts(sheet.cost, summary.study.name)
+    return provenance_html(sheet.origin, summary, facts, sheet.shown.names)
 
 
 SECTIONS = (

@@ -14,6 +14,7 @@ import pytest
 from dashboards.page.comparison import render_comparison
 from dashboards.page.page import render
 from dashboards.page.parts import LIBRARY
+from dashboards.page.sample_images import Shown
 from dashboards.page.sections import SECTIONS
 from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
@@ -162,7 +163,9 @@ def test_a_study_that_is_running(tmp_path: Path) -> None:
     write_failure(storage, segment_of(storage, study.configurations()[2], 0), "MemoryError: <b>no</b>")
     page = render(storage, now=NOW)
     assert "3 running, 6 waiting, 3 failed" in page
-    assert "worker-0" in page
+    assert "machine 1" in page
+    assert "worker-0" not in page
+    assert "worker-0" in render(storage, now=NOW, shown=Shown(names=True))
     assert "6 of 18" in page
     assert "MemoryError: &lt;b&gt;no&lt;/b&gt;" in page
     assert "about" in page

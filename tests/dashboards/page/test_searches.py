@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from dashboards.page.page import render
-from dashboards.page.searches import MOST, searches_data, searches_html
+from dashboards.page.searches import MOST, searches_data, searches_html, without_folders
 from orchestrator.proposing.history import history_text
 from orchestrator.results.decided import Decided
 from orchestrator.results.summary import summarise
@@ -43,13 +45,29 @@ def test_the_one_decision_of_a_grid_is_a_line(tmp_path: Path) -> None:
     storage, study = small_study(tmp_path)
     (row,) = searches_data(summarise(storage, NOW))
     assert [one.command for one in row.commands] == [study.command]
-    assert row.commands[0].about == "2026-03-01 12:00, someone"
+    assert row.commands[0].about == "2026-03-01 12:00"
+    (named,) = searches_data(summarise(storage, NOW), with_names=True)
+    assert named.commands[0].about == "2026-03-01 12:00, someone"
     html = searches_html([row])
-    assert plain(html) == (
-        f"Search 2026-03-01 12:00, someone {study.command} grid: the whole grid, 24 repeats, 6 epochs each"
-    )
+    assert plain(html) == (f"Search 2026-03-01 12:00 {study.command} grid: the whole grid, 24 repeats, 6 epochs each")
     assert "<table" not in html
     assert html in render(storage, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("orch search x --data /home/ana/images/labels.csv", "orch search x --data …/labels.csv"),
+        ("orch search x --data '/home/ana b/my images/'", "orch search x --data '…/my images'"),
+        ("orch search x --weights=/net/w.pth --lr 1e-3,1e-2", "orch search x --weights=…/w.pth --lr 1e-3,1e-2"),
+        ("orch search x --data ~/a/b.csv --set a.b=0/1", "orch search x --data …/b.csv --set a.b=0/1"),
+        (r"orch search x --data 'C:\Users\ana\x.csv'", "orch search x --data …/x.csv"),
+        ("orch search studies/x.toml resnet18 --data s3://b/x", "orch search studies/x.toml resnet18 --data s3://b/x"),
+        ("orch search 'x", "orch …"),
+    ],
+)
+def test_commands_stand_without_the_folders_of_their_files(command: str, shown: str) -> None:
+    assert without_folders(command) == shown
 
 
 def test_the_stage_of_a_search_is_told(tmp_path: Path) -> None:
@@ -100,7 +118,7 @@ def test_commands_of_later_budgets_and_searches_come_in_their_order(tmp_path: Pa
         budget = Budget(number=number, allowances=allowed, command="orch search more", who=who)
         storage.create(budget_file(search.id, number), budget.to_toml())
     ask(storage, (PARTITION,), [Item(first, 1, 9)], command="orch search one", created="2026-02-01T08:00:00+00:00")
-    rows = searches_data(summarise(storage, NOW))
+    rows = searches_data(summarise(storage, NOW), with_names=True)
     told = [[(one.command, one.about) for one in row.commands] for row in rows]
     assert told == [
         [("orch search one", "2026-02-01 08:00")],
