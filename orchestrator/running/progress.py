@@ -52,6 +52,8 @@ class Snapshot:
 
     def line(self) -> str:
         """One plain line."""
+        if not self.repeats_asked:
+            return f"{self.act}: deciding what to train"
         parts = [
             f"{self.act}: {self.repeats_done}/{self.repeats_asked} repeats",
             f"{self.epochs_done}/{self.epochs_asked} epochs",
@@ -141,4 +143,5 @@ def _rendered(snapshot: Snapshot) -> Group:
     hidden = len(snapshot.rows) - TABLE_ROWS
     if hidden > 0:
         table.add_row(f"… and {hidden} more", "", "")
-    return Group(table, Text(snapshot.line(), style="bold"))
+    line = Text(snapshot.line(), style="bold")
+    return Group(table, line) if snapshot.rows else Group(line)
