@@ -49,7 +49,8 @@ class Monitor:
         self.rewrite = rewrite
         self._rewritten = time.monotonic()
         self._told = False
-        self._names = names_of(training.configurations.values())
+        self._known = dict(training.configurations)
+        self._names = names_of(self._known.values())
         self._decided = Decided(training.storage)
         self._reader = NewsReader(training.storage)
         self._asked: dict[LaneKey, int] = {}
@@ -90,7 +91,21 @@ class Monitor:
             preparing=preparing,
             rows=rows,
             decided=self._standing(),
+            epochs_unlike=self._unlike(trained),
         )
+
+    def _unlike(self, trained: Mapping[LaneKey, int]) -> int:
+        """Epochs asked of repeats whose kind of network has no epoch yet, while others have."""
+        begun = {self._kind(lane) for lane in self._done} | {self._kind(lane) for lane, n in trained.items() if n}
+        waiting = {lane: epochs for lane, epochs in self._asked.items() if self._kind(lane) not in begun}
+        return sum(waiting.values()) if begun else 0
+
+    def _kind(self, lane: LaneKey) -> tuple[object, ...]:
+        """Equal for repeats whose epochs take about as long: the same backbone, trained from the same depth on."""
+        c = self._known.get(lane.configuration)
+        if c is None:
+            return ()
+        return c.network.backbone, c.live.from_pixels, c.live.trains_body, c.live.scope.unfrozen
 
     def _standing(self) -> str:
         decided = self._decided
@@ -113,8 +128,8 @@ class Monitor:
             for repeat, epochs in several.items()
         }
         if not self._names.keys() >= set(suggested):
-            new = [read_configuration(training.storage, name) for name in suggested]
-            self._names = names_of([*training.configurations.values(), *new])
+            self._known |= {name: read_configuration(training.storage, name) for name in suggested}
+            self._names = names_of(self._known.values())
         self._done = set()
         owed = defaultdict(list)
         for lane in self._asked:

@@ -44,10 +44,13 @@ class Snapshot:
     rows: Sequence[Row] = ()
     decided: str = ""
     """What a search that decides by results said last."""
+    epochs_unlike: int = 0
+    """Of those that are left, epochs of networks of which nobody has trained one: how long they take is not known."""
 
     @property
     def seconds_left(self) -> float | None:
-        left = self.epochs_asked - self.epochs_done
+        """At the pace so far; without `epochs_unlike`, whose pace nobody knows."""
+        left = self.epochs_asked - self.epochs_done - self.epochs_unlike
         return left / self.epochs_per_second if self.epochs_per_second > 0 and left > 0 else None
 
     def line(self) -> str:
@@ -62,7 +65,10 @@ class Snapshot:
             parts.append(self.preparing)
         if self.epochs_per_second > 0:
             parts.append(f"{self.epochs_per_second:.1f} epochs/s")
-        if self.seconds_left is not None:
+        if self.epochs_unlike:
+            known = f"{duration(self.seconds_left)} and " if self.seconds_left is not None else ""
+            parts.append(f"{known}{self.epochs_unlike} epochs of deeper networks left, whose pace is not known yet")
+        elif self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         if self.failed:
             parts.append(f"{self.failed} failed")

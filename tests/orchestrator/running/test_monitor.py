@@ -93,6 +93,17 @@ def test_what_is_decided_meanwhile_counts(study: TinyStudy) -> None:
     assert shown(monitor).repeats_asked == 3, "of what other searches ask nothing"
 
 
+def test_epochs_of_deeper_networks_are_not_told_by_those_of_heads(study: TinyStudy) -> None:
+    head, deep = study.configuration(), study.configuration(unfrozen=1)
+    search = ask(study.storage, [study.partition], [Item(head.id, 2, 2), Item(deep.id, 2, 3)])
+    monitor = watching(study, [head, deep], search)
+    assert shown(monitor).epochs_unlike == 0, "nothing has begun"
+    study.train(head, (0, 1), 2)
+    assert shown(monitor).epochs_unlike == 6
+    leased(study, segments_of(study.storage, search)[-1], 1)
+    assert shown(monitor).epochs_unlike == 0
+
+
 def test_rows_read_apart(study: TinyStudy) -> None:
     several = [study.configuration(weight_decay=decay) for decay in (0.0, 0.1)]
     search = ask(study.storage, [study.partition], [Item(c.id, 1, 2) for c in several])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -28,3 +29,14 @@ def test_before_the_first_decision_nothing_is_counted() -> None:
 def test_a_table_without_rows_is_not_drawn() -> None:
     assert "configuration" not in drawn(snapshot(4))
     assert "configuration" in drawn(snapshot(4, Row("resnet18 lr 0.01", 1, 2, "3")))
+
+
+def test_time_that_nobody_can_know_is_not_told() -> None:
+    one = Snapshot("slides", 100, 400, 5, 20, 10.0, 0, "")
+    assert one.line().endswith("10.0 epochs/s, 30 s left")
+    deeper = replace(one, epochs_unlike=200)
+    assert deeper.line().endswith(
+        "10.0 epochs/s, 10 s and 200 epochs of deeper networks left, whose pace is not known yet"
+    )
+    alone = replace(one, epochs_unlike=300)
+    assert alone.line().endswith("10.0 epochs/s, 300 epochs of deeper networks left, whose pace is not known yet")
