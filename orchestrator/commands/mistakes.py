@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import Lines, answer, say
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.argument("study", shell_complete=complete_study)
 @click.option("--top", type=click.IntRange(min=1), help="So many of the best configurations.  [default: 5]")
 @click.option(
-    "--of", "named", metavar="ID", multiple=True, help="These configurations, by the first digits of their ids."
+    "--of",
+    "named",
+    metavar="ID,…",
+    type=CommaList(str),
+    default=(),
+    help="These configurations, by the first digits of their ids.",
 )
 @click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
 @click.option("--by", metavar="COLUMN", multiple=True, help="Slices by it (default: by every column that can be).")

@@ -52,7 +52,7 @@ def choose(summary: Summary, top: int, named: Sequence[str], partition: str | No
         partitions = chosen_partitions(summary, partition)
     if named:
         return Chosen(partitions, _named(summary, named, partitions), True, 0)
-    with _advised(f"Name configurations: orch mistakes {study.name} --of ID --of ID"):
+    with _advised(f"Name configurations: orch mistakes {study.name} --of ID,ID"):
         metric = selecting_metric(summary, None)
     if len(partitions) > 1:
         table = over_partitions(summary, metric)
