@@ -86,7 +86,10 @@ class OpenStudy:
         figure, chosen = self._figure(name), self._choose(name, choice)
         data = figure.data(self._read(), chosen)
         if data.empty:
-            raise InputError(f"figure {name!r}: study {self.name!r} has no results for it yet", "Call refresh() later.")
+            raise InputError(
+                f"figure {name!r}: study {self.name!r} has nothing that it draws",
+                "Call refresh() later." if self._read().summary.totals.owed else f"What it is of: figures[{name!r}]",
+            )
         return plotly_object(figure.draw(data, chosen))
 
     def plot(

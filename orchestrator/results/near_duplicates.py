@@ -100,8 +100,8 @@ def counts(told: pd.DataFrame) -> pd.DataFrame:
     return by_kind.reset_index(names="kind").rename(columns={"size": "pairs", "sum": "differs"})
 
 
-def warning(told: pd.DataFrame, study: str) -> str:
-    """What a search says of them: "" where all are of one group and one label."""
+def warning(told: pd.DataFrame, command: str) -> str:
+    """What a search says of them: "" where all are of one group and one label. command: that lists them all."""
     bad = told[(told["kind"] != KINDS[2]) | told["differs"]]
     if bad.empty:
         return ""
@@ -112,7 +112,7 @@ def warning(told: pd.DataFrame, study: str) -> str:
         words.append(f"{int(told['differs'].sum())} under two labels")
     return (
         f"Warning: {_number(len(told), 'pair')} of images look alike, {'; '.join(words)}: {describe(first)}. "
-        f"All of them: orch data duplicates {study}"
+        f"All of them: {command}"
     )
 
 

@@ -267,7 +267,10 @@ def _made(
     if len(manifest) > MANY_IMAGES:
         show(f"Looking for near-duplicates among {len(manifest):,} images.")
     alike = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
-    told = warning(with_kinds(alike, manifest, partition.groups), name)
+    lists = f"orch data duplicates {name}"
+    if data.source is not None:  # with --plan there is no study to ask
+        lists = f"orch data check {data.typed().removeprefix('--data ')} --every"
+    told = warning(with_kinds(alike, manifest, partition.groups), lists)
     if told:
         show(told)
     files = {

@@ -77,6 +77,12 @@ def test_by_name_and_again(slides: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert orch.open(".").name == "slides"
 
 
+def test_a_figure_of_other_searches_is_not_waited_for(slides: Path) -> None:
+    """Slices are of searches that vary three settings or more."""
+    with pytest.raises(InputError, match="nothing that it draws\nWhat it is of: figures\\['slices'\\]"):
+        orch.open(slides).figure("slices")
+
+
 def test_a_study_without_results_and_refresh(tmp_path: Path) -> None:
     made = GeneratedStudy(name="new", depths=((0, 0),), lrs=(1e-3,), repeats=2, epochs=3, skip=lambda *_: True)
     storage = UnsyncedStorage(tmp_path / "new")
@@ -84,7 +90,7 @@ def test_a_study_without_results_and_refresh(tmp_path: Path) -> None:
     study = orch.open(tmp_path / "new")
     assert study.epochs.empty
     assert len(study.configurations) > 0
-    with pytest.raises(InputError, match="no results for it yet"):
+    with pytest.raises(InputError, match="has nothing that it draws\nCall refresh"):
         study.figure("best-repeats")
     for configuration in made.configurations():
         for repeat in range(2):

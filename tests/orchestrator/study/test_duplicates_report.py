@@ -48,7 +48,7 @@ def test_kinds_are_those_of_the_partition() -> None:
     ]
     other = with_kinds(found, IMAGES, {**SPLITS, "D": "test"})
     assert other["kind"].tolist() == ["across splits", "across splits", "across groups", "within a group"]
-    assert warning(told, "slides") == (
+    assert warning(told, "orch data duplicates slides") == (
         "Warning: 4 pairs of images look alike, 3 across groups, 1 of them in two splits; 1 under two labels: "
         "b1 in train and c1 in valid (0.85, turned by 90°, labels x and y). All of them: orch data duplicates slides"
     )
