@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from orchestrator.store.searches import (
     News,
     SearchRecord,
     Stack,
+    Told,
     allowances,
     asks_of,
     budget_file,
@@ -95,9 +98,14 @@ def test_a_decision_comes_back_with_what_it_saw() -> None:
         Segment("p", ("c",), (2,), 3, 9),
     )
     assert told(decision.news) == [
-        (LaneKey("p", "a", 0), 3, "finished", -0.25),
-        (LaneKey("p", "a", 4), 3, "diverged", float("-inf")),
+        Told(LaneKey("p", "a", 0), 3, "finished", -0.25),
+        Told(LaneKey("p", "a", 4), 3, "diverged", float("-inf")),
     ]
+    goals = news.model_copy(update={"goals": (-2.5, float("nan"))})
+    again = parse_toml(Decision, decision.model_copy(update={"news": (goals,)}).to_toml(), "x")
+    first, second = (one.goal for one in told(again.news))
+    assert first == -2.5
+    assert math.isnan(second)
 
 
 def test_files_of_a_search_are_told_apart() -> None:
