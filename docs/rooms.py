@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("orchestrator.checking", "orchestrator.dividing"),
     ("orchestrator.export", "orchestrator.report", "orchestrator.mistakes"),
+    ("orchestrator.maps",),
     ("dashboards.figures",),
     ("dashboards.page",),
     ("dashboards.live", "dashboards.export"),

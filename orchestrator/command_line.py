@@ -19,6 +19,7 @@ from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
 from orchestrator.commands.look import dashboard, status, table
+from orchestrator.commands.maps import maps
 from orchestrator.commands.mistakes import mistakes
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
@@ -121,6 +122,7 @@ for command in (
     ensemble,
     mistakes,
     evaluate,
+    maps,
     dashboard,
     figures,
     spaces,

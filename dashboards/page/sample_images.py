@@ -126,12 +126,13 @@ class Album:
             return ""
 
 
-def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """A WebP data URI of uint8 [H, W, 3], longest side at most SIDE; it holds pixels alone, no metadata of the file."""
+def thumbnail(pixels: NDArray[np.uint8], side: int = SIDE) -> str:
+    """A WebP data URI of uint8 [H, W, 3], longest side at most `side`; it holds pixels alone, nothing of the file's
+    metadata."""
     from PIL import Image, features
 
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     form = "webp" if features.check("webp") else "jpeg"
     target = io.BytesIO()
     image.save(target, form.upper(), quality=_QUALITY)

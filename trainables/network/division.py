@@ -111,6 +111,16 @@ def together(several: Sequence[Cut]) -> nn.Module:
     return prefix.eval()
 
 
+def shared_parts(cut: Cut) -> tuple[nn.Module, nn.Module]:
+    """The two parts at a cut, as `build` makes them, but both share their tensors with the network: weights that are
+    put into it hold for both."""
+    parts = _prefix(cut), _suffix(cut)
+    for part in parts:
+        _never_in_place(part)
+        part.eval()
+    return parts
+
+
 def _prefix(cut: Cut) -> nn.Module:
     assert cut.traced is not None
     graph = fx.Graph()

@@ -1,0 +1,115 @@
+"""`orch maps`: which places of images speak for their class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
+from orchestrator.commands.said import Lines, echo, echo_json, say
+
+if TYPE_CHECKING:
+    from orchestrator.maps.explained import Explained
+    from orchestrator.maps.run import Pictures
+
+METHOD_NAMES = ("gradcam", "gradcam++", "activations", "integrated", "occlusion", "rollout")
+IMAGE_KINDS = ("best", "worst", "uncertain", "random")
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option("--method", type=click.Choice(METHOD_NAMES), default="gradcam", show_default=True, help="How it is made.")
+@click.option(
+    "--images",
+    "kinds",
+    type=CommaList(str),
+    default="best,worst,uncertain",
+    show_default=True,
+    help=f"Which valid images: {', '.join(IMAGE_KINDS)}.",
+)
+@click.option("--count", type=click.IntRange(1, 100_000), default=8, show_default=True, help="Of each of these.")
+@click.option("--class", "classes", metavar="NAME", multiple=True, help="Only images of this class.")
+@click.option("--group", "groups", metavar="NAME", multiple=True, help="Only images of this group.")
+@click.option("--image", "files", metavar="FILE", multiple=True, help="Named valid images in the place of --images.")
+@click.option(
+    "--for",
+    "explains",
+    type=click.Choice(("predicted", "true")),
+    default="predicted",
+    show_default=True,
+    help="Whose map is made: of the class with the largest mean probability over repeats, or of the true one.",
+)
+@click.option("--layer", metavar="NAME", default="", help="Of the network (default: the last that has places).")
+@click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id.")
+@click.option("--partition", metavar="ID", help="Another than the study's own.")
+@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="A page with images: maps.html")
+@click.option("--png", metavar="DIR", type=local_path(file_okay=False), help="Pictures of each image, as files.")
+@click.option("--arrays", metavar="FILE", type=local_path(dir_okay=False), help="The maps as numbers: maps.npz")
+@click.option("--with-names", is_flag=True, help="Names of files and groups, which may name patients, not numbers.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@studies_option
+@json_option
+def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **asked: Any) -> None:
+    """Which places of valid images of STUDY speak for their class, over all repeats of the best configuration.
+
+    Each repeat's map, their mean, and their deviation: where trainings that differ in nothing but their seed disagree
+    about why. Test images are left out. The page holds images: mind who sees it.
+
+    \b
+    Examples:
+      orch maps slides --output maps.html
+      orch maps slides --images worst --count 20 --for true --output worst.html
+      orch maps slides --method occlusion --class blast --arrays maps.npz
+    """
+    from orchestrator.energy.meters import metered
+    from orchestrator.maps.images import Wanted
+    from orchestrator.maps.report import as_data, as_lines
+    from orchestrator.maps.run import MapOptions, explain
+    from orchestrator.study.studies import open_study, studies_place
+    from trainables.machine.places import default_cache
+
+    wrong = [kind for kind in asked["kinds"] if kind not in IMAGE_KINDS]
+    if wrong:
+        raise click.UsageError(f"--images: expected some of {', '.join(IMAGE_KINDS)}, found {', '.join(wrong)}")
+    found = open_study(studies_place(studies), study)
+    wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
+    names = ("method", "explains", "layer", "configuration", "partition", "data_root", "weights")
+    options = MapOptions(wanted=wanted, **{name: asked[name] for name in names})
+    with (
+        metered(found.storage, "maps"),
+        explain(found, options, cache or default_cache(), say, Lines()) as (explained, pictures),
+    ):
+        _write(explained, pictures, found.record.synthetic, asked)
+    if as_json:
+        echo_json(as_data(explained, asked["with_names"]))
+        return
+    echo("\n".join(as_lines(explained, asked["with_names"])))
+    if not any(asked[name] for name in ("output", "png", "arrays")):
+        echo(f"Next: orch maps {study} --output maps.html   (a page with images)")
+
+
+def _write(explained: Explained, pictures: Pictures, synthetic: bool, asked: dict[str, Any]) -> None:
+    from dashboards.page.maps_page import Card, maps_page
+    from orchestrator.maps.sheet import introduction, parts
+    from orchestrator.maps.written import write_arrays, write_pictures
+    from orchestrator.store.storage import LocalStorage
+
+    output, folder, arrays, with_names = (asked[name] for name in ("output", "png", "arrays", "with_names"))
+    if output is not None:
+        title = f"{explained.study} (synthetic data)" if synthetic else explained.study
+        shown = [
+            (heading, [Card(*entry) for entry in entries])
+            for heading, entries in parts(explained, pictures, with_names)
+        ]
+        page = maps_page(title, introduction(explained), shown)
+        LocalStorage(output.parent).replace(output.name, page.encode())
+        say(f"Page: {output}")
+    if folder is not None:
+        say(f"Pictures: {len(write_pictures(folder, explained, pictures))} in {folder}")
+    if arrays is not None:
+        write_arrays(arrays, explained, with_names)
+        say(f"Arrays: {arrays}")

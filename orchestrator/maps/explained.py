@@ -1,0 +1,85 @@
+"""Maps of some images over the repeats of a configuration, and where the repeats agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from orchestrator.maps.images import Image
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """maps: float32 [repeats, N, h, w], each scaled so that its largest place is 1; one that is 0 everywhere stays so.
+    layer: whose places they are, "" of none. images: N. name, chosen: of the configuration. split: of the images.
+    notes: what a reader must know."""
+
+    study: str
+    configuration: str
+    name: str
+    chosen: str
+    method: str
+    layer: str
+    split: str
+    explains: str
+    repeats: tuple[int, ...]
+    images: tuple[Image, ...]
+    maps: Floats
+    notes: tuple[str, ...] = ()
+    sanity: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> Floats:
+        """Over repeats, [N, h, w], 0 to 1."""
+        found: Floats = self.maps.mean(axis=0)
+        return found
+
+    @property
+    def deviation(self) -> Floats | None:
+        """Standard deviation over repeats (n − 1), [N, h, w]; None of one repeat."""
+        found: Floats | None = self.maps.std(axis=0, ddof=1) if len(self.maps) > 1 else None
+        return found
+
+    @property
+    def agreement(self) -> tuple[float | None, ...]:
+        """Of each image: the mean of Spearman's correlations of every two repeats' maps over places; None where fewer
+        than two of them have a rank of places at all."""
+        return tuple(_agreement(self.maps[:, image]) for image in range(len(self.images)))
+
+
+def scaled(maps: NDArray[np.float32]) -> Floats:
+    """Maps [..., h, w] by their largest place, where that is above 0."""
+    most = maps.max(axis=(-2, -1), keepdims=True)
+    found: Floats = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
+    return found
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> float | None:
+    """Of the places of two maps, equals sharing the mean of their ranks; None where one of them is the same
+    everywhere."""
+    one, other = (rankdata(each.ravel()) for each in (left, right))
+    if one.std() == 0 or other.std() == 0:
+        return None
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Of those that there are."""
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def _agreement(maps: np.ndarray) -> float | None:
+    """The mean over pairs of maps [repeats, h, w]."""
+    ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
+    ranks = ranks[ranks.std(axis=1) > 0]
+    if len(ranks) < 2:
+        return None
+    between = np.corrcoef(ranks)
+    return float(between[np.triu_indices(len(ranks), 1)].mean())

@@ -1,0 +1,136 @@
+"""Which images are explained: by their predictions, at random, or named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.store.errors import InputError
+from search_spaces.faults import nearest
+from trainables.learning.draws import generator
+
+KINDS = ("best", "worst", "uncertain", "random")
+NAMED = "named"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """kinds: of KINDS, `count` images of each. classes, groups: only images of these, all where there are none.
+    files: named ones, in the place of all this."""
+
+    kinds: tuple[str, ...] = ("best", "worst", "uncertain")
+    count: int = 8
+    classes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """row: in the images that it was chosen from. kinds: what it was chosen as. called: a number in the place of its
+    name. truth, predicted: class names; predicted is that of the mean probability over repeats. chance: that mean, of
+    the true class; spread: its standard deviation over repeats (n − 1), 0 of one. target: whose map is made."""
+
+    row: int
+    kinds: tuple[str, ...]
+    file: str
+    called: str
+    group: str
+    truth: str
+    predicted: str
+    chance: float
+    spread: float
+    target: str
+
+
+def choose_images(
+    images: pd.DataFrame,
+    chances: np.ndarray,
+    classes: Sequence[str],
+    wanted: Wanted,
+    seed: int,
+    called: Mapping[str, str],
+    *,
+    explains_truth: bool = False,
+) -> tuple[Image, ...]:
+    """The images in the order of `wanted.kinds`, each once.
+
+    images: columns file, label, group and truth (class index). chances: probabilities float64 [repeats, N, K] in their
+    order. called: what stands for the name of each file. best: those whose true class is given the largest mean
+    probability over repeats; worst: the least; uncertain: those whose mean probabilities have the largest entropy;
+    random: drawn from the study's seed. Equals keep their order. Raises InputError where nothing is left, and for
+    classes, groups and files that there are not.
+    """
+    mean = chances.mean(axis=0)
+    truth = images["truth"].to_numpy(dtype=np.int64)
+    own = chances[:, np.arange(len(truth)), truth]
+    kept = _kept(images, classes, wanted)
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(kept.tolist(), (NAMED,)) if wanted.files else {}
+    if not wanted.files:
+        entropy = -(mean * np.log(np.maximum(mean, 1e-300))).sum(axis=1)
+        drawn = np.argsort(generator(seed, "maps", "images").permutation(len(truth)))
+        by = {"best": -own.mean(axis=0), "worst": own.mean(axis=0), "uncertain": -entropy, "random": drawn}
+        for kind in wanted.kinds:
+            for row in kept[np.argsort(by[kind][kept], kind="stable")][: wanted.count].tolist():
+                found[row] = (*found.get(row, ()), kind)
+    spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.zeros(len(truth))
+    files, groups = images["file"].tolist(), images["group"].tolist()
+    return tuple(
+        Image(
+            row=row,
+            kinds=kinds,
+            file=files[row],
+            called=called[files[row]],
+            group=groups[row],
+            truth=classes[truth[row]],
+            predicted=classes[int(mean[row].argmax())],
+            chance=float(own[:, row].mean()),
+            spread=float(spread[row]),
+            target=classes[truth[row] if explains_truth else int(mean[row].argmax())],
+        )
+        for row, kinds in found.items()
+    )
+
+
+def _kept(images: pd.DataFrame, classes: Sequence[str], wanted: Wanted) -> np.ndarray:
+    """Rows that may be chosen, int64; of named files in the order of their names."""
+    files = images["file"].tolist()
+    if wanted.files:
+        return np.array([_named(files, name) for name in dict.fromkeys(wanted.files)], dtype=np.int64)
+    kept = np.ones(len(images), dtype=bool)
+    for option, asked, there, values in (
+        ("--class", wanted.classes, list(classes), images["label"]),
+        ("--group", wanted.groups, sorted(set(images["group"])), images["group"]),
+    ):
+        for name in asked:
+            if name not in there:
+                near = nearest(name, there) or there[:8]
+                raise InputError(
+                    f"{option} {name!r}: expected one of the {len(there)} of these images, found none of this name",
+                    f"Nearest names: {', '.join(near)}",
+                )
+        if asked:
+            kept &= values.isin(asked).to_numpy()
+    if not kept.any():
+        raise InputError(
+            "no image is of these classes and of these groups at once: expected at least one",
+            "Leave out --class or --group.",
+        )
+    return np.flatnonzero(kept)
+
+
+def _named(files: Sequence[str], name: str) -> int:
+    """The row of a file by its name in the study, or by the end of it that no other has."""
+    found = [row for row, file in enumerate(files) if file == name] or [
+        row for row, file in enumerate(files) if file.endswith(f"/{name}") or name.endswith(f"/{file}")
+    ]
+    if len(found) != 1:
+        near = nearest(name, files)
+        raise InputError(
+            f"--image {name!r}: expected the name of one image of this split, {len(found)} fit",
+            f"Nearest names: {', '.join(near)}" if near else "Choose them with --images worst",
+        )
+    return found[0]

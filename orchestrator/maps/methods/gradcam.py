@@ -1,0 +1,25 @@
+"""Grad-CAM: channels of a layer, weighted by the mean gradient of the class's score.
+
+Selvaraju et al. 2017, *Grad-CAM: visual explanations from deep networks via gradient-based localization*, ICCV.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from orchestrator.maps.network import Repeats
+
+
+def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """See `registry.Method`. The backbone is passed once for all repeats that share the layer, the head for each."""
+    found = []
+    for several in repeats.turns():
+        values = repeats.values(images).detach().requires_grad_()
+        features = repeats.features(values)
+        places = repeats.layer.places(values.detach())
+        for repeat in several:
+            score = repeats.score(repeat, features, targets).sum()
+            (gradient,) = torch.autograd.grad(score, values, retain_graph=True)
+            weights = repeats.layer.places(gradient).mean(dim=(2, 3))
+            found.append(torch.einsum("nchw,nc->nhw", places, weights).relu())
+    return torch.stack(found)

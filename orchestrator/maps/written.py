@@ -1,0 +1,51 @@
+"""Maps as files: arrays, and pictures of each image."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Picture
+
+from orchestrator.maps.drawn import Pixels, deviation_picture, over
+from orchestrator.maps.explained import Explained
+from orchestrator.maps.report import as_data
+from orchestrator.store.storage import LocalStorage
+
+
+def write_arrays(path: Path, found: Explained, with_names: bool) -> None:
+    """One npz: "maps" float32 [repeats, N, h, w], "mean", "deviation" (of several repeats) [N, h, w], "repeats" int64,
+    "images" [N], what each is called, and "about", all else as JSON text."""
+    arrays: dict[str, Any] = {
+        "maps": found.maps,
+        "mean": found.mean,
+        "repeats": np.array(found.repeats, dtype=np.int64),
+        "images": np.array([one.file if with_names else one.called for one in found.images]),
+        "about": np.array(json.dumps(as_data(found, with_names))),
+    }
+    if found.deviation is not None:
+        arrays["deviation"] = found.deviation
+    target = io.BytesIO()
+    np.savez_compressed(target, **arrays)
+    LocalStorage(path.parent).replace(path.name, target.getvalue())
+
+
+def write_pictures(folder: Path, found: Explained, pictures: Callable[[list[int]], Pixels]) -> list[str]:
+    """PNG files of each image, "image 07 mean.png": as it is, the mean map over it, and the deviation over repeats.
+    They hold no names. Returns the files' names."""
+    storage, names = LocalStorage(folder), []
+    for place, image in enumerate(found.images):
+        (original,) = pictures([place])
+        parts = {"": original, " mean": over(original, found.mean[place])}
+        if found.deviation is not None:
+            parts[" deviation"] = deviation_picture(found.deviation[place], len(original))
+        for kind, pixels in parts.items():
+            target = io.BytesIO()
+            Picture.fromarray(pixels).save(target, "PNG")
+            names.append(f"{image.called}{kind}.png")
+            storage.replace(names[-1], target.getvalue())
+    return names
