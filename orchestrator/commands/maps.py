@@ -41,6 +41,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     show_default=True,
     help="Whose map is made: of the class with the largest mean probability over repeats, or of the true one.",
 )
+@click.option("--sanity", is_flag=True, help="Also hold the maps against random networks and a random order of places.")
 @click.option("--layer", metavar="NAME", default="", help="Of the network (default: the last that has places).")
 @click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id.")
 @click.option("--partition", metavar="ID", help="Another than the study's own.")
@@ -63,6 +64,7 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     Examples:
       orch maps slides --output maps.html
       orch maps slides --images worst --count 20 --for true --output worst.html
+      orch maps slides --images random --count 100 --sanity
       orch maps slides --method occlusion --class blast --arrays maps.npz
     """
     from orchestrator.energy.meters import metered
@@ -77,12 +79,10 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
         raise click.UsageError(f"--images: expected some of {', '.join(IMAGE_KINDS)}, found {', '.join(wrong)}")
     found = open_study(studies_place(studies), study)
     wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
-    names = ("method", "explains", "layer", "configuration", "partition", "data_root", "weights")
+    names = ("method", "explains", "layer", "sanity", "configuration", "partition", "data_root", "weights")
     options = MapOptions(wanted=wanted, **{name: asked[name] for name in names})
-    with (
-        metered(found.storage, "maps"),
-        explain(found, options, cache or default_cache(), say, Lines()) as (explained, pictures),
-    ):
+    with metered(found.storage, "maps"):
+        explained, pictures = explain(found, options, cache or default_cache(), say, Lines())
         _write(explained, pictures, found.record.synthetic, asked)
     if as_json:
         echo_json(as_data(explained, asked["with_names"]))

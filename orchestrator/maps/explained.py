@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from orchestrator.maps.images import Image
+from orchestrator.maps.sanity import Sanity
 
 Floats = NDArray[np.float32]
 
@@ -32,7 +33,7 @@ class Explained:
     images: tuple[Image, ...]
     maps: Floats
     notes: tuple[str, ...] = ()
-    sanity: Mapping[str, object] = field(default_factory=dict)
+    sanity: Sanity | None = None
 
     @property
     def mean(self) -> Floats:
@@ -51,22 +52,6 @@ class Explained:
         """Of each image: the mean of Spearman's correlations of every two repeats' maps over places; None where fewer
         than two of them have a rank of places at all."""
         return tuple(_agreement(self.maps[:, image]) for image in range(len(self.images)))
-
-
-def scaled(maps: NDArray[np.float32]) -> Floats:
-    """Maps [..., h, w] by their largest place, where that is above 0."""
-    most = maps.max(axis=(-2, -1), keepdims=True)
-    found: Floats = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
-    return found
-
-
-def spearman(left: np.ndarray, right: np.ndarray) -> float | None:
-    """Of the places of two maps, equals sharing the mean of their ranks; None where one of them is the same
-    everywhere."""
-    one, other = (rankdata(each.ravel()) for each in (left, right))
-    if one.std() == 0 or other.std() == 0:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

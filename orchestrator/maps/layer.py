@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx, nn
@@ -17,8 +17,9 @@ from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
 
 @dataclass(frozen=True)
 class Layer:
-    """name: of the part of the network that yields it. side: places each way. prefix: tokens before those of the
-    patches. before: float32 [N, 3, S, S] → values; after: values → features [N, D]; both share the network's tensors.
+    """name: of the part of the network that yields it. side: places each way. before: images float32 [N, 3, S, S] →
+    values; after: values → features [N, D]; both share the network's tensors. asked: the name that was asked for, ""
+    for the last. prefix: tokens before those of the patches.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Layer:
     before: nn.Module
     after: nn.Module
     channels_last: bool = False
+    asked: str = ""
     prefix: int | None = None
     """None where the values are maps, not tokens."""
 
@@ -62,7 +64,7 @@ def spatial_layer(network: nn.Module, image_size: int, name: str, asked: str = "
                 "that the network sees",
                 f"Nearest names: {', '.join(nearest(asked, known) or known[-8:]) or 'there is none'}",
             )
-        return _layer(network, traced, node, asked)
+        return replace(_layer(network, traced, node, asked), asked=asked)
     for node in reversed(through):
         layer = _layer(network, traced, node, _name(traced, node))
         if layer.prefix is None or _all_have_a_say(layer, node):

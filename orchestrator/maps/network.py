@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from orchestrator.maps.layer import Layer
+from orchestrator.maps.layer import Layer, spatial_layer
 from search_spaces.configuration import Configuration
 from trainables.learning.heads.head import scoring_head
 from trainables.learning.weights import Weights, put
@@ -33,6 +33,7 @@ class Repeats:
     ) -> None:
         self.configuration = configuration
         self.backbone = backbone.eval().requires_grad_(False)
+        self.width = width
         self.several = several
         self.heads = [scoring_head(configuration, width, device) for _ in several]
         self.trains_body = any(name.startswith("body.") for weights in several for name in weights)
@@ -45,6 +46,13 @@ class Repeats:
 
     def __len__(self) -> int:
         return len(self.several)
+
+    def rebuilt(self, backbone: nn.Module, several: Sequence[Weights]) -> Repeats:
+        """Of another backbone of this kind and other weights, with the same layer."""
+        c, layer = self.configuration, self._layer
+        if layer is not None:
+            layer = spatial_layer(backbone, c.image.size, c.network.backbone, layer.asked)
+        return Repeats(c, backbone, self.width, several, self.device, layer)
 
     @property
     def layer(self) -> Layer:

@@ -6,6 +6,7 @@ import numpy as np
 
 from orchestrator.evaluation.text import table_lines
 from orchestrator.maps.explained import Explained, mean_of
+from orchestrator.maps.sanity import LEAST_GROUPS, Mean
 
 _MOST_LINES = 40
 """Images that a terminal is shown."""
@@ -25,7 +26,7 @@ def as_data(found: Explained, with_names: bool = False) -> dict[str, object]:
         "repeats": list(found.repeats),
         "places": list(found.maps.shape[2:]),
         "agreement": mean_of(found.agreement),
-        "sanity": dict(found.sanity),
+        "sanity": None if found.sanity is None else found.sanity.as_data(),
         "notes": list(found.notes),
         "images": [
             {
@@ -71,7 +72,7 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
     lines += table_lines(rows)
     if len(found.images) > _MOST_LINES:
         lines.append(f"  … and {len(found.images) - _MOST_LINES} more (--json has all)")
-    return [*lines, "", *agreement_lines(found)]
+    return [*lines, "", *agreement_lines(found), *sanity_lines(found)]
 
 
 def agreement_lines(found: Explained) -> list[str]:
@@ -87,6 +88,33 @@ def agreement_lines(found: Explained) -> list[str]:
     if none:
         lines.append(f"{none} images have fewer than two maps with any place above the others: they have none.")
     return lines
+
+
+def sanity_lines(found: Explained) -> list[str]:
+    """What the checks say, against the agreement of repeats."""
+    sanity = found.sanity
+    if sanity is None:
+        return []
+    against = [f"of a random network {_interval(sanity.random_network)}"]
+    if sanity.random_head is not None:
+        against.insert(0, f"of the same network with random heads {_interval(sanity.random_head)}")
+    return [
+        f"Maps against those {', '.join(against)} (Spearman's correlation over places, mean over repeats and images): "
+        "near the agreement of repeats, a map would not depend on what was learned.",
+        f"Mean probability of the class while the image is blurred, places of the mean map first: "
+        f"{_interval(sanity.deleted)}, in a random order {_interval(sanity.at_random)}; the map gains "
+        f"{_interval(sanity.gained)}.",
+        *(
+            []
+            if sanity.gained.low is not None
+            else [f"No intervals: the images are of fewer than {LEAST_GROUPS} groups."]
+        ),
+    ]
+
+
+def _interval(mean: Mean) -> str:
+    limits = "" if mean.low is None or mean.high is None else f" [{mean.low:.2f}, {mean.high:.2f}]"
+    return f"{shown(mean.value)}{limits}"
 
 
 def shown(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
 from orchestrator.evaluation.calibration import probabilities
 from orchestrator.evaluation.choice import Choice, choose, split_images
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.export.pseudonyms import pseudonyms
-from orchestrator.maps.explained import Explained, scaled
+from orchestrator.maps.explained import Explained
 from orchestrator.maps.images import Image, Wanted, choose_images
 from orchestrator.maps.layer import Layer, spatial_layer
+from orchestrator.maps.making import Batches, Progress, checked, made
 from orchestrator.maps.methods.rollout import attention_of
 from orchestrator.maps.network import Repeats
 from orchestrator.maps.registry import METHODS, Variant
+from orchestrator.maps.sanity import Sanity
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -38,24 +38,22 @@ from trainables.bundles.trained import Trained, keep_trained, results, trained
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.data.manifest import read_manifest
 from trainables.features.frozen import Frozen
-from trainables.features.pixels import ViewReader
 from trainables.machine.places import Places
 from trainables.network.adaptations import adapted
 
-CPU_BATCH, CUDA_BATCH = 16, 64
 Show = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class MapOptions:
     """What `orch maps` takes. explains: whose map is made, of the "predicted" or the "true" class. layer: another than
-    the last with places."""
+    the last with places. sanity: whether maps are held against those of random networks, and deletion curves made."""
 
     method: str = "gradcam"
     wanted: Wanted = field(default_factory=Wanted)
     explains: str = "predicted"
     layer: str = ""
+    sanity: bool = False
     configuration: str | None = None
     partition: str | None = None
     data_root: Path | None = None
@@ -75,15 +73,13 @@ class Plan:
 
 
 Pictures = Callable[[Sequence[int]], np.ndarray]
-"""Images by their places among the chosen, uint8 [n, S, S, 3], as the network has them before they are
-standardised."""
+"""Images by their places among the chosen, as `Batches.pictures` has them."""
 
 
-@contextlib.contextmanager
 def explain(
     study: Study, options: MapOptions, cache: Path, show: Show, progress: Progress
-) -> Iterator[tuple[Explained, Pictures]]:
-    """Maps of the images that are chosen, and their pictures while the context lasts.
+) -> tuple[Explained, Pictures]:
+    """Maps of the images that are chosen, and their pictures.
 
     progress(act, done, total). Raises InputError before anything is trained or read, where something is missing or
     wrong; for a network without what the method needs before the first image.
@@ -98,15 +94,15 @@ def explain(
         show(f"Places: {' × '.join(map(str, layer.side))}, those of {layer.name}.")
     models = _trained(study, plan, bench, progress)
     repeats = repeats_of(bench, frozen, backbone, models, layer)
-    with _opened(frozen, plan, bench.device) as (reader, rows):
-        maps = made(variant, repeats, reader, rows, targets_of(plan.images, entry.configuration.data.classes), progress)
-
-        def pictures(places: Sequence[int]) -> np.ndarray:
-            plain = reader.plain(rows[np.asarray(places, dtype=np.int64)])
-            found: np.ndarray = plain.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            return found
-
-        yield _explained(study, plan, options, repeats, maps, models), pictures
+    c, seed = entry.configuration, study.record.seed
+    rows = frozen.samples.scoring["valid"][[image.row for image in plan.images]]
+    chosen = Batches(frozen.reader(bench.device), rows, targets_of(plan.images, c.data.classes), bench.device)
+    maps = made(variant, repeats, chosen, progress, "images explained")
+    sanity = None
+    if options.sanity:
+        contents = plan.rows["content"].iloc[[image.row for image in plan.images]].tolist()
+        sanity = checked(variant, repeats, chosen, maps, plan.images, contents, seed, progress)
+    return _explained(study, plan, options, repeats, maps, models, sanity), chosen.pictures
 
 
 def make_plan(study: Study, options: MapOptions) -> Plan:
@@ -164,20 +160,6 @@ def targets_of(images: Sequence[Image], classes: Sequence[str]) -> np.ndarray:
     return np.array([classes.index(image.target) for image in images], dtype=np.int64)
 
 
-def made(
-    variant: Variant, repeats: Repeats, reader: ViewReader, rows: np.ndarray, targets: np.ndarray, progress: Progress
-) -> np.ndarray:
-    """Scaled maps float32 [repeats, N, h, w] of rows of the reader, a batch at a time."""
-    method, parts = variant.load(), []
-    step = CUDA_BATCH if repeats.device.type == "cuda" else CPU_BATCH
-    for start in range(0, len(rows), step):
-        images = reader.batch(rows[start : start + step])
-        wanted = torch.from_numpy(targets[start : start + step]).to(repeats.device)
-        parts.append(method(repeats, images, wanted).cpu().numpy())
-        progress("images explained", start + len(images), len(rows))
-    return scaled(np.concatenate(parts, axis=1))
-
-
 def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Show) -> Workbench:
     """Says before what is made, and what is trained again for it."""
     entry, count = plan.choice.entry, len(plan.finals)
@@ -215,14 +197,14 @@ def _is_kept(study: Study, plan: Plan, repeat: int, record: FinalRecord) -> bool
     return (repeat, int(record.meta["epochs"])) in there
 
 
-@contextlib.contextmanager
-def _opened(frozen: Frozen, plan: Plan, device: torch.device) -> Iterator[tuple[ViewReader, np.ndarray]]:
-    """A reader, and the row in it of each chosen image upright."""
-    yield frozen.reader(device), frozen.samples.scoring["valid"][[image.row for image in plan.images]]
-
-
 def _explained(
-    study: Study, plan: Plan, options: MapOptions, repeats: Repeats, maps: np.ndarray, models: Sequence[Trained]
+    study: Study,
+    plan: Plan,
+    options: MapOptions,
+    repeats: Repeats,
+    maps: np.ndarray,
+    models: Sequence[Trained],
+    sanity: Sanity | None,
 ) -> Explained:
     entry, variant = plan.choice.entry, plan.variant
     return Explained(
@@ -238,6 +220,7 @@ def _explained(
         images=plan.images,
         maps=maps,
         notes=tuple(_notes(study, plan, repeats, models)),
+        sanity=sanity,
     )
 
 

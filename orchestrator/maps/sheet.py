@@ -8,7 +8,7 @@ from typing import NamedTuple
 from orchestrator.maps.drawn import FULL_DEVIATION, Pixels, deviation_picture, over
 from orchestrator.maps.explained import Explained
 from orchestrator.maps.images import KINDS, NAMED
-from orchestrator.maps.report import agreement_lines, shown
+from orchestrator.maps.report import agreement_lines, sanity_lines, shown
 
 _HEADINGS = {
     "best": "Best: the true class is given the largest mean probability",
@@ -39,6 +39,7 @@ def introduction(found: Explained) -> list[str]:
         f"repeats, and the deviation (standard deviation over repeats, lightest from {FULL_DEVIATION:g}) says where "
         "they disagree. A map shows what speaks for a class in a network, not where a finding is.",
         *agreement_lines(found),
+        *sanity_lines(found),
         *found.notes,
     ]
 

@@ -34,20 +34,24 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     )
 
 
+def backbone_of(repeats: Repeats, repeat: int) -> nn.Module:
+    """With the weights of a repeat in it."""
+    for several in repeats.turns():
+        if repeat in several:
+            return repeats.backbone
+    raise AssertionError(repeat)
+
+
 @dataclass(frozen=True)
 class Opened:
-    """images: standardised valid ones, with their targets. backbone: as plain timm has it; head: of each repeat."""
+    """images: standardised valid ones, with their targets."""
 
     repeats: Repeats
     images: torch.Tensor
     targets: torch.Tensor
 
     def backbone(self, repeat: int) -> nn.Module:
-        """With the weights of a repeat in it."""
-        for several in self.repeats.turns():
-            if repeat in several:
-                return self.repeats.backbone
-        raise AssertionError(repeat)
+        return backbone_of(self.repeats, repeat)
 
     def score(self, repeat: int, features: torch.Tensor) -> torch.Tensor:
         return self.repeats.heads[repeat](features).gather(1, self.targets[:, None])[:, 0]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from orchestrator.maps.explained import Explained, mean_of, scaled, spearman
+from orchestrator.maps.explained import Explained, mean_of
 from orchestrator.maps.images import Image
+from orchestrator.maps.ranks import scaled, spearman
 from orchestrator.maps.report import as_data, as_lines
 
 IMAGE = Image(0, ("worst",), "s/1.png", "image 7", "g1", "a", "b", 0.3, 0.1, "b")

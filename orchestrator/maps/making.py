@@ -1,0 +1,93 @@
+"""Maps of chosen images, a batch at a time, and the checks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from orchestrator.maps.images import Image
+from orchestrator.maps.network import Repeats
+from orchestrator.maps.ranks import scaled
+from orchestrator.maps.registry import Variant
+from orchestrator.maps.sanity import (
+    Mean,
+    Sanity,
+    as_random_network,
+    correlations,
+    deletion_areas,
+    random_order,
+    with_random_head,
+)
+from trainables.features.pixels import ViewReader
+
+CPU_BATCH, CUDA_BATCH = 16, 64
+CALIBRATED_BATCHES = 4
+"""That the norms of a random network take their statistics from."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Chosen images as the network takes them. rows: of the reader, int64 [N]. targets: class index, int64 [N]."""
+
+    reader: ViewReader
+    rows: np.ndarray
+    targets: np.ndarray
+    device: torch.device
+
+    def __iter__(self) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """(which of them, standardised images float32 [n, 3, S, S], targets int64 [n])."""
+        size = CUDA_BATCH if self.device.type == "cuda" else CPU_BATCH
+        for start in range(0, len(self.rows), size):
+            part = slice(start, start + size)
+            targets = torch.from_numpy(self.targets[part]).to(self.device)
+            yield part, self.reader.batch(self.rows[part]), targets
+
+    def pictures(self, places: Sequence[int]) -> np.ndarray:
+        """Before they are standardised, uint8 [n, S, S, 3]."""
+        plain = self.reader.plain(self.rows[np.asarray(places, dtype=np.int64)])
+        found: np.ndarray = plain.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return found
+
+
+def made(variant: Variant, repeats: Repeats, chosen: Batches, progress: Progress, act: str) -> np.ndarray:
+    """Scaled maps float32 [repeats, N, h, w]; progress(act, images, of so many)."""
+    method, parts = variant.load(), []
+    for part, images, targets in chosen:
+        parts.append(method(repeats, images, targets).cpu().numpy())
+        progress(act, part.start + len(images), len(chosen.rows))
+    return scaled(np.concatenate(parts, axis=1))
+
+
+def checked(
+    variant: Variant,
+    repeats: Repeats,
+    chosen: Batches,
+    maps: np.ndarray,
+    images: Sequence[Image],
+    contents: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> Sanity:
+    """maps: as `made`. contents: hashes of the images' pixels, which random orders follow from with the seed."""
+    groups = [image.group for image in images]
+
+    def against(other: Repeats, act: str) -> Mean:
+        return Mean.over(correlations(maps, made(variant, other, chosen, progress, act)), groups)
+
+    first = [batch for _, (_, batch, _) in zip(range(CALIBRATED_BATCHES), chosen, strict=False)]
+    random_network = against(as_random_network(repeats, seed, first), "images explained of a random network")
+    random_head = None
+    if variant.has_class:
+        random_head = against(with_random_head(repeats, seed), "images explained with random heads")
+    areas = []
+    orders = (maps.mean(axis=0), random_order(maps[0], seed, contents))
+    for part, batch, targets in chosen:
+        areas.append([deletion_areas(repeats, batch, targets, order[part]) for order in orders])
+        progress("images blurred", part.start + len(batch), len(chosen.rows))
+    deleted, at_random = np.concatenate(areas, axis=1)
+    means = [Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)]
+    return Sanity(random_head, random_network, *means)
