@@ -27,12 +27,19 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     type=CommaList(str),
     default="best,worst,uncertain",
     show_default=True,
-    help=f"Which valid images: {', '.join(IMAGE_KINDS)}.",
+    help=f"Which images: {', '.join(IMAGE_KINDS)}.",
 )
 @click.option("--count", type=click.IntRange(1, 100_000), default=8, show_default=True, help="Of each of these.")
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Only images of this class.")
 @click.option("--group", "groups", metavar="NAME", multiple=True, help="Only images of this group.")
-@click.option("--image", "files", metavar="FILE", multiple=True, help="Named valid images in the place of --images.")
+@click.option(
+    "--split",
+    type=click.Choice(("valid", "test")),
+    default="valid",
+    show_default=True,
+    help="test: its images, once this configuration was evaluated.",
+)
+@click.option("--image", "files", metavar="FILE", multiple=True, help="Named images in the place of --images.")
 @click.option(
     "--for",
     "explains",
@@ -58,7 +65,8 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     """Which places of valid images of STUDY speak for their class, over all repeats of the best configuration.
 
     Each repeat's map, their mean, and their deviation: where trainings that differ in nothing but their seed disagree
-    about why. Test images are left out. The page holds images: mind who sees it.
+    about why. Test images are left out unless
+    --split test asks for them, after an evaluation. The page holds images: mind who sees it.
 
     \b
     Examples:
@@ -69,8 +77,9 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     """
     from orchestrator.energy.meters import metered
     from orchestrator.maps.images import Wanted
+    from orchestrator.maps.plan import MapOptions
     from orchestrator.maps.report import as_data, as_lines
-    from orchestrator.maps.run import MapOptions, explain
+    from orchestrator.maps.run import explain
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
@@ -79,10 +88,12 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
         raise click.UsageError(f"--images: expected some of {', '.join(IMAGE_KINDS)}, found {', '.join(wrong)}")
     found = open_study(studies_place(studies), study)
     wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
-    names = ("method", "explains", "layer", "sanity", "configuration", "partition", "data_root", "weights")
+    names = ("method", "explains", "layer", "split", "sanity", "configuration", "partition", "data_root", "weights")
     options = MapOptions(wanted=wanted, **{name: asked[name] for name in names})
-    with metered(found.storage, "maps"):
-        explained, pictures = explain(found, options, cache or default_cache(), say, Lines())
+    with (
+        metered(found.storage, "maps"),
+        explain(found, options, cache or default_cache(), say, Lines()) as (explained, pictures),
+    ):
         _write(explained, pictures, found.record.synthetic, asked)
     if as_json:
         echo_json(as_data(explained, asked["with_names"]))

@@ -2,84 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from torch import nn
 
-from orchestrator.evaluation.calibration import probabilities
-from orchestrator.evaluation.choice import Choice, choose, split_images
 from orchestrator.evaluation.keeping import parents_needed
-from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.maps.explained import Explained
-from orchestrator.maps.images import Image, Wanted, choose_images
 from orchestrator.maps.layer import Layer, spatial_layer
 from orchestrator.maps.making import Batches, Progress, checked, made
 from orchestrator.maps.methods.rollout import attention_of
 from orchestrator.maps.network import Repeats
-from orchestrator.maps.registry import METHODS, Variant
+from orchestrator.maps.plan import MapOptions, Plan, make_plan
+from orchestrator.maps.registry import Variant
 from orchestrator.maps.sanity import Sanity
-from orchestrator.results.summary import Summary, summarise
-from orchestrator.store import layout
-from orchestrator.store.errors import InputError
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord
 from orchestrator.study.asked import find_weights
 from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
-from search_spaces.classes import check_confusion
 from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_bundle, retain
-from trainables.bundles.trained import Trained, keep_trained, results, trained
+from trainables.bundles.prediction import squares_of, standard_of
+from trainables.bundles.trained import Trained, keep_trained, trained
 from trainables.bundles.workbench import Workbench, open_bench
-from trainables.data.manifest import read_manifest
 from trainables.features.frozen import Frozen
+from trainables.features.pixels import ViewReader
 from trainables.machine.places import Places
 from trainables.network.adaptations import adapted
 
 Show = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class MapOptions:
-    """What `orch maps` takes. explains: whose map is made, of the "predicted" or the "true" class. layer: another than
-    the last with places. sanity: whether maps are held against those of random networks, and deletion curves made."""
-
-    method: str = "gradcam"
-    wanted: Wanted = field(default_factory=Wanted)
-    explains: str = "predicted"
-    layer: str = ""
-    sanity: bool = False
-    configuration: str | None = None
-    partition: str | None = None
-    data_root: Path | None = None
-    weights: str | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is going to be explained. rows: of the split, with the class index as `truth`."""
-
-    summary: Summary
-    choice: Choice
-    finals: dict[int, FinalRecord]
-    rows: pd.DataFrame
-    images: tuple[Image, ...]
-    variant: Variant
-
-
 Pictures = Callable[[Sequence[int]], np.ndarray]
 """Images by their places among the chosen, as `Batches.pictures` has them."""
 
 
+@contextlib.contextmanager
 def explain(
     study: Study, options: MapOptions, cache: Path, show: Show, progress: Progress
-) -> tuple[Explained, Pictures]:
-    """Maps of the images that are chosen, and their pictures.
+) -> Iterator[tuple[Explained, Pictures]]:
+    """Maps of the images that are chosen, and their pictures while the context lasts.
 
     progress(act, done, total). Raises InputError before anything is trained or read, where something is missing or
     wrong; for a network without what the method needs before the first image.
@@ -94,42 +60,27 @@ def explain(
         show(f"Places: {' × '.join(map(str, layer.side))}, those of {layer.name}.")
     models = _trained(study, plan, bench, progress)
     repeats = repeats_of(bench, frozen, backbone, models, layer)
-    c, seed = entry.configuration, study.record.seed
-    rows = frozen.samples.scoring["valid"][[image.row for image in plan.images]]
-    chosen = Batches(frozen.reader(bench.device), rows, targets_of(plan.images, c.data.classes), bench.device)
-    maps = made(variant, repeats, chosen, progress, "images explained")
-    sanity = None
-    if options.sanity:
-        contents = plan.rows["content"].iloc[[image.row for image in plan.images]].tolist()
-        sanity = checked(variant, repeats, chosen, maps, plan.images, contents, seed, progress)
-    return _explained(study, plan, options, repeats, maps, models, sanity), chosen.pictures
+    with _reader(bench, frozen, plan) as (reader, rows):
+        chosen = Batches(reader, rows, plan.targets, bench.device)
+        maps = made(variant, repeats, chosen, progress, "images explained")
+        sanity = None
+        if options.sanity:
+            contents, seed = plan.chosen["content"].tolist(), study.record.seed
+            sanity = checked(variant, repeats, chosen, maps, plan.images, contents, seed, progress)
+        yield _explained(study, plan, options, repeats, maps, models, sanity), chosen.pictures
 
 
-def make_plan(study: Study, options: MapOptions) -> Plan:
-    """Choose and check; no image is read."""
-    check_confusion(study.record.task, f"study {study.name}, maps")
-    variant = METHODS[options.method]
-    if options.layer and not variant.has_layer:
-        raise InputError(
-            f"--layer {options.layer}: expected a method that reads a layer, found {variant.name}",
-            f"Leave it out, or choose one of {', '.join(one.name for one in METHODS.values() if one.has_layer)}.",
-        )
-    summary = summarise(study.storage)
-    choice = choose(summary, options.configuration, options.partition)
-    entry = choice.entry
-    finals = results(study.storage, entry.partition, entry.id, entry.with_result)
-    rows = split_images(study.storage, entry).valid
-    chances = probabilities(np.stack([record.logits for record in finals.values()]))
-    images = choose_images(
-        rows,
-        chances,
-        entry.configuration.data.classes,
-        options.wanted,
-        study.record.seed,
-        pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", study.record.seed),
-        explains_truth=options.explains == "true",
-    )
-    return Plan(summary, choice, finals, rows, images, variant)
+@contextlib.contextmanager
+def _reader(bench: Workbench, frozen: Frozen, plan: Plan) -> Iterator[tuple[ViewReader, np.ndarray]]:
+    """Of the chosen images, and the row of each, upright. Squares of test images are gone afterwards."""
+    if plan.split == "valid":
+        yield frozen.reader(bench.device), frozen.samples.scoring["valid"][[image.row for image in plan.images]]
+        return
+    root, count = bench.places.data_root, len(plan.images)
+    standard = standard_of(bench, frozen, plan.rows, root)
+    views = np.column_stack([np.arange(count), np.zeros(count)]).astype(np.int32)
+    with squares_of(bench, frozen, plan.chosen, root) as store:
+        yield ViewReader(store, views, frozen.configuration, *standard, bench.device), np.arange(count)
 
 
 def opened_backbone(
@@ -155,11 +106,6 @@ def repeats_of(
     return Repeats(c, backbone, width, [model.weights for model in models], bench.device, layer)
 
 
-def targets_of(images: Sequence[Image], classes: Sequence[str]) -> np.ndarray:
-    """Class index of each, int64 [N]."""
-    return np.array([classes.index(image.target) for image in images], dtype=np.int64)
-
-
 def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Show) -> Workbench:
     """Says before what is made, and what is trained again for it."""
     entry, count = plan.choice.entry, len(plan.finals)
@@ -168,9 +114,10 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
     again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept."
     show(
-        f"{plan.variant.words}: {len(plan.images)} valid images × {count} repeats. "
+        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats. "
         f"{again if lacking else 'Their weights are kept: nothing is trained again.'}"
     )
+    show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
     weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, cache, weights))
 
@@ -214,7 +161,7 @@ def _explained(
         chosen=plan.choice.how,
         method=variant.words,
         layer=repeats.layer.name if variant.has_layer else "",
-        split="valid",
+        split=plan.split,
         explains=options.explains if variant.has_class else "",
         repeats=tuple(plan.finals),
         images=plan.images,

@@ -51,7 +51,7 @@ def predict(
     progress(done, total) counts images. Raises InputError where a file is missing or another image than expected.
     """
     models = Models(bench, frozen, several)
-    standard = _standard(bench, frozen, images, data_root)
+    standard = standard_of(bench, frozen, images, data_root)
     step = _images_at_a_time(frozen, len(views))
     parts = []
     for start in range(0, len(images), step):
@@ -105,7 +105,7 @@ def _chunk(
     rows = np.array([(image, view) for image in range(len(images)) for view in views], dtype=np.int32)
     seen = rows if redrawn is None else np.column_stack([rows[:, 0], np.zeros_like(rows[:, 1])])
     contents = images["content"].tolist()
-    with _squares(bench, frozen, images, data_root) as store:
+    with squares_of(bench, frozen, images, data_root) as store:
         reader = ViewReader(store, seen, frozen.configuration, *standard, bench.device)
         size = CUDA_BATCH if bench.device.type == "cuda" else CPU_BATCH
         batches = []
@@ -121,20 +121,20 @@ def _chunk(
     return logits.reshape(len(logits), len(images), len(views), -1)
 
 
-def _standard(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Standard:
+def standard_of(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Standard:
     """Of all these images together where each split is standardised by its own: they are read once more for it."""
     if frozen.valid is None or not len(images):
         return Standard(frozen.mean, frozen.std)
     sums = ChannelSums()
     for start in range(0, len(images), CHUNK_IMAGES):
         part = images.iloc[start : start + CHUNK_IMAGES].reset_index(drop=True)
-        with _squares(bench, frozen, part, data_root) as store:
+        with squares_of(bench, frozen, part, data_root) as store:
             sums.add(store, range(len(part)))
     return sums.standard()
 
 
 @contextlib.contextmanager
-def _squares(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Iterator[ChunkedArrays]:
+def squares_of(bench: Workbench, frozen: Frozen, images: pd.DataFrame, data_root: Path) -> Iterator[ChunkedArrays]:
     """Stored squares of some images, which are gone afterwards."""
     bench.places.cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="squares-", dir=bench.places.cache) as folder:

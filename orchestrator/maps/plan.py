@@ -1,0 +1,112 @@
+"""What is going to be explained: decided and checked before anything is trained again or read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.evaluation.calibration import probabilities
+from orchestrator.evaluation.choice import Choice, choose, split_images
+from orchestrator.evaluation.plan import EvaluationOptions
+from orchestrator.evaluation.plan import make_plan as evaluation_plan
+from orchestrator.evaluation.predicting import AS_THEY_ARE, needed, stored
+from orchestrator.export.pseudonyms import pseudonyms
+from orchestrator.maps.images import Image, Wanted, choose_images
+from orchestrator.maps.registry import METHODS, Variant
+from orchestrator.results.summary import Summary, summarise
+from orchestrator.store import layout
+from orchestrator.store.errors import InputError
+from orchestrator.store.schema import FinalRecord
+from orchestrator.study.studies import Study
+from search_spaces.classes import check_confusion
+from trainables.bundles.trained import results
+from trainables.data.manifest import read_manifest
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What `orch maps` takes. explains: whose map is made, of the "predicted" or the "true" class. layer: another than
+    the last with places. split: "valid", or "test" where it is open already. sanity: whether maps are held against
+    those of random networks, and deletion curves made."""
+
+    method: str = "gradcam"
+    wanted: Wanted = field(default_factory=Wanted)
+    explains: str = "predicted"
+    layer: str = ""
+    split: str = "valid"
+    sanity: bool = False
+    configuration: str | None = None
+    partition: str | None = None
+    data_root: Path | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be explained. rows: of the split, with the class index as `truth`. finals: of the repeats."""
+
+    summary: Summary
+    choice: Choice
+    finals: dict[int, FinalRecord]
+    rows: pd.DataFrame
+    images: tuple[Image, ...]
+    variant: Variant
+    split: str
+
+    @property
+    def chosen(self) -> pd.DataFrame:
+        """The rows of the images, in their order."""
+        return self.rows.iloc[[image.row for image in self.images]].reset_index(drop=True)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Class index of each image whose map is made, int64 [N]."""
+        classes = self.choice.entry.configuration.data.classes
+        return np.array([classes.index(image.target) for image in self.images], dtype=np.int64)
+
+
+def make_plan(study: Study, options: MapOptions) -> Plan:
+    """Choose and check; no image is read. Raises InputError for whatever is missing or wrong."""
+    check_confusion(study.record.task, f"study {study.name}, maps")
+    variant = METHODS[options.method]
+    if options.layer and not variant.has_layer:
+        raise InputError(
+            f"--layer {options.layer}: expected a method that reads a layer, found {variant.name}",
+            f"Leave it out, or choose one of {', '.join(one.name for one in METHODS.values() if one.has_layer)}.",
+        )
+    summary = summarise(study.storage)
+    choice = choose(summary, options.configuration, options.partition)
+    entry, seed = choice.entry, study.record.seed
+    finals = results(study.storage, entry.partition, entry.id, entry.with_result)
+    rows = split_images(study.storage, entry).valid
+    logits = np.stack([record.logits for record in finals.values()])
+    if options.split == "test":
+        rows, logits = _test(study, choice)
+    images = choose_images(
+        rows,
+        probabilities(logits),
+        entry.configuration.data.classes,
+        options.wanted,
+        seed,
+        pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", seed),
+        explains_truth=options.explains == "true",
+    )
+    return Plan(summary, choice, finals, rows, images, variant, options.split)
+
+
+def _test(study: Study, choice: Choice) -> tuple[pd.DataFrame, np.ndarray]:
+    """Test images and the logits [repeats, N, outputs] that an evaluation of these models stored. To look at them
+    again by the same models is no further look. Raises InputError where they were not opened by it."""
+    entry = choice.entry
+    plan = evaluation_plan(study, EvaluationOptions(configuration=entry.id, partition=entry.partition))
+    found = stored(study.storage, plan, needed(plan)[AS_THEY_ARE])
+    if found is None:
+        raise InputError(
+            f"study {study.name!r}, --split test: expected an evaluation of configuration {entry.id} with all its "
+            "repeats, which opens the test images, found none",
+            f"orch evaluate {study.name} --configuration {entry.id}   or leave --split out: valid images are explained",
+        )
+    return plan.split.test, found.logits[:, :, found.views.index(0)]
