@@ -14,6 +14,9 @@ from search_spaces.faults import nearest
 from trainables.network.division import Cut, ancestors, shared_parts
 from trainables.network.tracing import IMAGES, Trace, UntraceableError, trace
 
+_PREFIXES = (0, 1, 5)
+"""Tokens before those of patches: none, the class token, that and four registers."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -108,9 +111,9 @@ def _side(shape: torch.Size, network: nn.Module) -> tuple[int, int]:
 
 
 def _prefix(network: nn.Module, tokens: int) -> int | None:
-    """How many tokens stand before those of the patches, which fill a square of more than one."""
-    usual = 1 if isinstance(getattr(network, "class_token", None), nn.Parameter) else 0
-    for prefix in (int(getattr(network, "num_prefix_tokens", usual)), 0):
+    """How many tokens stand before those of the patches, which fill a square of more than one. A network that was cut
+    does not say it any more."""
+    for prefix in (int(getattr(network, "num_prefix_tokens", 0)), *_PREFIXES):
         if tokens - prefix > 1 and math.isqrt(tokens - prefix) ** 2 == tokens - prefix:
             return prefix
     return None
@@ -134,7 +137,7 @@ def _name(traced: Trace, node: fx.Node) -> str:
     if names or node.meta.get("scope"):
         return max(names, key=len, default=str(node.meta["scope"]))
     before = [other for other in node.all_input_nodes if other is not traced.image]
-    return f"behind {_name(traced, before[0]).removeprefix('behind ')}" if before else node.name
+    return f"what follows {_name(traced, max(before)).removeprefix('what follows ')}" if before else node.name
 
 
 def _all_have_a_say(layer: Layer, node: fx.Node) -> bool:

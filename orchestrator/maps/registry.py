@@ -26,7 +26,7 @@ class Method(Protocol):
 class Variant:
     """name: for `--method`. words: what it is called in a text. module: of this room's `methods`. has_layer: whether
     its places are those of a layer. reads_attention: whether it is of transformers alone. has_class: whether it is of a
-    class; else head and class are not in it."""
+    class; else head and class are not in it. cost: in passes of the network for each image."""
 
     name: str
     words: str
@@ -35,6 +35,7 @@ class Variant:
     has_layer: bool = False
     reads_attention: bool = False
     has_class: bool = True
+    cost: str = "one pass"
 
     def load(self) -> Method:
         """Import it."""
@@ -57,8 +58,16 @@ METHODS = {
             has_layer=True,
             has_class=False,
         ),
-        Variant("integrated", "Integrated gradients", "integrated", "Pixels, from a grey image to this one."),
-        Variant("occlusion", "Occlusion", "occlusion", "What the class loses where a square is covered."),
+        Variant(
+            "integrated",
+            "Integrated gradients",
+            "integrated",
+            "Pixels, from a grey image to this one.",
+            cost="32 passes, and back for each repeat",
+        ),
+        Variant(
+            "occlusion", "Occlusion", "occlusion", "What the class loses where a square is covered.", cost="65 passes"
+        ),
         Variant(
             "rollout",
             "Attention rollout",

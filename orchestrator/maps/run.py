@@ -114,7 +114,8 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
     again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept."
     show(
-        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats. "
+        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats, {plan.variant.cost} of "
+        "each image for all repeats as far as they share the network. "
         f"{again if lacking else 'Their weights are kept: nothing is trained again.'}"
     )
     show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")

@@ -57,12 +57,10 @@ def parts(
 def _entry(found: Explained, place: int, original: Pixels, with_names: bool) -> Entry:
     image = found.images[place]
     right = "right" if image.predicted == image.truth else "wrong"
-    lines = [
-        f"true {image.truth}, predicted {image.predicted} ({right}); probability of the true class "
-        f"{image.chance:.2f} ± {image.spread:.2f}"
-    ]
-    if found.explains:
-        lines.append(f"map of class {image.target}; agreement of repeats {shown(found.agreement[place])}")
+    said = f"true {image.truth}, predicted {image.predicted} ({right}); probability of the true class "
+    said += f"{image.chance:.2f} ± {image.spread:.2f}; "
+    said += f"map of class {image.target}, " if found.explains else ""
+    lines = [f"{said}agreement of repeats {shown(found.agreement[place])}"]
     if with_names:
         lines.append(f"group {image.group}")
     large = [("image", original), ("mean map", over(original, found.mean[place]))]

@@ -31,6 +31,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
         hidden=SIZE | hidden,
         deep=SIZE | {"unfrozen": 2},
         vit=VIT,
+        lora=VIT | {"adaptation": "lora", "rank": 2, "lr": 0.003},
+        whole=SIZE | {"adaptation": "whole", "lr": 0.001},
     )
 
 

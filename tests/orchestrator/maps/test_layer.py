@@ -9,6 +9,8 @@ from torch import nn
 
 from orchestrator.maps.layer import spatial_layer
 from orchestrator.store.errors import InputError
+from search_spaces.form import Form
+from trainables.network.formed import formed
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,7 @@ from orchestrator.store.errors import InputError
         ("resnet18", 96, "layer4.1.act2", (3, 3), 512),
         ("mobilenetv2_035", 96, "bn2", (3, 3), 1280),
         ("test_vit", 32, "blocks.4", (2, 2), 64),
-        ("test_vit averaged", 32, "behind norm", (2, 2), 64),
+        ("test_vit averaged", 32, "what follows norm", (2, 2), 64),
         ("swin_tiny_patch4_window7_224", 224, "norm", (7, 7), 768),
     ],
 )
@@ -54,6 +56,15 @@ def test_another_layer_can_be_asked_for() -> None:
     assert "layer3" in told.value.advice
     with pytest.raises(InputError, match="through which all goes"):
         spatial_layer(network, 96, "resnet18", "layer4.0.conv1")
+
+
+def test_of_a_network_that_was_cut() -> None:
+    """Features of its last two blocks: all goes through what the last but one yields."""
+    form = Form("timm:test_vit", 64, pooling="both", joined=2)
+    network = timm.create_model("test_vit", num_classes=0, pretrained=False, img_size=64).eval()
+    found = spatial_layer(formed(network, form, 64, "vit"), 64, "vit")
+    assert (found.side, found.prefix) == ((4, 4), 1)
+    assert found.name.startswith("what follows blocks.4.")
 
 
 def test_a_network_without_places_is_refused() -> None:
