@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.maps.explained import Explained
 from orchestrator.maps.layer import Layer, spatial_layer
 from orchestrator.maps.making import Batches, Progress, checked, made
@@ -21,13 +20,14 @@ from orchestrator.maps.registry import Variant
 from orchestrator.maps.sanity import Sanity
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord
+from orchestrator.store.segments import LaneKey
 from orchestrator.study.asked import find_weights
 from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
-from trainables.bundles.kept_weights import DEFAULT_BUDGET_BYTES, in_bundle, retain
+from trainables.bundles.kept_weights import in_bundle
 from trainables.bundles.prediction import squares_of, standard_of
-from trainables.bundles.trained import Trained, keep_trained, trained
+from trainables.bundles.trained import Trained, keep_in_room, trained
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import ViewReader
@@ -58,7 +58,7 @@ def explain(
     backbone, layer = opened_backbone(bench, frozen, variant, options.layer)
     if layer is not None:
         show(f"Places: {' × '.join(map(str, layer.side))}, those of {layer.name}.")
-    models = _trained(study, plan, bench, progress)
+    models = _trained(plan, bench, progress)
     repeats = repeats_of(bench, frozen, backbone, models, layer)
     with _reader(bench, frozen, plan) as (reader, rows):
         chosen = Batches(reader, rows, plan.targets, bench.device)
@@ -112,7 +112,7 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
     lacking = sum(not _is_kept(study, plan, repeat, record) for repeat, record in plan.finals.items())
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
-    again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept."
+    again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept as far as there is room."
     show(
         f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats, {plan.variant.cost} of "
         "each image for all repeats as far as they share the network. "
@@ -123,7 +123,7 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     return open_bench(study.storage, Places.here(root, cache, weights))
 
 
-def _trained(study: Study, plan: Plan, bench: Workbench, progress: Progress) -> list[Trained]:
+def _trained(plan: Plan, bench: Workbench, progress: Progress) -> list[Trained]:
     """The repeats at their selected epochs; what is trained again is kept as far as there is room."""
     entry = plan.choice.entry
 
@@ -131,10 +131,8 @@ def _trained(study: Study, plan: Plan, bench: Workbench, progress: Progress) -> 
         progress("epochs trained again", epochs, total)
 
     found = trained(bench, entry.partition, entry.id, tuple(plan.finals), None, done)
-    for repeat, model in found.items():
-        keep_trained(bench, entry.partition, entry.id, [model], int(plan.finals[repeat].meta["epochs"]))
-    order = [*parents_needed(plan.summary), entry.id, *(one.id for one in plan.summary.configurations)]
-    retain(study.storage, entry.partition, list(dict.fromkeys(order)), DEFAULT_BUDGET_BYTES)
+    lane = LaneKey(entry.partition, entry.id, next(iter(found)))
+    keep_in_room(bench, lane, plan.finals, found.values())
     return list(found.values())
 
 

@@ -139,7 +139,7 @@ def starts_of(bench: Workbench, segment: Segment) -> list[Start]:
     wanted = results_at(storage, lanes, parent.epochs)
     records = {**wanted, **_beside(storage, lanes, wanted, parent.epochs)}
     found = trained_as(bench, segment.partition, parent.configuration, records)
-    _keep_in_room(bench, lanes[0], records, found.values())
+    keep_in_room(bench, lanes[0], records, found.values())
     repeats = (lane.repeat for lane in segment.lanes)
     return [Start(found[one].weights, wanted[one].state is RepeatState.DIVERGED, found[one].is_same) for one in repeats]
 
@@ -159,9 +159,11 @@ def _beside(
     return results_at(storage, there, epochs) if there else {}
 
 
-def _keep_in_room(
+def keep_in_room(
     bench: Workbench, lane: LaneKey, records: Mapping[int, FinalRecord], several: Iterable[Trained]
 ) -> None:
+    """Store weights that were trained again of the lane's configuration, as far as the study has room beside what it
+    keeps; records: of each repeat."""
     room = kept_weights.DEFAULT_BUDGET_BYTES - sum(
         one.bytes for one in kept_weights.in_partition(bench.storage, lane.partition)
     )

@@ -18,7 +18,7 @@ from orchestrator.maps.registry import METHODS
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
 from tests.support.finished_study import FinishedStudy
-from trainables.bundles.kept_weights import in_bundle
+from trainables.bundles.kept_weights import in_bundle, in_partition
 from trainables.bundles.trained import results
 from trainables.data.manifest import read_manifest
 
@@ -94,9 +94,13 @@ def test_it_says_before_what_is_trained_again(study: FinishedStudy) -> None:
     c = study.configurations["hidden"]
     key = BundleKey.of_repeat(study.tiny.partition, c.id, 0)
     shutil.rmtree(study.tiny.folder / f"{key.folder}/weights", ignore_errors=True)
+    others = in_partition(study.tiny.storage, study.tiny.partition)
     first = orch(study, "--images", "worst", "--count", "2", name="hidden")
-    assert "Weights of 2 repeats are not kept: they are trained again, then kept." in first.stderr
+    assert (
+        "Weights of 2 repeats are not kept: they are trained again, then kept as far as there is room." in first.stderr
+    )
     assert len(in_bundle(study.tiny.storage, key)) == 2
+    assert set(others) <= set(in_partition(study.tiny.storage, study.tiny.partition))
     again = orch(study, "--images", "worst", "--count", "2", name="hidden")
     assert "Their weights are kept: nothing is trained again." in again.stderr
     assert first.stdout == again.stdout
