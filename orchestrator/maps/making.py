@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,24 +23,27 @@ from orchestrator.maps.sanity import (
 )
 from trainables.features.pixels import ViewReader
 
-CPU_BATCH, CUDA_BATCH = 16, 64
-CALIBRATED_BATCHES = 4
-"""That the norms of a random network take their statistics from."""
+ON_CUDA = 4
+"""Times as many images in a batch there."""
+CALIBRATED, CALIBRATING = 64, 16
+"""Images that the norms of a random network take their statistics from, at most, and of each batch."""
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Chosen images as the network takes them. rows: of the reader, int64 [N]. targets: class index, int64 [N]."""
+    """Chosen images as the network takes them. rows: of the reader, int64 [N]. targets: class index, int64 [N].
+    at_once: images in a batch on a CPU."""
 
     reader: ViewReader
     rows: np.ndarray
     targets: np.ndarray
     device: torch.device
+    at_once: int
 
     def __iter__(self) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
         """(which of them, standardised images float32 [n, 3, S, S], targets int64 [n])."""
-        size = CUDA_BATCH if self.device.type == "cuda" else CPU_BATCH
+        size = self.at_once * (ON_CUDA if self.device.type == "cuda" else 1)
         for start in range(0, len(self.rows), size):
             part = slice(start, start + size)
             targets = torch.from_numpy(self.targets[part]).to(self.device)
@@ -78,8 +81,10 @@ def checked(
     def against(other: Repeats, act: str) -> Mean:
         return Mean.over(correlations(maps, made(variant, other, chosen, progress, act)), groups)
 
-    first = [batch for _, (_, batch, _) in zip(range(CALIBRATED_BATCHES), chosen, strict=False)]
-    random_network = against(as_random_network(repeats, seed, first), "images explained of a random network")
+    first = replace(chosen, rows=chosen.rows[:CALIBRATED], targets=chosen.targets[:CALIBRATED], at_once=CALIBRATING)
+    random_network = against(
+        as_random_network(repeats, seed, [batch for _, batch, _ in first]), "images explained of a random network"
+    )
     random_head = None
     if variant.has_class:
         random_head = against(with_random_head(repeats, seed), "images explained with random heads")

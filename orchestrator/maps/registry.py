@@ -26,7 +26,8 @@ class Method(Protocol):
 class Variant:
     """name: for `--method`. words: what it is called in a text. module: of this room's `methods`. has_layer: whether
     its places are those of a layer. reads_attention: whether it is of transformers alone. has_class: whether it is of a
-    class; else head and class are not in it. cost: in passes of the network for each image."""
+    class; else head and class are not in it. cost: in passes of the network for each image. at_once: images
+    that are computed together on a CPU, four times as many on a GPU; what a gradient needs of all layers is kept."""
 
     name: str
     words: str
@@ -36,6 +37,7 @@ class Variant:
     reads_attention: bool = False
     has_class: bool = True
     cost: str = "one pass"
+    at_once: int = 16
 
     def load(self) -> Method:
         """Import it."""

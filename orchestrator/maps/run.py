@@ -61,7 +61,7 @@ def explain(
     models = _trained(plan, bench, progress)
     repeats = repeats_of(bench, frozen, backbone, models, layer)
     with _reader(bench, frozen, plan) as (reader, rows):
-        chosen = Batches(reader, rows, plan.targets, bench.device)
+        chosen = Batches(reader, rows, plan.targets, bench.device, variant.at_once)
         maps = made(variant, repeats, chosen, progress, "images explained")
         sanity = None
         if options.sanity:
@@ -114,8 +114,8 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
     again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept as far as there is room."
     show(
-        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats, {plan.variant.cost} of "
-        "each image for all repeats as far as they share the network. "
+        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats; for each image "
+        f"{plan.variant.cost}, shared by repeats where the network is frozen. "
         f"{again if lacking else 'Their weights are kept: nothing is trained again.'}"
     )
     show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
