@@ -13,7 +13,7 @@ from orchestrator.maps.network import Repeats
 
 STEPS = 32
 """Of the line, each at its middle."""
-MOST_PLACES = 56
+MOST_PLACES = 28
 """A map's places each way; pixels are added up to no more."""
 
 

@@ -28,7 +28,7 @@ def test_integrated_gradients_add_up_to_what_the_score_gains(opened: Open, name:
             )
         torch.testing.assert_close(pixels[repeat].sum(dim=(1, 2)), gained, rtol=0.05, atol=0.05)
     shown = integrated.maps(found.repeats, found.images, found.targets)
-    assert shown.shape == (2, 3, 56, 56)
+    assert shown.shape == (2, 3, 28, 28)
     assert (shown >= 0).all()
 
 
