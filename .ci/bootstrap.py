@@ -44,7 +44,7 @@ CHECKS = (
     # Two processes take file after file in order: tests/conftest.py puts the longest, with Ray, first
     (
         "pytest",
-        ("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"),
+        ("python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"),
     ),
 )
 """Each as a program of the environment, and what it is given."""

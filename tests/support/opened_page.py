@@ -40,13 +40,14 @@ def until(page: Any, condition: str, given: object = None) -> Any:
 class Opened:
     """A page with everything that went wrong or out while it was open."""
 
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+    def __init__(self, browser: Any, path: Path, said: str = "", **context: Any) -> None:
+        """said: of the address, "#search&picked=3f2a"."""
         self.faults: list[str] = []
         self.page = browser.new_context(**context).new_page()
         self.page.on("console", lambda message: self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", lambda request: self._asked(request.url, path))
-        self.page.goto(path.as_uri())
+        self.page.goto(f"{path.as_uri()}{said}")
         self.ready()
 
     def _asked(self, url: str, path: Path) -> None:
