@@ -41,7 +41,7 @@ CHECKS = (
     ("biome", ("biome", "ci", "--error-on-warnings", "--colors=off")),
     ("mypy", ("python", "-m", "mypy")),
     ("mypy of scripts", ("python", "-m", "mypy", *SCRIPTS)),
-    # Two processes take file after file in order: tests/conftest.py puts the longest, with Ray, first
+    # Three processes, of which one often waits, take file after file in order: tests/conftest.py puts the longest first
     (
         "pytest",
         ("python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"),

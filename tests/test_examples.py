@@ -179,7 +179,14 @@ def lines_to_type(place: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("place", [*SCRIPTS, NOTEBOOK], ids=lambda place: place.name)
+TYPED = [
+    pytest.param(place, id=place.name, marks=[pytest.mark.slow] if place.name == "array.sh" else [])
+    for place in (*SCRIPTS, NOTEBOOK)
+]
+"""The array plans, trains and resumes: half a minute."""
+
+
+@pytest.mark.parametrize("place", TYPED)
 def test_what_an_example_has_people_type_makes_a_study(folder: Path, place: Path) -> None:
     for name, content in {"orch": SEARCH, "sbatch": SBATCH}.items():
         (folder / name).write_text(content)
