@@ -39,7 +39,7 @@ def test_the_promise_holds_for_normal_scores_and_breaks_where_divergence_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(comparisons, "CONFIGURATIONS", 5)
-    found = comparisons._kept_and_held(24, 3)
+    found = comparisons._kept_and_held(40, 3)
     sets = {str(row["scores"]): row for row in rows_of(found["sets"])}
     intervals = {str(row["scores"]): row for row in rows_of(found["intervals"])}
 

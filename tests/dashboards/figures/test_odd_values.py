@@ -56,8 +56,6 @@ def _draws(source: Any, name: str) -> bool:
     """Draw the figure for each of its choices; whether any has data."""
     figure, found = FIGURES[name], False
     for choice in figure.choices(source.summary):
-        if choice.best not in ("all", "10"):  # other shares of the same data
-            continue
         data = figure.data(source, choice)
         if data.empty:
             continue
