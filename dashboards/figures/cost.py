@@ -16,14 +16,12 @@ from dashboards.figures.search_settings import CONTROL
 from orchestrator.results.goals import COSTS
 from orchestrator.results.names import words
 from orchestrator.results.summary import Summary
-from orchestrator.statistics.front import front, goal_of_searches
+from orchestrator.statistics.front import MAY_BE, front, goal_of_searches
 from search_spaces.settings.data import TASKS
 
 COLUMNS = [
     "configuration", "id", "n", "mean", "standard_error", "against", "cost", "cost_error", "on_front", "chance",
 ]  # fmt: skip
-MAY_BE = 0.05
-"""From this chance on a configuration is drawn as one that may be on the front."""
 AGAINST = {**COSTS, "second": "a second metric"}
 _FAR = 20
 """Costs that differ by more than this factor are drawn by their logarithm."""
@@ -49,8 +47,8 @@ def cost_data(source: Source, choice: Choice) -> pd.DataFrame:
     """
     found = front(source.summary, source.members(choice), choice.score, _named(source.summary, choice))
     rows = []
-    for member, pair, is_there, chance in zip(found.members, found.values, found.is_there, found.chances, strict=True):
-        error = pair.std(axis=0, ddof=1) / np.sqrt(len(pair)) if len(pair) > 1 else np.full(2, np.nan)
+    columns = (found.members, found.values, found.errors, found.is_there, found.chances)
+    for member, pair, error, is_there, chance in zip(*columns, strict=True):
         (mean, cost), title = pair.mean(axis=0), source.names[member.id]
         own = [title, member.id, len(pair), mean, error[0], found.goal, cost, error[1], bool(is_there), float(chance)]
         rows.append(own)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dashboards.figures.choice import Source
+from collections.abc import Sequence
+
 from dashboards.figures.markup import table, text
 from dashboards.page.controls import nothing, reading
 from dashboards.page.score_cells import NAMES, Cells
-from orchestrator.evaluation.nested_record import NestedRecord, read_nested
+from orchestrator.evaluation.nested_record import NestedRecord
 from orchestrator.results.names import counted
 
 _SHOWN = 2
 """The newest ones."""
 
 
-def closed(source: Source) -> str:
-    """What is said of the test split that no evaluation has opened."""
-    looks = max((record.test_looks for record in read_nested(source.storage)), default=0)
+def closed(records: Sequence[NestedRecord]) -> str:
+    """What is said of the test split that no evaluation has opened. records: all nested evaluations of the study."""
+    looks = max((record.test_looks for record in records), default=0)
     if looks:
         times = "once" if looks == 1 else f"{looks} times"
         return nothing(
@@ -27,9 +28,9 @@ def closed(source: Source) -> str:
     )
 
 
-def nested_evaluations(source: Source, partition: str) -> str:
+def nested_evaluations(records: Sequence[NestedRecord], partition: str) -> str:
     """Those of the partition, the newest first; "" where there are none."""
-    found = [one for one in read_nested(source.storage) if partition in ("", one.partition)]
+    found = [one for one in records if partition in ("", one.partition)]
     return "".join(_nested(one) for one in found[::-1][:_SHOWN])
 
 

@@ -16,15 +16,17 @@ from dashboards.page.score_cells import NAMES, Cells, secondary
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
 from dashboards.page.together import ensembles_tested
+from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score, absent_kinds
 
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
     """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
     found = evaluations(source, Choice(partition))
-    nested = nested_evaluations(source, partition)
+    records = read_nested(source.storage)
+    nested = nested_evaluations(records, partition)
     if not found:
-        return closed(source) + nested
+        return closed(records) + nested
     parts = [_looks(found)]
     parts += [_record(record, album) for record in found[::-1][:3]]
     figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from orchestrator.choosing.choice_text import SHOWN, label_of
 from orchestrator.results.goals import COSTS
 from orchestrator.results.names import words
 from orchestrator.results.report import columns, finite
-from orchestrator.statistics.front import Front
+from orchestrator.statistics.front import MAY_BE, Front
 from orchestrator.store.schema import Metric
-
-MAY_BE = 0.05
-"""From this chance on a configuration may be on the front."""
 
 
 def front_lines(front: Front, metric: Metric, names: Mapping[str, str], every: bool) -> list[str]:
@@ -44,8 +39,8 @@ def front_lines(front: Front, metric: Metric, names: Mapping[str, str], every: b
 def front_data(front: Front) -> dict[str, Any]:
     """Of every configuration the means of both goals with their standard errors."""
     found = []
-    for member, pair, is_there, chance in zip(front.members, front.values, front.is_there, front.chances, strict=True):
-        errors = pair.std(axis=0, ddof=1) / np.sqrt(len(pair)) if len(pair) > 1 else np.full(2, np.nan)
+    columns = (front.members, front.values, front.errors, front.is_there, front.chances)
+    for member, pair, errors, is_there, chance in zip(*columns, strict=True):
         found.append(
             {
                 "id": member.id,

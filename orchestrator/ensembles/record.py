@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
-from orchestrator.store.schema import Metric, parse_model
+from orchestrator.store.schema import JsonRecord, Metric, parse_model
 from orchestrator.store.storage import Storage
 from search_spaces.faults import did_you_mean, nearest
 
@@ -18,13 +18,7 @@ ENSEMBLE_VERSION = 1
 _RECORD = re.compile(r"([0-9a-f]{12})\.json")
 
 
-class _Part(BaseModel):
-    """Immutable; unknown keys of a later version are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Member(_Part):
+class Member(JsonRecord):
     """A configuration in an ensemble. weight: shared evenly by its repeats. epochs: the selected ones, by repeat.
 
     alone: what it scores by itself on the valid images, which chose it, the mean over its repeats.
@@ -38,7 +32,7 @@ class Member(_Part):
     alone: float
 
 
-class Scores(_Part):
+class Scores(JsonRecord):
     """single: the best configuration, mean over its repeats. rival: its own repeats together. ensemble: this."""
 
     single: float
@@ -46,7 +40,7 @@ class Scores(_Part):
     ensemble: float
 
 
-class Ahead(_Part):
+class Ahead(JsonRecord):
     """In how many bags the ensemble was better, worse and the same; they overlap, so this is no test."""
 
     better: int
@@ -54,7 +48,7 @@ class Ahead(_Part):
     same: int
 
 
-class OutOfBag(_Part):
+class OutOfBag(JsonRecord):
     """Scores on groups that chose nothing, from `rounds` bags. chose_single: share of the bags in which the same
     configuration was the best; models: of the bags' ensembles, in the mean."""
 
@@ -66,7 +60,7 @@ class OutOfBag(_Part):
     rounds: int
 
 
-class Cost(_Part):
+class Cost(JsonRecord):
     """Of one image; hours of 1,000, None where they are not known."""
 
     models: int
@@ -75,7 +69,7 @@ class Cost(_Part):
     device: str = ""
 
 
-class EnsembleRecord(_Part):
+class EnsembleRecord(JsonRecord):
     """`results/ensembles/<id>.json`; the id is of what it predicts and of how it was chosen."""
 
     version: int = Field(default=ENSEMBLE_VERSION, ge=ENSEMBLE_VERSION)
@@ -115,7 +109,7 @@ class EnsembleRecord(_Part):
     seed: int
     notes: tuple[str, ...] = ()
     created: str
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @property
     def counting(self) -> tuple[Member, ...]:

@@ -28,7 +28,7 @@ from orchestrator.evaluation.ensemble_record import (
 )
 from orchestrator.evaluation.ensemble_text import verdict
 from orchestrator.evaluation.estimates import Scored, ensemble_estimate
-from orchestrator.evaluation.looks import looks_at, note_look
+from orchestrator.evaluation.looks import note_look, standing_of
 from orchestrator.evaluation.paired import compared_by, paired_differences
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
 from orchestrator.evaluation.predicting import AS_THEY_ARE, Needed, cost_in_words, make, needed, stored
@@ -177,8 +177,7 @@ def _scored(
     over_own: tuple[Difference, ...] = ()
     if own is not None:
         over_own = paired_differences(together, alone.ensemble(), ensemble.classes, seed, target)
-    looks = looks_at(study.storage, open_storage(study.place.parent), look.images)
-    number = [one.id for one in looks].index(look.id) + 1
+    standing = standing_of(study.storage, open_storage(study.place.parent), look)
     return EnsembleEvaluation(
         look=look.id,
         ensemble=ensemble.id,
@@ -194,9 +193,7 @@ def _scored(
         test_set=look.test_set,
         images=len(test.truth),
         groups=test.groups,
-        number=number,
-        looks=len(looks),
-        first="" if number == 1 else f"{looks[0].name} of study {looks[0].study}, {looks[0].time[:10]}",
+        **standing._asdict(),
         deviation=deviation,
         estimate=estimate,
         single=single.primary,

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.evaluation.record import Estimate, Interval
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
-from orchestrator.store.schema import parse_model
+from orchestrator.store.schema import JsonRecord, parse_model
 from orchestrator.store.storage import Storage
 
 ENSEMBLE_EVALUATION_VERSION = 1
 _RECORD = re.compile(r"ensemble-([0-9a-f]{12})\.json")
 
 
-class _Part(BaseModel):
-    """Immutable; unknown keys of a later version are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Difference(_Part):
+class Difference(JsonRecord):
     """By how much the ensemble is better than the single configuration, for a loss too; None where undefined."""
 
     metric: str
@@ -31,7 +25,7 @@ class Difference(_Part):
     reason: str = ""
 
 
-class EnsembleEvaluation(_Part):
+class EnsembleEvaluation(JsonRecord):
     """`results/ensemble-<look>.json`."""
 
     version: int = Field(default=ENSEMBLE_EVALUATION_VERSION, ge=ENSEMBLE_EVALUATION_VERSION)
@@ -76,7 +70,7 @@ class EnsembleEvaluation(_Part):
     """What the intervals show, in a sentence."""
     notes: tuple[str, ...] = ()
     created: str
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @property
     def title(self) -> str:

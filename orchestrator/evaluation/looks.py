@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from orchestrator.evaluation.record import EvaluationRecord, Look
 from orchestrator.store import layout
@@ -52,6 +53,21 @@ def looks_at(study: Storage, beside: Storage, images: Sequence[str]) -> list[Loo
                     earlier = found.get(look.id)
                     found[look.id] = look if earlier is None else min(earlier, look, key=_when)
     return sorted(found.values(), key=_when)
+
+
+class Standing(NamedTuple):
+    """A look among all at its images. number: its place, from 1. first: which the first one was; "" of the first."""
+
+    number: int
+    looks: int
+    first: str
+
+
+def standing_of(study: Storage, beside: Storage, look: Look) -> Standing:
+    looks = looks_at(study, beside, look.images)
+    number = [one.id for one in looks].index(look.id) + 1
+    first = "" if number == 1 else f"{looks[0].name} of study {looks[0].study}, {looks[0].time[:10]}"
+    return Standing(number, len(looks), first)
 
 
 def count_looks(study: Storage, beside: Storage, images: Sequence[str]) -> int:

@@ -9,14 +9,14 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from orchestrator.evaluation.record import Estimate
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError, plain_text
 from orchestrator.store.record import pack, unpack
-from orchestrator.store.schema import Metric, parse_model
+from orchestrator.store.schema import JsonRecord, Metric, parse_model
 from orchestrator.store.storage import Storage
 
 NESTED_VERSION = 1
@@ -47,13 +47,7 @@ class FinishedFold:
     """Of the selected configuration, which a sampler may have made in this fold alone."""
 
 
-class _Part(BaseModel):
-    """Immutable; unknown keys of a later version are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class FoldResult(_Part):
+class FoldResult(JsonRecord):
     """One outer fold in the record. number: from 1."""
 
     number: int
@@ -75,7 +69,7 @@ class FoldResult(_Part):
     epochs_trained: int = 0
 
 
-class NestedRecord(_Part):
+class NestedRecord(JsonRecord):
     """`results/nested-<key>.json`."""
 
     version: int = NESTED_VERSION
@@ -106,7 +100,7 @@ class NestedRecord(_Part):
     notes: tuple[str, ...] = ()
     predictions: str
     created: str
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 def path_of(key: str) -> str:

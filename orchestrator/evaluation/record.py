@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
-from orchestrator.store.schema import Metric, parse_model
+from orchestrator.store.schema import JsonRecord, Metric, parse_model
 from orchestrator.store.storage import Storage
 
 EVALUATION_VERSION = 3
@@ -17,13 +17,7 @@ ENOUGH_GROUPS = 40
 _RECORD = re.compile(r"evaluation-([0-9a-f]{12})\.json")
 
 
-class _Part(BaseModel):
-    """Immutable; unknown keys of a later version are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Interval(_Part):
+class Interval(JsonRecord):
     """A 95 % interval that describes other groups of the same kind."""
 
     low: float
@@ -34,7 +28,7 @@ class Interval(_Part):
     """Of a bootstrap."""
 
 
-class Score(_Part):
+class Score(JsonRecord):
     """A metric, as the mean over the repeats (of an ensemble: its own value).
 
     value: None where the metric is undefined. std: over the repeats (n − 1), None below two. reason: why there is no
@@ -52,7 +46,7 @@ class Score(_Part):
     """Whether the reason is that a class which the metric counts has too few test groups."""
 
 
-class ClassScores(_Part):
+class ClassScores(JsonRecord):
     """One class against the rest. groups: how many hold at least one image (at group level: are of the class)."""
 
     name: str
@@ -61,7 +55,7 @@ class ClassScores(_Part):
     scores: dict[str, Score]
 
 
-class Level(_Part):
+class Level(JsonRecord):
     """All metrics with images, or groups, as the unit. confusion: counts [repeats][truth][prediction].
 
     mean_over: whether every image counts alike, or every group, in which images share what it counts.
@@ -76,16 +70,16 @@ class Level(_Part):
     confusion: tuple[tuple[tuple[int, ...], ...], ...]
 
 
-class Changes(_Part):
+class Changes(JsonRecord):
     """What images went through before they were predicted. strengths: of its settings, by name; none where all the
     views that it makes are known. predictions: path of the Parquet file in the study."""
 
     names: tuple[str, ...]
-    strengths: dict[str, float | tuple[float, ...]] = {}
+    strengths: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
     predictions: str
 
 
-class Estimate(_Part):
+class Estimate(JsonRecord):
     """One way to predict. `group` is None where groups hold images of several classes; then `no_group` says so.
 
     views: how many of each image, over whose probabilities the mean is taken. tta: what makes them, None of the upright
@@ -112,7 +106,7 @@ class Estimate(_Part):
         return f"{self.name} (primary)" if self.is_primary else self.name
 
 
-class OperatingPoint(_Part):
+class OperatingPoint(JsonRecord):
     """A threshold per repeat, chosen on the valid split, and what it gives on the test images (single models)."""
 
     asked: str
@@ -127,7 +121,7 @@ class OperatingPoint(_Part):
     scores: dict[str, Score]
 
 
-class Subgroup(_Part):
+class Subgroup(JsonRecord):
     """The primary estimate on the images with one value of a column of the user's table."""
 
     column: str
@@ -138,7 +132,7 @@ class Subgroup(_Part):
     classes: tuple[ClassScores, ...]
 
 
-class Look(_Part):
+class Look(JsonRecord):
     """One opening of test images, written before they are opened. id: the same model on the same images is one look."""
 
     id: str
@@ -158,7 +152,7 @@ class Look(_Part):
     """The first 16 hex digits of each image's content hash."""
 
 
-class EvaluationRecord(_Part):
+class EvaluationRecord(JsonRecord):
     """`results/evaluation-<look>.json`."""
 
     version: int = Field(default=EVALUATION_VERSION, ge=EVALUATION_VERSION)
@@ -200,7 +194,7 @@ class EvaluationRecord(_Part):
     predictions: str
     """Path of the Parquet file in the study."""
     created: str
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @property
     def primary(self) -> Estimate:

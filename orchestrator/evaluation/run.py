@@ -16,7 +16,7 @@ import numpy as np
 from orchestrator.evaluation.choice import USER_PREFIX
 from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
 from orchestrator.evaluation.keeping import parents_needed
-from orchestrator.evaluation.looks import looks_at, note_look
+from orchestrator.evaluation.looks import looks_at, note_look, standing_of
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
 from orchestrator.evaluation.predicting import (
     AS_THEY_ARE,
@@ -174,8 +174,7 @@ def _scored(
         points = [*(p for p in earlier.operating_points if (p.asked, p.name) not in asked), *points]
         columns = {part.column for part in parts}
         parts = [*(p for p in earlier.subgroups if p.column not in columns), *parts]
-    looks = looks_at(study.storage, beside, plan.look.images)
-    number = [look.id for look in looks].index(plan.look.id) + 1
+    standing = standing_of(study.storage, beside, plan.look)
     diverged = tuple(r for r, record in plan.finals.items() if record.meta["state"] == "diverged")
     separated = int((valid.units().predicted == valid.truth).all(axis=1).sum())
     return EvaluationRecord(
@@ -197,9 +196,7 @@ def _scored(
         test_set=plan.look.test_set,
         images=len(test.truth),
         groups=test.groups,
-        number=number,
-        looks=len(looks),
-        first="" if number == 1 else f"{looks[0].name} of study {looks[0].study}, {looks[0].time[:10]}",
+        **standing._asdict(),
         deviation=deviation,
         estimates=scored,
         operating_points=tuple(points),

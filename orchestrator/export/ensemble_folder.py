@@ -5,8 +5,6 @@ record → weights of each repeat → networks, checked on real images → files
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from orchestrator.ensembles.report import ensemble_report
 from orchestrator.evaluation.ensemble_record import read_ensemble_evaluations
 from orchestrator.evaluation.ensemble_text import ensemble_text
 from orchestrator.export.assemble import Agreement, Assembled, assemble
-from orchestrator.export.folder import CARD, SCRIPT, ExportOptions, Say, bench_for, check_output, write_part
+from orchestrator.export.folder import CARD, SCRIPT, ExportOptions, Say, bench_for, check_output, made_whole, write_part
 from orchestrator.export.model import BACKBONE, HEAD, ONNX, Preprocessing, file_hash, standardised
 from orchestrator.export.model import DESCRIPTION as MODEL
 from orchestrator.export.onnx_file import OnnxFile, write_graph
@@ -39,8 +37,7 @@ from orchestrator.export.together import (
 )
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
-from orchestrator.store.errors import InputError, StorageError
-from orchestrator.store.storage import TEMPORARY_PREFIX
+from orchestrator.store.errors import InputError
 from orchestrator.study.studies import Study, versions
 from trainables.bundles.trained import results, trained
 
@@ -120,9 +117,8 @@ def export_ensemble(study: Study, asked: str, options: ExportOptions, say: Say) 
     ensemble = read_ensemble(study.storage, study.name, asked)
     summary = summarise(study.storage)
     say(f"Exporting {ensemble.name} ({ensemble.id}).")
-    folder = options.output.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-    try:
-        (folder / BACKBONES).mkdir(parents=True)
+    with made_whole(options.output) as folder:
+        (folder / BACKBONES).mkdir()
         parts: list[Part] = []
         placed, agreements, deviations = [], [], []
         squares = np.zeros(0, dtype=np.uint8)
@@ -141,15 +137,6 @@ def export_ensemble(study: Study, asked: str, options: ExportOptions, say: Say) 
         if isinstance(onnx, OnnxFile):
             (folder / SCRIPT).write_text(predict_script(DESCRIPTION), encoding="utf-8")
         (folder / CARD).write_text(_card(study, ensemble), encoding="utf-8")
-        if options.output.exists():
-            options.output.rmdir()
-        folder.rename(options.output)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {options.output}: {error.strerror or error}", "Name another --output DIR."
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     agreement = Agreement(
         min(one.images for one in agreements),
         max(one.largest for one in agreements),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,23 @@ def check_output(output: Path) -> None:
         )
 
 
+@contextmanager
+def made_whole(output: Path) -> Iterator[Path]:
+    """A folder to fill, which lies at `output` once the block is done and is gone where it fails. Raises StorageError
+    where it cannot be written."""
+    folder = output.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        if output.exists():
+            output.rmdir()
+        folder.rename(output)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror or error}", "Name another --output DIR.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
     """Write the model's folder; nothing lies at `options.output` until all of it is there. Raises InputError."""
     check_confusion(study.record.task, f"study {study.name}, export")
@@ -139,9 +157,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
     found = _weights(bench, chosen, record, say)
     partition, configuration = chosen.member.partition, chosen.member.configuration
     assembled = assemble(bench, study.record, configuration, partition, record, found.weights)
-    folder = options.output.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True)
+    with made_whole(options.output) as folder:
         assembled = _write_weights(folder, assembled, study, summary, options.with_names)
         onnx: OnnxFile | str = "it was not asked for"
         if options.with_onnx:
@@ -171,15 +187,6 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
         if isinstance(onnx, OnnxFile):
             (folder / SCRIPT).write_text(predict_script(), encoding="utf-8")
         write_tables(folder / TABLES, study_tables(study.storage, summary, options.with_names))
-        if options.output.exists():
-            options.output.rmdir()
-        folder.rename(options.output)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {options.output}: {error.strerror or error}", "Name another --output DIR."
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return Exported(options.output, chosen, assembled, found.deviation, onnx)
 
 

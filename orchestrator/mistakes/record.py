@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
-from orchestrator.store.schema import parse_model
+from orchestrator.store.schema import JsonRecord, parse_model
 from orchestrator.store.storage import Storage
 
 if TYPE_CHECKING:
@@ -19,13 +17,7 @@ KEPT = 100
 """Images that are most often wrong, and suspected ones, at most; `orch mistakes` has all."""
 
 
-class _Part(BaseModel):
-    """Immutable; unknown keys of a later version are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Looked(_Part):
+class Looked(JsonRecord):
     """A configuration. wrong: share of its predictions, mean over images; so in all that follows."""
 
     id: str
@@ -33,7 +25,7 @@ class Looked(_Part):
     wrong: float
 
 
-class ClassCounts(_Part):
+class ClassCounts(JsonRecord):
     """Of a class the images that all predictions have right, some, none: over all configurations."""
 
     label: str
@@ -46,7 +38,7 @@ class ClassCounts(_Part):
     mostly_called: str
 
 
-class SliceScore(_Part):
+class SliceScore(JsonRecord):
     """See `mistakes.slices.Slice`. value: in place of the name of a group its number among the property's values."""
 
     name: str
@@ -62,14 +54,14 @@ class SliceScore(_Part):
     is_worse: bool
 
 
-class Region(_Part):
+class Region(JsonRecord):
     """Images that exactly these configurations, places from 0, have wrong in most repeats."""
 
     configurations: tuple[int, ...]
     images: int
 
 
-class WrongImage(_Part):
+class WrongImage(JsonRecord):
     """right: share of predictions over all configurations. probability: of the label, mean. called: mostly, where it is
     wrong; of a suspected one the class that it is taken for."""
 
@@ -81,7 +73,7 @@ class WrongImage(_Part):
     called: str
 
 
-class MistakesRecord(_Part):
+class MistakesRecord(JsonRecord):
     """`results/mistakes.json`: of the last `orch mistakes`. created: UTC, ISO 8601. suspected: how many images are."""
 
     created: str

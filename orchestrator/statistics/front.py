@@ -16,6 +16,8 @@ from orchestrator.store.schema import Metric
 from trainables.learning.metrics import is_loss
 
 Floats = NDArray[np.float64]
+MAY_BE = 0.05
+"""From this chance on a configuration may be on the front."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Front:
     values: tuple[Floats, ...]
     is_there: NDArray[np.bool_]
     chances: Floats
+
+    @property
+    def errors(self) -> tuple[Floats, ...]:
+        """Of each float64 [2], the standard errors of both means; NaN of a single repeat."""
+        return tuple(
+            own.std(axis=0, ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.full(2, np.nan) for own in self.values
+        )
 
 
 def front(summary: Summary, members: Iterable[ConfigurationSummary], score: Metric, goal: str) -> Front:

@@ -71,6 +71,12 @@ class Record(BaseModel):
         return f"# sha256 {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
+class JsonRecord(BaseModel):
+    """Base of everything stored as JSON, and of its parts: immutable; unknown keys of a later version are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 Duplicates = Literal["refuse", "keep-one", "keep-all"]
 
 

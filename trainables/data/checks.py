@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from orchestrator.store.errors import Faults
+from trainables.data.equal_images import equal_sets
 from trainables.data.listing import named
 
 SPLITS = ("train", "valid", "test")
@@ -58,8 +59,7 @@ def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS, *, keep
 
 def duplicates(manifest: pd.DataFrame) -> list[tuple[str, ...]]:
     """Files with equal pixels, a sorted tuple for each set of two or more; sets in order of their first file."""
-    repeated = manifest[manifest["content"].duplicated(keep=False)]
-    return sorted(tuple(sorted(rows["file"])) for _, rows in repeated.groupby("content"))
+    return [tuple(rows["file"]) for rows in equal_sets(manifest)]
 
 
 def _shared_groups(manifest: pd.DataFrame) -> list[str]:
@@ -76,8 +76,7 @@ def _shared_groups(manifest: pd.DataFrame) -> list[str]:
 def _duplicate_faults(manifest: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Sets with different labels, and sets in different splits."""
     labels, across = list[str](), list[str]()
-    repeated = manifest[manifest["content"].duplicated(keep=False)].sort_values("file")
-    for _, rows in repeated.groupby("content", sort=False):
+    for rows in equal_sets(manifest):
         if rows["label"].nunique() > 1:
             labels.append(f"equal pixels with different labels: {_written(rows, 'label')}")
         if rows["split"].nunique() > 1:

@@ -8,12 +8,17 @@ _FIRST = {"test": 0, "valid": 1, "train": 2}
 """Of equal images in several given splits the test split keeps its own: its published scores stay comparable."""
 
 
+def equal_sets(manifest: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each two images or more with equal pixels, sorted by file; sets in order of their first file."""
+    repeated = manifest[manifest["content"].duplicated(keep=False)].sort_values("file")
+    return [rows for _, rows in repeated.groupby("content", sort=False)]
+
+
 def left_out(manifest: pd.DataFrame) -> dict[str, str]:
     """File → why it is not used, where one of each set of equal images is kept, the first by split and name. Of a set
     with several labels none is kept, since nobody can know which of them holds."""
-    repeated = manifest[manifest["content"].duplicated(keep=False)]
     found: dict[str, str] = {}
-    for _, rows in repeated.groupby("content", sort=False):
+    for rows in equal_sets(manifest):
         several = sorted(set(rows["label"]))
         if len(several) > 1:
             reason = f"equal pixels under the labels {', '.join(several)}"
@@ -35,7 +40,7 @@ def left_out_note(reasons: dict[str, str]) -> str:
 
 def kept_note(manifest: pd.DataFrame) -> str:
     """What a study says of itself that keeps all, by its final splits; "" where no split or label has another's."""
-    sets = [rows for _, rows in manifest[manifest["content"].duplicated(keep=False)].groupby("content", sort=False)]
+    sets = equal_sets(manifest)
     across = [rows for rows in sets if rows["split"].nunique() > 1]
     labels = [rows for rows in sets if rows["label"].nunique() > 1]
     told = []

@@ -10,23 +10,16 @@ from __future__ import annotations
 
 import torch
 
+from orchestrator.maps.methods.gradcam import weighted
 from orchestrator.maps.network import Repeats
 
 
 def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """See `registry.Method`."""
-    found = []
-    for several in repeats.turns():
-        values = repeats.values(images).detach().requires_grad_()
-        features = repeats.features(values)
-        places = repeats.layer.places(values.detach())
-        total = places.sum(dim=(2, 3), keepdim=True)
-        for repeat in several:
-            score = repeats.score(repeat, features, targets).sum()
-            (gradient,) = torch.autograd.grad(score, values, retain_graph=True)
-            g = repeats.layer.places(gradient)
-            below = 2 * g**2 + g**3 * total
-            alpha = torch.where(below != 0, g**2 / torch.where(below != 0, below, 1.0), 0.0)
-            weights = (alpha * g.relu()).sum(dim=(2, 3))
-            found.append(torch.einsum("nchw,nc->nhw", places, weights).relu())
-    return torch.stack(found)
+    return weighted(repeats, images, targets, _weights)
+
+
+def _weights(g: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    below = 2 * g**2 + g**3 * places.sum(dim=(2, 3), keepdim=True)
+    alpha = torch.where(below != 0, g**2 / torch.where(below != 0, below, 1.0), 0.0)
+    return (alpha * g.relu()).sum(dim=(2, 3))
