@@ -93,6 +93,8 @@ class Cut:
         for part in (prefix, suffix):
             _never_in_place(part)
             part.eval()
+        if isinstance(suffix, fx.GraphModule):
+            _in_place_where_unseen(suffix)
         return Division(prefix, suffix, self.shapes, self.layer, self.live, self.weight_layers, trainable, self.depths)
 
 
@@ -211,10 +213,32 @@ def _module(network: nn.Module, traced: Trace, graph: fx.Graph) -> nn.Module:
 
 
 def _never_in_place(module: nn.Module) -> None:
-    """An activation at the start of the suffix must not write into cached features."""
+    """An activation must not write into cached features, nor into what another node reads."""
     for part in module.modules():
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
+
+
+def _in_place_where_unseen(suffix: fx.GraphModule) -> None:
+    """Let activations write over what nothing else reads: sums, and what layers gave that do not look back at it.
+
+    The bits are the same. For the suffix alone, which has its modules to itself: a prefix shares them with others.
+    """
+    seen: set[str] = set()
+    activations = {name: part for name, part in suffix.named_modules() if type(part) is nn.ReLU}
+    for node in suffix.graph.nodes:
+        if node.op == "call_module" and node.target in activations:
+            (given,) = node.all_input_nodes
+            layer = suffix.get_submodule(str(given.target)) if given.op == "call_module" else None
+            fresh = type(layer) in _LEAVES_ITS_OUTPUT or (given.op, given.target) == ("call_function", operator.add)
+            if not fresh or len(given.users) > 1:
+                seen.add(node.target)
+    for name, part in activations.items():
+        part.inplace = name not in seen
+
+
+_LEAVES_ITS_OUTPUT = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+"""Their gradients are computed from what they were given."""
 
 
 class _Images(nn.Module):
