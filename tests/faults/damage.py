@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orchestrator.proposing.checking import check, faulty
+from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact, read_repeats
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
@@ -20,12 +22,12 @@ from orchestrator.store.leases import StaleWatch, current_lease
 from orchestrator.store.schema import FinalRecord, Record, StudyRecord, parse_toml
 from orchestrator.store.searches import Budget, Decision, SearchRecord
 from orchestrator.store.segments import Divided, Recipe
-from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage
+from orchestrator.store.storage import TEMPORARY_PREFIX, LocalStorage, Storage
 from search_spaces.configuration import Configuration
 from tests.faults.learning import study_record
 from tests.faults.rounds import DIVIDED, GOING_ON, WHOLE, Plan, World
 from tests.faults.steps import STEPS, KillInWrite, Place
-from tests.faults.tally import Tally
+from tests.faults.tally import Compared, Results, Tally, compare
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition
 from trainables.features.arrays import ChunkedArrays
@@ -131,14 +133,37 @@ def damaged_and_finished(world: World, kind: str, count: int, seed: int, other: 
         status = world.processes.start(job).wait()
         whole = [path for path in job.study.folder.glob(pattern) if not path.name.startswith(TEMPORARY_PREFIX)]
         newest = max(whole, key=lambda path: path.stat().st_mtime_ns)
-        content = bytearray(newest.read_bytes())
-        if number % 2:
-            content[draws.randrange(len(content))] ^= 1 << draws.randrange(8)
-        else:
-            del content[draws.randrange(len(content)) :]
-        newest.write_bytes(content)
+        newest.write_bytes(_hurt(newest.read_bytes(), number, draws))
         world.end(job, tally, plan, happened=status == -signal.SIGKILL)
     return tally
+
+
+def torn_later(world: World, count: int, seed: int, plan: Plan) -> Tally:
+    """Once all is done, a decision that others came after is damaged, and the same commands are given again."""
+    tally, draws = Tally(f"damaged when others had come after it, {plan.name}: decision"), random.Random(seed)
+    for number in range(count):
+        job = world.fresh(plan)
+        assert world.processes.start(job).wait() == 0
+        *earlier, _last = sorted(job.study.folder.glob("searches/*/[0-9]*.toml"), key=lambda path: int(path.stem))
+        torn = draws.choice(earlier)
+        torn.write_bytes(_hurt(torn.read_bytes(), number, draws))
+        world.end(job, tally, plan, comparing=_with_one_lost)
+    return tally
+
+
+def _with_one_lost(storage: Storage, expected: Results) -> Compared:
+    """Rows as ever; of decisions those that were made since must follow from what is left."""
+    since = [one for one in check(storage, Decided.of(storage)) if one.number > len(expected.decisions)]
+    return dataclasses.replace(compare(storage, expected), decisions=len(faulty(since)))
+
+
+def _hurt(content: bytes, number: int, draws: random.Random) -> bytes:
+    """Cut short, or with one bit flipped, in turn."""
+    if number % 2 == 0:
+        return content[: draws.randrange(len(content))]
+    changed = bytearray(content)
+    changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+    return bytes(changed)
 
 
 def _read(tally: Tally, subject: Subject, contents: Iterable[bytes]) -> Tally:

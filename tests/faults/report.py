@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects
+from tests.faults.damage import DAMAGED, cut_short, damaged_and_finished, flipped, subjects, torn_later
 from tests.faults.drivers import drivers_hurt, drivers_that_settle, drivers_with_odd_views
 from tests.faults.lanes import ADAPTIVE, NEW
 from tests.faults.node_rounds import WAYS, head_lost, node_lost, node_replaced
@@ -150,6 +150,7 @@ def deciding_rounds(found: World, amount: Amount, seed: int) -> Rounds:
         "deciding: clocks": partial(drivers_with_odd_views, found, amount.odd_views, minutes=300, plan=plan, of=of),
         "deciding: views": partial(drivers_with_odd_views, found, amount.odd_views, plan=plan, of=of),
         "deciding: torn": partial(damaged_and_finished, found, "decision", 2 * amount.damaged, seed, plan),
+        "deciding: torn later": partial(torn_later, found, 2 * amount.damaged, seed, plan),
         "deciding: claims": partial(drivers_that_settle, found, amount.drivers, seed, SETTLED),
         "deciding: bucket": partial(drivers_in_a_bucket, found, amount.drivers, seed, 3, plan, f"bucket, {of}"),
     }

@@ -22,7 +22,7 @@ from tests.faults.noting import first_step, steps_noted
 from tests.faults.nursery import Child, Nursery, nursery
 from tests.faults.odd_views import Settling
 from tests.faults.steps import EMPTY, ERRORS, HALF, STEPS, CountWrites, FailInWrite, KillAtStep, KillInWrite, Place
-from tests.faults.tally import Results, Tally, compare
+from tests.faults.tally import Compared, Results, Tally, compare
 from tests.support.tiny_study import make_tiny_study
 
 TWO_REPEATS = (Command(2, 2), Command(2, 4))
@@ -195,6 +195,7 @@ class World:
         happened: bool = True,
         allowed: float | None = None,
         harm: Callable[[Storage], Storage] | None = None,
+        comparing: Callable[[Storage, Results], Compared] = compare,
     ) -> None:
         """Let the study be finished without a fault (`harm`: where it lies in place of the plan's), compare, clear up.
 
@@ -214,7 +215,7 @@ class World:
         tally.epochs.append(repeated)
         if allowed is not None and repeated > allowed:
             tally.remarks.append(f"{repeated:.2f} epochs were trained again, {allowed:g} allowed")
-        compared = compare(plain.study.storage, expected.results)
+        compared = comparing(plain.study.storage, expected.results)
         tally.add(compared, happened=happened)
         left = list(job.study.folder.rglob(".tmp-*"))
         sweep_temporaries(job.study.folder, max_age_s=-1.0)
