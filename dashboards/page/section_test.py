@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Per
 from dashboards.figures.evaluations import evaluations, newest
@@ -11,13 +9,14 @@ from dashboards.figures.markup import table, text
 from dashboards.page.chart import Charts
 from dashboards.page.controls import nothing, reading
 from dashboards.page.nested_part import closed, nested_evaluations
+from dashboards.page.points_and_parts import operating_points, subgroups
 from dashboards.page.sample_images import Album
 from dashboards.page.score_cells import NAMES, Cells, secondary
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import test_images
 from dashboards.page.together import ensembles_tested
 from orchestrator.evaluation.nested_record import read_nested
-from orchestrator.evaluation.record import ClassScores, EvaluationRecord, Level, Score, absent_kinds
+from orchestrator.evaluation.record import EvaluationRecord, Level, absent_kinds
 
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
@@ -32,7 +31,7 @@ def test_section(source: Source, partition: str, charts: Charts, album: Album) -
     figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)
     drawn = newest(source, Choice(partition)) if len(found) > 1 else None
     which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
-    parts.append(ensembles_tested(source, partition))
+    parts.append(ensembles_tested(source, partition, album))
     return "".join(parts) + nested + which + figures + test_images(source, album, found)
 
 
@@ -86,8 +85,8 @@ def _record(record: EvaluationRecord, album: Album) -> str:
         parts.append(nothing(f"No scores with groups as the unit: {primary.no_group.rstrip('.')}."))
     parts.append(_classes(primary.image, cells))
     parts.append(secondary(record.estimates, cells))
-    parts.append(_points(record, cells))
-    parts.append(_subgroups(record, cells, album))
+    parts.append(operating_points([("", point) for point in record.operating_points], cells))
+    parts.append(subgroups([("", part) for part in record.subgroups], cells, album))
     parts.append(cells.notes())
     if record.notes:
         notes = [note if album.shown.names else _without_example(note) for note in record.notes]
@@ -115,42 +114,3 @@ def _classes(level: Level, cells: Cells) -> str:
     ]
     columns = ["Class", "Images", "Groups", *(NAMES[name] for name in names)]
     return table(columns, rows, "Each class against the rest, mean over images", "cards")
-
-
-def _points(record: EvaluationRecord, cells: Cells) -> str:
-    names = ("sensitivity", "specificity", "ppv", "npv")
-    rows = [
-        [
-            f"{point.name}: {point.asked}",
-            ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items()),
-            *(cells.of(point.scores.get(name)) for name in names),
-        ]
-        for point in record.operating_points
-    ]
-    columns = ["Operating point", "On validation, where it was chosen", *(NAMES[name] for name in names)]
-    return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
-
-
-def _subgroups(record: EvaluationRecord, cells: Cells, album: Album) -> str:
-    rows = [
-        [
-            f"{one.column}: {album.unless_group(one.value)}",
-            f"{one.images:,}",
-            f"{one.groups:,}",
-            *_overall(one.overall, cells),
-            _worst(one.classes),
-        ]
-        for one in record.subgroups
-    ]
-    columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest sensitivity"]
-    return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""
-
-
-def _overall(scores: Mapping[str, Score], cells: Cells) -> list[str]:
-    return [cells.of(scores.get(name)) for name in ("accuracy", "balanced_accuracy")]
-
-
-def _worst(classes: Iterable[ClassScores]) -> str:
-    recalls = [(one.scores["recall"].value, one.name) for one in classes if "recall" in one.scores]
-    known = [(value, name) for value, name in recalls if value is not None]
-    return f"{min(known)[0]:.3f} ({min(known)[1]})" if known else "–"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dashboards.figures.choice import Source
 from dashboards.figures.markup import number, table, text
 from dashboards.page.controls import reading
+from dashboards.page.points_and_parts import operating_points, subgroups
+from dashboards.page.sample_images import Album
+from dashboards.page.score_cells import Cells, secondary
 from orchestrator.ensembles.record import EnsembleRecord, read_ensembles
 from orchestrator.ensembles.report import NO_INTERVAL, verdict
 from orchestrator.evaluation.ensemble_record import Difference, EnsembleEvaluation, read_ensemble_evaluations
@@ -38,7 +41,7 @@ def ensembles_made(source: Source, partition: str) -> str:
     )
 
 
-def ensembles_tested(source: Source, partition: str) -> str:
+def ensembles_tested(source: Source, partition: str, album: Album) -> str:
     """Tests of ensembles on the partition, the first look first; "" where there are none."""
     found = [one for one in read_ensemble_evaluations(source.storage) if partition in ("", one.partition)]
     if not found:
@@ -55,7 +58,25 @@ def ensembles_tested(source: Source, partition: str) -> str:
             "groups, where there are enough. The result stays the primary estimate of the single configuration: an "
             "ensemble is a further look at the test images, and is counted."
         )
+        + "".join(_beside(one, album) for one in found[-_SHOWN:])
     )
+
+
+def _beside(one: EnsembleEvaluation, album: Album) -> str:
+    """What else was asked of the ensemble, with the same of the single configuration."""
+    cells, alone = Cells(), "best alone"
+    points = [(alone, point) for point in one.single_operating_points]
+    points += [(one.ensemble, point) for point in one.operating_points]
+    parts = [(alone, part) for part in one.single_subgroups] + [(one.ensemble, part) for part in one.subgroups]
+    several = [*(s for s in (one.single, one.own, one.estimate) if s is not None), *one.single_others, *one.others]
+    tables = [
+        secondary(several, cells) if one.others else "",
+        operating_points(points, cells),
+        subgroups(parts, cells, album),
+    ]
+    if not any(tables):
+        return ""
+    return f"<h4>Beside it, of ensemble {text(one.ensemble)}</h4>{''.join(tables)}{cells.notes()}"
 
 
 def _made(one: EnsembleRecord) -> list[str]:

@@ -21,7 +21,8 @@ COLUMNS = ("group_by", "join_groups", "sheet", "file_column", "label_column", "g
 WITH_NESTED = {"study", "folds", "partition", "data_root", "weights", "cache", "studies", "as_json"}
 """Parameters that go with --nested."""
 WITH_ENSEMBLE = {
-    *("study", "ensemble", "data", *COLUMNS, "data_root", "keep", "weights", "cache", "studies", "as_json"),
+    *("study", "ensemble", "points", "at_class", "columns", "tta", "views", "augmented", "settings", "data", *COLUMNS),
+    *("data_root", "keep", "weights", "cache", "studies", "as_json"),
 }
 """Parameters that go with --ensemble."""
 
@@ -133,7 +134,7 @@ def evaluate(
       orch evaluate neuroblastoma --augmented brightness,noise --set augmentation.noise=0.1
       orch evaluate neuroblastoma --data other_hospital/labels.csv
       orch evaluate neuroblastoma --nested 5
-      orch evaluate neuroblastoma --ensemble 22bf9ec9981a
+      orch evaluate neuroblastoma --ensemble 22bf9ec9981a --at specificity=0.95
     """
     from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.energy.meters import metered

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from orchestrator.ensembles.combining import Combining, wide
 from orchestrator.ensembles.record import EnsembleRecord, Member, read_ensemble
 from orchestrator.ensembles.ways import COMBININGS
+from orchestrator.evaluation.beside import Beside, beside
 from orchestrator.evaluation.choice import choose
 from orchestrator.evaluation.ensemble_record import (
     Difference,
@@ -27,12 +28,23 @@ from orchestrator.evaluation.ensemble_record import (
     write_ensemble_evaluation,
 )
 from orchestrator.evaluation.ensemble_text import verdict
-from orchestrator.evaluation.estimates import Scored, ensemble_estimate
+from orchestrator.evaluation.estimates import Scored, ensemble_estimates
 from orchestrator.evaluation.looks import note_look, standing_of
 from orchestrator.evaluation.paired import compared_by, paired_differences
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
-from orchestrator.evaluation.predicting import AS_THEY_ARE, Needed, cost_in_words, make, needed, stored
-from orchestrator.evaluation.record import EvaluationRecord, Look, predictions_of
+from orchestrator.evaluation.predicting import (
+    AS_THEY_ARE,
+    Needed,
+    Predicted,
+    augmented_seen,
+    cost_in_words,
+    make,
+    missing_of,
+    needed,
+    stored,
+    tta_seen,
+)
+from orchestrator.evaluation.record import EvaluationRecord, Look
 from orchestrator.evaluation.run import evaluate, looking, models_of
 from orchestrator.evaluation.samples import Units
 from orchestrator.results.summary import Summary, summarise
@@ -48,11 +60,31 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class _Part:
-    """One member: what is predicted with it, and where its predictions lie."""
+    """One member: what is predicted with it, by what it is of, and where its predictions lie."""
 
     member: Member
     plan: Plan
-    needed: Needed
+    needed: dict[str, Needed]
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """An ensemble with the predictions of its members, by configuration and by what they are of."""
+
+    ensemble: EnsembleRecord
+    parts: list[_Part]
+    there: Mapping[str, Mapping[str, Predicted]]
+    truth: Scored
+    """Of the test images; the predictions in it are not used."""
+
+    def units(self, what: str, views: tuple[int, ...]) -> Units:
+        """One model: the mean over the views of the ensemble's probabilities of each."""
+        sets = {name: found[what] for name, found in self.there.items()}
+        seen = [
+            averaged(self.ensemble, {name: one.logits[:, :, one.views.index(view)] for name, one in sets.items()})
+            for view in views
+        ]
+        return _as_units(np.mean(seen, axis=0), self.truth)
 
 
 def evaluate_ensemble(
@@ -63,33 +95,39 @@ def evaluate_ensemble(
     Raises InputError before anything is opened, where something is missing or wrong: a repeat that is gone or goes on.
     """
     ensemble = read_ensemble(study.storage, study.name, asked)
-    plain = replace(options, partition=ensemble.partition, tta=None)
+    plain = replace(options, partition=ensemble.partition)
     summary = summarise(study.storage)
     parts = _parts(study, summary, ensemble, plain)
     is_selected = choose(summary, None, ensemble.partition).entry.id == ensemble.single
     alone = replace(plain, configuration=None if is_selected else ensemble.single)
     single = evaluate(study, alone, cache, show, progress)
     look = parts[0].plan.look.model_copy(update={"time": datetime.now(UTC).isoformat(timespec="microseconds")})
-    beside, earlier = open_storage(study.place.parent), _earlier(study, look.id)
-    there = {part.member.configuration: stored(study.storage, part.plan, part.needed) for part in parts}
+    near, earlier = open_storage(study.place.parent), _earlier(study, look.id)
+    there = {part.member.configuration: _there(study, part) for part in parts}
     deviation = earlier.deviation if earlier is not None else None
-    if earlier is None or any(found is None for found in there.values()):
+    lacking = [
+        missing_of(part.needed, there[part.member.configuration] if earlier is not None else {}) for part in parts
+    ]
+    if any(lacking):
         ready = [(part, *models_of(study, part.plan, plain, cache, show, progress)) for part in parts]
         largest = max(model.deviation for _, _, models in ready for model in models)
         deviation = largest if np.isfinite(largest) else None
-        note_look(study.storage, beside, look)
-        show(looking(study, beside, replace(parts[0].plan, look=look)))
-        for part, bench, models in ready:
+        note_look(study.storage, near, look)
+        show(looking(study, near, replace(parts[0].plan, look=look)))
+        for (part, bench, models), missing in zip(ready, lacking, strict=True):
+            if not missing:
+                continue
             entry = part.plan.choice.entry
-            show(cost_in_words(part.plan, {AS_THEY_ARE: part.needed}))
+            show(cost_in_words(part.plan, missing))
             frontier = str(next(iter(part.plan.finals.values())).meta["recipe"]["frontier"])
             frozen = bench.frozen_ready(entry.configuration, entry.partition, frontier)
-            done = partial(progress, "test images predicted")
-            there[entry.id] = make(study.storage, part.plan, part.needed, bench, frozen, models, done)
+            for what, one in missing.items():
+                done = partial(progress, f"{what} predicted")
+                there[entry.id][what] = make(study.storage, part.plan, one, bench, frozen, models, done)
     else:
         show("This ensemble was evaluated on these images before: its stored predictions are scored, no further look.")
-    logits = {name: found.logits[:, :, 0] for name, found in there.items() if found is not None}
-    record = _scored(study, ensemble, parts, look, single, logits, deviation)
+    truth = Scored.of(parts[0].plan.split.test, _of_single(study, parts[0].plan, single))
+    record = _scored(study, _Predicted(ensemble, parts, there, truth), look, single, deviation, earlier)
     record = record.model_copy(update={"said": verdict(record)})
     write_ensemble_evaluation(study.storage, record)
     return record
@@ -122,9 +160,15 @@ def _parts(study: Study, summary: Summary, ensemble: EnsembleRecord, options: Ev
     for member, plan in zip(ensemble.counting, plans, strict=True):
         finals = {repeat: plan.finals[repeat] for repeat in member.repeats}
         choice = replace(plan.choice, how=f"a member of ensemble {ensemble.id}")
-        its = replace(plan, choice=choice, look=look, finals=finals, tta=None)
-        found.append(_Part(member, its, Needed(predictions_of(look.id, member.configuration), (0,))))
+        its = replace(plan, choice=choice, look=look, finals=finals)
+        found.append(_Part(member, its, needed(its, member.configuration)))
     return found
+
+
+def _there(study: Study, part: _Part) -> dict[str, Predicted]:
+    """Predictions of a member that are stored."""
+    read = {what: stored(study.storage, part.plan, one) for what, one in part.needed.items()}
+    return {what: found for what, found in read.items() if found is not None}
 
 
 def _check(study: str, ensemble: EnsembleRecord, member: Member, plan: Plan) -> None:
@@ -148,31 +192,27 @@ def _earlier(study: Study, look: str) -> EnsembleEvaluation | None:
 
 def _scored(
     study: Study,
-    ensemble: EnsembleRecord,
-    parts: list[_Part],
+    predicted: _Predicted,
     look: Look,
     single: EvaluationRecord,
-    logits: Mapping[str, np.ndarray],
     deviation: float | None,
+    earlier: EnsembleEvaluation | None,
 ) -> EnsembleEvaluation:
-    plan, seed = parts[0].plan, int(look.test_set[:8], 16)
-    own_logits = _of_single(study, plan, single)
-    test = Scored.of(plan.split.test, own_logits)
-    kept = {part.member.configuration: _kept(part.plan) for part in parts}
+    ensemble, plan, seed = predicted.ensemble, predicted.parts[0].plan, int(look.test_set[:8], 16)
+    kept = {part.member.configuration: _kept(part.plan) for part in predicted.parts}
     valid = Scored.of(plan.split.valid, next(iter(kept.values()))[:, :, None])
-    chances = averaged(ensemble, logits)
-    estimate = ensemble_estimate(
-        f"{ensemble.name}, {COMBININGS[ensemble.combine].words}",
-        chances,
-        test,
-        averaged(ensemble, kept),
-        valid,
-        ensemble.classes,
-        seed,
-    )
+    on_valid = _as_units(averaged(ensemble, kept), valid)
+    together, alone = predicted.units(AS_THEY_ARE, (0,)), predicted.truth.units()
+    name = f"{ensemble.name}, {COMBININGS[ensemble.combine].words}"
+    paths = dict.fromkeys(predicted.parts[0].needed, "")
+    seen = tta_seen(plan, predicted.units, paths), augmented_seen(plan, predicted.units, paths)
+    found = ensemble_estimates(name, together, on_valid, ensemble.classes, seed, *seen)
+    scored = beside(plan, found, together, on_valid)
+    if earlier is not None:
+        before = (earlier.estimate, *earlier.others), earlier.operating_points, earlier.subgroups
+        scored = scored.joined_to(Beside(*before))
+    of_single = Beside(single.estimates, single.operating_points, single.subgroups).like(scored)
     target = compared_by(ensemble.metric, ensemble.of_class, ensemble.classes)
-    alone = test.units()
-    together = Units(chances[None], test.truth, test.group, test.groups)
     own = next((one for one in single.estimates if one.ensemble and one.tta is None and one.augmented is None), None)
     over_own: tuple[Difference, ...] = ()
     if own is not None:
@@ -191,16 +231,22 @@ def _scored(
         members=tuple(member.configuration for member in ensemble.counting),
         models=ensemble.cost.models,
         test_set=look.test_set,
-        images=len(test.truth),
-        groups=test.groups,
+        images=len(together.truth),
+        groups=together.groups,
         **standing._asdict(),
         deviation=deviation,
-        estimate=estimate,
+        estimate=scored.estimates[0],
+        others=scored.estimates[1:],
+        operating_points=scored.points,
+        subgroups=scored.subgroups,
         single=single.primary,
         own=own,
         single_configuration=single.configuration,
         single_name=single.name,
         single_look=single.look,
+        single_others=tuple(one for one in of_single.estimates if one.tta or one.augmented),
+        single_operating_points=of_single.points,
+        single_subgroups=of_single.subgroups,
         differences=paired_differences(together, alone, ensemble.classes, seed, target),
         target=target,
         over_own=over_own,
@@ -208,6 +254,11 @@ def _scored(
         created=now(),
         versions=versions(),
     )
+
+
+def _as_units(chances: Floats, truth: Scored) -> Units:
+    """One model, of probabilities [N, K]."""
+    return Units(chances[None], truth.truth, truth.group, truth.groups)
 
 
 def _kept(plan: Plan) -> np.ndarray:

@@ -6,7 +6,7 @@ import re
 
 from pydantic import Field
 
-from orchestrator.evaluation.record import Estimate, Interval
+from orchestrator.evaluation.record import Estimate, Interval, OperatingPoint, Subgroup
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
 from orchestrator.store.schema import JsonRecord, parse_model
@@ -53,6 +53,11 @@ class EnsembleEvaluation(JsonRecord):
     deviation: float | None
     """Largest difference of valid logits between the models evaluated and the search's; see `EvaluationRecord`."""
     estimate: Estimate
+    others: tuple[Estimate, ...] = ()
+    """Over several views of each image, and of images that were changed."""
+    operating_points: tuple[OperatingPoint, ...] = ()
+    """One threshold each, chosen on the ensemble's predictions of the valid split."""
+    subgroups: tuple[Subgroup, ...] = ()
     single: Estimate
     """The primary estimate of the configuration that was the best alone when the ensemble was made."""
     own: Estimate | None
@@ -60,6 +65,10 @@ class EnsembleEvaluation(JsonRecord):
     single_configuration: str
     single_name: str
     single_look: str
+    single_others: tuple[Estimate, ...] = ()
+    """Like `others`, of that configuration: single models, and its repeats together."""
+    single_operating_points: tuple[OperatingPoint, ...] = ()
+    single_subgroups: tuple[Subgroup, ...] = ()
     target: str = ""
     """The difference by what the ensemble was made for; "" where it is not among them."""
     differences: tuple[Difference, ...]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from orchestrator.evaluation.ensemble_record import Difference, EnsembleEvaluation
 from orchestrator.evaluation.record import Interval, Score, absent_kinds
-from orchestrator.evaluation.text import interval_cell, metric_name, noted, secondary_lines, table_lines
+from orchestrator.evaluation.text import (
+    interval_cell,
+    metric_name,
+    noted,
+    point_lines,
+    secondary_lines,
+    subgroup_lines,
+    table_lines,
+)
+
+_ITSELF = "the ensemble"
+_SINGLE = "single models of the best configuration"
 
 
 def ensemble_text(record: EnsembleEvaluation) -> str:
@@ -23,11 +34,26 @@ def ensemble_text(record: EnsembleEvaluation) -> str:
         lines.append(f"This is look {record.number}. The first one, whose estimate counts, evaluated {record.first}.")
     lines += [f"Note: {note}" for note in record.notes]
     several = [record.single, *([record.own] if record.own else []), record.estimate]
+    several += [*record.single_others, *record.others]
     parts = [lines, [*secondary_lines(several), *filter(None, [absent_kinds(record.groups)])]]
-    parts.append(_differences("single models of the best configuration", record.differences, record.classes))
+    parts.append(_differences(_SINGLE, record.differences, record.classes))
     if record.own is not None:
         parts.append(_differences("that configuration's own repeats together", record.over_own, record.classes))
     parts.append([record.said])
+    for point in record.operating_points:
+        parts += [
+            point_lines(one, _SINGLE)
+            for one in record.single_operating_points
+            if (one.asked, one.name) == (point.asked, point.name)
+        ]
+        parts.append(point_lines(point, _ITSELF))
+    for part in record.subgroups:
+        parts += [
+            subgroup_lines(one, _SINGLE)
+            for one in record.single_subgroups
+            if (one.column, one.value) == (part.column, part.value)
+        ]
+        parts.append(subgroup_lines(part, _ITSELF))
     return "\n\n".join("\n".join(part) for part in parts)
 
 

@@ -42,10 +42,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Seen:
-    """Test images that went through something before they were predicted, and what in words. views: of `scored`."""
+    """Test images that went through something before they were predicted, and what in words. views: how many of each
+    image `units` are the mean of."""
 
-    scored: Scored
-    views: tuple[int, ...]
+    units: Units
+    views: int
     changes: Changes
     words: str
 
@@ -66,19 +67,7 @@ def estimates(
         ways.append(("ensemble of the repeats", _temperatures(on_valid.ensemble()), True))
     found = [_estimate(PRIMARY, single, classes, seed, ways[0][1], primary=True)]
     found += [_estimate(who, single.ensemble(), classes, seed, fitted, ensemble=True) for who, fitted, _ in ways[1:]]
-    if tta is not None:
-        units, count = tta.scored.units(tta.views), len(tta.views)
-        for who, _, ensemble in ways:
-            models, name = units.ensemble() if ensemble else units, f"{who}, mean over {tta.words}"
-            one = _estimate(name, models, classes, seed, (), views=count, ensemble=ensemble)
-            found.append(one.model_copy(update={"tta": tta.changes}))
-    if augmented is not None:
-        units = augmented.scored.units(augmented.views)
-        for who, fitted, ensemble in ways:
-            models, name = units.ensemble() if ensemble else units, f"{who}, augmented test images ({augmented.words})"
-            one = _estimate(name, models, classes, seed, fitted, ensemble=ensemble)
-            found.append(one.model_copy(update={"augmented": augmented.changes}))
-    return tuple(found)
+    return (*found, *_changed(ways, classes, seed, tta, augmented))
 
 
 def nested_estimates(name: str, test: Scored, classes: tuple[str, ...], seed: int) -> tuple[Estimate, ...]:
@@ -92,30 +81,29 @@ def nested_estimates(name: str, test: Scored, classes: tuple[str, ...], seed: in
     return tuple(found)
 
 
-def ensemble_estimate(
+def ensemble_estimates(
     name: str,
-    chances: np.ndarray,
-    test: Scored,
-    on_valid: np.ndarray,
-    valid: Scored,
+    test: Units,
+    valid: Units,
     classes: tuple[str, ...],
     seed: int,
-) -> Estimate:
-    """Of the probabilities of an ensemble of configurations, float [N, K] of test and of valid images."""
-    fitted = _temperatures(Units(on_valid[None], valid.truth, valid.group, valid.groups))
-    units = Units(chances[None], test.truth, test.group, test.groups)
-    return _estimate(name, units, classes, seed, fitted, ensemble=True)
+    tta: Seen | None = None,
+    augmented: Seen | None = None,
+) -> tuple[Estimate, ...]:
+    """Of an ensemble of configurations, one model each in test and valid; tta and augmented as in `estimates`."""
+    fitted = _temperatures(valid)
+    upright = _estimate(name, test, classes, seed, fitted, ensemble=True)
+    return (upright, *_changed([(name, fitted, True)], classes, seed, tta, augmented))
 
 
-def operating_point(wanted: Wanted, test: Scored, valid: Scored, classes: tuple[str, ...]) -> OperatingPoint:
-    """Thresholds of each single model from the valid images, and what they give on the test images."""
+def operating_point(wanted: Wanted, test: Units, valid: Units, classes: tuple[str, ...]) -> OperatingPoint:
+    """Thresholds of each model from the valid images, and what they give on the test images."""
     number = classes.index(wanted.name)
-    on_valid, on_test = valid.units(), test.units()
-    positive = on_valid.truth == number
-    scores = on_valid.chances[:, :, number]
+    positive = valid.truth == number
+    scores = valid.chances[:, :, number]
     thresholds = [wanted.threshold(model, positive) for model in scores]
     _, there = reached(scores, positive, thresholds)
-    called, _ = reached(on_test.chances[:, :, number], on_test.truth == number, thresholds)
+    called, _ = reached(test.chances[:, :, number], test.truth == number, thresholds)
     return OperatingPoint(
         asked=wanted.text,
         target=wanted.target,
@@ -123,17 +111,16 @@ def operating_point(wanted: Wanted, test: Scored, valid: Scored, classes: tuple[
         name=wanted.name,
         thresholds=tuple(thresholds),
         valid=there,
-        scores=binary_scores(called, on_test, number, wanted.name),
+        scores=binary_scores(called, test, number, wanted.name),
     )
 
 
-def subgroups(column: str, values: pd.Series[str], test: Scored, classes: tuple[str, ...]) -> list[Subgroup]:
-    """The primary estimate for each value, in order; values: aligned with the test images."""
-    units = test.units()
+def subgroups(column: str, values: pd.Series[str], test: Units, classes: tuple[str, ...]) -> list[Subgroup]:
+    """The estimate of the upright images for each value, in order; values: aligned with the test images."""
     shown = values.fillna("").astype(str).str.strip().replace("", "(empty)").to_numpy()
     found = []
     for value in sorted(set(shown)):
-        part = units.only(shown == value)
+        part = test.only(shown == value)
         scored = level(part, Asked(classes, positive=_positive(classes)))
         found.append(
             Subgroup(
@@ -145,6 +132,29 @@ def subgroups(column: str, values: pd.Series[str], test: Scored, classes: tuple[
                 classes=scored.classes,
             )
         )
+    return found
+
+
+def _changed(
+    ways: Sequence[tuple[str, tuple[float, ...], bool]],
+    classes: tuple[str, ...],
+    seed: int,
+    tta: Seen | None,
+    augmented: Seen | None,
+) -> list[Estimate]:
+    """Of images that went through something. ways: who predicts, its temperatures, whether its models go together."""
+    found = []
+    if tta is not None:
+        for who, _, ensemble in ways:
+            models, name = tta.units.ensemble() if ensemble else tta.units, f"{who}, mean over {tta.words}"
+            one = _estimate(name, models, classes, seed, (), views=tta.views, ensemble=ensemble)
+            found.append(one.model_copy(update={"tta": tta.changes}))
+    if augmented is not None:
+        units = augmented.units
+        for who, fitted, ensemble in ways:
+            models, name = units.ensemble() if ensemble else units, f"{who}, augmented test images ({augmented.words})"
+            one = _estimate(name, models, classes, seed, fitted, ensemble=ensemble)
+            found.append(one.model_copy(update={"augmented": augmented.changes}))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from orchestrator.evaluation.estimates import Scored, Seen
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
 from orchestrator.evaluation.record import Changes, predictions_of
+from orchestrator.evaluation.samples import Units
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
@@ -44,14 +45,28 @@ class Predicted(NamedTuple):
     views: tuple[int, ...]
 
 
-def needed(plan: Plan) -> dict[str, Needed]:
-    """By what they are of. Views that are no draws are of the images as they are, view 0 among them."""
+def needed(plan: Plan, member: str = "") -> dict[str, Needed]:
+    """By what they are of. Views that are no draws are of the images as they are, view 0 among them.
+
+    member: id of the plan's configuration where the look is that of an ensemble, whose members have files of their own.
+    """
     exact = plan.tta.exact if plan.tta is not None else ()
-    found = {AS_THEY_ARE: Needed(predictions_of(plan.look.id), tuple(sorted({0, *exact})))}
+    found = {AS_THEY_ARE: Needed(predictions_of(plan.look.id, member), tuple(sorted({0, *exact})))}
+    of = f"{member}-" if member else ""
     if plan.tta is not None and not exact:
-        found[TTA] = _drawn(plan, TTA, "tta", plan.tta.same, plan.tta.count)
+        found[TTA] = _drawn(plan, TTA, f"{of}tta", plan.tta.same, plan.tta.count)
     if plan.augmented is not None:
-        found[AUGMENTED] = _drawn(plan, AUGMENTED, "augmented", plan.augmented, 1)
+        found[AUGMENTED] = _drawn(plan, AUGMENTED, f"{of}augmented", plan.augmented, 1)
+    return found
+
+
+def missing_of(wanted: Mapping[str, Needed], there: Mapping[str, Predicted]) -> dict[str, Needed]:
+    """What is to be predicted; views that a set has already stay in it."""
+    found = {}
+    for what, one in wanted.items():
+        seen = there[what].views if what in there else ()
+        if not set(one.views) <= set(seen):
+            found[what] = replace(one, views=tuple(sorted({*one.views, *seen})))
     return found
 
 
@@ -114,19 +129,27 @@ def make(
     return Predicted(logits, one.views)
 
 
-def tta_seen(plan: Plan, found: Mapping[str, Predicted]) -> Seen | None:
+Mean = Callable[[str, tuple[int, ...]], Units]
+"""Units of a set of predictions, with the mean of their probabilities over these views."""
+
+
+def units_of(plan: Plan, found: Mapping[str, Predicted]) -> Mean:
+    return lambda what, views: Scored.of(plan.split.test, *found[what]).units(views)
+
+
+def tta_seen(plan: Plan, mean: Mean, paths: Mapping[str, str]) -> Seen | None:
+    """paths: of the files of predictions."""
     if plan.tta is None:
         return None
     what = AS_THEY_ARE if plan.tta.exact else TTA
     strengths = strengths_of(plan.tta)
-    changes = Changes(names=plan.tta.same.names, strengths=strengths, predictions=needed(plan)[what].path)
-    scored = Scored.of(plan.split.test, *found[what])
-    return Seen(scored, plan.tta.numbers, changes, plan.tta.words)
+    changes = Changes(names=plan.tta.same.names, strengths=strengths, predictions=paths[what])
+    return Seen(mean(what, plan.tta.numbers), plan.tta.count, changes, plan.tta.words)
 
 
-def augmented_seen(plan: Plan, found: Mapping[str, Predicted]) -> Seen | None:
+def augmented_seen(plan: Plan, mean: Mean, paths: Mapping[str, str]) -> Seen | None:
     if plan.augmented is None:
         return None
     names, strengths = plan.augmented.names, strengths_of(plan.augmented)
-    changes = Changes(names=names, strengths=strengths, predictions=needed(plan)[AUGMENTED].path)
-    return Seen(Scored.of(plan.split.test, *found[AUGMENTED]), (0,), changes, in_words(names, strengths))
+    changes = Changes(names=names, strengths=strengths, predictions=paths[AUGMENTED])
+    return Seen(mean(AUGMENTED, (0,)), 1, changes, in_words(names, strengths))

@@ -72,7 +72,8 @@ class Level(JsonRecord):
 
 class Changes(JsonRecord):
     """What images went through before they were predicted. strengths: of its settings, by name; none where all the
-    views that it makes are known. predictions: path of the Parquet file in the study."""
+    views that it makes are known. predictions: path of the Parquet file in the study, "" of an ensemble, whose members
+    have one each."""
 
     names: tuple[str, ...]
     strengths: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)

@@ -7,30 +7,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from orchestrator.evaluation.choice import USER_PREFIX
-from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates, operating_point, subgroups
+from orchestrator.evaluation.beside import Beside, beside
+from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates
 from orchestrator.evaluation.keeping import parents_needed
 from orchestrator.evaluation.looks import looks_at, note_look, standing_of
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, make_plan
 from orchestrator.evaluation.predicting import (
     AS_THEY_ARE,
-    Needed,
     Predicted,
     augmented_seen,
     cost_in_words,
     make,
+    missing_of,
     needed,
     stored,
     tta_seen,
+    units_of,
 )
 from orchestrator.evaluation.record import (
-    Estimate,
     EvaluationRecord,
     predictions_of,
     read_evaluation,
@@ -62,17 +61,17 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     plan = make_plan(study, options)
     for told in plan.tested.told:
         show(told)
-    beside = open_storage(study.place.parent)
+    near = open_storage(study.place.parent)
     deviation: float | None
     wanted, earlier = needed(plan), _earlier(study, plan)
     there = {what: found for what, one in wanted.items() if (found := stored(study.storage, plan, one)) is not None}
-    if missing := _missing(wanted, there if earlier is not None else {}):
+    if missing := missing_of(wanted, there if earlier is not None else {}):
         bench, models = models_of(study, plan, options, cache, show, progress)
         largest = max(model.deviation for model in models)
         deviation = largest if np.isfinite(largest) else None
         show(cost_in_words(plan, missing))
-        note_look(study.storage, beside, plan.look)
-        show(looking(study, beside, plan))
+        note_look(study.storage, near, plan.look)
+        show(looking(study, near, plan))
         frozen = bench.frozen_ready(
             plan.choice.entry.configuration,
             plan.choice.entry.partition,
@@ -87,19 +86,9 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
         show(
             "These models were evaluated on these images before: their stored predictions are scored, no further look."
         )
-    record = _scored(study, beside, plan, there, deviation, earlier)
+    record = _scored(study, near, plan, there, deviation, earlier)
     write_evaluation(study.storage, record)
     return record
-
-
-def _missing(wanted: Mapping[str, Needed], there: Mapping[str, Predicted]) -> dict[str, Needed]:
-    """What is to be predicted; views that a set has already stay in it."""
-    found = {}
-    for what, one in wanted.items():
-        seen = there[what].views if what in there else ()
-        if not set(one.views) <= set(seen):
-            found[what] = replace(one, views=tuple(sorted({*one.views, *seen})))
-    return found
 
 
 def models_of(
@@ -150,7 +139,7 @@ def _earlier(study: Study, plan: Plan) -> EvaluationRecord | None:
 
 def _scored(
     study: Study,
-    beside: Storage,
+    near: Storage,
     plan: Plan,
     found: Mapping[str, Predicted],
     deviation: float | None,
@@ -159,22 +148,13 @@ def _scored(
     entry = plan.choice.entry
     test = Scored.of(plan.split.test, *found[AS_THEY_ARE])
     valid = Scored.of(plan.split.valid, np.stack([record.logits for record in plan.finals.values()])[:, :, None])
-    points = [operating_point(wanted, test, valid, plan.classes) for wanted in plan.points]
-    parts = [
-        part
-        for column in plan.columns
-        for part in subgroups(column.removeprefix(USER_PREFIX), plan.split.test[column], test, plan.classes)
-    ]
-    seed = int(plan.look.test_set[:8], 16)
-    scored = estimates(test, valid, plan.classes, seed, tta_seen(plan, found), augmented_seen(plan, found))
+    seed, mean = int(plan.look.test_set[:8], 16), units_of(plan, found)
+    paths = {what: one.path for what, one in needed(plan).items()}
+    seen = tta_seen(plan, mean, paths), augmented_seen(plan, mean, paths)
+    scored = beside(plan, estimates(test, valid, plan.classes, seed, *seen), test.units(), valid.units())
     if earlier is not None:
-        ways = [_way(one) for one in scored]
-        scored = (*scored, *(one for one in earlier.estimates if _way(one) not in ways))
-        asked = {(point.asked, point.name) for point in points}
-        points = [*(p for p in earlier.operating_points if (p.asked, p.name) not in asked), *points]
-        columns = {part.column for part in parts}
-        parts = [*(p for p in earlier.subgroups if p.column not in columns), *parts]
-    standing = standing_of(study.storage, beside, plan.look)
+        scored = scored.joined_to(Beside(earlier.estimates, earlier.operating_points, earlier.subgroups))
+    standing = standing_of(study.storage, near, plan.look)
     diverged = tuple(r for r, record in plan.finals.items() if record.meta["state"] == "diverged")
     separated = int((valid.units().predicted == valid.truth).all(axis=1).sum())
     return EvaluationRecord(
@@ -198,19 +178,14 @@ def _scored(
         groups=test.groups,
         **standing._asdict(),
         deviation=deviation,
-        estimates=scored,
-        operating_points=tuple(points),
-        subgroups=tuple(parts),
+        estimates=scored.estimates,
+        operating_points=scored.points,
+        subgroups=scored.subgroups,
         notes=_notes(plan, diverged, deviation, separated),
         predictions=predictions_of(plan.look.id),
         created=now(),
         versions=versions(),
     )
-
-
-def _way(one: Estimate) -> tuple[object, ...]:
-    """What an estimate is of, of one model on one test set."""
-    return one.ensemble, one.views, one.tta, one.augmented
 
 
 def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separated: int) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ def as_text(record: EvaluationRecord) -> str:
     others = [estimate for estimate in record.estimates if not estimate.is_primary]
     beside = secondary_lines([record.primary, *others]) if others else []
     parts = [_heading(record), _primary(record), beside]
-    parts += [_point(point) for point in record.operating_points]
-    parts += [_subgroup(part) for part in record.subgroups]
+    parts += [point_lines(point) for point in record.operating_points]
+    parts += [subgroup_lines(part) for part in record.subgroups]
     parts.append([f"Predictions, in the study's folder: {record.predictions}. Test images {record.looked_at}."])
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -109,14 +109,15 @@ def _brief(estimate: Estimate, notes: dict[str, str]) -> list[str]:
     return [estimate.title, *(_cell(estimate.image.overall[name], notes) for name in _BRIEF)]
 
 
-def _point(point: OperatingPoint) -> list[str]:
+def point_lines(point: OperatingPoint, who: str = "") -> list[str]:
+    """who: whose it is, where several are told."""
     reached = ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items())
     told = f"Operating point {point.asked} for {point.name}, chosen on the valid split (there: {reached})"
-    return [told, *_table(point.scores)]
+    return [f"{told}{who and ': '}{who}", *_table(point.scores)]
 
 
-def _subgroup(part: Subgroup) -> list[str]:
-    told = f"{part.column} = {part.value}: {part.images} images in {part.groups} groups"
+def subgroup_lines(part: Subgroup, who: str = "") -> list[str]:
+    told = f"{part.column} = {part.value}: {part.images} images in {part.groups} groups{who and ': '}{who}"
     return [told, *_table({name: part.overall[name] for name in _BRIEF})]
 
 

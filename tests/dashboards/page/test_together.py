@@ -63,6 +63,10 @@ def test_an_ensemble_stands_in_the_answer_and_its_test_in_the_test(tmp_path: Pat
             Difference(metric="macro_f1", value=-0.01, reason="few groups"),
         ),
         over_own=(),
+        others=single.estimates[-2:],
+        operating_points=single.operating_points,
+        single_operating_points=single.operating_points,
+        subgroups=single.subgroups,
         said="Not shown to be better than its best member by accuracy.",
         created=NOW,
     )
@@ -74,3 +78,7 @@ def test_an_ensemble_stands_in_the_answer_and_its_test_in_the_test(tmp_path: Pat
     assert "-0.010" in shown
     assert record.said in shown
     assert "<b>of three" not in test, "names are escaped"
+    asked = shown[shown.index(f"Beside it, of ensemble {made.id}") :]
+    for told in ("specificity=0.95, best alone", f"specificity=0.95, {made.id}", f"site: north, {made.id}"):
+        assert told in asked
+    assert "single models, mean over 8 views (brightness 0.2, noise 0.1)" in asked

@@ -15,6 +15,7 @@ from scipy.special import softmax
 from orchestrator.command_line import main
 from orchestrator.ensembles.make import EnsembleOptions, make_ensemble
 from orchestrator.ensembles.record import EnsembleRecord, write_ensemble
+from orchestrator.evaluation.changed import EIGHT, Views
 from orchestrator.evaluation.ensemble import averaged, evaluate_ensemble
 from orchestrator.evaluation.ensemble_record import (
     Difference,
@@ -30,7 +31,9 @@ from orchestrator.evaluation.record import Interval, predictions_of, read_evalua
 from orchestrator.evaluation.samples import Units
 from orchestrator.store.errors import InputError
 from orchestrator.store.open import open_storage
+from search_spaces.settings.augmentation import Augmentation
 from tests.support.evaluated_study import EvaluatedStudy
+from trainables.bundles.trained import results
 
 
 def made(of: EvaluatedStudy, **options: object) -> EnsembleRecord:
@@ -40,12 +43,32 @@ def made(of: EvaluatedStudy, **options: object) -> EnsembleRecord:
 
 def opened(of: EvaluatedStudy, asked: str, **options: object) -> tuple[EnsembleEvaluation, list[str]]:
     said: list[str] = []
-    wanted = EvaluationOptions(**options)  # type: ignore[arg-type]
+    wanted = EvaluationOptions(**{"tta": None, **options})  # type: ignore[arg-type]
     return evaluate_ensemble(of.study, asked, wanted, of.tiny.cache, said.append, lambda *_: None), said
 
 
 def table(of: EvaluatedStudy, record: EnsembleEvaluation, member: str) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(of.study.storage.read(predictions_of(record.look, member))))
+
+
+def truth_of(of: EvaluatedStudy, split: str) -> np.ndarray:
+    """In the order of predictions, that of the manifest."""
+    rows = of.manifest[of.manifest["file"].str.contains(split)]
+    return rows["label"].map(["few", "many", "some"].index).to_numpy()
+
+
+def sites_of(of: EvaluatedStudy) -> np.ndarray:
+    return of.manifest[of.manifest["file"].str.contains("test")]["user_site"].to_numpy()
+
+
+def together(of: EvaluatedStudy, ensemble: EnsembleRecord, record: EnsembleEvaluation, view: int) -> np.ndarray:
+    """Probabilities [10, 3] by hand, of the stored ones of each member."""
+    chances = np.zeros((10, 3))
+    for member in ensemble.counting:
+        rows = table(of, record, member.configuration)
+        each = rows[rows["view"] == view][[f"probability {name}" for name in record.classes]].to_numpy()
+        chances += member.weight / sum(m.weight for m in ensemble.counting) * each.reshape(-1, 10, 3).mean(axis=0)
+    return chances
 
 
 def test_an_ensemble_is_tested_beside_the_single_configuration(evaluated: EvaluatedStudy) -> None:
@@ -102,6 +125,58 @@ def test_other_weights_are_another_look_and_counted(evaluated: EvaluatedStudy) -
     assert len(looks_at(evaluated.study.storage, beside, contents)) == 3
 
 
+def test_points_parts_and_views_are_those_of_a_configuration_and_no_further_look(evaluated: EvaluatedStudy) -> None:
+    ensemble = made(evaluated)
+    first, _ = opened(evaluated, ensemble.id, at=("specificity=0.5",), at_class="many", by=("site",))
+    single = read_evaluations(evaluated.study.storage)[0]
+    assert (first.others, first.single_others) == ((), ())
+    assert first.single_operating_points == single.operating_points
+    assert first.single_subgroups == single.subgroups
+    (point,) = first.operating_points
+    number, kept = first.classes.index("many"), {}
+    for member in ensemble.counting:
+        paths = results(evaluated.study.storage, first.partition, member.configuration, member.repeats)
+        kept[member.configuration] = np.stack([paths[repeat].logits for repeat in member.repeats])
+    labels = {split: truth_of(evaluated, split) for split in ("valid", "test")}
+    scores = averaged(ensemble, kept)[:, number]
+    against = np.sort(scores[labels["valid"] != number])[::-1]
+    assert point.thresholds == (against[len(against) // 2],), "half of the others are rejected"
+    upright = together(evaluated, ensemble, first, 0)
+    called, truth = upright[:, number] > point.thresholds[0], labels["test"]
+    assert point.scores["sensitivity"].value == pytest.approx(called[truth == number].mean())
+    right, sites = upright.argmax(axis=1) == truth, sites_of(evaluated)
+    for part in first.subgroups:
+        assert part.overall["accuracy"].value == pytest.approx(right[sites == part.value].mean())
+
+    later, said = opened(evaluated, ensemble.id, tta=EIGHT)
+    assert (later.look, later.looks) == (first.look, 2), "the look that there is"
+    assert any("(10 × 8: 8 flips and turns), for 3 repeats" in line for line in said)
+    assert (later.operating_points, later.subgroups) == (first.operating_points, first.subgroups), "kept"
+    (views,) = later.others
+    mean = np.mean([together(evaluated, ensemble, later, view) for view in range(8)], axis=0)
+    assert views.image.overall["accuracy"].value == pytest.approx((mean.argmax(axis=1) == truth).mean())
+    assert together(evaluated, ensemble, later, 0) == pytest.approx(upright)
+    assert [one.ensemble for one in later.single_others] == [False, True]
+    again, said = opened(evaluated, ensemble.id, tta=EIGHT)
+    assert said[-1].endswith("no further look.")
+    assert again.others == later.others
+    text = ensemble_text(again)
+    assert "mean of probabilities, mean over 8 views (dihedral)" in text
+    assert "single models, mean over 8 views (dihedral)" in text
+    assert text.count("Operating point specificity=0.5 for many") == 2
+    assert "site = north" in text
+    assert text.index("(positive: the ensemble is better)") < text.index("): the ensemble\n")
+
+
+def test_what_is_drawn_is_drawn_once_for_all_members(evaluated: EvaluatedStudy) -> None:
+    noise = Augmentation(names=("brightness",))
+    record, _ = opened(evaluated, made(evaluated).id, augmented=noise, tta=Views(noise, 3))
+    assert [(one.views, one.tta is None) for one in record.others] == [(3, False), (1, True)]
+    names = [name for name in evaluated.study.storage.list("results") if name.startswith(f"predictions-{record.look}")]
+    assert len(names) == 6, "upright, drawn and augmented, of two members"
+    assert opened(evaluated, record.ensemble)[0].others == record.others, "joined to what is asked later"
+
+
 def test_nothing_is_opened_where_a_member_has_gone_on(evaluated: EvaluatedStudy) -> None:
     ensemble = made(evaluated)
     first = ensemble.members[0]
@@ -137,14 +212,20 @@ def test_the_average_is_that_of_the_study(evaluated: EvaluatedStudy) -> None:
 def test_the_command(evaluated: EvaluatedStudy) -> None:
     ensemble = made(evaluated)
     place = ["--studies", str(evaluated.study.place.parent), "--cache", str(evaluated.tiny.cache)]
+    refused = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--partition", "a", *place])
+    assert refused.exit_code == 2
+    assert "--partition: not with --ensemble, whose members and partition are its own" in refused.output
     refused = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--at", "x=1", *place])
     assert refused.exit_code == 2
-    assert "--at: not with --ensemble, whose members and partition are its own" in refused.output
+    assert "--at 'x=1': expected specificity=SHARE" in refused.output
+    assert evaluated.study.storage.list("results/looks") == [], "refused before anything is opened"
     both = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--nested", "3", *place])
     assert both.exit_code == 2
-    found = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--json", *place])
+    asked = ["--at", "sensitivity=0.9", "--class", "many", "--by", "site", "--tta", "none", "--json"]
+    found = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, *asked, *place])
     assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["ensemble"] == ensemble.id
+    assert [one["value"] for one in json.loads(found.stdout)["subgroups"]] == ["north", "south"]
     assert path_of(json.loads(found.stdout)["look"]).startswith("results/ensemble-")
 
 
