@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_one_onnx_file_has_all_members_and_needs_nothing_of_this_program(
     chances = [list(row.chances) for row in predict(load_together(folder.folder), files)]
     assert np.array([row[2:] for row in rows], dtype=float) == pytest.approx(np.array(chances), abs=1e-4)
     assert [row[1] for row in rows] == [row.predicted for row in predict(load_together(folder.folder), files)]
+
+
+@pytest.mark.parametrize("by", ["predict.py", "orch predict"])
+def test_who_has_read_enough_of_it_may_go(binary: FinishedStudy, folder: ExportedEnsemble, by: str) -> None:
+    """As `| head -1` does: nobody reads, and all that is written is the error of nobody."""
+    program = "from orchestrator.command_line import main; main()"
+    own, ours = [str(folder.folder / "predict.py")], ["-c", program, "predict", str(folder.folder)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        file = str(valid_files(binary)[0])
+        command = [sys.executable, *(own if by == "predict.py" else ours), file]
+        run = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert (run.returncode, run.stderr.decode()) == (0, "")
 
 
 def test_members_that_read_images_otherwise_are_a_folder_without_onnx(binary: FinishedStudy, tmp_path: Path) -> None:
