@@ -5,7 +5,7 @@ Tables are pandas DataFrames with the columns of `orch table`; figures are those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dashboards.figures.choice import Choice, Source
+    from orchestrator.mistakes.found import Mistakes, Wanted
 
 
 class OpenStudy:
@@ -33,6 +34,7 @@ class OpenStudy:
         self._study = study
         self._source: Source | None = None
         self._tables: dict[str, pd.DataFrame] = {}
+        self._mistakes: dict[Wanted, Mistakes] = {}
 
     def __repr__(self) -> str:
         totals = self._read().summary.totals
@@ -60,6 +62,50 @@ class OpenStudy:
     def configurations(self) -> pd.DataFrame:
         """One row per configuration and split, best rank first."""
         return self._table("config")
+
+    @property
+    def ensembles(self) -> pd.DataFrame:
+        """One row per ensemble that `orch ensemble` has left, the oldest first, with what it is worth out of bag; the
+        columns are told in `orchestrator.ensembles.tables.ensembles_table`."""
+        from orchestrator.ensembles.record import read_ensembles
+        from orchestrator.ensembles.tables import ensembles_table
+
+        return ensembles_table(read_ensembles(self._study.storage))
+
+    def ensemble(self, beginning: str) -> pd.DataFrame:
+        """The members of the ensemble whose id begins so, with weights and how differently they err; columns as in
+        `orchestrator.ensembles.tables.members_table`. Raises InputError where there is none."""
+        from orchestrator.ensembles.record import read_ensemble
+        from orchestrator.ensembles.tables import members_table
+
+        return members_table(read_ensemble(self._study.storage, self.name, beginning))
+
+    def mistakes(
+        self,
+        table: str = "images",
+        top: int = 5,
+        of: Sequence[str] = (),
+        partition: str | None = None,
+        by: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """A table of `orch mistakes`, of validation images alone: which are predicted wrong, where, by how many.
+
+        table: images, classes, groups, slices, configurations, shared (errors that configurations share), suspects
+        (labels that may be wrong) or twins (images nearly the picture of a training image of another class). top: so
+        many of the best configurations, or `of` those whose ids begin so. by: columns, for slices by these alone.
+        Raises InputError for what there is not.
+        """
+        from orchestrator.mistakes.found import Wanted, find_mistakes
+        from orchestrator.mistakes.tables import TABLES
+
+        if table not in TABLES:
+            raise InputError(
+                f"mistakes of study {self.name!r}: expected a table, found {table!r}", f"Tables: {', '.join(TABLES)}"
+            )
+        wanted = Wanted(top, tuple(of), partition, tuple(by))
+        if wanted not in self._mistakes:
+            self._mistakes[wanted] = find_mistakes(self._study.storage, wanted)
+        return TABLES[table](self._mistakes[wanted]).copy()
 
     @property
     def figures(self) -> dict[str, str]:
@@ -129,6 +175,7 @@ class OpenStudy:
         """Read again what has been finished since."""
         self._source = None
         self._tables = {}
+        self._mistakes = {}
         return self
 
     def _read(self) -> Source:

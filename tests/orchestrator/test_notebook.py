@@ -7,12 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects
 import pytest
 
 import orchestrator as orch
+from orchestrator.ensembles.make import EnsembleOptions, make_ensemble
+from orchestrator.mistakes.found import Wanted, find_mistakes
 from orchestrator.store.errors import InputError
+from orchestrator.study.studies import open_study
 from tests.support.generated_study import GeneratedStudy, UnsyncedStorage, small_study
+from tests.support.predicted_study import predicted_study
 
 
 @pytest.fixture
@@ -51,6 +57,57 @@ def test_figures_are_those_of_the_page(slides: Path) -> None:
     turned = study.figure("heat-map", pair=("non_linearities", "lr"))
     assert turned.layout.xaxis.title.text == "learning rate"
     study.figure("heat-map", pair=("strategy", "lr"))
+
+
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    studies = tmp_path_factory.mktemp("predicted")
+    predicted_study(studies)
+    return studies
+
+
+def test_ensembles(predicted: Path) -> None:
+    study = orch.open(predicted / "slides")
+    assert study.ensembles.empty
+    found = make_ensemble(open_study(predicted, "slides"), EnsembleOptions(top=3, weigh="equal", rounds=20))
+    row = study.ensembles.set_index("ensemble").loc[found.id]
+    assert found.out_of_bag is not None
+    scores = found.out_of_bag.scores
+    assert (row["ensemble_out_of_bag"], row["rival_out_of_bag"]) == (scores.ensemble, scores.rival)
+    assert row["gain"] == pytest.approx(scores.single - scores.ensemble), "of a loss, so positive is better"
+    assert (row["bags"], row["members"], row["models"], row["single"]) == (20, 3, 24, found.single)
+    members = study.ensemble(found.id[:6])
+    assert members["configuration"].tolist() == [member.configuration for member in found.members]
+    assert members["weight"].tolist() == pytest.approx([1 / 3] * 3)
+    others = [found.disagreement[0][1], found.disagreement[0][2]]
+    assert members["disagreement"][0] == pytest.approx(np.mean(others))
+    with pytest.raises(InputError, match="expected the beginning of one id"):
+        study.ensemble("0" * 13)
+
+
+def test_mistakes(predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = orch.open(predicted / "slides")
+    images = study.mistakes()
+    found = find_mistakes(study._study.storage, Wanted())
+    pd.testing.assert_frame_equal(images, found.images)
+    assert {name: len(study.mistakes(name)) for name in ("slices", "shared", "suspects", "twins")} == {
+        "slices": len(found.slices),
+        "shared": len(found.shared.regions),
+        "suspects": len(found.suspects),
+        "twins": len(found.twins),
+    }
+    assert study.mistakes("shared")["images"].sum() == len(images)
+    configurations = study.mistakes("configurations")
+    assert configurations["wrong"][0] == pytest.approx(1 - images["best_right"].mean())
+    first = configurations["configuration"][0]
+    assert study.mistakes("configurations", of=[first[:6]])["configuration"].tolist() == [first]
+    monkeypatch.setattr("orchestrator.mistakes.found.find_mistakes", lambda *_: pytest.fail("found again"))
+    images["label"] = "another"
+    assert (study.mistakes()["label"] != "another").all(), "what a reader does to a table is the reader's"
+    with pytest.raises(InputError, match="expected a table, found 'image'\nTables: images, classes, groups"):
+        study.mistakes("image")
+    with pytest.raises(pytest.fail.Exception, match="found again"):
+        study.refresh().mistakes()
 
 
 def test_what_there_is_not(slides: Path) -> None:
