@@ -7,6 +7,7 @@ import math
 from orchestrator.energy.coverage import coverage
 from orchestrator.evaluation.limits import LEAST_GROUPS
 from orchestrator.export.card_data import balance_said, flow_lines, repeats_differ, said
+from orchestrator.export.card_failures import failure_lines
 from orchestrator.export.card_scores import this_repeat_lines, valid_lines
 from orchestrator.export.card_tested import test_lines
 from orchestrator.export.checklists import CLAIM, TRIPOD, checklist_lines
@@ -43,6 +44,7 @@ def model_card(facts: CardFacts) -> str:
         ["## How the configuration was selected", "", *_selection(facts)],
         ["## Validation scores", "", *valid_lines(facts), "", *this_repeat_lines(facts)],
         ["## Test scores", "", *test_lines(facts)],
+        ["## Failure modes", "", *failure_lines(facts)],
         ["## Limits", "", *limits(facts)],
         ["## Checks of these files", "", *_checks(facts)],
         ["## What the study cost", "", *_cost(facts)],

@@ -108,8 +108,8 @@ def said(facts: CardFacts) -> dict[str, str]:
         "flow": f"From files to splits: {totals}" if flow else "",
         "characteristics": "classes by split in From files to splits; demography and disease: for the authors",
         "performance": performance,
-        "failures": f"confusion matrices in {'Test scores' if evaluation else 'Validation scores'}; examples: for the "
-        "authors",
+        "failures": f"{'Failure modes; ' if facts.mistakes else ''}confusion matrices in "
+        f"{'Test scores' if evaluation else 'Validation scores'}; examples: for the authors",
         "limits": "Limits",
         "protocol": "every setting is in tables/configurations.csv; a protocol: for the authors",
         "availability": "model: this folder; software and data: for the authors",

@@ -19,6 +19,7 @@ from orchestrator.ensembles.report import ensemble_report
 from orchestrator.evaluation.ensemble_record import read_ensemble_evaluations
 from orchestrator.evaluation.ensemble_text import ensemble_text
 from orchestrator.export.assemble import Agreement, Assembled, assemble
+from orchestrator.export.card_failures import found_lines
 from orchestrator.export.folder import CARD, SCRIPT, ExportOptions, Say, bench_for, check_output, made_whole, write_part
 from orchestrator.export.model import BACKBONE, HEAD, ONNX, Preprocessing, file_hash, standardised
 from orchestrator.export.model import DESCRIPTION as MODEL
@@ -35,6 +36,7 @@ from orchestrator.export.together import (
     described,
     read_alike,
 )
+from orchestrator.mistakes.record import read_mistakes
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import InputError
@@ -247,6 +249,9 @@ def _card(study: Study, ensemble: EnsembleRecord) -> str:
         lines += ["```text", ensemble_text(one), "```", ""]
     if not tested:
         lines += ["On no test image yet.", ""]
+    ids = [member.configuration for member in ensemble.counting]
+    found = found_lines(read_mistakes(study.storage), study.name, ids, ensemble.partition)
+    lines += ["## Failure modes of its members", "", *found, ""]
     lines += [
         "A model card of one configuration, with the flow of the data, its subgroups and limits, comes with "
         "`orch export` of that alone.",

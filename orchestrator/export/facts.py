@@ -12,6 +12,7 @@ from orchestrator.export.chosen import Chosen
 from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.model import Model
 from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.mistakes.record import MistakesRecord
 from orchestrator.results.comparing import looked_at, ranked_with
 from orchestrator.results.summary import Summary
 from orchestrator.store.schema import FinalRecord, StudyRecord
@@ -21,8 +22,9 @@ from orchestrator.store.schema import FinalRecord, StudyRecord
 class CardFacts:
     """evaluation: of this configuration on the test split; None where nobody evaluated it there. looks: by now, for
     whatever result, at images of the study's own test split. external: evaluations on other images. nested: of the
-    procedure, on all groups. leak: what the leak experiment says, "" where there was none. onnx: the file, or why there
-    is none. deviation: of the weights trained again from those of the search, 0.0 for the same bits."""
+    procedure, on all groups. mistakes: what `orch mistakes` said last; None where nobody asked. leak: what the leak
+    experiment says, "" where there was none. onnx: the file, or why there is none. deviation: of the weights trained
+    again from those of the search, 0.0 for the same bits."""
 
     study: StudyRecord
     summary: Summary
@@ -38,6 +40,7 @@ class CardFacts:
     looks: int
     external: tuple[EvaluationRecord, ...]
     nested: tuple[NestedRecord, ...]
+    mistakes: MistakesRecord | None
     leak: str
     origin_of_weights: str
 

@@ -31,6 +31,7 @@ from orchestrator.export.onnx_file import OnnxFile, write_onnx
 from orchestrator.export.script import predict_script
 from orchestrator.export.tables import study_tables, write_tables
 from orchestrator.leak.records import leak_sentence
+from orchestrator.mistakes.record import read_mistakes
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.results.summary import Summary, summarise
@@ -179,6 +180,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
             looks=_looks(study, partition),
             external=tuple(found for found in evaluations if found.external),
             nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
+            mistakes=read_mistakes(study.storage),
             leak=leak_sentence(study.storage),
             origin_of_weights=_origin(summary, configuration.network.backbone),
         )

@@ -99,6 +99,28 @@ def class_table(found: Gathered) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def confused_pairs(found: Gathered) -> list[tuple[str, str, int, float]]:
+    """(class, called, images of the class, share of the first configuration's predictions for these), the largest share
+    first, of equals as the classes come; pairs that occur."""
+    count = len(found.classes)
+    cells = np.zeros((count, count))
+    np.add.at(cells, found.truth, found.called[0] / found.trials[:, None])
+    images = np.bincount(found.truth, minlength=count)
+    shares = cells / np.maximum(images, 1)[:, None]
+    pairs = [(t, p) for t, p in zip(*np.nonzero(shares), strict=True) if t != p]
+    pairs.sort(key=lambda pair: (-shares[pair], pair))
+    return [(found.classes[t], found.classes[p], int(images[t]), float(shares[t, p])) for t, p in pairs]
+
+
+def never_by_group(found: Gathered) -> list[tuple[int, int]]:
+    """(images, of them never right by any prediction of all configurations) of groups with such, the most first."""
+    never = standings(found)[1] == STANDINGS.index("never")
+    images = np.bincount(found.group)
+    wrong = np.bincount(found.group, weights=never).astype(np.int64)
+    there = [(int(images[group]), int(wrong[group])) for group in np.flatnonzero(wrong)]
+    return sorted(there, key=lambda one: (-one[1], one[0]))
+
+
 def group_table(found: Gathered) -> pd.DataFrame:
     """A row per group, most errors of the first configuration first.
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PATH = f"{layout.RESULTS}/mistakes.json"
 KEPT = 100
 """Images that are most often wrong, and suspected ones, at most; `orch mistakes` has all."""
+PAIRS = 20
+"""Pairs of classes that are confused, at most."""
 
 
 class Looked(JsonRecord):
@@ -54,6 +56,22 @@ class SliceScore(JsonRecord):
     is_worse: bool
 
 
+class Confused(JsonRecord):
+    """share: of the first configuration's predictions for images of the class those that say the other one."""
+
+    label: str
+    called: str
+    images: int
+    share: float
+
+
+class GroupNever(JsonRecord):
+    """Of a group its images, and those of them that no prediction of any configuration has right."""
+
+    images: int
+    never: int
+
+
 class Region(JsonRecord):
     """Images that exactly these configurations, places from 0, have wrong in most repeats."""
 
@@ -83,6 +101,10 @@ class MistakesRecord(JsonRecord):
     groups: int
     configurations: tuple[Looked, ...]
     classes: tuple[ClassCounts, ...]
+    confused: tuple[Confused, ...]
+    """The most frequent first."""
+    never_in: tuple[GroupNever, ...]
+    """Groups with such images, without names, the most of them first."""
     slices: tuple[SliceScore, ...]
     regions: tuple[Region, ...]
     worst: tuple[WrongImage, ...]
@@ -91,7 +113,9 @@ class MistakesRecord(JsonRecord):
 
 
 def record_of(found: Mistakes, now: str) -> MistakesRecord:
-    """What a page shows of them."""
+    """What a page and a model card show of them."""
+    from orchestrator.mistakes.images import confused_pairs, never_by_group
+
     of = found.gathered
     names = frozenset(of.manifest["group"])
     places: dict[str, list[str]] = {}
@@ -110,6 +134,11 @@ def record_of(found: Mistakes, now: str) -> MistakesRecord:
             for c, one in enumerate(of.members)
         ),
         classes=tuple(ClassCounts.model_validate(row) for row in found.classes.to_dict("records")),
+        confused=tuple(
+            Confused(label=label, called=called, images=images, share=share)
+            for label, called, images, share in confused_pairs(of)[:PAIRS]
+        ),
+        never_in=tuple(GroupNever(images=images, never=never) for images, never in never_by_group(of)),
         slices=tuple(
             SliceScore(
                 **{key: value for key, value in vars(one).items() if key != "value"},

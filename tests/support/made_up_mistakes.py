@@ -6,6 +6,8 @@ from itertools import combinations
 
 from orchestrator.mistakes.record import (
     ClassCounts,
+    Confused,
+    GroupNever,
     Looked,
     MistakesRecord,
     Region,
@@ -55,6 +57,8 @@ def made_up_mistakes(storage: LocalStorage, configurations: int = 3) -> Mistakes
             Looked(id=f"{c:012x}", name=f"{HOSTILE} {c}", wrong=0.1 * c) for c in range(configurations)
         ),
         classes=tuple(classes),
+        confused=(Confused(label=study.classes[0], called=HOSTILE, images=10, share=0.3),),
+        never_in=(GroupNever(images=10, never=4), GroupNever(images=5, never=1)),
         slices=(_slice("A", None, 0.6, None), _slice(HOSTILE, 0.0, 1.0, 0.001), _slice("B", 0.1, 0.0, 0.9)),
         regions=(*regions, Region(configurations=(), images=4)),
         worst=wrong,

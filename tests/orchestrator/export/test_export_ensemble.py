@@ -150,6 +150,7 @@ def test_the_commands(binary: FinishedStudy, folder: ExportedEnsemble, tmp_path:
     assert (data["models"], data["backbones"], data["no_onnx"]) == (4, 3, "it was not asked for")
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     assert "On no test image yet." in card
+    assert "## Failure modes of its members\n\nNone was looked for. `orch mistakes study`" in card
     assert record.id in card
 
 

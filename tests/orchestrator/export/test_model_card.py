@@ -35,6 +35,9 @@ from orchestrator.export.markdown import cell, table
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.leak.partitions import SPLITS, LeakPartition
 from orchestrator.leak.records import LeakRun, pack_run, run_path
+from orchestrator.mistakes.found import Wanted, find_mistakes
+from orchestrator.mistakes.images import confused_pairs
+from orchestrator.mistakes.record import Looked, SliceScore, record_of, write_mistakes
 from orchestrator.results.near_duplicates import pairs_csv
 from orchestrator.results.notes import notes_json
 from orchestrator.results.summary import summarise
@@ -43,7 +46,8 @@ from orchestrator.store.open import open_storage
 from orchestrator.store.schema import History
 from orchestrator.store.storage import Storage
 from tests.support.configurations import configured
-from tests.support.finished_study import EPOCHS, FinishedStudy, exported, finished_study
+from tests.support.finished_study import EPOCHS, REPEATS, FinishedStudy, exported, finished_study
+from tests.support.made_up_mistakes import made_up_mistakes
 from trainables.data.manifest import read_manifest
 
 
@@ -307,6 +311,82 @@ def test_test_scores_with_their_intervals(binary: FinishedStudy, storage: Storag
     assert "* (a) No interval: a class that is counted has too few test groups." in text
     assert "Not tested" not in text
     assert "Not tested" in other
+
+
+def failures(text: str) -> str:
+    return text.split("## Failure modes")[1].split("## ")[0]
+
+
+def test_failure_modes_that_nobody_looked_for(card: str) -> None:
+    text = failures(card)
+    assert "None was looked for. `orch mistakes study` finds valid images that no prediction has right" in text
+    assert "* Classes with fewer than 5 images in a split: few (train 7, valid 4, test 3), many (train" in text
+    assert "* Classes with a recall of zero: " in text
+    assert "| 39 | failure analysis | confusion matrices in Validation scores;" in card
+
+
+def test_failure_modes_are_those_of_the_stored_mistakes(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    found = find_mistakes(storage, Wanted(of=(binary.configurations["extension"].id,)))
+    record = record_of(found, "2026-03-01T12:00:00+00:00")
+    write_mistakes(storage, record)
+    text = card_of(binary, tmp_path / "first", "extension")
+    assert "| 39 | failure analysis | Failure modes; confusion matrices" in text
+    text = failures(text)
+    assert "Looked for on 2026-03-01 (`orch mistakes study`) among 12 images of 6 groups" in text
+    assert f"by {REPEATS} repeats of 1 configuration each" in text
+    never = found.images[found.images["standing"] == "never"]
+    if len(never):
+        groups = never["group"].value_counts()
+        assert f"which lie in {len(groups)} of 6 groups; most of them in one: {groups.max()} of its" in text
+    for row in found.classes.to_dict("records"):
+        cells = [row[name] for name in ("label", "images", "groups", "always", "sometimes", "never")]
+        assert f"| {' | '.join(map(str, cells))} | {row['error']:.0%} | {row['mostly_called'] or '–'} |" in text
+    for label, called, images, share in confused_pairs(found.gathered)[:1]:
+        assert (
+            f"share of the predictions for n images of the class: {label} as {called} {share:.0%} (n = {images})"
+            in text
+        )
+    assert "are those of one of them" not in text
+    assert "No configuration of this card is among them" not in text
+    other = binary.configurations["probe"].id
+    told = f"**No configuration of this card is among them**: `orch mistakes study --of {other}` looks at it."
+    assert told in failures(card_of(binary, tmp_path / "other", "probe"))
+
+
+def test_a_slice_that_is_worse_and_a_class_that_is_never_found(
+    binary: FinishedStudy, storage: Storage, tmp_path: Path
+) -> None:
+    part = {"name": "site", "images": 12, "groups": 6, "expected": 0.25, "low": 0.3, "high": 0.6}
+    slices = (
+        SliceScore(value="no<rth", error=0.5, p=0.001, corrected=0.004, is_worse=True, **part),
+        SliceScore(value="south", error=0.2, p=0.9, corrected=1.0, is_worse=False, **part),
+        SliceScore(value="east", error=0.9, p=None, corrected=None, is_worse=False, **part),
+    )
+    looked = Looked(id=binary.configurations["probe"].id, name="the probe", wrong=0.2)
+    other = Looked(id="f" * 12, name="another | one", wrong=0.1)
+    record = made_up_mistakes(storage).model_copy(
+        update={"slices": slices, "configurations": (other, looked), "confused": (), "partitions": ("a", "b")}
+    )
+    write_mistakes(storage, record)
+    never = Score(value=0.0, reason="r", each=(0.0, 0.0))
+    level = evaluated(binary, "probe").primary.image
+    classes = (ClassScores(name="few", images=3, groups=2, scores={"recall": never}),)
+    primary = evaluated(binary, "probe").primary.model_copy(
+        update={"image": level.model_copy(update={"classes": classes})}
+    )
+    write_evaluation(storage, evaluated(binary, "probe", estimates=(primary,)))
+    text = failures(card_of(binary, tmp_path, "probe"))
+    assert "* Of 2 slices tested worse than chance explains:\n  * site = no&lt;rth: 50% [30%, 60%] of" in text
+    assert "where its classes explain 25% (n = 12 images of 6 groups; corrected p 0.004)" in text
+    assert "south" not in text
+    assert "which lie in 2 of 6 groups; most of them in one: 4 of its 10." in text
+    assert f"are those of one of them: another \\| one (`{'f' * 12}`)." in text
+    assert f"They were in valid of another partition than `{binary.tiny.partition}`." in text
+    assert "* No class was confused with another." in text
+    assert "few (test, the procedure, n = 3)" in text
+    assert "&lt;b>%{x}" in text, "names are no markup"
 
 
 def test_views_and_the_augmented_test_set_stand_below_the_result(

@@ -8,7 +8,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from orchestrator.mistakes.images import STANDINGS, class_table, group_table, image_table
+from orchestrator.mistakes.images import (
+    STANDINGS,
+    class_table,
+    confused_pairs,
+    group_table,
+    image_table,
+    never_by_group,
+)
 from orchestrator.mistakes.shared import shared_errors
 from tests.support.gathered import gathered_of, random_gathered
 
@@ -85,6 +92,24 @@ def test_a_group_says_what_it_confuses() -> None:
         for t, p in product(range(3), repeat=2):
             share = ((said == p) & (truth == t))[:, here].mean()
             assert shares.get((f"class {t}", f"class {p}"), 0) == pytest.approx(share if t != p else 0)
+
+
+def test_pairs_that_are_confused_and_groups_with_what_nobody_has_right() -> None:
+    logits, truth, group = logits_of(5, 2, 4, 60)
+    found = gathered_of(logits, truth, group)
+    said = logits[0].argmax(axis=-1)
+    pairs = confused_pairs(found)
+    shares = {(label, called): (images, share) for label, called, images, share in pairs}
+    for t, p in product(range(3), repeat=2):
+        share = (said == p)[:, truth == t].mean()
+        wanted = ((truth == t).sum(), pytest.approx(share)) if t != p and share else None
+        assert shares.get((f"class {t}", f"class {p}")) == wanted
+    assert [share for *_, share in pairs] == sorted((share for *_, share in pairs), reverse=True)
+    never = (logits.argmax(axis=-1) != truth).all(axis=(0, 1))
+    assert never.any()
+    there = Counter(group[never].tolist())
+    assert sorted(never_by_group(found)) == sorted(((group == one).sum(), n) for one, n in there.items())
+    assert [n for _, n in never_by_group(found)] == sorted(there.values(), reverse=True)
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 5])

@@ -1,0 +1,167 @@
+"""What a model card says of failures: what `orch mistakes` found, and classes with few images or none that is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.evaluation.record import EvaluationRecord
+from orchestrator.export.data_flow import DataFlow
+from orchestrator.export.facts import CardFacts
+from orchestrator.export.markdown import cell, table
+from orchestrator.mistakes.record import GroupNever, MistakesRecord, SliceScore
+from orchestrator.results.names import counted
+from orchestrator.statistics.set_words import p_words
+from search_spaces.settings.data import TASKS
+from trainables.data.partition import SPLITS
+from trainables.learning.tasks import confusion
+
+FEW_IMAGES = 5
+"""A class with fewer in a split is named."""
+_PAIRS = 5
+_CAUTION = "These images chose epoch and configuration, so that errors of new ones may be more, and others."
+
+
+def failure_lines(facts: CardFacts) -> list[str]:
+    """What was looked for among valid images, then what the study's records say of each class without that."""
+    member = facts.chosen.member
+    found = found_lines(facts.mistakes, facts.study.name, [member.id], member.partition)
+    return [*found, "", *_few_images(facts.flow), *_never_found(facts)]
+
+
+def found_lines(record: MistakesRecord | None, study: str, of: Sequence[str], partition: str) -> list[str]:
+    """What `orch mistakes` said last; the command, where nobody asked. of: ids of the configurations of the card."""
+    if record is None:
+        return [
+            f"None was looked for. `orch mistakes {study}` finds valid images that no prediction has right, parts of "
+            "the data with more errors than chance explains, and classes that are confused."
+        ]
+    repeats = counted(max(record.repeats), "repeat") + (" at most" if len({*record.repeats}) > 1 else "")
+    looked = [one.id for one in record.configurations]
+    return [
+        f"Looked for on {record.created[:10]} (`orch mistakes {study}`) among {record.images:,} images of "
+        f"{counted(record.groups, 'group')} while they were in valid, by {repeats} of "
+        f"{counted(len(looked), 'configuration')} each. {_CAUTION} What is not named here is not excluded.",
+        *_other(record, study, of, partition),
+        "",
+        *_never(record),
+        *_confused(record),
+        *_slices(record.slices),
+        f"* Labels that may be wrong: {record.suspected:,} of {record.images:,} are suspected by confident learning; "
+        "where networks err much most of these are right.",
+        "",
+        *_classes(record),
+    ]
+
+
+def _other(record: MistakesRecord, study: str, of: Sequence[str], partition: str) -> list[str]:
+    """Where what was looked at is not, or not only, what this card is of."""
+    looked = {one.id: one.name for one in record.configurations}
+    first, lines = record.configurations[0], []
+    if not looked.keys() & set(of):
+        command = f"orch mistakes {study} --of {','.join(of)}"
+        lines.append(f"**No configuration of this card is among them**: `{command}` looks at it.")
+    elif first.id not in of or len(of) > 1:
+        lines.append(
+            f"Errors by class, pair of classes and slice are those of one of them: {cell(first.name)} (`{first.id}`)."
+        )
+    if partition not in record.partitions:
+        lines.append(f"They were in valid of another partition than `{partition}`.")
+    return ["", *lines] if lines else []
+
+
+def _never(record: MistakesRecord) -> list[str]:
+    never, always = (sum(getattr(one, name) for one in record.classes) for name in ("never", "always"))
+    of = f"of {record.images:,} images"
+    told = f"* Always right: {always:,} {of}; never right, by no repeat of no configuration: {never:,}"
+    if not record.never_in:
+        return [f"{told}."]
+    most: GroupNever = record.never_in[0]
+    groups = f"{len(record.never_in):,} of {counted(record.groups, 'group')}"
+    return [f"{told}, which lie in {groups}; most of them in one: {most.never:,} of its {most.images:,}."]
+
+
+def _confused(record: MistakesRecord) -> list[str]:
+    pairs = [
+        f"{cell(one.label)} as {cell(one.called)} {one.share:.0%} (n = {one.images:,})"
+        for one in record.confused[:_PAIRS]
+    ]
+    if not pairs:
+        return ["* No class was confused with another."]
+    return [f"* Most confused, share of the predictions for n images of the class: {', '.join(pairs)}."]
+
+
+def _slices(slices: Iterable[SliceScore]) -> list[str]:
+    tested = [one for one in slices if one.corrected is not None]
+    if not tested:
+        return ["* No slice of the images was tested: none has enough groups, or there is nothing to slice by."]
+    worse = [one for one in tested if one.is_worse]
+    head = f"* Of {counted(len(tested), 'slice')} tested "
+    if not worse:
+        return [f"{head}none is shown to be worse than chance explains."]
+    return [f"{head}worse than chance explains:", *(f"  * {_slice(one)}" for one in worse)]
+
+
+def _slice(one: SliceScore) -> str:
+    band = "" if one.low is None or one.high is None else f" [{one.low:.0%}, {one.high:.0%}]"
+    return (
+        f"{cell(one.name)} = {cell(one.value)}: {one.error:.0%}{band} of predictions wrong, where its classes explain "
+        f"{one.expected:.0%} (n = {one.images:,} images of {counted(one.groups, 'group')}; corrected p "
+        f"{p_words(one.corrected if one.corrected is not None else 1.0).replace('<', '< ')})"
+    )
+
+
+def _classes(record: MistakesRecord) -> list[str]:
+    rows = [
+        (
+            one.label,
+            f"{one.images:,}",
+            f"{one.groups:,}",
+            f"{one.always:,}",
+            f"{one.sometimes:,}",
+            f"{one.never:,}",
+            f"{one.error:.0%}",
+            one.mostly_called or "–",
+        )
+        for one in record.classes
+    ]
+    heads = ("class", "n images", "groups", "always right", "sometimes", "never", "predictions wrong", "mostly called")
+    return table(heads, rows)
+
+
+def _few_images(flow: DataFlow | None) -> list[str]:
+    if flow is None:
+        return []
+    images = {(label, split): count for label, split, _, count in flow.rows}
+    few = [
+        f"{cell(label)} ({', '.join(f'{split} {images[label, split]}' for split in SPLITS)})"
+        for label in dict.fromkeys(label for label, *_ in flow.rows)
+        if min(images[label, split] for split in SPLITS) < FEW_IMAGES
+    ]
+    told = ", ".join(few) or "none"
+    return [f"* Classes with fewer than {FEW_IMAGES} images in a split: {told}."]
+
+
+def _never_found(facts: CardFacts) -> list[str]:
+    """Classes of which nothing is found: by this file among the valid images, by all repeats among test images."""
+    if not TASKS.variants[facts.study.task].has_confusion:
+        return []
+    history = facts.record.history
+    counts = history.statistics[int(facts.record.meta["selected_epoch"]), history.splits.index("valid")]
+    images, recall = confusion.images_of_classes(counts), confusion.recall(counts)
+    found = [
+        f"{cell(name)} (valid, this file, n = {int(images[k])})"
+        for k, name in enumerate(facts.model.classes)
+        if images[k] and recall[k] == 0
+    ]
+    for record, where in _tests(facts):
+        found += [
+            f"{cell(one.name)} ({where}, the procedure, n = {one.images})"
+            for one in record.primary.image.classes
+            if one.images and (score := one.scores.get("recall")) is not None and score.value == 0
+        ]
+    return [f"* Classes with a recall of zero: {', '.join(found) or 'none'}."]
+
+
+def _tests(facts: CardFacts) -> list[tuple[EvaluationRecord, str]]:
+    own = [(facts.evaluation, "test")] if facts.evaluation is not None else []
+    return [*own, *((record, "images from elsewhere") for record in facts.external)]
