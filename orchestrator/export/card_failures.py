@@ -36,11 +36,12 @@ def found_lines(record: MistakesRecord | None, study: str, of: Sequence[str], pa
             "the data with more errors than chance explains, and classes that are confused."
         ]
     repeats = counted(max(record.repeats), "repeat") + (" at most" if len({*record.repeats}) > 1 else "")
-    looked = [one.id for one in record.configurations]
+    count = len(record.configurations)
+    members = f"{'each of ' if count > 1 else ''}{counted(count, 'configuration')}"
     return [
         f"Looked for on {record.created[:10]} (`orch mistakes {study}`) among {record.images:,} images of "
         f"{counted(record.groups, 'group')} while they were in valid, by {repeats} of "
-        f"{counted(len(looked), 'configuration')} each. {_CAUTION} What is not named here is not excluded.",
+        f"{members}. {_CAUTION} What is not named here is not excluded.",
         *_other(record, study, of, partition),
         "",
         *_never(record),
@@ -72,10 +73,12 @@ def _other(record: MistakesRecord, study: str, of: Sequence[str], partition: str
 def _never(record: MistakesRecord) -> list[str]:
     never, always = (sum(getattr(one, name) for one in record.classes) for name in ("never", "always"))
     of = f"of {record.images:,} images"
-    told = f"* Always right: {always:,} {of}; never right, by no repeat of no configuration: {never:,}"
+    told = f"* Always right: {always:,} {of}; never right, by any repeat of any configuration: {never:,}"
     if not record.never_in:
         return [f"{told}."]
     most: GroupNever = record.never_in[0]
+    if len(record.never_in) == 1:
+        return [f"{told}, all in one of {counted(record.groups, 'group')}, which has {most.images:,} images."]
     groups = f"{len(record.never_in):,} of {counted(record.groups, 'group')}"
     return [f"{told}, which lie in {groups}; most of them in one: {most.never:,} of its {most.images:,}."]
 

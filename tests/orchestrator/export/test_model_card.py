@@ -335,10 +335,11 @@ def test_failure_modes_are_those_of_the_stored_mistakes(
     assert "| 39 | failure analysis | Failure modes; confusion matrices" in text
     text = failures(text)
     assert "Looked for on 2026-03-01 (`orch mistakes study`) among 12 images of 6 groups" in text
-    assert f"by {REPEATS} repeats of 1 configuration each" in text
+    assert f"by {REPEATS} repeats of 1 configuration. " in text
     never = found.images[found.images["standing"] == "never"]
-    if len(never):
-        groups = never["group"].value_counts()
+    groups = never["group"].value_counts()
+    assert f"never right, by any repeat of any configuration: {len(never)}" in text
+    if len(groups) > 1:
         assert f"which lie in {len(groups)} of 6 groups; most of them in one: {groups.max()} of its" in text
     for row in found.classes.to_dict("records"):
         cells = [row[name] for name in ("label", "images", "groups", "always", "sometimes", "never")]
@@ -378,6 +379,7 @@ def test_a_slice_that_is_worse_and_a_class_that_is_never_found(
     )
     write_evaluation(storage, evaluated(binary, "probe", estimates=(primary,)))
     text = failures(card_of(binary, tmp_path, "probe"))
+    assert "by 5 repeats of each of 2 configurations. " in text
     assert "* Of 2 slices tested worse than chance explains:\n  * site = no&lt;rth: 50% [30%, 60%] of" in text
     assert "where its classes explain 25% (n = 12 images of 6 groups; corrected p 0.004)" in text
     assert "south" not in text
