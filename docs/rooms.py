@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "orchestrator.watch",
         "orchestrator.contact_sheet",
     ),
-    ("orchestrator.checking", "orchestrator.dividing"),
+    ("orchestrator.beginning", "orchestrator.checking", "orchestrator.dividing"),
     ("orchestrator.report", "orchestrator.mistakes"),
     ("orchestrator.export",),
     ("orchestrator.maps",),

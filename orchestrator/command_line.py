@@ -18,6 +18,7 @@ from orchestrator.commands.ensemble import ensemble
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
+from orchestrator.commands.init import init
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.maps import maps
 from orchestrator.commands.mistakes import mistakes
@@ -111,6 +112,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
+    init,
     search,
     resume,
     status,

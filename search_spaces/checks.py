@@ -22,6 +22,10 @@ def crossed_faults(space: Space) -> list[str]:
 def _of_classes(space: Space) -> Iterator[str]:
     if space.task == "binary" and space.classes is not None and len(space.classes) != 2:
         yield f'classes: expected two for the task "binary", found {len(space.classes)}'
+    names = [*space.class_names.values()]
+    yield from (f'class_names: "{name}" is given twice' for name in sorted({*names}) if names.count(name) > 1)
+    if unknown := sorted({*names} - {*(space.classes or names)}):
+        yield f"class_names: expected names of the classes {', '.join(space.classes or ())}, found {shown(unknown)}"
     if space.positive is None:
         return
     has_several = space.classes is not None and len(space.classes) > 2

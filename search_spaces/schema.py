@@ -169,6 +169,8 @@ class Study(ByStrategy):
     """None: two classes make a binary task, more a multi-class one."""
     classes: Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(different)] | None = None
     """None: those of the data."""
+    class_names: dict[Label, Label] = Field(default_factory=dict)
+    """What classes are called here, by what the data call them; those left out keep the name of the data."""
     positive: Label | None = None
     """Of a binary task; None: the last class."""
     partition: Partition = Partition()

@@ -89,8 +89,9 @@ class Reading:
 def read(request: CheckRequest, say: Say, progress: Progress) -> Reading:
     """Everything about the data of a request; `progress(what, done, total)`. Never raises InputError: it is kept."""
     stops = list[InputError]()
-    source, options = request.data.source, request.data.options
+    source = request.data.source
     assert source is not None
+    options = replace(request.data.options, class_names=tuple(request.space.class_names.items()))
     try:
         listing = list_source(source, options)
         if not listing.entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,7 @@ def split(
 
     space = _space(given["study"])
     opened, options = opened_data(source, dataset_options(given), cache or default_cache(), say)
+    options = replace(options, class_names=tuple(space.class_names.items()))
     with opened.blamed():
         lines, divided = Lines(), divider(space, given["seed"])
         dataset = load_dataset(opened.path, options, partial(lines, "images read"), divided=divided)

@@ -56,7 +56,14 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     manifest = read_manifest(storage.read(layout.MANIFEST))
     own_reading = reading_of(manifest)
     # all of the images are tested on: how they were divided elsewhere says nothing here
-    options = replace(external.options, undivided=True, classes=configuration.data.classes, reading=own_reading)
+    record = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY)
+    options = replace(
+        external.options,
+        undivided=True,
+        classes=configuration.data.classes,
+        class_names=tuple(record.class_names.items()),
+        reading=own_reading,
+    )
     opened = external.opened or Opened(external.source)
     with opened.blamed():
         dataset = load_dataset(opened.path, options)
@@ -79,7 +86,7 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     shared = int(dataset.manifest["content"].isin(set(own.test["content"])).sum())
     if shared:
         notes.append(f"{shared} of the external images are also in the study's own test split.")
-    named = _named_alike(storage, manifest, own, dataset)
+    named = _named_alike(record.group_meaning, manifest, own, dataset)
     if named:
         notes.append(
             f"{named} of the {dataset.manifest['group'].nunique()} external groups have names of groups that the study "
@@ -99,9 +106,8 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     )
 
 
-def _named_alike(storage: Storage, manifest: pd.DataFrame, own: Split, dataset: Dataset) -> int:
+def _named_alike(meaning: str, manifest: pd.DataFrame, own: Split, dataset: Dataset) -> int:
     """How many groups have the name of one outside the test split; 0 where either side has no groups to speak of."""
-    meaning = parse_toml(StudyRecord, storage.read(layout.STUDY), layout.STUDY).group_meaning
     if INDEPENDENT in (meaning, dataset.group_meaning):
         return 0
     known = {group_key(group) for group in set(manifest["group"]) - set(own.test["group"])}

@@ -89,6 +89,8 @@ class StudyRecord(Record):
     """Name of a variant of `search_spaces.settings.data.TASKS`."""
     classes: tuple[str, ...]
     """Class names in the order of their indices; a binary task has (negative, positive)."""
+    class_names: dict[str, str] = Field(default_factory=dict)
+    """Of these, by what the data call them, those that the data call otherwise."""
     seed: int = 0
     precision: Literal["fp32", "bf16"]
     selection: Metric = "loss"

@@ -122,7 +122,8 @@ def _prepared(
             return reopen(found, None, cache, show)
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
     found = find_study(studies, study_name)
-    options = data.options
+    named = space.class_names if found is None else found.record.class_names
+    options = replace(data.options, class_names=tuple(named.items()))
     if found is not None:
         options = replace(
             options,
@@ -247,6 +248,7 @@ def _made(
         name=name,
         task=task,
         classes=classes,
+        class_names=space.class_names,
         seed=seed,
         precision=precision or "fp32",
         selection=first_of(space, "selection.metric"),

@@ -19,8 +19,8 @@ TABLE = (
     "unfrozen, image_size, non_linearities, dropout, lr, batch_size, momentum, weight_decay"
 )
 FILE = (
-    "name, title, description, task, classes, positive, partition, grid, straightforward, extension, finetune, "
-    "scratch, adapters, unfreezing, search, synthetic, small, stages, "
+    "name, title, description, task, classes, class_names, positive, partition, grid, straightforward, extension, "
+    "finetune, scratch, adapters, unfreezing, search, synthetic, small, stages, "
     "backbones, network, adaptation, image, balance, augmentation, head, loss, optimiser, "
     "schedule, ending, selection"
 )
@@ -310,6 +310,16 @@ positive = "d"
         """
 classes: expected two for the task "binary", found 3
 positive: expected one of the classes a, b, c, found "d"
+""",
+    ),
+    "names of classes": (
+        """
+classes = ["a", "b"]
+class_names = { A = "a", B = "a", C = "c" }
+""",
+        """
+class_names: "a" is given twice
+class_names: expected names of the classes a, b, found ["c"]
 """,
     ),
     "several classes and a positive one": (

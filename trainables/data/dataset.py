@@ -105,7 +105,7 @@ def load_dataset(
     than 8 bits is unclear, where images are not those whose content a table names, and when more than
     `options.max_refused_share` of the images are refused.
     """
-    listing = read_source(source, options)
+    listing = _with_class_names(read_source(source, options), dict(options.class_names))
     if not listing.entries:
         check_refused(listing, listing.refused, options.max_refused_share)
     grouped = _checked(listing, options)
@@ -150,6 +150,14 @@ def load_dataset(
         warnings=(*listing.warnings, *grouped.warnings, *([left_out_note(equal)] if equal else [])),
         odd=odd,
     )
+
+
+def _with_class_names(listing: Listing, names: Mapping[str, str]) -> Listing:
+    """Labels as the study calls them."""
+    if not names:
+        return listing
+    named = [replace(one, label=names.get(normalised(one.label), one.label)) for one in listing.entries]
+    return replace(listing, entries=named)
 
 
 def _checked(listing: Listing, options: DatasetOptions) -> Grouped:

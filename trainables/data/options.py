@@ -39,6 +39,7 @@ class DatasetOptions:
     duplicates: what becomes of images with equal pixels in several splits or under several labels; None: not said, they
         are refused. keep-one: one of each is used. keep-all: all are, and the study says so.
     classes: the classes that a study names; the data must have exactly these.
+    class_names: (as the data call a class, what the study calls it), for classes that have another name there.
     """
 
     group_by: str | None = None
@@ -61,3 +62,4 @@ class DatasetOptions:
     max_refused_share: float = 0.1
     duplicates: Duplicates | None = None
     classes: tuple[str, ...] | None = None
+    class_names: tuple[tuple[str, str], ...] = ()

@@ -29,7 +29,7 @@ WeightsChoice = Literal["hub", "none"] | Path | FilePart
 PROBE_S = 4.0
 """How long the hub may take for its first answer; asked once, so that a machine without a network knows at once."""
 
-_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _Answer = TypeVar("_Answer")
 
 
@@ -110,7 +110,7 @@ def from_hub(backbone: str, repository: str, filename: str | None = None) -> Wei
     import huggingface_hub
     from huggingface_hub import constants
 
-    names = (filename,) if filename else _HUB_FILES
+    names = (filename,) if filename else HUB_FILES
     for name in names:
         cached = huggingface_hub.try_to_load_from_cache(repository, name)
         if isinstance(cached, str):

@@ -13,6 +13,7 @@ from PIL import Image
 from orchestrator.evaluation.external import External
 from orchestrator.evaluation.record import read_evaluations
 from orchestrator.evaluation.text import as_text
+from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from tests.support.evaluated_study import EvaluatedStudy
 from trainables.data.options import DatasetOptions
@@ -47,6 +48,18 @@ def test_images_of_another_hospital(evaluated: EvaluatedStudy, tmp_path: Path) -
     assert "External images: labels.csv" in as_text(record)
     assert record.notes == own.notes, "nothing to remark"
     assert {found.external for found in read_evaluations(evaluated.study.storage)} == {"", "labels.csv"}
+
+
+def test_external_classes_are_called_what_the_study_calls_them(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
+    study = evaluated.study
+    rest = study.record.classes[1:]
+    table = external(tmp_path / "other", ("theirs", *rest))
+    with pytest.raises(InputError, match="unknown to the study: 'theirs'"):
+        evaluated.evaluate(tta=None, external=External(table, DatasetOptions()))
+    named = study.record.model_copy(update={"class_names": {"theirs": study.record.classes[0]}})
+    study.storage.replace(layout.STUDY, named.to_toml())
+    record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions()))
+    assert record.images == 36
 
 
 def test_how_external_images_are_divided_does_not_matter(evaluated: EvaluatedStudy, tmp_path: Path) -> None:

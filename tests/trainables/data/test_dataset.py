@@ -57,6 +57,13 @@ def test_manifest(tmp_path: Path) -> None:
     assert (stored.dtypes == manifest.dtypes).all()
 
 
+def test_classes_are_called_what_the_study_calls_them(tmp_path: Path) -> None:
+    folders(tmp_path)
+    manifest = load(tmp_path, class_names=(("b", "Blast cells"), ("c", "Cyst"))).manifest
+    assert sorted({*manifest["label"]}) == ["Blast cells", "a"]
+    assert (manifest.loc[manifest["label"] == "Blast cells", "file"].str[0] == "b").all()
+
+
 def test_users_columns_are_kept(tmp_path: Path) -> None:
     folders(tmp_path)
     rows = [f"{label}/p{n // 2}_{n}.png,{label},p{n // 2},{n}" for label in "ab" for n in range(4)]

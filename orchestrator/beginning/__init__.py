@@ -1,0 +1,1 @@
+"""`orch init NAME --data DIR`: a study's file, written from what the images are."""
