@@ -22,10 +22,12 @@ from orchestrator.commands.init import init
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.maps import maps
 from orchestrator.commands.mistakes import mistakes
+from orchestrator.commands.said import say
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
 from orchestrator.store.damage import collecting
 from orchestrator.store.errors import OrchError
+from trainables.machine.home import keep_out_of_home
 
 _RARELY = 200_000
 """Objects made between two looks for garbage: most are kept, and looking took a tenth of the time of a page."""
@@ -109,6 +111,7 @@ def main(debug: bool) -> None:
     Tab completion: eval "$(_ORCH_COMPLETE=bash_source orch)"
     """
     gc.set_threshold(_RARELY, 20, 20)
+    keep_out_of_home(say)
 
 
 for command in (

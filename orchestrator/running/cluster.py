@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from orchestrator.running.lifeline import ends_with_ray, joined_ray, private_ray
 from orchestrator.running.ray_folder import ray_folder
 from orchestrator.running.ray_start import join, start
 from trainables.machine import allocation
+from trainables.machine.home import can_write, home
 
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -67,8 +70,9 @@ def cluster(address: str | None, tell: Callable[[str], None], nice: int = 0) -> 
         # Ray counts the machine's cores and memory, also where a batch system gave this process only a part of them
         options["num_cpus"] = allocation.cpus()
         os.environ[NICENESS] = str(nice)
-        if (memory := allocation.memory_bytes()) < psutil.virtual_memory().total:
-            options["object_store_memory"] = max(LEAST_OBJECT_STORE, int(OBJECT_STORE_SHARE * memory))
+        options |= _object_store()
+        if not can_write(home()):  # where Ray would keep a token for all clusters; this one has its own
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     with contextlib.nullcontext() if address else ray_folder(tell) as folder:
         if folder is not None:
             options["_temp_dir"] = folder
@@ -79,3 +83,19 @@ def cluster(address: str | None, tell: Callable[[str], None], nice: int = 0) -> 
                 yield
         finally:
             ray.shutdown()
+
+
+def _object_store() -> dict[str, int]:
+    """The size of Ray's store, where its own choice would not fit into what this process may use or into `/dev/shm`."""
+    memory, there = allocation.memory_bytes(), psutil.virtual_memory().total
+    shared = shared_memory()
+    if memory == there and shared >= OBJECT_STORE_SHARE * memory:
+        return {}
+    return {"object_store_memory": max(LEAST_OBJECT_STORE, int(min(OBJECT_STORE_SHARE * memory, 0.9 * shared)))}
+
+
+def shared_memory() -> int:
+    """Free bytes of `/dev/shm`; 0 where there is none. What does not fit lies in Ray's folder, which is slower."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage("/dev/shm").free
+    return 0

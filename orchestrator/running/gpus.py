@@ -16,17 +16,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from trainables.machine.places import default_cache
+
 WAIT_S = 2.0
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
 
 
 def runtime_folder() -> Path:
-    """`$XDG_RUNTIME_DIR/orch`, else `~/.cache/orch/run`."""
+    """`$XDG_RUNTIME_DIR/orch`, else `run` in the cache."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and os.access(given, os.W_OK):
         return Path(given) / "orch"
-    return Path.home() / ".cache" / "orch" / "run"
+    return default_cache() / "run"
 
 
 def gpus_here() -> dict[str, str]:

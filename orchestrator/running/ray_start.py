@@ -15,6 +15,7 @@ import psutil
 import ray
 
 from orchestrator.running.progress import duration
+from orchestrator.running.ray_faults import lasting_fault
 from orchestrator.store.errors import InputError, OrchError
 
 TRIES = 3
@@ -33,8 +34,8 @@ PORTS = range(20_000, 32_000)
 def start(options: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Start a private Ray with these options of ray.init; raises OrchError when it cannot be.
 
-    A machine with more to do than it has cores is waited for until PATIENCE_S have passed, and `tell` says so; else
-    TRIES must do.
+    What no other try would mend is told at once, see `lasting_fault`. A machine with more to do than it has cores is
+    waited for until PATIENCE_S have passed, and `tell` says so; else TRIES must do.
     """
     began = time.monotonic()
     tried = unexplained = 0
@@ -44,6 +45,8 @@ def start(options: dict[str, Any], tell: Callable[[str], None]) -> None:
             error = _try_to(options)
         if error is None:
             return
+        if fault := lasting_fault(error):
+            raise fault from error
         took, left = time.monotonic() - begun, began + PATIENCE_S - time.monotonic()
         load, cores = os.getloadavg()[0], os.cpu_count() or 1
         is_busy = load > cores and took >= QUICK_S
@@ -52,8 +55,7 @@ def start(options: dict[str, Any], tell: Callable[[str], None]) -> None:
         if unexplained >= TRIES or left <= 0:
             raise OrchError(
                 f"Ray could not be started, {tried} times in {PATIENCE_S - left:.0f} s: {error}",
-                "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else TMPDIR, else /tmp) full. "
-                "The same command goes on later.",
+                "The machine may be too busy, or its memory too small. The same command goes on later.",
             ) from error
         if is_busy:
             tell(

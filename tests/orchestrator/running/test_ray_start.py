@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 from pathlib import Path
@@ -15,10 +16,7 @@ from orchestrator.running import ray_start
 from orchestrator.store.errors import InputError, OrchError
 
 LOCAL = {"address": "local"}
-ADVICE = (
-    "The machine may be too busy, or Ray's folder (RAY_TMPDIR, else TMPDIR, else /tmp) full. "
-    "The same command goes on later."
-)
+ADVICE = "The machine may be too busy, or its memory too small. The same command goes on later."
 
 
 class Starts:
@@ -85,6 +83,36 @@ def test_in_the_end_it_says_so(
     )
     assert starts.ends() == [-9] * tries
     assert len(told) == (tries - 1 if tries > 3 else 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/ray/x"),
+            "/tmp/ray/x: No space left on device\nThe disk",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/tmp/ray"), "/tmp/ray: Permission denied\nName another"),
+        (OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /x"), "Name another"),
+        (ValueError("The configured object store size (20.0 GB) exceeds /dev/shm size (0.1 GB)."), "--shm-size=2g"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files\nRaise the limit"),
+    ],
+)
+def test_what_no_second_try_would_mend_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    tries: list[dict[str, Any]] = []
+
+    def init(**options: Any) -> None:
+        tries.append(options)
+        raise RuntimeError("no node") from error
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(OrchError) as found:
+        ray_start.start(LOCAL, lambda _: None)
+    assert told in str(found.value)
+    assert str(found.value).startswith("Ray could not be started: ")
+    assert len(tries) == 1
 
 
 def test_a_cluster_that_cannot_be_joined_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
