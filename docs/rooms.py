@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
     ("orchestrator.resolved", "orchestrator.ensembles"),
-    ("orchestrator.search", "orchestrator.train"),
+    ("orchestrator.search", "orchestrator.train", "orchestrator.doctor"),
     ("orchestrator.stages",),
     (
         "orchestrator.planning",

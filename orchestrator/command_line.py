@@ -14,6 +14,7 @@ from orchestrator.commands.choose import best, compare
 from orchestrator.commands.cost import cost
 from orchestrator.commands.data import data
 from orchestrator.commands.decisions import decisions
+from orchestrator.commands.doctor import doctor
 from orchestrator.commands.ensemble import ensemble
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
@@ -135,5 +136,6 @@ for command in (
     export,
     predict,
     data,
+    doctor,
 ):
     main.add_command(command)

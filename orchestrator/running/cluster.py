@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -86,16 +85,10 @@ def cluster(address: str | None, tell: Callable[[str], None], nice: int = 0) -> 
 
 
 def _object_store() -> dict[str, int]:
-    """The size of Ray's store, where its own choice would not fit into what this process may use or into `/dev/shm`."""
+    """The size of Ray's store, where its own choice would not fit into what this process may use or into `/dev/shm`.
+    What does not fit there lies in Ray's folder, which is slower."""
     memory, there = allocation.memory_bytes(), psutil.virtual_memory().total
-    shared = shared_memory()
+    shared = allocation.shared_memory_bytes()
     if memory == there and shared >= OBJECT_STORE_SHARE * memory:
         return {}
     return {"object_store_memory": max(LEAST_OBJECT_STORE, int(min(OBJECT_STORE_SHARE * memory, 0.9 * shared)))}
-
-
-def shared_memory() -> int:
-    """Free bytes of `/dev/shm`; 0 where there is none. What does not fit lies in Ray's folder, which is slower."""
-    with contextlib.suppress(OSError):
-        return shutil.disk_usage("/dev/shm").free
-    return 0

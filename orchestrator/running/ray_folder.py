@@ -31,7 +31,7 @@ _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 def ray_folder(tell: Callable[[str], None]) -> Iterator[str | None]:
     """None: Ray's own choice. Else a new folder, of nobody else's and deleted afterwards, and the user told."""
     fault = why_not(usual_folder())
-    made = _short_folder() if fault else None
+    made = short_folder() if fault else None
     if made is not None:
         tell(f"Note: {fault}; Ray's files lie in {made}.")
     try:
@@ -59,8 +59,9 @@ def why_not(folder: str) -> str:
     return "" if free >= LEAST_FREE else f"the disk of Ray's folder {there}{of} is full ({free / 1e6:.0f} MB free)"
 
 
-def _short_folder() -> str | None:
-    """None where nothing can be made in any of the short places: Ray then says what is wrong with its own."""
+def short_folder() -> str | None:
+    """A new one, of nobody else's; None where none can be made in any of the short places: Ray then says what is wrong
+    with its own."""
     for place in _SHORT:
         try:
             if shutil.disk_usage(place).free < LEAST_FREE:

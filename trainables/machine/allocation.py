@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def memory_bytes(root: Path = Path("/")) -> int:
     for name, of_what in _SLURM_MEMORY:
         found.append(_slurm(name) * MEBIBYTE * (_slurm(of_what) if of_what else 1))
     return min(size for size in found if size)
+
+
+def shared_memory_bytes() -> int:
+    """Free bytes of `/dev/shm`; 0 where there is none."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage("/dev/shm").free
+    return 0
 
 
 def _cpu_quotas(root: Path) -> Iterator[float]:

@@ -18,11 +18,12 @@ def device_name(device: torch.device) -> str:
         import torch
 
         return str(torch.cuda.get_device_name(device))
-    return _processor()
+    return processor_name()
 
 
 @lru_cache(maxsize=1)
-def _processor() -> str:
+def processor_name() -> str:
+    """The model of the processor where the system tells it, else its architecture."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

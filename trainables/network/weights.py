@@ -9,15 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlparse
 
 import torch
 
+from orchestrator.store.answers import answer_within
 from orchestrator.store.errors import InputError, first_line
 from trainables.machine.places import FilePart
 from trainables.network.tensors import read_set
@@ -30,7 +29,6 @@ PROBE_S = 4.0
 """How long the hub may take for its first answer; asked once, so that a machine without a network knows at once."""
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def from_hub(backbone: str, repository: str, filename: str | None = None) -> Wei
     for name in names:
         try:
             address = huggingface_hub.hf_hub_url(repository, name)
-            _answer_within(
+            answer_within(
                 PROBE_S, functools.partial(huggingface_hub.get_hf_file_metadata, address, timeout=PROBE_S * 0.9)
             )
             return _hub_file(repository, name, huggingface_hub.hf_hub_download(repository, name))
@@ -148,7 +146,7 @@ def from_address(backbone: str, address: str) -> WeightsFile:
     if not target.is_file():
         try:
             request = urllib.request.Request(address, method="HEAD")
-            _answer_within(PROBE_S, lambda: urllib.request.urlopen(request, timeout=PROBE_S * 0.9).close())
+            answer_within(PROBE_S, lambda: urllib.request.urlopen(request, timeout=PROBE_S * 0.9).close())
             target.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(target), _hash_prefix(name), progress=False)
         except Exception as error:  # whatever the network does, the answer to the user is the same
@@ -201,24 +199,3 @@ def _keys(path: Path, size: int, changed_ns: int, key: str) -> tuple[str, tuple[
     """The key that is taken where this one is asked for, and all that there are."""
     chosen = read_set(path, key)
     return chosen.key, chosen.keys
-
-
-def _answer_within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
-    """Call `ask` and wait that long at most: name resolution ignores the time-outs of connections."""
-    answers: list[_Answer] = []
-    errors: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            answers.append(ask())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
-    return answers[0]

@@ -42,7 +42,7 @@ def test_what_ray_shares_fits_into_shared_memory(
     """Of a machine with 100 GB that is all this process's."""
     monkeypatch.setattr(cluster.allocation, "memory_bytes", lambda: 10**11)
     monkeypatch.setattr(cluster.psutil, "virtual_memory", lambda: SimpleNamespace(total=10**11))
-    monkeypatch.setattr(cluster, "shared_memory", lambda: shared)
+    monkeypatch.setattr(cluster.allocation, "shared_memory_bytes", lambda: shared)
     assert cluster._object_store() == ({} if expected is None else {"object_store_memory": expected})
 
 
