@@ -19,6 +19,7 @@ from orchestrator.commands.ensemble import ensemble
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.commands.export import export, predict
 from orchestrator.commands.figures import figures
+from orchestrator.commands.home import list_studies
 from orchestrator.commands.init import init
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.maps import maps
@@ -119,6 +120,7 @@ for command in (
     init,
     search,
     resume,
+    list_studies,
     status,
     decisions,
     plan,

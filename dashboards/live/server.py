@@ -24,20 +24,25 @@ class LiveServer(GuardedServer):
         self.state = LiveState(look, write)
         super().__init__(host, port, _Handler)
 
+    def at(self, path: str) -> tuple[LiveState | None, str]:
+        """What is known of the page at a path, None where there is none, and what of it is asked: "/" or "/update"."""
+        return self.state, path
+
 
 class _Handler(GuardedHandler):
     server: LiveServer
 
     def route(self, path: str, query: dict[str, list[str]]) -> None:
-        if path == "/":
-            return self._page()
-        if path == "/update":
-            return self._update(query.get("since", [""])[0])
+        state, asked = self.server.at(path)
+        if state is not None and asked == "/":
+            return self._page(state)
+        if state is not None and asked == "/update":
+            return self._update(state, query.get("since", [""])[0])
         return self.send(HTTPStatus.NOT_FOUND, "There is nothing here but the page.")
 
-    def _page(self) -> None:
+    def _page(self, state: LiveState) -> None:
         try:
-            revision, parts = self.server.state.page()
+            revision, parts = state.page()
         except RuntimeError as error:
             return self.send(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "2"})
         nonce = secrets.token_urlsafe(18)
@@ -48,8 +53,8 @@ class _Handler(GuardedHandler):
         pieces = put_together(parts, nonce, script(revision), AROUND, STYLE)
         return self.send(HTTPStatus.OK, pieces, {"Content-Security-Policy": policy}, "text/html")
 
-    def _update(self, since: str) -> None:
-        content = self.server.state.update(since).content
+    def _update(self, state: LiveState, since: str) -> None:
+        content = state.update(since).content
         digest = hashlib.sha256()
         for part in content:
             digest.update(part.encode())

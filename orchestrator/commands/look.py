@@ -118,7 +118,7 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 
 
 @click.command()
-@click.argument("names", metavar="STUDY...", nargs=-1, required=True, shell_complete=complete_study)
+@click.argument("names", metavar="[STUDY...]", nargs=-1, shell_complete=complete_study)
 @click.option("--compare", "compares", is_flag=True, help="One page for several studies.")
 @click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="Where the page goes.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
@@ -149,6 +149,8 @@ def dashboard(
 ) -> None:
     """Write STUDY's page: one HTML file that needs no network and no server. Or serve it live.
 
+    Without a STUDY it is a page of all studies, with links to theirs.
+
     The page holds no images, and numbers in place of the names of files and groups, unless they are asked for.
 
     \b
@@ -156,6 +158,7 @@ def dashboard(
       orch dashboard neuroblastoma --open
       orch dashboard neuroblastoma --with-images
       orch dashboard neuroblastoma --live --open
+      orch dashboard --live --open
       orch dashboard neuroblastoma hep2 --compare --output both.html
     """
     from orchestrator.study.studies import open_study, studies_place
@@ -168,10 +171,18 @@ def dashboard(
         raise click.UsageError("--port and --host go with --live")
     if live and output is not None:
         raise click.UsageError("--output and --live exclude each other: a live page is served, not written")
-    if (with_images or with_names) and (live or compares):
+    if (with_images or with_names) and (live or compares or not names):
         raise click.UsageError("--with-images and --with-names go with the written page of one study")
     if data_root is not None and not with_images:
         raise click.UsageError("--data-root goes with --with-images")
+    if not names:
+        from orchestrator.commands.home import serve_home, write_home
+
+        if live:
+            serve_home(studies, host or "127.0.0.1", port or 0, opens, live_page)
+        else:
+            _told(write_home(studies, output), opens)
+        return
     place = studies_place(studies)
     found = [open_study(place, name) for name in names]
     if live:
@@ -181,6 +192,10 @@ def dashboard(
         page = write_comparison(found, Place.of(output) if output else place / "comparison.html")
     else:
         page = write_dashboard(found[0], output, shown(found[0], with_images, with_names, data_root))
+    _told(page, opens)
+
+
+def _told(page: Place, opens: bool) -> None:
     echo(str(page))
     if opens:
         webbrowser.open(_on_disk(page).resolve().as_uri())

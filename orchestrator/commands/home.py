@@ -1,0 +1,122 @@
+"""`orch list`, and `orch dashboard` without a study: all studies of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.commands.options import json_option, studies_option
+from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.store.open import open_storage
+from orchestrator.store.place import Place
+
+if TYPE_CHECKING:
+    from orchestrator.results.overview import Overview
+    from orchestrator.study.studies import Study
+
+HOME = "index.html"
+
+
+@click.command("list")
+@studies_option
+@json_option
+def list_studies(studies: str | None, as_json: bool) -> None:
+    """All studies: where each stands, its best configuration so far, its last change.
+
+    \b
+    Examples:
+      orch list
+      orch list --studies /shared/studies --json
+    """
+    from orchestrator.results.report import columns, plus_minus
+
+    found = _glances(studies)
+    if as_json:
+        echo_json({"studies": [one.as_json() for one in found]})
+        return
+    rows = [("study", "state", "repeats", "best so far", "score", "last change (UTC)")]
+    for one in found:
+        score = f"{one.by} {plus_minus(one.score)}" if one.score is not None else "–"
+        changed = one.changed[:16].replace("T", " ") or "–"
+        repeats = f"{one.done}/{one.asked}"
+        rows.append((one.name, one.state, repeats, one.best or "–", score, changed))
+    echo("\n".join(columns(rows, [False, False, True, False, False, False])))
+
+
+def write_home(studies: str | None, output: Path | None) -> Place:
+    """The page of all studies, into their folder or to `output`; returns where it lies."""
+    from dashboards.page.home import home_page
+    from orchestrator.store import layout
+    from orchestrator.study.studies import now, studies_place
+
+    found, place = _glances(studies), studies_place(studies)
+    page = Place.of(output) if output is not None else place / HOME
+    before = "" if output is None else f"{_folder(place)}/"
+
+    def link(one: Overview) -> str:
+        return f"{before}{one.name}/{layout.DASHBOARD}" if one.has_page else ""
+
+    open_storage(page.parent).replace(page.name, home_page(found, now(), link).encode())
+    return page
+
+
+def _folder(place: Place) -> str:
+    """As a page elsewhere names it."""
+    return place.path.resolve().as_uri() if place.path is not None else place.text
+
+
+def serve_home(studies: str | None, host: str, port: int, opens: bool, page_of: Callable[[Study], str]) -> None:
+    """Serve the pages of all studies until Ctrl-C; the address goes to stdout. page_of: writes that of one study."""
+    from dashboards.live.home import HomeServer, live_link
+    from dashboards.live.state import Look
+    from dashboards.page.home import home_page
+    from orchestrator.study.studies import now, open_study, studies_place
+    from orchestrator.watch.all_studies import AllStudies
+    from orchestrator.watch.now import StudyNow
+
+    _check_some(studies)
+    place = studies_place(studies)
+    everything = AllStudies(place)
+
+    def opened(name: str) -> tuple[Look, Callable[[], str]]:
+        study = open_study(place, name)
+        return StudyNow(study.storage).look, lambda: page_of(study)
+
+    server = HomeServer(
+        host, port, everything.look, lambda: home_page(everything.overviews(), now(), live_link), opened
+    )
+    echo(server.url)
+    say("All studies are served, read-only, until Ctrl-C.")
+    if server.token:
+        say("Whoever has this address can read the pages; they are not encrypted on their way.")
+    if opens:
+        webbrowser.open(server.url)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+    server.server_close()
+
+
+def _glances(studies: str | None) -> list[Overview]:
+    from orchestrator.study.studies import studies_place
+    from orchestrator.watch.all_studies import glances
+
+    _check_some(studies)
+    lines = Lines()
+    return glances(studies_place(studies), lambda done, total: lines("studies read", done, total))
+
+
+def _check_some(studies: str | None) -> None:
+    from orchestrator.store.errors import InputError
+    from orchestrator.study.studies import studies_in, studies_place
+
+    place = studies_place(studies)
+    if not studies_in(place):
+        raise InputError(
+            f"{place}: expected studies, found none",
+            "Name where they lie (--studies DIR), or make one: orch search neuroblastoma resnet18",
+        )
