@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,7 @@ def open_for(options: SearchOptions, display: Display, *, writes: bool = True) -
         options.seed or 0,
         options.given.precision,
         display.say,
+        partial(display.count, "images read"),
     )
     show_partition(prepared.study, display)
     tell_damaged(Decided.of(prepared.study.storage), display)

@@ -82,11 +82,13 @@ def write_figures(
     names: Sequence[str] = (),
     every: bool = False,
     width_mm: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Exported:
     """Write `<figure>-<choice>.<form>` and `.csv` for every figure that has data, and the captions, to `where`.
 
     Without kaleido or a browser the tables are written all the same, and without a figure that cannot be drawn all
-    others. Raises InputError for an unknown name, and for one that says nothing of the study's task.
+    others. progress(done, total) counts figures. Raises InputError for an unknown name, and for one that says nothing
+    of the study's task.
     """
     study = source.summary.study
     faults = Faults("figures")
@@ -99,7 +101,7 @@ def write_figures(
         for name in checked_figures(names)
         for choice in telling_choices(FIGURES[name], source, every)
     ]
-    return _write(wanted, where, CAPTIONS, form, width_mm)
+    return _write(wanted, where, CAPTIONS, form, width_mm, progress)
 
 
 def write_any(
@@ -142,7 +144,14 @@ def _wanted(figure: Figure, choice: Choice, source: Source) -> _Wanted:
     )
 
 
-def _write(wanted: Sequence[_Wanted], where: Where, captions: str, form: Format, width_mm: float | None) -> Exported:
+def _write(
+    wanted: Sequence[_Wanted],
+    where: Where,
+    captions: str,
+    form: Format,
+    width_mm: float | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Exported:
     """Write what has data: a table and an image each, and a file of captions."""
     place = Place.of(where)
     storage = open_storage(place)
@@ -158,7 +167,9 @@ def _write(wanted: Sequence[_Wanted], where: Where, captions: str, form: Format,
         lost.append(Lost(stem, cause_of(error)))
 
     def tables() -> Iterator[tuple[str, Spec]]:
-        for one in wanted:
+        for done, one in enumerate(wanted):
+            if progress is not None:
+                progress(done, len(wanted))
             stem = _free(one.stem, written)
             try:
                 data = one.data()

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -33,17 +33,19 @@ HOLDS = ("images", "names")
 _HOLDS_NAME = "holds"
 
 
-def render(storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN) -> str:
+def render(
+    storage: Storage, *, now: str, shown: Shown = NOTHING_SHOWN, progress: Callable[[int, int], None] | None = None
+) -> str:
     """Summarise a study and return its page; `now` (UTC, ISO 8601) is shown and decides which leases look alive.
 
-    shown: whether images and names of files and groups stand on the page; none do unless asked.
+    shown: whether images and names of files and groups stand on the page; none do unless asked. progress: see `body`.
     Raises what `orchestrator.results.summary.summarise` raises.
     """
     with collecting() as left_out:
         with ThreadPoolExecutor(1) as beside:
             beside.submit(_library)  # takes a quarter of a second, and no lock of Python's
             source = Source(summarise(storage, now), storage)
-        return write_page(source, provenance.provenance_data(storage, source.summary), now, shown, left_out)
+        return write_page(source, provenance.provenance_data(storage, source.summary), now, shown, left_out, progress)
 
 
 def write_page(
@@ -52,6 +54,7 @@ def write_page(
     now: str,
     shown: Shown = NOTHING_SHOWN,
     left_out: LeftOut | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """The page's HTML, about 1.8 MB of plotly and the figures' data; equal arguments give equal pages.
 
@@ -59,7 +62,9 @@ def write_page(
     """
     summary = source.summary
     charts = Charts(study_title(summary.study))
-    content = body(Sheet(source, origin, charts, now, shown)) if summary.configurations else _empty(summary, origin)
+    content = (
+        body(Sheet(source, origin, charts, now, shown), progress) if summary.configurations else _empty(summary, origin)
+    )
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
     masthead = _masthead(summary, now, mark) + left_out_html(left_out.all if left_out is not None else summary.damaged)
     holds = " ".join(name for name in HOLDS if getattr(shown, name))

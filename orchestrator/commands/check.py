@@ -12,7 +12,7 @@ import click
 
 from orchestrator.commands.data_options import all_reading, dataset_options
 from orchestrator.commands.options import json_option, local_path
-from orchestrator.commands.said import Lines, echo, say
+from orchestrator.commands.said import echo, on_the_way, say
 
 if TYPE_CHECKING:
     from orchestrator.checking.finding import Told
@@ -86,15 +86,16 @@ def check(
 
     if backbone is None and weights is not None:
         raise click.UsageError("--weights goes with --backbone")
-    lines, features = Lines(), None
-    if backbone is not None:
-        from orchestrator.checking.backbone_features import backbone_features
+    with on_the_way(as_json) as way:
+        features = None
+        if backbone is not None:
+            from orchestrator.checking.backbone_features import backbone_features
 
-        features = backbone_features(backbone, weights or "hub", cache or default_cache(), lines)
-    typed = DataRequest(source, dataset_options(given))
-    found, options = opened_data(source, typed.options, cache or default_cache(), say)
-    request = CheckRequest(DataRequest(found.path, options), typed, _space(given["study"]), given["seed"], features)
-    reading = read(request, say, lines)
+            features = backbone_features(backbone, weights or "hub", cache or default_cache(), way.count)
+        typed = DataRequest(source, dataset_options(given))
+        found, options = opened_data(source, typed.options, cache or default_cache(), way.say)
+        request = CheckRequest(DataRequest(found.path, options), typed, _space(given["study"]), given["seed"], features)
+        reading = read(request, way.say, way.count)
     told = put_together(request, reading)
     if output is not None:
         _write_page(output, told, reading, options)
@@ -149,9 +150,9 @@ def split(
     space = _space(given["study"])
     opened, options = opened_data(source, dataset_options(given), cache or default_cache(), say)
     options = replace(options, class_names=tuple(space.class_names.items()))
-    with opened.blamed():
-        lines, divided = Lines(), divider(space, given["seed"])
-        dataset = load_dataset(opened.path, options, partial(lines, "images read"), divided=divided)
+    with opened.blamed(), on_the_way(as_json) as way:
+        divided = divider(space, given["seed"])
+        dataset = load_dataset(opened.path, options, partial(way.count, "images read"), divided=divided)
     check_rule(dataset, DataRequest(source, options))
     pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
     found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)

@@ -10,7 +10,7 @@ import click
 
 from orchestrator.commands import check, patches
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, answer, echo, echo_json, say
+from orchestrator.commands.said import answer, echo, echo_json, on_the_way, say
 from orchestrator.commands.search_options import set_by_path
 
 
@@ -64,14 +64,15 @@ def leak(
     from orchestrator.energy.meters import metered
     from orchestrator.leak.experiment import LeakOptions, leak_experiment
     from orchestrator.leak.records import answer_data, answer_lines
+    from orchestrator.planning.rates import head_seconds
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
     found = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
 
-    with metered(found.storage, "leak experiment"):
-        told = leak_experiment(found, options, say, partial(Lines(), "trainings"))
+    with metered(found.storage, "leak experiment"), on_the_way(as_json) as way:
+        told = leak_experiment(found, options, way.say, partial(way.count, "trainings"), head_seconds)
     rewrite_dashboard(found)
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from orchestrator.commands.options import complete_study, json_option, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json
+from orchestrator.commands.said import echo, echo_json, on_the_way
 
 
 @click.command()
@@ -35,8 +37,8 @@ def decisions(study: str, configuration: str | None, checks: bool, studies: str 
 
     found = open_study(studies_place(studies), study)
     decided = Decided.of(found.storage)
-    lines = Lines()
-    checked = check(found.storage, decided, lambda *counts: lines("decisions", *counts)) if checks else []
+    with on_the_way(as_json) as told:
+        checked = check(found.storage, decided, partial(told.count, "decisions")) if checks else []
     if configuration is not None:
         name = named(decided, configuration)
         about = decided_about(decided, name)

@@ -6,7 +6,7 @@ import click
 
 from orchestrator.commands.choose import METRIC
 from orchestrator.commands.options import CommaList, complete_study, json_option, studies_option
-from orchestrator.commands.said import Lines, answer
+from orchestrator.commands.said import answer, on_the_way
 from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
 
 
@@ -108,6 +108,7 @@ def ensemble(
         rounds,
         seed,
     )
-    made = make_ensemble(found, options, Lines())
+    with on_the_way(as_json) as told:
+        made = make_ensemble(found, options, told.count)
     rewrite_dashboard(found)
     answer(ensemble_report(made), as_json)

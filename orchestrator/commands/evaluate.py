@@ -11,7 +11,7 @@ import click
 
 from orchestrator.commands.data_options import how_to_read
 from orchestrator.commands.options import Command, check_with, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 from orchestrator.commands.search_options import set_by_path
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def evaluate(
         from orchestrator.evaluation.nested_text import nested_text
 
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
-        with metered(found.storage, "nested evaluation"):
-            nested = evaluate_nested(found, options, place, say, Lines())
+        with metered(found.storage, "nested evaluation"), on_the_way(as_json) as told:
+            nested = evaluate_nested(found, options, place, told.say, told.count)
         rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(nested.model_dump_json()))
@@ -167,16 +167,16 @@ def evaluate(
         from orchestrator.evaluation.ensemble import evaluate_ensemble
         from orchestrator.evaluation.ensemble_text import ensemble_text
 
-        with metered(found.storage, "evaluation"):
-            together = evaluate_ensemble(found, ensemble, wanted, place, say, Lines())
+        with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
+            together = evaluate_ensemble(found, ensemble, wanted, place, told.say, told.count)
         rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(together.model_dump_json()))
         else:
             echo(ensemble_text(together))
         return
-    with metered(found.storage, "evaluation"):
-        record = run(found, wanted, place, say, Lines())
+    with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
+        record = run(found, wanted, place, told.say, told.count)
     rewrite_dashboard(found)
     if as_json:
         echo_json(json.loads(record.model_dump_json()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import check_with, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.export.folder import Exported
     from orchestrator.export.predict import Prediction
     from orchestrator.results.summary import Summary
+    from orchestrator.running.progress import Display
     from orchestrator.study.studies import Study
 
 WITH_ENSEMBLE = {"study", "studies", "as_json", "ensemble", "output", "with_onnx", "data_root", "weights", "cache"}
@@ -77,6 +78,14 @@ def export(ctx: click.Context, /, study: str, studies: str | None, as_json: bool
 
 
 def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    with on_the_way(as_json) as told:
+        exported = _exported(study, given, told)
+    if not as_json:
+        echo(exported.as_text())
+    return exported.as_json()
+
+
+def _exported(study: Study, given: dict[str, Any], told: Display) -> Exported | ExportedEnsemble:
     from orchestrator.export.folder import ExportOptions, export_model
     from trainables.machine.places import default_cache
 
@@ -87,16 +96,11 @@ def _model(study: Study, given: dict[str, Any], as_json: bool) -> dict[str, Any]
         kg_per_kwh=given["kg_per_kwh"],
         **{name: given[name] for name in names},
     )
-    exported: Exported | ExportedEnsemble
     if given["ensemble"] is not None:
         from orchestrator.export.ensemble_folder import export_ensemble
 
-        exported = export_ensemble(study, given["ensemble"], options, say)
-    else:
-        exported = export_model(study, options, say)
-    if not as_json:
-        echo(exported.as_text())
-    return exported.as_json()
+        return export_ensemble(study, given["ensemble"], options, told.say, told.count)
+    return export_model(study, options, told.say, told.count)
 
 
 def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[str, Any]:
@@ -182,10 +186,14 @@ def predict(
     read = [(one, opened(one, default_cache(), say, labelled=False)) for one in images]
     files = image_files([found.path for _, found in read])
     unpacked = {found.path: one for one, found in read if found.packed is not None}
-    failed, odd = 0, dict[str, list[str]]()
+    done, failed, odd = 0, 0, dict[str, list[str]]()
+    # a terminal that shows the rows themselves needs no bar
+    told = ctx.with_resource(on_the_way(as_json or sys.stdout.isatty()))
 
     def noted(row: Prediction) -> Prediction:
-        nonlocal failed
+        nonlocal done, failed
+        done += 1
+        told.count("images predicted", done, len(files))
         row = replace(row, file=named_within(row.file, unpacked))
         failed += bool(row.error)
         for remark in row.remarks:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 
 @click.command()
@@ -65,7 +66,9 @@ def figures(
     if x is None:
         if y or line or facet or band:
             raise click.UsageError("--y, --line, --facet and --band go with --x SETTING")
-        exported = write_figures(source, place, form, names, every, width)  # type: ignore[arg-type]
+        with on_the_way(as_json) as told_of:
+            counting = partial(told_of.count, "figures written")
+            exported = write_figures(source, place, form, names, every, width, counting)  # type: ignore[arg-type]
     else:
         if only or every:
             raise click.UsageError("--only and --every choose among the page's figures: not with --x")

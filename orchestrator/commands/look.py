@@ -6,14 +6,15 @@ import contextlib
 import functools
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -191,7 +192,9 @@ def dashboard(
     if compares:
         page = write_comparison(found, Place.of(output) if output else place / "comparison.html")
     else:
-        page = write_dashboard(found[0], output, shown(found[0], with_images, with_names, data_root))
+        with on_the_way() as told:
+            which = shown(found[0], with_images, with_names, data_root)
+            page = write_dashboard(found[0], output, which, partial(told.count, "parts of the page drawn"))
     _told(page, opens)
 
 
@@ -278,7 +281,12 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     return Shown(images=with_images, names=with_names, root=root, read=read, numbers=pseudonyms)
 
 
-def write_dashboard(study: Study, output: Path | None = None, shown: Shown | None = None) -> Place:
+def write_dashboard(
+    study: Study,
+    output: Path | None = None,
+    shown: Shown | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Place:
     """Compact the histories and write the page, into the study or to `output`; returns where it lies.
 
     It has no images and names unless `shown` says so.
@@ -288,7 +296,7 @@ def write_dashboard(study: Study, output: Path | None = None, shown: Shown | Non
     from orchestrator.study.studies import now
 
     _compacted(study)
-    content = render(study.storage, now=now(), shown=shown or Shown())
+    content = render(study.storage, now=now(), shown=shown or Shown(), progress=progress)
     return _written(Place.of(output) if output else study.place / layout.DASHBOARD, content)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 if TYPE_CHECKING:
     from orchestrator.maps.explained import Explained
@@ -92,7 +92,8 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     options = MapOptions(wanted=wanted, **{name: asked[name] for name in names})
     with (
         metered(found.storage, "maps"),
-        explain(found, options, cache or default_cache(), say, Lines()) as (explained, pictures),
+        on_the_way(as_json) as told,
+        explain(found, options, cache or default_cache(), told.say, told.count) as (explained, pictures),
     ):
         _write(explained, pictures, found.record.synthetic, asked)
     if as_json:

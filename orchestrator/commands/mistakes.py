@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, answer, say
+from orchestrator.commands.said import answer, on_the_way, say
 
 if TYPE_CHECKING:
     from orchestrator.results.report import Report
@@ -91,7 +91,8 @@ def mistakes(
         return
     root = images_at(found, data_root, say, f"orch mistakes {found.name} --look") if looks else None
     wanted = Wanted(top or TOP, named, partition, by, root)
-    told = find_mistakes(found.storage, wanted, partial(Lines(), "images read"))
+    with on_the_way(as_json) as way:
+        told = find_mistakes(found.storage, wanted, partial(way.count, "images read"))
     with contextlib.suppress(StorageError):  # a study that one may only read is looked at all the same
         write_mistakes(found.storage, record_of(told, now()))
     rewrite_dashboard(found)

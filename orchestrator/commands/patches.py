@@ -14,7 +14,7 @@ import click
 from orchestrator.commands.data_options import dataset_options, how_to_read, split_column_option, split_words_option
 from orchestrator.commands.options import json_option, local_path
 from orchestrator.commands.reading import rule_of_reading
-from orchestrator.commands.said import Lines, echo, say
+from orchestrator.commands.said import echo, on_the_way, say
 
 
 class MarginType(click.ParamType[tuple[int, ...]]):
@@ -103,14 +103,15 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         data,
     )
     check_output(output, options)
-    with found.blamed():
-        plan = plan_cut(options, partial(Lines(), "images measured"))
+    with found.blamed(), on_the_way(as_json) as told:
+        plan = plan_cut(options, partial(told.count, "images measured"))
     need = need_of(plan, output)
     said = lines_of(plan, need, output)
     if not as_json:
         echo("\n".join(said))
     if not plans:
-        carry_out(plan, output, partial(Lines(), "patches written"))
+        with on_the_way(as_json) as told:
+            carry_out(plan, output, partial(told.count, "patches written"))
         if not as_json:
             echo("\n".join(["", f"Written: {output}", *next_lines(output)]))
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +12,7 @@ from orchestrator.store.errors import plain_text
 
 if TYPE_CHECKING:
     from orchestrator.results.report import Report
-
-LINE_EVERY_S = 10.0
+    from orchestrator.running.progress import Display
 
 
 def echo_json(data: dict[str, Any]) -> None:
@@ -39,13 +37,8 @@ def say(text: str) -> None:
     click.echo(plain_text(text), err=True)
 
 
-class Lines:
-    """How far something is, at most every few seconds."""
+def on_the_way(as_json: bool = False) -> Display:
+    """What a command shows while it works, `say` and `count`, for a `with`; an answer in JSON comes without counts."""
+    from orchestrator.running.progress import Display
 
-    def __init__(self) -> None:
-        self.told_at = time.monotonic()
-
-    def __call__(self, act: str, done: int, total: int) -> None:
-        if time.monotonic() - self.told_at >= LINE_EVERY_S:
-            self.told_at = time.monotonic()
-            say(f"{done}/{total} {act}")
+    return Display(counts=not as_json)

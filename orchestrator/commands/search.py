@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import Lines, answer, echo, echo_json, say
+from orchestrator.commands.said import answer, echo, echo_json, on_the_way
 from orchestrator.commands.search_options import (
     keep_gb_option,
     run_options,
@@ -74,26 +74,26 @@ def search(
       orch search my_study resnet18 --data ome/ --group-by parent --page max --channels DAPI=blue,GFP=green
       orch search my_study resnet18 --lr 1e-4,1e-3 --repeats 20
     """
-    from orchestrator.running.progress import Display
     from orchestrator.stages import in_order
 
     options = search_options(_typed(), **asked)
-    display = Display()
-    if only_plan:
-        _plan(options, display, as_json, keep_gb)
-        return
-    status, run_as = 0, run_options(address, grace, cache_gb, keep_gb, time_s, nice)
-    for turn in in_order(options, display):
-        if turn.title:
-            display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
-        found, ended = turn.search, _run(turn.search, display, run_as, as_json, goes_on=turn.goes_on)
-        status = max(status, ended)
-        if ended == 1 and turn.title and not turn.is_last:
-            display.say("The next stage begins when every repeat of this one has a result.")
-        if ended not in turn.goes_on:
-            break
-    if keep and status in (0, 1):
-        _keep(found, keep)
+    status = 0
+    with on_the_way(as_json) as display:
+        if only_plan:
+            _plan(options, display, as_json, keep_gb)
+            return
+        run_as = run_options(address, grace, cache_gb, keep_gb, time_s, nice)
+        for turn in in_order(options, display):
+            if turn.title:
+                display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
+            found, ended = turn.search, _run(turn.search, display, run_as, as_json, goes_on=turn.goes_on)
+            status = max(status, ended)
+            if ended == 1 and turn.title and not turn.is_last:
+                display.say("The next stage begins when every repeat of this one has a result.")
+            if ended not in turn.goes_on:
+                break
+        if keep and status in (0, 1):
+            _keep(found, keep, display)
     ctx.exit(status)
 
 
@@ -161,9 +161,8 @@ def plan(keep_gb: float, as_json: bool, **asked: Any) -> None:
     Example:
       orch plan neuroblastoma inception_v3 --full
     """
-    from orchestrator.running.progress import Display
-
-    _plan(search_options(_typed(), **asked), Display(), as_json, keep_gb)
+    with on_the_way(as_json) as display:
+        _plan(search_options(_typed(), **asked), display, as_json, keep_gb)
 
 
 def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: float) -> None:
@@ -172,7 +171,7 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
 
     from orchestrator.planning.estimate import estimate
     from orchestrator.planning.estimate_text import estimate_text
-    from orchestrator.running.progress import duration
+    from orchestrator.results.amounts import duration
     from orchestrator.stages import in_order
 
     found: list[tuple[str, Estimate]] = []
@@ -238,14 +237,14 @@ def _run(
     return status
 
 
-def _keep(search: Search, count: int) -> None:
+def _keep(search: Search, count: int, display: Display) -> None:
     """Keep the weights of the best configurations; what it says is no data."""
     from orchestrator.energy.meters import metered
     from orchestrator.evaluation.keeping import keep_best
 
     places = search.places
     with metered(search.study.storage, "keeping weights"):
-        keep_best(search.study, count, places.cache, say, Lines(), places.data_root)
+        keep_best(search.study, count, places.cache, display.say, display.count, places.data_root)
 
 
 def _typed() -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import describe_configuration
 from orchestrator.results.summary import Summary, summarise
@@ -59,7 +61,7 @@ def keep_best(
     bench = open_bench(study.storage, Places.here(root, cache, known))
     order = list(dict.fromkeys([*parents_needed(summary), *(entry.id for entry in ranked)]))
     for entry in wanted:
-        _keep(bench, entry, progress)
+        _keep(bench, entry, show, progress)
         dropped = retain(study.storage, partition, order, budget_bytes)
         if any(kept.key.configuration == entry.id for kept in dropped):
             show(
@@ -83,7 +85,7 @@ def parents_needed(summary: Summary) -> list[str]:
     return list(dict.fromkeys(parent.configuration for parent in lacking if parent))
 
 
-def _keep(bench: Workbench, entry: ConfigurationSummary, progress: Progress) -> None:
+def _keep(bench: Workbench, entry: ConfigurationSummary, show: Show, progress: Progress) -> None:
     finals = results(bench.storage, entry.partition, entry.id, entry.with_result)
     models = trained(
         bench,
@@ -91,7 +93,8 @@ def _keep(bench: Workbench, entry: ConfigurationSummary, progress: Progress) -> 
         entry.id,
         entry.with_result,
         None,
-        lambda done, total: progress("epochs trained again", done, total),
+        partial(progress, AGAIN),
+        telling(show, bench.device),
     )
     for repeat, model in models.items():
         keep_trained(bench, entry.partition, entry.id, [model], int(finals[repeat].meta["epochs"]))

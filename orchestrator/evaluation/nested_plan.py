@@ -17,6 +17,7 @@ from orchestrator.evaluation.nested_search import Repeated
 from orchestrator.evaluation.nested_training import Candidate
 from orchestrator.evaluation.record import Look
 from orchestrator.proposing.sampling import most_suggested
+from orchestrator.results.amounts import duration
 from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.names import counted, describe_configuration
@@ -73,16 +74,26 @@ class NestedPlan:
     def cost(self, folds: int) -> str:
         """What so many folds train, said before anything is opened."""
         if not self.searches:
-            return f"{folds} outer folds of {self.work:,} epochs each are trained on this machine, one after the other."
+            return (
+                f"{folds} outer folds of {self.work:,} epochs each are trained on this machine, one after the other: "
+                f"about {duration(folds * self._seconds())}, as long as the search took for as many images."
+            )
         spent = sum(one.spent for one in self.searches)
-        hours = self.summary.totals.seconds / 3600
+        seconds = self.summary.totals.seconds
         rules = " and ".join(one.words for one in self.searches)
         return (
             f"Each of {folds} outer folds repeats the whole search, {rules}, on this machine: at most {self.work:,} "
-            f"epochs, all that its budget allows. The study's own took {spent:,} epochs and {hours:.2g} hours of "
-            f"training, so about {folds * spent:,} epochs and {folds * hours:.2g} hours are ahead. What is trained "
+            f"epochs, all that its budget allows. The study's own took {spent:,} epochs and {duration(seconds)} of "
+            f"training, so about {folds * spent:,} epochs and {duration(folds * seconds)} are ahead. What is trained "
             "lies in the cache until its fold is finished."
         )
+
+    def _seconds(self) -> float:
+        """Of one fold at the pace of the search, which had fewer or more images to train on."""
+        ids = {candidate.configuration.id for candidate in self.candidates}
+        there = (one for one in self.summary.configurations if one.partition == self.partition.id and one.id in ids)
+        images = [int((splits(self.manifest, one) == "train").sum()) for one in (self.partition, self.folds[0])]
+        return sum(one.seconds for one in there) * images[1] / max(1, images[0])
 
     def outer(self, number: int) -> pd.DataFrame:
         """Rows of the manifest in outer fold `number` (from 0), with the class index as `truth`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.evaluation.beside import Beside, beside
 from orchestrator.evaluation.estimates import PRIMARY, Scored, estimates
 from orchestrator.evaluation.keeping import parents_needed
@@ -111,7 +112,8 @@ def models_of(
         entry.id,
         plan.repeats,
         None,
-        lambda done, total: progress("epochs trained again", done, total),
+        partial(progress, AGAIN),
+        telling(show, bench.device),
     )
     if options.keep_bytes:
         for repeat, model in found.items():

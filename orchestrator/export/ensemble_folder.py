@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,23 @@ from torch import nn
 
 from orchestrator.ensembles.record import EnsembleRecord, Member, read_ensemble
 from orchestrator.ensembles.report import ensemble_report
+from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.evaluation.ensemble_record import read_ensemble_evaluations
 from orchestrator.evaluation.ensemble_text import ensemble_text
 from orchestrator.export.assemble import Agreement, Assembled, assemble
 from orchestrator.export.card_failures import found_lines
-from orchestrator.export.folder import CARD, SCRIPT, ExportOptions, Say, bench_for, check_output, made_whole, write_part
+from orchestrator.export.folder import (
+    CARD,
+    SCRIPT,
+    ExportOptions,
+    Progress,
+    Say,
+    bench_for,
+    check_output,
+    made_whole,
+    uncounted,
+    write_part,
+)
 from orchestrator.export.model import BACKBONE, HEAD, ONNX, Preprocessing, file_hash, standardised
 from orchestrator.export.model import DESCRIPTION as MODEL
 from orchestrator.export.onnx_file import OnnxFile, write_graph
@@ -113,8 +126,13 @@ class TogetherFromPixels(nn.Module):
         return found
 
 
-def export_ensemble(study: Study, asked: str, options: ExportOptions, say: Say) -> ExportedEnsemble:
-    """Write the folder; nothing lies at `options.output` until all of it is there. Raises InputError."""
+def export_ensemble(
+    study: Study, asked: str, options: ExportOptions, say: Say, progress: Progress = uncounted
+) -> ExportedEnsemble:
+    """Write the folder; nothing lies at `options.output` until all of it is there. Raises InputError.
+
+    progress(act, done, total): of what is trained again.
+    """
     check_output(options.output)
     ensemble = read_ensemble(study.storage, study.name, asked)
     summary = summarise(study.storage)
@@ -125,7 +143,7 @@ def export_ensemble(study: Study, asked: str, options: ExportOptions, say: Say) 
         placed, agreements, deviations = [], [], []
         squares = np.zeros(0, dtype=np.uint8)
         for member in ensemble.counting:
-            for assembled, deviation in _networks(study, summary, ensemble, member, options, say):
+            for assembled, deviation in _networks(study, summary, ensemble, member, options, say, progress):
                 weight = member.weight / len(member.repeats)
                 part, place = _written(folder, assembled, weight, len(parts), parts)
                 parts.append(part)
@@ -150,7 +168,13 @@ def export_ensemble(study: Study, asked: str, options: ExportOptions, say: Say) 
 
 
 def _networks(
-    study: Study, summary: Summary, ensemble: EnsembleRecord, member: Member, options: ExportOptions, say: Say
+    study: Study,
+    summary: Summary,
+    ensemble: EnsembleRecord,
+    member: Member,
+    options: ExportOptions,
+    say: Say,
+    progress: Progress,
 ) -> list[tuple[Assembled, float]]:
     """The networks of a member's repeats with their deviation. Raises InputError where they are not those weighed."""
     entry = next(
@@ -164,15 +188,9 @@ def _networks(
             f"It was trained on; orch ensemble {study.name} chooses anew.",
         )
     say(f"{member.name} ({member.configuration}): {counted(len(member.repeats), 'repeat')}.")
-    told: list[int] = []
-
-    def progress(done: int, total: int) -> None:
-        if not told:
-            say(f"Weights were not kept: training again from the seed, {total} epochs.")
-        told.append(done)
-
     bench = bench_for(study, summary, entry.configuration, options, say)
-    found = trained(bench, ensemble.partition, member.configuration, member.repeats, None, progress)
+    told = partial(progress, AGAIN), telling(say, bench.device)
+    found = trained(bench, ensemble.partition, member.configuration, member.repeats, None, *told)
     where = bench, study.record, entry.configuration, ensemble.partition
     return [(assemble(*where, records[r], found[r].weights), found[r].deviation) for r in member.repeats]
 

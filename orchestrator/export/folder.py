@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from orchestrator.energy.cost import cost_of
 from orchestrator.energy.grid import intensity_of
+from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.evaluation.looks import count_looks, looks_by_now, short_hashes
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import EvaluationRecord, read_evaluations
@@ -55,6 +57,11 @@ CARD = "MODEL_CARD.md"
 SCRIPT = "predict.py"
 TABLES = "tables"
 Say = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+def uncounted(act: str, done: int, total: int) -> None:
+    """Nobody is told how far something is."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +152,11 @@ def made_whole(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
-    """Write the model's folder; nothing lies at `options.output` until all of it is there. Raises InputError."""
+def export_model(study: Study, options: ExportOptions, say: Say, progress: Progress = uncounted) -> Exported:
+    """Write the model's folder; nothing lies at `options.output` until all of it is there. Raises InputError.
+
+    progress(act, done, total): of what is trained again.
+    """
     check_confusion(study.record.task, f"study {study.name}, export")
     check_output(options.output)
     intensity = intensity_of(options.country, options.kg_per_kwh)
@@ -155,7 +165,7 @@ def export_model(study: Study, options: ExportOptions, say: Say) -> Exported:
     say(f"Exporting {describe_configuration(chosen.member.configuration)}, repeat {chosen.repeat}.")
     record = _record(study.storage, chosen)
     bench = bench_for(study, summary, chosen.member.configuration, options, say)
-    found = _weights(bench, chosen, record, say)
+    found = _weights(bench, chosen, record, say, progress)
     partition, configuration = chosen.member.partition, chosen.member.configuration
     assembled = assemble(bench, study.record, configuration, partition, record, found.weights)
     with made_whole(options.output) as folder:
@@ -201,16 +211,10 @@ def _record(storage: Storage, chosen: Chosen) -> FinalRecord:
         return results(storage, *where)[chosen.repeat]
 
 
-def _weights(bench: Workbench, chosen: Chosen, record: FinalRecord, say: Say) -> Trained:
-    told: list[int] = []
-
-    def progress(done: int, total: int) -> None:
-        if not told:
-            say(f"Its weights were not kept: training it again from its seed, {total} epochs.")
-        told.append(done)
-
+def _weights(bench: Workbench, chosen: Chosen, record: FinalRecord, say: Say, progress: Progress) -> Trained:
     where = chosen.member.partition, chosen.member.id, [chosen.repeat]
-    return trained(bench, *where, int(record.meta["epochs"]), progress)[chosen.repeat]
+    told = partial(progress, AGAIN), telling(say, bench.device)
+    return trained(bench, *where, int(record.meta["epochs"]), *told)[chosen.repeat]
 
 
 def bench_for(

@@ -17,7 +17,9 @@ import torch
 
 from orchestrator.leak.partitions import EXPERIMENTS, SPLITS, TRAIN, LeakPartition, check_groups, leak_partitions
 from orchestrator.leak.records import LeakAnswer, LeakRun, answer, pack_run, read_runs, run_path, selected_epoch
+from orchestrator.results.amounts import duration
 from orchestrator.results.decided import Decided
+from orchestrator.results.names import counted
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.searches import SearchRecord
@@ -37,6 +39,8 @@ from trainables.learning.material import Material, learner_of
 from trainables.machine.places import Places
 
 Progress = Callable[[int, int], None]
+Timed = Callable[[Configuration, int, tuple[int, dict[str, int]], int, int, torch.device], float]
+"""Seconds of a training: see `orchestrator.planning.rates.head_seconds`."""
 SCORING_BATCH = 4096
 
 
@@ -53,10 +57,13 @@ class LeakOptions:
     weights: str | None = None
 
 
-def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], None], progress: Progress) -> LeakAnswer:
+def leak_experiment(
+    study: Study, options: LeakOptions, say: Callable[[str], None], progress: Progress, timed: Timed | None = None
+) -> LeakAnswer:
     """Train what is missing of the three experiments and say what they show; again, and nothing is trained.
 
-    progress(done, total) counts trainings. Raises InputError where the study has no groups to hold back.
+    progress(done, total) counts trainings; `timed` says beforehand how long they take. Raises InputError where the
+    study has no groups to hold back.
     """
     decided = Decided.of(study.storage)
     check_confusion(study.record.task, f"study {study.name}, leak experiment")
@@ -72,9 +79,12 @@ def leak_experiment(study: Study, options: LeakOptions, say: Callable[[str], Non
     wanted = [(e, r) for r in range(options.repeats) for e in EXPERIMENTS if (e, r) not in done]
     material = bench.material(configuration, study.record.partition) if wanted else None
     for count, (experiment, repeat) in enumerate(wanted):
-        progress(count, len(wanted))
         assert material is not None
         partition = leak_partitions(labels, groups, repeat, configuration.data.seed)[experiment]
+        if not count:
+            time_of_all = _time_of(len(wanted), configuration, material, partition, options.epochs, bench.device, timed)
+            say(f"{counted(len(wanted), 'training')} of {counted(options.epochs, 'epoch')}{time_of_all}.")
+        progress(count, len(wanted))
         run = train(configuration, material, partition, options.epochs, bench.device)
         study.storage.create(run_path(key, experiment, repeat), pack_run(run, settings))
     progress(len(wanted), len(wanted))
@@ -127,6 +137,22 @@ def train(
         group.advance(3600.0)
     history = group.history(0)
     return LeakRun(partition, history, selected_epoch(configuration, history))
+
+
+def _time_of(
+    count: int,
+    configuration: Configuration,
+    material: Material,
+    partition: LeakPartition,
+    epochs: int,
+    device: torch.device,
+    timed: Timed | None,
+) -> str:
+    """How long so many trainings take, where somebody can say."""
+    if timed is None:
+        return ""
+    rows = len(partition.rows(TRAIN)), {name: len(partition.rows(index)) for index, name in enumerate(SPLITS)}
+    return f", about {duration(count * timed(configuration, material.width, rows, epochs, SCORING_BATCH, device))}"
 
 
 def _base(study: Study, decided: Decided, wanted: str | None) -> Configuration:

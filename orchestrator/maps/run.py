@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.maps.explained import Explained
 from orchestrator.maps.layer import Layer, spatial_layer
 from orchestrator.maps.making import Batches, Progress, checked, made
@@ -58,7 +60,7 @@ def explain(
     backbone, layer = opened_backbone(bench, frozen, variant, options.layer)
     if layer is not None:
         show(f"Places: {' × '.join(map(str, layer.side))}, those of {layer.name}.")
-    models = _trained(plan, bench, progress)
+    models = _trained(plan, bench, show, progress)
     repeats = repeats_of(bench, frozen, backbone, models, layer)
     with _reader(bench, frozen, plan) as (reader, rows):
         chosen = Batches(reader, rows, plan.targets, bench.device, variant.at_once)
@@ -112,25 +114,21 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
     lacking = sum(not _is_kept(study, plan, repeat, record) for repeat, record in plan.finals.items())
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
-    again = f"Weights of {lacking} repeats are not kept: they are trained again, then kept as far as there is room."
     show(
         f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats; for each image "
-        f"{plan.variant.cost}, shared by repeats where the network is frozen. "
-        f"{again if lacking else 'Their weights are kept: nothing is trained again.'}"
+        f"{plan.variant.cost}, shared by repeats where the network is frozen."
+        f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
     )
     show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
     weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, cache, weights))
 
 
-def _trained(plan: Plan, bench: Workbench, progress: Progress) -> list[Trained]:
+def _trained(plan: Plan, bench: Workbench, show: Show, progress: Progress) -> list[Trained]:
     """The repeats at their selected epochs; what is trained again is kept as far as there is room."""
     entry = plan.choice.entry
-
-    def done(epochs: int, total: int) -> None:
-        progress("epochs trained again", epochs, total)
-
-    found = trained(bench, entry.partition, entry.id, tuple(plan.finals), None, done)
+    where = bench, entry.partition, entry.id, tuple(plan.finals)
+    found = trained(*where, None, partial(progress, AGAIN), telling(show, bench.device))
     lane = LaneKey(entry.partition, entry.id, next(iter(found)))
     keep_in_room(bench, lane, plan.finals, found.values())
     return list(found.values())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.planning.estimate import Depth, Estimate
+from orchestrator.results.amounts import duration, size
 from orchestrator.results.names import counted
-from orchestrator.running.progress import duration, size
 
 
 def estimate_text(e: Estimate) -> str:

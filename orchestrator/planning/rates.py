@@ -125,6 +125,20 @@ def head_rate(
     return replace(rate, step_s=rate.step_s * rows[0] / training) if is_fitted else rate
 
 
+def head_seconds(
+    configuration: Configuration,
+    width: int,
+    rows: tuple[int, dict[str, int]],
+    epochs: int,
+    scoring_batch: int,
+    device: torch.device,
+) -> float:
+    """What one repeat of a head alone takes; width: of the features. rows: see `head_rate`."""
+    rate = head_rate(configuration, width, (1, 1), rows, scoring_batch, device)
+    steps = -(-rows[0] // configuration.batch_size(rows[0]))
+    return epochs * (steps * rate.step_s + sum(rows[1].values()) * rate.score_s)
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a step computes. frontier: tensors as stored, each [n, …]. suffix: from them on, None where nothing of it

@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from orchestrator.running.progress import duration
+from orchestrator.results.amounts import duration
 from orchestrator.store.errors import OrchError
 
 WATCH_EVERY_S = 0.5

@@ -1,4 +1,4 @@
-"""What a running search shows on stderr: a live table on a terminal, one line every 30 s elsewhere."""
+"""What a command shows on stderr while it works: a live table or a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Self, TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.results.amounts import duration
+from orchestrator.running.counting import Counted
 from orchestrator.store.errors import plain_text
 
 LINE_EVERY_S = 30.0
+COUNT_EVERY_S = 10.0
+"""The same of what is counted outside a search."""
 TABLE_ROWS = 12
 
 
@@ -76,18 +80,48 @@ class Snapshot:
 
 
 class Display:
-    """Shows snapshots; plain messages may come in between. Only the driver's main thread calls it."""
+    """Shows snapshots of a search, or how far something is; plain messages may come in between. Only the command's main
+    thread calls it. counts: whether it says how far something is.
+    """
 
-    def __init__(self, stream: TextIO | None = None, line_every_s: float = LINE_EVERY_S) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, line_every_s: float = LINE_EVERY_S, *, counts: bool = True
+    ) -> None:
         self.console = Console(file=stream or sys.stderr, highlight=False)
         self.line_every_s = line_every_s
+        self.counts = counts
         self._live: Live | None = None
+        self._counted: Counted | None = None
         self._last_line = -line_every_s
         self._last_update = 0.0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def say(self, message: str) -> None:
         """One message, outside the table."""
-        self.console.print(Text(plain_text(message)))
+        self.console.print(Text(plain_text(message)), soft_wrap=not self.console.is_terminal)
+
+    def count(self, act: str, done: int, total: int) -> None:
+        """How far something is: a bar on a terminal, which goes when it is over; elsewhere a line every 10 s."""
+        if not self.counts:
+            return
+        counted = self._counted
+        if counted is None or not counted.goes_on_as(act, done):
+            counted = self._counted = Counted(act, done, total)
+            self._last_update = counted.began
+        counted.done, counted.total = done, total
+        if not self.console.is_terminal:
+            if time.monotonic() - self._last_update >= COUNT_EVERY_S:
+                self._last_update = time.monotonic()
+                self.say(counted.line())
+        elif counted.is_over:
+            self.close()
+        else:
+            self._draw(counted)
 
     def table(self, table: Table) -> None:
         self.console.print(table)
@@ -105,38 +139,18 @@ class Display:
             self._last_line = self._last_update
             self.say(snapshot.line())
             return
+        self._draw(_rendered(snapshot))
+
+    def _draw(self, content: RenderableType) -> None:
         if self._live is None:
             self._live = Live(console=self.console, refresh_per_second=4, transient=True)
             self._live.start()
-        self._live.update(_rendered(snapshot))
+        self._live.update(content)
 
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 05 min`, `2 d 04 h`."""
-    whole = max(0, round(seconds))
-    if whole < 90:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours = minutes // 60
-    if hours < 48:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{hours // 24} d {hours % 24:02d} h"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units: `512 kB`, `1.3 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit in ("B", "kB") else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def _rendered(snapshot: Snapshot) -> Group:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import ray
 
-from orchestrator.running.progress import duration
+from orchestrator.results.amounts import duration
 from orchestrator.running.ray_faults import lasting_fault
 from orchestrator.store.errors import InputError, OrchError
 

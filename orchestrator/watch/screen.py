@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.proposing.words import standing
+from orchestrator.results.amounts import duration
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import Summary, summarise
-from orchestrator.running.progress import LINE_EVERY_S, duration
+from orchestrator.running.progress import LINE_EVERY_S
 from orchestrator.store.schema import RepeatState
 from orchestrator.study.studies import Study
 from orchestrator.watch.now import StudyNow

@@ -51,6 +51,19 @@ class Trained:
         return self.deviation == 0.0
 
 
+@dataclass(frozen=True)
+class Again:
+    """What is about to be trained again: so many repeats, in so many epochs of those that are trained together.
+
+    seconds: what that took before, on `devices`.
+    """
+
+    repeats: int
+    epochs: int
+    seconds: float
+    devices: tuple[str, ...]
+
+
 def trained(
     bench: Workbench,
     partition: str,
@@ -58,13 +71,15 @@ def trained(
     repeats: Sequence[int],
     epochs: int | None = None,
     progress: Progress | None = None,
+    before: Callable[[Again], None] | None = None,
 ) -> dict[int, Trained]:
     """Several repeats of one configuration, those that were trained together in one go.
 
-    progress(done, total) counts epochs that are trained again. Raises InputError where a repeat has no result.
+    progress(done, total) counts epochs that are trained again; `before` is told first, where any are. Raises InputError
+    where a repeat has no result.
     """
     records = results(bench.storage, partition, configuration, repeats, epochs)
-    return trained_as(bench, partition, configuration, records, progress)
+    return trained_as(bench, partition, configuration, records, progress, before)
 
 
 def trained_as(
@@ -73,6 +88,7 @@ def trained_as(
     configuration: str,
     records: Mapping[int, FinalRecord],
     progress: Progress | None = None,
+    before: Callable[[Again], None] | None = None,
 ) -> dict[int, Trained]:
     """Several repeats of one configuration as these final records, by repeat, say that they were."""
     found: dict[int, Trained] = {}
@@ -86,6 +102,10 @@ def trained_as(
             again.setdefault(recipe.segment.id, (recipe, []))[1].append(repeat)
     total = sum(max(_selected(records[repeat]) for repeat in together) for _, together in again.values())
     done = 0
+    if again and before is not None:
+        owed = [records[repeat] for _, together in again.values() for repeat in together]
+        seconds = sum(_seconds(recipe, [records[repeat] for repeat in together]) for recipe, together in again.values())
+        before(Again(len(owed), total, seconds, tuple(dict.fromkeys(str(one.meta["device"]) for one in owed))))
     for recipe, together in again.values():
         for one in _train_again(bench, recipe, [records[repeat] for repeat in together], done, total, progress):
             found[one.repeat] = one
@@ -223,6 +243,12 @@ def _kept(storage: Storage, partition: str, configuration: str, repeat: int, rec
     if found is None or found.meta.get("epoch") != _selected(record):
         return None
     return Trained(repeat, _selected(record), found.weights, float(str(found.meta["deviation"])), was_kept=True)
+
+
+def _seconds(recipe: Recipe, records: Sequence[FinalRecord]) -> float:
+    """What all lanes of a segment took, up to the last epoch that one of these records of it selected."""
+    each = np.mean([float(record.meta["seconds"]) / max(1, int(record.meta["epochs"])) for record in records])
+    return float(each) * len(recipe.segment.lanes) * max(map(_selected, records))
 
 
 def _recipe_at_selected(storage: Storage, lane: LaneKey, record: FinalRecord) -> Recipe:

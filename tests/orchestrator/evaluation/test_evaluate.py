@@ -36,6 +36,7 @@ def test_the_best_configuration_is_evaluated_and_the_record_says_how(evaluated: 
     ]
     assert read_evaluations(evaluated.study.storage) == [record]
     assert "First look at 10 test images" in " ".join(evaluated.said)
+    assert any(one.startswith("The weights of 3 repeats are not kept: trained again from") for one in evaluated.said)
 
 
 def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:

@@ -10,16 +10,21 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
+from orchestrator.evaluation.again import telling
 from orchestrator.evaluation.keeping import Kept, keep_best
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.run import evaluate
 from orchestrator.resolved import Search
+from orchestrator.results.amounts import duration
+from orchestrator.results.names import counted
 from orchestrator.results.summary import summarise
 from orchestrator.stages import Turn
+from orchestrator.store.segments import recipe_of
 from orchestrator.study.studies import Study
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import make_trained_study
 from trainables.bundles.kept_weights import in_partition
+from trainables.bundles.trained import Again, results, trained_as
 
 
 @pytest.fixture
@@ -32,6 +37,32 @@ def keep(study: Study, tiny: TinyStudy, count: int, **options: int) -> tuple[Kep
     said: list[str] = []
     found = keep_best(study, count, tiny.cache, said.append, lambda *_: None, **options)  # type: ignore[arg-type]
     return found, said
+
+
+def test_it_is_told_before_how_long_training_again_took_in_the_search(made: tuple[Study, TinyStudy]) -> None:
+    study, tiny = made
+    entry = summarise(study.storage).configurations[0]
+    bench = tiny.bench()
+    records = results(study.storage, tiny.partition, entry.id, (0, 1))
+    for record in records.values():
+        record.meta["seconds"] = 600.0
+        record.meta["device"] = "another processor"
+    told: list[Again] = []
+    trained_as(bench, tiny.partition, entry.id, records, None, told.append)
+    segment = recipe_of(records[0], "").segment
+    last = max(int(record.meta["selected_epoch"]) for record in records.values())
+    assert len(segment.lanes) == 2, "both were trained together"
+    assert told == [Again(2, last, 2 * 600.0 * last / segment.epochs, ("another processor",))]
+    said: list[str] = []
+    telling(said.append, bench.device)(told[0])
+    minutes = duration(told[0].seconds)
+    (text,) = said
+    assert text.startswith(
+        f"The weights of 2 repeats are not kept: trained again from the seed, {counted(last, 'epoch')}, about {minutes}"
+        " as in the search, on another processor; this is "
+    )
+    trained_as(bench, tiny.partition, entry.id, {}, None, told.append)
+    assert len(told) == 1, "nothing to train, nothing to say"
 
 
 def ranking(study: Study) -> tuple[str, ...]:

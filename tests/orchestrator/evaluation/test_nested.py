@@ -34,6 +34,7 @@ from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.predictions import read_predictions
 from orchestrator.evaluation.record import predictions_of, read_evaluations
 from orchestrator.evaluation.run import evaluate
+from orchestrator.results.amounts import duration
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -44,7 +45,7 @@ from tests.support.asked import Item, ask
 from tests.support.tiny_study import TinyStudy
 from tests.support.trained_study import NAME, copy_trained_study, make_trained_study
 from trainables.bundles.trained import results
-from trainables.data.partition import Partition
+from trainables.data.partition import Partition, splits
 
 SETTINGS: tuple[dict[str, object], ...] = (
     {},
@@ -101,6 +102,18 @@ def evaluated(evaluated_once: tuple[NestedStudy, NestedRecord], tmp_path: Path) 
 @pytest.fixture
 def record(evaluated_once: tuple[NestedStudy, NestedRecord]) -> NestedRecord:
     return evaluated_once[1]
+
+
+def test_it_says_before_how_long_the_folds_take(evaluated: NestedStudy) -> None:
+    plan = make_nested_plan(evaluated.study, NestedOptions(3))
+    spent = sum(one.seconds for one in plan.summary.configurations)
+    images = [(splits(plan.manifest, one) == "train").sum() for one in (plan.partition, plan.folds[0])]
+    slower = tuple(replace(one, seconds=1000.0) for one in plan.summary.configurations)
+    slow = replace(plan.summary, configurations=slower)
+    minutes = duration(2 * len(plan.candidates) * 1000.0 * images[1] / images[0])
+    assert spent > 0
+    assert f": about {minutes}, as long as the search took" in replace(plan, summary=slow).cost(2)
+    assert plan.cost(3) in evaluated.said
 
 
 def manifest_of(groups: dict[str, tuple[str, int]]) -> pd.DataFrame:

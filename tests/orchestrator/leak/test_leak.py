@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -275,10 +276,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     return finished_study(tmp_path_factory.mktemp("leaky"), ("few", "many"), probe={})
 
 
+said: list[str] = []
+
+
 def ask(study: FinishedStudy, *more: str) -> dict[str, object]:
     run = CliRunner().invoke(data, ["leak", "study", *study.options, "--epochs", "3", "--json", *more])
     assert run.exit_code == 0, (run.output, run.exception)
     found: dict[str, object] = json.loads(run.stdout)
+    said.append(run.stderr)
     return found
 
 
@@ -287,6 +292,7 @@ def test_the_command_leaves_everything_else_as_it_was(study: FinishedStudy) -> N
     before = summarise(storage)
     bundles, partitions = list_bundles(storage), storage.list(PARTITIONS)
     found = ask(study, "--repeats", "2")
+    assert re.search(r"^6 trainings of 3 epochs, about \d+ s\.$", said[-1], re.MULTILINE)
     assert "random split would have shown" in str(found["sentence"])
     assert list_bundles(storage) == bundles
     assert storage.list(PARTITIONS) == partitions
