@@ -48,7 +48,10 @@ MAY_IMPORT = {
     "plotly": ("dashboards/",),
     "pytest": (),
 }
-WITHOUT_RAY = ("decider", "gpus", "interruption", "monitor", "pace", "progress", "retries", "tally", "work_queue")
+WITHOUT_RAY = (
+    *("counting", "decider", "gpus", "interruption", "monitor", "pace", "progress", "retries", "tally", "time_left"),
+    "work_queue",
+)
 """Files of orchestrator/running/ that know no Ray."""
 NEVER_IN = {
     "orchestrator/store/": ("torch", "pandas", "ray", "optuna", "plotly", "click", "timm", "torchvision"),

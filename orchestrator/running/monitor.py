@@ -12,9 +12,10 @@ from orchestrator.results.decided import Decided
 from orchestrator.results.names import and_more, names_of
 from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display, Row, Snapshot
+from orchestrator.running.time_left import TimeLeft
 from orchestrator.store import layout
 from orchestrator.store.errors import DamagedRecordError
-from orchestrator.store.layout import BundleKey, ConfigurationKey
+from orchestrator.store.layout import BundleKey, ConfigurationKey, FinalName
 from orchestrator.store.leases import LeaseView, current_lease
 from orchestrator.store.searches import asked_of_lanes
 from orchestrator.store.segments import SEGMENTS, LaneKey, Segment
@@ -56,6 +57,11 @@ class Monitor:
         self._asked: dict[LaneKey, int] = {}
         self._done: set[LaneKey] = set()
         self._owed: dict[BundleKey, list[LaneKey]] = {}
+        self._finals: dict[LaneKey, FinalName] = {}
+        """The longest result that was seen of each."""
+        self._open: list[Segment] = []
+        self._at_work: list[tuple[Segment, int]] = []
+        self._time_left = TimeLeft(training.storage)
         self._reached: dict[str, tuple[int, int]] = {}
         """By a segment's folder: number of its last lease, and the epoch that was told under it."""
 
@@ -80,6 +86,7 @@ class Monitor:
         self._read_decisions()
         trained = self._read_finals()
         rows = self._read_leases(trained)
+        done = {lane: self._asked[lane] if lane in self._done else trained[lane] for lane in {*self._done, *trained}}
         return Snapshot(
             act=self.training.name,
             epochs_done=sum(self._asked[lane] for lane in self._done) + sum(trained.values()),
@@ -91,21 +98,8 @@ class Monitor:
             preparing=preparing,
             rows=rows,
             decided=self._standing(),
-            epochs_unlike=self._unlike(trained),
+            left=self._time_left.look(self._asked, done, self._finals, self._open, self._at_work),
         )
-
-    def _unlike(self, trained: Mapping[LaneKey, int]) -> int:
-        """Epochs asked of repeats whose kind of network has no epoch yet, while others have."""
-        begun = {self._kind(lane) for lane in self._done} | {self._kind(lane) for lane, n in trained.items() if n}
-        waiting = {lane: epochs for lane, epochs in self._asked.items() if self._kind(lane) not in begun}
-        return sum(waiting.values()) if begun else 0
-
-    def _kind(self, lane: LaneKey) -> tuple[object, ...]:
-        """Equal for repeats whose epochs take about as long: the same backbone, trained from the same depth on."""
-        c = self._known.get(lane.configuration)
-        if c is None:
-            return ()
-        return c.network.backbone, c.live.from_pixels, c.live.trains_body, c.live.scope.unfrozen
 
     def _standing(self) -> str:
         decided = self._decided
@@ -143,6 +137,8 @@ class Monitor:
             there = longest_finals(self.training.storage, bundle)
             for lane in lanes:
                 final = there.get(lane.repeat)
+                if final is not None:
+                    self._finals[lane] = final
                 if is_enough(final, self._asked[lane]):
                     self._done.add(lane)
                 elif final is not None:
@@ -155,8 +151,11 @@ class Monitor:
         """One row for each segment that somebody works on; adds to what lanes have trained."""
         storage, rows = self.training.storage, []
         begun = set(storage.list(SEGMENTS))
-        whole = [one for one in self._decided.segments() if one.id in begun and self._is_owed(one)]
-        for segment in all_parts(storage, whole):
+        owed = [one for one in self._decided.segments() if self._is_owed(one)]
+        whole = all_parts(storage, [one for one in owed if one.id in begun])
+        self._open = [*(one for one in owed if one.id not in begun), *whole]
+        self._at_work = []
+        for segment in whole:
             lease = current_lease(storage, segment.folder)
             if lease is None:
                 continue
@@ -164,8 +163,10 @@ class Monitor:
             for lane in segment.lanes:
                 if lane in self._asked and lane not in self._done:
                     trained[lane] = max(trained.get(lane, 0), reached)
-            if reached and not lease.is_released:
-                rows.append(self._row(segment, reached))
+            if not lease.is_released:
+                self._at_work.append((segment, reached))
+                if reached:
+                    rows.append(self._row(segment, reached))
         return rows
 
     def _reached_in(self, segment: Segment, lease: LeaseView) -> int:

@@ -10,11 +10,12 @@ from typing import Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.results.amounts import duration
-from orchestrator.running.counting import Counted
+from orchestrator.running.counting import BAR_WIDTH, Counted
+from orchestrator.running.time_left import NOTHING_KNOWN, Left
 from orchestrator.store.errors import plain_text
 
 LINE_EVERY_S = 30.0
@@ -48,14 +49,7 @@ class Snapshot:
     rows: Sequence[Row] = ()
     decided: str = ""
     """What a search that decides by results said last."""
-    epochs_unlike: int = 0
-    """Of those that are left, epochs of networks of which nobody has trained one: how long they take is not known."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At the pace so far; without `epochs_unlike`, whose pace nobody knows."""
-        left = self.epochs_asked - self.epochs_done - self.epochs_unlike
-        return left / self.epochs_per_second if self.epochs_per_second > 0 and left > 0 else None
+    left: Left = NOTHING_KNOWN
 
     def line(self) -> str:
         """One plain line."""
@@ -69,11 +63,8 @@ class Snapshot:
             parts.append(self.preparing)
         if self.epochs_per_second > 0:
             parts.append(f"{self.epochs_per_second:.1f} epochs/s")
-        if self.epochs_unlike:
-            known = f"{duration(self.seconds_left)} and " if self.seconds_left is not None else ""
-            parts.append(f"{known}{self.epochs_unlike} epochs of deeper networks left, whose pace is not known yet")
-        elif self.seconds_left is not None:
-            parts.append(f"{duration(self.seconds_left)} left")
+        if self.left.words:
+            parts.append(self.left.words)
         if self.failed:
             parts.append(f"{self.failed} failed")
         return ", ".join(parts) + (f" ({self.decided})" if self.decided else "")
@@ -163,5 +154,7 @@ def _rendered(snapshot: Snapshot) -> Group:
     hidden = len(snapshot.rows) - TABLE_ROWS
     if hidden > 0:
         table.add_row(f"… and {hidden} more", "", "")
-    line = Text(snapshot.line(), style="bold")
-    return Group(table, line) if snapshot.rows else Group(line)
+    lines: list[RenderableType] = [Text(snapshot.line(), style="bold")]
+    if snapshot.left.share is not None:
+        lines.append(ProgressBar(total=1.0, completed=snapshot.left.share, width=BAR_WIDTH))
+    return Group(*([table] if snapshot.rows else []), *lines)

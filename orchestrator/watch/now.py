@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.results.names import and_more, names_of
+from orchestrator.running.time_left import Left
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.storage import Storage
 from orchestrator.watch.curves import CurvesSoFar
@@ -33,7 +35,8 @@ class StudyNow:
     def look(self) -> tuple[str, dict[str, Any]]:
         """The stamp of `Look` and, as JSON can hold it:
 
-        repeats, epochs: [done, asked]. per_second: epochs of all repeats, or null. seconds_left: or null.
+        repeats, epochs: [done, asked]. per_second: epochs of all repeats, or null. left: how long what is left takes,
+        in words, or "".
         running: [{name (of several configurations the first, and how many more), repeats (numbers), epoch (so far), of,
         host, device, silent_s (0 while it beats), loss ({train, valid: [per epoch]} or null), n}], at most ROWS.
         hidden: how many more there are. idle: a sentence where nothing runs, else "".
@@ -46,7 +49,7 @@ class StudyNow:
             "repeats": [look.repeats_done, look.repeats_asked],
             "epochs": [look.epochs_done, look.epochs_asked],
             "per_second": _rounded(look.epochs_per_second, 2),
-            "seconds_left": _left(look),
+            "left": _left(look.left),
             "running": [self._row(running, names) for running in shown],
             "hidden": len(look.running) - len(shown),
             "idle": "" if shown else _idle(look),
@@ -84,13 +87,13 @@ def _idle(look: Look) -> str:
     return "No repeat is being trained now. A search that reads images or computes features is not seen here."
 
 
-def _left(look: Look) -> int | None:
-    """Seconds, in steps that grow with them: an estimate that changes with every look says nothing."""
-    seconds = look.seconds_left
-    if seconds is None:
-        return None
-    step = 10.0 ** max(0, math.floor(math.log10(max(seconds, 1.0))) - 1)
-    return max(1, int(round(seconds / step) * step))
+def _left(left: Left) -> str:
+    """In steps that grow with the time: an estimate that changes with every look says nothing."""
+    seconds = left.seconds
+    if seconds is not None:
+        step = 10.0 ** max(0, math.floor(math.log10(max(seconds, 1.0))) - 1)
+        left = replace(left, seconds=max(1.0, round(seconds / step) * step))
+    return left.words
 
 
 def _rounded(value: float, digits: int) -> float | None:

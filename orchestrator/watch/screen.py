@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.proposing.words import standing
-from orchestrator.results.amounts import duration
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.report import plus_minus
 from orchestrator.results.summary import Summary, summarise
@@ -93,15 +92,15 @@ def watch(study: Study, stream: TextIO | None = None, is_over: Callable[[], bool
 
 
 def progress_text(now: Mapping[str, Any]) -> str:
-    """`3 of 20 repeats, 120 of 400 epochs, 3.2 epochs/s, 2 min left`."""
+    """`3 of 20 repeats, 120 of 400 epochs, 3.2 epochs/s, about 2 min left`."""
     parts = [
         f"{now['repeats'][0]} of {now['repeats'][1]} repeats",
         f"{now['epochs'][0]} of {now['epochs'][1]} epochs",
     ]
     if now["per_second"] is not None:
         parts.append(f"{now['per_second']:.1f} epochs/s")
-    if now["seconds_left"] is not None:
-        parts.append(f"{duration(now['seconds_left'])} left")
+    if now["left"]:
+        parts.append(now["left"])
     return ", ".join(parts)
 
 

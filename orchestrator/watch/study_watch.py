@@ -1,8 +1,8 @@
 """Looking at a study again and again while others write to it: who works on what, how far, how fast; torch-free.
 
 A look costs a few listings: segments whose lanes are all done are not visited again, those that nobody began cost
-nothing, and histories are never read. So it can be repeated every second, beside any number of drivers, on a study of
-thousands of repeats.
+nothing, and of results a few are read, for the time that is left. So it can be repeated every second, beside any number
+of drivers, on a study of thousands of repeats.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from orchestrator.results.at_work import SILENT_AFTER_S, begun
 from orchestrator.results.decided import Decided
 from orchestrator.running.pace import Pace
+from orchestrator.running.time_left import Left, TimeLeft
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.layout import BUNDLES, RESULTS, BundleKey, FinalName
 from orchestrator.store.leases import STALE_AFTER_S, LeaseView, current_lease
@@ -66,11 +67,7 @@ class Look:
     epochs_asked: int
     epochs_per_second: float
     """Over the last minute of looking; NaN where nothing was seen to happen yet."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        left = self.epochs_asked - self.epochs_done
-        return left / self.epochs_per_second if left > 0 and self.epochs_per_second > 0 else None
+    left: Left
 
 
 class StudyWatch:
@@ -88,6 +85,7 @@ class StudyWatch:
         """Segments that are not done; of one that was divided its parts."""
         self._beats: dict[str, tuple[int, tuple[str, int], float]] = {}
         self._pace = Pace()
+        self._time_left = TimeLeft(storage)
 
     def look(self) -> Look:
         """The study now. Files that are torn or vanish while one looks are passed over."""
@@ -107,15 +105,20 @@ class StudyWatch:
             running += [] if at_work is None else [at_work]
             failures = [name for name in names if name.startswith("failure-")]
             facts.append([segment.id, failures, at_work is not None])
-        done = results = epochs = 0
+        done = results = 0
+        trained: dict[LaneKey, int] = {}
         for lane, asked in self._asked.items():
             final = self._finals.get(lane)
             is_done = is_enough(final, asked)
             has = asked if is_done else min(asked, final.epochs if final else 0)
-            done, results, epochs = done + is_done, results + has, epochs + max(has, min(asked, reached.get(lane, 0)))
+            trained[lane] = max(has, min(asked, reached.get(lane, 0)))
+            done, results = done + is_done, results + has
         stamp = short_hash([sorted(facts), self._decisions(), self._results(), done, results])
-        all_epochs, pace = sum(self._asked.values()), self._pace.per_second(epochs)
-        return Look(stamp, tuple(running), done, len(self._asked), epochs, all_epochs, pace)
+        all_epochs, epochs = sum(self._asked.values()), sum(trained.values())
+        here = [(one.segment, one.epoch) for one in running]
+        left = self._time_left.look(self._asked, trained, self._finals, self._open.values(), here)
+        pace = self._pace.per_second(epochs)
+        return Look(stamp, tuple(running), done, len(self._asked), epochs, all_epochs, pace, left)
 
     def _take_decisions(self) -> None:
         self._asked = {

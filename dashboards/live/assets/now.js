@@ -26,14 +26,6 @@ export function sayTrouble(text) {
   trouble.textContent = text;
 }
 
-function duration(seconds) {
-  if (seconds < 90) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
 function svg(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -100,7 +92,7 @@ export function show(now) {
   const [done, all] = now.repeats;
   const parts = [`${done} of ${all} repeats and ${now.epochs[0]} of ${now.epochs[1]} epochs done`];
   if (now.per_second !== null) parts.push(`${now.per_second} epochs/s`);
-  if (now.seconds_left !== null) parts.push(`about ${duration(now.seconds_left)} left`);
+  if (now.left) parts.push(now.left);
   sentence.textContent = `${parts.join(", ")}.`;
   if (!now.running.length) box.replaceChildren(now.idle);
   else box.replaceChildren(tableOf(now.running), now.hidden ? `and ${now.hidden} more` : "");

@@ -13,6 +13,7 @@ from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display, Snapshot
+from orchestrator.running.time_left import Left
 from orchestrator.store.errors import StorageError
 from orchestrator.store.layout import ConfigurationKey, lease
 from orchestrator.store.searches import SearchRecord, search_file
@@ -97,11 +98,9 @@ def test_epochs_of_deeper_networks_are_not_told_by_those_of_heads(study: TinyStu
     head, deep = study.configuration(), study.configuration(unfrozen=1)
     search = ask(study.storage, [study.partition], [Item(head.id, 2, 2), Item(deep.id, 2, 3)])
     monitor = watching(study, [head, deep], search)
-    assert shown(monitor).epochs_unlike == 0, "nothing has begun"
+    assert shown(monitor).left == Left(), "nothing has begun"
     study.train(head, (0, 1), 2)
-    assert shown(monitor).epochs_unlike == 6
-    leased(study, segments_of(study.storage, search)[-1], 1)
-    assert shown(monitor).epochs_unlike == 0
+    assert shown(monitor).left == Left(None, 6)
 
 
 def test_rows_read_apart(study: TinyStudy) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from orchestrator.running.progress import Row, Snapshot, _rendered
+from orchestrator.running.time_left import Left
 
 
 def snapshot(asked: int, *rows: Row) -> Snapshot:
@@ -32,11 +33,13 @@ def test_a_table_without_rows_is_not_drawn() -> None:
 
 
 def test_time_that_nobody_can_know_is_not_told() -> None:
-    one = Snapshot("slides", 100, 400, 5, 20, 10.0, 0, "")
-    assert one.line().endswith("10.0 epochs/s, 30 s left")
-    deeper = replace(one, epochs_unlike=200)
+    one = Snapshot("slides", 100, 400, 5, 20, 10.0, 0, "", left=Left(30.0, 0, 0.25))
+    assert one.line().endswith("10.0 epochs/s, about 30 s left")
+    assert "━━━" in drawn(one), "how much of the work is done"
+    deeper = replace(one, left=Left(10.0, 200))
     assert deeper.line().endswith(
-        "10.0 epochs/s, 10 s and 200 epochs of deeper networks left, whose pace is not known yet"
+        "10.0 epochs/s, about 10 s left and 200 epochs of networks that nobody has trained yet"
     )
-    alone = replace(one, epochs_unlike=300)
-    assert alone.line().endswith("10.0 epochs/s, 300 epochs of deeper networks left, whose pace is not known yet")
+    assert "━━━" not in drawn(deeper)
+    alone = replace(one, left=Left(None, 300))
+    assert alone.line().endswith("10.0 epochs/s, 300 epochs of networks that nobody has trained yet left")
