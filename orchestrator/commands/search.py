@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,14 +172,17 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
     import psutil
 
     from orchestrator.planning.estimate import estimate
-    from orchestrator.planning.estimate_text import estimate_text
+    from orchestrator.planning.estimate_text import estimate_text, span_text
     from orchestrator.results.amounts import duration
     from orchestrator.stages import in_order
 
     found: list[tuple[str, Estimate]] = []
+    load = os.getloadavg()[0]
     reading = time.time() - psutil.Process().create_time()
     for turn in in_order(options, display, writes=False):
-        found.append((turn.title or "strategies", estimate(turn.search, 0.0 if found else reading, keep_gb * 1e9)))
+        counting = partial(display.count, "backbones timed")
+        one = estimate(turn.search, 0.0 if found else reading, keep_gb * 1e9, load, counting)
+        found.append((turn.title or "strategies", one))
     together = sum(one.wall_seconds for _, one in found)
     if len(found) == 1 and as_json:
         echo_json(found[0][1].as_json())
@@ -188,7 +193,9 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
         echo(estimate_text(found[0][1]))
     else:
         echo("\n\n".join(f"{title[0].upper()}{title[1:]}\n{estimate_text(one)}" for title, one in found))
-        echo(f"\nAll of them about {duration(together)}")
+        ranges = [one.wall_seconds_range for _, one in found]
+        said = span_text(sum(least for least, _ in ranges), sum(most for _, most in ranges))
+        echo(f"\nAll of them about {duration(together)}, {said}")
 
 
 def _run(

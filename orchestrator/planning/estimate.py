@@ -1,7 +1,9 @@
 """What a search would take: work left, time, memory, disk. Rates come from a few steps measured here and now.
 
+Steps are timed as workers take them: one thread each, and beside as many busy processes as there will be other workers.
 The wall time is that of this machine with nothing else running on it: start, then all work divided by the workers.
-Ray's start cannot be measured without starting it and is a constant.
+Ray's start cannot be measured without starting it and is a constant. The range around it allows for what a measurement
+misses, and for what others keep the machine busy with now.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -21,6 +23,7 @@ import psutil
 import torch
 
 from orchestrator.planning.bought import budget_notes
+from orchestrator.planning.companions import companions
 from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
 from orchestrator.planning.precision_notes import arithmetic_notes, precision_notes
 from orchestrator.proposing.deciding import Machine
@@ -57,6 +60,10 @@ SEGMENT_S = 0.05
 """Lease and recipe of a segment, and the final records of ten lanes."""
 ONE_LANE_SHARE = 0.25
 """Of the time of a full stack, what its first lane takes by itself."""
+WITHIN = 0.3
+"""What an estimate is wrong by, on a machine that nobody else uses."""
+IDLE_LOAD = 0.5
+"""A load up to here is no other work."""
 RECORD_BYTES = 3000
 """A final record without its arrays."""
 
@@ -117,6 +124,11 @@ class Estimate:
     features_seconds: float = 0.0
     training_seconds: float = 0.0
     wall_seconds: float = 0.0
+    wall_seconds_range: tuple[float, float] = (0.0, 0.0)
+    load: float = 0.0
+    """Processes that wanted one of the machine's `cores` before anything was measured, on average over a minute."""
+    cores: int = 1
+    """Of the whole machine, of which `cpus` may be used."""
     gpu_hours: float | None = None
     notes: tuple[str, ...] = ()
     shapes_measured: int = 0
@@ -126,38 +138,54 @@ class Estimate:
     def is_done(self) -> bool:
         return not self.repeats_owed
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether others use the machine."""
+        return self.load > IDLE_LOAD
+
     def as_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "done": self.is_done}
 
 
-def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BYTES) -> Estimate:
+def estimate(
+    search: Search,
+    reading_s: float = 0.0,
+    kept_bytes: float = KEPT_BYTES,
+    load: float = 0.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Estimate:
     """Describe and time what is owed of a search; nothing is written and neither pixels nor features need to exist.
 
     reading_s: what it took to start and to read and check the images just now, which a search does again. Per backbone
     at most six shapes of heads and three of unfrozen networks are timed, each for about half a second. kept_bytes: what
-    states at the end of segments may take in the study.
+    states at the end of segments may take in the study. load: of this machine before its images were read.
+    progress(done, total): of backbones.
     """
     started = time.monotonic()
-    cpus, gpus = allocation.cpus(), torch.cuda.device_count()
+    cpus, gpus, cores = allocation.cpus(), torch.cuda.device_count(), psutil.cpu_count() or 1
     threads = torch.get_num_threads()
     bench = search.bench()
     owed = search.owed_lanes()
     slots = round(gpus / share_for(bench, [alone(lane, 0) for lane in owed])) if gpus else cpus
     machine = Machine(slots, bench.device.type, partial(divide_into_stacks, bench, workers=slots), bench.remember)
     segments = search.segments(machine) if owed else []
+    concurrent, every = min(len(segments), slots), _by_backbone(search)
     try:
         tally = _Tally(search, owed, segments, kept_bytes, bench.device)
-        for mine in _by_backbone(search):
-            tally.add(mine)
+        with companions(0 if gpus else max(0, concurrent - 1)):
+            for number, mine in enumerate(every):
+                progress(number, len(every))
+                tally.add(mine)
+            progress(len(every), len(every))
     finally:
         torch.set_num_threads(threads)
     asked = sum(len(epochs) for epochs in search.epochs.values())
     owing = [search.asked.configurations[name] for name in {lane.configuration for lane in owed}]
-    concurrent = min(len(segments), slots)
     images_s, features_s = tally.images_s / cpus, sum(tally.passes.values()) / max(1, gpus or cpus)
     training_s = _makespan(tally.trials, max(1, concurrent))
     start_s = (TASKS_START_S + TRIALS_START_S + CLOSE_S) * bool(segments) + reading_s
     process = psutil.Process().memory_info().rss
+    wall_s = start_s + images_s + features_s + training_s
     needed = concurrent * (process + max((depth.memory_per_trial_bytes for depth in tally.depths), default=0))
     return Estimate(
         study=search.study.name,
@@ -180,7 +208,10 @@ def estimate(search: Search, reading_s: float = 0.0, kept_bytes: float = KEPT_BY
         images_seconds=images_s,
         features_seconds=features_s,
         training_seconds=training_s,
-        wall_seconds=start_s + images_s + features_s + training_s,
+        wall_seconds=wall_s,
+        wall_seconds_range=_range(wall_s, load, max(1, concurrent), cores),
+        load=load,
+        cores=cores,
         gpu_hours=gpus * (features_s + training_s) / 3600 if gpus else None,
         notes=(
             *budget_notes(search, tally.trials),
@@ -340,6 +371,12 @@ def record_bytes(c: Configuration, epochs: int, scoring: dict[str, Any]) -> int:
     """Of one final record: history and predictions."""
     row = len(scoring) * (8 + 4 * math.prod(task_of(c.data).shape))
     return RECORD_BYTES + (epochs + 1) * row + 2 * c.outputs * len(scoring["valid"])
+
+
+def _range(seconds: float, load: float, workers: int, cores: int) -> tuple[float, float]:
+    """What an estimate may miss, and at most as much longer as others take from the workers, if they go on."""
+    taken = max(1.0, (workers + load) / cores) if load > IDLE_LOAD else 1.0
+    return seconds / (1 + WITHIN), seconds * (1 + WITHIN) * taken
 
 
 def _makespan(trials: Mapping[Segment, float], workers: int) -> float:

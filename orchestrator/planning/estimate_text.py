@@ -30,7 +30,9 @@ def estimate_text(e: Estimate) -> str:
         f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
         f"{e.images_to_decode} images, {duration(e.features_seconds)} for features, "
         f"{duration(e.training_seconds)} for training",
-        f"In all about {duration(e.wall_seconds)}"
+        f"Load before it was measured: {e.load:.1f} on {counted(e.cores, 'core')}"
+        + (": others use this machine, and while they do it takes longer" if e.is_busy else ""),
+        f"In all about {duration(e.wall_seconds)}, {span_text(*e.wall_seconds_range)}"
         + (f", {e.gpu_hours:.2f} GPU hours" if e.gpu_hours is not None else "")
         + f" (from {counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; the others lie "
         "between them)",
@@ -56,6 +58,11 @@ def _depth(d: Depth) -> list[str]:
         f"  {size(d.memory_per_trial_bytes)} per trial, {size(d.study_bytes)} in the study, "
         f"{_per_epoch(d.seconds_per_epoch)} per epoch and repeat, {duration(d.training_seconds)} of one worker",
     ]
+
+
+def span_text(least: float, most: float) -> str:
+    """`26 s to 44 s`."""
+    return f"{duration(least)} to {duration(most)}"
 
 
 def _per_epoch(seconds: float) -> str:

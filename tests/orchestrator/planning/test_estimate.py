@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
 from orchestrator.planning import costs, precision_notes
+from orchestrator.planning.companions import companions
 from orchestrator.planning.costs import BackboneCosts
 from orchestrator.planning.estimate import Estimate, estimate
 from orchestrator.planning.estimate_text import estimate_text
 from orchestrator.planning.rates import between, head_rate
 from orchestrator.proposing.deciding import Deciding, Divide, Machine
 from orchestrator.resolved import Search
+from orchestrator.results.amounts import duration
 from orchestrator.results.decided import Decided
+from orchestrator.results.names import counted
 from orchestrator.results.news import NewsReader
 from orchestrator.running.progress import Display
 from orchestrator.search import SearchOptions, resolve_search
@@ -40,6 +45,12 @@ from trainables.network.division import FEATURES, PIXELS
 
 BACKBONE = "timm:test_resnet.r160_in1k"
 REPEATS, EPOCHS = 3, 4
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests run beside this one as it is."""
+    monkeypatch.setattr("orchestrator.planning.estimate.companions", lambda _: nullcontext())
 
 
 @pytest.fixture
@@ -324,6 +335,38 @@ def test_text_says_all_of_it(found: Estimate) -> None:
     for part in ("cached up to the pooled features", "Disk:", "Time:", "In all about", "trials at a time"):
         assert part in text
     assert estimate_text(dataclasses.replace(found, gpu_hours=1.5)).count("1.50 GPU hours") == 1
+
+
+def test_the_range_allows_for_what_others_do(search: Search, found: Estimate) -> None:
+    least, most = found.wall_seconds_range
+    assert (least, most) == pytest.approx((found.wall_seconds / 1.3, found.wall_seconds * 1.3))
+    assert "others use this machine" not in estimate_text(found)
+    busy = estimate(search, load=3.0 * found.cores)
+    workers = busy.concurrent_trials / busy.cores
+    assert busy.wall_seconds_range[1] == pytest.approx(busy.wall_seconds * 1.3 * (workers + 3))
+    text = estimate_text(busy)
+    cores = counted(busy.cores, "core")
+    assert f"Load before it was measured: {busy.load:.1f} on {cores}: others use this machine" in text
+    assert f"about {duration(busy.wall_seconds)}, {duration(busy.wall_seconds_range[0])} to " in text
+
+
+def test_steps_are_timed_beside_as_many_as_will_run_with_them(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread each, and the other workers' processes are gone afterwards."""
+    threads, beside = set(), list[list[psutil.Process]]()
+
+    def timed(*given: Any) -> Any:
+        threads.add(torch.get_num_threads())
+        beside.append([one for one in psutil.Process().children() if "np.matmul" in " ".join(one.cmdline())])
+        return head_rate(*given)
+
+    monkeypatch.setattr("orchestrator.planning.estimate.companions", companions)
+    monkeypatch.setattr(costs, "head_rate", timed)
+    monkeypatch.setattr("orchestrator.planning.estimate.allocation.cpus", lambda: 3)
+    found = estimate(search)
+    assert (found.cpus, found.concurrent_trials) == (3, 3)
+    assert threads == {1}
+    assert {len(several) for several in beside} == {2}
+    assert not any(one.is_running() for several in beside for one in several)
 
 
 def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
