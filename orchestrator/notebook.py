@@ -132,9 +132,10 @@ class OpenStudy:
         figure, chosen = self._figure(name), self._choose(name, choice)
         data = figure.data(self._read(), chosen)
         if data.empty:
+            totals = self._read().summary.totals
             raise InputError(
                 f"figure {name!r}: study {self.name!r} has nothing that it draws",
-                "Call refresh() later." if self._read().summary.totals.owed else f"What it is of: figures[{name!r}]",
+                f"What it is of: figures[{name!r}]" if totals.done or not totals.owed else "Call refresh() later.",
             )
         return plotly_object(figure.draw(data, chosen))
 

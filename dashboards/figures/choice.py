@@ -181,6 +181,11 @@ def selection_of(summary: Summary, choice: Choice) -> Metric:
     return best.configuration.selection.metric if best else summary.study.selection
 
 
+def opening_score(summary: Summary) -> Metric:
+    """What figures with a choice of scores open on: the metric that the winner of the first partition selects by."""
+    return selection_of(summary, Choice(next(iter(partitions(summary.configurations)), "")))
+
+
 def partitions(members: Iterable[ConfigurationSummary]) -> list[str]:
     """Ids in the order of the members, each once."""
     return list(dict.fromkeys(member.partition for member in members))

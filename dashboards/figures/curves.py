@@ -17,6 +17,7 @@ from dashboards.figures.limits import ends
 from dashboards.figures.markup import METRIC_NAMES, deviations, plot_text
 from dashboards.figures.palette import INK, MUTED, PAPER, SPLIT_COLOURS, Spec, axis, layout
 from dashboards.figures.setting_text import ordered, words_of
+from orchestrator.results.names import counted
 
 PANEL_HEIGHT, PANEL_WIDTH = 150, 168
 """Pixels; with more columns than fit, the grid scrolls sideways."""
@@ -54,17 +55,18 @@ def panels_figure(placed: list[Placed], pair: Pair) -> Spec:
     spec |= _axes(points, len(rows), len(columns), limits)
     traces: list[Spec] = []
     notes: list[Spec] = []
-    same_n = len(points) > 1 and len({_count(panel) for panel in panels}) == 1
+    counts = [_count(one.panel, limits[scores.index(one.panel.score)][1]) for one in placed]
+    same_n = len(points) > 1 and len(set(counts)) == 1
     if same_n:
-        notes.append(_note(f"{_count(panels[0])} each", 0, 1, "right", "bottom", 10, 6))
-    for one in placed:
+        notes.append(_note(f"{counts[0]} each", 0, 1, "right", "bottom", 10, 6))
+    for one, count in zip(placed, counts, strict=True):
         panel, row, column = one.panel, rows.index(one.row), columns.index(one.column)
         place = scores.index(panel.score)
         x, y = _name("x", column), _name("y", row, place)
         traces.extend(_panel_traces(panel, x, y, len(_ALIKE) * place))
         if place == 0 and not same_n:
             corner = spec[_name("xaxis", column)]["domain"][1], spec[_name("yaxis", row)]["domain"][1]
-            notes.append(_note(_count(panel), *corner, "right", "bottom", 10))
+            notes.append(_note(count, *corner, "right", "bottom", 10))
     for column, value in enumerate(columns):
         notes.append(_note(_words(pair.columns, value), (column + 0.5) / len(columns), 1, "center", "bottom", 12, 6))
     for row, value in enumerate(rows):
@@ -114,11 +116,14 @@ def _axes(points: set[tuple[int, int]], rows: int, columns: int, limits: list[li
     return spec
 
 
-def _count(panel: Panel) -> str:
+def _count(panel: Panel, top: float) -> str:
+    """Its n, how many of its repeats diverged, and how many of its dots lie above the axes."""
     n = panel.curves["valid"].n
     most, fewest = int(n[0]), int(n[-1])
     shown = f"n = {most}" if most == fewest else f"n = {most} → {fewest}"
-    return shown + (f", {panel.diverged} diverged" if panel.diverged else "")
+    above = int((panel.selected > top).sum())
+    more = (f"{panel.diverged} diverged" if panel.diverged else "", f"{counted(above, 'dot')} above" if above else "")
+    return ", ".join(filter(None, [shown, *more]))
 
 
 def _panel_traces(panel: Panel, x: str, y: str, first: int) -> list[Spec]:
@@ -260,8 +265,9 @@ _READING = (
     "Lines are means over the n finished repeats (all of them), bands ± one standard deviation (n − 1) where n ≥ 2. "
     "Repeats that stopped early, or have fewer epochs than others while a search is extended, thin a curve out: its "
     "panel says n = first → last, and pointing at the line n at that epoch. Diverged repeats are in no mean; a panel "
-    "counts them, and there is none where all diverged. A loss above 2.5 times the untrained is cut off. Each dot is "
-    "one repeat’s selected epoch with its validation value. On two axes accuracy is the thinner line with diamonds, "
+    "counts them, and there is none where all diverged. A loss above 2.5 times the untrained is cut off: a "
+    "panel counts dots that lie above, the table has them. Each dot is one repeat’s selected epoch with its "
+    "validation value. On two axes accuracy is the thinner line with diamonds, "
     "its scale on the right. Epoch 0 is the untrained network."
 )
 
@@ -277,7 +283,7 @@ FIGURE = Figure(
     scores=tuple(NAMES),
     page=OnPage(
         form=Form.GRID,
-        controls=(Control("curve", "Show", {score: NAMES[score] for score in NAMES if score != "macro_f1"}),),
+        controls=(Control("curve", "Show", NAMES, seldom=("macro_f1",)),),
         keys=(
             Key((*TRAIN_AND_VALID.marks, ("dot", "best of a repeat (valid)"))),
             Key(

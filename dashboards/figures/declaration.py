@@ -12,7 +12,7 @@ from enum import Enum
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from dashboards.figures.choice import Choice, Quantity, Source, backbones, has_score, selection_of
+from dashboards.figures.choice import Choice, Quantity, Source, backbones, has_score, opening_score, selection_of
 from dashboards.figures.facets import LR_AND_BATCH, Pair, facets_of, names_of_facets
 from dashboards.figures.palette import Spec
 from orchestrator.results.course import has_chosen
@@ -60,16 +60,22 @@ class Form(Enum):
 @dataclass(frozen=True)
 class Control:
     """A choice that a reader makes at the head of a section: its name in the page's script, its label, and by value
-    what it offers; `sets` is the field of `Choice` that the value goes into."""
+    what it offers; `sets` is the field of `Choice` that the value goes into. seldom: scores that are offered only where
+    the study selects by them."""
 
     name: str
     label: str
     options: Mapping[str, str]
     sets: Literal["score", "quantity", "against", "best"] = "score"
+    seldom: tuple[str, ...] = ()
 
     def options_of(self, summary: Summary) -> Mapping[str, str]:
-        """Those that the study has."""
-        return {key: name for key, name in self.options.items() if self.sets != "score" or has_score(summary, key)}
+        """Those that the study has; of scores the one that selects first: what a page opens on."""
+        if self.sets != "score":
+            return self.options
+        selects = opening_score(summary)
+        known = [key for key in self.options if has_score(summary, key) and (key == selects or key not in self.seldom)]
+        return {key: self.options[key] for key in sorted(known, key=lambda key: key != selects)}
 
 
 @dataclass(frozen=True)

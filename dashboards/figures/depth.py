@@ -7,15 +7,19 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import TRAIN_AND_VALID_MARKS, Control, Figure, Form, Key, OnPage, Per
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import METRIC_NAMES, deviations, point_text
-from dashboards.figures.palette import SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
+from dashboards.figures.palette import MUTED, SPLIT_COLOURS, UNTRAINED, UNTRAINED_BAND, Spec, axis, layout
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from search_spaces.configuration import by_column
 
 Setting = Literal["non_linearities", "unfrozen"]
+_MOST_FREE = 3
+"""Times the length of the scores that an axis may have for the untrained network’s sake."""
 NAMES: dict[Setting, str] = {"non_linearities": "non-linearities, n", "unfrozen": "unfrozen weight layers, u"}
 
 
@@ -100,12 +104,46 @@ def depth_figure(data: pd.DataFrame, choice: Choice, setting: Setting) -> Spec:
             }
         )
     across = axis(title={"text": NAMES[setting]}, tickvals=values, ticktext=[f"{v:g}" for v in values], showgrid=False)
-    return {"data": traces, "layout": layout(330, xaxis=across, yaxis=axis(title={"text": name}, nticks=6))}
+    limits = _limits(data)
+    down = axis(title={"text": name}, nticks=6, **({"range": limits} if limits else {}))
+    notes = [_far_off(mean, is_above=mean.mean() > limits[1])] if limits else []
+    return {"data": traces, "layout": layout(330, xaxis=across, yaxis=down, annotations=notes)}
+
+
+def _limits(data: pd.DataFrame) -> list[float] | None:
+    """Where the axis ends if the untrained network lies so far off that the scores would share a third of it; else
+    None: everything is in."""
+    mean, std = (
+        np.nan_to_num(np.stack([data[f"{split}_{of}"] for split in ("train", "valid")]).astype(float))
+        for of in ("mean", "std")
+    )
+    low, high = ends(float((mean - std).min()), float((mean + std).max()))
+    untrained = data["untrained_mean"].to_numpy(dtype=float)
+    length = max(high, untrained.max()) - min(low, untrained.min())
+    if not length > _MOST_FREE * (high - low) or (low < untrained.max() and high > untrained.min()):
+        return None
+    return [low - 0.08 * (high - low), high + 0.08 * (high - low)]
+
+
+def _far_off(untrained: NDArray[np.float64], *, is_above: bool) -> Spec:
+    low, high = f"{untrained.min():.3g}", f"{untrained.max():.3g}"
+    return {
+        "text": f"{'↑' if is_above else '↓'} untrained: {low if low == high else f'{low} to {high}'}",
+        "x": 1,
+        "y": 1 if is_above else 0,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "right",
+        "yanchor": "top" if is_above else "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": MUTED},
+    }
 
 
 _READING = (
     "For each number of {} the best-ranked configuration: mean ± standard deviation (n − 1) over its n repeats at "
-    "their selected epochs; grey is the untrained network, the validation score at epoch 0 of the same repeats."
+    "their selected epochs; grey is the untrained network, the validation score at epoch 0 of the same repeats, in "
+    "words where it lies far off."
 )
 
 

@@ -96,7 +96,7 @@ def _quartiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-CONTROL = Control("spread", "Show", {score: SCORES[score] for score in METRIC_NAMES if score != "macro_f1"})
+CONTROL = Control("spread", "Show", {score: SCORES[score] for score in METRIC_NAMES}, seldom=("macro_f1",))
 
 FIGURE = Figure(
     name="spread",

@@ -21,17 +21,18 @@ Panels = Mapping[tuple[str, str], curve_panels.Panel | None]
 
 
 def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
-    """For each pair of settings a grid, and the choice among its facets; then the single repeats."""
+    """For each pair of settings a grid, and the choice among its facets, the best configuration's first; then the
+    single repeats."""
     variants: dict[str, Variant] = {}
-    facets: dict[Pair, list[Facet]] = {}
+    facets: dict[Pair, dict[str, Facet]] = {}
     panels = {(m.id, str(s)): curve_panels.panel_of(m, s) for m in source.members(choice) for s in METRIC_NAMES}
     for place, pair in enumerate(source.pairs):
-        facets[pair] = []
-        for facet in source.facets(replace(choice, pair=pair)):
+        facets[pair] = {}
+        for number, facet in _best_first(source, replace(choice, pair=pair)):
             found = _variants(figure, source, replace(choice, pair=pair, facet=facet), panels)
             if found:
-                variants |= {f"{place}|{len(facets[pair])}|{value}": one for value, one in found.items()}
-                facets[pair].append(facet)
+                variants |= {f"{place}|{number}|{value}": one for value, one in found.items()}
+                facets[pair][str(number)] = facet
     if not variants:
         sentence = figure.page.absent(source, choice) if figure.page.absent else ""
         return nothing(sentence) if sentence else ""
@@ -42,7 +43,7 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
 
     def block(pair: Pair) -> str:
         facet = f"facet-{tag}-{source.pairs.index(pair)}"
-        names = [one.name for one in facets[pair]]
+        names = {number: one.name for number, one in facets[pair].items()}
         control = " ".join([pair_control(figure), facet, *(one.name for one in figure.page.controls)])
         across = len({shown_value(member.configuration, pair.columns) for member in source.members(choice)})
         width = 100 + curves.PANEL_WIDTH * across
@@ -57,6 +58,13 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
     behind = charts.add_singles(singles, picks, f"{backbone_text(choice.backbone)}, single repeats")
     choose = controls(select("Single repeats of", picks, options))
     return f"{by_pair(figure, source, block)}{choose}{when(behind, **{picks: ANY})}"
+
+
+def _best_first(source: Source, choice: Choice) -> list[tuple[int, Facet]]:
+    """Facets with their numbers, by which a choice is kept; the one that holds the first-ranked member first."""
+    best = next((member for member in source.members(choice) if member.rank is not None), None)
+    every = source.facets(choice)
+    return sorted(enumerate(every), key=lambda one: best is None or all(best is not member for member in every[one[1]]))
 
 
 def _variants(figure: Figure, source: Source, choice: Choice, panels: Panels) -> dict[str, Variant]:

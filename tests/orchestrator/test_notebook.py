@@ -140,6 +140,12 @@ def test_a_figure_of_other_searches_is_not_waited_for(slides: Path) -> None:
         orch.open(slides).figure("slices")
 
 
+def test_a_figure_of_other_searches_is_not_waited_for_while_some_are_trained(tmp_path: Path) -> None:
+    small_study(tmp_path / "half", skip=lambda _, repeat: repeat > 0)
+    with pytest.raises(InputError, match="nothing that it draws\nWhat it is of: figures\\['slices'\\]"):
+        orch.open(tmp_path / "half").figure("slices")
+
+
 def test_a_study_without_results_and_refresh(tmp_path: Path) -> None:
     made = GeneratedStudy(name="new", depths=((0, 0),), lrs=(1e-3,), repeats=2, epochs=3, skip=lambda *_: True)
     storage = UnsyncedStorage(tmp_path / "new")

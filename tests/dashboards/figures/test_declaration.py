@@ -13,7 +13,7 @@ from dashboards.figures.declaration import Control, Figure, OnPage, Per
 from dashboards.figures.palette import layout
 from dashboards.page.page import render
 from dashboards.page.sections import SECTIONS
-from tests.support.generated_study import NOW
+from tests.support.generated_study import NOW, small_study
 from tests.support.made_up_evaluation import add_evaluation
 from tests.support.made_up_mistakes import add_mistakes
 from tests.support.search_study import off_grid_study
@@ -73,3 +73,24 @@ def test_variants_are_the_product_of_the_controls(tmp_path: Path) -> None:
         ("loss|n", "loss", "n"),
         ("accuracy|n", "accuracy", "n"),
     ]
+
+
+def test_figures_open_on_what_selects_and_on_the_best_strategy(tmp_path: Path) -> None:
+    storage, _ = small_study(tmp_path, selection="macro_f1")
+    page = render(storage, now=NOW)
+    for name in ("heat", "curve", "score", "spread"):
+        offered = re.search(rf'<select data-sets="{name}">(.*?)</select>', page)
+        assert offered is not None, name
+        assert offered[1].startswith('<option value="macro_f1">Macro F1</option>'), name
+    best = registry.open_source(storage, NOW).summary.configurations[0].configuration.strategy
+    (strategies,) = re.findall(r'<select data-sets="facet-[^"]*-0">(.*?)</select>', page)
+    first, *_ = re.findall(r"<option[^>]*>([^<,]*)", strategies)
+    assert first == best == "extension"
+
+
+def test_a_seldom_score_is_offered_where_it_selects(tmp_path: Path) -> None:
+    control = registry.FIGURES["curves"].page.controls[0]
+    for selection in ("loss", "macro_f1"):
+        summary = registry.open_source(small_study(tmp_path / selection, selection=selection)[0], NOW).summary
+        assert ("macro_f1" in control.options_of(summary)) == (selection == "macro_f1")
+        assert next(iter(control.options_of(summary))) == selection
