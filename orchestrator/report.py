@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.results.class_recalls import class_recalls, weak_words
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
@@ -78,7 +79,8 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
         lines.append(f"Best by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         lines += _scores(metric, best, names)
         shown += best
-    lines += filter(None, [compared_words(shown), how_ended(shown), how_many_diverged(shown)])
+    recalls = class_recalls(summary, shown[0]) if shown else []
+    lines += filter(None, [weak_words(recalls), compared_words(shown), how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
     if stopped:
         lines.append(f"{how_many_stopped(stopped)} Why: orch decisions {study.name}")
@@ -110,6 +112,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
         "dashboard": str(page) if page else None,
         "exit_status": status,
         "best": [_entry(entry) for entry in shown],
+        "classes": [one.data() for one in recalls],
     }
     return Report(tuple(lines), data)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.results.class_recalls import selected_counts
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.summary import Summary
 from trainables.learning.tasks.confusion import images, right
@@ -36,7 +37,7 @@ class Histories:
     """All repeats of a summary."""
 
     def __init__(self, summary: Summary) -> None:
-        repeats = summary.repeats
+        repeats = self._repeats = summary.repeats
         names = (repeats.table[name].tolist() for name in ("partition", "configuration"))
         self._first: dict[tuple[str, str], int] = {}
         for row, key in enumerate(zip(*names, strict=True)):
@@ -56,12 +57,7 @@ class Histories:
 
     def selected_counts(self, member: ConfigurationSummary) -> NDArray[np.int64]:
         """Confusion counts of the valid split at the selected epoch of every repeat that has a result; [n, K, K]."""
-        if member.selected_epochs is None:
-            return np.zeros((0, *self._counts.shape[2:]), np.int64)
-        first = self._first[member.partition, member.id] + member.screened
-        epochs = self._start[first : first + member.n] + member.selected_epochs.values.astype(np.int64)
-        found: NDArray[np.int64] = self._counts[epochs, 1].astype(np.int64)
-        return found
+        return selected_counts(self._repeats, self._first.get((member.partition, member.id), 0), member, "valid")
 
     def of(self, member: ConfigurationSummary) -> list[Single]:
         """Every repeat of a configuration that has a result, in order."""

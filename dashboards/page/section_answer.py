@@ -14,6 +14,7 @@ from dashboards.page.chart import Charts
 from dashboards.page.controls import reading
 from dashboards.page.section_figures import section_figures
 from dashboards.page.together import ensembles_made
+from orchestrator.results.class_recalls import class_recalls, weak_words
 from orchestrator.results.comparing import looked_at, selected_by
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.edges import EdgeNote
@@ -43,6 +44,8 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     metric = selection_of(summary, choice)
     ranked = [m for m in choice.members(summary) if m.configuration.selection.metric == metric]
     parts = [f'<p class="lede">{answer_sentence(summary, members)}</p>']
+    if members and (weak := weak_words(class_recalls(summary, members[0]))):
+        parts.append(f"<p>{text(weak)}</p>")
     parts.append(
         '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
         "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "

@@ -18,6 +18,7 @@ from orchestrator.choosing.choice_text import (
 )
 from orchestrator.choosing.front_text import front_data, front_lines
 from orchestrator.choosing.selection import Selection
+from orchestrator.results.class_recalls import class_recalls, weak_words
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import counted, names_of, untrained_words
@@ -55,7 +56,8 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
         f"Selected by the best mean {winner.configuration.selection.words} {selected_of(table.members)} "
         f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
     )
-    lines += filter(None, [untrained_words(winner.untrained_selected, winner.n)])
+    weak = weak_words(class_recalls(summary, winner))
+    lines += filter(None, [untrained_words(winner.untrained_selected, winner.n), weak])
     lines += _epochs(selection)
     lines += [*_bias(selection), ""]
     lines += _set(selection, names, every)
@@ -210,6 +212,7 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             }
             for name, c in selection.choices.items()
         },
+        "classes": [one.data() for one in class_recalls(summary, selection.winner)],
         "bias_corrected": None
         if bias is None
         else {

@@ -73,15 +73,15 @@ def leak(
 
     with metered(found.storage, "leak experiment"), on_the_way(as_json) as way:
         told = leak_experiment(found, options, way.say, partial(way.count, "trainings"), head_seconds)
-    rewrite_dashboard(found)
     if figure is not None:
         _write_page(figure, found.name, found.record.synthetic, answer_data(told))
     if as_json:
         echo_json({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)})
-        return
-    if found.record.synthetic:
-        echo("Synthetic images: the scores say nothing about real ones.")
-    echo("\n".join(answer_lines(found.name, told)))
+    else:
+        if found.record.synthetic:
+            echo("Synthetic images: the scores say nothing about real ones.")
+        echo("\n".join(answer_lines(found.name, told)))
+    rewrite_dashboard(found)
 
 
 @data.command()

@@ -110,5 +110,5 @@ def ensemble(
     )
     with on_the_way(as_json) as told:
         made = make_ensemble(found, options, told.count)
-    rewrite_dashboard(found)
     answer(ensemble_report(made), as_json)
+    rewrite_dashboard(found)

@@ -151,11 +151,11 @@ def evaluate(
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
         with metered(found.storage, "nested evaluation"), on_the_way(as_json) as told:
             nested = evaluate_nested(found, options, place, told.say, told.count)
-        rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(nested.model_dump_json()))
         else:
             echo(nested_text(nested))
+        rewrite_dashboard(found)
         return
 
     from orchestrator.evaluation.run import evaluate as run
@@ -169,19 +169,19 @@ def evaluate(
 
         with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
             together = evaluate_ensemble(found, ensemble, wanted, place, told.say, told.count)
-        rewrite_dashboard(found)
         if as_json:
             echo_json(json.loads(together.model_dump_json()))
         else:
             echo(ensemble_text(together))
+        rewrite_dashboard(found)
         return
     with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
         record = run(found, wanted, place, told.say, told.count)
-    rewrite_dashboard(found)
     if as_json:
         echo_json(json.loads(record.model_dump_json()))
     else:
         echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
+    rewrite_dashboard(found)
 
 
 def _options(cache: Path, **asked: Any) -> EvaluationOptions:

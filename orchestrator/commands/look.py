@@ -302,16 +302,26 @@ def write_dashboard(
 
 def rewrite_dashboard(study: Study) -> None:
     """Write the study's page again where there is one, so that what was just found is on it. A page with images or
-    names of files is left alone: it is said how it is written again."""
-    from dashboards.page.page import held
-    from orchestrator.store.errors import StorageError
+    names of files is left alone: it is said how it is written again.
 
-    with contextlib.suppress(FileNotFoundError, StorageError):  # of a study that one may only read
-        options = " ".join(f"--with-{name}" for name in held(study.storage.read(layout.DASHBOARD)))
-        if options:
-            say(f"The page is as it was before: orch dashboard {study.name} {options} writes it again.")
+    It comes last: a page that cannot be written is a warning, whatever the reason, and costs no result.
+    """
+    from dashboards.page.page import held
+    from orchestrator.store.errors import first_line
+
+    try:
+        before = study.storage.read(layout.DASHBOARD)
+    except FileNotFoundError:
+        return
+    command = f"orch dashboard {study.name}"
+    try:
+        if options := " ".join(f"--with-{name}" for name in held(before)):
+            say(f"The page is as it was before: {command} {options} writes it again.")
         else:
             say(f"Dashboard: {write_dashboard(study)}")
+    except Exception as error:
+        say(f"Warning: the page is as it was before, it could not be written again: {first_line(error)}")
+        say(f"What was found is stored. Try: {command}")
 
 
 def write_comparison(studies: Sequence[Study], page: Place) -> Place:

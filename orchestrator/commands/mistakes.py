@@ -95,7 +95,6 @@ def mistakes(
         told = find_mistakes(found.storage, wanted, partial(way.count, "images read"))
     with contextlib.suppress(StorageError):  # a study that one may only read is looked at all the same
         write_mistakes(found.storage, record_of(told, now()))
-    rewrite_dashboard(found)
     if table is not None:
         LocalStorage(table.parent).replace(table.name, told.images.to_csv(index=False, lineterminator="\n").encode())
         say(f"Images: {table}")
@@ -103,6 +102,7 @@ def mistakes(
         listed = write_review(found.storage, told, review)
         say(f"List: {review}, {len(listed.rows)} images, to be filled in: {KEEP}, {EXCLUDE} or a class.")
     answer(mistakes_report(told, every), as_json)
+    rewrite_dashboard(found)
 
 
 def _cleaned(study: Study, reviewed: Path, output: Path, data_root: Path | None) -> Report:

@@ -214,7 +214,7 @@ def _run(
     """
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
-    from orchestrator.store.errors import StorageError
+    from orchestrator.store.errors import StorageError, first_line
     from orchestrator.train import run
 
     status, search, page = 0, search.settled(), None
@@ -237,6 +237,8 @@ def _run(
     except StorageError as error:
         problem = problem or error
         status = problem.exit_status
+    except Exception as error:  # hours of training lie behind it
+        say(f"Warning: the page could not be written: {first_line(error)}")
     report = closing_report(search.now(), page, status)
     answer(report, as_json)
     if problem is not None:

@@ -55,3 +55,15 @@ def test_a_page_that_cannot_be_written_hides_no_result(desk: Desk, monkeypatch: 
     data = json.loads(searched(desk, "--json").stdout)
     assert data["dashboard"] is None
     assert data["exit_status"] == 1
+
+
+def test_a_page_that_cannot_be_drawn_hides_no_result(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> None:
+        raise ValueError("no page today")
+
+    monkeypatch.setattr("orchestrator.train.run", lambda *_: 0)
+    monkeypatch.setattr("orchestrator.commands.look.write_dashboard", wrong)
+    result = searched(desk)
+    assert result.exit_code == 0
+    assert "Dashboard: not written" in result.stdout
+    assert "Warning: the page could not be written: no page today\n" in result.stderr

@@ -41,6 +41,34 @@ def test_the_page_of_a_study_is_written_again(tmp_path: Path, command: tuple[str
     assert said in after
 
 
+ANSWER = {"ensemble": "members", "mistakes": "slides", "evaluate": '"look": 7'}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("evaluate", "slides", "--json")], ids=lambda command: command[0])
+def test_a_page_that_cannot_be_drawn_hides_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    class Record:
+        def model_dump_json(self) -> str:
+            return '{"look": 7}'
+
+    def no_page(*_: object, **more: object) -> str:
+        raise ValueError("no page today")
+
+    storage = with_page(tmp_path)
+    before = storage.read(layout.DASHBOARD)
+    monkeypatch.setattr("orchestrator.evaluation.run.evaluate", lambda *_: Record())
+    monkeypatch.setattr("dashboards.page.page.render", no_page)
+    result = CliRunner().invoke(main, [*command, "--studies", str(tmp_path)])
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-2:] == [
+        "Warning: the page is as it was before, it could not be written again: no page today",
+        "What was found is stored. Try: orch dashboard slides",
+    ]
+    assert ANSWER[command[0]] in result.output.partition("Warning")[0], "the result comes first"
+    assert storage.read(layout.DASHBOARD) == before
+
+
 def test_a_page_that_holds_names_is_left_alone_and_that_is_said(tmp_path: Path) -> None:
     storage = with_page(tmp_path, Shown(names=True))
     before = storage.read(layout.DASHBOARD)
