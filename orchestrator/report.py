@@ -59,26 +59,32 @@ def status_report(study: Study) -> Report:
 
 
 def closing_report(search: Search, page: Place | None, status: int) -> Report:
-    """The end of a search: the best of its configurations, advice on edges, the page (None: it could not be written),
-    the next command; first what there is of all, where something failed."""
+    """The end of a search: the best of the study, and of this search where that is another, advice on edges, the page
+    (None: it could not be written), the next command; first what there is of all, where something failed."""
     study = search.study
     summary = summarise(study.storage, now())
     here = {key.configuration for key in search.epochs}
     partitions = partitions_of(summary)
     mine = [entry for entry in summary.configurations if entry.id in here]
-    ranked = [entry for entry in mine if entry.rank is not None and entry.partition == partitions[0]]
+    every = [entry for entry in summary.configurations if entry.rank is not None and entry.partition == partitions[0]]
     lines = _heading(summary) if status == 1 else []
     names = _names(summary)
     where = f" on the first of {len(partitions)} partitions" if len(partitions) > 1 else ""
     shown: list[ConfigurationSummary] = []
-    for metric, several in groupby(ranked, key=_selects_by):
+    own: list[ConfigurationSummary] = []
+    for metric, several in groupby(every, key=_selects_by):
         alike = list(several)
-        best, by = alike[:BEST_SHOWN], _metric(metric, summary)
+        found, by = [entry for entry in alike if entry.id in here], _metric(metric, summary)
+        if not found:
+            continue
         if any(entry.narrowed for entry in alike):
             by += f" among {among_words(alike)}"
-        lines.append(f"Best by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
-        lines += _scores(metric, best, names)
-        shown += best
+        of = " of the study" if len(found) < len(alike) else ""
+        lines.append(f"Best{of} by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
+        lines += _best(metric, alike, names, study.name)
+        if found[0] is not alike[0]:
+            lines += ["Best of this search:", *_best(metric, found, names, study.name)]
+        shown, own = shown + alike[:BEST_SHOWN], own + found[:BEST_SHOWN]
     recalls = class_recalls(summary, shown[0]) if shown else []
     lines += filter(None, [weak_words(recalls), compared_words(shown), how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
@@ -112,6 +118,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
         "dashboard": str(page) if page else None,
         "exit_status": status,
         "best": [_entry(entry) for entry in shown],
+        "best_of_search": [_entry(entry) for entry in own],
         "classes": [one.data() for one in recalls],
     }
     return Report(tuple(lines), data)
@@ -164,6 +171,11 @@ def _metric(metric: Metric, summary: Summary) -> str:
     """What ranks those that select by it; the scores beside it need not be in its order."""
     members = [entry for entry in summary.configurations if _selects_by(entry) == metric]
     return f"{members[0].configuration.selection.words} ({looked_at(members)})"
+
+
+def _best(metric: Metric, ranked: Sequence[ConfigurationSummary], names: Mapping[str, str], study: str) -> list[str]:
+    lines, others = _scores(metric, ranked[:BEST_SHOWN], names), len(ranked) - BEST_SHOWN
+    return [*lines, f"  … and {others} more: orch best {study} --every"] if others > 0 else lines
 
 
 def _scores(metric: Metric, best: Sequence[ConfigurationSummary], names: Mapping[str, str]) -> list[str]:

@@ -300,7 +300,8 @@ def show_partition(study: Study, display: Display) -> None:
     display.say(f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in described.columns:
-        table.add_column(str(column), justify="left" if column == "class" else "right")
+        is_name = column == "class"
+        table.add_column(str(column), justify="left" if is_name else "right", no_wrap=not is_name)
     for row in described.itertuples(index=False):
         table.add_row(*[plain_text(str(value)) for value in row])
     display.table(table)

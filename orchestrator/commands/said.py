@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from orchestrator.results.report import Report
     from orchestrator.running.progress import Display
 
+_UNBROKEN = "\xa0"
+
 
 def echo_json(data: dict[str, Any]) -> None:
     """A command's answer as JSON, with what it left out because it cannot be read."""
@@ -22,7 +27,7 @@ def echo_json(data: dict[str, Any]) -> None:
 
 def echo(text: str = "") -> None:
     """A command's answer as text. Names and notes in it may be anybody's: a terminal obeys none of them."""
-    click.echo(plain_text(text))
+    click.echo(_fitted(plain_text(text), sys.stdout))
 
 
 def answer(report: Report, as_json: bool) -> None:
@@ -34,7 +39,36 @@ def answer(report: Report, as_json: bool) -> None:
 
 
 def say(text: str) -> None:
-    click.echo(plain_text(text), err=True)
+    click.echo(_fitted(plain_text(text), sys.stderr), err=True)
+
+
+def fitted(text: str, width: int) -> str:
+    """Lines longer than a terminal is wide go on in the next one, further to the right, at a word: a terminal would
+    divide numbers. `0.960 ± 0.008` stays together, and so does a command to be copied, to the end of its line."""
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    prose, command, more = line.partition("orch ")
+    whole = prose + (command + more).replace(" ", _UNBROKEN)
+    whole = whole.replace(" ± ", f"{_UNBROKEN}±{_UNBROKEN}")
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 4)
+    folded = textwrap.wrap(
+        whole,
+        max(width, 40),
+        subsequent_indent=indent,
+        expand_tabs=False,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(folded).replace(_UNBROKEN, " ")
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    return fitted(text, shutil.get_terminal_size().columns) if stream.isatty() else text
 
 
 def on_the_way(as_json: bool = False) -> Display:

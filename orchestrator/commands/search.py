@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
-from orchestrator.commands.said import answer, echo, echo_json, on_the_way
+from orchestrator.commands.said import answer, echo, echo_json, on_the_way, say
 from orchestrator.commands.search_options import (
     keep_gb_option,
     run_options,
@@ -212,6 +212,8 @@ def _run(
 
     Where the storage refuses to be written, it is said what is there and what failed, before the error.
     """
+    if search.has_work:
+        display.say("Starting workers.")  # what comes next imports torch and Ray: half a minute on a busy machine
     from orchestrator.commands.look import write_dashboard
     from orchestrator.report import closing_report
     from orchestrator.store.errors import StorageError, first_line

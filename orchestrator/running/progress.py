@@ -51,6 +51,11 @@ class Snapshot:
     """What a search that decides by results said last."""
     left: Left = NOTHING_KNOWN
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether workers were asked for epochs and have trained none yet."""
+        return self.epochs_per_second == 0 and self.epochs_done < self.epochs_asked
+
     def line(self) -> str:
         """One plain line."""
         if not self.repeats_asked:
@@ -59,8 +64,8 @@ class Snapshot:
             f"{self.act}: {self.repeats_done}/{self.repeats_asked} repeats",
             f"{self.epochs_done}/{self.epochs_asked} epochs",
         ]
-        if self.preparing:
-            parts.append(self.preparing)
+        if self.preparing or self.is_waiting:
+            parts.append(self.preparing or "waiting for the first epoch")
         if self.epochs_per_second > 0:
             parts.append(f"{self.epochs_per_second:.1f} epochs/s")
         if self.left.words:
@@ -147,8 +152,8 @@ class Display:
 def _rendered(snapshot: Snapshot) -> Group:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("configuration")
-    table.add_column("repeats", justify="right")
-    table.add_column("epoch", justify="right")
+    table.add_column("repeats", justify="right", no_wrap=True)
+    table.add_column("epoch", justify="right", no_wrap=True)
     for row in snapshot.rows[:TABLE_ROWS]:
         table.add_row(row.name, f"{row.done}/{row.asked}", row.running_epochs)
     hidden = len(snapshot.rows) - TABLE_ROWS

@@ -170,7 +170,8 @@ class FeatureStage:
         if not self._total:
             return "reading images"
         spent = max(1e-3, time.monotonic() - self._started)
-        return f"features {self._done}/{self._total} ({self._rows / spent:.1f} views/s)"
+        pace = f" ({self._rows / spent:.1f} views/s)" if self._rows else ""
+        return f"features {self._done}/{self._total}{pace}"
 
     def cancel(self) -> None:
         """Drop what is in flight; finished chunks stay."""

@@ -134,12 +134,14 @@ def _last(loss: Mapping[str, list[float | None]] | None, split: str) -> str:
 
 
 def _best(summary: Summary, names: Mapping[str, str]) -> RenderableType:
-    shown = [member for member in summary.configurations if member.n][:BEST_ROWS]
+    begun = [member for member in summary.configurations if member.n]
+    shown = begun[:BEST_ROWS]
     if not shown:
         return Text("No repeat is finished yet.")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("rank", "configuration", "repeats", f"{words(summary.study.selection)} that ranks (optimistic)"):
-        table.add_column(title, justify="left" if title == "configuration" else "right")
+        is_name = title == "configuration"
+        table.add_column(title, justify="left" if is_name else "right", no_wrap=not is_name)
     for member in shown:
         table.add_row(
             "–" if member.rank is None else str(member.rank),
@@ -147,6 +149,8 @@ def _best(summary: Summary, names: Mapping[str, str]) -> RenderableType:
             f"{member.n}/{member.asked}",
             plus_minus(member.selection),
         )
+    if len(begun) > len(shown):
+        table.add_row("", f"… and {len(begun) - len(shown)} more", "", "")
     return table
 
 

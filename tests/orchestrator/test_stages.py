@@ -246,7 +246,7 @@ def test_another_choice_is_another_search_beside_the_first(desk: Desk) -> None:
 def test_a_study_ranks_by_what_all_of_its_first_search_selects_by(desk: Desk) -> None:
     for turn in desk.run(selection="accuracy"):
         told = closing_report(turn.search.settled(), None, 0).as_text()
-        assert "Best by accuracy (valid), mean" in told
+        assert "by accuracy (valid), mean" in told
     assert summarise(desk.storage).study.selection == "accuracy"
     assert "accuracy (valid)" in status_report(open_study(desk.folder / "studies", "mine")).as_text()
     (later,) = desk.run(selection=("class_recall", "loss"), of_class="few", strategies=("straightforward",), epochs=1)

@@ -24,12 +24,20 @@ def drawn(one: Snapshot) -> str:
 
 def test_before_the_first_decision_nothing_is_counted() -> None:
     assert snapshot(0).line() == "slides: deciding what to train"
-    assert snapshot(4).line() == "slides: 0/4 repeats, 0/20 epochs"
+    assert snapshot(4).line() == "slides: 0/4 repeats, 0/20 epochs, waiting for the first epoch"
 
 
 def test_a_table_without_rows_is_not_drawn() -> None:
     assert "configuration" not in drawn(snapshot(4))
     assert "configuration" in drawn(snapshot(4, Row("resnet18 lr 0.01", 1, 2, "3")))
+
+
+def test_numbers_of_a_narrow_table_are_not_divided() -> None:
+    console = Console(file=io.StringIO(), width=30)
+    console.print(_rendered(snapshot(4, Row("resnet18.tv_in1k up to layer3 lr 0.01", 100, 200, "100–200/1000"))))
+    assert isinstance(console.file, io.StringIO)
+    assert "100/200" in console.file.getvalue()
+    assert "100–200/1000" in console.file.getvalue()
 
 
 def test_time_that_nobody_can_know_is_not_told() -> None:
