@@ -17,6 +17,7 @@ from orchestrator.proposing.proposer import View, proposer_of, written_out
 from orchestrator.proposing.sampling import most_suggested
 from orchestrator.resolved import Search, searched
 from orchestrator.results.decided import Decided
+from orchestrator.results.grouped import images_in
 from orchestrator.results.histories import compact
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
@@ -296,8 +297,9 @@ def show_partition(study: Study, display: Display) -> None:
         study.storage.read(layout.partition(study.record.partition)), layout.partition(study.record.partition)
     )
     described = describe_partition(manifest, splits(manifest, partition))
-    label = "synthetic images" if study.record.synthetic else "images"
-    display.say(f"{study.name}: {label} in groups ({study.record.group_meaning}), partition {partition.policy}")
+    label = "synthetic image" if study.record.synthetic else "image"
+    groups = images_in(len(manifest), manifest["group"].nunique(), study.record.group_meaning, label)
+    display.say(f"{study.name}: {groups}, partition {partition.policy}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in described.columns:
         is_name = column == "class"

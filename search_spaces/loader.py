@@ -37,8 +37,8 @@ def load_space(name_or_path: str) -> Space:
 
 
 def default_space(name: str = DEFAULT) -> Space:
-    """The space of a study that has no file of its own, under that study's name."""
-    return _default().model_copy(update={"name": name})
+    """The space of a study that has no file of its own, under that study's name; its title is of the file alone."""
+    return _default().model_copy(update={"name": name} | ({} if name == DEFAULT else {"title": ""}))
 
 
 def space_source(name_or_path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -180,7 +181,9 @@ def _write(
                 lose(stem, error)
                 continue
             storage.replace(f"{stem}.csv", table)
-            written[stem] = Written(one.figure, one.caption, place / f"{stem}.csv", None)
+            written[stem] = Written(
+                one.figure, f"{one.caption}{_n_words(one.caption, data)}", place / f"{stem}.csv", None
+            )
             yield stem, spec
 
     figures = tables()
@@ -213,6 +216,23 @@ def caption(name: str, choice: Choice, source: Source) -> str:
     if choice.best != "all":
         of.append(BEST[choice.best])
     return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{_mark(source)}"
+
+
+def _n_words(caption: str, data: pd.DataFrame) -> str:
+    """The number behind the n of a caption, from the table that is drawn; "" where it says nothing of n."""
+    if not re.search(r"\bn\b(?! [−≥=])", caption):
+        return ""
+    known = next((name for name in ("n", "repeats") if name in data), None)
+    if known is not None:
+        numbers = data[known].dropna()
+    elif "repeat" in data:
+        numbers = data.groupby([name for name in ("place", "configuration") if name in data])["repeat"].nunique()
+    else:
+        return ""
+    if numbers.empty:
+        return ""
+    least, most = int(numbers.min()), int(numbers.max())
+    return f" n = {least}." if least == most else f" n = {least} to {most}."
 
 
 def _mark(source: Source) -> str:

@@ -60,6 +60,7 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     if (data["trained"].notna() & (data["trained"] != data["images"])).any():
         bars.insert(1, ("train", "trained", "train, balanced"))
     traces: list[Spec] = []
+    of = "" if _are_single(data) else " of %{customdata} groups"
     for split, column, label in bars:
         part = data[data["split"] == split].set_index("class").reindex(names)
         colour, shape = _LOOKS[label]
@@ -76,7 +77,7 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 "textposition": "outside",
                 "cliponaxis": False,
                 "customdata": part["groups"].to_numpy(),
-                "hovertemplate": f"{label}: %{{x}} images of %{{customdata}} groups<extra></extra>",
+                "hovertemplate": f"{label}: %{{x}} images{of}<extra></extra>",
             }
         )
     y = axis(tickvals=list(range(len(names))), ticktext=[in_lines(name, _LETTERS) for name in names], showgrid=False)
@@ -96,16 +97,22 @@ def class_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 def _table(data: pd.DataFrame, choice: Choice) -> str:
     """The numbers behind the bars, as HTML."""
     splits = list(dict.fromkeys(data["split"]))
+    shown = ("images",) if _are_single(data) else ("images", "groups")
     rows: list[list[object]] = []
     for name, part in data.groupby("class", sort=False):
         by_split = part.set_index("split")
         row: list[object] = [name]
         for split in splits:
-            row += [f"{by_split.loc[split, 'images']:,}", f"{by_split.loc[split, 'groups']:,}"]
+            row += [f"{by_split.loc[split, what]:,}" for what in shown]
         trained = float(by_split["trained"].get("train", math.nan))
         rows.append([*row, f"{trained:,.0f}" if math.isfinite(trained) else "–"])
-    columns = ["Class", *(f"{split} {what}" for split in splits for what in ("images", "groups"))]
-    return table([*columns, "trained on"], rows, "Images and groups by class and split", "cards")
+    columns = ["Class", *(f"{split} {what}" for split in splits for what in shown)]
+    return table([*columns, "trained on"], rows, f"{' and '.join(shown).capitalize()} by class and split", "cards")
+
+
+def _are_single(data: pd.DataFrame) -> bool:
+    """Whether every group is one image."""
+    return bool((data["groups"] == data["images"]).all())
 
 
 FIGURE = Figure(

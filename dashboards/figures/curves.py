@@ -264,7 +264,7 @@ _READING = (
     "A panel is one configuration; there is a grid for every choice of the settings that are neither rows nor columns. "
     "Lines are means over the n finished repeats (all of them), bands ± one standard deviation (n − 1) where n ≥ 2. "
     "Repeats that stopped early, or have fewer epochs than others while a search is extended, thin a curve out: its "
-    "panel says n = first → last, and pointing at the line n at that epoch. Diverged repeats are in no mean; a panel "
+    "panel says n = first → last. Diverged repeats are in no mean; a panel "
     "counts them, and there is none where all diverged. A loss above 2.5 times the untrained is cut off: a "
     "panel counts dots that lie above, the table has them. Each dot is one repeat’s selected epoch with its "
     "validation value. On two axes accuracy is the thinner line with diamonds, "
@@ -291,8 +291,8 @@ FIGURE = Figure(
                 score=BOTH,
             ),
         ),
-        reading_on_top=f"{_READING} All panels share both axes; click or tap one, or choose it below, for its single "
-        "repeats. Drag over a panel to enlarge, double click to go back.",
+        reading_on_top=f"{_READING} Pointed at, a line says n at that epoch. All panels share both axes; click or tap "
+        "one, or choose it below, for its single repeats. Drag over a panel to enlarge, double click to go back.",
         absent=_all_diverged,
     ),
 )

@@ -271,9 +271,8 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
 
 
 _READING = (
-    "Each cell is one configuration on the validation split, at each repeat’s selected epoch; point at it for "
-    "mean, standard deviation (n − 1) and n. There is a map for every choice of the settings that are neither rows nor "
-    "columns. The frame marks the best mean among configurations whose repeats are all done; points outside the grid "
+    "Each cell is one configuration on the validation split, over its n repeats at their selected epochs. There is a "
+    "map for every choice of the settings that are neither rows nor columns. The frame marks the best mean among configurations whose repeats are all done; points outside the grid "
     "are blank; all maps of a backbone share one scale."
 )
 
@@ -294,6 +293,6 @@ FIGURE = Figure(
             Control("heat", "Show", SCORES),
             Control("of", "as", {str(key): name for key, name in QUANTITIES.items()}, sets="quantity"),
         ),
-        reading_on_top=_READING,
+        reading_on_top=f"{_READING} Pointed at, a cell says mean, standard deviation (n − 1) and n.",
     ),
 )

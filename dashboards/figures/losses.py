@@ -78,20 +78,24 @@ def _words(member: ConfigurationSummary) -> str:
     return f"{whole_name(member)}, n = {member.n}"
 
 
+def _more(source: Source, choice: Choice) -> str:
+    return " Pointed at, it says the standard deviation and n."
+
+
 FIGURE = Figure(
     name="losses",
     section="backbones",
     title="Validation losses of all backbones",
     reading="Each line is the mean validation loss of a backbone’s best-ranked configuration over its n finished "
-    "repeats; point at it for the standard deviation and n.",
+    "repeats.",
     data=losses_data,
     draw=losses_figure,
     label=lambda data, choice: "Mean validation loss by epoch of the best configuration of every backbone.",
     per=Per.PARTITION,
-    page=OnPage(min_width=560, is_shown=several_backbones),
+    page=OnPage(min_width=560, is_shown=several_backbones, more=_more),
     compared=Compared(
         "Validation losses",
         "Each line is the mean validation loss of the best-ranked configuration of a study’s backbone over its n "
-        "finished repeats; point at it for the standard deviation and n.",
+        "finished repeats. Pointed at, it says the standard deviation and n.",
     ),
 )

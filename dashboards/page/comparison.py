@@ -126,7 +126,7 @@ def _differences(sources: Sequence[Source]) -> str:
         ["Selection rule", *(_rule(source.summary) for source in sources)],
         ["Precision", *(study.precision for study in studies)],
         ["Seed", *(study.seed for study in studies)],
-        ["A group is", *(study.group_meaning for study in studies)],
+        ["Groups", *(study.group_meaning for study in studies)],
     ]
     rows = [[*row, "same" if len(set(map(str, row[1:]))) == 1 else "differs"] for row in rows]
     apart = [str(row[0]).lower() for row in rows[:6] if row[-1] == "differs"]

@@ -23,6 +23,7 @@ from dashboards.page.sample_images import NOTHING_SHOWN, Shown
 from dashboards.page.script import SCRIPT
 from dashboards.page.sheet import Sheet
 from dashboards.page.style import STYLE
+from orchestrator.results.grouped import grouped_by
 from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.damage import Damaged, LeftOut, collecting
@@ -115,12 +116,13 @@ def _library() -> tuple[str, str]:
 
 def _masthead(summary: Summary, now: str, mark: str) -> str:
     study, totals = summary.study, summary.totals
-    count = f"{totals.done:,} of {totals.asked:,} repeats done, {totals.configurations:,} configurations"
+    title = f'<p class="lede">{text(study.title)}</p>' if study.title else ""
+    count = f"{totals.done:,} of {totals.asked:,} repeats done, {counted(totals.configurations, 'configuration')}"
     return (
         f'<header class="masthead"><p class="eyebrow">Study, {text(now[:16].replace("T", " "))} UTC</p>'
-        f"<h1>{text(study.name)}{mark}</h1>"
+        f"<h1>{text(study.name)}{mark}</h1>{title}"
         f'<p class="note">{count}. {len(study.classes)} classes: {text(", ".join(study.classes))}. '
-        f"Images are grouped by {text(study.group_meaning)}.</p></header>"
+        f"{text(grouped_by(study.group_meaning))}</p></header>"
     )
 
 

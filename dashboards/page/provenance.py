@@ -90,7 +90,7 @@ def provenance_html(
         ("Made", study.created),
         ("Task", f"{study.task}: {', '.join(study.classes)}"),
         ("Data", "synthetic, made from a seed" if study.synthetic else "given by the user"),
-        ("A group is", study.group_meaning),
+        ("Groups", study.group_meaning),
         ("Train and valid fingerprint", study.data_fingerprint),
         ("Test fingerprint", study.test_fingerprint),
         ("Seed", str(study.seed)),
@@ -108,8 +108,12 @@ def provenance_html(
         parts.append(_fact(table(["Backbone", "Weights", "From"], weights, "Weights", "cards")))
     if not provenance.images.empty:
         rows: list[list[object]] = [[label, *counts] for label, *counts in provenance.images.itertuples()]
-        rows.append(["Groups", *provenance.groups.values()])
-        parts.append(_fact(table(["Class", *provenance.images.columns], rows, "Images and groups per split")))
+        groups, of = [*provenance.groups.values()], "Images and groups per split"
+        if groups == provenance.images.sum().tolist():
+            of = "Images per split"
+        else:
+            rows.append(["Groups", *groups])
+        parts.append(_fact(table(["Class", *provenance.images.columns], rows, of)))
     if energy:
         parts.append(_facts("Energy so far", energy))
     if provenance.hardware:

@@ -12,6 +12,7 @@ from dashboards.page.duplicates import duplicates
 from dashboards.page.sample_images import Album
 from dashboards.page.section_figures import section_figures
 from dashboards.page.section_images import opened_files, refused, samples
+from orchestrator.results.grouped import images_in, of_groups
 from orchestrator.results.notes import read_notes
 from orchestrator.results.policies import how_divided
 from orchestrator.results.reference_mode import reference_note
@@ -29,15 +30,12 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         why = "; ".join(f"{reason}: {count}" for reason, count in found.refused.items())
         steps.append(("Files", f"{found.images + unused:,} listed"))
         steps.append(("Refused", f"{unused:,} ({why})"))
-    steps.append(("Images", f"{found.images:,} used, {found.groups:,} groups ({group})"))
+    steps.append(("Images", images_in(found.images, found.groups, group, "used image")))
     if found.cut_off is not None:
         steps.append(("Left out", str(found.cut_off)))
     if said := reference_note(entry.configuration for entry in source.summary.configurations):
         steps.append(("Standardised", said))
-    steps += [
-        (name.capitalize(), f"{images:,} images of {groups:,} groups")
-        for name, (groups, images) in found.by_split.items()
-    ]
+    steps += [(name.capitalize(), of_groups(images, groups)) for name, (groups, images) in found.by_split.items()]
     flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
     parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']
     parts += [nothing(told) for told in read_notes(source.storage)]

@@ -17,6 +17,7 @@ from dashboards.page.section_images import test_images
 from dashboards.page.together import ensembles_tested
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import EvaluationRecord, Level, absent_kinds
+from orchestrator.results.grouped import images_in
 
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
@@ -40,10 +41,10 @@ def _looks(found: list[EvaluationRecord]) -> str:
     newest = {record.test_set: record for record in sorted(found, key=lambda record: record.looks)}
     lines = []
     for last in newest.values():
-        what = f"external images ({last.external})" if last.external else "test images"
-        sentence = (
-            f"These {last.images:,} {what} of {last.groups:,} groups ({last.group_meaning}) were {last.looked_at}."
-        )
+        what = "external image" if last.external else "test image"
+        there = images_in(last.images, last.groups, last.group_meaning, what)
+        told = last.looked_at
+        sentence = f"{told[0].upper()}{told[1:]}: {there}{f', {last.external}' if last.external else ''}."
         note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
         lines.append(f"<p><strong>{text(sentence)}</strong>{text(note)}</p>")
     rows = [

@@ -17,6 +17,7 @@ from orchestrator.checking.search_warnings import BEGIN
 from orchestrator.results.report import columns
 from orchestrator.store.errors import InputError
 from orchestrator.study.preparation import describe_partition
+from trainables.data.partition import SPLITS
 
 ITEMS_SHOWN = 5
 SAMPLES = 8
@@ -153,9 +154,9 @@ def _table(material: Material) -> Section:
     """The table that a search shows first; without splits where none can be made."""
     frame = describe_partition(material.manifest, pd.Series(material.split.to_numpy()))
     if material.partition is None:
-        frame = frame[["class", "images", "groups"]]
+        frame = frame.drop(columns=list(SPLITS))
     if not material.groups_said:
-        frame = frame.drop(columns="groups")
+        frame = frame.drop(columns="groups", errors="ignore")
     return Section(
         [str(name) for name in frame.columns], [[str(value) for value in row] for row in frame.to_numpy().tolist()]
     )

@@ -10,6 +10,7 @@ import numpy as np
 from orchestrator.ensembles.diversity import of_pairs
 from orchestrator.ensembles.record import Ahead, Cost, EnsembleRecord
 from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
+from orchestrator.results.grouped import images_in
 from orchestrator.results.names import counted
 from orchestrator.results.report import Report, columns
 
@@ -75,8 +76,8 @@ def gain(record: EnsembleRecord, one: float, other: float) -> float:
 
 def _lines(record: EnsembleRecord) -> list[str]:
     lines = [
-        f"{record.study}: ensemble {record.id} of kept validation predictions, {record.images} images in "
-        f"{counted(record.groups, 'group')} ({record.group_meaning}), partition {record.partition}."
+        f"{record.study}: ensemble {record.id} of kept validation predictions, "
+        f"{images_in(record.images, record.groups, record.group_meaning)}, partition {record.partition}."
     ]
     if record.synthetic:
         lines.append("Synthetic images: the scores say nothing about real ones.")

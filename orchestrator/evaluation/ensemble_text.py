@@ -13,6 +13,7 @@ from orchestrator.evaluation.text import (
     subgroup_lines,
     table_lines,
 )
+from orchestrator.results.grouped import images_in
 
 _ITSELF = "the ensemble"
 _SINGLE = "single models of the best configuration"
@@ -24,7 +25,7 @@ def ensemble_text(record: EnsembleEvaluation) -> str:
     lines = [
         f"Test of study {record.study}: {record.name} ({record.ensemble}), beside {record.single_name} "
         f"({record.single_configuration})",
-        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}); looked at {times}",
+        f"{images_in(record.images, record.groups, record.group_meaning)}; looked at {times}",
     ]
     if record.external:
         lines.append(f"External images: {record.external}. Temperatures are of the study's valid split.")

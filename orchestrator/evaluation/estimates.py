@@ -171,9 +171,11 @@ def _estimate(
 ) -> Estimate:
     positive = _positive(classes)
     asked = Asked(classes, "image", temperatures, DRAWS, seed, positive)
-    even = None if ensemble or views > 1 else level(units, replace(asked, mean_over="groups"))
-    by_group = units.by_group()
-    mixed = units.mixed_groups()
+    are_single = units.groups == len(units.truth)
+    even = None if ensemble or views > 1 or are_single else level(units, replace(asked, mean_over="groups"))
+    by_group = None if are_single else units.by_group()
+    mixed = f"{units.mixed_groups()} of {units.groups} groups hold images of several classes"
+    no_group = "every group is one image" if are_single else mixed
     return Estimate(
         name=name,
         is_primary=primary,
@@ -183,7 +185,7 @@ def _estimate(
         image=level(units, asked),
         even=even,
         group=None if by_group is None else level(by_group, Asked(classes, "group", (), DRAWS, seed, positive)),
-        no_group="" if by_group is not None else f"{mixed} of {units.groups} groups hold images of several classes",
+        no_group="" if by_group is not None else no_group,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.evaluation.nested_record import NestedRecord
 from orchestrator.evaluation.text import estimate_lines, secondary_lines, table_lines
+from orchestrator.results.grouped import images_in
 from orchestrator.results.names import counted
 
 
@@ -21,7 +22,7 @@ def _heading(record: NestedRecord) -> list[str]:
     lines = [
         f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each {what} among "
         f"{counted(record.candidates, 'configuration')} is repeated without it",
-        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}), each tested once",
+        f"{images_in(record.images, record.groups, record.group_meaning)}; each image is tested once",
     ]
     if record.test_looks:
         times = "once" if record.test_looks == 1 else f"{record.test_looks} times"

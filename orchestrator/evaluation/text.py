@@ -14,6 +14,8 @@ from orchestrator.evaluation.record import (
     Subgroup,
     absent_kinds,
 )
+from orchestrator.results.grouped import images_in
+from orchestrator.results.names import counted
 
 _NAMES = {
     "mcc": "Matthews correlation",
@@ -46,10 +48,10 @@ def as_text(record: EvaluationRecord) -> str:
 
 
 def _heading(record: EvaluationRecord) -> list[str]:
-    repeats = "1 repeat" if len(record.repeats) == 1 else f"{len(record.repeats)} repeats"
+    repeats = counted(len(record.repeats), "repeat")
     lines = [
         f"Test of study {record.study}: {record.name} ({record.configuration}), {repeats}; {record.chosen}",
-        f"{record.images} images in {record.groups} groups (group: {record.group_meaning}); {record.looked_at}",
+        f"{images_in(record.images, record.groups, record.group_meaning)}; {record.looked_at}",
     ]
     if record.external:
         lines.append(f"External images: {record.external}. Thresholds and temperatures are of the study's valid split.")

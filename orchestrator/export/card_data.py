@@ -6,6 +6,7 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import OnnxFile
+from orchestrator.results.grouped import images_in
 from orchestrator.results.near_duplicates import NONE_FOUND
 from orchestrator.results.policies import how_divided
 from search_spaces.configuration import Configuration
@@ -22,7 +23,7 @@ def flow_lines(facts: CardFacts) -> list[str]:
         lines.append(f"* {count:,} refused: {cell(kind)}.")
     if not flow.refused:
         lines.append("* None was refused.")
-    lines.append(f"* {flow.images:,} images are used, of {flow.groups:,} groups. A group is: {cell(meaning)}.")
+    lines.append(f"* Used: {cell(images_in(flow.images, flow.groups, meaning))}.")
     lines.append(f"* {how_divided(flow.policy, flow.seed)}; a group is in one split only.")
     lines.append(f"* {_alike(flow)}")
     lines += [f"* {cell(note)}" for note in flow.notes]

@@ -60,13 +60,9 @@ def class_recalls(summary: Summary, member: ConfigurationSummary) -> list[ClassR
     mine = (table["partition"] == member.partition) & (table["configuration"] == member.id)
     first = int(np.flatnonzero(mine)[0])
     train, valid = (selected_counts(summary.repeats, first, member, split) for split in _SPLITS)
-    found = zip(
-        summary.study.classes,
-        *(images_of_classes(counts[0]).tolist() for counts in (train, valid)),
-        recall(valid).mean(axis=0).tolist(),
-        strict=True,
-    )
-    return [ClassRecall(name, *images, None if np.isnan(share) else share) for name, *images, share in found]
+    images = [images_of_classes(counts[0]).tolist() for counts in (train, valid)]
+    found = zip(summary.study.classes, *images, recall(valid).mean(axis=0).tolist(), strict=True)
+    return [ClassRecall(name, a, b, None if np.isnan(share) else share) for name, a, b, share in found]
 
 
 def weak_words(recalls: Sequence[ClassRecall]) -> str:

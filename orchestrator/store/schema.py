@@ -115,6 +115,8 @@ class StudyRecord(Record):
     """Of the content of that, 64 hex digits."""
     space: str = ""
     """Name of the search space that the study was made from."""
+    title: str = ""
+    """Of that search space, as a reader meets it."""
     created: str
     """UTC, ISO 8601."""
     versions: dict[str, str] = Field(default_factory=dict)

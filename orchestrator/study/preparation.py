@@ -150,14 +150,17 @@ def check_rule(dataset: Dataset, data: DataRequest) -> None:
 
 
 def describe_partition(manifest: pd.DataFrame, split: pd.Series[str]) -> pd.DataFrame:
-    """One row per class: images and groups in all and per split, for the table that is printed first."""
+    """One row per class: images in all and per split, for the table that is printed first; and groups, where they are
+    more than single images."""
     frame = manifest.assign(split=split.to_numpy())
+    are_single = manifest["group"].is_unique
     rows = []
     for label, part in frame.groupby("label", sort=True):
-        row: dict[str, object] = {"class": label, "images": len(part), "groups": part["group"].nunique()}
+        row: dict[str, object] = {"class": label, "images": len(part)}
+        row |= {} if are_single else {"groups": part["group"].nunique()}
         for name in ("train", "valid", "test"):
             inside = part[part["split"] == name]
-            row[name] = f"{len(inside)} in {inside['group'].nunique()}"
+            row[name] = str(len(inside)) if are_single else f"{len(inside)} in {inside['group'].nunique()}"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -263,6 +266,7 @@ def _made(
         data_packed=str(source.packed) if source is not None and source.packed is not None else "",
         data_sha256=source.digest if source is not None else "",
         space=space.name,
+        title=space.title,
         created=now(),
         versions=versions(),
     )

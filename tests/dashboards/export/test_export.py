@@ -122,6 +122,17 @@ def test_tables_and_captions_without_a_renderer(source: Source, tmp_path: Path, 
     assert not list(tmp_path.glob("*.svg"))
 
 
+def test_captions_have_numbers_for_n_and_nothing_to_point_at(tmp_path: Path, no_renderer: None) -> None:
+    some = small_study(tmp_path / "study", skip=lambda c, repeat: c.optimiser.batch_size == 32 and repeat == 2)[0]
+    told = {one.figure: one.caption for one in write_figures(open_source(some, NOW), tmp_path / "out").written}
+    ends = {name: caption.partition("Synthetic data.")[2].strip() for name, caption in told.items()}
+    assert ends["heat-map"] == ends["gap"] == "n = 2 to 3."
+    assert ends["spread"] == ends["best-repeats"] == ends["validation-confusion"] == "n = 3."
+    assert ends["untrained"] == "", "it says nothing of n"
+    for name, figure in FIGURES.items():
+        assert not re.search(r"(?i)\b(point|pointing|click|tap|drag|hover)\b", figure.reading), name
+
+
 def test_what_is_written_by_default_and_with_every(source: Source) -> None:
     few = telling_choices(FIGURES["heat-map"], source, every=False)
     every = telling_choices(FIGURES["heat-map"], source, every=True)

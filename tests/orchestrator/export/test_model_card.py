@@ -61,7 +61,7 @@ def test_the_flow_from_files_to_splits(card: str) -> None:
     assert "* 46 image files were found." in card
     assert "* 1 refused: empty file." in card
     assert "* 1 refused: not an image." in card
-    assert "* 44 images are used, of 23 groups. A group is: column group of labels.csv." in card
+    assert "* Used: 44 images in 23 groups (column group of labels.csv)." in card
     assert "| few | 7 images in 4 groups | 4 images in 2 groups | 3 images in 2 groups |" in card
     assert "| all | 25 images in 13 groups | 12 images in 6 groups | 7 images in 4 groups |" in card
 
