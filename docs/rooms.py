@@ -53,6 +53,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dashboards.patches", "dashboards.check"),
     ("orchestrator.notebook", "orchestrator.commands"),
     ("orchestrator.command_line",),
+    ("orchestrator.start",),
 )
 """The rooms from the ground up. A room imports from floors below its own, and never from beside it."""
 

@@ -29,6 +29,7 @@ from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
 from orchestrator.store.damage import collecting
 from orchestrator.store.errors import OrchError
+from orchestrator.store.packages import DISTRIBUTION
 from trainables.machine.home import keep_out_of_home
 
 _RARELY = 200_000
@@ -101,7 +102,7 @@ def _meant(option: str) -> list[str]:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.version_option(package_name="orch")
+@click.version_option(package_name=DISTRIBUTION)
 def main(debug: bool) -> None:
     """Distributed hyperparameter search for fine-tuning image backbones on grouped biomedical images.
 

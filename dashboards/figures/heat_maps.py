@@ -272,8 +272,9 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
 
 _READING = (
     "Each cell is one configuration on the validation split, over its n repeats at their selected epochs. There is a "
-    "map for every choice of the settings that are neither rows nor columns. The frame marks the best mean among configurations whose repeats are all done; points outside the grid "
-    "are blank; all maps of a backbone share one scale."
+    "map for every choice of the settings that are neither rows nor columns. The frame marks the best mean among "
+    "configurations whose repeats are all done; points outside the grid are blank; all maps of a backbone share one "
+    "scale."
 )
 
 FIGURE = Figure(

@@ -20,6 +20,7 @@ from orchestrator.store import layout
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError, InputError, StorageError, UnreachedError
 from orchestrator.store.open import FIRST_ANSWER_S, open_storage
+from orchestrator.store.packages import DISTRIBUTION
 from orchestrator.store.parsing import parsed_toml
 from orchestrator.store.place import Place, Where
 from orchestrator.store.schema import SCHEMA_VERSION, StudyRecord, parse_toml
@@ -297,9 +298,9 @@ def raised_budget(
 def versions() -> dict[str, str]:
     """Of this project and the packages that results may depend on."""
     found = {"python": sys.version.split()[0]}
-    for package in ("orch", *RECORDED_PACKAGES):
+    for name, package in (("orch", DISTRIBUTION), *zip(RECORDED_PACKAGES, RECORDED_PACKAGES, strict=True)):
         try:
-            found[package] = version(package)
+            found[name] = version(package)
         except PackageNotFoundError:
             continue
     return found
@@ -307,7 +308,9 @@ def versions() -> dict[str, str]:
 
 def revision() -> str:
     """The git revision of this project's checkout, or "" outside one."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():  # installed: a repository around it is somebody else's
+        return ""
     try:
         run = subprocess.run(
             ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
