@@ -188,13 +188,13 @@ def _free(place: Path) -> str:
 
 
 def _pin(options: Sequence[str]) -> int:
-    """Resolve pyproject.toml, its test group and its build backend for Python 3.11 and newer, with hashes."""
+    """Resolve pyproject.toml, its groups and its build backend for Python 3.11 and newer, with hashes."""
     import tomllib
 
     backend = tomllib.loads(PROJECT.read_text())["build-system"]["requires"]
     command = [_uv(), "pip", "compile", "--quiet", "--python-version", "3.11", "--universal", "--generate-hashes"]
     command += ["--no-annotate", "--custom-compile-command", "python3 .ci/bootstrap.py pin"]
-    command += ["--group", "test", "pyproject.toml", "-", "-o", "requirements.txt", *options]
+    command += ["--group", "test", "--group", "docs", "pyproject.toml", "-", "-o", "requirements.txt", *options]
     return subprocess.run(command, cwd=ROOT, input="\n".join(backend), text=True).returncode
 
 

@@ -151,13 +151,13 @@ def drawn() -> str:
         for room in floor:
             below = ", ".join(_short(one) for one in _ordered(graph[room])) or "nothing of ours"
             lines.append(f"| `{_path(room)}` | {purpose(room)} | {below} |")
-    lines += ["", "```mermaid", "flowchart TD"]
+    lines += ["", "<details>", "<summary>Diagram</summary>", "", "```mermaid", "flowchart TD"]
     for room in _ordered(set(graph)):
         lines.append(f'  {room.replace(".", "_")}["{_path(room)}"]')
     for room in reversed(_ordered(set(graph))):
         behind = {far for near in graph[room] for far in _reached(graph, near)}
         lines += [f"  {room.replace('.', '_')} --> {one.replace('.', '_')}" for one in _ordered(graph[room] - behind)]
-    return "\n".join([*lines, "```"])
+    return "\n".join([*lines, "```", "", "</details>"])
 
 
 def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:

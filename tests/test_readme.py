@@ -139,7 +139,8 @@ def test_pins_agree() -> None:
     pinned = re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     requirements = {f"{name}=={version}" for name, version in pinned}
     assert set(project["build-system"]["requires"]) <= requirements
-    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
+    groups = project["dependency-groups"].values()
+    asked = [*project["project"]["dependencies"], *(wanted for group in groups for wanted in group)]
     names = {re.split(r"[\[<>=~! ]", wanted)[0] for wanted in asked}
     assert names - {name for name, _ in pinned} == set()
 
