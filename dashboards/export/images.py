@@ -29,7 +29,7 @@ def why_not() -> str:
         import kaleido  # noqa: F401
         from choreographer.browsers.chromium import Chromium
     except ImportError:
-        return "Image files need kaleido: pip install 'orch[figures]'."
+        return "Image files need kaleido: pip install 'orch-search[figures]'."
     found = Chromium.find_browser(skip_local=False)
     if not found or not Path(found).exists():
         return "Image files need an installed Chromium or Chrome: apt install chromium, or set BROWSER_PATH to one."

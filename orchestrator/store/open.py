@@ -37,8 +37,8 @@ FIRST_ANSWER_S = 15.0
 """How long the first call of a command may be repeated: a wrong address is to be told soon."""
 
 _PACKAGES = {
-    "s3": "'orch[s3]'",
-    "s3a": "'orch[s3]'",
+    "s3": "'orch-search[s3]'",
+    "s3a": "'orch-search[s3]'",
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "az": "adlfs",

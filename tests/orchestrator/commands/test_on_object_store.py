@@ -323,7 +323,7 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     monkeypatch.setenv("AWS_PROFILE", "another")  # no file system was made with it yet
     result = CliRunner().invoke(main, ["status", "x", "--studies", "s3://bucket/studies"])
-    refused(result, "address s3://…: its package is not installed", "Install it: pip install 'orch[s3]'")
+    refused(result, "address s3://…: its package is not installed", "Install it: pip install 'orch-search[s3]'")
 
 
 @pytest.mark.parametrize(
