@@ -27,6 +27,7 @@ FOR_DASHBOARDS = (
     "orchestrator.evaluation.ensemble_record",
     "orchestrator.ensembles.record",
     "orchestrator.ensembles.report",
+    "orchestrator.maps.record",
     "orchestrator.mistakes.record",
     "orchestrator.energy.cost",
     "orchestrator.energy.coverage",

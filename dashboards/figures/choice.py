@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from dashboards.figures.facets import LR_AND_BATCH, Facet, Pair, facets_of, names_of_facets, pairs_of
 from dashboards.figures.histories import Histories
 from dashboards.figures.markup import METRIC_NAMES, backbone_text
+from orchestrator.maps.record import MapsRecord, read_maps
 from orchestrator.mistakes.record import MistakesRecord, read_mistakes
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.course import Course, course_of
@@ -102,6 +103,11 @@ class Source:
     def mistakes(self) -> MistakesRecord | None:
         """What `orch mistakes` found last; None where nobody has asked."""
         return read_mistakes(self.storage)
+
+    @cached_property
+    def maps(self) -> list[MapsRecord]:
+        """What `orch maps` answered, the newest first."""
+        return read_maps(self.storage)
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from dashboards.figures.dataset import SPLITS, group_splits
 from dashboards.figures.markup import text
 from dashboards.page.controls import nothing
+from orchestrator.maps.record import KeptMap, MapsRecord
 from orchestrator.results.stored_data import read_table
 from orchestrator.store import layout
 from orchestrator.store.storage import Storage
+from search_spaces.configuration import Configuration
 
 SIDE = 96
 """Longest side of a thumbnail, pixels."""
@@ -29,7 +31,9 @@ SAMPLES = 240
 SAMPLES_OF_ONE = 6
 _QUALITY = 80
 
-Reader = Callable[[Path, str], NDArray[np.uint8]]
+Pixels = NDArray[np.uint8]
+Reader = Callable[[Path, str], Pixels]
+Redrawing = Callable[[Pixels, Configuration, MapsRecord, KeptMap], Sequence[tuple[str, Pixels]]]
 Numbering = Callable[[Iterable[str], str, int], dict[str, str]]
 
 
@@ -38,7 +42,8 @@ class Shown:
     """What a page shows beside numbers: by default neither images nor names of files and groups.
 
     root: the folder that holds the images. read(path, content hash, "" for any): uint8 [H, W, 3], upright; raises
-    where the file is not that image. numbers(names, what, seed): name → "what 7", which stands for it.
+    where the file is not that image. numbers(names, what, seed): name → "what 7", which stands for it. redrawn: a
+    map that the study keeps over its image, as pictures by what they are.
     """
 
     images: bool = False
@@ -46,6 +51,7 @@ class Shown:
     root: Path | None = None
     read: Reader | None = None
     numbers: Numbering | None = None
+    redrawn: Redrawing | None = None
 
     @property
     def something(self) -> bool:
@@ -88,7 +94,10 @@ class Album:
 
     def picture(self, file: str, alt: str) -> str:
         """An img element, escaped; a sentence where the image is missing, changed or beyond the budget."""
-        source = self.source(file)
+        return self.element(self.source(file), alt)
+
+    def element(self, source: str, alt: str) -> str:
+        """The same of a data URI, "" of an image that cannot be had."""
         if source and len(source) <= self._budget:
             self._budget -= len(source)
             return f'<img src="{source}" alt="{text(alt)}">'
@@ -111,19 +120,21 @@ class Album:
     def source(self, file: str) -> str:
         """The file's thumbnail as a data URI; "" where it cannot be had."""
         if file not in self._known:
-            self._known[file] = self._made(file, self._content.get(file, ""))
+            pixels = self.pixels(file)
+            self._known[file] = "" if pixels is None else thumbnail(pixels)
         return self._known[file]
 
-    def _made(self, file: str, content: str) -> str:
+    def pixels(self, file: str) -> Pixels | None:
+        """The file's own, uint8 [H, W, 3]; None where it cannot be had."""
         if self.shown.root is None or self.shown.read is None:
-            return ""
+            return None
         try:
             path = (self.shown.root / file).resolve()
             if not path.is_relative_to(self.shown.root.resolve()):
-                return ""
-            return thumbnail(self.shown.read(path, content))
+                return None
+            return self.shown.read(path, self._content.get(file, ""))
         except Exception:  # decoders meet hostile bytes; an image that cannot be had is no fault of the page
-            return ""
+            return None
 
 
 def thumbnail(pixels: NDArray[np.uint8], side: int = SIDE) -> str:

@@ -17,6 +17,7 @@ from dashboards.page.section_backbones import section_backbones
 from dashboards.page.section_data import section_data
 from dashboards.page.section_errors import errors_end, errors_head
 from dashboards.page.section_figures import search_figures, section_figures, section_head
+from dashboards.page.section_maps import maps_end, maps_head
 from dashboards.page.section_progress import section_standing
 from dashboards.page.section_search import has_search_section, search_head
 from dashboards.page.section_test import test_section
@@ -102,6 +103,13 @@ SECTIONS = (
         introduction=errors_head,
         is_shown=lambda source: source.mistakes is not None,
         end=errors_end,
+    ),
+    Section(
+        "maps",
+        "Maps",
+        introduction=maps_head,
+        is_shown=lambda source: bool(source.maps),
+        end=maps_end,
     ),
     Section(
         "test",

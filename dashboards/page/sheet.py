@@ -30,9 +30,18 @@ class Sheet:
 
     @cached_property
     def albums(self) -> dict[str, Album]:
-        """Of each partition, which share the page's budget for images."""
-        names, seed = partitions_of(self.source.summary), self.source.summary.study.seed
-        return {name: Album(self.source.storage, self.shown, seed, BUDGET // len(names)) for name in names}
+        """Of each partition, which share the page's budget for images with the maps."""
+        return {name: self._album() for name in partitions_of(self.source.summary)}
+
+    @cached_property
+    def maps_album(self) -> Album:
+        """What maps are drawn over."""
+        return self._album()
+
+    def _album(self) -> Album:
+        summary = self.source.summary
+        shares = len(partitions_of(summary)) + bool(self.source.maps)
+        return Album(self.source.storage, self.shown, summary.study.seed, BUDGET // shares)
 
     @property
     def samples(self) -> int:

@@ -252,6 +252,7 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     """What the study's page may show. Raises InputError where `data_root` is no folder."""
     from dashboards.page.sample_images import Shown
     from orchestrator.export.pseudonyms import pseudonyms
+    from orchestrator.maps.redrawn import redrawn
     from orchestrator.store.errors import InputError
     from orchestrator.study.data_root import root_of
     from trainables.data.decode import MAX_PIXELS, content_hash, read_rgb
@@ -278,7 +279,7 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
             raise ValueError("another image than the one that was searched")
         return pixels
 
-    return Shown(images=with_images, names=with_names, root=root, read=read, numbers=pseudonyms)
+    return Shown(with_images, with_names, root, read, pseudonyms, redrawn)
 
 
 def write_dashboard(

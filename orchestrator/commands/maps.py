@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,12 +76,15 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
       orch maps slides --images random --count 100 --sanity
       orch maps slides --method occlusion --class blast --arrays maps.npz
     """
+    from orchestrator.commands.look import rewrite_dashboard
     from orchestrator.energy.meters import metered
     from orchestrator.maps.images import Wanted
     from orchestrator.maps.plan import MapOptions
+    from orchestrator.maps.record import record_of, write_maps
     from orchestrator.maps.report import as_data, as_lines
     from orchestrator.maps.run import explain
-    from orchestrator.study.studies import open_study, studies_place
+    from orchestrator.store.errors import StorageError
+    from orchestrator.study.studies import now, open_study, studies_place
     from trainables.machine.places import default_cache
 
     wrong = [kind for kind in asked["kinds"] if kind not in IMAGE_KINDS]
@@ -96,6 +100,9 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
         explain(found, options, cache or default_cache(), told.say, told.count) as (explained, pictures),
     ):
         _write(explained, pictures, found.record.synthetic, asked)
+    with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
+        write_maps(found.storage, record_of(explained, wanted, now()))
+    rewrite_dashboard(found)
     if as_json:
         echo_json(as_data(explained, asked["with_names"]))
         return

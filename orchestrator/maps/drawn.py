@@ -1,11 +1,10 @@
-"""Maps as pictures: colours over the image, and colours alone."""
+"""Maps as pictures: colours over the image, and colours alone. No torch."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from PIL import Image as Picture
 
 Pixels = NDArray[np.uint8]
 _STOPS = np.array(
@@ -28,9 +27,8 @@ def coloured(map_: np.ndarray) -> Pixels:
 
 def enlarged(map_: np.ndarray, side: int) -> NDArray[np.float32]:
     """float32 [side, side], bilinear, places at their middles."""
-    values = torch.from_numpy(np.ascontiguousarray(map_, dtype=np.float32))[None, None]
-    found: NDArray[np.float32] = functional.interpolate(values, (side, side), mode="bilinear")[0, 0].numpy()
-    return found
+    values = Picture.fromarray(np.ascontiguousarray(map_, dtype=np.float32))
+    return np.array(values.resize((side, side), Picture.Resampling.BILINEAR), dtype=np.float32)
 
 
 def over(image: Pixels, map_: np.ndarray) -> Pixels:

@@ -22,6 +22,7 @@ class Explained:
     notes: what a reader must know."""
 
     study: str
+    partition: str
     configuration: str
     name: str
     chosen: str
@@ -52,6 +53,11 @@ class Explained:
         """Of each image: the mean of Spearman's correlations of every two repeats' maps over places; None where fewer
         than two of them have a rank of places at all."""
         return tuple(_agreement(self.maps[:, image]) for image in range(len(self.images)))
+
+    @property
+    def mean_agreement(self) -> float | None:
+        """Over the images that have one."""
+        return mean_of(self.agreement)
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

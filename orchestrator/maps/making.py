@@ -15,9 +15,10 @@ from orchestrator.maps.registry import Variant
 from orchestrator.maps.sanity import (
     Mean,
     Sanity,
+    areas,
     as_random_network,
     correlations,
-    deletion_areas,
+    deletion_curves,
     random_order,
     with_random_head,
 )
@@ -88,11 +89,15 @@ def checked(
     random_head = None
     if variant.has_class:
         random_head = against(with_random_head(repeats, seed), "images explained with random heads")
-    areas = []
+    curves = []
     orders = (maps.mean(axis=0), random_order(maps[0], seed, contents))
     for part, batch, targets in chosen:
-        areas.append([deletion_areas(repeats, batch, targets, order[part]) for order in orders])
+        curves.append([deletion_curves(repeats, batch, targets, order[part]) for order in orders])
         progress("images blurred", part.start + len(batch), len(chosen.rows))
-    deleted, at_random = np.concatenate(areas, axis=1)
-    means = [Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)]
-    return Sanity(random_head, random_network, *means)
+    whole = np.concatenate(curves, axis=2)
+    deleted, at_random = areas(whole)
+    of_deleted, of_random, gained = (
+        Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)
+    )
+    curve, random_curve = (tuple(each) for each in whole.mean(axis=2).tolist())
+    return Sanity(random_head, random_network, of_deleted, of_random, gained, curve, random_curve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.evaluation.text import table_lines
-from orchestrator.maps.explained import Explained, mean_of
+from orchestrator.maps.explained import Explained
 from orchestrator.maps.sanity import LEAST_GROUPS, Mean
 
 _MOST_LINES = 40
@@ -25,7 +25,7 @@ def as_data(found: Explained, with_names: bool = False) -> dict[str, object]:
         "for": found.explains,
         "repeats": list(found.repeats),
         "places": list(found.maps.shape[2:]),
-        "agreement": mean_of(found.agreement),
+        "agreement": found.mean_agreement,
         "sanity": None if found.sanity is None else found.sanity.as_data(),
         "notes": list(found.notes),
         "images": [
@@ -79,7 +79,7 @@ def agreement_lines(found: Explained) -> list[str]:
     """What is said of the repeats together."""
     if found.deviation is None:
         return ["One repeat: nothing is said of where others agree."]
-    whole = mean_of(found.agreement)
+    whole = found.mean_agreement
     none = sum(one is None for one in found.agreement)
     lines = [
         f"Agreement of repeats (Spearman's correlation of every two maps over places, mean over images): "

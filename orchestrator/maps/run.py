@@ -153,6 +153,7 @@ def _explained(
     entry, variant = plan.choice.entry, plan.variant
     return Explained(
         study=study.name,
+        partition=entry.partition,
         configuration=entry.id,
         name=plan.choice.name,
         chosen=plan.choice.how,

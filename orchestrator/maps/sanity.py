@@ -67,13 +67,16 @@ class Mean:
 @dataclass(frozen=True)
 class Sanity:
     """random_head: None where a map has no head in it. deleted, at_random: areas under the curves, 0 to 1, the mean
-    probability while the image is blurred; gained: how much smaller the first is."""
+    probability while the image is blurred; gained: how much smaller the first is. curve, random_curve: of both, means
+    over images, from the whole image to the blurred one."""
 
     random_head: Mean | None
     random_network: Mean
     deleted: Mean
     at_random: Mean
     gained: Mean
+    curve: tuple[float, ...]
+    random_curve: tuple[float, ...]
 
     def as_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,11 +108,10 @@ def as_random_network(repeats: Repeats, seed: int, images: Sequence[torch.Tensor
     return repeats.rebuilt(backbone, [{n: v for n, v in one.items() if n.startswith("head.")} for one in heads])
 
 
-def deletion_areas(
+def deletion_curves(
     repeats: Repeats, images: torch.Tensor, targets: torch.Tensor, order: np.ndarray, steps: int = STEPS
 ) -> np.ndarray:
-    """Area under the curve of the class's mean probability over repeats, by the share of the image that is blurred,
-    float64 [N].
+    """The class's mean probability over repeats by the share of the image that is blurred, float64 [steps + 1, N].
 
     images: standardised float32 [N, 3, S, S]. order: float [N, h, w]; places of large values are blurred first, equal
     ones in the order of rows.
@@ -126,9 +128,13 @@ def deletion_areas(
         shown = torch.where(shares < step / steps, blurred, images)
         mean = repeats.chances(shown).mean(dim=0)
         chances.append(mean.gather(1, targets[:, None])[:, 0].cpu().numpy())
-    curve = np.stack(chances)
-    area: np.ndarray = (curve[:-1] + curve[1:]).sum(axis=0) / (2 * steps)
-    return area
+    return np.stack(chances)
+
+
+def areas(curves: np.ndarray) -> np.ndarray:
+    """Under curves [..., steps + 1, N] from 0 to 1: [..., N]."""
+    found: np.ndarray = (curves[..., :-1, :] + curves[..., 1:, :]).mean(axis=-2) / 2
+    return found
 
 
 def random_order(maps: np.ndarray, seed: int, contents: Sequence[str]) -> np.ndarray:

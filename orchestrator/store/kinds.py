@@ -25,6 +25,7 @@ _FROM_COPY = "Put the file back from a copy of the study."
 _RESUMED = "`orch resume` trains it again."
 _ASKED_AGAIN = "The search's own `orch search` command writes it again."
 _LOOKED_AGAIN = "`orch mistakes` finds it again."
+_MADE_AGAIN = "The same `orch maps` makes them again."
 _TESTED_AGAIN = "The same `orch evaluate` makes it again."
 
 
@@ -103,6 +104,7 @@ KINDS = (
     Kind("leak experiment", r"results/leak/.*\.record", GIB, "one training of it", _LEAKED, is_record=True),
     Kind("ensemble", r"results/ensembles/[^/]+\.json", 64 * MIB, "an ensemble", _CHOSEN_AGAIN),
     Kind("mistakes", r"results/mistakes\.json", 64 * MIB, "what a page shows of mistakes", _LOOKED_AGAIN),
+    Kind("maps", r"results/maps/[^/]+\.json", 64 * MIB, "numbers of maps", _MADE_AGAIN),
     Kind("review", r"results/reviews/[^/]+\.json", 64 * MIB, "a list of images to be reviewed", _FROM_COPY),
     Kind("energy reading", r"results/energy/[^/]+", MIB, "a reading of energy", _FROM_COPY),
     Kind("measured time", r"results/cost/[^/]+", MIB, "the time of a pass", _MEASURED),

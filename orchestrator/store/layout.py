@@ -22,6 +22,7 @@ BUNDLES = "bundles"
 HISTORIES = "histories"
 RESULTS = "results"
 ENSEMBLES = "results/ensembles"
+MAPS = "results/maps"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(?:\.(stopped|diverged))?")
@@ -54,6 +55,10 @@ def configuration(configuration_id: str) -> str:
 
 def ensemble(ensemble_id: str) -> str:
     return f"{ENSEMBLES}/{ensemble_id}.json"
+
+
+def maps(record_id: str) -> str:
+    return f"{MAPS}/{record_id}.json"
 
 
 class ConfigurationKey(NamedTuple):

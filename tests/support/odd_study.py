@@ -31,6 +31,7 @@ from tests.support.asked import Item, ask
 from tests.support.configurations import changed
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage
 from tests.support.made_up_evaluation import add_evaluation
+from tests.support.made_up_maps import add_maps
 from tests.support.made_up_mistakes import add_mistakes
 from trainables.data.manifest import made_manifest, manifest_bytes
 from trainables.data.partitioning import make_partition
@@ -94,8 +95,8 @@ class OddStudy(GeneratedStudy):
 
 
 def odd_study(folder: Path, certainty: float = 1.0, has_results: bool = True, **changes: object) -> LocalStorage:
-    """The study with a partition that filling made, a second one, mistakes, and an evaluation whose logits are as large
-    as `certainty`; without results there are none."""
+    """The study with a partition that filling made, a second one, mistakes, maps, and an evaluation whose logits are as
+    large as `certainty`; without results there are none."""
     study = OddStudy(**{"epochs": 2, "skip": lambda *_: not has_results, **changes})  # type: ignore[arg-type]
     storage = UnsyncedStorage(folder)
     study.write(storage)
@@ -108,6 +109,7 @@ def odd_study(folder: Path, certainty: float = 1.0, has_results: bool = True, **
     if has_results:
         add_evaluation(storage, repeats=study.repeats, certainty=certainty)
         add_mistakes(storage)
+        add_maps(storage)
     return storage
 
 

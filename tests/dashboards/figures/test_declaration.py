@@ -15,6 +15,7 @@ from dashboards.page.page import render
 from dashboards.page.sections import SECTIONS
 from tests.support.generated_study import NOW, small_study
 from tests.support.made_up_evaluation import add_evaluation
+from tests.support.made_up_maps import add_maps
 from tests.support.made_up_mistakes import add_mistakes
 from tests.support.search_study import off_grid_study
 from tests.support.undecided_study import UndecidedStudy
@@ -41,6 +42,7 @@ def test_every_section_shows_what_is_declared_for_it(tmp_path: Path, monkeypatch
     desk.decide(desk.search(desk.names, 3, 8, proposer="adaptive", settings={"epochs": "halving"}))
     add_evaluation(storage)
     add_mistakes(storage)
+    add_maps(storage)
     page = render(storage, now=NOW)
     places = {found[1]: found.start() for found in re.finditer(r'<section id="([a-z-]+)">', page)}
     ends = [*list(places.values())[1:], len(page)]

@@ -20,6 +20,7 @@ def explained(maps: np.ndarray) -> Explained:
     images = tuple(replace(IMAGE, row=row) for row in range(maps.shape[1]))
     return Explained(
         study="slides",
+        partition="p0",
         configuration="abc",
         name="resnet18",
         chosen="best",

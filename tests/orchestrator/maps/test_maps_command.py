@@ -14,6 +14,7 @@ from PIL import Image
 from orchestrator.command_line import main
 from orchestrator.commands.maps import IMAGE_KINDS, METHOD_NAMES
 from orchestrator.maps.images import KINDS
+from orchestrator.maps.record import read_maps
 from orchestrator.maps.registry import METHODS
 from orchestrator.store import layout
 from orchestrator.store.layout import BundleKey
@@ -63,9 +64,30 @@ def test_all_that_is_written(study: FinishedStudy, tmp_path: Path) -> None:
         assert found["images"].tolist() == [image["image"] for image in data["images"]]
         assert json.loads(str(found["about"]))["images"] == data["images"]
 
+    (record,) = read_maps(study.tiny.storage)
+    assert [image.agreement for image in record.images] == [image["agreement"] for image in data["images"]]
+    with np.load(arrays) as found:
+        for kept in record.kept:
+            np.testing.assert_allclose(record.values(kept.mean), found["mean"][kept.image], atol=1 / 255)
+
     for name in ("train_", "valid_", "few-", "many/"):
         assert name not in run.output + text
         assert all(name not in file.name for file in folder.iterdir())
+
+
+def test_the_page_of_the_study_is_written_again(study: FinishedStudy) -> None:
+    storage = study.tiny.storage
+    assert "Dashboard" not in orch(study, "--images", "worst", "--count", "1").stderr
+    storage.replace(layout.DASHBOARD, b"<!DOCTYPE html>")
+    assert "Dashboard: " in orch(study, "--images", "worst", "--count", "1").stderr
+    assert b'<section id="maps">' in storage.read(layout.DASHBOARD)
+    options = ["--with-images", "--data-root", str(study.tiny.data)]
+    done = CliRunner().invoke(main, ["dashboard", "study", *study.options[:2], *options])
+    assert done.exit_code == 0, done.output
+    page = storage.read(layout.DASHBOARD).decode()
+    assert page.count(': mean map"') >= 1
+    assert "The page is as it was before" in orch(study, "--images", "worst", "--count", "1").stderr
+    storage.delete(layout.DASHBOARD)
 
 
 def test_names_only_where_they_are_asked_for(study: FinishedStudy, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from orchestrator.maps.methods.gradcam import maps
 from orchestrator.maps.ranks import scaled
 from orchestrator.maps.sanity import (
     Mean,
+    areas,
     as_random_network,
     correlations,
-    deletion_areas,
+    deletion_curves,
     random_order,
     with_random_head,
 )
@@ -114,11 +115,11 @@ def test_a_curve_falls_fast_where_the_map_is_right() -> None:
     order[:, 0] = 1
     seeing = _Seeing(images)
     targets = torch.zeros(2, dtype=torch.int64)
-    right = deletion_areas(seeing, images, targets, order, steps=4)  # type: ignore[arg-type]
-    wrong = deletion_areas(seeing, images, targets, -order, steps=4)  # type: ignore[arg-type]
+    right = areas(deletion_curves(seeing, images, targets, order, steps=4))  # type: ignore[arg-type]
+    wrong = areas(deletion_curves(seeing, images, targets, -order, steps=4))  # type: ignore[arg-type]
     assert right == pytest.approx([0.25, 0.25])
     assert wrong == pytest.approx([0.75, 0.75])
-    other = deletion_areas(seeing, images, targets + 1, order, steps=4)  # type: ignore[arg-type]
+    other = areas(deletion_curves(seeing, images, targets + 1, order, steps=4))  # type: ignore[arg-type]
     assert other == pytest.approx([0.75, 0.75])
 
 

@@ -50,6 +50,7 @@ PATHS = {
     "results/leak/0123456789ab/1-2.record": "leak experiment",
     "results/ensembles/0123456789ab.json": "ensemble",
     "results/mistakes.json": "mistakes",
+    "results/maps/0123456789ab.json": "maps",
     "results/reviews/0123456789ab.json": "review",
     "results/energy/abc.json": "energy reading",
     "results/cost/pass-abc.json": "measured time",
