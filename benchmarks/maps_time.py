@@ -18,8 +18,8 @@ from table import Table, alternately, arguments, median_ratio, progress
 from torch import nn
 
 from orchestrator.maps.network import Repeats
+from orchestrator.maps.passes import opened_backbone
 from orchestrator.maps.registry import METHODS, Method
-from orchestrator.maps.run import opened_backbone
 from search_spaces.axes import BATCH_SIZE, LR
 from search_spaces.changes import Changes
 from trainables.learning.draws import initial_layer
@@ -63,8 +63,8 @@ def measured(pictures: images.Images, name: str, count: int, folder: Path, devic
         return {"head.0.weight": np.ascontiguousarray(weight.T), "head.0.bias": bias}
 
     heads = [head(repeat) for repeat in range(count)]
-    together = Repeats(c, backbone, width, heads, device, layer)
-    apart = [Repeats(c, backbone, width, [one], device, layer) for one in heads]
+    together = Repeats([c] * count, backbone, width, heads, device, layer)
+    apart = [Repeats([c], backbone, width, [one], device, layer) for one in heads]
     reader, rows = frozen.reader(device), frozen.samples.scoring["train"][: pictures.count]
     batches = [reader.batch(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
     ways = {name: METHODS[name].load() for name in ("gradcam", "gradcam++")}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.commands.options import json_option, studies_option
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
 
@@ -106,8 +107,8 @@ def _glances(studies: str | None) -> list[Overview]:
     from orchestrator.watch.all_studies import glances
 
     _check_some(studies)
-    lines = Lines()
-    return glances(studies_place(studies), lambda done, total: lines("studies read", done, total))
+    with on_the_way() as way:
+        return glances(studies_place(studies), partial(way.count, "studies read"))
 
 
 def _check_some(studies: str | None) -> None:

@@ -10,7 +10,7 @@ import click
 
 from orchestrator.commands.data_options import all_reading, dataset_options
 from orchestrator.commands.options import json_option, local_path
-from orchestrator.commands.said import Lines, echo, echo_json, say
+from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 if TYPE_CHECKING:
     from orchestrator.beginning.study_file import Chosen
@@ -110,9 +110,9 @@ def init(
     chosen, others = _chosen(backbones, weights)
     typed = DataRequest(data, _options(given, classes or {}))
     opened, options = opened_data(data, typed.options, cache or default_cache(), say)
-    with opened.blamed():
-        lines, divided = Lines(), divider(space, seed=0)
-        dataset = load_dataset(opened.path, options, partial(lines, "images read"), divided=divided)
+    with opened.blamed(), on_the_way(as_json) as way:
+        divided = divider(space, seed=0)
+        dataset = load_dataset(opened.path, options, partial(way.count, "images read"), divided=divided)
     seen = see(space, dataset, typed)
     text = study_file(space, seen, chosen, others, has_gpu=_has_gpu(), file=str(file))
     parse_space(text, str(file))

@@ -12,8 +12,9 @@ from orchestrator.commands.options import CommaList, complete_study, json_option
 from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 if TYPE_CHECKING:
-    from orchestrator.maps.explained import Explained
-    from orchestrator.maps.run import Pictures
+    from collections.abc import Sequence
+
+    from orchestrator.maps.run import Made
 
 METHOD_NAMES = ("gradcam", "gradcam++", "activations", "integrated", "occlusion", "rollout")
 IMAGE_KINDS = ("best", "worst", "uncertain", "random")
@@ -51,7 +52,15 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 )
 @click.option("--sanity", is_flag=True, help="Also hold the maps against random networks and a random order of places.")
 @click.option("--layer", metavar="NAME", default="", help="Of the network (default: the last that has places).")
-@click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id.")
+@click.option("--top", type=click.IntRange(min=1), help="So many of the best configurations.  [default: 1]")
+@click.option(
+    "--of",
+    "named",
+    metavar="ID,…",
+    type=CommaList(str),
+    default=(),
+    help="These configurations, by the first digits of their ids.",
+)
 @click.option("--partition", metavar="ID", help="Another than the study's own.")
 @click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="A page with images: maps.html")
 @click.option("--png", metavar="DIR", type=local_path(file_okay=False), help="Pictures of each image, as files.")
@@ -63,17 +72,18 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 @studies_option
 @json_option
 def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **asked: Any) -> None:
-    """Which places of valid images of STUDY speak for their class, over all repeats of the best configuration.
+    """Which places of valid images of STUDY speak for their class, over all repeats of the best configurations.
 
     Each repeat's map, their mean, and their deviation: where trainings that differ in nothing but their seed disagree
-    about why. Test images are left out unless
-    --split test asks for them, after an evaluation. The page holds images: mind who sees it.
+    about why. Several configurations explain the same images and classes. Test images are left out unless --split test
+    asks for them, after an evaluation. The page holds images: mind who sees it.
 
     \b
     Examples:
       orch maps slides --output maps.html
       orch maps slides --images worst --count 20 --for true --output worst.html
       orch maps slides --images random --count 100 --sanity
+      orch maps slides --top 3 --images worst --output maps.html
       orch maps slides --method occlusion --class blast --arrays maps.npz
     """
     from orchestrator.commands.look import rewrite_dashboard
@@ -90,28 +100,34 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     wrong = [kind for kind in asked["kinds"] if kind not in IMAGE_KINDS]
     if wrong:
         raise click.UsageError(f"--images: expected some of {', '.join(IMAGE_KINDS)}, found {', '.join(wrong)}")
+    top, named = asked["top"], asked["named"]
+    if top is not None and named:
+        raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
     found = open_study(studies_place(studies), study)
     wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
-    names = ("method", "explains", "layer", "split", "sanity", "configuration", "partition", "data_root", "weights")
-    options = MapOptions(wanted=wanted, **{name: asked[name] for name in names})
+    names = ("method", "explains", "layer", "split", "sanity", "partition", "data_root", "weights")
+    options = MapOptions(wanted=wanted, top=top or 1, of=named, **{name: asked[name] for name in names})
     with (
         metered(found.storage, "maps"),
         on_the_way(as_json) as told,
-        explain(found, options, cache or default_cache(), told.say, told.count) as (explained, pictures),
+        explain(found, options, cache or default_cache(), told.say, told.count) as several,
     ):
-        _write(explained, pictures, found.record.synthetic, asked)
+        _write(several, found.record.synthetic, asked)
+    every = [one.explained for one in several]
     with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
-        write_maps(found.storage, record_of(explained, wanted, now()))
+        created = now()
+        for place, explained in enumerate(every):
+            write_maps(found.storage, record_of(explained, wanted, created, place))
     rewrite_dashboard(found)
     if as_json:
-        echo_json(as_data(explained, asked["with_names"]))
+        echo_json({"study": study, "maps": [as_data(explained, asked["with_names"]) for explained in every]})
         return
-    echo("\n".join(as_lines(explained, asked["with_names"])))
+    echo("\n\n".join("\n".join(as_lines(explained, asked["with_names"])) for explained in every))
     if not any(asked[name] for name in ("output", "png", "arrays")):
         echo(f"Next: orch maps {study} --output maps.html   (a page with images)")
 
 
-def _write(explained: Explained, pictures: Pictures, synthetic: bool, asked: dict[str, Any]) -> None:
+def _write(several: Sequence[Made], synthetic: bool, asked: dict[str, Any]) -> None:
     from dashboards.page.maps_page import Card, maps_page
     from orchestrator.maps.sheet import introduction, parts
     from orchestrator.maps.written import write_arrays, write_pictures
@@ -119,16 +135,17 @@ def _write(explained: Explained, pictures: Pictures, synthetic: bool, asked: dic
 
     output, folder, arrays, with_names = (asked[name] for name in ("output", "png", "arrays", "with_names"))
     if output is not None:
-        title = f"{explained.study} (synthetic data)" if synthetic else explained.study
-        shown = [
-            (heading, [Card(*entry) for entry in entries])
-            for heading, entries in parts(explained, pictures, with_names)
-        ]
-        page = maps_page(title, introduction(explained), shown)
+        study = several[0].explained.study
+        title = f"{study} (synthetic data)" if synthetic else study
+        shown = [(heading, [Card(*entry) for entry in entries]) for heading, entries in parts(several, with_names)]
+        page = maps_page(title, introduction([one.explained for one in several]), shown)
         LocalStorage(output.parent).replace(output.name, page.encode())
         say(f"Page: {output}")
-    if folder is not None:
-        say(f"Pictures: {len(write_pictures(folder, explained, pictures))} in {folder}")
-    if arrays is not None:
-        write_arrays(arrays, explained, with_names)
-        say(f"Arrays: {arrays}")
+    for one in several:
+        own = one.explained.configuration if len(several) > 1 else ""
+        if folder is not None:
+            say(f"Pictures: {len(write_pictures(folder / own, *one))} in {folder / own}")
+        if arrays is not None:
+            path = arrays.with_stem(f"{arrays.stem}-{own}") if own else arrays
+            write_arrays(path, one.explained, with_names)
+            say(f"Arrays: {path}")

@@ -48,34 +48,51 @@ class Image:
 
 def choose_images(
     images: pd.DataFrame,
-    chances: np.ndarray,
+    several: Sequence[np.ndarray],
     classes: Sequence[str],
     wanted: Wanted,
     seed: int,
     called: Mapping[str, str],
     *,
     explains_truth: bool = False,
-) -> tuple[Image, ...]:
-    """The images in the order of `wanted.kinds`, each once.
+) -> list[tuple[Image, ...]]:
+    """For each configuration the same images in the order of `wanted.kinds`, each once, with what it says of them.
 
-    images: columns file, label, group and truth (class index). chances: probabilities float64 [repeats, N, K] in their
-    order. called: what stands for the name of each file. best: those whose true class is given the largest mean
-    probability over repeats; worst: the least; uncertain: those whose mean probabilities have the largest entropy;
-    random: drawn from the study's seed. Equals keep their order. Raises InputError where nothing is left, and for
-    classes, groups and files that there are not.
+    images: columns file, label, group and truth (class index). several: of each configuration probabilities float64
+    [repeats, N, K] in their order. called: what stands for the name of each file. best: those whose true class is given
+    the largest mean probability over repeats, and over configurations, which count alike; worst: the least; uncertain:
+    those whose mean probabilities have the largest entropy; random: drawn from the study's seed. Equals keep their
+    order. The class whose map is made is one for all: that of the largest mean probability, or the true one. Raises
+    InputError where nothing is left, and for classes, groups and files that there are not.
     """
-    mean = chances.mean(axis=0)
+    mean = np.mean([chances.mean(axis=0) for chances in several], axis=0)
     truth = images["truth"].to_numpy(dtype=np.int64)
-    own = chances[:, np.arange(len(truth)), truth]
+    own = mean[np.arange(len(truth)), truth]
     kept = _kept(images, classes, wanted)
     found: dict[int, tuple[str, ...]] = dict.fromkeys(kept.tolist(), (NAMED,)) if wanted.files else {}
     if not wanted.files:
         entropy = -(mean * np.log(np.maximum(mean, 1e-300))).sum(axis=1)
         drawn = np.argsort(generator(seed, "maps", "images").permutation(len(truth)))
-        by = {"best": -own.mean(axis=0), "worst": own.mean(axis=0), "uncertain": -entropy, "random": drawn}
+        by = {"best": -own, "worst": own, "uncertain": -entropy, "random": drawn}
         for kind in wanted.kinds:
             for row in kept[np.argsort(by[kind][kept], kind="stable")][: wanted.count].tolist():
                 found[row] = (*found.get(row, ()), kind)
+    targets = truth if explains_truth else mean.argmax(axis=1)
+    return [_seen_by(chances, found, images, truth, targets, classes, called) for chances in several]
+
+
+def _seen_by(
+    chances: np.ndarray,
+    found: Mapping[int, tuple[str, ...]],
+    images: pd.DataFrame,
+    truth: np.ndarray,
+    targets: np.ndarray,
+    classes: Sequence[str],
+    called: Mapping[str, str],
+) -> tuple[Image, ...]:
+    """What one configuration says of the images; found: rows → kinds."""
+    mean = chances.mean(axis=0)
+    own = chances[:, np.arange(len(truth)), truth]
     spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.zeros(len(truth))
     files, groups = images["file"].tolist(), images["group"].tolist()
     return tuple(
@@ -89,7 +106,7 @@ def choose_images(
             predicted=classes[int(mean[row].argmax())],
             chance=float(own[:, row].mean()),
             spread=float(spread[row]),
-            target=classes[truth[row] if explains_truth else int(mean[row].argmax())],
+            target=classes[targets[row]],
         )
         for row, kinds in found.items()
     )

@@ -69,35 +69,48 @@ def made(variant: Variant, repeats: Repeats, chosen: Batches, progress: Progress
 def checked(
     variant: Variant,
     repeats: Repeats,
+    parts: Sequence[slice],
     chosen: Batches,
     maps: np.ndarray,
     images: Sequence[Image],
     contents: Sequence[str],
     seed: int,
     progress: Progress,
-) -> Sanity:
-    """maps: as `made`. contents: hashes of the images' pixels, which random orders follow from with the seed."""
+) -> list[Sanity]:
+    """Of each configuration, whose repeats are one of `parts`. maps: as `made`, of all repeats. contents: hashes of the
+    images' pixels, which random orders follow from with the seed."""
     groups = [image.group for image in images]
 
-    def against(other: Repeats, act: str) -> Mean:
-        return Mean.over(correlations(maps, made(variant, other, chosen, progress, act)), groups)
+    def against(other: Repeats, act: str) -> list[Mean]:
+        theirs = made(variant, other, chosen, progress, act)
+        return [Mean.over(correlations(maps[part], theirs[part]), groups) for part in parts]
 
     first = replace(chosen, rows=chosen.rows[:CALIBRATED], targets=chosen.targets[:CALIBRATED], at_once=CALIBRATING)
-    random_network = against(
+    random_networks = against(
         as_random_network(repeats, seed, [batch for _, batch, _ in first]), "images explained of a random network"
     )
-    random_head = None
+    random_heads: Sequence[Mean | None] = [None] * len(parts)
     if variant.has_class:
-        random_head = against(with_random_head(repeats, seed), "images explained with random heads")
+        random_heads = against(with_random_head(repeats, seed), "images explained with random heads")
+    found = []
+    for part, random_head, random_network in zip(parts, random_heads, random_networks, strict=True):
+        curves = _curves(repeats.only(part), chosen, maps[part], contents, seed, progress)
+        deleted, at_random = areas(curves)
+        of_deleted, of_random, gained = (
+            Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)
+        )
+        curve, random_curve = (tuple(each) for each in curves.mean(axis=2).tolist())
+        found.append(Sanity(random_head, random_network, of_deleted, of_random, gained, curve, random_curve))
+    return found
+
+
+def _curves(
+    repeats: Repeats, chosen: Batches, maps: np.ndarray, contents: Sequence[str], seed: int, progress: Progress
+) -> np.ndarray:
+    """Deletion curves float64 [2, steps + 1, N]: in the order of the mean map, and in a random one."""
     curves = []
     orders = (maps.mean(axis=0), random_order(maps[0], seed, contents))
     for part, batch, targets in chosen:
         curves.append([deletion_curves(repeats, batch, targets, order[part]) for order in orders])
         progress("images blurred", part.start + len(batch), len(chosen.rows))
-    whole = np.concatenate(curves, axis=2)
-    deleted, at_random = areas(whole)
-    of_deleted, of_random, gained = (
-        Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)
-    )
-    curve, random_curve = (tuple(each) for each in whole.mean(axis=2).tolist())
-    return Sanity(random_head, random_network, of_deleted, of_random, gained, curve, random_curve)
+    return np.concatenate(curves, axis=2)

@@ -15,27 +15,31 @@ from trainables.learning.weights import Weights, put
 
 
 class Repeats:
-    """Several trainings of one network. What of it is frozen is computed once for all of them.
+    """Several trainings of one network, of one configuration or of several that differ in heads alone. What of it is
+    frozen is computed once for all of them.
 
-    backbone: as it is trained, on `device` and in eval mode, images float32 [N, 3, S, S] → features float32 [N, D];
-    weights of repeats are put into it, so that it must be nobody else's. several: weights of each repeat. layer: of
+    configurations: of each repeat, those of a configuration next to one another. backbone: as it is trained, on
+    `device` and in eval mode, images float32 [N, 3, S, S] → features float32 [N, D]; weights of repeats are put into
+    it, so that it must be nobody else's. several: weights of each repeat. layer: of
     this backbone, whose places are explained. All is float32, whatever the study computes with.
     """
 
     def __init__(
         self,
-        configuration: Configuration,
+        configurations: Sequence[Configuration],
         backbone: nn.Module,
         width: int,
         several: Sequence[Weights],
         device: torch.device,
         layer: Layer | None = None,
     ) -> None:
-        self.configuration = configuration
+        self.configurations = configurations
+        self.configuration = configurations[0]
+        """For what all have in common."""
         self.backbone = backbone.eval().requires_grad_(False)
         self.width = width
         self.several = several
-        self.heads = [scoring_head(configuration, width, device) for _ in several]
+        self.heads = [scoring_head(c, width, device) for c in configurations]
         self.trains_body = any(name.startswith("body.") for weights in several for name in weights)
         self.device = device
         self._layer = layer
@@ -52,7 +56,20 @@ class Repeats:
         c, layer = self.configuration, self._layer
         if layer is not None:
             layer = spatial_layer(backbone, c.image.size, c.network.backbone, layer.asked)
-        return Repeats(c, backbone, self.width, several, self.device, layer)
+        return Repeats(self.configurations, backbone, self.width, several, self.device, layer)
+
+    def only(self, part: slice) -> Repeats:
+        """Some of them, on the same backbone, which trained layers of others must not be put into meanwhile."""
+        if len(self.several[part]) == len(self):
+            return self
+        c, several = self.configurations[part], self.several[part]
+        return Repeats(c, self.backbone, self.width, several, self.device, self._layer)
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """Of each its place among the repeats of its configuration."""
+        ids = [c.id for c in self.configurations]
+        return [place - ids.index(one) for place, one in enumerate(ids)]
 
     @property
     def layer(self) -> Layer:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.evaluation.calibration import probabilities
-from orchestrator.evaluation.choice import Choice, choose, split_images
+from orchestrator.evaluation.choice import Choice, split_images
 from orchestrator.evaluation.plan import EvaluationOptions
 from orchestrator.evaluation.plan import make_plan as evaluation_plan
 from orchestrator.evaluation.predicting import AS_THEY_ARE, needed, stored
 from orchestrator.export.pseudonyms import pseudonyms
+from orchestrator.maps.chosen import choices
 from orchestrator.maps.images import Image, Wanted, choose_images
 from orchestrator.maps.registry import METHODS, Variant
 from orchestrator.results.summary import Summary, summarise
@@ -30,7 +31,8 @@ from trainables.data.manifest import read_manifest
 class MapOptions:
     """What `orch maps` takes. explains: whose map is made, of the "predicted" or the "true" class. layer: another than
     the last with places. split: "valid", or "test" where it is open already. sanity: whether maps are held against
-    those of random networks, and deletion curves made."""
+    those of random networks, and deletion curves made. top, of: how many of the best configurations, or the named ones,
+    by the first digits of their ids."""
 
     method: str = "gradcam"
     wanted: Wanted = field(default_factory=Wanted)
@@ -38,23 +40,36 @@ class MapOptions:
     layer: str = ""
     split: str = "valid"
     sanity: bool = False
-    configuration: str | None = None
+    top: int = 1
+    of: tuple[str, ...] = ()
     partition: str | None = None
     data_root: Path | None = None
     weights: str | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is going to be explained. rows: of the split, with the class index as `truth`. finals: of the repeats."""
+class Member:
+    """A configuration. finals: of its repeats. images: the same for all, with what this one says of them."""
 
-    summary: Summary
     choice: Choice
     finals: dict[int, FinalRecord]
-    rows: pd.DataFrame
     images: tuple[Image, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be explained. rows: of the split, with the class index as `truth`."""
+
+    summary: Summary
+    members: tuple[Member, ...]
+    rows: pd.DataFrame
     variant: Variant
     split: str
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """As the first configuration has them."""
+        return self.members[0].images
 
     @property
     def chosen(self) -> pd.DataFrame:
@@ -64,7 +79,7 @@ class Plan:
     @property
     def targets(self) -> np.ndarray:
         """Class index of each image whose map is made, int64 [N]."""
-        classes = self.choice.entry.configuration.data.classes
+        classes = self.members[0].choice.entry.configuration.data.classes
         return np.array([classes.index(image.target) for image in self.images], dtype=np.int64)
 
 
@@ -78,23 +93,24 @@ def make_plan(study: Study, options: MapOptions) -> Plan:
             f"Leave it out, or choose one of {', '.join(one.name for one in METHODS.values() if one.has_layer)}.",
         )
     summary = summarise(study.storage)
-    choice = choose(summary, options.configuration, options.partition)
-    entry, seed = choice.entry, study.record.seed
-    finals = results(study.storage, entry.partition, entry.id, entry.with_result)
-    rows = split_images(study.storage, entry).valid
-    logits = np.stack([record.logits for record in finals.values()])
+    several = choices(summary, options.top, options.of, options.partition)
+    first, seed = several[0].entry, study.record.seed
+    finals = [results(study.storage, one.entry.partition, one.entry.id, one.entry.with_result) for one in several]
+    rows = split_images(study.storage, first).valid
+    logits = [np.stack([record.logits for record in records.values()]) for records in finals]
     if options.split == "test":
-        rows, logits = _test(study, choice)
+        tested = [_test(study, choice) for choice in several]
+        rows, logits = tested[0][0], [found for _, found in tested]
     images = choose_images(
         rows,
-        probabilities(logits),
-        entry.configuration.data.classes,
+        [probabilities(one) for one in logits],
+        first.configuration.data.classes,
         options.wanted,
         seed,
         pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", seed),
         explains_truth=options.explains == "true",
     )
-    return Plan(summary, choice, finals, rows, images, variant, options.split)
+    return Plan(summary, tuple(map(Member, several, finals, images)), rows, variant, options.split)
 
 
 def _test(study: Study, choice: Choice) -> tuple[pd.DataFrame, np.ndarray]:

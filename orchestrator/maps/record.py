@@ -80,10 +80,11 @@ class KeptMap(JsonRecord):
 
 class MapsRecord(JsonRecord):
     """`results/maps/<id>.json`; the id is of what was asked but for the number of images, so that the last answer
-    stands. places: of a map, rows and columns. created: UTC, ISO 8601."""
+    stands. created: UTC, ISO 8601. place: among the configurations of one command. places: of a map, rows, columns."""
 
     id: str
     created: str
+    place: int = 0
     partition: str
     configuration: str
     name: str
@@ -114,7 +115,7 @@ class MapsRecord(JsonRecord):
         return found.reshape(self.places).astype(np.float32) / np.float32(255)
 
 
-def record_of(found: Explained, wanted: Wanted, now: str) -> MapsRecord:
+def record_of(found: Explained, wanted: Wanted, now: str, place: int = 0) -> MapsRecord:
     """What a page shows of these maps; wanted: what was asked for."""
     asked = [wanted.kinds, wanted.classes, wanted.groups, wanted.files]
     of = [found.partition, found.configuration, found.method, found.layer, found.split, found.explains]
@@ -126,6 +127,7 @@ def record_of(found: Explained, wanted: Wanted, now: str) -> MapsRecord:
     return MapsRecord(
         id=short_hash([*of, *asked]),
         created=now,
+        place=place,
         partition=found.partition,
         configuration=found.configuration,
         name=found.name,
@@ -163,14 +165,14 @@ def write_maps(storage: Storage, record: MapsRecord) -> None:
 
 
 def read_maps(storage: Storage) -> list[MapsRecord]:
-    """All of a study, the newest first; damaged ones are passed over, which is noted."""
+    """All of a study, the newest first, of one command in its order; damaged ones are passed over, which is noted."""
     found = []
     for name in sorted(storage.list(layout.MAPS)):
         if _RECORD.fullmatch(name):
             path = layout.maps(name.removesuffix(".json"))
             with passed_over(storage, path):
                 found.append(parse_model(MapsRecord, storage.read(path), path))
-    return sorted(found, key=lambda record: (record.created, record.id), reverse=True)
+    return sorted(found, key=lambda record: (record.created, -record.place, record.id), reverse=True)
 
 
 def _kept(found: Explained) -> Iterator[KeptMap]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from torch import nn
 
 from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.maps.explained import Explained
-from orchestrator.maps.layer import Layer, spatial_layer
 from orchestrator.maps.making import Batches, Progress, checked, made
-from orchestrator.maps.methods.rollout import attention_of
-from orchestrator.maps.network import Repeats
-from orchestrator.maps.plan import MapOptions, Plan, make_plan
-from orchestrator.maps.registry import Variant
+from orchestrator.maps.passes import Pass, passes, reader_of
+from orchestrator.maps.plan import MapOptions, Member, Plan, make_plan
 from orchestrator.maps.sanity import Sanity
+from orchestrator.results.names import counted
 from orchestrator.store.layout import BundleKey
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.segments import LaneKey
@@ -28,155 +25,128 @@ from orchestrator.study.data_root import root_of
 from orchestrator.study.preparation import reopen
 from orchestrator.study.studies import Study
 from trainables.bundles.kept_weights import in_bundle
-from trainables.bundles.prediction import squares_of, standard_of
 from trainables.bundles.trained import Trained, keep_in_room, trained
 from trainables.bundles.workbench import Workbench, open_bench
-from trainables.features.frozen import Frozen
-from trainables.features.pixels import ViewReader
 from trainables.machine.places import Places
-from trainables.network.adaptations import adapted
 
 Show = Callable[[str], None]
 
 
-Pictures = Callable[[Sequence[int]], np.ndarray]
-"""Images by their places among the chosen, as `Batches.pictures` has them."""
+class Made(NamedTuple):
+    """Maps of one configuration. pictures(places): of the images at these places among the chosen, uint8 [n, S, S, 3],
+    as this configuration's networks see them."""
+
+    explained: Explained
+    pictures: Callable[[Sequence[int]], np.ndarray]
 
 
 @contextlib.contextmanager
-def explain(
-    study: Study, options: MapOptions, cache: Path, show: Show, progress: Progress
-) -> Iterator[tuple[Explained, Pictures]]:
-    """Maps of the images that are chosen, and their pictures while the context lasts.
+def explain(study: Study, options: MapOptions, cache: Path, show: Show, progress: Progress) -> Iterator[list[Made]]:
+    """Maps of the images that are chosen by each configuration, and their pictures while the context lasts.
 
     progress(act, done, total). Raises InputError before anything is trained or read, where something is missing or
     wrong; for a network without what the method needs before the first image.
     """
     plan = make_plan(study, options)
-    entry, variant = plan.choice.entry, plan.variant
     bench = _bench(study, plan, options, cache, show)
-    frontier = str(next(iter(plan.finals.values())).meta["recipe"]["frontier"])
-    frozen = bench.frozen_ready(entry.configuration, entry.partition, frontier)
-    backbone, layer = opened_backbone(bench, frozen, variant, options.layer)
-    if layer is not None:
-        show(f"Places: {' × '.join(map(str, layer.side))}, those of {layer.name}.")
-    models = _trained(plan, bench, show, progress)
-    repeats = repeats_of(bench, frozen, backbone, models, layer)
-    with _reader(bench, frozen, plan) as (reader, rows):
-        chosen = Batches(reader, rows, plan.targets, bench.device, variant.at_once)
-        maps = made(variant, repeats, chosen, progress, "images explained")
-        sanity = None
-        if options.sanity:
-            contents, seed = plan.chosen["content"].tolist(), study.record.seed
-            sanity = checked(variant, repeats, chosen, maps, plan.images, contents, seed, progress)
-        yield _explained(study, plan, options, repeats, maps, models, sanity), chosen.pictures
-
-
-@contextlib.contextmanager
-def _reader(bench: Workbench, frozen: Frozen, plan: Plan) -> Iterator[tuple[ViewReader, np.ndarray]]:
-    """Of the chosen images, and the row of each, upright. Squares of test images are gone afterwards."""
-    if plan.split == "valid":
-        yield frozen.reader(bench.device), frozen.samples.scoring["valid"][[image.row for image in plan.images]]
-        return
-    root, count = bench.places.data_root, len(plan.images)
-    standard = standard_of(bench, frozen, plan.rows, root)
-    views = np.column_stack([np.arange(count), np.zeros(count)]).astype(np.int32)
-    with squares_of(bench, frozen, plan.chosen, root) as store:
-        yield ViewReader(store, views, frozen.configuration, *standard, bench.device), np.arange(count)
-
-
-def opened_backbone(
-    bench: Workbench, frozen: Frozen, variant: Variant, asked: str = ""
-) -> tuple[nn.Module, Layer | None]:
-    """A copy of the backbone that weights of repeats may be put into, and its layer where the method reads one. Raises
-    InputError where it has not what the method needs."""
-    c = frozen.configuration
-    backbone = copy.deepcopy(adapted(bench.network(frozen), c.live.scope)).eval().requires_grad_(False)
-    if variant.reads_attention:
-        attention_of(backbone, c.network.backbone)
-    if not variant.has_layer:
-        return backbone, None
-    return backbone, spatial_layer(backbone, c.image.size, c.network.backbone, asked)
-
-
-def repeats_of(
-    bench: Workbench, frozen: Frozen, backbone: nn.Module, models: Sequence[Trained], layer: Layer | None
-) -> Repeats:
-    """The trained repeats, as networks to explain on the bench's device."""
-    c = frozen.configuration
-    width = bench.facts(c).feature_width
-    return Repeats(c, backbone, width, [model.weights for model in models], bench.device, layer)
-
-
-def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Show) -> Workbench:
-    """Says before what is made, and what is trained again for it."""
-    entry, count = plan.choice.entry, len(plan.finals)
-    root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
-    lacking = sum(not _is_kept(study, plan, repeat, record) for repeat, record in plan.finals.items())
-    show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {count} repeats.")
-    show(
-        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats; for each image "
-        f"{plan.variant.cost}, shared by repeats where the network is frozen."
-        f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
-    )
-    show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
-    weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
-    return open_bench(study.storage, Places.here(root, cache, weights))
-
-
-def _trained(plan: Plan, bench: Workbench, show: Show, progress: Progress) -> list[Trained]:
-    """The repeats at their selected epochs; what is trained again is kept as far as there is room."""
-    entry = plan.choice.entry
-    where = bench, entry.partition, entry.id, tuple(plan.finals)
-    found = trained(*where, None, partial(progress, AGAIN), telling(show, bench.device))
-    lane = LaneKey(entry.partition, entry.id, next(iter(found)))
-    keep_in_room(bench, lane, plan.finals, found.values())
-    return list(found.values())
-
-
-def _is_kept(study: Study, plan: Plan, repeat: int, record: FinalRecord) -> bool:
-    entry = plan.choice.entry
-    key = BundleKey.of_repeat(entry.partition, entry.id, repeat)
-    there = {(kept.repeat, kept.epochs) for kept in in_bundle(study.storage, key)}
-    return (repeat, int(record.meta["epochs"])) in there
+    found: dict[str, Made] = {}
+    with contextlib.ExitStack() as readers:
+        every = passes(bench, plan, options.layer)
+        for one in every:
+            if one.layer is not None:
+                show(f"Places: {' × '.join(map(str, one.layer.side))}, those of {one.layer.name}.")
+        for one in every:
+            reader, rows = readers.enter_context(reader_of(bench, one.frozen, plan))
+            chosen = Batches(reader, rows, plan.targets, bench.device, plan.variant.at_once)
+            for explained in _explained(study, plan, options, bench, one, chosen, show, progress):
+                found[explained.configuration] = Made(explained, chosen.pictures)
+        yield [found[member.choice.entry.id] for member in plan.members]
 
 
 def _explained(
     study: Study,
     plan: Plan,
     options: MapOptions,
-    repeats: Repeats,
-    maps: np.ndarray,
-    models: Sequence[Trained],
-    sanity: Sanity | None,
-) -> Explained:
-    entry, variant = plan.choice.entry, plan.variant
-    return Explained(
-        study=study.name,
-        partition=entry.partition,
-        configuration=entry.id,
-        name=plan.choice.name,
-        chosen=plan.choice.how,
-        method=variant.words,
-        layer=repeats.layer.name if variant.has_layer else "",
-        split=plan.split,
-        explains=options.explains if variant.has_class else "",
-        repeats=tuple(plan.finals),
-        images=plan.images,
-        maps=maps,
-        notes=tuple(_notes(study, plan, repeats, models)),
-        sanity=sanity,
+    bench: Workbench,
+    one: Pass,
+    chosen: Batches,
+    show: Show,
+    progress: Progress,
+) -> Iterator[Explained]:
+    """Of the members of a pass, in their order."""
+    several = [_trained(member, bench, show, progress) for member in one.members]
+    repeats = one.repeats(bench, several)
+    maps = made(plan.variant, repeats, chosen, progress, "images explained")
+    ends = np.cumsum([len(models) for models in several]).tolist()
+    parts = [slice(end - len(models), end) for end, models in zip(ends, several, strict=True)]
+    sanity: Sequence[Sanity | None] = [None] * len(parts)
+    if options.sanity:
+        contents, seed = plan.chosen["content"].tolist(), study.record.seed
+        sanity = checked(plan.variant, repeats, parts, chosen, maps, plan.images, contents, seed, progress)
+    for member, models, part, checks in zip(one.members, several, parts, sanity, strict=True):
+        entry, variant = member.choice.entry, plan.variant
+        yield Explained(
+            study=study.name,
+            partition=entry.partition,
+            configuration=entry.id,
+            name=member.choice.name,
+            chosen=member.choice.how,
+            method=variant.words,
+            layer=repeats.layer.name if variant.has_layer else "",
+            split=plan.split,
+            explains=options.explains if variant.has_class else "",
+            repeats=tuple(member.finals),
+            images=member.images,
+            maps=maps[part],
+            notes=tuple(_notes(study, plan, member, models, repeats.trains_body)),
+            sanity=checks,
+        )
+
+
+def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Show) -> Workbench:
+    """Says before what is made, and what is trained again for it."""
+    root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
+    for member in plan.members:
+        choice, count = member.choice, len(member.finals)
+        show(f"{choice.name} ({choice.entry.id}), {choice.how}: {counted(count, 'repeat')}.")
+    count = sum(len(member.finals) for member in plan.members)
+    lacking = sum(not _is_kept(study, member, *one) for member in plan.members for one in member.finals.items())
+    show(
+        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats; for each image "
+        f"{plan.variant.cost}, shared by all repeats of a network that is frozen."
+        f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
     )
+    show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
+    configurations = [member.choice.entry.configuration for member in plan.members]
+    weights = find_weights(configurations, plan.summary.searches, options.weights)
+    return open_bench(study.storage, Places.here(root, cache, weights))
 
 
-def _notes(study: Study, plan: Plan, repeats: Repeats, models: Sequence[Trained]) -> Iterator[str]:
+def _trained(member: Member, bench: Workbench, show: Show, progress: Progress) -> list[Trained]:
+    """The repeats at their selected epochs; what is trained again is kept as far as there is room."""
+    entry = member.choice.entry
+    where = bench, entry.partition, entry.id, tuple(member.finals)
+    found = trained(*where, None, partial(progress, AGAIN), telling(show, bench.device))
+    lane = LaneKey(entry.partition, entry.id, next(iter(found)))
+    keep_in_room(bench, lane, member.finals, found.values())
+    return list(found.values())
+
+
+def _is_kept(study: Study, member: Member, repeat: int, record: FinalRecord) -> bool:
+    entry = member.choice.entry
+    key = BundleKey.of_repeat(entry.partition, entry.id, repeat)
+    there = {(kept.repeat, kept.epochs) for kept in in_bundle(study.storage, key)}
+    return (repeat, int(record.meta["epochs"])) in there
+
+
+def _notes(study: Study, plan: Plan, member: Member, models: Sequence[Trained], trains_body: bool) -> Iterator[str]:
     if study.record.synthetic:
         yield "SYNTHETIC images: these maps say nothing about real ones."
-    yield from plan.choice.notes
-    diverged = sum(record.meta["state"] == "diverged" for record in plan.finals.values())
+    yield from member.choice.notes
+    diverged = sum(record.meta["state"] == "diverged" for record in member.finals.values())
     if diverged:
         yield f"{diverged} of {len(models)} repeats diverged: their maps are of an untrained network."
-    if not plan.variant.has_class and not repeats.trains_body:
+    if not plan.variant.has_class and not trains_body:
         yield "Head and class are not in these maps, and the backbone is frozen: they are the same in all repeats."
     if any(not model.is_same for model in models):
         yield "Some repeats were trained again with other bits than in the search: their maps are of these."

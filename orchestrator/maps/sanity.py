@@ -144,7 +144,8 @@ def random_order(maps: np.ndarray, seed: int, contents: Sequence[str]) -> np.nda
 
 
 def _numbered(repeats: Repeats) -> list[tuple[int, Weights]]:
-    return list(enumerate(repeats.several))
+    """By their places in their configuration, so that draws do not depend on what else is explained."""
+    return list(zip(repeats.numbers, repeats.several, strict=True))
 
 
 def _shuffled(weights: Weights, seed: int, repeat: int) -> Weights:

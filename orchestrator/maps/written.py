@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def write_arrays(path: Path, found: Explained, with_names: bool) -> None:
     LocalStorage(path.parent).replace(path.name, target.getvalue())
 
 
-def write_pictures(folder: Path, found: Explained, pictures: Callable[[list[int]], Pixels]) -> list[str]:
+def write_pictures(folder: Path, found: Explained, pictures: Callable[[Sequence[int]], Pixels]) -> list[str]:
     """PNG files of each image, "image 07 mean.png": as it is, the mean map over it, and the deviation over repeats.
     They hold no names. Returns the files' names."""
     storage, names = LocalStorage(folder), []

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from orchestrator.maps.network import Repeats
+from orchestrator.maps.passes import opened_backbone
 from orchestrator.maps.registry import METHODS
-from orchestrator.maps.run import opened_backbone, repeats_of
 from tests.support.finished_study import REPEATS, FinishedStudy, finished_study
 from trainables.bundles.trained import trained
 
@@ -68,7 +68,8 @@ def opened(study: FinishedStudy) -> Callable[..., Opened]:
         frozen = bench.frozen_ready(c, study.tiny.partition)
         models = trained(bench, study.tiny.partition, c.id, range(REPEATS))
         backbone, layer = opened_backbone(bench, frozen, METHODS[method])
-        repeats = repeats_of(bench, frozen, backbone, list(models.values()), layer)
+        weights, width = [model.weights for model in models.values()], bench.facts(c).feature_width
+        repeats = Repeats([c] * len(weights), backbone, width, weights, bench.device, layer)
         rows = frozen.samples.scoring["valid"][:count]
         targets = torch.from_numpy(np.arange(count, dtype=np.int64) % 3)
         return Opened(repeats, frozen.reader(bench.device).batch(rows), targets)

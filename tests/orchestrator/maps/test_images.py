@@ -29,7 +29,8 @@ CHANCES = np.array(
 
 
 def chosen(wanted: Wanted, **options: bool) -> tuple[Image, ...]:
-    return choose_images(IMAGES, CHANCES, CLASSES, wanted, 5, CALLED, **options)
+    (found,) = choose_images(IMAGES, [CHANCES], CLASSES, wanted, 5, CALLED, **options)
+    return found
 
 
 def rows(*kinds: str, count: int = 2, **wanted: tuple[str, ...]) -> list[int]:
@@ -88,3 +89,15 @@ def test_a_file_that_is_none_of_them() -> None:
     ) as told:
         chosen(Wanted(files=("s/7.png",)))
     assert "s/5.png" in told.value.advice
+
+
+def test_several_configurations_share_the_images_and_the_class() -> None:
+    """The second one has a single repeat, counts as much, and is sure of what the first one has wrong."""
+    other = np.full((1, 6, 3), 1 / 3)
+    other[0, 1] = [0.9, 0.1, 0.0]
+    first, second = choose_images(IMAGES, [CHANCES, other], CLASSES, Wanted(("worst",), 2), 5, CALLED)
+    assert [image.row for image in first] == [image.row for image in second] == [3, 4], "1 is 0.6 in the mean"
+    (one,), (two,) = choose_images(IMAGES, [CHANCES, other], CLASSES, Wanted(files=("1.png",)), 5, CALLED)
+    assert (one.predicted, two.predicted) == ("b", "a")
+    assert one.target == two.target == "a"
+    assert (one.chance, two.chance) == (pytest.approx(0.3), pytest.approx(0.9))

@@ -25,7 +25,7 @@ from trainables.data.manifest import read_manifest
 
 
 def orch(study: FinishedStudy, *arguments: str, name: str = "plain") -> Result:
-    chosen = ["--configuration", study.configurations[name].id]
+    chosen = [] if "--top" in arguments or "--of" in arguments else ["--of", study.configurations[name].id]
     return CliRunner().invoke(main, ["maps", "study", *study.options, *chosen, *arguments])
 
 
@@ -39,7 +39,7 @@ def test_all_that_is_written(study: FinishedStudy, tmp_path: Path) -> None:
     given = ["--images", "worst,random", "--count", "3", "--output", str(page), "--png", str(folder)]
     run = orch(study, *given, "--arrays", str(arrays), "--json")
     assert run.exit_code == 0, run.output
-    data = json.loads(run.stdout)
+    (data,) = json.loads(run.stdout)["maps"]
     count = len(data["images"])
     assert (data["method"], data["layer"], data["places"]) == ("Grad-CAM", "layer4.0.act2", [3, 3])
     assert data["repeats"] == [0, 1]
@@ -109,7 +109,7 @@ def test_only_valid_images_are_explained(study: FinishedStudy) -> None:
     run = orch(study, "--images", "random", "--count", "1000", "--with-names", "--json")
     manifest = read_manifest(study.tiny.storage.read(layout.MANIFEST))
     valid = manifest["file"][manifest["group"].map(study.tiny.groups()) == "valid"]
-    assert {image["file"] for image in json.loads(run.stdout)["images"]} == set(valid)
+    assert {image["file"] for image in json.loads(run.stdout)["maps"][0]["images"]} == set(valid)
 
 
 def test_it_says_before_what_is_trained_again(study: FinishedStudy) -> None:

@@ -135,7 +135,7 @@ def test_a_random_order_follows_from_the_pixels() -> None:
 def test_the_command_says_what_the_checks_found(study: FinishedStudy) -> None:
     run = orch(study, "--images", "random", "--count", "10", "--sanity", "--json")
     assert run.exit_code == 0, run.output
-    found = json.loads(run.stdout)["sanity"]
+    found = json.loads(run.stdout)["maps"][0]["sanity"]
     assert len(found["random_network"]["values"]) == 10
     assert -1 <= found["random_head"]["value"] <= 1
     assert found["gained"]["value"] == pytest.approx(found["at_random"]["value"] - found["deleted"]["value"])

@@ -47,6 +47,8 @@ def test_they_are_left_out_and_refused_before_they_were_opened(evaluated: Evalua
     assert f"orch evaluate tiny --configuration {best}" in refused.stderr
     evaluated.evaluate(configuration=other, tta=None)
     assert orch(evaluated, "--split", "test").exit_code == 2
+    both = orch(evaluated, "--split", "test", "--of", f"{other},{best}")
+    assert f"--split test: expected an evaluation of configuration {best}" in both.stderr
 
 
 def test_after_an_evaluation_they_are_explained_without_a_further_look(
@@ -61,7 +63,7 @@ def test_after_an_evaluation_they_are_explained_without_a_further_look(
     given = ("--split", "test", "--images", "random", "--count", "100", "--with-names", "--json")
     run = orch(evaluated, *given, "--arrays", str(tmp_path / "maps.npz"), "--output", str(tmp_path / "maps.html"))
     assert run.exit_code == 0, run.output
-    data = json.loads(run.stdout)
+    (data,) = json.loads(run.stdout)["maps"]
     assert (data["split"], data["configuration"]) == ("test", record.configuration)
     assert {image["file"] for image in data["images"]} == set(tested["file"])
     assert looks_at(evaluated.study.storage, beside, hashes) == before

@@ -1,0 +1,63 @@
+"""Which configurations are explained: the best ones, or named ones, on one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.choosing.selection import selecting_metric
+from orchestrator.evaluation.choice import Choice, choose, on_partition
+from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import counted
+from orchestrator.results.summary import Summary
+from orchestrator.statistics.partition_table import over_partitions
+from orchestrator.store.errors import Faults
+from orchestrator.store.schema import Metric
+
+LEAST_ID = 4
+"""A configuration may be named by so many first digits of its id, or more."""
+
+
+def choices(summary: Summary, top: int, named: Sequence[str], partition: str | None) -> list[Choice]:
+    """The best `top` configurations, or the named ones in the order of the names (the first digits of their ids), on
+    the study's own partition or the one whose id begins with `partition`.
+
+    Of a study with several partitions the best over all of them. Raises InputError where nothing is ranked yet, and for
+    names that fit no configuration, or one without all its repeats (all at once).
+    """
+    if named:
+        return _named(summary, named, partition)
+    first = choose(summary, None, partition)
+    if top == 1:
+        return [first]
+    metric = selecting_metric(summary, None)
+    ranked = _ranked(summary, metric, partition, first.entry.partition)
+    places = list(enumerate(ranked, 1))[1:top]
+    return [first, *(Choice(one, f"place {place} of {len(ranked)} by mean {metric}") for place, one in places)]
+
+
+def _ranked(summary: Summary, metric: Metric, partition: str | None, here: str) -> list[ConfigurationSummary]:
+    """In the order that `choose` takes the first of."""
+    table = over_partitions(summary, metric) if partition is None else None
+    if table is not None:
+        return [members[table.partitions.index(here)] for members in table.members]
+    there = on_partition(summary, partition)
+    return [entry for entry in there if entry.rank is not None and entry.configuration.selection.metric == metric]
+
+
+def _named(summary: Summary, named: Sequence[str], partition: str | None) -> list[Choice]:
+    study, faults = summary.study.name, Faults("orch maps")
+    there = on_partition(summary, partition)
+    found: dict[str, Choice] = {}
+    for name in named:
+        fit = [entry for entry in there if entry.id.startswith(name)] if len(name) >= LEAST_ID else []
+        if len(fit) != 1:
+            faults.add(
+                f"--of {name}: expected at least the first {LEAST_ID} digits of one configuration's id, "
+                f"{counted(len(fit), 'configuration')} {'fits' if len(fit) == 1 else 'fit'}"
+            )
+        elif fit[0].rank is None:
+            faults.add(f"--of {name}: expected all {fit[0].asked} repeats, found results of {fit[0].n}")
+        else:
+            found[fit[0].id] = choose(summary, fit[0].id, fit[0].partition)
+    faults.raise_if_any(f"orch table {study} lists the configurations; orch resume {study} trains what is missing")
+    return list(found.values())
