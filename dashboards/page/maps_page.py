@@ -16,20 +16,24 @@ from dashboards.page.sample_images import thumbnail
 Pixels = NDArray[np.uint8]
 LARGE, SMALL = 192, 96
 """Longest sides, pixels: of the image, its mean map and its deviation; of each repeat."""
+WHOLE = 3
+"""Times as long for what is put together of many patches."""
 _STYLE = (
     ".maps{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.5rem;align-items:flex-end}"
-    ".maps li{display:flex;flex-direction:column;font-size:.8rem}.maps li img{display:block}"
+    ".maps li{display:flex;flex-direction:column;font-size:.8rem}.maps li img{display:block;max-width:100%}"
 )
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image: its heading, lines below it, and pictures uint8 [S, S, 3], large ones and one of each repeat."""
+    """One image: its heading, lines below it, and pictures uint8 [H, W, 3], large ones and one of each repeat.
+    is_whole: whether it is put together of many patches."""
 
     heading: str
     lines: tuple[str, ...]
     large: tuple[tuple[str, Pixels], ...]
     repeats: tuple[tuple[str, Pixels], ...]
+    is_whole: bool = False
 
 
 def maps_page(title: str, said: Sequence[str], parts: Sequence[tuple[str, Sequence[Card]]]) -> str:
@@ -44,10 +48,9 @@ def maps_page(title: str, said: Sequence[str], parts: Sequence[tuple[str, Sequen
 
 def _card(card: Card) -> str:
     lines = "".join(f'<p class="note">{text(line)}</p>' for line in card.lines)
-    return (
-        f"<h3>{text(card.heading)}</h3>{lines}"
-        f"{_strip(card.heading, card.large, LARGE)}{_strip(card.heading, card.repeats, SMALL)}"
-    )
+    times = WHOLE if card.is_whole else 1
+    large, small = (_strip(card.heading, card.large, LARGE * times), _strip(card.heading, card.repeats, SMALL * times))
+    return f"<h3>{text(card.heading)}</h3>{lines}{large}{small}"
 
 
 def _strip(heading: str, pictures: Sequence[tuple[str, Pixels]], side: int) -> str:

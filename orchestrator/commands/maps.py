@@ -14,7 +14,7 @@ from orchestrator.commands.said import echo, echo_json, on_the_way, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.maps.run import Made
+    from orchestrator.maps.explained import Made
 
 METHOD_NAMES = ("gradcam", "gradcam++", "activations", "integrated", "occlusion", "rollout")
 IMAGE_KINDS = ("best", "worst", "uncertain", "random")
@@ -50,6 +50,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     show_default=True,
     help="Whose map is made: of the class with the largest mean probability over repeats, or of the true one.",
 )
+@click.option("--whole", is_flag=True, help="Patches are put together to the images that orch data patches cut.")
 @click.option("--sanity", is_flag=True, help="Also hold the maps against random networks and a random order of places.")
 @click.option("--layer", metavar="NAME", default="", help="Of the network (default: the last that has places).")
 @click.option("--top", type=click.IntRange(min=1), help="So many of the best configurations.  [default: 1]")
@@ -64,6 +65,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 @click.option("--partition", metavar="ID", help="Another than the study's own.")
 @click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="A page with images: maps.html")
 @click.option("--png", metavar="DIR", type=local_path(file_okay=False), help="Pictures of each image, as files.")
+@click.option("--svg", metavar="DIR", type=local_path(file_okay=False), help="The same as drawings with their words.")
 @click.option("--arrays", metavar="FILE", type=local_path(dir_okay=False), help="The maps as numbers: maps.npz")
 @click.option("--with-names", is_flag=True, help="Names of files and groups, which may name patients, not numbers.")
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
@@ -105,7 +107,7 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
         raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
     found = open_study(studies_place(studies), study)
     wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
-    names = ("method", "explains", "layer", "split", "sanity", "partition", "data_root", "weights")
+    names = ("method", "explains", "layer", "split", "whole", "sanity", "partition", "data_root", "weights")
     options = MapOptions(wanted=wanted, top=top or 1, of=named, **{name: asked[name] for name in names})
     with (
         metered(found.storage, "maps"),
@@ -114,26 +116,29 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     ):
         _write(several, found.record.synthetic, asked)
     every = [one.explained for one in several]
-    with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
-        created = now()
-        for place, explained in enumerate(every):
-            write_maps(found.storage, record_of(explained, wanted, created, place))
-    rewrite_dashboard(found)
+    if not asked["whole"]:  # the page shows images
+        with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
+            created = now()
+            for place, explained in enumerate(every):
+                write_maps(found.storage, record_of(explained, wanted, created, place))
+        rewrite_dashboard(found)
     if as_json:
         echo_json({"study": study, "maps": [as_data(explained, asked["with_names"]) for explained in every]})
         return
     echo("\n\n".join("\n".join(as_lines(explained, asked["with_names"])) for explained in every))
-    if not any(asked[name] for name in ("output", "png", "arrays")):
+    if not any(asked[name] for name in ("output", "png", "svg", "arrays")):
         echo(f"Next: orch maps {study} --output maps.html   (a page with images)")
 
 
 def _write(several: Sequence[Made], synthetic: bool, asked: dict[str, Any]) -> None:
     from dashboards.page.maps_page import Card, maps_page
     from orchestrator.maps.sheet import introduction, parts
+    from orchestrator.maps.svg import write_svgs
     from orchestrator.maps.written import write_arrays, write_pictures
     from orchestrator.store.storage import LocalStorage
 
-    output, folder, arrays, with_names = (asked[name] for name in ("output", "png", "arrays", "with_names"))
+    output, folder, drawings, arrays = (asked[name] for name in ("output", "png", "svg", "arrays"))
+    with_names = asked["with_names"]
     if output is not None:
         study = several[0].explained.study
         title = f"{study} (synthetic data)" if synthetic else study
@@ -144,7 +149,9 @@ def _write(several: Sequence[Made], synthetic: bool, asked: dict[str, Any]) -> N
     for one in several:
         own = one.explained.configuration if len(several) > 1 else ""
         if folder is not None:
-            say(f"Pictures: {len(write_pictures(folder / own, *one))} in {folder / own}")
+            say(f"Pictures: {len(write_pictures(folder / own, one))} in {folder / own}")
+        if drawings is not None:
+            say(f"Drawings: {len(write_svgs(drawings / own, one, with_names))} in {drawings / own}")
         if arrays is not None:
             path = arrays.with_stem(f"{arrays.stem}-{own}") if own else arrays
             write_arrays(path, one.explained, with_names)

@@ -38,6 +38,13 @@ def over(image: Pixels, map_: np.ndarray) -> Pixels:
     return (image * (1 - share) + coloured(values) * share).round().astype(np.uint8)
 
 
+def veil(map_: np.ndarray, side: int) -> Pixels:
+    """The same colours as a layer of their own, uint8 [side, side, 4] with alpha."""
+    values = np.clip(enlarged(map_, side), 0, 1)
+    alpha = (255 * _VEIL * values).round().astype(np.uint8)
+    return np.dstack([coloured(values), alpha])
+
+
 def deviation_picture(deviation: np.ndarray, side: int) -> Pixels:
     """uint8 [side, side, 3], the lightest at `FULL_DEVIATION`."""
     return coloured(enlarged(deviation, side) / FULL_DEVIATION)

@@ -78,10 +78,10 @@ def choose_images(
             for row in kept[np.argsort(by[kind][kept], kind="stable")][: wanted.count].tolist():
                 found[row] = (*found.get(row, ()), kind)
     targets = truth if explains_truth else mean.argmax(axis=1)
-    return [_seen_by(chances, found, images, truth, targets, classes, called) for chances in several]
+    return [seen_by(chances, found, images, truth, targets, classes, called) for chances in several]
 
 
-def _seen_by(
+def seen_by(
     chances: np.ndarray,
     found: Mapping[int, tuple[str, ...]],
     images: pd.DataFrame,
@@ -90,7 +90,8 @@ def _seen_by(
     classes: Sequence[str],
     called: Mapping[str, str],
 ) -> tuple[Image, ...]:
-    """What one configuration says of the images; found: rows → kinds."""
+    """What one configuration says of some images. chances: float64 [repeats, N, K]. found: their rows → kinds. truth,
+    targets: class index of all, int64 [N]."""
     mean = chances.mean(axis=0)
     own = chances[:, np.arange(len(truth)), truth]
     spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.zeros(len(truth))

@@ -10,7 +10,6 @@ import torch
 
 from orchestrator.maps.images import Image
 from orchestrator.maps.network import Repeats
-from orchestrator.maps.ranks import scaled
 from orchestrator.maps.registry import Variant
 from orchestrator.maps.sanity import (
     Mean,
@@ -58,12 +57,12 @@ class Batches:
 
 
 def made(variant: Variant, repeats: Repeats, chosen: Batches, progress: Progress, act: str) -> np.ndarray:
-    """Scaled maps float32 [repeats, N, h, w]; progress(act, images, of so many)."""
+    """Maps float32 [repeats, N, h, w], not scaled; progress(act, images, of so many)."""
     method, parts = variant.load(), []
     for part, images, targets in chosen:
         parts.append(method(repeats, images, targets).cpu().numpy())
         progress(act, part.start + len(images), len(chosen.rows))
-    return scaled(np.concatenate(parts, axis=1))
+    return np.concatenate(parts, axis=1)
 
 
 def checked(
@@ -77,7 +76,7 @@ def checked(
     seed: int,
     progress: Progress,
 ) -> list[Sanity]:
-    """Of each configuration, whose repeats are one of `parts`. maps: as `made`, of all repeats. contents: hashes of the
+    """Of each configuration, whose repeats are one of `parts`. maps: scaled, of all repeats. contents: hashes of the
     images' pixels, which random orders follow from with the seed."""
     groups = [image.group for image in images]
 

@@ -17,6 +17,7 @@ from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.maps.chosen import choices
 from orchestrator.maps.images import Image, Wanted, choose_images
 from orchestrator.maps.registry import METHODS, Variant
+from orchestrator.maps.sources import Source, choose_sources
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -32,7 +33,7 @@ class MapOptions:
     """What `orch maps` takes. explains: whose map is made, of the "predicted" or the "true" class. layer: another than
     the last with places. split: "valid", or "test" where it is open already. sanity: whether maps are held against
     those of random networks, and deletion curves made. top, of: how many of the best configurations, or the named ones,
-    by the first digits of their ids."""
+    by the first digits of their ids. whole: whether patches are put together to what they were cut from."""
 
     method: str = "gradcam"
     wanted: Wanted = field(default_factory=Wanted)
@@ -40,6 +41,7 @@ class MapOptions:
     layer: str = ""
     split: str = "valid"
     sanity: bool = False
+    whole: bool = False
     top: int = 1
     of: tuple[str, ...] = ()
     partition: str | None = None
@@ -49,11 +51,13 @@ class MapOptions:
 
 @dataclass(frozen=True)
 class Member:
-    """A configuration. finals: of its repeats. images: the same for all, with what this one says of them."""
+    """A configuration. finals: of its repeats. images: the same for all, with what this one says of them; sources: that
+    they are patches of, where they are put together."""
 
     choice: Choice
     finals: dict[int, FinalRecord]
     images: tuple[Image, ...]
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,16 +105,15 @@ def make_plan(study: Study, options: MapOptions) -> Plan:
     if options.split == "test":
         tested = [_test(study, choice) for choice in several]
         rows, logits = tested[0][0], [found for _, found in tested]
-    images = choose_images(
-        rows,
-        [probabilities(one) for one in logits],
-        first.configuration.data.classes,
-        options.wanted,
-        seed,
-        pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", seed),
-        explains_truth=options.explains == "true",
-    )
-    return Plan(summary, tuple(map(Member, several, finals, images)), rows, variant, options.split)
+    chances, classes = [probabilities(one) for one in logits], first.configuration.data.classes
+    called = pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", seed)
+    given, is_true = (rows, chances, classes, options.wanted, seed, called), options.explains == "true"
+    sources: list[tuple[Source, ...]] = [() for _ in several]
+    if options.whole:
+        images, sources = choose_sources(*given, explains_truth=is_true)
+    else:
+        images = choose_images(*given, explains_truth=is_true)
+    return Plan(summary, tuple(map(Member, several, finals, images, sources)), rows, variant, options.split)
 
 
 def _test(study: Study, choice: Choice) -> tuple[pd.DataFrame, np.ndarray]:

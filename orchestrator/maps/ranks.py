@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 
-def scaled(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maps [..., h, w] by their largest place, where that is above 0."""
+def scaled(maps: NDArray[np.float32], together: Sequence[Sequence[int]] = ()) -> NDArray[np.float32]:
+    """Maps [..., N, h, w] by their largest place, where that is above 0; images that stand `together` by that of all of
+    them."""
     most = maps.max(axis=(-2, -1), keepdims=True)
+    for images in map(list, together):
+        most[..., images, :, :] = most[..., images, :, :].max(axis=-3, keepdims=True)
     found: NDArray[np.float32] = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
     return found
 

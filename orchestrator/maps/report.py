@@ -6,6 +6,8 @@ import numpy as np
 
 from orchestrator.evaluation.text import table_lines
 from orchestrator.maps.explained import Explained
+from orchestrator.maps.images import Image
+from orchestrator.maps.items import items
 from orchestrator.maps.sanity import LEAST_GROUPS, Mean
 
 _MOST_LINES = 40
@@ -30,19 +32,33 @@ def as_data(found: Explained, with_names: bool = False) -> dict[str, object]:
         "notes": list(found.notes),
         "images": [
             {
-                "image": image.called,
-                **({"file": image.file, "group": image.group} if with_names else {}),
-                "chosen_as": list(image.kinds),
-                "truth": image.truth,
-                "predicted": image.predicted,
-                "map_of": image.target if found.explains else "",
-                "probability_of_truth": image.chance,
-                "deviation_of_probability": image.spread,
-                "agreement": agreement,
+                **_of_image(found, image, agreement, with_names),
                 "mean_deviation_of_map": None if found.deviation is None else float(found.deviation[place].mean()),
             }
             for place, (image, agreement) in enumerate(zip(found.images, found.agreement, strict=True))
         ],
+        "sources": [
+            {
+                **_of_image(found, item.image, item.agreement, with_names),
+                "patches": [{**tile._asdict(), "image": found.images[tile.place].called} for tile in item.source.tiles],
+            }
+            for item in items(found)
+            if item.source is not None
+        ],
+    }
+
+
+def _of_image(found: Explained, image: Image, agreement: float | None, with_names: bool) -> dict[str, object]:
+    return {
+        "image": image.called,
+        **({"file": image.file, "group": image.group} if with_names else {}),
+        "chosen_as": list(image.kinds),
+        "truth": image.truth,
+        "predicted": image.predicted,
+        "map_of": image.target if found.explains else "",
+        "probability_of_truth": image.chance,
+        "deviation_of_probability": image.spread,
+        "agreement": agreement,
     }
 
 
@@ -57,8 +73,11 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
         *(f"Note: {note}" for note in found.notes),
         "",
     ]
-    rows = [["image", "chosen as", "truth", "predicted", "probability of truth", "agreement"]]
-    for image, agreement in list(zip(found.images, found.agreement, strict=True))[:_MOST_LINES]:
+    rows = [
+        ["source" if found.sources else "image", "chosen as", "truth", "predicted", "probability of truth", "agreement"]
+    ]
+    listed = items(found)
+    for image, _, agreement, _ in listed[:_MOST_LINES]:
         rows.append(
             [
                 image.file if with_names else image.called,
@@ -70,8 +89,8 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
             ]
         )
     lines += table_lines(rows)
-    if len(found.images) > _MOST_LINES:
-        lines.append(f"  … and {len(found.images) - _MOST_LINES} more (--json has all)")
+    if len(listed) > _MOST_LINES:
+        lines.append(f"  … and {len(listed) - _MOST_LINES} more (--json has all)")
     return [*lines, "", *agreement_lines(found), *sanity_lines(found)]
 
 

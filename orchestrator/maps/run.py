@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from orchestrator.evaluation.again import AGAIN, telling
-from orchestrator.maps.explained import Explained
+from orchestrator.maps.explained import Explained, Made
 from orchestrator.maps.making import Batches, Progress, checked, made
 from orchestrator.maps.passes import Pass, passes, reader_of
 from orchestrator.maps.plan import MapOptions, Member, Plan, make_plan
+from orchestrator.maps.ranks import scaled
 from orchestrator.maps.sanity import Sanity
 from orchestrator.results.names import counted
 from orchestrator.store.layout import BundleKey
@@ -30,14 +30,6 @@ from trainables.bundles.workbench import Workbench, open_bench
 from trainables.machine.places import Places
 
 Show = Callable[[str], None]
-
-
-class Made(NamedTuple):
-    """Maps of one configuration. pictures(places): of the images at these places among the chosen, uint8 [n, S, S, 3],
-    as this configuration's networks see them."""
-
-    explained: Explained
-    pictures: Callable[[Sequence[int]], np.ndarray]
 
 
 @contextlib.contextmanager
@@ -76,7 +68,8 @@ def _explained(
     """Of the members of a pass, in their order."""
     several = [_trained(member, bench, show, progress) for member in one.members]
     repeats = one.repeats(bench, several)
-    maps = made(plan.variant, repeats, chosen, progress, "images explained")
+    of_sources = [[tile.place for tile in source.tiles] for source in plan.members[0].sources]
+    maps = scaled(made(plan.variant, repeats, chosen, progress, "images explained"), of_sources)
     ends = np.cumsum([len(models) for models in several]).tolist()
     parts = [slice(end - len(models), end) for end, models in zip(ends, several, strict=True)]
     sanity: Sequence[Sanity | None] = [None] * len(parts)
@@ -85,6 +78,7 @@ def _explained(
         sanity = checked(plan.variant, repeats, parts, chosen, maps, plan.images, contents, seed, progress)
     for member, models, part, checks in zip(one.members, several, parts, sanity, strict=True):
         entry, variant = member.choice.entry, plan.variant
+        image = entry.configuration.image
         yield Explained(
             study=study.name,
             partition=entry.partition,
@@ -100,6 +94,8 @@ def _explained(
             maps=maps[part],
             notes=tuple(_notes(study, plan, member, models, repeats.trains_body)),
             sanity=checks,
+            sources=member.sources,
+            seen=image.size / image.store_size,
         )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
-from orchestrator.maps.drawn import FULL_DEVIATION, Pixels, deviation_picture, over
-from orchestrator.maps.explained import Explained
+import numpy as np
+
+from orchestrator.maps.drawn import FULL_DEVIATION, Pixels, over
+from orchestrator.maps.explained import Explained, Made
 from orchestrator.maps.images import KINDS, NAMED
+from orchestrator.maps.items import Item, drawn, items, layers
 from orchestrator.maps.report import agreement_lines, sanity_lines, shown
-
-if TYPE_CHECKING:
-    from orchestrator.maps.run import Made
 
 _HEADINGS = {
     "best": "Best: the true class is given the largest mean probability",
@@ -23,12 +24,14 @@ _HEADINGS = {
 
 
 class Entry(NamedTuple):
-    """One image of the sheet; pictures uint8 [S, S, 3] by what they are called."""
+    """One image of the sheet, or a source of patches; pictures uint8 [H, W, 3] by what they are called."""
 
     heading: str
     lines: tuple[str, ...]
     large: tuple[tuple[str, Pixels], ...]
     repeats: tuple[tuple[str, Pixels], ...]
+    is_whole: bool = False
+    """Whether it is of many patches, and is drawn larger."""
 
 
 def introduction(several: Sequence[Explained]) -> list[str]:
@@ -44,13 +47,17 @@ def introduction(several: Sequence[Explained]) -> list[str]:
 def parts(several: Sequence[Made], with_names: bool) -> Iterator[tuple[str, list[Entry]]]:
     """A heading for each way of choosing, and its images, each by all configurations; one that was chosen twice stands
     twice."""
-    images = several[0].explained.images
+    listed = [items(one.explained) for one in several]
     for kind in (*KINDS, NAMED):
-        places = [place for place, image in enumerate(images) if kind in image.kinds]
+        places = [place for place, item in enumerate(listed[0]) if kind in item.image.kinds]
         if places:
             yield (
                 _HEADINGS[kind],
-                [_entry(one, place, with_names, len(several) > 1) for place in places for one in several],
+                [
+                    _entry(one, its[place], with_names, len(several) > 1)
+                    for place in places
+                    for one, its in zip(several, listed, strict=True)
+                ],
             )
 
 
@@ -66,24 +73,28 @@ def _introduced(found: Explained) -> list[str]:
     ]
 
 
-def _entry(made: Made, place: int, with_names: bool, is_one_of_several: bool) -> Entry:
-    found, original = made.explained, made.pictures([place])[0]
-    image = found.images[place]
+def _entry(made: Made, item: Item, with_names: bool, is_one_of_several: bool) -> Entry:
+    found, image = made.explained, item.image
     right = "right" if image.predicted == image.truth else "wrong"
     said = f"true {image.truth}, predicted {image.predicted} ({right}); probability of the true class "
     said += f"{image.chance:.2f} ± {image.spread:.2f}; "
     said += f"map of class {image.target}, " if found.explains else ""
-    lines = [f"{said}agreement of repeats {shown(found.agreement[place])}"]
+    lines = [f"{said}agreement of repeats {shown(item.agreement)}"]
+    if item.source is not None:
+        lines.append(f"patches put together: {len(item.places)}; their maps have one scale")
     if is_one_of_several:
         lines.insert(0, f"{found.name} ({found.configuration})")
     if with_names:
         lines.append(f"group {image.group}")
-    large = [("image", original), ("mean map", over(original, found.mean[place]))]
-    repeats: tuple[tuple[str, Pixels], ...] = ()
+    repeats: list[tuple[str, Pixels]] = []
     if found.deviation is not None:
-        large.append(("deviation", deviation_picture(found.deviation[place], len(original))))
-        repeats = tuple(
-            (f"repeat {number}", over(original, one[place]))
+        repeats = [
+            (f"repeat {number}", drawn(made, item, partial(_over, one)))
             for number, one in zip(found.repeats, found.maps, strict=True)
-        )
-    return Entry(image.file if with_names else image.called, tuple(lines), tuple(large), repeats)
+        ]
+    heading = image.file if with_names else image.called
+    return Entry(heading, tuple(lines), tuple(layers(made, item).items()), tuple(repeats), item.source is not None)
+
+
+def _over(maps: np.ndarray, place: int, pixels: Pixels) -> Pixels:
+    return over(pixels, maps[place])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as Picture
 
-from orchestrator.maps.drawn import Pixels, deviation_picture, over
-from orchestrator.maps.explained import Explained
+from orchestrator.maps.drawn import Pixels
+from orchestrator.maps.explained import Explained, Made
+from orchestrator.maps.items import items, layers
 from orchestrator.maps.report import as_data
 from orchestrator.store.storage import LocalStorage
+
+_ENDS = {"image": "", "mean map": " mean", "deviation": " deviation"}
 
 
 def write_arrays(path: Path, found: Explained, with_names: bool) -> None:
@@ -34,18 +36,19 @@ def write_arrays(path: Path, found: Explained, with_names: bool) -> None:
     LocalStorage(path.parent).replace(path.name, target.getvalue())
 
 
-def write_pictures(folder: Path, found: Explained, pictures: Callable[[Sequence[int]], Pixels]) -> list[str]:
-    """PNG files of each image, "image 07 mean.png": as it is, the mean map over it, and the deviation over repeats.
-    They hold no names. Returns the files' names."""
+def write_pictures(folder: Path, made: Made) -> list[str]:
+    """PNG files of each image or source, "image 07 mean.png": as it is, the mean map over it, and the
+    deviation over repeats. They hold no names. Returns the files' names."""
     storage, names = LocalStorage(folder), []
-    for place, image in enumerate(found.images):
-        (original,) = pictures([place])
-        parts = {"": original, " mean": over(original, found.mean[place])}
-        if found.deviation is not None:
-            parts[" deviation"] = deviation_picture(found.deviation[place], len(original))
-        for kind, pixels in parts.items():
-            target = io.BytesIO()
-            Picture.fromarray(pixels).save(target, "PNG")
-            names.append(f"{image.called}{kind}.png")
-            storage.replace(names[-1], target.getvalue())
+    for item in items(made.explained):
+        for kind, pixels in layers(made, item).items():
+            names.append(f"{item.image.called}{_ENDS[kind]}.png")
+            storage.replace(names[-1], png(pixels))
     return names
+
+
+def png(pixels: Pixels) -> bytes:
+    """Of uint8 [H, W, 3], or [H, W, 4] with alpha."""
+    target = io.BytesIO()
+    Picture.fromarray(pixels).save(target, "PNG")
+    return target.getvalue()
