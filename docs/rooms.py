@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.results", "orchestrator.patches"),
     ("orchestrator.statistics", "orchestrator.study"),
     ("orchestrator.proposing",),
-    ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing"),
+    ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing", "orchestrator.forgetting"),
     ("orchestrator.resolved", "orchestrator.ensembles"),
     ("orchestrator.search", "orchestrator.train", "orchestrator.doctor"),
     ("orchestrator.stages",),

@@ -27,6 +27,7 @@ from orchestrator.commands.mistakes import mistakes
 from orchestrator.commands.said import say
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
+from orchestrator.commands.tidy import forget, rename
 from orchestrator.store.damage import collecting
 from orchestrator.store.errors import OrchError
 from orchestrator.store.packages import DISTRIBUTION
@@ -139,6 +140,8 @@ for command in (
     export,
     predict,
     data,
+    rename,
+    forget,
     doctor,
 ):
     main.add_command(command)

@@ -22,6 +22,7 @@ from orchestrator.results.histories import compact
 from orchestrator.running.progress import Display
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError, plain_text
+from orchestrator.store.forgotten import note_forgotten, read_forgotten
 from orchestrator.store.place import Place, Where
 from orchestrator.store.searches import Budget, SearchRecord, allowances, search_file
 from orchestrator.store.storage import LocalStorage
@@ -196,6 +197,8 @@ def ask(
         display.say(f"Note: this search differs from the study's earlier ones in {difference}.")
     for note in asked.notes if stage is None or not stage.begun else ():
         display.say(f"Note: {note}")
+    partitions = (study.record.partition, *study.partitions)
+    forgotten = read_forgotten(study.storage).but_for(asked.configurations, partitions)
     if writes:
         if isinstance(study.storage, UnwrittenStudy):
             study = write_study(selecting_by(study, asked.configurations.values()))
@@ -204,6 +207,7 @@ def ask(
         write_configurations(study, asked.configurations)
         if record is not None:
             write_search(study, record)
+        note_forgotten(study.storage, forgotten)
         written = [
             raise_budget(study.storage, search, budget, options.command, limits) for search, budget in budgets.items()
         ]
@@ -212,6 +216,7 @@ def ask(
         decided = Decided.of(study.storage, [*map(search_file, budgets), *written])
     else:
         new = {name: raised(before.budget(name), budget, options.command, limits) for name, budget in budgets.items()}
+        before = Decided.of(study.storage, forgotten=forgotten)
         decided = before.including(record, {name: budget for name, budget in new.items() if budget is not None})
     places = Places.here(prepared.data_root, options.cache, asked.weights)
     return searched(prepared, asked, decided, tuple(budgets), places)

@@ -33,10 +33,11 @@ def decisions(study: str, configuration: str | None, checks: bool, studies: str 
     from orchestrator.proposing.checking import check, faulty
     from orchestrator.proposing.history import about_text, decided_about, history, history_text, named, stop_words
     from orchestrator.results.decided import Decided
+    from orchestrator.store.forgotten import Forgotten
     from orchestrator.study.studies import open_study, studies_place
 
     found = open_study(studies_place(studies), study)
-    decided = Decided.of(found.storage)
+    decided = Decided.of(found.storage, forgotten=Forgotten() if checks else None)
     with on_the_way(as_json) as told:
         checked = check(found.storage, decided, partial(told.count, "decisions")) if checks else []
     if configuration is not None:

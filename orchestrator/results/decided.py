@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.damage import Damaged, note
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.forgotten import Forgotten, read_forgotten
 from orchestrator.store.layout import SEARCHES, ConfigurationKey
 from orchestrator.store.schema import Record, parse_toml
 from orchestrator.store.searches import (
@@ -39,11 +40,13 @@ class Decided:
     """Read again and again with `read`; not shared between threads.
 
     searches: by id, oldest first. budgets and decisions: by id of their search, in the order of their numbers.
-    damaged: files that are none; what they said is not known.
+    damaged: files that are none; what they said is not known. forgotten: what is passed over;
+    None: what the study says.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, forgotten: Forgotten | None = None) -> None:
         self.storage = storage
+        self._forgotten = read_forgotten(storage) if forgotten is None else forgotten
         self.searches: dict[str, SearchRecord] = {}
         self.budgets: dict[str, list[Budget]] = {}
         self.decisions: dict[str, list[Decision]] = {}
@@ -53,9 +56,9 @@ class Decided:
         self._read: set[_File] = set()
 
     @classmethod
-    def of(cls, storage: Storage, known: Iterable[str] = ()) -> Decided:
+    def of(cls, storage: Storage, known: Iterable[str] = (), forgotten: Forgotten | None = None) -> Decided:
         """As it is now; `known` as for `read`. Files that cannot be read are noted where something is lost."""
-        decided = cls(storage)
+        decided = cls(storage, forgotten)
         decided.read(known)
         for damaged in decided.damaged:
             if not decided.is_made_up_for(damaged.path):
@@ -237,7 +240,7 @@ class Decided:
             case Budget():
                 self.budgets.setdefault(file.search, []).append(record)
             case Decision():
-                self.decisions.setdefault(file.search, []).append(record)
+                self.decisions.setdefault(file.search, []).append(self._forgotten.without(record))
             case Damaged():
                 self.damaged.append(record)
 

@@ -27,6 +27,7 @@ from orchestrator.results.finals import KEY, REPEAT_COLUMNS, FinalKey, read_fina
 from orchestrator.results.parts import SHAPE, Part, whole_part
 from orchestrator.store.damage import Damaged, note
 from orchestrator.store.errors import DamagedRecordError
+from orchestrator.store.forgotten import read_forgotten
 from orchestrator.store.layout import BUNDLES, HISTORIES, BundleKey, FinalName, parse_damaged, parse_final
 from orchestrator.store.schema import FinalRecord, Metric, RepeatState
 from orchestrator.store.storage import Storage
@@ -70,12 +71,13 @@ class Repeats:
 
 
 def list_bundles(storage: Storage) -> list[BundleKey]:
-    """Every bundle that has a folder, sorted."""
-    found = []
+    """Every bundle that has a folder, sorted, but for those that were forgotten: of what is trained together with
+    others results may come again."""
+    found, forgotten = [], read_forgotten(storage)
     for partition in storage.list(BUNDLES):
         for configuration in storage.list(f"{BUNDLES}/{partition}"):
             for index in storage.list(f"{BUNDLES}/{partition}/{configuration}"):
-                if index.isdecimal():
+                if index.isdecimal() and not forgotten.holds(partition, configuration):
                     found.append(BundleKey(partition, configuration, int(index)))
     return sorted(found)
 

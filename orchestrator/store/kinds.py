@@ -56,7 +56,10 @@ _BUNDLE = r"bundles/[^/]+/(?P<configuration>[^/]+)/\d+"
 _SEARCH = r"searches/(?P<search>[^/]+)"
 _OF_REPEAT = "repeat {repeat} of configuration {configuration}, {epochs} epochs"
 
-_CONFIGURED = f"{_FROM_COPY[:-1]}, or remove it and search again."
+_CONFIGURED = (
+    f"{_FROM_COPY[:-1]}; the search's own `orch search` command writes it again once it is removed, and "
+    "`orch forget STUDY:ID` gives it up."
+)
 _DECIDED = "`orch resume` has it decided again."
 _LEAKED = "The same `orch data leak` trains it again."
 _GATHERED = "It is gathered again from the final records."
@@ -78,6 +81,13 @@ _ASKED_BY = "what decision {number} of search {search} asked for"
 
 KINDS = (
     Kind("study file", r"study\.toml", MIB, "what the study is", _FROM_COPY),
+    Kind(
+        "forgotten",
+        r"forgotten\.json",
+        64 * MIB,
+        "what is no longer asked for",
+        "The same `orch forget` notes it again.",
+    ),
     Kind("manifest", r"dataset/manifest\.parquet", GIB, "the list of images", _FROM_COPY, 4 * GIB),
     Kind("refused files", r"dataset/refused\.csv", 256 * MIB, "the list of refused files", _FROM_COPY),
     Kind("notes of the data", r"dataset/notes\.json", 16 * MIB, "what to know of the data", _FROM_COPY),

@@ -97,6 +97,8 @@ def find_study(studies: Where, name: str) -> Study | None:
         content = _first_asked(place, lambda storage: storage.read(layout.STUDY))
         _check_version(content, place)
         record = parse_study(content, str(place / layout.STUDY))
+        if record.name != place.name:
+            record = _moved(place, record)
         return Study(place, open_storage(place), record)
     except FileNotFoundError:
         return None
@@ -105,6 +107,17 @@ def find_study(studies: Where, name: str) -> Study | None:
             f"study {name!r}: {error.message}",
             f"Put back {place / layout.STUDY} from a copy, or name another folder with --studies DIR.",
         ) from error
+
+
+def _moved(place: Place, record: StudyRecord) -> StudyRecord:
+    """Of a study whose folder was renamed, or is a copy: it is called as its folder, and its file says so from now on,
+    where it can be written and is not only meant by another spelling or a link."""
+    named = record.model_copy(update={"name": place.name})
+    is_link = place.path is not None and place.path.is_symlink()
+    if not is_link and place.name in open_storage(place.parent).list(""):
+        with contextlib.suppress(StorageError):
+            open_storage(place).replace(layout.STUDY, named.to_toml())
+    return named
 
 
 def open_study(studies: Where, name: str) -> Study:

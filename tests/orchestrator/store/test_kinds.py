@@ -25,6 +25,7 @@ PATHS = {
     layout.REFUSED: "refused files",
     layout.NEAR_DUPLICATES: "near-duplicates",
     layout.NOTES: "notes of the data",
+    layout.FORGOTTEN: "forgotten",
     layout.partition("b" * 12): "partition",
     layout.configuration("a" * 12): "configuration",
     "searches/x/search.toml": "search",

@@ -1,0 +1,36 @@
+"""Whether somebody works on a study now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from orchestrator.results.at_work import SILENT_AFTER_S
+from orchestrator.store.errors import InputError
+from orchestrator.store.layout import SEARCHES
+from orchestrator.store.leases import LeaseView, current_lease
+from orchestrator.store.segments import SEGMENTS
+from orchestrator.study.studies import Study
+
+
+def check_idle(study: Study) -> None:
+    """Raise InputError while a driver decides for a search of the study, or a worker trains a segment of it."""
+    for folder in (SEARCHES, SEGMENTS):
+        for name in study.storage.list(folder):
+            lease = current_lease(study.storage, f"{folder}/{name}")
+            if lease is not None and _is_held(lease):
+                raise InputError(
+                    f"study {study.name!r}: expected nobody at work on it, found one on {lease.host or 'a machine'}",
+                    "Wait for it, or end it by Ctrl-C; what it did is kept. One that died counts as gone "
+                    f"{SILENT_AFTER_S / 60:.0f} minutes after its last word.",
+                )
+
+
+def _is_held(lease: LeaseView) -> bool:
+    if lease.is_released or lease.owner_is_dead():
+        return False
+    try:
+        heard = datetime.fromisoformat(str(lease.content.get("updated")))
+    except ValueError:
+        return False
+    heard = heard if heard.tzinfo is not None else heard.replace(tzinfo=UTC)
+    return (datetime.now(UTC) - heard).total_seconds() < SILENT_AFTER_S
