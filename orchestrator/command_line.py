@@ -24,6 +24,7 @@ from orchestrator.commands.init import init
 from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.maps import maps
 from orchestrator.commands.mistakes import mistakes
+from orchestrator.commands.note import note
 from orchestrator.commands.said import say
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
@@ -140,6 +141,7 @@ for command in (
     export,
     predict,
     data,
+    note,
     rename,
     forget,
     doctor,

@@ -12,6 +12,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.how_ended import how_ended, how_many_diverged, how_many_stopped
 from orchestrator.results.names import counted, names_of, words
 from orchestrator.results.narrowed import among_words, compared_words
+from orchestrator.results.remarks import read_remarks
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.results.tried import tried
@@ -31,11 +32,14 @@ BEST_SHOWN = 5
 def status_report(study: Study) -> Report:
     """Counts of the study and a line per configuration."""
     summary = summarise(study.storage, now())
-    lines = [*_heading(summary), ""]
+    remarks = read_remarks(study.storage)
+    told = [f"Tags: {', '.join(remarks.tags)}"] if remarks.tags else []
+    told += [f"Note of {one.created[:10]}: {one.text}" for _, one in remarks.notes]
+    lines = [*_heading(summary), *told, ""]
     partitions = partitions_of(summary)
     several = len(partitions) > 1
     if several:
-        lines[1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
+        lines[-1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
     metrics = list(dict.fromkeys(map(_selects_by, summary.configurations)))
     ranks = _metric(metrics[0], summary) if len(metrics) == 1 else "what ranks"
     names = _names(summary)
@@ -55,7 +59,8 @@ def status_report(study: Study) -> Report:
         lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
     if summary.totals.failed:
         lines.append(f"Try only what failed: orch resume {study.name} --failed")
-    return Report(tuple(lines), _data(summary))
+    notes = [{"text": one.text, "created": one.created} for _, one in remarks.notes]
+    return Report(tuple(lines), {**_data(summary), "tags": list(remarks.tags), "notes": notes})
 
 
 def closing_report(search: Search, page: Place | None, status: int) -> Report:

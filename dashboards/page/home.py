@@ -48,6 +48,8 @@ def home_page(studies: Sequence[Overview], now: str, link: Link) -> str:
 def _row(one: Overview, address: str) -> str:
     mark = ' <span class="synthetic">synthetic data</span>' if one.synthetic else ""
     name = f'<a href="{text(address)}">{text(one.name)}</a>' if address else text(one.name)
+    name += "".join(f' <span class="tag">{text(tag)}</span>' for tag in one.tags)
+    said = f'<small class="note">{text(one.note)}</small>' if one.note else ""
     score = "–"
     if one.score is not None:
         spread = f" ± {number(one.score.std)}" if one.score.n > 1 else ""
@@ -64,4 +66,4 @@ def _row(one: Overview, address: str) -> str:
     values = "".join(
         f'<td data-label="{label}"><span>{cell}</span></td>' for label, cell in zip(COLUMNS[1:], cells, strict=True)
     )
-    return f'<tr><th scope="row">{name}{mark}</th>{values}</tr>'
+    return f'<tr><th scope="row">{name}{mark}{said}</th>{values}</tr>'

@@ -25,6 +25,7 @@ from dashboards.page.sheet import Sheet
 from dashboards.page.style import STYLE
 from orchestrator.results.grouped import grouped_by
 from orchestrator.results.names import counted
+from orchestrator.results.remarks import Remarks, read_remarks
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.damage import Damaged, LeftOut, collecting
 from orchestrator.store.storage import Storage
@@ -67,7 +68,9 @@ def write_page(
         body(Sheet(source, origin, charts, now, shown), progress) if summary.configurations else _empty(summary, origin)
     )
     mark = ' <span class="synthetic">synthetic data</span>' if summary.study.synthetic else ""
-    masthead = _masthead(summary, now, mark) + left_out_html(left_out.all if left_out is not None else summary.damaged)
+    masthead = _masthead(summary, now, mark, read_remarks(source.storage)) + left_out_html(
+        left_out.all if left_out is not None else summary.damaged
+    )
     holds = " ".join(name for name in HOLDS if getattr(shown, name))
     return document(study_title(summary.study), masthead + content + _footer(summary, now, shown), charts, holds=holds)
 
@@ -114,15 +117,20 @@ def _library() -> tuple[str, str]:
     return packed_text(script.encode()), _hash(script)
 
 
-def _masthead(summary: Summary, now: str, mark: str) -> str:
+def _masthead(summary: Summary, now: str, mark: str, remarks: Remarks) -> str:
+    """Without the names of those who wrote notes."""
     study, totals = summary.study, summary.totals
     title = f'<p class="lede">{text(study.title)}</p>' if study.title else ""
     count = f"{totals.done:,} of {totals.asked:,} repeats done, {counted(totals.configurations, 'configuration')}"
+    tags = "".join(f' <span class="tag">{text(tag)}</span>' for tag in remarks.tags)
+    notes = "".join(f"<li>{text(one.text)} <small>({text(one.created[:10])})</small></li>" for _, one in remarks.notes)
     return (
         f'<header class="masthead"><p class="eyebrow">Study, {text(now[:16].replace("T", " "))} UTC</p>'
-        f"<h1>{text(study.name)}{mark}</h1>{title}"
+        f"<h1>{text(study.name)}{mark}{tags}</h1>{title}"
         f'<p class="note">{count}. {len(study.classes)} classes: {text(", ".join(study.classes))}. '
-        f"{text(grouped_by(study.group_meaning))}</p></header>"
+        f"{text(grouped_by(study.group_meaning))}</p>"
+        + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        + "</header>"
     )
 
 

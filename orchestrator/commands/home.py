@@ -40,13 +40,17 @@ def list_studies(studies: str | None, as_json: bool) -> None:
     if as_json:
         echo_json({"studies": [one.as_json() for one in found]})
         return
-    rows = [("study", "state", "repeats", "best so far", "score", "last change (UTC)")]
+    has_tags = any(one.tags for one in found)
+    rows: list[tuple[str, ...]] = [
+        ("study", *(["tags"] if has_tags else []), "state", "repeats", "best so far", "score", "last change (UTC)")
+    ]
     for one in found:
         score = f"{one.by} {plus_minus(one.score)}" if one.score is not None else "–"
         changed = one.changed[:16].replace("T", " ") or "–"
         repeats = f"{one.done}/{one.asked}"
-        rows.append((one.name, one.state, repeats, one.best or "–", score, changed))
-    echo("\n".join(columns(rows, [False, False, True, False, False, False])))
+        tags = [", ".join(one.tags)] if has_tags else []
+        rows.append((one.name, *tags, one.state, repeats, one.best or "–", score, changed))
+    echo("\n".join(columns(rows, [name == "repeats" for name in rows[0]])))
 
 
 def write_home(studies: str | None, output: Path | None) -> Place:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.results.names import counted, names_of
+from orchestrator.results.remarks import read_remarks
 from orchestrator.results.report import finite
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise
@@ -37,6 +38,9 @@ class Overview:
     has_page: bool = False
     is_running: bool = False
     synthetic: bool = False
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    """The last one."""
 
     def as_json(self) -> dict[str, Any]:
         score = self.score
@@ -56,6 +60,8 @@ class Overview:
             if score is not None
             else None,
             "changed": self.changed or None,
+            "tags": list(self.tags),
+            "note": self.note or None,
         }
 
 
@@ -69,6 +75,7 @@ def overview(storage: Storage, name: str, now: str | None = None) -> Overview:
     ranked = [one for one in summary.configurations if one.rank == 1 and one.partition == summary.study.partition]
     ranked = ranked or [one for one in summary.configurations if one.rank == 1]
     best = ranked[0] if ranked else None
+    remarks = read_remarks(storage)
     names = names_of(one.configuration for one in summary.configurations)
     return Overview(
         name,
@@ -83,6 +90,8 @@ def overview(storage: Storage, name: str, now: str | None = None) -> Overview:
         layout.DASHBOARD in storage.list(""),
         totals.running > 0,
         summary.study.synthetic,
+        remarks.tags,
+        remarks.notes[-1][1].text if remarks.notes else "",
     )
 
 

@@ -88,6 +88,7 @@ KINDS = (
         "what is no longer asked for",
         "The same `orch forget` notes it again.",
     ),
+    Kind("remark", r"results/remarks/\d+\.json", MIB, "a note of the study", _FROM_COPY),
     Kind("manifest", r"dataset/manifest\.parquet", GIB, "the list of images", _FROM_COPY, 4 * GIB),
     Kind("refused files", r"dataset/refused\.csv", 256 * MIB, "the list of refused files", _FROM_COPY),
     Kind("notes of the data", r"dataset/notes\.json", 16 * MIB, "what to know of the data", _FROM_COPY),

@@ -21,6 +21,7 @@ CONFIGURATIONS = "configurations"
 BUNDLES = "bundles"
 HISTORIES = "histories"
 FORGOTTEN = "forgotten.json"
+REMARKS = "results/remarks"
 RESULTS = "results"
 ENSEMBLES = "results/ensembles"
 MAPS = "results/maps"
@@ -52,6 +53,10 @@ def partition(partition_id: str) -> str:
 
 def configuration(configuration_id: str) -> str:
     return f"{CONFIGURATIONS}/{configuration_id}.toml"
+
+
+def remark(number: int) -> str:
+    return f"{REMARKS}/{number}.json"
 
 
 def ensemble(ensemble_id: str) -> str:

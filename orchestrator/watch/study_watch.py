@@ -198,7 +198,7 @@ class StudyWatch:
         ]
 
     def _results(self) -> list[object]:
-        """Names of what evaluation and selection left behind, two levels deep."""
+        """Names of what evaluation, selection and people left behind, two levels deep."""
         return [[name, self.storage.list(f"{RESULTS}/{name}")] for name in self.storage.list(RESULTS)]
 
 

@@ -26,6 +26,7 @@ PATHS = {
     layout.NEAR_DUPLICATES: "near-duplicates",
     layout.NOTES: "notes of the data",
     layout.FORGOTTEN: "forgotten",
+    layout.remark(3): "remark",
     layout.partition("b" * 12): "partition",
     layout.configuration("a" * 12): "configuration",
     "searches/x/search.toml": "search",

@@ -1,0 +1,64 @@
+"""`orch note`: what people want to remember of a study."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.commands.options import complete_study, json_option, studies_option
+from orchestrator.commands.said import echo, echo_json
+
+
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+@click.argument("text", nargs=-1)
+@click.option("--tag", "tags", metavar="NAME", multiple=True, help="Give the study a tag.")
+@click.option("--untag", "untagged", metavar="NAME", multiple=True, help="Take a tag away.")
+@click.option("--delete", metavar="N", type=click.IntRange(min=1), help="Delete the note of this number.")
+@studies_option
+@json_option
+def note(
+    study: str,
+    text: tuple[str, ...],
+    tags: tuple[str, ...],
+    untagged: tuple[str, ...],
+    delete: int | None,
+    studies: str | None,
+    as_json: bool,
+) -> None:
+    """Keep a note with STUDY, or tags; without either, show them.
+
+    They stand in orch list, orch status and on the study's page, without the name of who wrote them.
+
+    \b
+    Examples:
+      orch note slides "Stained again in March; the old batch is in slides_2024."
+      orch note slides --tag submitted --untag draft
+      orch note slides
+    """
+    from orchestrator.commands.look import rewrite_dashboard
+    from orchestrator.results.remarks import LONGEST, Remark, add_remark, checked_tags, delete_note, read_remarks
+    from orchestrator.study.studies import now, open_study, studies_place, who
+
+    words = " ".join(text).strip()
+    if len(words) > LONGEST:
+        raise click.UsageError(f"expected a note of at most {LONGEST:,} letters, found {len(words):,}")
+    if delete is not None and (words or tags or untagged):
+        raise click.UsageError("--delete goes alone")
+    found = open_study(studies_place(studies), study)
+    given, taken = checked_tags(tags), checked_tags(untagged)
+    if delete is not None:
+        delete_note(found.storage, delete)
+    if words or given or taken:
+        add_remark(found.storage, Remark(text=words, tags=given, untagged=taken, who=who(), created=now()))
+    if words or given or taken or delete is not None:
+        rewrite_dashboard(found)
+    remarks = read_remarks(found.storage)
+    if as_json:
+        notes = [
+            {"number": number, **one.model_dump(include={"text", "who", "created"})} for number, one in remarks.notes
+        ]
+        echo_json({"study": found.name, "tags": list(remarks.tags), "notes": notes})
+        return
+    echo(f"{found.name}: {', '.join(remarks.tags) or 'no tags'}")
+    for number, one in remarks.notes:
+        echo(f"  {number}  {one.created[:10]}  {one.who}: {one.text}")
