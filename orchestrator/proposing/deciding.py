@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.proposing.proposer import Proposal, View, proposer_of
+from orchestrator.proposing.sharing import shared_out
 from orchestrator.results.comparing import compared_by_valid
 from orchestrator.results.decided import Decided
 from orchestrator.results.news import NewsReader
@@ -126,7 +127,7 @@ class Deciding:
             reason=proposal.reason,
             asks=proposal.asks,
             suggestions=suggestions_of(proposal),
-            stacks=tuple(self.machine.divide(self._fresh(proposal.asks))),
+            stacks=tuple(self._divided(view, proposal)),
             news=news,
             stopped=proposal.stopped,
             narrowed=proposal.narrowed,
@@ -138,6 +139,12 @@ class Deciding:
             created=now(),
             who=who(),
         )
+
+    def _divided(self, view: View, proposal: Proposal) -> list[Stack]:
+        """No core waits while another trains a stack that nothing else is asked for beside."""
+        stacks = self.machine.divide(self._fresh(proposal.asks))
+        is_alone = self.machine.device == "cpu" and not view.pending
+        return shared_out(stacks, self.machine.workers) if is_alone else stacks
 
     def _by_valid(self) -> frozenset[str]:
         """Metrics by which the search's configurations are compared on valid alone."""

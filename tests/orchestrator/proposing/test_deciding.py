@@ -38,6 +38,14 @@ def test_the_grid_says_everything_once(desk: UndecidedStudy) -> None:
     }
 
 
+def test_one_stack_alone_is_shared_out_among_two_workers(desk: UndecidedStudy) -> None:
+    """Not where something else is asked for, which the other worker has meanwhile."""
+    search = desk.search(desk.names[:1], 10, 5)
+    assert [one.repeats for one in desk.decide(search).stacks] == [(0, 1, 2, 3, 4), (5, 6, 7, 8, 9)]
+    raise_budget(desk.storage, search.id, {desk.names[0]: (20, 5)}, "orch resume --repeats 20")
+    assert [one.repeats for one in desk.decide(search).stacks] == [tuple(range(10, 20))]
+
+
 def test_a_raised_budget_is_one_more_decision_from_where_the_lanes_are(desk: UndecidedStudy) -> None:
     search = desk.search(desk.names, 2, 5)
     desk.decide(search)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.proposing.sharing import shared_out
 from orchestrator.store.searches import Stack
 from orchestrator.store.segments import Segment
 from search_spaces.configuration import Configuration
@@ -92,6 +93,50 @@ def test_what_is_not_stacked_is_trained_in_turn(study: TinyStudy) -> None:
 def test_every_worker_gets_one(study: TinyStudy, count: int, workers: int, expected: list[int]) -> None:
     asked = wanted(study, grid(study, [0.01 * (i + 1) for i in range(count)]))
     assert widths(divide_into_stacks(study.bench(), asked, workers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "expected"),
+    [
+        ((4,), 1, [(0, 1, 2)]),
+        ((4,), 2, [(0,), (1, 2)]),
+        ((4,), 16, [(0,), (1,), (2,)]),
+        ((4, 8), 2, [(0, 1, 2)] * 2),
+        ((4, 8, 16), 2, [(0, 1, 2), (0, 1, 2), (0,), (1, 2)]),
+        ((4, 8, 16), 4, [(0, 1, 2)] * 3),
+    ],
+)
+def test_no_worker_waits_for_the_last_stacks(
+    study: TinyStudy, sizes: Sequence[int], workers: int, expected: list[tuple[int, ...]]
+) -> None:
+    asked = wanted(study, [study.configuration(batch_size=size) for size in sizes])
+    stacks = divide_into_stacks(study.bench(), asked, workers)
+    shared = shared_out(stacks, workers)
+    assert [one.repeats for one in shared] == expected
+    assert {lane for one in shared for part in one.segments() for lane in part.lanes} == {
+        lane for one in asked for lane in one.lanes
+    }
+
+
+def test_lanes_in_turn_are_shared_out_as_they_are(study: TinyStudy) -> None:
+    asked = wanted(study, [study.configuration(), study.configuration(unfrozen=1)])
+    stacks = divide_into_stacks(study.bench(), asked, 2)
+    assert shared_out(stacks, 2) == stacks
+    assert [one.in_turn for one in stacks] == [False, True]
+
+
+def test_a_part_learns_what_the_whole_learns(study: TinyStudy) -> None:
+    one = study.configuration(non_linearities=1, dropout=0.3)
+    study.train(one, REPEATS, 3)
+    together = study.finals(one, 3)
+    bench, (whole,) = study.bench(), wanted(study, [one], epochs=4)
+    for part in shared_out(divide_into_stacks(bench, [whole], 2), 2):
+        for segment in part.segments():
+            study.train_segment(segment, bench)
+    apart = study.finals(one, 4)
+    assert apart.keys() == together.keys() == set(REPEATS)
+    for repeat in REPEATS:
+        np.testing.assert_allclose(apart[repeat].history.loss[:4], together[repeat].history.loss, rtol=1e-4)
 
 
 def test_the_first_repeats_and_the_cheap_come_first(study: TinyStudy) -> None:
