@@ -117,6 +117,8 @@ class StudyRecord(Record):
     """Name of the search space that the study was made from."""
     title: str = ""
     """Of that search space, as a reader meets it."""
+    input_size: Literal["network", "images"] = "network"
+    """What a network's input is as large as where nobody says: the network's own size, or the images'."""
     created: str
     """UTC, ISO 8601."""
     versions: dict[str, str] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.searches import Distribution, SearchRecord
 from orchestrator.study.class_counts import check_counts
+from orchestrator.study.input_size import InputSizes
 from orchestrator.study.remembered import EarlierSearches, Remembered
 from orchestrator.study.studies import Study, now, raised_budget, revision, versions, who
 from search_spaces.axes import given_by_file
@@ -194,6 +195,7 @@ def resolve_asked(
     origins: dict[str, str] = {}
     places: dict[str, str] = {}
     drawn: dict[str, Mapping[str, Range]] = {}
+    sizes = InputSizes.of(study, known)
     for backbone in backbones:
         entry, name = find_backbone(space, backbone), settled_name(space, backbone)
         resolved = known.architecture(Form(name)).facts.name
@@ -208,6 +210,8 @@ def resolve_asked(
         given_here = {*given_by_file(space, entry), *changes.values}
         kept = before.image_beside(given_here) if before and begun is None else {}
         here = tuple(replace(point, values={**point.values, **kept}) for point in here)
+        stated, here = here, tuple(sizes.settled(point, name) for point in here)
+        notes += sizes.notes(zip(stated, here, strict=True), name)
         networks = [_Opened.of(point, name, known) for point in here]
         facts_of_each: dict[_Opened, BackboneFacts] = {}
         for opened in dict.fromkeys(networks):

@@ -267,6 +267,7 @@ def _made(
         data_sha256=source.digest if source is not None else "",
         space=space.name,
         title=space.title,
+        input_size="images",
         created=now(),
         versions=versions(),
     )

@@ -36,7 +36,7 @@ class Image(Part):
         Field(ge=8, le=4096),
         Setting(
             "input size",
-            "Side of the square input; left out: the network's own.",
+            "Side of the square input; left out: as the images are, the network's own at most.",
             (Touch.NETWORK, Touch.FEATURES),
             scale="ordinal",
             unit="px",

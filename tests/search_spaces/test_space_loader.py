@@ -253,7 +253,9 @@ def test_own_file_by_its_path(tmp_path: Path) -> None:
 
 
 def test_new_study_takes_the_default_space() -> None:
-    assert loader.default_space("fresh") == loader.load_space("default").model_copy(update={"name": "fresh"})
+    assert loader.default_space("fresh") == loader.load_space("default").model_copy(
+        update={"name": "fresh", "title": ""}
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,19 @@ def test_a_size_given_once_is_taken_again(ask: Ask) -> None:
     assert settings(again, "image_size", "store_size") == {(24, 24)}, "what was stored was for the other size"
 
 
-def test_the_own_size_given_is_the_same_configuration(ask: Ask) -> None:
+def test_the_size_of_small_images_is_chosen_said_and_the_same_as_if_it_were_given(ask: Ask) -> None:
     own = facts_of(Form(RESNET), "none", 0).image_size
-    assert ask().asked.configurations.keys() == ask(**{"image.size": (own,)}).asked.configurations.keys()
+    found = ask()
+    free = found.asked.configurations.keys()
+    assert f"px, 64 px is used; --image-size {own} for the network's own." in told(ask)
+    assert settings(found, "image_size") == {(64,)}
+    assert free == ask(**{"image.size": (64,)}).asked.configurations.keys()
+    assert not free & ask(**{"image.size": (own,)}).asked.configurations.keys()
+
+
+def test_a_transformer_keeps_its_size_where_none_is_given(ask: Ask) -> None:
+    assert settings(ask(VIT), "image_size") == {(facts_of(Form(VIT), "none", 0).image_size,)}
+    assert "px is used" not in told(ask)
 
 
 SCRATCH: dict[str, Any] = {
