@@ -133,7 +133,8 @@ def _heading(summary: Summary) -> list[str]:
     totals, study = summary.totals, summary.study
     label = " (synthetic images)" if study.synthetic else ""
     return [
-        f"{study.name}{label}: {totals.configurations} configurations, {totals.done} of {totals.asked} repeats done, "
+        f"{study.name}{label}: {counted(totals.configurations, 'configuration')}, {totals.done} of "
+        f"{counted(totals.asked, 'repeat')} done, "
         f"{totals.running} running, {totals.failed} failed, {totals.diverged} diverged"
         + (f", {totals.stopped} stopped early" if totals.stopped else "")
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Quantity, Source, is_loss
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.facets import Facet
-from dashboards.figures.limits import ends
+from dashboards.figures.limits import are_apart, ends
 from dashboards.figures.markup import number, plot_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
 from dashboards.figures.setting_text import by_size, label_of, ordered, shown_value, value_of, words_of
@@ -232,6 +232,8 @@ def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     ends = ("early", "late") if choice.score == EPOCH else ("worse", "better")
     if choice.quantity != "mean":
         ends = ("less", "more")
+    if not are_apart(*sorted((low, high))):
+        return f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{number(low, digits)}</span></p>'
     return (
         f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{ends[0]} {number(low, digits)}</span>'
         '<span class="ramp" aria-hidden="true"></span>'

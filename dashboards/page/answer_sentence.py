@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dashboards.figures.markup import METRIC_NAMES, backbone_text, depth_text, number, plus_minus, point_text, text
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import untrained_words
+from orchestrator.results.names import counted, untrained_words
 from orchestrator.results.narrowed import among_words
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import PartitionTable
@@ -33,7 +33,7 @@ def answer_sentence(summary: Summary, members: Sequence[ConfigurationSummary]) -
         f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}. "
         f"Validation {text(settings.selection.words)} <strong class='nowrap'>{plus_minus(chosen)}</strong>, "
         f"{METRIC_NAMES[other].lower()} <strong class='nowrap'>{plus_minus(extra)}</strong> "
-        f"(mean ± standard deviation, n&nbsp;=&nbsp;{best.n} repeats, "
+        f"(mean ± standard deviation, n&nbsp;=&nbsp;{counted(best.n, 'repeat')}, "
         f"epoch&nbsp;{number(_mean_epoch(best), 0)} on average). "
         f"{untrained_words(best.untrained_selected, best.n)}"
     ).rstrip()

@@ -12,6 +12,7 @@ from dashboards.figures.dataset import group_splits
 from dashboards.figures.markup import table, text
 from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album, image_list
+from orchestrator.results.names import counted
 from orchestrator.results.near_duplicates import KINDS, NONE_FOUND, SYMMETRIES, counts, read_pairs, with_kinds
 
 PAIRS_SHOWN = 24
@@ -80,7 +81,7 @@ def _pairs(told: pd.DataFrame, album: Album, opened: Collection[str]) -> str:
     remark = album.remarks()
     notes = []
     if sum(closed):
-        notes.append(f"{sum(closed):,} pairs with closed test images are counted and not shown.")
+        notes.append(f"Counted and not shown: {counted(sum(closed), 'pair')} with closed test images.")
     if len(told) - sum(closed) > len(shown):
         notes.append(f"The first {len(shown)} of {len(told) - sum(closed):,} pairs.")
     told_so = nothing(" ".join(notes)) if notes else ""

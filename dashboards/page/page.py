@@ -24,7 +24,7 @@ from dashboards.page.script import SCRIPT
 from dashboards.page.sheet import Sheet
 from dashboards.page.style import STYLE
 from orchestrator.results.grouped import grouped_by
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, thousands
 from orchestrator.results.remarks import Remarks, read_remarks
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.damage import Damaged, LeftOut, collecting
@@ -121,7 +121,8 @@ def _masthead(summary: Summary, now: str, mark: str, remarks: Remarks) -> str:
     """Without the names of those who wrote notes."""
     study, totals = summary.study, summary.totals
     title = f'<p class="lede">{text(study.title)}</p>' if study.title else ""
-    count = f"{totals.done:,} of {totals.asked:,} repeats done, {counted(totals.configurations, 'configuration')}"
+    of, among = thousands(totals.asked, "repeat"), thousands(totals.configurations, "configuration")
+    count = f"{totals.done:,} of {of} done, {among}"
     tags = "".join(f' <span class="tag">{text(tag)}</span>' for tag in remarks.tags)
     notes = "".join(f"<li>{text(one.text)} <small>({text(one.created[:10])})</small></li>" for _, one in remarks.notes)
     return (

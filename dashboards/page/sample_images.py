@@ -17,6 +17,7 @@ from dashboards.figures.dataset import SPLITS, group_splits
 from dashboards.figures.markup import text
 from dashboards.page.controls import nothing
 from orchestrator.maps.record import KeptMap, MapsRecord
+from orchestrator.results.names import counted
 from orchestrator.results.stored_data import read_table
 from orchestrator.store import layout
 from orchestrator.store.storage import Storage
@@ -110,10 +111,10 @@ class Album:
         lines = []
         if self.missing:
             lines.append(
-                f"{self.missing} images cannot be shown: missing, unreadable, or not those that were searched."
+                f"{counted(self.missing, 'image')} cannot be shown: missing, unreadable, or not what was searched."
             )
         if self.left_out:
-            lines.append(f"{self.left_out} images are left out, so that the page stays small.")
+            lines.append(f"Left out, so that the page stays small: {counted(self.left_out, 'image')}.")
         self.missing = self.left_out = 0
         return nothing(" ".join(lines)) if lines else ""
 

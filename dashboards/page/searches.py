@@ -84,7 +84,7 @@ def _search(row: SearchRow) -> str:
         return f'{commands}<p class="note">{text(row.proposer)}: nothing was decided yet.</p>'
     if len(row.decisions) == 1 and not row.hidden:
         _, reason, repeats, epochs, _ = row.decisions[0]
-        told = f"{row.proposer}: {reason}, {counted(repeats, 'repeat')}, {epochs} epochs each"
+        told = f"{row.proposer}: {reason}, {counted(repeats, 'repeat')}, {epochs} epoch{'s' * (epochs != '1')} each"
         return f'{commands}<p class="note">{text(told)}</p>'
     columns = ["Decision", "Reason", "Repeats", "Epochs of each", "When"]
     caption = f"Decisions of {row.proposer}" + (f", the last {MOST} of {MOST + row.hidden}" if row.hidden else "")

@@ -102,8 +102,8 @@ def _missing(summary: Summary) -> str:
     if totals.owed:
         waiting = totals.owed - totals.running - totals.failed
         lines.append(
-            f"{totals.owed} of {totals.asked} repeats are still owed: {totals.running} running, {waiting} waiting, "
-            f"{totals.failed} failed."
+            f"{totals.owed} of {counted(totals.asked, 'repeat')} still owed: {totals.running} running, "
+            f"{waiting} waiting, {totals.failed} failed."
         )
     unranked = sum(member.rank is None and not member.stopped_by_search for member in summary.configurations)
     if unranked:
@@ -117,8 +117,8 @@ def _missing(summary: Summary) -> str:
     others = Counter(m.configuration.selection.metric for m in summary.configurations)
     own = summary.study.selection
     lines += [
-        f"{count} configurations select by {METRIC_NAMES[metric].lower()}; they rank behind those that select by "
-        f"{METRIC_NAMES[own].lower()}, as the study does."
+        f"Ranked behind the others: {counted(count, 'configuration')} that select by {METRIC_NAMES[metric].lower()}; "
+        f"the study selects by {METRIC_NAMES[own].lower()}."
         for metric, count in others.items()
         if metric != own and others[own]
     ]

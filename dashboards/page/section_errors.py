@@ -9,6 +9,7 @@ from dashboards.page.controls import nothing, reading
 from dashboards.page.sample_images import Album, strip
 from dashboards.page.sheet import Sheet
 from orchestrator.mistakes.record import WrongImage
+from orchestrator.results.grouped import of_groups
 from orchestrator.results.names import counted
 
 SHOWN = 24
@@ -23,9 +24,10 @@ def errors_head(sheet: Sheet) -> str:
     repeats = counted(max(record.repeats), "repeat") + (" at most" if len({*record.repeats}) > 1 else "")
     where = f" on each of {len(record.partitions)} partitions" if len(record.partitions) > 1 else ""
     sentence = (
-        f"Found by orch mistakes on {record.created[:16].replace('T', ' ')} UTC: {record.images:,} images of "
-        f"{record.groups:,} groups while they were in validation, by {repeats}{where} of each configuration. These "
-        "images chose epochs and configurations, so what is said here is a little too good; test images are not in it."
+        f"Found by orch mistakes on {record.created[:16].replace('T', ' ')} UTC: "
+        f"{of_groups(record.images, record.groups)} while in validation, by {repeats}{where} of each configuration. "
+        "These images chose epochs and configurations, so what is said here is a little too good; test images are not "
+        "in it."
     )
     rows = [(place + 1, one.name, one.id, f"{one.wrong:.1%}") for place, one in enumerate(record.configurations)]
     return reading(sentence) + table(["", "Configuration", "Id", "Wrong"], rows, "Whose errors they are", "cards")

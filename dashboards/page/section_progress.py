@@ -11,6 +11,7 @@ from dashboards.figures.markup import duration, table, text
 from dashboards.page.controls import nothing
 from dashboards.page.names import without_names_of
 from dashboards.page.workers import pace, worker_data
+from orchestrator.results.names import thousands
 
 
 def section_standing(source: Source, now: str, energy: str = "", with_names: bool = False) -> str:
@@ -22,8 +23,8 @@ def section_standing(source: Source, now: str, energy: str = "", with_names: boo
     states += f", {totals.stopped} stopped early" if totals.stopped else ""
     spent = f" {text(energy)}" if energy else ""
     parts = [
-        f"<p>{totals.done:,} of {totals.asked:,} repeats done ({share:.0%}), {states}; "
-        f"{totals.epochs_done:,} of {totals.epochs_asked:,} epochs. {_pace(source)}{spent}</p>",
+        f"<p>{totals.done:,} of {thousands(totals.asked, 'repeat')} done ({share:.0%}), {states}; "
+        f"{totals.epochs_done:,} of {thousands(totals.epochs_asked, 'epoch')}. {_pace(source)}{spent}</p>",
         f'<p class="meter" role="img" aria-label="{share:.0%} of the repeats done">'
         f'<span style="width:{share:.2%}"></span></p>',
     ]

@@ -18,6 +18,7 @@ from dashboards.page.together import ensembles_tested
 from orchestrator.evaluation.nested_record import read_nested
 from orchestrator.evaluation.record import EvaluationRecord, Level, absent_kinds
 from orchestrator.results.grouped import images_in
+from orchestrator.results.names import counted
 
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
@@ -71,8 +72,8 @@ def _record(record: EvaluationRecord, album: Album) -> str:
     parts = [f"<h3>Look {record.number}: {text(_title(record))}</h3>"]
     parts.append(
         reading(
-            f"Mean ± standard deviation over {len(record.repeats)} repeats, single models, one prediction per image; "
-            "intervals in brackets are 95 % over groups and describe other groups of the same kind. "
+            f"Mean ± standard deviation over {counted(len(record.repeats), 'repeat')}, single models, one prediction "
+            "per image; intervals in brackets are 95 % over groups and describe other groups of the same kind. "
             + absent_kinds(record.groups)
         )
     )

@@ -54,7 +54,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     lines = [*heading([summary.study]), ""]
     lines.append(
         f"Selected by the best mean {winner.configuration.selection.words} {selected_of(table.members)} "
-        f"(n = {winner.n} repeats): {names[winner.id]}  [{winner.id}]"
+        f"(n = {counted(winner.n, 'repeat')}): {names[winner.id]}  [{winner.id}]"
     )
     weak = weak_words(class_recalls(summary, winner))
     lines += filter(None, [untrained_words(winner.untrained_selected, winner.n), weak])
@@ -65,7 +65,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     if selection.front is not None:
         lines += ["", *front_lines(selection.front, table.metric, names, every)]
     if selection.incomplete:
-        lines.append(f"{selection.incomplete} configurations lack repeats that were asked for and are not ranked.")
+        lines.append(f"Not ranked: {counted(selection.incomplete, 'configuration')} without all repeats asked for.")
     if selection.stopped:
         lines.append(
             f"{counted(selection.stopped, 'configuration')} stopped by the search: final scores unknown. All that is "
@@ -74,7 +74,7 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     lines += filter(None, [compared_words(table.members)])
     if selection.other_metric:
         lines.append(
-            f"{selection.other_metric} configurations select by another metric (--selection) and are not here."
+            f"Not here: {counted(selection.other_metric, 'configuration')} that select by another metric (--selection)."
         )
     lines += [*filter(None, [how_ended(table.members)]), *selection.notes]
     lines.append(

@@ -20,7 +20,7 @@ from orchestrator.proposing.sampling import most_suggested
 from orchestrator.results.amounts import duration
 from orchestrator.results.comparing import are_mixed, looked_at
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted, describe_configuration
+from orchestrator.results.names import counted, counted_who, describe_configuration
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -177,7 +177,8 @@ def _searched(summary: Summary, partition: str | None) -> tuple[list[Configurati
     found = [entry for entry in ranked if entry.configuration.selection.metric == metric]
     notes = []
     if others := len(ranked) - len(found):
-        notes.append(f"{others} configurations select by another metric than {metric}: they are trained, not selected.")
+        told = counted_who(others, "configuration", "selects", "select")
+        notes.append(f"{told} by another metric than {metric}: trained, but not selected.")
     if later:
         notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
     if not found:
@@ -219,21 +220,21 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
         best = ranked[0].configuration
         told = "" if best.live.has_features else f" The best one, {describe_configuration(best)}, is among them."
         notes.append(
-            f"{deep} of {len(ranked)} configurations unfreeze layers or change images anew and are left out: this "
-            f"tests the selection among heads on cached features.{told}"
+            f"Left out: {deep} of {counted(len(ranked), 'configuration')}, which unfreeze layers or change images "
+            f"anew: this tests the selection among heads on cached features.{told}"
         )
     if split_by_split:
         notes.append(
-            f"{len(split_by_split)} configurations standardise each split by its own mean and std and are left out: "
-            "the folds are other splits."
+            f"Left out: {counted(len(split_by_split), 'configuration')} that standardise each split by its own mean "
+            "and std: the folds are other splits."
         )
     if others := len(heads) - len(found):
-        notes.append(f"{others} configurations select by another metric than {metric} and are left out.")
+        notes.append(f"Left out: {counted(others, 'configuration')} that select by another metric than {metric}.")
     if later:
         notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
     if unfinished:
         every = len(ranked) + later + unfinished
-        notes.append(f"{unfinished} of {every} configurations lack repeats and are left out.")
+        notes.append(f"Left out: {unfinished} of {counted(every, 'configuration')}, which lack repeats.")
     return found, notes
 
 

@@ -15,6 +15,7 @@ from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.predictions import predictions_bytes, read_predictions
 from orchestrator.evaluation.record import Changes, predictions_of
 from orchestrator.evaluation.samples import Units
+from orchestrator.results.names import counted
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.record import short_hash
 from orchestrator.store.storage import Storage
@@ -82,9 +83,8 @@ def cost_in_words(plan: Plan, missing: Mapping[str, Needed]) -> str:
     said = {AS_THEY_ARE: upright, TTA: f"{versions.get(TTA)} drawn views", AUGMENTED: "1 augmented"}
     told = ", ".join(said[what] for what in versions)
     images, count, repeats = (len(plan.split.test), sum(versions.values()), len(plan.repeats))
-    return (
-        f"Passes of the network: {images * count:,} images ({images:,} × {count}: {told}), for {repeats} repeats each."
-    )
+    passes = f"Passes of the network: {images * count:,} images ({images:,} × {count}: {told})"
+    return f"{passes}, for each of {counted(repeats, 'repeat')}."
 
 
 def stored(storage: Storage, plan: Plan, one: Needed) -> Predicted | None:

@@ -36,6 +36,7 @@ from orchestrator.evaluation.record import (
     read_evaluation,
     write_evaluation,
 )
+from orchestrator.results.names import counted
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
@@ -105,7 +106,7 @@ def models_of(
         )
     weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
     bench = open_bench(study.storage, Places.here(prepared.data_root, cache, weights))
-    show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {len(plan.repeats)} repeats.")
+    show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {counted(len(plan.repeats), 'repeat')}.")
     found = trained(
         bench,
         entry.partition,
@@ -195,7 +196,8 @@ def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separ
     if said := reference_note([plan.choice.entry.configuration]):
         notes.append(f"{said[0].upper()}{said[1:]}.")
     if diverged:
-        notes.append(f"{len(diverged)} of {len(plan.repeats)} repeats diverged: they predict untrained and count so.")
+        of = counted(len(plan.repeats), "repeat")
+        notes.append(f"{len(diverged)} of {of} diverged; what diverged predicts untrained and counts so.")
     if deviation is None:
         notes.append("Trained again with other bits than in the search: another epoch would be selected now.")
     elif deviation > 0:

@@ -14,7 +14,7 @@ from orchestrator.evaluation.record import (
     Subgroup,
     absent_kinds,
 )
-from orchestrator.results.grouped import images_in
+from orchestrator.results.grouped import images_in, of_groups
 from orchestrator.results.names import counted
 
 _NAMES = {
@@ -119,7 +119,7 @@ def point_lines(point: OperatingPoint, who: str = "") -> list[str]:
 
 
 def subgroup_lines(part: Subgroup, who: str = "") -> list[str]:
-    told = f"{part.column} = {part.value}: {part.images} images in {part.groups} groups{who and ': '}{who}"
+    told = f"{part.column} = {part.value}: {of_groups(part.images, part.groups)}{who and ': '}{who}"
     return [told, *_table({name: part.overall[name] for name in _BRIEF})]
 
 

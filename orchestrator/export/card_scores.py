@@ -8,6 +8,7 @@ import numpy as np
 
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import table
+from orchestrator.results.names import counted
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.selection import METRICS
 from trainables.learning import metrics
@@ -41,9 +42,9 @@ def valid_lines(facts: CardFacts) -> list[str]:
         )
     return [
         f"Used for selection, hence optimistic. This file is the exported repeat {facts.chosen.repeat}; the procedure: "
-        f"mean ± standard deviation (n − 1) over n = {member.n} repeats, each at its own selected epoch.",
+        f"mean ± standard deviation (n − 1) over n = {counted(member.n, 'repeat')}, each at its own selected epoch.",
         "",
-        *table(("metric", "this file", f"the procedure: {member.n} repeats", "before training: mean"), rows),
+        *table(("metric", "this file", f"the procedure: {counted(member.n, 'repeat')}", "before training: mean"), rows),
     ]
 
 

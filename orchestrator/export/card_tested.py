@@ -22,6 +22,7 @@ from orchestrator.export.card_data import looked
 from orchestrator.export.card_scores import matrix
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
+from orchestrator.results.grouped import of_groups
 
 _BRIEF = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
 _FEW_GROUPS = re.compile(r"[^; ][^;]*: (?:\d+|no) test groups?(?:, and \d+ more class(?:es)?)?")
@@ -54,7 +55,7 @@ def _own(facts: CardFacts, found: EvaluationRecord) -> list[str]:
     why there is none."""
     primary, n, place = found.primary, len(found.repeats), _place(facts, found)
     lines = [
-        f"{found.images:,} images of {found.groups:,} groups, {found.looked_at}.",
+        f"{of_groups(found.images, found.groups)}, {found.looked_at}.",
         "",
         f"* **This file**: {_of_the_file(facts, found)}",
         f"* **The procedure**: {primary.name}; n = {n}. This estimate was fixed before the first look, and is what to "
@@ -122,7 +123,7 @@ def _secondary(facts: CardFacts, found: EvaluationRecord) -> list[str]:
             rows.append((f"{estimate.name}, this file", *(_of(overall[metric], place) for metric in _BRIEF)))
         rows.append((estimate.title, *(_marked(overall[metric], marks) for metric in _BRIEF)))
     for part in found.subgroups:
-        name = f"{part.column} = {part.value} ({part.images} images of {part.groups} groups)"
+        name = f"{part.column} = {part.value} ({of_groups(part.images, part.groups)})"
         if place is not None:
             rows.append((f"{name}, this file", *(_of(part.overall[metric], place) for metric in _BRIEF)))
         rows.append((f"{name}, the procedure", *(_marked(part.overall[metric], marks) for metric in _BRIEF)))

@@ -9,6 +9,7 @@ from orchestrator.maps.explained import Explained
 from orchestrator.maps.images import Image
 from orchestrator.maps.items import items
 from orchestrator.maps.sanity import LEAST_GROUPS, Mean
+from orchestrator.results.names import counted
 
 _MOST_LINES = 40
 """Images that a terminal is shown."""
@@ -67,8 +68,8 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
     where = f" at {found.layer}" if found.layer else ""
     whose = f" of the {found.explains} class" if found.explains else ""
     lines = [
-        f"Maps of study {found.study}: {found.name} ({found.configuration}), {len(found.repeats)} repeats",
-        f"{found.method}{where}{whose}, {len(found.images)} {found.split} images, "
+        f"Maps of study {found.study}: {found.name} ({found.configuration}), {counted(len(found.repeats), 'repeat')}",
+        f"{found.method}{where}{whose}, {counted(len(found.images), f'{found.split} image')}, "
         f"{' × '.join(map(str, found.maps.shape[2:]))} places",
         *(f"Note: {note}" for note in found.notes),
         "",
@@ -105,7 +106,9 @@ def agreement_lines(found: Explained) -> list[str]:
         f"{shown(whole)}; mean deviation of a place {np.mean(found.deviation):.2f}.",
     ]
     if none:
-        lines.append(f"{none} images have fewer than two maps with any place above the others: they have none.")
+        lines.append(
+            f"Without agreement: {counted(none, 'image')} with fewer than two maps that have a place above the others."
+        )
     return lines
 
 

@@ -108,8 +108,8 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     count = sum(len(member.finals) for member in plan.members)
     lacking = sum(not _is_kept(study, member, *one) for member in plan.members for one in member.finals.items())
     show(
-        f"{plan.variant.words}: {len(plan.images)} {plan.split} images × {count} repeats; for each image "
-        f"{plan.variant.cost}, shared by all repeats of a network that is frozen."
+        f"{plan.variant.words}: {counted(len(plan.images), f'{plan.split} image')} × {counted(count, 'repeat')}; "
+        f"for each image {plan.variant.cost}, shared by all repeats of a network that is frozen."
         f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
     )
     show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")

@@ -13,6 +13,7 @@ from orchestrator.maps.explained import Explained, Made
 from orchestrator.maps.images import KINDS, NAMED
 from orchestrator.maps.items import Item, drawn, items, layers
 from orchestrator.maps.report import agreement_lines, sanity_lines, shown
+from orchestrator.results.names import counted
 
 _HEADINGS = {
     "best": "Best: the true class is given the largest mean probability",
@@ -65,8 +66,8 @@ def _introduced(found: Explained) -> list[str]:
     where = f" at layer {found.layer}" if found.layer else ""
     whose = f" of the {found.explains} class" if found.explains else ""
     return [
-        f"{found.method}{where}{whose}: {found.name} ({found.configuration}), {len(found.repeats)} repeats, "
-        f"{len(found.images)} {found.split} images. {found.chosen[:1].upper()}{found.chosen[1:]}.",
+        f"{found.method}{where}{whose}: {found.name} ({found.configuration}), {counted(len(found.repeats), 'repeat')}, "
+        f"{counted(len(found.images), f'{found.split} image')}. {found.chosen[:1].upper()}{found.chosen[1:]}.",
         *agreement_lines(found),
         *sanity_lines(found),
         *found.notes,

@@ -10,12 +10,12 @@ from orchestrator.results.names import counted
 def estimate_text(e: Estimate) -> str:
     """The whole estimate, a line for each depth of each backbone."""
     lines = [
-        f"{e.study}: {e.configurations} configurations, {e.repeats_asked} repeats asked, {e.repeats_done} done, "
-        f"{e.repeats_owed} owed"
+        f"{e.study}: {counted(e.configurations, 'configuration')}, {counted(e.repeats_asked, 'repeat')} asked, "
+        f"{e.repeats_done} done, {e.repeats_owed} owed"
     ]
     if e.is_done:
         return "\n".join([*lines, "Everything asked for is already trained; nothing is left to do."])
-    lines[0] += f" ({e.epochs_owed} epochs)"
+    lines[0] += f" ({counted(e.epochs_owed, 'epoch')})"
     for backbone in dict.fromkeys(depth.backbone for depth in e.depths):
         lines += ["", backbone.partition(":")[2]]
         for depth in e.depths:
@@ -28,7 +28,7 @@ def estimate_text(e: Estimate) -> str:
         f"Disk: {size(e.study_bytes)} for the study, {size(e.state_bytes)} of it states that repeats can go on from, "
         f"{size(e.cache_bytes)} for the cache",
         f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
-        f"{e.images_to_decode} images, {duration(e.features_seconds)} for features, "
+        f"{counted(e.images_to_decode, 'image')}, {duration(e.features_seconds)} for features, "
         f"{duration(e.training_seconds)} for training",
         f"Load before it was measured: {e.load:.1f} on {counted(e.cores, 'core')}"
         + (": others use this machine, and while they do it takes longer" if e.is_busy else ""),
@@ -45,7 +45,8 @@ def _depth(d: Depth) -> list[str]:
     name += f" n={d.non_linearities}" if d.non_linearities else ""
     name += f" u={d.unfrozen}" if d.unfrozen else ""
     name += f", {d.beside}" if d.beside else ""
-    counts = f"{name}: {counted(d.configurations, 'configuration')}, {d.repeats_owed} of {d.repeats_asked} repeats owed"
+    owed = f"{d.repeats_owed} of {counted(d.repeats_asked, 'repeat')} owed"
+    counts = f"{name}: {counted(d.configurations, 'configuration')}, {owed}"
     if not d.repeats_owed:
         return [counts]
     features = f"{d.values_per_view} values for each of {d.views} views"
@@ -53,7 +54,7 @@ def _depth(d: Depth) -> list[str]:
         features += f", {size(d.feature_bytes)}"
         features += " (in the cache)" if not d.views_to_compute else f" ({d.views_to_compute} views to compute)"
     return [
-        f"{counts} ({d.epochs_owed} epochs)",
+        f"{counts} ({counted(d.epochs_owed, 'epoch')})",
         f"  cached up to {d.cached_up_to} ({d.why}): {features}",
         f"  {size(d.memory_per_trial_bytes)} per trial, {size(d.study_bytes)} in the study, "
         f"{_per_epoch(d.seconds_per_epoch)} per epoch and repeat, {duration(d.training_seconds)} of one worker",

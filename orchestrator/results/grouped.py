@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.results.names import thousands
 from trainables.data.groups import INDEPENDENT
 
 
@@ -12,15 +13,15 @@ def grouped_by(meaning: str) -> str:
 
 def images_in(images: int, groups: int, meaning: str, what: str = "image") -> str:
     """`44 images in 9 groups (column slide)`"""
-    told = f"{images:,} {what}{'' if images == 1 else 's'}"
+    told = thousands(images, what)
     if meaning == INDEPENDENT and groups == images:
         return f"{told}, assumed independent"
     if groups == images:
         return f"{told}, each a group of its own ({meaning})"
-    return f"{told} in {groups:,} group{'' if groups == 1 else 's'} ({meaning})"
+    return f"{told} in {thousands(groups, 'group')} ({meaning})"
 
 
 def of_groups(images: int, groups: int) -> str:
     """`44 images of 9 groups`, of a part of the images."""
-    told = f"{images:,} image{'' if images == 1 else 's'}"
-    return told if groups == images else f"{told} of {groups:,} group{'' if groups == 1 else 's'}"
+    told = thousands(images, "image")
+    return told if groups == images else f"{told} of {thousands(groups, 'group')}"

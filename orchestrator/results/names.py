@@ -74,6 +74,16 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def thousands(number: int, what: str) -> str:
+    """`1 repeat`, `12,500 repeats`, on pages."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def counted_who(number: int, what: str, does: str, do: str) -> str:
+    """`1 configuration lacks repeats`, `2 configurations lack repeats`."""
+    return f"{counted(number, what)} {does if number == 1 else do}"
+
+
 def and_more(first: str, others: int) -> str:
     """The first of several, and how many others there are."""
     return f"{first} and {others} more" if others else first
@@ -87,7 +97,7 @@ def span(values: Iterable[int]) -> str:
 
 def untrained_words(selected: int, n: int) -> str:
     """What to say where the selected epoch of so many of n repeats is 0; "" where it is of none."""
-    return f"In {selected} of {n} repeats the untrained network (epoch 0) was selected." if selected else ""
+    return f"In {selected} of {counted(n, 'repeat')} the untrained network (epoch 0) was selected." if selected else ""
 
 
 def words(name: str) -> str:
