@@ -15,6 +15,7 @@ from orchestrator.choosing.choice_text import (
     heading,
     settings_data,
 )
+from orchestrator.results.class_recalls import class_recalls, weak_words
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
 from orchestrator.results.names import counted, names_of
@@ -39,6 +40,8 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
         f"each) {selected_of([members[0] for members in table.members])}: {names[best.id]}  [{best.id}]"
     )
     lines.append(f"  {components_text(table.components(0))}")
+    if weak := weak_words(class_recalls(summary, best)):
+        lines.append(f"On partition {table.partitions[0]}: {weak[0].lower()}{weak[1:]}")
     diverged, counts = table.diverged.sum(axis=(1, 2)), np.isfinite(table.repeats).sum(axis=(1, 2))
     rows = [("configuration", "id", "selecting", "better than the selected by", "p", "")]
     shown = count if every else min(count, SHOWN)
@@ -111,6 +114,7 @@ def _partitions_data(summary: Summary, table: PartitionTable, against: Resampled
         "partitions": list(table.partitions),
         "groups": summary.study.group_meaning,
         "selected": table.members[0][0].id,
+        "classes": [one.data() for one in class_recalls(summary, table.members[0][0])],
         "among": among_words([members[0] for members in table.members]),
         "stopped_by_search": len({member.id for member in summary.configurations if member.stopped_by_search}),
         "test": "corrected resampled t-test",

@@ -65,7 +65,7 @@ def test_the_command_leaves_what_it_said(storage: LocalStorage, tmp_path: Path) 
     assert [one.file for one in record.suspects] == [row["file"] for row in said["suspects"]][:100]
     page = render(storage, now=NOW)
     assert page.count('<section id="errors">') == 1
-    assert f"{len(said['images'])} images of {record.groups} groups while they were in validation" in page
+    assert f"{len(said['images'])} images of {record.groups} groups while in validation" in page
     assert "on each of 2 partitions of each configuration" in page
 
 

@@ -255,7 +255,7 @@ def test_incomplete_configurations_are_left_out_and_counted(tmp_path: Path) -> N
     assert found["selected"] == ids(study)[0, 0]
     assert found["not_ranked"] == 1
     assert len(found["configurations"]) == 2
-    assert "1 configurations lack repeats" in text(tmp_path, "best", "slides")
+    assert "Not ranked: 1 configuration without all repeats asked for." in text(tmp_path, "best", "slides")
 
 
 def test_a_diverged_repeat_counts_with_epoch_0(tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> 
     record = nested.evaluate()
     assert record.candidates == 1
     assert any(
-        "1 of 2 configurations unfreeze layers or change images anew and are left out" in note for note in record.notes
+        "Left out: 1 of 2 configurations, which unfreeze layers or change images anew" in note for note in record.notes
     )
     assert len(record.estimates) == 1, "one repeat has no ensemble"
 

@@ -16,6 +16,7 @@ from orchestrator.store.schema import History
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import NOW, GeneratedStudy, small_study
+from tests.support.search_study import partitioned_study
 
 SAID = (
     "Little is known of classes with few images, or none predicted right: mixed (recall 0), "
@@ -74,3 +75,9 @@ def test_nothing_is_said_of_classes_with_enough_images(tmp_path: Path) -> None:
     found = class_recalls(summary, summary.configurations[0])
     assert [one.valid for one in found] == [45, 45]
     assert weak_words(found) == ""
+
+
+def test_the_best_over_several_partitions_names_them_of_the_first(tmp_path: Path) -> None:
+    partitioned_study(tmp_path / "slides")
+    told = CliRunner().invoke(main, ["best", "slides", "--json", "--studies", str(tmp_path)])
+    assert [one["valid"] for one in json.loads(told.stdout)["classes"]] == [45, 45]
