@@ -2,6 +2,7 @@
 
 orch search neuroblastoma inception_v3
 .venv/bin/python docs/picture.py studies/neuroblastoma-demo/dashboard.html
+.venv/bin/python docs/picture.py studies/hep2-demo/dashboard.html docs/study-hep2.png    # one of the gallery
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MARGIN = 10
 COLOURS = 128
 
 
-def main(source: Path) -> None:
+def main(source: Path, target: Path = TARGET) -> None:
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser_path is None:
         sys.exit("Chromium is needed and was not found: apt install chromium")
@@ -43,8 +44,8 @@ def main(source: Path) -> None:
     for image in parts:
         picture.paste(image, (0, top))
         top += image.height
-    picture.quantize(COLOURS).save(TARGET, optimize=True)
-    print(f"{TARGET}: {picture.width} × {picture.height}, {TARGET.stat().st_size:,} bytes")
+    picture.quantize(COLOURS).save(target, optimize=True)
+    print(f"{target}: {picture.width} × {picture.height}, {target.stat().st_size:,} bytes")
 
 
 def part(page: Page, first: str, last: str) -> Image.Image:
@@ -60,6 +61,6 @@ def part(page: Page, first: str, last: str) -> Image.Image:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

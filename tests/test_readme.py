@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
-from search_spaces.loader import parse_space
+from search_spaces.loader import default_space, parse_space
+from search_spaces.points import points
 from tests.support.checkout import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -112,6 +113,19 @@ def test_the_complete_study_file_is_valid() -> None:
     space = parse_space(example, "docs/search-spaces.md")
     left_out = {"positive"}
     assert set(type(space).model_fields) - set(space.model_fields_set) == left_out
+
+
+def test_the_default_grid_is_as_large_as_the_readme_says() -> None:
+    grid = points(default_space(), "timm:resnet18.tv_in1k", small=False)
+    (heads,), (deeper,) = (
+        {p.repeats for p in grid if (p.strategy == "unfreezing") is which} for which in (False, True)
+    )
+    unfrozen = sum(p.strategy == "unfreezing" for p in grid)
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"{len(grid)} configurations of a backbone, {len(grid) - unfrozen} of them heads with {heads} repeats each, "
+        f"{unfrozen} with unfrozen layers and {deeper} repeats"
+    ) in readme
 
 
 def test_the_changelog_has_a_place_for_the_next_change() -> None:
