@@ -29,7 +29,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     type=CommaList(str),
     default="best,worst,uncertain",
     show_default=True,
-    help=f"Which images: {', '.join(IMAGE_KINDS)}.",
+    help=f"Which images: {', '.join(IMAGE_KINDS)}; or files and folders that are not of the study.",
 )
 @click.option("--count", type=click.IntRange(1, 100_000), default=8, show_default=True, help="Of each of these.")
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Only images of this class.")
@@ -99,14 +99,12 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     from orchestrator.study.studies import now, open_study, studies_place
     from trainables.machine.places import default_cache
 
-    wrong = [kind for kind in asked["kinds"] if kind not in IMAGE_KINDS]
-    if wrong:
-        raise click.UsageError(f"--images: expected some of {', '.join(IMAGE_KINDS)}, found {', '.join(wrong)}")
+    kinds, given = _kinds(asked)
     top, named = asked["top"], asked["named"]
     if top is not None and named:
         raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
     found = open_study(studies_place(studies), study)
-    wanted = Wanted(asked["kinds"], asked["count"], asked["classes"], asked["groups"], asked["files"])
+    wanted = Wanted(kinds, asked["count"], asked["classes"], asked["groups"], asked["files"], given)
     names = ("method", "explains", "layer", "split", "whole", "sanity", "partition", "data_root", "weights")
     options = MapOptions(wanted=wanted, top=top or 1, of=named, **{name: asked[name] for name in names})
     with (
@@ -116,7 +114,7 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     ):
         _write(several, found.record.synthetic, asked)
     every = [one.explained for one in several]
-    if not asked["whole"]:  # the page shows images
+    if not given and not asked["whole"]:  # the page shows images, of the study
         with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
             created = now()
             for place, explained in enumerate(every):
@@ -128,6 +126,30 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     echo("\n\n".join("\n".join(as_lines(explained, asked["with_names"])) for explained in every))
     if not any(asked[name] for name in ("output", "png", "svg", "arrays")):
         echo(f"Next: orch maps {study} --output maps.html   (a page with images)")
+
+
+def _kinds(asked: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Kinds of images, or files and folders that are not of the study."""
+    given = tuple(Path(name) for name in asked["kinds"] if name not in IMAGE_KINDS)
+    wrong = [str(path) for path in given if not path.exists()]
+    if wrong:
+        raise click.UsageError(
+            f"--images: expected some of {', '.join(IMAGE_KINDS)}, or files and folders, found {', '.join(wrong)}"
+        )
+    if given and len(given) < len(asked["kinds"]):
+        raise click.UsageError("--images: expected kinds of images, or files and folders, found both")
+    others = {
+        "--image": asked["files"],
+        "--class": asked["classes"],
+        "--group": asked["groups"],
+        "--split": asked["split"] != "valid",
+        "--for": asked["explains"] != "predicted",
+        "--whole": asked["whole"],
+    }
+    if given and any(others.values()):
+        named = ", ".join(name for name, value in others.items() if value)
+        raise click.UsageError(f"{named}: not with files and folders in --images, which are not of the study")
+    return (() if given else asked["kinds"]), given
 
 
 def _write(several: Sequence[Made], synthetic: bool, asked: dict[str, Any]) -> None:

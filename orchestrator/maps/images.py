@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,20 +20,23 @@ NAMED = "named"
 @dataclass(frozen=True)
 class Wanted:
     """kinds: of KINDS, `count` images of each. classes, groups: only images of these, all where there are none.
-    files: named ones, in the place of all this."""
+    files: named ones, in the place of all this. given: files and folders that are not of the study, in its place too.
+    """
 
     kinds: tuple[str, ...] = ("best", "worst", "uncertain")
     count: int = 8
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    given: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Image:
     """row: in the images that it was chosen from. kinds: what it was chosen as. called: a number in the place of its
     name. truth, predicted: class names; predicted is that of the mean probability over repeats. chance: that mean, of
-    the true class; spread: its standard deviation over repeats (n − 1), 0 of one. target: whose map is made."""
+    the true class; spread: its standard deviation over repeats (n − 1), 0 of one. target: whose map is made.
+    Where the truth is not known it is "", and chance and spread are of the target."""
 
     row: int
     kinds: tuple[str, ...]

@@ -80,11 +80,11 @@ def opened_backbone(
 
 @contextlib.contextmanager
 def reader_of(bench: Workbench, frozen: Frozen, plan: Plan) -> Iterator[tuple[ViewReader, np.ndarray]]:
-    """Of the chosen images, and the row of each, upright. Squares of test images are gone afterwards."""
+    """Of the chosen images, and the row of each, upright. Squares of others than valid ones are gone afterwards."""
     if plan.split == "valid":
         yield frozen.reader(bench.device), frozen.samples.scoring["valid"][[image.row for image in plan.images]]
         return
-    root, count = bench.places.data_root, len(plan.images)
+    root, count = bench.places.data_root, len(plan.chosen)
     standard = standard_of(bench, frozen, plan.rows, root)
     views = np.column_stack([np.arange(count), np.zeros(count)]).astype(np.int32)
     with squares_of(bench, frozen, plan.chosen, root) as store:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from orchestrator.evaluation.plan import make_plan as evaluation_plan
 from orchestrator.evaluation.predicting import AS_THEY_ARE, needed, stored
 from orchestrator.export.pseudonyms import pseudonyms
 from orchestrator.maps.chosen import choices
+from orchestrator.maps.given import GIVEN, given_images, seen_given
 from orchestrator.maps.images import Image, Wanted, choose_images
 from orchestrator.maps.registry import METHODS, Variant
 from orchestrator.maps.sources import Source, choose_sources
@@ -62,13 +64,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to be explained. rows: of the split, with the class index as `truth`."""
+    """What is going to be explained. rows: of the split, with the class index as `truth`; of given files without it,
+    and which images the members have is known once these are predicted. notes: what is odd about them."""
 
     summary: Summary
     members: tuple[Member, ...]
     rows: pd.DataFrame
     variant: Variant
     split: str
+    notes: tuple[str, ...] = ()
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -78,6 +82,8 @@ class Plan:
     @property
     def chosen(self) -> pd.DataFrame:
         """The rows of the images, in their order."""
+        if self.split == GIVEN:
+            return self.rows
         return self.rows.iloc[[image.row for image in self.images]].reset_index(drop=True)
 
     @property
@@ -86,9 +92,16 @@ class Plan:
         classes = self.members[0].choice.entry.configuration.data.classes
         return np.array([classes.index(image.target) for image in self.images], dtype=np.int64)
 
+    def predicted(self, several: Sequence[np.ndarray]) -> Plan:
+        """With given files as images; several: of each member their probabilities float64 [repeats, N, K]."""
+        classes = self.members[0].choice.entry.configuration.data.classes
+        images = seen_given(several, self.rows["file"].tolist(), classes)
+        pairs = zip(self.members, images, strict=True)
+        return replace(self, members=tuple(replace(member, images=each) for member, each in pairs))
+
 
 def make_plan(study: Study, options: MapOptions) -> Plan:
-    """Choose and check; no image is read. Raises InputError for whatever is missing or wrong."""
+    """Choose and check; no image is read but given ones. Raises InputError for whatever is missing or wrong."""
     check_confusion(study.record.task, f"study {study.name}, maps")
     variant = METHODS[options.method]
     if options.layer and not variant.has_layer:
@@ -100,13 +113,18 @@ def make_plan(study: Study, options: MapOptions) -> Plan:
     several = choices(summary, options.top, options.of, options.partition)
     first, seed = several[0].entry, study.record.seed
     finals = [results(study.storage, one.entry.partition, one.entry.id, one.entry.with_result) for one in several]
+    manifest = read_manifest(study.storage.read(layout.MANIFEST))
+    if options.wanted.given:
+        rows, notes = given_images(options.wanted.given, manifest)
+        members = tuple(Member(choice, records, ()) for choice, records in zip(several, finals, strict=True))
+        return Plan(summary, members, rows, variant, GIVEN, tuple(notes))
     rows = split_images(study.storage, first).valid
     logits = [np.stack([record.logits for record in records.values()]) for records in finals]
     if options.split == "test":
         tested = [_test(study, choice) for choice in several]
         rows, logits = tested[0][0], [found for _, found in tested]
     chances, classes = [probabilities(one) for one in logits], first.configuration.data.classes
-    called = pseudonyms(read_manifest(study.storage.read(layout.MANIFEST))["file"], "image", seed)
+    called = pseudonyms(manifest["file"], "image", seed)
     given, is_true = (rows, chances, classes, options.wanted, seed, called), options.explains == "true"
     sources: list[tuple[Source, ...]] = [() for _ in several]
     if options.whole:

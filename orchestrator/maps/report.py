@@ -57,7 +57,8 @@ def _of_image(found: Explained, image: Image, agreement: float | None, with_name
         "truth": image.truth,
         "predicted": image.predicted,
         "map_of": image.target if found.explains else "",
-        "probability_of_truth": image.chance,
+        "probability_of_truth": image.chance if image.truth else None,
+        "probability_of_map_of": None if image.truth else image.chance,
         "deviation_of_probability": image.spread,
         "agreement": agreement,
     }
@@ -74,18 +75,18 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
         *(f"Note: {note}" for note in found.notes),
         "",
     ]
-    rows = [
-        ["source" if found.sources else "image", "chosen as", "truth", "predicted", "probability of truth", "agreement"]
-    ]
+    first = "source" if found.sources else "image"
+    of = "truth" if all(image.truth for image in found.images) else "map's class"
+    rows = [[first, "chosen as", "truth", "predicted", f"probability of {of}", "agreement"]]
     listed = items(found)
     for image, _, agreement, _ in listed[:_MOST_LINES]:
         rows.append(
             [
                 image.file if with_names else image.called,
                 ", ".join(image.kinds),
-                image.truth,
+                image.truth or "–",
                 image.predicted,
-                f"{image.chance:.2f} ± {image.spread:.2f}",
+                chance(image),
                 shown(agreement),
             ]
         )
@@ -93,6 +94,20 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
     if len(listed) > _MOST_LINES:
         lines.append(f"  … and {len(listed) - _MOST_LINES} more (--json has all)")
     return [*lines, "", *agreement_lines(found), *sanity_lines(found)]
+
+
+def chance(image: Image) -> str:
+    """The mean probability over repeats with its deviation: of the true class, or of the one whose map is made."""
+    return f"{image.chance:.2f} ± {image.spread:.2f}"
+
+
+def said_of(image: Image) -> str:
+    """In words what an image is called, and how surely."""
+    if not image.truth:
+        return f"predicted {image.predicted}; probability of {image.target} {chance(image)}"
+    right = "right" if image.predicted == image.truth else "wrong"
+    said = f"true {image.truth}, predicted {image.predicted} ({right})"
+    return f"{said}; probability of the true class {chance(image)}"
 
 
 def agreement_lines(found: Explained) -> list[str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from orchestrator.evaluation.again import AGAIN, telling
 from orchestrator.maps.explained import Explained, Made
+from orchestrator.maps.given import GIVEN
 from orchestrator.maps.making import Batches, Progress, checked, made
+from orchestrator.maps.network import Repeats
 from orchestrator.maps.passes import Pass, passes, reader_of
 from orchestrator.maps.plan import MapOptions, Member, Plan, make_plan
 from orchestrator.maps.ranks import scaled
@@ -30,6 +34,11 @@ from trainables.bundles.workbench import Workbench, open_bench
 from trainables.machine.places import Places
 
 Show = Callable[[str], None]
+_SAID = {
+    "valid": "Test images are left out.",
+    "test": "Test images, which these models have seen before.",
+    GIVEN: "None of them is an image of the study.",
+}
 
 
 @contextlib.contextmanager
@@ -47,36 +56,69 @@ def explain(study: Study, options: MapOptions, cache: Path, show: Show, progress
         for one in every:
             if one.layer is not None:
                 show(f"Places: {' × '.join(map(str, one.layer.side))}, those of {one.layer.name}.")
-        for one in every:
-            reader, rows = readers.enter_context(reader_of(bench, one.frozen, plan))
-            chosen = Batches(reader, rows, plan.targets, bench.device, plan.variant.at_once)
-            for explained in _explained(study, plan, options, bench, one, chosen, show, progress):
-                found[explained.configuration] = Made(explained, chosen.pictures)
+        ready: Iterable[Opened] = (_opened(one, bench, plan, readers, show, progress) for one in every)
+        if plan.split == GIVEN:
+            ready = list(ready)
+            plan = plan.predicted(_chances(plan, ready, progress))
+        for each in ready:
+            for explained in _explained(study, plan, options, each, progress):
+                found[explained.configuration] = Made(explained, each.images.pictures)
         yield [found[member.choice.entry.id] for member in plan.members]
 
 
-def _explained(
-    study: Study,
-    plan: Plan,
-    options: MapOptions,
-    bench: Workbench,
-    one: Pass,
-    chosen: Batches,
-    show: Show,
-    progress: Progress,
-) -> Iterator[Explained]:
+class Opened(NamedTuple):
+    """A pass that can begin. models: of each member, in the order of `repeats`."""
+
+    of: Pass
+    models: list[list[Trained]]
+    repeats: Repeats
+    images: Batches
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """Of each member, by its id, where its repeats stand."""
+        ends = np.cumsum([len(models) for models in self.models]).tolist()
+        return {
+            member.choice.entry.id: slice(end - len(models), end)
+            for member, models, end in zip(self.of.members, self.models, ends, strict=True)
+        }
+
+
+def _opened(
+    one: Pass, bench: Workbench, plan: Plan, readers: contextlib.ExitStack, show: Show, progress: Progress
+) -> Opened:
+    reader, rows = readers.enter_context(reader_of(bench, one.frozen, plan))
+    models = [_trained(member, bench, show, progress) for member in one.members]
+    images = Batches(reader, rows, plan.targets, bench.device, plan.variant.at_once)
+    return Opened(one, models, one.repeats(bench, models), images)
+
+
+def _chances(plan: Plan, ready: Iterable[Opened], progress: Progress) -> list[np.ndarray]:
+    """Of each member probabilities of the images float64 [repeats, N, K]."""
+    found: dict[str, np.ndarray] = {}
+    for each in ready:
+        parts = []
+        for part, images, _ in each.images:
+            parts.append(each.repeats.chances(images).cpu().numpy())
+            progress("images predicted", part.start + len(images), len(plan.chosen))
+        whole = np.concatenate(parts, axis=1)
+        found |= {name: whole[part] for name, part in each.parts.items()}
+    return [found[member.choice.entry.id] for member in plan.members]
+
+
+def _explained(study: Study, plan: Plan, options: MapOptions, each: Opened, progress: Progress) -> Iterator[Explained]:
     """Of the members of a pass, in their order."""
-    several = [_trained(member, bench, show, progress) for member in one.members]
-    repeats = one.repeats(bench, several)
+    repeats, images = each.repeats, replace(each.images, targets=plan.targets)
     of_sources = [[tile.place for tile in source.tiles] for source in plan.members[0].sources]
-    maps = scaled(made(plan.variant, repeats, chosen, progress, "images explained"), of_sources)
-    ends = np.cumsum([len(models) for models in several]).tolist()
-    parts = [slice(end - len(models), end) for end, models in zip(ends, several, strict=True)]
+    maps = scaled(made(plan.variant, repeats, images, progress, "images explained"), of_sources)
+    parts = each.parts
     sanity: Sequence[Sanity | None] = [None] * len(parts)
     if options.sanity:
-        contents, seed = plan.chosen["content"].tolist(), study.record.seed
-        sanity = checked(plan.variant, repeats, parts, chosen, maps, plan.images, contents, seed, progress)
-    for member, models, part, checks in zip(one.members, several, parts, sanity, strict=True):
+        contents, seed, several = plan.chosen["content"].tolist(), study.record.seed, list(parts.values())
+        sanity = checked(plan.variant, repeats, several, images, maps, plan.images, contents, seed, progress)
+    members = {member.choice.entry.id: member for member in plan.members}
+    for (name, part), models, checks in zip(parts.items(), each.models, sanity, strict=True):
+        member = members[name]
         entry, variant = member.choice.entry, plan.variant
         image = entry.configuration.image
         yield Explained(
@@ -108,11 +150,11 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     count = sum(len(member.finals) for member in plan.members)
     lacking = sum(not _is_kept(study, member, *one) for member in plan.members for one in member.finals.items())
     show(
-        f"{plan.variant.words}: {counted(len(plan.images), f'{plan.split} image')} × {counted(count, 'repeat')}; "
+        f"{plan.variant.words}: {counted(len(plan.chosen), f'{plan.split} image')} × {counted(count, 'repeat')}; "
         f"for each image {plan.variant.cost}, shared by all repeats of a network that is frozen."
         f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
     )
-    show("Test images are left out." if plan.split == "valid" else "Test images, which these models have seen before.")
+    show(_SAID[plan.split])
     configurations = [member.choice.entry.configuration for member in plan.members]
     weights = find_weights(configurations, plan.summary.searches, options.weights)
     return open_bench(study.storage, Places.here(root, cache, weights))
@@ -139,6 +181,7 @@ def _notes(study: Study, plan: Plan, member: Member, models: Sequence[Trained], 
     if study.record.synthetic:
         yield "SYNTHETIC images: these maps say nothing about real ones."
     yield from member.choice.notes
+    yield from plan.notes
     diverged = sum(record.meta["state"] == "diverged" for record in member.finals.values())
     if diverged:
         yield f"{diverged} of {len(models)} repeats diverged: their maps are of an untrained network."

@@ -10,9 +10,10 @@ import numpy as np
 
 from orchestrator.maps.drawn import FULL_DEVIATION, Pixels, over
 from orchestrator.maps.explained import Explained, Made
+from orchestrator.maps.given import GIVEN
 from orchestrator.maps.images import KINDS, NAMED
 from orchestrator.maps.items import Item, drawn, items, layers
-from orchestrator.maps.report import agreement_lines, sanity_lines, shown
+from orchestrator.maps.report import agreement_lines, said_of, sanity_lines, shown
 from orchestrator.results.names import counted
 
 _HEADINGS = {
@@ -21,6 +22,7 @@ _HEADINGS = {
     "uncertain": "Most uncertain: the mean probabilities have the largest entropy",
     "random": "Drawn at random",
     NAMED: "Named images",
+    GIVEN: "Given images",
 }
 
 
@@ -49,7 +51,7 @@ def parts(several: Sequence[Made], with_names: bool) -> Iterator[tuple[str, list
     """A heading for each way of choosing, and its images, each by all configurations; one that was chosen twice stands
     twice."""
     listed = [items(one.explained) for one in several]
-    for kind in (*KINDS, NAMED):
+    for kind in (*KINDS, NAMED, GIVEN):
         places = [place for place, item in enumerate(listed[0]) if kind in item.image.kinds]
         if places:
             yield (
@@ -76,16 +78,13 @@ def _introduced(found: Explained) -> list[str]:
 
 def _entry(made: Made, item: Item, with_names: bool, is_one_of_several: bool) -> Entry:
     found, image = made.explained, item.image
-    right = "right" if image.predicted == image.truth else "wrong"
-    said = f"true {image.truth}, predicted {image.predicted} ({right}); probability of the true class "
-    said += f"{image.chance:.2f} ± {image.spread:.2f}; "
-    said += f"map of class {image.target}, " if found.explains else ""
-    lines = [f"{said}agreement of repeats {shown(item.agreement)}"]
+    whose = f"map of class {image.target}, " if found.explains else ""
+    lines = [f"{said_of(image)}; {whose}agreement of repeats {shown(item.agreement)}"]
     if item.source is not None:
         lines.append(f"patches put together: {len(item.places)}; their maps have one scale")
     if is_one_of_several:
         lines.insert(0, f"{found.name} ({found.configuration})")
-    if with_names:
+    if with_names and image.group:
         lines.append(f"group {image.group}")
     repeats: list[tuple[str, Pixels]] = []
     if found.deviation is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.maps.drawn import FULL_DEVIATION, Pixels, coloured, deviation_picture, veil
 from orchestrator.maps.explained import Made
 from orchestrator.maps.items import Item, drawn, items
-from orchestrator.maps.report import shown
+from orchestrator.maps.report import said_of, shown
 from orchestrator.maps.written import png
 from orchestrator.store.storage import LocalStorage
 
@@ -45,8 +45,7 @@ def drawing(made: Made, item: Item, with_names: bool) -> str:
     height, width = (side * scale for side in plain.shape[:2])
     whose = f", map of {image.target}" if found.explains else ""
     head = f"{image.file if with_names else image.called}: {found.method}{whose}"
-    said = f"true {image.truth}, predicted {image.predicted}, P {image.chance:.2f} ± {image.spread:.2f}"
-    said += f"; agreement of repeats {shown(item.agreement)}" if count > 1 else ""
+    said = said_of(image) + (f"; agreement of repeats {shown(item.agreement)}" if count > 1 else "")
     parts = [_text(0, 14, head, "head"), _text(0, 32, said)]
     for place, (name, layers, most) in enumerate(panels):
         parts += _panel(place * (width + _GAP), width, height, name, layers, most)

@@ -135,7 +135,10 @@ def test_maps_that_no_repeat_changes_say_so(study: FinishedStudy) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--images", "worst,strange"], "--images: expected some of best, worst, uncertain, random, found strange"),
+        (
+            ["--images", "worst,strange"],
+            "--images: expected some of best, worst, uncertain, random, or files and folders, found strange",
+        ),
         (["--class", "mani"], "--class 'mani': expected one of the 3 of these images"),
         (["--image", "many/train_00.png"], "--image 'many/train_00.png': expected the name of one image of this split"),
         (["--method", "rollout"], "expected a transformer of timm"),

@@ -51,7 +51,9 @@ def test_the_map_is_a_layer_of_its_own_over_the_image() -> None:
 def test_words_stay_text_and_names_are_asked_for() -> None:
     said = [text.text or "" for text in drawn().iter(f"{SVG}text")]
     assert said[0] == "image 7: Grad-CAM, map of b"
-    assert said[1].startswith("true <script>, predicted b, P 0.30 ± 0.10; agreement of repeats ")
+    assert said[1].startswith(
+        "true <script>, predicted b (wrong); probability of the true class 0.30 ± 0.10; agreement"
+    )
     assert said[2:] == ["image", "mean map, 4 repeats", "0", "1", "deviation over repeats", "0", "0.5"]
     assert next(drawn(with_names=True).iter(f"{SVG}text")).text == 's/"1&.png: Grad-CAM, map of b'
     alone = [text.text for text in drawn(MAPS[:1]).iter(f"{SVG}text")]
