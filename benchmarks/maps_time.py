@@ -26,6 +26,8 @@ from trainables.learning.draws import initial_layer
 
 COLUMNS = ("backbone", "device", "images", "repeats", "made", "ms for an image", "passes")
 BATCH = 16
+SEVERAL = 5
+"""Configurations whose frozen network is one."""
 
 
 def main() -> None:
@@ -63,6 +65,8 @@ def measured(pictures: images.Images, name: str, count: int, folder: Path, devic
         return {"head.0.weight": np.ascontiguousarray(weight.T), "head.0.bias": bias}
 
     heads = [head(repeat) for repeat in range(count)]
+    many = [head(repeat) for repeat in range(SEVERAL * count)]
+    several = Repeats([c] * len(many), backbone, width, many, device, layer)
     together = Repeats([c] * count, backbone, width, heads, device, layer)
     apart = [Repeats([c], backbone, width, [one], device, layer) for one in heads]
     reader, rows = frozen.reader(device), frozen.samples.scoring["train"][: pictures.count]
@@ -74,6 +78,9 @@ def measured(pictures: images.Images, name: str, count: int, folder: Path, devic
         {
             "one pass of the network": timed(device, lambda: _bare(backbone, batches)),
             "Grad-CAM, all repeats at once": timed(device, lambda: _maps(ways["gradcam"], together, batches)),
+            f"Grad-CAM, {SEVERAL} configurations at once": timed(
+                device, lambda: _maps(ways["gradcam"], several, batches)
+            ),
             "Grad-CAM++, all repeats at once": timed(device, lambda: _maps(ways["gradcam++"], together, batches)),
             "Grad-CAM, each repeat apart": timed(
                 device, lambda: [_maps(ways["gradcam"], each, batches) for each in apart]

@@ -31,7 +31,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
         ("unfreezing.py", [], 2, "score, whole ÷ cached", 1.0),
         ("unfreezing.py", ["--bf16-effect"], 2, "valid loss, bf16", 0.01),
         ("augmented_steps.py", [], 2, "bare ÷ augmented", 0.1),
-        ("maps_time.py", [], 4, "passes", 0.5),
+        ("maps_time.py", [], 5, "passes", 0.5),
     ],
 )
 def test_a_quick_run_prints_its_table(
