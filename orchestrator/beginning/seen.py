@@ -27,6 +27,7 @@ class Seen:
     images, groups: how many of each class, in the order of `classes`. has_groups: False where every image is a group.
     division: a row for each class, see `describe_partition`. policy: that divides them; "" where the data do.
     train: images of the train split. side, sides: pixels of the shorter side, the median and (least, most).
+    not_square: how many images are not.
     """
 
     typed: str
@@ -41,6 +42,7 @@ class Seen:
     train: int
     side: int
     sides: tuple[int, int]
+    not_square: int
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,6 +83,7 @@ def see(space: Space, dataset: Dataset, typed: DataRequest) -> Seen:
         int((split == "train").sum()),
         int(shorter.median()),
         (int(shorter.min()), int(shorter.max())),
+        int((manifest["width"] != manifest["height"]).sum()),
         (*dataset.notes, *map(str, dataset.odd)),
     )
 

@@ -136,6 +136,9 @@ def _images(seen: Seen) -> Iterator[str]:
     smaller = [side for side in _INPUTS if side >= seen.side]
     if seen.side <= SMALL * USUAL_INPUT and smaller:
         yield f"# size = [{smaller[0]}]  # left out: the network's own, often {USUAL_INPUT}; this costs less"
+    if seen.not_square:
+        cut = f"{seen.not_square:,} of {sum(seen.images):,} are not square: the centre is used; this keeps all, on grey"
+        yield f'# fit = "pad"  # {cut}'
     yield 'standardisation = "weights"  # mean and std that the weights were trained with; or "train"'
     yield ""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from PIL import Image
 
 from search_spaces.loader import load_space
 from search_spaces.tables import first_of
@@ -63,6 +64,7 @@ def test_images_that_a_search_would_refuse_make_no_file(begun: Desk) -> None:
 
 def test_the_file_says_what_was_seen(begun: Desk) -> None:
     """Classes of six and two images, divided by the data; and names that are no plain words."""
+    Image.new("RGB", (64, 48), "red").save(begun.data / "a" / "g0_0.png")
     (begun.data / "b").rename(begun.data / 'b "2"')
     for image in sorted((begun.data / 'b "2"').iterdir())[3:]:
         image.unlink()
@@ -76,6 +78,7 @@ def test_the_file_says_what_was_seen(begun: Desk) -> None:
     text = Path("mine.toml").read_text()
     assert "The data say how they are divided" in text
     assert "2.0 times as many images" in text
+    assert '# fit = "pad"  # 1 of 9 are not square' in text
     space = load_space("mine.toml")
     assert space.classes == ("a", 'b "2"')
     assert first_of(space, "balance.name") == "class_weights"

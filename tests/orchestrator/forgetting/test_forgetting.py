@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
+import fsspec
 import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.command_line import main
+from orchestrator.commands.tidy import complete_part, forget
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact, list_finals
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
-from orchestrator.store.below import files_below
+from orchestrator.store.below import files_below, on_disk, remove_below
 from orchestrator.store.forgotten import Forgotten, note_forgotten, read_forgotten
+from orchestrator.store.objects import ObjectStorage
 from orchestrator.store.place import Place
 from orchestrator.store.searches import Ask, Decision, Stack, decision_file
 from orchestrator.store.segments import Divided
@@ -235,3 +239,26 @@ def test_what_is_forgotten_adds_up() -> None:
     assert both.holds("q", "a")
     assert not both.holds("q", "c")
     assert not both.but_for(["a", "b"], ["p"])
+
+
+def test_an_object_store_is_emptied_file_by_file() -> None:
+    storage = ObjectStorage(fsspec.filesystem("memory"), "bucket/below", 1.0)
+    for path in ("a/b/c", "a/d", "ab"):
+        storage.replace(path, b"x")
+    assert sorted(files_below(storage, "")) == ["a/b/c", "a/d", "ab"]
+    assert on_disk(storage) is None
+    remove_below(storage, "a")
+    assert sorted(files_below(storage, "")) == ["ab"]
+    remove_below(storage, "ab")
+    remove_below(storage, "none")
+    assert [*files_below(storage, "")] == []
+
+
+def test_ids_are_completed_behind_a_colon(studies: Path, made: tuple[LocalStorage, GeneratedStudy]) -> None:
+    first = ids(made[1])[0]
+    context = click.Context(forget, info_name="forget")
+    context.params["studies"] = str(studies)
+    argument = forget.params[0]
+    assert complete_part(context, argument, "sli") == ["slides"]
+    assert complete_part(context, argument, f"slides:{first[:5]}") == [f"slides:{first}"]
+    assert complete_part(context, argument, "none:") == []

@@ -16,7 +16,7 @@ from orchestrator.running import ray_start
 from orchestrator.store.errors import InputError, OrchError
 
 LOCAL = {"address": "local"}
-ADVICE = "The machine may be too busy, or its memory too small. The same command goes on later."
+ADVICE = "The machine may be too busy, or lack something: orch doctor says what. The same command goes on later."
 
 
 class Starts:
