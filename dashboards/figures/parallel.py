@@ -178,7 +178,8 @@ FIGURE = Figure(
     title="Parallel coordinates",
     reading="Each line is one configuration, its height on an axis the value of that setting and on the last axis the "
     "validation score at selected epochs, mean over its n repeats, better on top; a stronger line is in a better "
-    "fifth of those shown, the thick one is the best mean.",
+    "fifth of those shown, the thick one is the best mean. What is far worse than most stands at the foot, in brackets "
+    "how many.",
     data=parallel_data,
     draw=parallel_figure,
     label=_label,

@@ -68,7 +68,8 @@ def _scale_of(column: str, values: Sequence[Any]) -> Scale:
 
 
 def score_scale(means: Floats, is_loss: bool) -> Scale:
-    """Of the score, better values on top; what is far worse than most stands at the foot, its tick says "or worse"."""
+    """Of the score, better values on top; what is far worse than most stands at the foot: its tick says "or worse" and
+    of how many."""
     quarter, three_quarters = np.quantile(means, [0.25, 0.75])
     reach = 3 * (three_quarters - quarter)
     worst = min(means.max(), three_quarters + reach) if is_loss else max(means.min(), quarter - reach)
@@ -80,7 +81,8 @@ def score_scale(means: Floats, is_loss: bool) -> Scale:
     if worst != (means.max() if is_loss else means.min()):
         free = np.flatnonzero(ticks > 0.1)
         ticks = np.concatenate([[0.0], ticks[free]])
-        names = [f"{_texts(np.array([worst]))[0]}<br>or worse", *(names[place] for place in free)]
+        beyond = int(((means - worst) * (1 if is_loss else -1) > 0).sum())
+        names = [f"{_texts(np.array([worst]))[0]}<br>or worse ({beyond})", *(names[place] for place in free)]
     return Scale(((means - worst) / length).clip(0, 1), ticks.tolist(), names)
 
 

@@ -75,7 +75,8 @@ FIGURE = Figure(
     section="search",
     title="Slices",
     reading="Each mark is one configuration: its validation score at selected epochs, mean over its n repeats, better "
-    "on top, against one setting at a time; the diamond is the best mean. Other settings vary along.",
+    "on top, against one setting at a time; the diamond is the best mean. What is far worse than most stands at the "
+    "foot, in brackets how many. Other settings vary along.",
     data=search_data,
     draw=slices_figure,
     label=lambda data, choice: "Validation score of every configuration against each setting.",

@@ -53,8 +53,8 @@ class Snapshot:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether workers were asked for epochs and have trained none yet."""
-        return self.epochs_per_second == 0 and self.epochs_done < self.epochs_asked
+        """Whether workers were asked for epochs and have trained none yet: the pace is NaN then."""
+        return not self.epochs_per_second > 0 and self.epochs_done < self.epochs_asked
 
     def line(self) -> str:
         """One plain line."""

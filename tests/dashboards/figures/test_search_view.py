@@ -165,7 +165,7 @@ def test_scales_of_numbers_words_and_outliers() -> None:
     assert scale.places[0] == 1
     assert scale.places[-1] == 0
     assert scale.places[3] > 0.3
-    assert scale.names[0].endswith("or worse")
+    assert scale.names[0].endswith("or worse (1)")
     assert "worse" not in "".join(scales.score_scale(losses[:-1], is_loss=True).names)
     upward = scales.score_scale(np.array([0.5, 0.7, 0.9]), is_loss=False)
     assert upward.places.tolist() == pytest.approx([0, 0.5, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from orchestrator.running.time_left import Left
 
 
 def snapshot(asked: int, *rows: Row) -> Snapshot:
-    return Snapshot("slides", 0, 5 * asked, 0, asked, 0.0, 0, "", rows)
+    return Snapshot("slides", 0, 5 * asked, 0, asked, math.nan, 0, "", rows)
 
 
 def drawn(one: Snapshot) -> str:
