@@ -100,10 +100,9 @@ def measure(
         bench.write_pixels(configuration, split, chunk, threads=1)
     decoding_s = time.perf_counter() - started
     frozen = bench.frozen(configuration, split)
-    store = frozen.features
-    assert store is not None, "pooled features are always stored"
-    store.prepare()
-    bench.compute([frozen], 0)  # opens the network
+    bench.compute_missing(frozen)  # opens the network
+    assert frozen.features is not None, "pooled features are always stored"
+    (store,) = frozen.features.stores()
     reader = frozen.reader(device)
     size = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
     rows = np.array_split(np.arange(store.rows), range(size, store.rows, size))
@@ -138,8 +137,7 @@ def measure(
 def _pass(bench: Workbench, frozen: Frozen, store: ChunkedArrays) -> None:
     for chunk in range(store.chunks):
         store.discard(chunk)
-    for chunk in store.missing():
-        bench.compute([frozen], chunk)
+    bench.compute_missing(frozen)
 
 
 @torch.no_grad()

@@ -22,9 +22,9 @@ from search_spaces.loader import load_space
 from search_spaces.points import Point, points
 from search_spaces.resolve import resolve
 from trainables.bundles.recipe import most_bundles
-from trainables.features.arrays import ChunkedArrays
 from trainables.features.samples import Samples
-from trainables.features.store import feature_store
+from trainables.features.shards import FeatureRows
+from trainables.features.store import feature_rows
 from trainables.learning.learner import Lane, lanes_of
 from trainables.network.backbone import facts_of
 
@@ -143,27 +143,27 @@ def made_samples() -> Samples:
 
 def made_features(
     cache: Path, labels: np.ndarray, shapes: tuple[tuple[int, ...], ...], precision: Precision, device: str
-) -> ChunkedArrays:
+) -> FeatureRows:
     """Random values that tell the classes apart a little, as the product stores them; computed once per shape.
 
     labels: int64 [rows]
     """
     key = "x".join("-".join(map(str, shape)) for shape in shapes) + f"-{precision}-{len(labels)}"
-    store = feature_store(key, cache, len(labels), shapes, precision, device)
-    store.prepare()
+    rows = feature_rows(key, cache, [str(row) for row in range(len(labels))], shapes, precision, device)
+    rows.prepare()
     draw = np.random.default_rng(0)
-    noise = {spec.name: draw.standard_normal((WRITTEN_ROWS, *spec.shape), dtype=np.float32) for spec in store.specs}
-    sides = {spec.name: SIGNAL * draw.standard_normal(spec.shape, dtype=np.float32) for spec in store.specs}
-    for chunk in store.missing():
-        rows = np.asarray(store.rows_of(chunk))
-        side = (2 * labels[rows] - 1).astype(np.float32)
+    noise = {spec.name: draw.standard_normal((WRITTEN_ROWS, *spec.shape), dtype=np.float32) for spec in rows.specs}
+    sides = {spec.name: SIGNAL * draw.standard_normal(spec.shape, dtype=np.float32) for spec in rows.specs}
+    for part in rows.missing():
+        places = rows.places(part)
+        side = (2 * labels[places] - 1).astype(np.float32)
         values = {}
         for name, base in noise.items():
-            picked = base[draw.permutation(WRITTEN_ROWS)[np.arange(len(rows)) % WRITTEN_ROWS]]
+            picked = base[draw.permutation(WRITTEN_ROWS)[np.arange(len(places)) % WRITTEN_ROWS]]
             sign = side.reshape(-1, *(1 for _ in base.shape[1:]))
             values[name] = _stored(np.maximum(picked + sign * sides[name], 0.0), precision)
-        store.write(chunk, values)
-    return store
+        rows.store(part).write(part.chunk, values)
+    return rows
 
 
 def _stored(values: np.ndarray, precision: Precision) -> np.ndarray:

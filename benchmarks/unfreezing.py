@@ -111,8 +111,8 @@ def measure_backbone(
     search = resolved(pictures, images.Backbone(name, "none"), changes, folder, "fp32")
     bench, split = workbench(search, device), partition(search)
     every = [bench.frozen_ready(c, split) for c in configurations(search)]
-    for chunk in range(max(frozen.features.chunks for frozen in every if frozen.features is not None)):
-        bench.compute(every, chunk)
+    for frozen in every:
+        bench.compute_missing(frozen)
     for frozen in every:
         measure(table, search, bench, frozen, given, device)
 
@@ -170,7 +170,7 @@ def measure(
         c.adaptation.unfrozen,
         frozen.layer,
         whole.parameters,
-        frozen.features.total_bytes / frozen.features.rows / 1e3 if frozen.features else 0.0,
+        frozen.features.row_bytes / 1e3 if frozen.features else 0.0,
         *_milliseconds(steps, given.steps),
         *_milliseconds(scores, len(scored)),
         *memory,

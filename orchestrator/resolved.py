@@ -131,7 +131,7 @@ class Search:
     def bench(self) -> Workbench:
         """A workbench of the driver, for the device that trials will have: it decides, it does not train."""
         bench = open_bench(self.study.storage, self.places)
-        bench.remember(self.asked.configurations.values())
+        bench.remember(self.asked.configurations.values(), self.study.partitions)
         return bench
 
 

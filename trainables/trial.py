@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from trainables.bundles.segment_run import SegmentRun
     from trainables.bundles.workbench import Workbench
+    from trainables.features.shards import Part
 
 REPORT_EVERY_S = 1.0
 
@@ -220,12 +221,12 @@ class SegmentTrial(Trainable):
         return self.run.steps if self.run is not None else 0
 
 
-def _feature_chunk(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, chunk: int) -> None:
-    """One chunk of features on this process's device, for all (configuration, layer) wanted at once."""
+def _feature_part(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, part: Part) -> None:
+    """One part of features on this process's device, for all (configuration, layer) wanted at once."""
     end_with_parent()
     bench = workbench(study, places)
     frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
-    bench.compute(frozen, chunk)
+    bench.compute(frozen, part)
     if bench.device.type == "cuda":
         import torch
 
@@ -239,5 +240,5 @@ def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: s
     bench.write_pixels(bench.configuration(configuration_id), partition, chunk, threads=1)
 
 
-feature_task = ray.remote(max_retries=2)(_feature_chunk)
+feature_task = ray.remote(max_retries=2)(_feature_part)
 pixel_task = ray.remote(max_retries=2)(_pixel_chunk)

@@ -63,16 +63,18 @@ def _computed(
     settle_arithmetic(cpus())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     places = Places.here(dataset.root, cache, {} if weights == "none" else {facts.weights: weights_place(weights)})
-    parts = FrozenParts(places, Networks(places, device), device)
+    # Test images of a later study are among them: a folder of their own, which no learner opens
+    parts = FrozenParts(places, Networks(places, device), device, purpose="check")
     samples = _upright(dataset, classes)
     squares = parts.pixels(configuration, samples)
     for chunk in squares.missing():
         parts.write_pixels(configuration, samples, chunk, cpus())
     frozen = parts.decide(configuration, samples)
     assert frozen.features is not None  # the first point of a backbone is a head on its pooled features
+    parts.reserve([frozen])
     missing = frozen.features.missing()
-    for done, chunk in enumerate(missing, 1):
-        parts.compute([frozen], chunk)
+    for done, part in enumerate(missing, 1):
+        parts.compute([frozen], part)
         progress("parts of the features computed", done, len(missing))
     values = StoredInputs(frozen.features, configuration.network.precision, torch.device("cpu")).everything()
     return np.array(values.numpy(), dtype=np.float32)

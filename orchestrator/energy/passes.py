@@ -79,7 +79,8 @@ def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Pass
     """Of every backbone and depth with results, with times where some were measured before; writes nothing.
 
     Repeats that are not finished are left out, and so are configurations that read pixels in each step. One pass over
-    the images serves all depths of a backbone; here each depth is charged for its own, so that less counts as saved.
+    the images serves all depths of a backbone, and partitions share views; here each depth and partition is charged for
+    its own, so that less counts as saved.
     `repeats` saves reading them again.
     """
     repeats = read_repeats(storage) if repeats is None else repeats

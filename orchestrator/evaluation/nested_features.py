@@ -17,7 +17,7 @@ from trainables.bundles.workbench import Workbench
 from trainables.features.frozen import Frozen
 from trainables.features.pixels import ViewReader, pixel_store, write_pixels
 from trainables.features.samples import Samples
-from trainables.features.store import StoredInputs, compute_chunk, feature_store
+from trainables.features.store import StoredInputs, compute_chunk, feature_rows
 
 View = tuple[str, int]
 """(file, view number)"""
@@ -82,9 +82,10 @@ def _computed(bench: Workbench, frozen: Frozen, manifest: pd.DataFrame, views: l
             write_pixels(pixels, chunk, images, configuration, bench.places.data_root, threads=1)
         reader = ViewReader(pixels, rows, configuration, frozen.mean, frozen.std, bench.device)
         precision = configuration.network.precision
-        store = feature_store("views", folder, len(rows), frozen.shapes, precision, bench.device.type)
+        names = [f"{file} {view}" for file, view in views]
+        store = feature_rows("views", folder, names, frozen.shapes, precision, bench.device.type)
         store.prepare()
         prefix = bench.prefix([frozen])
-        for chunk in store.missing():
-            compute_chunk([store], chunk, prefix, reader, precision)
+        for part in store.missing():
+            compute_chunk([store.store(part)], part.chunk, store.places(part), prefix, reader, precision)
         return StoredInputs(store, precision, bench.device).everything().clone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from orchestrator.planning.frozen_cost import FrozenCost
 from orchestrator.planning.rates import (
     GroupRate,
     Parts,
@@ -23,15 +24,15 @@ from orchestrator.planning.rates import (
     prefix_seconds,
 )
 from orchestrator.resolved import Search
+from orchestrator.store.record import canonical_json
 from orchestrator.store.segments import Segment
-from search_spaces.configuration import Configuration
-from search_spaces.live import LAST, Scope
+from search_spaces.configuration import FROZEN_PART, Configuration
+from search_spaces.live import LAST, Live, Scope
 from search_spaces.resolve import BackboneFacts
 from search_spaces.settings.image import FIXED
 from trainables.bundles.memory import FLOAT32, StepAndScore, network_bytes
 from trainables.bundles.recipe import scoring_batch
 from trainables.features.frozen import Frozen, of_any_standardisation
-from trainables.features.pixels import pixel_key
 from trainables.features.samples import Samples
 from trainables.features.store import frozen_values, room
 from trainables.learning.heads.head import head_of, layers_of
@@ -45,24 +46,6 @@ from trainables.network.opened import Pooled
 DEPTHS = 3
 """Depths of one kind that are timed; others lie on lines between."""
 FRONTIER_ROWS = 16
-
-
-@dataclass(frozen=True)
-class FrozenCost:
-    """What the frozen part of one depth takes. `missing` counts views that are not in the cache yet."""
-
-    key: str
-    layer: str
-    why: str
-    values: int
-    rows: int
-    size_bytes: int
-    missing: int
-    note: str = ""
-
-    @property
-    def is_cached(self) -> bool:
-        return self.layer != PIXELS
 
 
 class Computed(NamedTuple):
@@ -140,6 +123,17 @@ class Rates:
         return between(own.size, {depth.size: value for depth, value in known.items() if depth.kind == own.kind})
 
 
+class _Depth(NamedTuple):
+    """What the place where the frozen part ends, and its rows on a partition, follow from."""
+
+    frozen_part: str
+    live: Live
+
+    @classmethod
+    def of(cls, c: Configuration) -> _Depth:
+        return cls(canonical_json(c.key(*FROZEN_PART)), c.live)
+
+
 class BackboneCosts:
     """One backbone with its weights, opened once; `configurations` are those of it that owe repeats, in `segments`."""
 
@@ -162,12 +156,28 @@ class BackboneCosts:
         self.opening_s = watch.seconds
         """What every worker spends on opening it."""
         self._cuts: dict[Scope, list[Cut]] = {}
+        self._frozen: dict[_Depth, FrozenCost] = {}
+        self._partitions: dict[_Depth, list[str]] = {}
+        depths = {c.id: _Depth.of(c) for c in configurations}
+        mine = [(depths[name], one.partition) for one in segments for name in one.configurations if name in depths]
+        for depth, partition in dict.fromkeys(mine):
+            self._partitions.setdefault(depth, []).append(partition)
 
     def samples(self, c: Configuration) -> Samples:
         return self.bench.samples(c, self.partition)
 
     def frozen(self, c: Configuration) -> FrozenCost:
         """Where the frozen part ends, as the workbench decides it, and why there."""
+        depth = _Depth.of(c)
+        if depth not in self._frozen:
+            self._frozen[depth] = self._looked_up(c)
+        return self._frozen[depth]
+
+    def partitions(self, c: Configuration) -> list[str]:
+        """Those that owe something of its depth."""
+        return self._partitions.get(_Depth.of(c), [self.partition])
+
+    def _looked_up(self, c: Configuration) -> FrozenCost:
         decided = self._decided(c)
         rows, values = decided.samples.rows, sum(math.prod(shape) for shape in decided.shapes)
         store, note = decided.features, ""
@@ -183,21 +193,27 @@ class BackboneCosts:
         if c.live.from_pixels:
             why = f"to score from; training images change in each step ({', '.join(c.augmentation.names)})"
         if store is None:
-            return FrozenCost(PIXELS, decided.layer, why, values, rows, 0, 0, note)
-        missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
-        return FrozenCost(store.folder.name, decided.layer, why, values, rows, store.total_bytes, missing, note)
+            return FrozenCost(PIXELS, why, values, rows, note=note)
+        wanted, lacking = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for partition in self.partitions(c):
+            features = self._decided(c, partition).features
+            if features is not None:
+                key = features.key if self._is_known(c, partition) else f"{features.key} {partition}"
+                wanted[key].update(features.names)
+                lacking[key].update(features.lacking())
+        return FrozenCost(decided.layer, why, values, rows, store.row_bytes, wanted, lacking, note)
 
     def cut(self, c: Configuration) -> Cut:
         """Where the workbench cuts, in the network with its weights."""
         layer = self._decided(c).layer
         return next(cut for cut in self._candidates(c) if cut.layer == layer)
 
-    def images(self, c: Configuration) -> tuple[str, int, float | None]:
+    def images(self, c: Configuration, partition: str) -> tuple[str, int, float | None]:
         """(key, images not decoded yet, seconds per image where any are) of the stored squares."""
-        store = self.bench.pixels(c, self.partition)
+        store = self.bench.pixels(c, partition)
         missing = sum(len(store.rows_of(chunk)) for chunk in store.missing())
         seconds = decode_seconds(self.samples(c).images, c, self.search.places.data_root) if missing else 0.0
-        return self._pixels_key(c), missing, seconds
+        return store.folder.name, missing, seconds
 
     def rates(self) -> Rates:
         """Time a few depths and batch sizes; see `DEPTHS`. The longest part of an estimate."""
@@ -274,11 +290,14 @@ class BackboneCosts:
             self._cuts[scope] = places_to_cut(self.network, c.image.size, scope)
         return self._cuts[scope]
 
-    def _decided(self, c: Configuration) -> Frozen:
+    def _is_known(self, c: Configuration, partition: str) -> bool:
+        """Whether it is known by what images are standardised: of some kinds only once they are decoded."""
+        return c.image.standardisation in FIXED or not self.bench.pixels(c, partition).missing()
+
+    def _decided(self, c: Configuration, partition: str = "") -> Frozen:
         """Without decoded images their mean and std are not known; they change neither cut nor size."""
-        if c.image.standardisation not in FIXED and self.bench.pixels(c, self.partition).missing():
-            c = of_any_standardisation(c)
-        return self.bench.frozen(c, self.partition)
+        partition = partition or self.partition
+        return self.bench.frozen(c if self._is_known(c, partition) else of_any_standardisation(c), partition)
 
     def _why_pixels(self, c: Configuration, candidates: list[Cut], rows: int) -> tuple[str, str]:
         """Why nothing is cached, and the sentence that says what follows from it, where it is the machine's doing."""
@@ -291,9 +310,6 @@ class BackboneCosts:
             f"{here / 1e9:.1f} GB may be used (memory and free disk): the whole network is computed in every step "
             "instead, which is slow"
         )
-
-    def _pixels_key(self, c: Configuration) -> str:
-        return pixel_key(self.samples(c).images, c)
 
     def _usual(self, ids: set[str]) -> tuple[int, int]:
         """(configurations, repeats) of most stacks of these configurations; (1, 1) where they are trained in turn."""

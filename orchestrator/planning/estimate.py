@@ -24,7 +24,8 @@ import torch
 
 from orchestrator.planning.bought import budget_notes
 from orchestrator.planning.companions import companions
-from orchestrator.planning.costs import BackboneCosts, FrozenCost, Rates
+from orchestrator.planning.costs import BackboneCosts, Rates
+from orchestrator.planning.frozen_cost import FrozenCost
 from orchestrator.planning.precision_notes import arithmetic_notes, precision_notes
 from orchestrator.proposing.deciding import Machine
 from orchestrator.resolved import KEPT_BYTES, Search
@@ -246,7 +247,9 @@ class _Tally:
         self.images: dict[str, int] = {}
         self.cache: dict[str, int] = {}
         self.notes: list[str] = []
-        self.passes: dict[tuple[str, str], float] = {}
+        self.passes: dict[str, float] = {}
+        self.rows: dict[str, set[str]] = {}
+        """Views to compute by name, under each key of features."""
         self.images_s = 0.0
         self.trials: dict[Segment, float] = {}
         self.shapes = 0
@@ -319,7 +322,7 @@ class _Tally:
             cached_up_to=frozen.layer,
             why=frozen.why,
             values_per_view=frozen.values,
-            views=frozen.rows,
+            views=frozen.views,
             feature_bytes=frozen.size_bytes,
             views_to_compute=frozen.missing,
             memory_per_trial_bytes=costs.memory_bytes(first, frozen, lanes),
@@ -330,22 +333,26 @@ class _Tally:
         )
 
     def _prepare(self, c: Configuration, frozen: FrozenCost, costs: BackboneCosts, rates: Rates) -> None:
-        """Count squares and features once, however many depths share them."""
-        squares, missing, seconds = costs.images(c)
-        if squares not in self.images:
-            self.images[squares] = missing
-            self.cache[squares] = missing * 3 * c.image.store_size**2
-            if seconds is None:
-                self.notes.append("the images are not here: the time to decode them is not included")
-            self.images_s += missing * (seconds or 0.0)
-        if frozen.key in self.cache or not frozen.is_cached:
-            return
-        self.cache[frozen.key] = frozen.size_bytes * frozen.missing // max(1, frozen.rows)
-        if frozen.missing:
+        """Count squares and features once, however many depths and partitions share them."""
+        for partition in costs.partitions(c):
+            squares, missing, seconds = costs.images(c, partition)
+            if squares not in self.images:
+                self.images[squares] = missing
+                self.cache[squares] = missing * 3 * c.image.store_size**2
+                if seconds is None:
+                    self.notes.append("the images are not here: the time to decode them is not included")
+                self.images_s += missing * (seconds or 0.0)
+        new = 0
+        for key, lacking in frozen.lacking.items():
+            known = self.rows.setdefault(key, set())
+            new += len(lacking - known)
+            known |= lacking
+            self.cache[key] = len(known) * frozen.row_bytes
+        if new:
             # one pass over the images serves all depths, so that the longest counts
             workers = torch.cuda.device_count() or allocation.cpus()
-            one = squares, canonical_json(c.key(*FROZEN_PART))
-            spent = frozen.missing * rates.prefix_s(c.live.scope) + workers * costs.opening_s
+            spent = new * rates.prefix_s(c.live.scope) + workers * costs.opening_s
+            one = canonical_json(c.key(*FROZEN_PART))
             self.passes[one] = max(self.passes.get(one, 0.0), spent)
 
     def _epochs_left(self, segment: Segment) -> int:

@@ -1,4 +1,4 @@
-"""The feature stage: decoding and the frozen part as Ray tasks, chunk by chunk, while segments wait for them."""
+"""The feature stage: decoding and the frozen part as Ray tasks, part by part, while segments wait for them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from search_spaces.settings.image import FIXED
 from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
 from trainables.features.frozen import Frozen, of_any_standardisation
+from trainables.features.shards import FeatureRows, Part
 from trainables.trial import feature_task, pixel_task
 
 
@@ -29,10 +30,12 @@ class Pass:
     partition: str
     depths: dict[Scope, Configuration] = field(default_factory=dict)
     """One configuration for each part of the network that is trained."""
-    frozen: dict[Scope, Frozen] = field(default_factory=dict)
+    decided: dict[Scope, Frozen] = field(default_factory=dict)
     """Filled in once the images are decoded."""
-    left: list[tuple[tuple[Scope, ...], int]] = field(default_factory=list)
-    """(depths that miss the chunk and are stored alike, chunk) still to be submitted; before that, chunks of images."""
+    frozen: dict[Scope, Frozen] = field(default_factory=dict)
+    """The same, once it is known which of their rows nobody else computes."""
+    left: list[tuple[tuple[Scope, ...], Part | int]] = field(default_factory=list)
+    """(depths that miss the part, part) still to be submitted; before that, chunks of images."""
     running: int = 0
     ready: set[Scope] = field(default_factory=set)
     """Depths whose features were there from the start."""
@@ -46,7 +49,7 @@ class Pass:
     @property
     def has_begun(self) -> bool:
         """From then on no depth can be added to it."""
-        return bool(self.frozen or self.left or self.running or self.error)
+        return bool(self.decided or self.left or self.running or self.error)
 
     @property
     def is_done(self) -> bool:
@@ -54,6 +57,11 @@ class Pass:
 
     def is_ready(self, depth: Scope) -> bool:
         return depth in self.ready or (self.is_done and self.error is None)
+
+    @property
+    def keys(self) -> set[str]:
+        """Of the features that it is about."""
+        return {frozen.features.key for frozen in self.decided.values() if frozen.features is not None}
 
 
 class _Depth(NamedTuple):
@@ -86,6 +94,8 @@ class FeatureStage:
         """By partition, frozen part and depth."""
         self._depth_of: dict[ConfigurationKey, _Depth] = {}
         self._in_flight: dict[Any, tuple[Pass, int]] = {}
+        self._awaited: dict[object, set[str]] = {}
+        """By what they are of: rows that have no room on the disk yet, of all passes together."""
         self._total = 0
         self._done = 0
         self._rows = 0
@@ -127,10 +137,10 @@ class FeatureStage:
                 # Without squares their mean and std are not known, which change where features lie, not how large
                 is_known = c.image.standardisation in FIXED or not store.missing()
                 frozen = self.bench.frozen(c if is_known else of_any_standardisation(c), one.partition)
-                if frozen.features is not None:
+                if frozen.features is not None and is_known:
+                    self._need(frozen.features)
+                elif frozen.features is not None:
                     self.use.need(_Depth(one, depth), frozen.features.total_bytes)
-                    if is_known and frozen.features.is_prepared:
-                        self.use.hold(frozen.features.folder)
         self.use.make_room()
 
     def is_ready(self, of: ConfigurationKey) -> bool:
@@ -210,41 +220,54 @@ class FeatureStage:
             if not one.left:
                 self._divide(one)
         while one.left and len(self._in_flight) < self._devices():
-            depths, chunk = one.left.pop(0)
+            depths, part = one.left.pop(0)
             one.running += 1
-            if not depths:
-                reference = self._pixels.remote(self.study, self.places, one.any_configuration.id, one.partition, chunk)
+            if isinstance(part, int):
+                reference = self._pixels.remote(self.study, self.places, one.any_configuration.id, one.partition, part)
                 self._in_flight[reference] = (one, 0)
                 continue
             wanted = [(one.depths[depth].id, one.frozen[depth].layer) for depth in depths]
-            features = one.frozen[depths[0]].features
-            rows = len(features.rows_of(chunk)) if features else 0
-            reference = self._features.remote(self.study, self.places, wanted, one.partition, chunk)
-            self._in_flight[reference] = (one, rows)
+            reference = self._features.remote(self.study, self.places, wanted, one.partition, part)
+            self._in_flight[reference] = (one, part.rows)
 
     def _divide(self, one: Pass) -> None:
-        """Choose the cuts, and list the chunks that some depth misses; those of equal size are computed together."""
-        one.frozen = {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
-        alike: dict[int, dict[int, set[Scope]]] = {}
-        for depth, frozen in one.frozen.items():
+        """Choose the cuts, and list the parts that some depth misses; rows that several miss are computed together.
+
+        While another pass computes features of the same key, its rows may be those that this one needs: it waits.
+        """
+        one.decided = one.decided or {depth: self.bench.frozen(c, one.partition) for depth, c in one.depths.items()}
+        if any(one.keys & other.keys for other in self._passes if other.frozen and not other.is_done):
+            return
+        for depth, frozen in one.decided.items():
+            self.use.need(_Depth(one, depth), 0)
             if frozen.features is not None:
-                self.use.need(_Depth(one, depth), frozen.features.total_bytes)
-                self.use.hold(frozen.features.folder)
-        if any(frozen.features is not None and not frozen.features.is_prepared for frozen in one.frozen.values()):
+                self._need(frozen.features)
+        if any(frozen.features is not None and not frozen.features.is_prepared for frozen in one.decided.values()):
             self.use.make_room()
-        for depth, frozen in one.frozen.items():
+        self.bench.reserve(list(one.decided.values()))
+        parts: dict[Part, list[Scope]] = {}
+        for depth, frozen in one.decided.items():
+            missing = []
             if frozen.features is not None:
-                frozen.features.prepare()
-            missing = frozen.features.missing() if frozen.features else []
-            if not missing or frozen.features is None:
+                self._need(frozen.features)
+                missing = frozen.features.missing()
+            if not missing:
                 one.ready.add(depth)
-                continue
-            for chunk in missing:
-                alike.setdefault(frozen.features.chunk_rows, {}).setdefault(chunk, set()).add(depth)
-        one.left = [
-            (tuple(sorted(depths)), chunk) for chunks in alike.values() for chunk, depths in sorted(chunks.items())
-        ]
+            for part in missing:
+                parts.setdefault(part, []).append(depth)
+        one.frozen, one.left = one.decided, [(tuple(depths), part) for part, depths in parts.items()]
         self._total += len(one.left)
+
+    def _need(self, rows: FeatureRows) -> None:
+        """Hold the shards in which some of the rows lie, and note what the others will take, once for all passes."""
+        for store in rows.stores():
+            self.use.need(store.folder, store.total_bytes)
+            self.use.hold(store.folder)
+        unreserved = rows.unreserved()
+        awaited = self._awaited.setdefault(rows.key, set())
+        awaited.difference_update(rows.names)
+        awaited.update(unreserved)
+        self.use.need(rows.key, len(awaited) * rows.row_bytes)
 
 
 def feature_options(gpus: float) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Image(Part):
         Setting(
             "crops",
             "Numbered crop positions; number 0 is the centre.",
-            (Touch.SAMPLES, Touch.FEATURES),
+            (Touch.SAMPLES,),
             scale="ordinal",
             neutral=1,
         ),

@@ -41,7 +41,7 @@ KINDS = {
     "claim of a decision": r"searches/[^/]+/\d+\.toml\.claim-.*",
     "lease on deciding": r"searches/[^/]+/lease-\d+\.json",
     "study file": r"(study|configurations/.*)\.toml|(dataset|partitions)/.*",
-    "feature shard": r"chunks/.*|arrays\.json",
+    "feature shard": r"chunks/.*|arrays\.json|rows",
 }
 NOT_BEGUN = "not begun"
 EMPTY = "empty file"

@@ -34,6 +34,7 @@ def test_at_its_neutral_value_it_changes_no_identity(observed: dict[str, Any]) -
 @pytest.mark.parametrize("touch", Touch)
 def test_it_is_in_the_identity_and_in_exactly_the_keys_that_it_touches(observed: dict[str, Any], touch: Touch) -> None:
     own = {touch.value} & {"pixels", "samples", "network", "features"}
+    own |= {"features"} if touch is Touch.PIXELS else set()
     stack = set() if touch is Touch.STEP else {"stack"}
     assert set(observed["moves"][f"head.{touch}"]) == own | stack | {"id"}
     assert observed["kept"]

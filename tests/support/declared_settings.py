@@ -54,9 +54,7 @@ loudness = 4.5
 
 
 def observed() -> dict[str, Any]:
-    from types import SimpleNamespace
 
-    import numpy as np
     import pandas as pd
     from click.testing import CliRunner
 
@@ -81,13 +79,12 @@ def observed() -> dict[str, Any]:
         return []
 
     def keys(c: Configuration) -> dict[str, Any]:
-        samples: Any = SimpleNamespace(views=np.zeros((1, 2), np.int32))
         third = (0.5, 0.5, 0.5)
         return {
             "pixels": pixel_key(pd.DataFrame({"content": ["a"]}), c),
             "samples": samples_key(c, "p"),
             "network": network_key(c),
-            "features": feature_key(samples, c, "squares", third, third, "layer", ((3,),)),
+            "features": feature_key(c, third, third, "layer", ((3,),)),
             "stack": c.stack_key(),
             "id": c.id,
         }

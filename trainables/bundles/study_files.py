@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -40,9 +40,11 @@ class StudyFiles:
             self._configurations[configuration_id] = found
         return self._configurations[configuration_id]
 
-    def remember(self, configurations: Iterable[Configuration]) -> None:
-        """Take configurations as stored that a plan describes before they are."""
+    def remember(self, configurations: Iterable[Configuration], partitions: Mapping[str, bytes] | None = None) -> None:
+        """Take configurations, and files of partitions by id, as stored that a plan describes before they are."""
         self._configurations |= {configuration.id: configuration for configuration in configurations}
+        for name, content in (partitions or {}).items():
+            self._partitions[name] = Partition.from_bytes(content, layout.partition(name))
 
     def samples(self, configuration: Configuration, partition_id: str) -> Samples:
         """Laid out once per setting that changes them."""

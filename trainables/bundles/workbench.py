@@ -6,7 +6,7 @@ cut off and kept in the cache (`FrozenParts`); the bench brings them together an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,6 +23,7 @@ from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import Frozen, FrozenParts, of_any_standardisation
 from trainables.features.pixels import Standard
 from trainables.features.samples import Samples, samples_key
+from trainables.features.shards import Part
 from trainables.features.store import StoredInputs
 from trainables.learning.draws import body_seed
 from trainables.learning.learner import Images, Inputs, Resident
@@ -62,7 +63,7 @@ class _MaterialKey(NamedTuple):
         c = frozen.configuration
         return cls(
             samples_key(c, partition_id),
-            frozen.features.folder.name if frozen.features else "",
+            frozen.features.key if frozen.features else "",
             frozen.pixels.folder.name,
             canonical_json(c.key(Touch.NETWORK, Touch.FEATURES)),
             frozen.mean,
@@ -100,9 +101,9 @@ class Workbench:
         """To train with; raises InputError for one of another engine, which would learn otherwise here."""
         return self._study.configuration(configuration_id)
 
-    def remember(self, configurations: Iterable[Configuration]) -> None:
-        """Take configurations as stored that a plan describes before they are."""
-        self._study.remember(configurations)
+    def remember(self, configurations: Iterable[Configuration], partitions: Mapping[str, bytes] | None = None) -> None:
+        """Take configurations, and files of partitions by id, as stored that a plan describes before they are."""
+        self._study.remember(configurations, partitions)
 
     def samples(self, configuration: Configuration, partition_id: str) -> Samples:
         return self._study.samples(configuration, partition_id)
@@ -146,20 +147,29 @@ class Workbench:
             self.write_pixels(configuration, partition_id, chunk, threads=1)
         return self.frozen(configuration, partition_id, layer)
 
-    def compute(self, several: Sequence[Frozen], chunk: int) -> None:
-        """Run the frozen part over one chunk of views for all cuts that still miss it, every layer once.
+    def reserve(self, several: Sequence[Frozen]) -> None:
+        """Room on the disk for what is missing of cuts of one network, on the same samples."""
+        self._parts.reserve(several)
 
-        The cuts are of one network, on the same samples, stored in the same chunks.
+    def compute(self, several: Sequence[Frozen], part: Part) -> None:
+        """Run the frozen part over one part's views for all cuts that still miss it, every layer once.
+
+        The cuts are of one network, on the same samples.
         """
-        self._parts.compute(several, chunk)
+        self._parts.compute(several, part)
+
+    def compute_missing(self, frozen: Frozen) -> None:
+        """Whatever is missing of its features on this machine."""
+        self.reserve([frozen])
+        for part in frozen.features.missing() if frozen.features else []:
+            self.compute([frozen], part)
 
     def material(self, configuration: Configuration, partition_id: str, layer: str = "") -> Material:
         """Everything a learner needs; computes whatever part of it is missing on this machine."""
         frozen = self.frozen_ready(configuration, partition_id, layer)
         key = _MaterialKey.of(frozen, partition_id)
         if self._material is None or self._material[0] != key:
-            for chunk in frozen.features.missing() if frozen.features else []:
-                self.compute([frozen], chunk)
+            self.compute_missing(frozen)
             self._material = None  # before the next one takes its memory
             self._material = key, self._opened(frozen)
         return self._material[1]

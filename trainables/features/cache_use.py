@@ -67,6 +67,8 @@ class CacheUse:
     def need(self, what: object, size: int) -> None:
         """Note that the search will need so many bytes for something, whether they are there already or not."""
         self._needs[what] = size
+        if not size:
+            del self._needs[what]
 
     def make_room(self) -> None:
         """Delete folders that nobody uses until all that is needed fits beside the others.

@@ -1,6 +1,6 @@
 """The frozen part of a configuration: where it ends, and where its values lie in this machine's cache.
 
-The flow: samples → stored squares → standardisation → the cut → features, chunk by chunk.
+The flow: samples → stored squares → standardisation → the cut → features, part by part.
 """
 
 from __future__ import annotations
@@ -16,10 +16,19 @@ from torch import nn
 from orchestrator.store.errors import InputError
 from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
+from search_spaces.settings.declaration import Touch
 from trainables.features.arrays import ChunkedArrays
-from trainables.features.pixels import Standard, ViewReader, channel_statistics, pixel_key, pixel_store, write_pixels
+from trainables.features.pixels import (
+    PIXELS_VERSION,
+    Standard,
+    ViewReader,
+    channel_statistics,
+    pixel_store,
+    write_pixels,
+)
 from trainables.features.samples import Samples
-from trainables.features.store import compute_chunk, feature_key, feature_store, room
+from trainables.features.shards import FeatureRows, Part, reserve_together
+from trainables.features.store import compute_chunk, feature_key, feature_rows, room
 from trainables.machine.places import Places
 from trainables.network.division import FEATURES, Cut, Division
 from trainables.network.opened import Calibration, CutName, Networks, OpenNetwork
@@ -47,10 +56,10 @@ class Frozen:
     layer: str
     """`Cut.layer`: known to no other cut of the network."""
     shapes: tuple[tuple[int, ...], ...]
-    features: ChunkedArrays | None
-    """None where the pixels themselves are the frontier."""
+    features: FeatureRows | None
+    """Of the samples' rows; None where the pixels themselves are the frontier."""
     calibration: str
-    """What the norm statistics of a freshly initialised network follow from; "" with real weights."""
+    """What the norm statistics of a freshly initialised network follow from; "" with real weights or without any."""
     valid: Standard | None = None
     """What valid images are standardised by where each split is by its own; mean and std are those of train then."""
 
@@ -68,10 +77,12 @@ class Frozen:
 class FrozenParts:
     """Decides where frozen parts end, and computes what of them is missing; remembers which stores it has verified."""
 
-    def __init__(self, places: Places, networks: Networks, device: torch.device) -> None:
+    def __init__(self, places: Places, networks: Networks, device: torch.device, purpose: str = "") -> None:
+        """purpose: of features that are kept apart from those that are learned from."""
         self.places = places
         self.networks = networks
         self.device = device
+        self.purpose = purpose
         self._verified: set[Path] = set()
 
     def pixels(self, configuration: Configuration, samples: Samples) -> ChunkedArrays:
@@ -90,41 +101,46 @@ class FrozenParts:
         pixels = self.pixels(configuration, samples)
         (mean, std), valid = _standardisation(configuration, samples, pixels)
         calibration = ""
-        if configuration.network.weights.startswith("init:") and not configuration.adaptation.is_drawn_whole:
-            rows = calibration_rows(samples)
-            calibration = short_hash([pixels.folder.name, samples.views[rows].tolist(), mean, std])
+        if self.networks.is_calibrated(configuration):
+            names = [samples.names[row] for row in calibration_rows(samples)]
+            calibration = short_hash([PIXELS_VERSION, configuration.key(Touch.PIXELS), names, mean, std])
+        names_of_rows = samples.names if valid is None else samples.names_by_split
 
-        def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> ChunkedArrays:
-            squares = pixel_key(samples.images, configuration) + calibration
-            key = feature_key(samples, configuration, squares, mean, std, layer, shapes, valid)
+        def stored(layer: str, shapes: tuple[tuple[int, ...], ...]) -> FeatureRows:
+            key = feature_key(configuration, mean, std, layer, shapes, valid, calibration, self.purpose)
             precision, device = configuration.network.precision, self.device.type
-            return feature_store(key, self.places.cache, samples.rows, shapes, precision, device)
+            return feature_rows(key, self.places.cache, names_of_rows, shapes, precision, device)
 
         if not configuration.live.trains_body:
             shapes: tuple[tuple[int, ...], ...] = ((self.networks.facts(configuration).feature_width,),)
-            features: ChunkedArrays | None = stored(FEATURES, shapes)
+            features: FeatureRows | None = stored(FEATURES, shapes)
             chosen = FEATURES
         else:
             cut = self._cut(configuration, samples.rows, layer, lambda cut: stored(cut.layer, cut.shapes))
             shapes, chosen = cut.shapes, cut.layer
             features = None if cut.is_pixels else stored(chosen, shapes)
-        if features is not None:
-            self._verified_once(features)
+        for store in features.stores() if features is not None else []:
+            self._verified_once(store)
         return Frozen(configuration, samples, pixels, mean, std, chosen, shapes, features, calibration, valid)
 
-    def compute(self, several: Sequence[Frozen], chunk: int) -> None:
-        """Run the frozen part over one chunk of views for all cuts that still miss it, every layer once.
+    def reserve(self, several: Sequence[Frozen]) -> None:
+        """Room on the disk for what is missing of cuts of one network, on the same samples, so that every layer is
+        run once for all; the parts of each are known then (`FeatureRows.missing`)."""
+        reserve_together(frozen.features for frozen in several if frozen.features is not None)
 
-        The cuts are of one network, on the same samples, stored in the same chunks.
+    def compute(self, several: Sequence[Frozen], part: Part) -> None:
+        """Run the frozen part over one part's views for all cuts that still miss it, every layer once.
+
+        The cuts are of one network, on the same samples; those that agree in all have one store.
         """
-        stores = [frozen.features for frozen in several if frozen.features is not None]
-        for store in stores:
-            store.prepare()
-        missing = [frozen for frozen in several if frozen.features is not None and chunk in frozen.features.missing()]
+        of = {frozen.features.key: (frozen, frozen.features) for frozen in several if frozen.features is not None}
+        missing = [(frozen, rows, rows.store(part)) for frozen, rows in of.values()]
+        missing = [found for found in missing if part.chunk in found[2].missing()]
         if missing:
-            wanted = [frozen.features for frozen in missing if frozen.features is not None]
-            reader, precision = missing[0].reader(self.device), missing[0].configuration.network.precision
-            compute_chunk(wanted, chunk, self.prefix(missing), reader, precision)
+            cuts, (_, rows, _) = [frozen for frozen, _, _ in missing], missing[0]
+            stores, precision = [store for _, _, store in missing], cuts[0].configuration.network.precision
+            reader = cuts[0].reader(self.device)
+            compute_chunk(stores, part.chunk, rows.places(part), self.prefix(cuts), reader, precision)
 
     def network(self, frozen: Frozen) -> OpenNetwork:
         """The one whose part it is, with its weights."""
@@ -147,7 +163,7 @@ class FrozenParts:
             self._verified.add(store.folder)
         return store
 
-    def _cut(self, configuration: Configuration, rows: int, layer: str, stored: Callable[[Cut], ChunkedArrays]) -> Cut:
+    def _cut(self, configuration: Configuration, rows: int, layer: str, stored: Callable[[Cut], FeatureRows]) -> Cut:
         candidates = self.networks.cuts(configuration)
         for cut in candidates:
             if cut.layer == layer:

@@ -6,6 +6,7 @@ The test split is not among them: its rows are dropped here, before anything rea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,18 @@ class Samples:
     @property
     def rows(self) -> int:
         return len(self.views)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of each row what alone its features are of: the image's content and the view."""
+        contents = self.images["content"].tolist()
+        return tuple(f"{contents[image]} {view}" for image, view in self.views.tolist())
+
+    @property
+    def names_by_split(self) -> tuple[str, ...]:
+        """The same, and the split, where images are standardised by their own."""
+        is_valid = np.isin(self.views[:, 0], self.views[self.scoring["valid"], 0])
+        return tuple(f"{'valid' if of else 'train'} {name}" for of, name in zip(is_valid, self.names, strict=True))
 
     def shares(self, classes: int) -> np.ndarray:
         """What each class is of the rows that are trained on, float32 [classes]."""

@@ -1,4 +1,4 @@
-"""The frozen part's values for every view, computed once per key, chunk by chunk, and memory-mapped by all trials."""
+"""The frozen part's values for every view, computed once per key, part by part, and memory-mapped by all trials."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from orchestrator.store.record import short_hash
 from search_spaces.configuration import Configuration
 from search_spaces.settings.declaration import Touch
 from trainables.features.arrays import ArraySpec, ChunkedArrays
-from trainables.features.pixels import Standard, ViewReader
-from trainables.features.samples import Samples
+from trainables.features.pixels import PIXELS_VERSION, Standard, ViewReader
+from trainables.features.shards import FeatureRows
 from trainables.machine.allocation import memory_bytes
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 CPU_BATCH, CUDA_BATCH = 16, 256
 CPU_CHUNK, CUDA_CHUNK = 64, 2048
 DEVICE_SHARE = 0.1
@@ -36,47 +36,43 @@ def room(cache: Path) -> float:
 
 
 def feature_key(
-    samples: Samples,
     configuration: Configuration,
-    pixels: str,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     layer: str,
     shapes: tuple[tuple[int, ...], ...],
     valid: Standard | None = None,
+    calibration: str = "",
+    purpose: str = "",
 ) -> str:
-    """Covers everything that changes a feature: images, views, cut, and every setting that says so.
+    """Covers everything that changes the features of an image in a view: cut, and every setting that says so.
 
     mean, std: those used, of the weights or of the training split. valid: of valid images, where each split has its
-    own. layer: `Cut.layer`, which no other cut has.
+    own. layer: `Cut.layer`, which no other cut has. calibration: see `Frozen`. purpose: of rows that are kept apart.
     """
     return short_hash(
         {
-            "version": FEATURES_VERSION,
-            "pixels": pixels,
-            "views": samples.views.tolist(),
-            "settings": configuration.key(Touch.FEATURES),
+            "version": [PIXELS_VERSION, FEATURES_VERSION],
+            "settings": configuration.key(Touch.PIXELS, Touch.FEATURES),
             "mean": mean,
             "std": std,
             "layer": layer,
             "shapes": shapes,
             **({"valid": valid} if valid else {}),
+            **({"calibration": calibration} if calibration else {}),
+            **({"purpose": purpose} if purpose else {}),
         },
         20,
     )
 
 
-def feature_store(
-    key: str, cache: Path, rows: int, shapes: tuple[tuple[int, ...], ...], precision: str, device: str
-) -> ChunkedArrays:
-    """The folder of a feature set; bfloat16 is stored as its bits in int16."""
+def feature_rows(
+    key: str, cache: Path, names: Sequence[str], shapes: tuple[tuple[int, ...], ...], precision: str, device: str
+) -> FeatureRows:
+    """Rows in the shards of a key; bfloat16 is stored as its bits in int16."""
     dtype = "int16" if precision == "bf16" else "float32"
     specs = [ArraySpec(f"frontier{index}", shape, dtype) for index, shape in enumerate(shapes)]
-    folder = cache / "features" / key
-    try:
-        return ChunkedArrays.load(folder)
-    except FileNotFoundError:
-        return ChunkedArrays(folder, specs, rows, CUDA_CHUNK if device == "cuda" else CPU_CHUNK)
+    return FeatureRows(cache, key, names, specs, CUDA_CHUNK if device == "cuda" else CPU_CHUNK)
 
 
 @torch.no_grad()
@@ -92,15 +88,19 @@ def frozen_values(prefix: nn.Module, images: torch.Tensor, precision: str) -> tu
 
 @torch.no_grad()
 def compute_chunk(
-    stores: Sequence[ChunkedArrays], chunk: int, prefix: nn.Module, reader: ViewReader, precision: str
+    stores: Sequence[ChunkedArrays],
+    chunk: int,
+    rows: np.ndarray,
+    prefix: nn.Module,
+    reader: ViewReader,
+    precision: str,
 ) -> None:
-    """Run the frozen part over one chunk's views and write it.
+    """Run the frozen part over one chunk's views, rows int64 of the reader, and write it.
 
     prefix gives the frontier tensors of all stores, in their order; the stores have the same rows and chunks.
     Every batch has the same size: a tail is filled up by repeating its last row, because batch shapes change last bits
-    and a row's features should not depend on its neighbours.
+    and a row's features must not depend on its neighbours, nor on the shard in which they are computed.
     """
-    rows = np.asarray(stores[0].rows_of(chunk))
     size = CUDA_BATCH if reader.device.type == "cuda" else CPU_BATCH
     parts: list[list[np.ndarray]] = [[] for store in stores for _ in store.specs]
     before: _OnTheWay | None = None
@@ -122,23 +122,25 @@ def compute_chunk(
 
 
 class StoredInputs:
-    """Frontier tensors read from the memory-mapped store, one gather per batch; a GPU holds all that fit on it."""
+    """Frontier tensors read from memory-mapped shards, one gather per batch; a GPU holds all that fit on it."""
 
-    def __init__(self, store: ChunkedArrays, precision: str, device: torch.device) -> None:
-        self.store = store
-        arrays = store.open()
-        self.arrays = [arrays[spec.name] for spec in store.specs]
+    def __init__(self, rows: FeatureRows, precision: str, device: torch.device) -> None:
+        """Raises StorageError where one of the rows has no values."""
+        self.rows = rows
         self.precision = precision
         self.device = device
+        self._located = rows.located()
+        self._arrays = [store.open() for store in self._located.stores]
 
     @cached_property
     def _held(self) -> list[torch.Tensor]:
         """All rows as they are stored, on the GPU."""
-        size = sum(int(array.nbytes) for array in self.arrays)
-        if self.device.type != "cuda" or size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+        if self.device.type != "cuda":
             return []
-        private = self.store.open(private=True)
-        return [torch.from_numpy(private[spec.name]).to(self.device) for spec in self.store.specs]
+        size = len(self.rows.names) * self.rows.row_bytes
+        if size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            return []
+        return [self._whole(spec.name).to(self.device) for spec in self.rows.specs]
 
     @property
     def is_on_device(self) -> bool:
@@ -149,11 +151,33 @@ class StoredInputs:
         if self._held:
             return tuple(_as_float(held.index_select(0, rows), self.precision) for held in self._held)
         index = rows.cpu().numpy()
-        return tuple(_from_stored(array[index], self.precision, self.device) for array in self.arrays)
+        return tuple(
+            _from_stored(self._taken(spec.name, index), self.precision, self.device) for spec in self.rows.specs
+        )
 
     def everything(self) -> torch.Tensor:
         """The first tensor of all rows, float32 [rows, …], on the device; for pooled features, which are small."""
-        return _from_stored(self.store.open(private=True)[self.store.specs[0].name], self.precision, self.device)
+        return _as_float(self._whole(self.rows.specs[0].name).to(self.device), self.precision)
+
+    def _whole(self, name: str) -> torch.Tensor:
+        """One array of all rows as it is stored: mapped, hence shared with other processes, where it is a shard."""
+        stores, _, row = self._located
+        if len(stores) == 1 and np.array_equal(row, np.arange(stores[0].rows)):
+            return torch.from_numpy(stores[0].open(private=True)[name])
+        return torch.from_numpy(self._taken(name, np.arange(len(row))))
+
+    def _taken(self, name: str, index: np.ndarray) -> np.ndarray:
+        """Rows int64 [n] of one array, in their order."""
+        _, store, row = self._located
+        if len(self._arrays) == 1:
+            found: np.ndarray = self._arrays[0][name][row[index]]
+            return found
+        first = self._arrays[0][name]
+        taken = np.empty((len(index), *first.shape[1:]), dtype=first.dtype)
+        for number in np.unique(store[index]):
+            chosen = np.flatnonzero(store[index] == number)
+            taken[chosen] = self._arrays[number][name][row[index[chosen]]]
+        return taken
 
 
 class _OnTheWay:

@@ -23,6 +23,7 @@ from search_spaces.own_networks import OWN, is_own, own_network
 from search_spaces.resolve import BackboneFacts
 from trainables.network.adaptations import holders, refusals
 from trainables.network.backbone_names import resolve_name, timm_config
+from trainables.network.calibration import batch_norms
 from trainables.network.formed import formed
 from trainables.network.own import own_module
 from trainables.network.tensors import load_into, read_tensors, standardisation_in
@@ -53,6 +54,8 @@ class Architecture:
     facts: BackboneFacts
     """As if it were initialised from seed 0."""
     pretrained: Pretrained
+    is_calibrated: bool
+    """Whether it has batch norms, whose statistics follow from images where it is freshly initialised."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,9 @@ def architecture_of(form: Form) -> Architecture:
     """What is known of a backbone without memory for its weights: it is built on the meta device. Raises InputError as
     `open_backbone` does."""
     resolved = resolve_name(form.backbone)
-    facts = _facts(skeleton(form), resolved, form.image_size)
-    return Architecture(facts, _pretrained(resolved))
+    network = skeleton(form)
+    facts = _facts(network, resolved, form.image_size)
+    return Architecture(facts, _pretrained(resolved), bool(batch_norms(network)))
 
 
 def facts_of(

@@ -8,6 +8,11 @@ import torch
 from torch import nn
 
 
+def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Those that run on statistics; a network without any needs no calibration."""
+    return [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
 def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Give the norm layers of a freshly initialised network statistics, in place, in one pass over some images.
 
@@ -17,7 +22,7 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     or so are enough); the statistics are the plain average over the batches, each computed behind layers that normalise
     by that same batch. Dropout stays off. A network without batch norm is left as it is, and no batch is taken.
     """
-    norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    norms = batch_norms(network)
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

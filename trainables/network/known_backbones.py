@@ -94,7 +94,7 @@ class KnownBackbones:
             content = parsed_json(self._cache.read(path), path)
             facts: dict[str, Any] = content["facts"]
             facts |= {key: tuple(facts[key]) for key in ("mean", "std", "layers")}
-            return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]))
+            return Architecture(BackboneFacts(**facts), Pretrained(**content["pretrained"]), content["is_calibrated"])
         return None
 
     def _read_activations(self, behind: _Behind) -> Activations | None:

@@ -120,6 +120,12 @@ class Networks:
         """The backbone's size, without its weights."""
         return self._known.architecture(configuration.form).facts
 
+    def is_calibrated(self, configuration: Configuration) -> bool:
+        """Whether some of its frozen values follow from images that it was calibrated by."""
+        c = configuration
+        is_fresh = c.network.weights.startswith("init:") and not c.adaptation.is_drawn_whole
+        return is_fresh and self._known.architecture(c.form).is_calibrated
+
     def keep_facts(self) -> None:
         """Store those asked for, so that workers that only train heads need not import the libraries of networks."""
         self._known.keep()

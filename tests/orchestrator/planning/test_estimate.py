@@ -65,7 +65,14 @@ def images(tmp_path: Path) -> Path:
 
 
 def searched(
-    images: Path, *, writes: bool = False, epochs: int = EPOCHS, changes: Changes | None = None, **settings: Any
+    images: Path,
+    *,
+    writes: bool = False,
+    epochs: int = EPOCHS,
+    changes: Changes | None = None,
+    backbone: str = BACKBONE,
+    partitions: int | None = None,
+    **settings: Any,
 ) -> Search:
     """A search over n = 0, 1 and u = 2, with two batch sizes; or by other changes."""
     changes = changes or asked(
@@ -80,10 +87,10 @@ def searched(
     )
     options = SearchOptions(
         study="mine",
-        backbones=(BACKBONE,),
+        backbones=(backbone,),
         studies=images.parent / "studies",
         cache=images.parent / "cache",
-        data=DataRequest(images, DatasetOptions(group_by=r"(g\d)")),
+        data=DataRequest(images, DatasetOptions(group_by=r"(g\d)"), partitions=partitions),
         changes=changes,
         given=Given(weights="none", precision="fp32"),
     )
@@ -213,6 +220,45 @@ def test_what_is_cached_is_not_computed_again(images: Path) -> None:
     assert again.images_seconds == again.features_seconds == 0
     assert all(depth.views_to_compute == 0 for depth in again.depths)
     assert "(in the cache)" in estimate_text(again)
+
+
+def views_to_compute(search: Search) -> list[int]:
+    return [depth.views_to_compute for depth in estimate(search).depths]
+
+
+def test_partitions_and_balances_that_share_rows_are_counted_once(images: Path) -> None:
+    """What is said is what is computed: of all partitions together the views that the cache does not have."""
+    fixed: dict[str, Any] = {
+        "standardisation": "half",
+        "views": 2,
+        "lr": 0.1,
+        "batch_size": 8,
+        "repeats": 1,
+        "epochs": 2,
+    }
+    vit = {"backbone": "timm:test_vit.r160_in1k", "writes": True}
+    changes = asked(strategies=("straightforward",), **fixed)
+    first = searched(images, changes=changes, **vit)
+    (c,), own = first.asked.configurations.values(), first.study.record.partition
+    rows = first.bench().samples(c, own).rows
+    assert views_to_compute(first) == [rows]
+    first.bench().material(c, own)
+    assert views_to_compute(first) == [0]
+    told = views_to_compute(searched(images, changes=changes, partitions=3, **{**vit, "writes": False}))
+    several = searched(images, changes=changes, partitions=3, **vit)
+    bench, partitions = several.bench(), list(dict.fromkeys(key.partition for key in several.epochs))
+    assert len(partitions) == 3
+    every = {name for partition in partitions for name in bench.samples(c, partition).names}
+    (depth,) = estimate(several).depths
+    assert depth.views == len(every)
+    assert [depth.views_to_compute] == told == [len(every) - rows]
+    assert told != [0]
+    assert depth.feature_bytes == len(every) * 4 * depth.values_per_view
+    for partition in partitions:
+        bench.material(c, partition)
+    assert views_to_compute(several) == [0]
+    weighted = asked(strategies=("straightforward",), balance=("class_weights", "subsample"), **fixed)
+    assert views_to_compute(searched(images, changes=weighted, partitions=3, **vit)) == [0, 0]
 
 
 def test_pooled_features_are_the_frontier_of_a_head(found: Estimate) -> None:

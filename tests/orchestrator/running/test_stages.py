@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,10 @@ from orchestrator.store.errors import OrchError
 from orchestrator.store.layout import ConfigurationKey
 from orchestrator.store.place import Place
 from tests.support.tiny_study import TinyStudy, make_tiny_study
+from trainables.bundles.workbench import Workbench
 from trainables.features.cache_use import CacheUse
+from trainables.features.shards import Part
+from trainables.machine.places import Places
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +133,55 @@ def test_an_error_ends_its_own_pass_only(
     again = ConfigurationKey(study.partition, study.configuration(unfrozen=2, lr=0.7).id)
     stage.add([again])
     assert stage.error(again) is error, "what needs the same cannot be had either"
+
+
+class Tasks:
+    """In place of Ray's: what is asked is done at once, and finished when somebody looks the next time but one."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.rows: list[int] = []
+        """Of each part that was asked for."""
+
+    def remote(self, study: str, places: Places, wanted: list[tuple[str, str]], partition: str, part: Part) -> object:
+        frozen = [self.bench.frozen(self.bench.configuration(name), partition, layer) for name, layer in wanted]
+        self.bench.compute(frozen, part)
+        self.rows.append(part.rows)
+        return object()
+
+
+@pytest.mark.parametrize("devices", [1, 3])
+def test_partitions_share_the_rows_that_one_of_them_computes(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int
+) -> None:
+    """The second pass waits for the rows of the first one, whatever is free, and adds what that lacks."""
+    study = dataclasses.replace(study, cache=tmp_path / "cache")
+    fixed: dict[str, Any] = {"backbone": "timm:test_vit.r160_in1k", "standardisation": "half", "views": 2}
+    turn = {"train": "valid", "valid": "train"}
+    turned = study.add_partition({g: turn.get(s, s) if g.endswith("-0") else s for g, s in study.groups().items()})
+    bench = study.bench()
+    several = [study.configuration(**fixed, unfrozen=depth) for depth in (0, 1)]
+    samples = [bench.samples(several[0], partition) for partition in (study.partition, turned)]
+    bench.frozen_ready(several[0], study.partition)  # squares
+    tasks = Tasks(study.bench())
+    monkeypatch.setattr("trainables.features.store.CPU_CHUNK", 16)
+    monkeypatch.setattr("orchestrator.running.stages.ray.wait", lambda those, **_: (those[:1], those[1:]))
+    monkeypatch.setattr("orchestrator.running.stages.ray.get", lambda _: None)
+    use = CacheUse(study.cache, 1e9)
+    stage = FeatureStage(Place.of(study.folder), bench, lambda: devices, feature_options(0), use)
+    monkeypatch.setattr(stage, "_features", tasks)
+    keys = [ConfigurationKey(partition, c.id) for partition in (study.partition, turned) for c in several]
+    stage.add(keys)
+    stage.reserve()
+    every = len({*samples[0].names, *samples[1].names})
+    values = sum(sum(map(math.prod, bench.frozen(c, turned).shapes)) for c in several)
+    squares = bench.pixels(several[0], turned).total_bytes
+    assert sum(use._needs.values()) == squares + every * values * 4, "once, however many partitions share them"
+    for _ in range(20):
+        stage.poll()
+        assert stage.is_ready(keys[0]) or not stage.is_ready(keys[2])
+    assert all(stage.is_ready(key) for key in keys)
+    assert sum(tasks.rows) == every, "both depths in one pass, each row once"
+    assert len(set(samples[0].names)) < every
+    assert sum(use._needs.values()) == squares + every * values * 4
+    use.release()

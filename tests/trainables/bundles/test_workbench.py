@@ -23,6 +23,7 @@ from trainables import trial
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import calibration_rows
+from trainables.features.shards import Part
 from trainables.network.backbone import skeleton
 from trainables.network.division import FEATURES, PIXELS
 from trainables.network.frontier import places_to_cut
@@ -202,7 +203,7 @@ def test_cuts_of_one_layer_and_shape_are_kept_apart(study: TinyStudy) -> None:
         frozen = bench.frozen(c, study.partition, cut.layer)
         assert frozen.features is not None
         assert frozen.layer == cut.layer
-        folders.add(frozen.features.folder)
+        folders.add(frozen.features.key)
         shapes.add(cut.shapes)
     assert len(shapes) == 1
     assert len(folders) == 2
@@ -286,7 +287,8 @@ def test_an_idle_feature_worker_holds_no_memory_of_the_gpu(
     monkeypatch.setattr(trial, "workbench", lambda *_: bench)
     monkeypatch.setattr(bench, "compute", lambda *_: acts.append("computed"))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: acts.append("emptied"))
-    trial._feature_chunk(str(study.folder), study.places, [(study.configuration().id, "")], study.partition, 0)
+    told = str(study.folder), study.places, [(study.configuration().id, "")]
+    trial._feature_part(*told, study.partition, Part("shard", 0, 0, 1))
     assert acts == expected
 
 

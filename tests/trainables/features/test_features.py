@@ -1,4 +1,4 @@
-"""Features are computed once, chunk by chunk, to the same bytes whoever computes them."""
+"""Features are computed once, part by part, to the same bytes whoever computes them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, make_tiny_study
 from trainables.bundles.workbench import Workbench
 from trainables.features import store as features
-from trainables.features.arrays import ChunkedArrays
+from trainables.features.arrays import ArraySpec, ChunkedArrays
 from trainables.features.frozen import Frozen
-from trainables.features.store import StoredInputs, compute_chunk, feature_key, feature_store
+from trainables.features.pixels import Standard
+from trainables.features.store import StoredInputs, compute_chunk, feature_key
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,12 +39,24 @@ def bytes_of(store: ChunkedArrays) -> dict[str, bytes]:
     return {spec.name: (store.folder / f"{spec.name}.bin").read_bytes() for spec in store.specs}
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of each part that is computed from now on."""
+    rows, real = list[int](), compute_chunk
+
+    def noting(stores: Any, chunk: int, *rest: Any) -> None:
+        rows.append(len(stores[0].rows_of(chunk)))
+        real(stores, chunk, *rest)
+
+    monkeypatch.setattr("trainables.features.frozen.compute_chunk", noting)
+    return rows
+
+
 def computed(bench: Workbench, frozen: Frozen) -> ChunkedArrays:
+    """The one shard that its features lie in."""
+    bench.compute_missing(frozen)
     assert frozen.features is not None
-    frozen.features.prepare()
-    for chunk in frozen.features.missing():
-        bench.compute([frozen], chunk)
-    return frozen.features
+    (store,) = frozen.features.stores()
+    return store
 
 
 @pytest.mark.parametrize("unfrozen", [0, 1])
@@ -59,7 +72,7 @@ def test_bytes_do_not_depend_on_chunks_or_their_order(study: TinyStudy, unfrozen
         other = ChunkedArrays(study.cache / f"by-{chunk_rows}", expected.specs, expected.rows, chunk_rows)
         other.prepare()
         for chunk in reversed(other.missing()):
-            compute_chunk([other], chunk, prefix, reader, precision)
+            compute_chunk([other], chunk, np.asarray(other.rows_of(chunk)), prefix, reader, precision)
         assert bytes_of(other) == bytes_of(expected)
 
 
@@ -73,11 +86,14 @@ def test_bytes_do_not_depend_on_the_cuts_computed_beside(study: TinyStudy, tmp_p
     alone = [bytes_of(computed(bench, frozen)) for frozen in frozen_of(bench)]
     other = Workbench(study.storage, dataclasses.replace(study.places, cache=tmp_path / "other"), torch.device("cpu"))
     several = frozen_of(other)
-    other.compute(several, 0)
+    other.reserve(several)
+    assert several[0].features is not None
+    (part,) = several[0].features.missing()
+    other.compute(several, part)
     for frozen, expected in zip(several, alone, strict=True):
         assert frozen.features is not None
         assert frozen.features.missing() == []
-        assert bytes_of(frozen.features) == expected
+        assert bytes_of(computed(other, frozen)) == expected
 
 
 def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
@@ -90,9 +106,9 @@ def test_a_tail_is_computed_in_a_batch_of_full_size(study: TinyStudy) -> None:
             sizes.append(len(images))
             return (images.mean(dim=(2, 3)),)
 
-    store = feature_store("t", study.cache, frozen.samples.rows, ((3,),), "fp32", "cpu")
+    store = ChunkedArrays(study.cache / "t", [ArraySpec("frontier0", (3,), "float32")], frozen.samples.rows, 64)
     store.prepare()
-    compute_chunk([store], 0, Noting(), frozen.reader(bench.device), "fp32")
+    compute_chunk([store], 0, np.arange(store.rows), Noting(), frozen.reader(bench.device), "fp32")
     assert sizes == [16, 16, 16]
     assert store.open()["frontier0"].shape == (37, 3)
     assert np.abs(store.open()["frontier0"]).min(axis=1).all(), "every row is written"
@@ -108,9 +124,8 @@ torch.set_num_threads(1)
 folder, data, cache, partition, configuration_id = sys.argv[1:]
 bench = Workbench(LocalStorage(Path(folder)), Places(Path(data), Path(cache), "none"), torch.device("cpu"))
 frozen = bench.frozen_ready(bench.configuration(configuration_id), partition)
-for chunk in frozen.features.missing():
-    bench.compute([frozen], chunk)
-print(frozen.features.folder)
+bench.compute_missing(frozen)
+print(frozen.features.stores()[0].folder)
 """
 
 
@@ -139,13 +154,9 @@ def test_only_missing_chunks_are_computed(study: TinyStudy, monkeypatch: pytest.
     assert store.chunks == 3
     before = bytes_of(store)
     store.discard(1)
-    asked = []
-    real = compute_chunk
-    monkeypatch.setattr(
-        "trainables.features.frozen.compute_chunk", lambda s, c, *rest: asked.append(c) or real(s, c, *rest)
-    )
+    asked = counted(monkeypatch)
     study.bench().material(configuration, study.partition)
-    assert asked == [1]
+    assert asked == [16]
     assert bytes_of(store) == before
 
 
@@ -162,8 +173,9 @@ def test_an_image_changed_before_decoding_stops_the_stage(study: TinyStudy) -> N
 def test_what_is_gathered_is_what_was_computed(study: TinyStudy, precision: Any) -> None:
     bench = study.bench()
     frozen = bench.frozen_ready(study.configuration(unfrozen=1, precision=precision), study.partition)
-    store = computed(bench, frozen)
-    inputs = StoredInputs(store, precision, torch.device("cpu"))
+    computed(bench, frozen)
+    assert frozen.features is not None
+    inputs = StoredInputs(frozen.features, precision, torch.device("cpu"))
     rows = np.arange(16)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         expected = bench.prefix([frozen])(frozen.reader(bench.device).batch(rows))
@@ -179,27 +191,29 @@ def test_what_is_gathered_is_what_was_computed(study: TinyStudy, precision: Any)
 
 
 def test_the_key_covers_what_changes_a_feature(study: TinyStudy) -> None:
-    bench = study.bench()
+    third = (0.2, 0.2, 0.2)
 
-    def key(layer: str = "l", mean: float = 0.5, pixels: str = "p", width: int = 8, **changes: Any) -> str:
-        configuration = study.configuration(**changes)
-        samples = bench.samples(configuration, study.partition)
-        return feature_key(samples, configuration, pixels, (mean,) * 3, (0.2,) * 3, layer, ((width,),))
+    def key(layer: str = "l", mean: float = 0.5, width: int = 8, purpose: str = "", **changes: Any) -> str:
+        valid, calibration = changes.pop("valid", None), changes.pop("calibration", "")
+        c = study.configuration(**changes)
+        return feature_key(c, (mean,) * 3, third, layer, ((width,),), valid, calibration, purpose)
 
     base = key()
     assert key(lr=0.3, batch_size=3, optimiser="adam", dropout=0.1, non_linearities=2) == base
-    assert key(score_augmented=True) == base, "without balance there are no such views"
-    assert key(score_augmented=True, balance="ngca") != key(balance="ngca")
+    assert key(views=2, balance="ngca", study_seed=6) == base, "of which rows says nothing of a row"
+    assert key(balance="class_weights", classes=("many", "few")) == base
     others = [
         key("m"),
         key(mean=0.4),
-        key(pixels="q"),
         key(width=9),
-        key(views=2),
+        key(valid=Standard(third, third)),
+        key(calibration="c"),
+        key(purpose="check"),
         key(backbone="timm:test_vit.r160_in1k"),
         key(weights="init:6"),
         key(precision="bf16"),
         key(image_size=24),
-        key(crops=2, store_size=40),
+        key(store_size=40),
+        key(interpolation="lanczos"),
     ]
     assert len({base, *others}) == len(others) + 1

@@ -127,7 +127,7 @@ def test_features_on_the_gpu_are_those_of_the_host(study: TinyStudy, monkeypatch
     assert isinstance(held, StoredInputs)
     assert held.is_on_device
     monkeypatch.setattr("trainables.features.store.DEVICE_SHARE", 0.0)
-    read = StoredInputs(held.store, configuration.network.precision, torch.device("cuda"))
+    read = StoredInputs(held.rows, configuration.network.precision, torch.device("cuda"))
     assert not read.is_on_device
     rows = torch.tensor([5, 0, 5, 3], device="cuda")
     for here, there in zip(held.gather(rows), read.gather(rows), strict=True):
