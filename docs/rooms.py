@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("trainables.features",),
     ("trainables.learning",),
     ("trainables.bundles",),
+    ("trainables.chunks",),
     ("trainables.trial",),
     ("orchestrator.results", "orchestrator.patches"),
     ("orchestrator.statistics", "orchestrator.study"),

@@ -43,7 +43,7 @@ LOOSE_FILES = 10
 """Most files that lie directly in a top folder, so that the flow can be read from the folders."""
 
 MAY_IMPORT = {
-    "ray": ("trainables/trial.py", "orchestrator/running/"),
+    "ray": ("trainables/chunks.py", "trainables/trial.py", "orchestrator/running/"),
     "optuna": ("orchestrator/proposing/",),
     "click": ("orchestrator/command_line.py", "orchestrator/commands/"),
     "plotly": ("dashboards/",),
@@ -246,7 +246,16 @@ def test_proposers_load_nothing_heavy() -> None:
     assert run.stdout == "[]\n", run.stderr
 
 
-def test_a_worker_loads_torch_with_its_first_bundle() -> None:
-    probe = "import sys, trainables.trial, orchestrator.running.cluster; print('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    ("loads", "never"),
+    [
+        ("trainables.trial, orchestrator.running.cluster", ["torch"]),
+        ("trainables.chunks", ["torch", "ray.tune"]),
+        ("trainables.bundles.segment_run", ["networkx", "timm", "torchvision"]),
+    ],
+    ids=["a trial before its first segment", "a worker before its first features", "a head on features"],
+)
+def test_a_worker_loads_what_it_needs(loads: str, never: list[str]) -> None:
+    probe = f"import sys, {loads}; print([name for name in {never} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout == "False\n", run.stderr
+    assert run.stdout == "[]\n", run.stderr

@@ -1,6 +1,6 @@
 """The thin adapter between segments and Ray Tune: a trial is a stack, or lanes in turn; actors are reused for the next.
 
-A process loads torch with its first segment or chunk, not with this file.
+A process loads torch with its first segment, not with this file.
 """
 
 from __future__ import annotations
@@ -8,43 +8,28 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.tune import Trainable
 
 from orchestrator.store.errors import OrchError
 from orchestrator.store.leases import Driver, Lease, kept_alive
-from orchestrator.store.open import open_storage
 from orchestrator.store.segments import Segment
 from trainables.bundles.failures import Kind, SupersededError, kind_of, note_failure
 from trainables.bundles.states import is_over
+from trainables.chunks import workbench
 from trainables.machine.devices import device_name
 from trainables.machine.orphaned import end_with_parent
 from trainables.machine.places import Places
 from trainables.machine.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    import torch
-
     from trainables.bundles.segment_run import SegmentRun
     from trainables.bundles.workbench import Workbench
-    from trainables.features.shards import Part
 
 REPORT_EVERY_S = 1.0
-
-
-class _Kept(NamedTuple):
-    """This process's workbench, and what it was opened for."""
-
-    study: str
-    places: Places
-    bench: Workbench
-
-
-_kept: _Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -64,23 +49,6 @@ class Assignment:
     keeps: int = 0
     restores: bool = False
     driver: Driver | None = None
-
-
-def device_here() -> torch.device:
-    """The GPU that Ray gave this process, else the CPU."""
-    import torch
-
-    return torch.device("cuda", 0) if torch.cuda.is_available() and ray.get_gpu_ids() else torch.device("cpu")
-
-
-def workbench(study: str, places: Places) -> Workbench:
-    """This process's workbench; kept between trials and tasks of the same study."""
-    global _kept
-    from trainables.bundles.workbench import open_bench
-
-    if _kept is None or (_kept.study, _kept.places) != (study, places):
-        _kept = _Kept(study, places, open_bench(open_storage(study), places, device_here()))
-    return _kept.bench
 
 
 def begin_run(bench: Workbench, segment: Segment, lease: Lease, assignment: Assignment) -> SegmentRun:
@@ -219,26 +187,3 @@ class SegmentTrial(Trainable):
 
     def _steps(self) -> int:
         return self.run.steps if self.run is not None else 0
-
-
-def _feature_part(study: str, places: Places, wanted: Sequence[tuple[str, str]], partition: str, part: Part) -> None:
-    """One part of features on this process's device, for all (configuration, layer) wanted at once."""
-    end_with_parent()
-    bench = workbench(study, places)
-    frozen = [bench.frozen_ready(bench.configuration(name), partition, layer) for name, layer in wanted]
-    bench.compute(frozen, part)
-    if bench.device.type == "cuda":
-        import torch
-
-        torch.cuda.empty_cache()  # an idle worker would keep from trials what its batches took
-
-
-def _pixel_chunk(study: str, places: Places, configuration_id: str, partition: str, chunk: int) -> None:
-    """One chunk of decoded images."""
-    end_with_parent()
-    bench = workbench(study, places)
-    bench.write_pixels(bench.configuration(configuration_id), partition, chunk, threads=1)
-
-
-feature_task = ray.remote(max_retries=2)(_feature_part)
-pixel_task = ray.remote(max_retries=2)(_pixel_chunk)

@@ -17,10 +17,10 @@ from search_spaces.configuration import FROZEN_PART, Configuration
 from search_spaces.live import Scope
 from search_spaces.settings.image import FIXED
 from trainables.bundles.workbench import Workbench
+from trainables.chunks import feature_task, pixel_task
 from trainables.features.cache_use import CacheUse
 from trainables.features.frozen import Frozen, of_any_standardisation
 from trainables.features.shards import FeatureRows, Part
-from trainables.trial import feature_task, pixel_task
 
 
 @dataclass(eq=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import networkx
 import torch
 from torch import fx, nn
 
@@ -123,6 +122,8 @@ def _frontiers(traced: Trace, live: set[fx.Node]) -> list[tuple[fx.Node, ...]]:
         return [latest]
     count = len(traced.graph.nodes)
     lateness = {node: position / count for position, node in enumerate(traced.graph.nodes)}
+    import networkx  # a worker that trains heads on features needs none of it
+
     graph = networkx.DiGraph()
     graph.add_edge("images", (traced.image, "in"))
     for node in traced.graph.nodes:

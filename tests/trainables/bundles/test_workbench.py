@@ -19,7 +19,7 @@ from search_spaces.form import Form
 from search_spaces.live import Scope
 from tests.support.checkout import ROOT
 from tests.support.tiny_study import TinyStudy, assert_same_result, make_tiny_study
-from trainables import trial
+from trainables import chunks
 from trainables.bundles.workbench import Workbench, open_bench
 from trainables.features.arrays import ChunkedArrays
 from trainables.features.frozen import calibration_rows
@@ -253,9 +253,9 @@ def process() -> Iterator[None]:
     """A process without a workbench; its settings are put back."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
-    trial._kept = None
+    chunks._kept = None
     yield
-    trial._kept = None
+    chunks._kept = None
     cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
 
 
@@ -267,7 +267,7 @@ def test_whoever_opens_a_bench_computes_alike(study: TinyStudy, who: str) -> Non
     cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = True
     cudnn.deterministic = False
     if who == "a worker":
-        trial.workbench(str(study.folder), study.places)
+        chunks.workbench(str(study.folder), study.places)
     else:
         open_bench(study.storage, study.places)
     assert (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic) == (False, False, False, True)
@@ -284,11 +284,11 @@ def test_an_idle_feature_worker_holds_no_memory_of_the_gpu(
     study: TinyStudy, monkeypatch: pytest.MonkeyPatch, device: str, expected: list[str]
 ) -> None:
     bench, acts = Workbench(study.storage, study.places, torch.device(device)), []
-    monkeypatch.setattr(trial, "workbench", lambda *_: bench)
+    monkeypatch.setattr(chunks, "workbench", lambda *_: bench)
     monkeypatch.setattr(bench, "compute", lambda *_: acts.append("computed"))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: acts.append("emptied"))
     told = str(study.folder), study.places, [(study.configuration().id, "")]
-    trial._feature_part(*told, study.partition, Part("shard", 0, 0, 1))
+    chunks._feature_part(*told, study.partition, Part("shard", 0, 0, 1))
     assert acts == expected
 
 
