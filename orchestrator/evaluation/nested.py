@@ -162,6 +162,7 @@ class _Epochs:
         self.progress = progress
         self.total = total
         self.done = 0
+        self(0)
 
     def __call__(self, count: int) -> None:
         self.done += count

@@ -23,11 +23,18 @@ class Counted:
         self.act = act
         self.first = self.done = done
         self.total = total
-        self.began = time.monotonic()
+        self.began = self.moved = time.monotonic()
+        """When it began, and when it was last told of more."""
 
     def goes_on_as(self, act: str, done: int) -> bool:
         """Whether a further count is of the same act."""
         return act == self.act and done >= self.done
+
+    def at(self, done: int, total: int) -> None:
+        """So far now."""
+        if done > self.done:
+            self.moved = time.monotonic()
+        self.done, self.total = done, total
 
     @property
     def is_over(self) -> bool:
@@ -36,12 +43,13 @@ class Counted:
     def line(self) -> str:
         """`12/40 images read, 3.2/s, 9 s left`."""
         parts = [f"{self.done}/{self.total} {self.act}"]
-        here, spent = self.done - self.first, time.monotonic() - self.began
+        here, spent = self.done - self.first, self.moved - self.began
         if here > 0 and spent > 0:
             pace = here / spent
             parts.append(f"{pace:.1f}/s" if pace >= 1 else f"{duration(1 / pace)} each")
             if not self.is_over:
-                parts.append(f"{duration((self.total - self.done) / pace)} left")
+                left = (self.total - self.done) / pace - (time.monotonic() - self.moved)
+                parts.append(f"{duration(max(1.0, left))} left")
         return ", ".join(parts)
 
     def __rich__(self) -> RenderableType:

@@ -109,7 +109,7 @@ class Display:
         if counted is None or not counted.goes_on_as(act, done):
             counted = self._counted = Counted(act, done, total)
             self._last_update = counted.began
-        counted.done, counted.total = done, total
+        counted.at(done, total)
         if not self.console.is_terminal:
             if time.monotonic() - self._last_update >= COUNT_EVERY_S:
                 self._last_update = time.monotonic()

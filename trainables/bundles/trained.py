@@ -106,6 +106,8 @@ def trained_as(
         owed = [records[repeat] for _, together in again.values() for repeat in together]
         seconds = sum(_seconds(recipe, [records[repeat] for repeat in together]) for recipe, together in again.values())
         before(Again(len(owed), total, seconds, tuple(dict.fromkeys(str(one.meta["device"]) for one in owed))))
+    if again and progress is not None:
+        progress(0, total)
     for recipe, together in again.values():
         for one in _train_again(bench, recipe, [records[repeat] for repeat in together], done, total, progress):
             found[one.repeat] = one

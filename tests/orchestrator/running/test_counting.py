@@ -44,10 +44,12 @@ def test_count_rate_and_time_left_are_those_since_it_was_first_told(clock: Clock
     counted = Counted("images read", 10, 100)
     assert counted.line() == "10/100 images read"
     clock.now += 10
-    counted.done = 40
+    counted.at(40, 100)
     assert counted.line() == "40/100 images read, 3.0/s, 20 s left"
-    clock.now += 170
-    counted.done = 55
+    clock.now += 15
+    assert counted.line() == "40/100 images read, 3.0/s, 5 s left", "between two counts the pace stays what it was"
+    clock.now += 155
+    counted.at(55, 100)
     assert counted.line() == "55/100 images read, 4 s each, 3 min left"
 
 
