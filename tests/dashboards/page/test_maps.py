@@ -68,6 +68,7 @@ def test_with_images_maps_lie_over_them(tmp_path: Path) -> None:
     ]
     assert HOW not in found
     assert "Meier" not in found
+    assert HOSTILE not in page
     away = render(storage, now=NOW, shown=shown(tmp_path, redrawn=redrawn, root=tmp_path / "elsewhere"))
     assert "their folder is not on this machine" in section(away)
     (tmp_path / "images" / record.images[0].file).unlink()
