@@ -193,7 +193,11 @@ def test_the_command(tmp_path: Path, no_renderer: None) -> None:
 
 
 def test_a_figure_that_fails_costs_that_figure(source: Source, tmp_path: Path, no_renderer: None, broken: None) -> None:
-    exported = write_figures(source, tmp_path, "svg", names=["spread", "density"])
+    counted: list[tuple[int, int]] = []
+    exported = write_figures(
+        source, tmp_path, "svg", names=["spread", "density"], progress=lambda *one: counted.append(one)
+    )
+    assert [done for done, _ in counted] == list(range(counted[0][1])), "each before it is drawn"
     assert {one.figure for one in exported.written} == {"spread"}
     assert {one.figure for one in exported.lost} == {"density-one-loss", "density-two-loss"}
     assert {one.cause for one in exported.lost} == {"ZeroDivisionError: no width"}

@@ -45,7 +45,10 @@ def tags_of(page: str) -> list[tuple[str, dict[str, str | None]]]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     storage, _ = small_study(tmp_path_factory.mktemp("study"))
-    return render(storage, now=NOW)
+    counted: list[tuple[int, int]] = []
+    page = render(storage, now=NOW, progress=lambda *one: counted.append(one))
+    assert counted == [(1, 2), (2, 2)], "one partition, and one backbone on it"
+    return page
 
 
 def test_the_answer_comes_first_and_is_honest(page: str) -> None:
