@@ -84,7 +84,7 @@ def cost_in_words(plan: Plan, missing: Mapping[str, Needed]) -> str:
     told = ", ".join(said[what] for what in versions)
     images, count, repeats = (len(plan.split.test), sum(versions.values()), len(plan.repeats))
     passes = f"Passes of the network: {images * count:,} images ({images:,} × {count}: {told})"
-    return f"{passes}, for each of {counted(repeats, 'repeat')}."
+    return f"{passes}, for {counted(repeats, 'repeat')} each."
 
 
 def stored(storage: Storage, plan: Plan, one: Needed) -> Predicted | None:

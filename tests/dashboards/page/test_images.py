@@ -186,7 +186,7 @@ def test_a_budget_bounds_the_images(tmp_path: Path) -> None:
     pictures = [album.picture(file, "") for file in album.manifest["file"]]
     assert sum(len(picture) for picture in pictures if picture.startswith("<img")) < 32_000
     assert any("left out" in picture for picture in pictures)
-    assert "left out, so that the page stays small" in album.remarks()
+    assert "Left out, so that the page stays small: " in album.remarks()
 
 
 def test_a_thumbnail_holds_pixels_alone(tmp_path: Path) -> None:
