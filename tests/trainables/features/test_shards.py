@@ -249,3 +249,15 @@ def test_a_shard_that_nobody_can_read_is_made_again(study: TinyStudy, harm: Call
         StoredInputs(rows, "fp32", torch.device("cpu"))
     assert values(all_of(study.bench(), study, study.partition, **FIXED)) == expected
     assert [path.name for path in (study.cache / "features").iterdir()] == [folder.name]
+
+
+def test_equal_images_are_one_row(tmp_path: Path) -> None:
+    rows = feature_rows("k", tmp_path, ["a 0", "b 0", "a 0", "c 1", "b 0"], ((2,),), "fp32", "cpu")
+    rows.prepare()
+    (part,) = rows.missing()
+    assert rows.places(part).tolist() == [0, 1, 3]
+    assert rows.total_bytes == 3 * 2 * 4
+    rows.store(part).write(part.chunk, {"frontier0": np.arange(6).reshape(3, 2)})
+    stored = StoredInputs(rows, "fp32", torch.device("cpu"))
+    assert stored.everything().tolist() == [[0, 1], [2, 3], [0, 1], [4, 5], [2, 3]]
+    assert stored.gather(torch.tensor([4, 2]))[0].tolist() == [[2, 3], [0, 1]]
