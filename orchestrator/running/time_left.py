@@ -56,9 +56,9 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Left:
-    """seconds: until all is trained whose cost is known, None where nothing is. epochs: of those that are left, how
-    many have a cost that nobody knows, where others have one. share: of all the work, how much is done; None unless
-    every cost is known."""
+    """seconds: until all is trained whose cost is known, None where nothing is, or nobody is at work. epochs: of those
+    that are left, how many have a cost that nobody knows, where others have one. share: of all the work, how much is
+    done; None unless every cost is known."""
 
     seconds: float | None = None
     epochs: int = 0
@@ -121,9 +121,11 @@ class TimeLeft:
         owed = spent(left)
         if not owed:
             return Left(None, unknown)
-        # whatever is trained together is trained by one worker
-        together = ({lane: left[lane] for lane in one.lanes if lane in left} for one in segments)
-        seconds = max(owed / workers, *map(spent, together), 0.0)
+        seconds = None
+        if workers:
+            # whatever is trained together is trained by one worker
+            together = ({lane: left[lane] for lane in one.lanes if lane in left} for one in segments)
+            seconds = max(owed / workers, *map(spent, together), 0.0)
         if unknown:
             return Left(seconds, unknown)
         before = spent({lane: min(epochs, asked[lane]) for lane, epochs in done.items() if lane in asked})
@@ -139,7 +141,7 @@ class TimeLeft:
         self._seen = {name: seen for name, seen in self._seen.items() if name in here}
         for segment, epoch in at_work:
             self._seen.setdefault(segment.id, _Seen(segment)).at(epoch, now)
-        return max(1, max(count for _, count in self._workers))
+        return max(count for _, count in self._workers)
 
     def _learn(self, finals: Mapping[LaneKey, FinalName]) -> None:
         """Read a few results of each kind, those met last."""

@@ -144,12 +144,22 @@ def test_a_worker_that_trains_long_alone_is_waited_for(tmp_path: Path, clock: li
     assert left.share == pytest.approx(5 / 20)
 
 
+def test_without_workers_nobody_knows_how_long_it_takes(tmp_path: Path, clock: list[float]) -> None:
+    played = Played(tmp_path, depths=(HEAD,), batch_sizes=(16,))
+    played.study.write_final(played.storage, next(iter(played.known.values())), 0, EPOCHS)
+    left = StudyWatch(played.storage).look().left
+    assert (left.seconds, left.epochs, left.words) == (None, 0, "")
+    assert left.share == pytest.approx(1 / 12)
+
+
 def test_what_batches_cost_is_kept_apart(tmp_path: Path, clock: list[float]) -> None:
+    """The share of what is done says what was thought of the rest."""
     played = Played(tmp_path, depths=(HEAD,), lrs=(1e-3,))
     small, large = sorted(played.known.values(), key=lambda c: c.optimiser.batch_size)
     played.study.write_final(played.storage, small, 0, EPOCHS)
     first = StudyWatch(played.storage).look().left
-    assert first.seconds == pytest.approx((3 + 4) * EPOCHS * cost(small)), "of the other size nothing is known but this"
+    assert first.share == pytest.approx(1 / 8), "of the other size nothing is known but this"
     played.study.write_final(played.storage, large, 0, EPOCHS)
+    played.study.write_final(played.storage, large, 1, EPOCHS)
     second = StudyWatch(played.storage).look().left
-    assert second.seconds == pytest.approx(3 * EPOCHS * (cost(small) + cost(large)))
+    assert second.share == pytest.approx((cost(small) + 2 * cost(large)) / (4 * cost(small) + 4 * cost(large)))
