@@ -32,6 +32,8 @@ SAMPLES = 6
 """Results from which the cost of a kind follows: the newest that were met."""
 READ_AT_ONCE = 8
 """Most records that are read in one look, so that the first look at a large study is not slow."""
+LONG_EPOCHS = 30
+"""After so many epochs the pace of a segment at work is known as well as that of results."""
 WORKERS_OVER_S = 60.0
 """How many workers there are is the most that were seen at work within this time: between segments they are fewer."""
 
@@ -161,12 +163,16 @@ class TimeLeft:
                         self._costs[kind].append(float(record.meta["seconds"]) / record.history.epochs)
 
     def _known(self) -> dict[Kind, float]:
-        found = defaultdict(list, {kind: list(costs) for kind, costs in self._costs.items() if costs})
+        """What is seen at work for long counts before results: those may be of other stacks, or of another machine."""
+        found = {kind: list(costs) for kind, costs in self._costs.items() if costs}
+        long: dict[Kind, list[float]] = {}
         for seen in self._seen.values():
             kind, cost = self._kind(seen.segment.configurations[0]), seen.cost
             if kind is not None and cost is not None:
-                found[kind].append(cost)
-        return {kind: float(np.mean(costs)) for kind, costs in found.items()}
+                found.setdefault(kind, []).append(cost)
+                if seen.epochs >= LONG_EPOCHS:
+                    long.setdefault(kind, []).append(cost)
+        return {kind: float(np.mean(costs)) for kind, costs in {**found, **long}.items()}
 
     def _cost(self, name: str, known: Mapping[Kind, float]) -> float | None:
         kind = self._kind(name)
@@ -214,6 +220,11 @@ class _Seen:
             self._from = (now, epoch) if epoch > self._met else None
         elif epoch > (self._until or self._from)[1]:
             self._until = now, epoch
+
+    @property
+    def epochs(self) -> int:
+        """That were timed."""
+        return self._until[1] - self._from[1] if self._from and self._until else 0
 
     @property
     def cost(self) -> float | None:

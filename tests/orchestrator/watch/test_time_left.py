@@ -14,14 +14,15 @@ import pytest
 from orchestrator.results.decided import Decided
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
-from orchestrator.running.time_left import TimeLeft
-from orchestrator.store.layout import ConfigurationKey, lease
+from orchestrator.running.time_left import LONG_EPOCHS, TimeLeft
+from orchestrator.store.layout import BundleKey, ConfigurationKey, lease
 from orchestrator.store.schema import FinalRecord
-from orchestrator.store.segments import Segment
+from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.watch.now import StudyNow
 from orchestrator.watch.study_watch import StudyWatch
 from search_spaces.configuration import Configuration
 from tests.support.generated_study import PARTITION, GeneratedStudy, UnsyncedStorage
+from trainables.bundles.work import longest_finals
 
 WORKERS = 2
 EPOCHS = 20
@@ -142,6 +143,23 @@ def test_a_worker_that_trains_long_alone_is_waited_for(tmp_path: Path, clock: li
         )
     assert left.seconds == pytest.approx(15 * 10.0)
     assert left.share == pytest.approx(5 / 20)
+
+
+def test_what_is_seen_at_work_counts_before_results(tmp_path: Path, clock: list[float]) -> None:
+    """Another machine, or narrower stacks, may have taken longer."""
+    played = Played(tmp_path, depths=(HEAD,), lrs=(1e-3,), batch_sizes=(16,))
+    (c,) = played.known.values()
+    first, *_ = played.times
+    played.study.write_final(played.storage, c, 3, EPOCHS)
+    final = longest_finals(played.storage, BundleKey(PARTITION, c.id, 0))[3]
+    lanes = {lane: EPOCHS for segment in played.times for lane in segment.lanes}
+    seen, finals = TimeLeft(played.storage), {LaneKey(PARTITION, c.id, 3): final}
+    for epoch in range(LONG_EPOCHS + 2):
+        clock[0] = 10.0 * epoch
+        left = seen.look(lanes, {**dict.fromkeys(finals, EPOCHS), first.lanes[0]: epoch}, finals, [], [(first, epoch)])
+        if not epoch:
+            assert left.seconds == pytest.approx(3 * EPOCHS * cost(c))
+    assert left.seconds == pytest.approx((2 * EPOCHS + max(0, EPOCHS - epoch)) * 10.0)
 
 
 def test_without_workers_nobody_knows_how_long_it_takes(tmp_path: Path, clock: list[float]) -> None:
