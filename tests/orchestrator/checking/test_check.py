@@ -16,6 +16,7 @@ from orchestrator.checking.registry import FINDINGS
 from orchestrator.command_line import main
 from tests.support.packing import image_archive, image_stack
 from tests.support.pictures import patients, picture, write_pictures, write_table
+from trainables.features import store
 
 GROUPS = ("--group-by", r"(p\d+)_")
 
@@ -294,7 +295,14 @@ def test_an_image_of_another_kind_is_an_outlier_of_its_class(data: Path) -> None
     assert "no network" in told["meaning"]
 
 
-def test_outliers_by_a_backbone_name_it(data: Path, tmp_path: Path) -> None:
+def test_outliers_by_a_backbone_name_it(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, real = list[str](), store.feature_key
+
+    def noting(*of: Any) -> str:
+        keys.append(real(*of[:-1]))
+        return real(*of)
+
+    monkeypatch.setattr("trainables.features.frozen.feature_key", noting)
     pictures = patients(count=15)
     pictures["b/p15_0.png"] = Image.new("RGB", (72, 72), (250, 20, 20))
     write_pictures(data, pictures)
@@ -302,6 +310,8 @@ def test_outliers_by_a_backbone_name_it(data: Path, tmp_path: Path) -> None:
     told = found(data, *GROUPS, *more)["findings"]["outliers"]
     assert told["items"][0]["files"] == ["b/p15_0.png"]
     assert "squeezenet1_1" in told["meaning"]
+    (shard,) = (tmp_path / "cache" / "features").iterdir()
+    assert shard.name.partition(".")[0] not in keys, "later test images are among them: no learner has their key"
     result = check(data, *GROUPS, "--backbone", "no_such_network")
     assert result.exit_code == 2
     assert check(data, *GROUPS, "--weights", "none").exit_code == 2, "weights of no backbone"
