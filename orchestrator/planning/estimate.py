@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from orchestrator.planning.companions import companions
 from orchestrator.planning.costs import BackboneCosts, Rates
 from orchestrator.planning.frozen_cost import FrozenCost
 from orchestrator.planning.precision_notes import arithmetic_notes, precision_notes
+from orchestrator.planning.room_notes import disk_notes, memory_notes
 from orchestrator.proposing.deciding import Machine
 from orchestrator.resolved import KEPT_BYTES, Search
 from orchestrator.results.names import IN_EVERY_NAME, told_apart
@@ -219,8 +219,8 @@ def estimate(
             *tally.notes,
             *precision_notes(owing, features_s),
             *arithmetic_notes(owing, bench.device),
-            *_memory_notes(needed),
-            *_disk_notes(search, tally),
+            *memory_notes(needed),
+            *disk_notes(search, sum(depth.study_bytes for depth in tally.depths), sum(tally.cache.values())),
         ),
         shapes_measured=tally.shapes,
         measuring_seconds=time.monotonic() - started,
@@ -400,36 +400,3 @@ def _by_backbone(search: Search) -> list[list[Configuration]]:
         c = search.asked.configurations[name]
         found[canonical_json([c.key(Touch.NETWORK), c.data.seed])].append(c)
     return list(found.values())
-
-
-def _disk_notes(search: Search, tally: _Tally) -> list[str]:
-    """Study and cache may lie on one file system; each is held against what is free where it goes."""
-    notes = []
-    study_bytes = sum(depth.study_bytes for depth in tally.depths)
-    studies = search.study.place.absolute().path
-    for what, place, needed, option in (
-        *([("study", studies, study_bytes, "--studies DIR")] if studies is not None else []),
-        (
-            "cache",
-            search.places.cache.absolute(),
-            sum(tally.cache.values()),
-            "--cache DIR; --cache-gb N deletes what no search uses",
-        ),
-    ):
-        free = shutil.disk_usage(next(path for path in (place, *place.parents) if path.exists())).free
-        if needed > free:
-            notes.append(
-                f"the {what} needs {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free: the search will stop "
-                f"there and go on once there is room, or elsewhere with {option}"
-            )
-    return notes
-
-
-def _memory_notes(needed: int) -> list[str]:
-    total = allocation.memory_bytes()
-    if needed <= total:
-        return []
-    return [
-        f"the trials that run at a time need {needed / 1e9:.1f} GB of memory, of which there are {total / 1e9:.1f} GB: "
-        "fewer repeats or configurations at a time will be trained, or the search will fail for want of memory"
-    ]

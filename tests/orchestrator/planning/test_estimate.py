@@ -419,7 +419,7 @@ def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkey
     import shutil
 
     full = shutil._ntuple_diskusage(100, 99, 1)  # type: ignore[attr-defined]
-    monkeypatch.setattr("orchestrator.planning.estimate.shutil.disk_usage", lambda _: full)
+    monkeypatch.setattr("orchestrator.planning.room_notes.shutil.disk_usage", lambda _: full)
     notes = " ".join(estimate(search).notes)
     assert "the study needs" in notes
     assert "elsewhere with --studies DIR" in notes
