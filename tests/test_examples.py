@@ -180,10 +180,10 @@ def lines_to_type(place: Path) -> list[str]:
 
 
 TYPED = [
-    pytest.param(place, id=place.name, marks=[pytest.mark.slow] if place.name == "array.sh" else [])
+    pytest.param(place, id=place.name, marks=[pytest.mark.slow] if place in SCRIPTS else [])
     for place in (*SCRIPTS, NOTEBOOK)
 ]
-"""The array plans, trains and resumes: half a minute."""
+"""Scripts plan, train and resume: half a minute."""
 
 
 @pytest.mark.parametrize("place", TYPED)

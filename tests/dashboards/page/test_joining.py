@@ -44,6 +44,6 @@ def test_nothing_of_the_modules_is_left_in_the_script(package: str, modules: tup
 
 def test_every_style_sheet_stands_in_the_page() -> None:
     there = {one.name for one in (files("dashboards.page") / "assets").iterdir() if one.name.endswith(".css")}
-    assert there == {f"{name}.css" for name in style.SHEETS}
+    assert there == {f"{name}.css" for name in style.SHEETS} | {"home.css"}, "which is of the page of all studies"
     used = set(re.findall(r"var\((--\w+)\)", style.STYLE + live.STYLE))
     assert used <= set(re.findall(r"(--\w+):", style.STYLE))

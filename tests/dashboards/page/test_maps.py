@@ -74,7 +74,7 @@ def test_with_images_maps_lie_over_them(tmp_path: Path) -> None:
     (tmp_path / "images" / record.images[0].file).unlink()
     lost = section(render(storage, now=NOW, shown=shown(tmp_path, redrawn=redrawn)))
     assert len(Tags(lost).images) == 9
-    assert "1 images cannot be shown" in lost
+    assert "1 image cannot be shown" in lost
 
 
 def test_test_images_are_shown_only_once_evaluated(tmp_path: Path) -> None:

@@ -141,12 +141,7 @@ def test_the_address_brings_the_view_back(browser: Any, path: Path, searched: Un
 @in_a_browser
 @pytest.mark.parametrize("said", ["#search&picked=<b>x</b>&nothing=1", "#%&%=%", "#search&picked=", "#&&=&"])
 def test_what_a_page_does_not_offer_is_not_taken_from_the_address(browser: Any, path: Path, said: str) -> None:
-    opened = Opened(browser, path, viewport={"width": 1280, "height": 900})
-    page = opened.page.context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(f"{path.as_uri()}{said}")
-    page.wait_for_selector("html[data-ready]")
-    assert page.evaluate("document.querySelector('select[data-sets=picked]').value") == ""
-    assert not page.locator(".picked").is_visible()
-    assert faults == []
+    opened = Opened(browser, path, said, viewport={"width": 1280, "height": 900})
+    assert opened.page.evaluate("document.querySelector('select[data-sets=picked]').value") == ""
+    assert not opened.page.locator(".picked").is_visible()
+    assert opened.faults == []

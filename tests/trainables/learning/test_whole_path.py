@@ -146,8 +146,12 @@ LONG = (
     "scales and shifts of a vision transformer, decay on weights",
     "decaying rates of a whole vision transformer",
     *("a layer of the end", "decaying rates", "biases", "whole", "gate, body, batch norm"),
+    *("scratch, moving norms, bfloat16", "whole, bfloat16", "others, unfrozen", "focal loss, unfrozen"),
+    *("mixup, batch norm", "mixup, frozen", "clipped, moving norms", "decay on weights, batch norm"),
+    *("flips, frozen", "stain, frozen"),
 )
-"""Of the cases, those that take long; low-rank updates stand for transformers, others for whole networks."""
+"""Of the cases, those that take long; low-rank updates stand for transformers, others for whole networks and for
+two settings that each have a case of their own."""
 
 
 @pytest.fixture(params=[("few", "many"), ("few", "many", "some")], ids=["binary", "multiclass"], scope="module")

@@ -142,7 +142,9 @@ CUT = [
 ]
 
 
-@pytest.mark.parametrize("unfrozen", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "unfrozen", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 3]
+)
 @pytest.mark.parametrize("form", CUT, ids=[" ".join(map(str, form)) for form in CUT])
 def test_frozen_and_live_parts_make_the_network(form: Form, unfrozen: int) -> None:
     network = open_backbone(form, "none", 0).module
