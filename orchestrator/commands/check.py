@@ -30,7 +30,7 @@ def _reading(command: Any) -> Any:
                 metavar="NAME|FILE",
                 help="Whose file says how images are divided (default: that of a study of your own).",
             ),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Study seed."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the study."),
             click.option(
                 "--cache",
                 metavar="DIR",
@@ -107,7 +107,11 @@ def check(
 @click.argument("source", metavar="DIR|TABLE", type=local_path())
 @_reading
 @click.option(
-    "--seeds", type=click.IntRange(1, 50), default=5, show_default=True, help="Of stratified, from --seed on."
+    "--seeds",
+    type=click.IntRange(1, 50),
+    default=5,
+    show_default=True,
+    help="Number of seeds to try for the stratified policy, from --seed on.",
 )
 @click.option(
     "--partitions", type=click.IntRange(1, 100), default=1, help="Also those that a search with --partitions N adds."

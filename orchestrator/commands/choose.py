@@ -13,7 +13,7 @@ METRIC = click.Choice(METRICS.names)
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
+@click.option("--partition", metavar="ID", help="Partition to use (default: all that were asked for).")
 @click.option(
     "--selection", "metric", type=METRIC, help="Rank those that select by this metric (default: the study's)."
 )
@@ -22,7 +22,7 @@ METRIC = click.Choice(METRICS.names)
     type=click.FloatRange(min=0),
     default=0.01,
     show_default=True,
-    help="How much worse a cheaper configuration may be, in the unit of the metric.",
+    help="How much worse than the best a cheaper configuration may score, in the unit of the metric.",
 )
 @click.option(
     "--rounds",
@@ -84,9 +84,9 @@ def best(
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="A B …", shell_complete=complete_study)
-@click.option("--study", metavar="STUDY", help="The study that all of A, B … are of.")
-@click.option("--metric", type=METRIC, help="Of the validation split (default: the one that selects).")
-@click.option("--partition", metavar="ID", help="One of several partitions (default: all that A, B … have).")
+@click.option("--study", metavar="STUDY", help="Study that all of A, B … belong to.")
+@click.option("--metric", type=METRIC, help="Validation metric to compare (default: the one that selects).")
+@click.option("--partition", metavar="ID", help="Partition to compare on (default: all that A, B … have in common).")
 @studies_option
 @json_option
 def compare(

@@ -13,12 +13,16 @@ from orchestrator.commands.said import echo, echo_json
 @click.option(
     "--country", metavar="CODE", help="Where the electricity came from: DE, FR, US … (default: world average)."
 )
-@click.option("--kg-per-kwh", type=float, metavar="KG", help="Or its intensity, in kg CO2e per kWh.")
+@click.option(
+    "--kg-per-kwh", type=float, metavar="KG", help="Carbon intensity instead of a country, in kg CO2e per kWh."
+)
 @click.option(
     "--gpu-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one GPU, in place of its rating."
 )
 @click.option("--core-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one processor core.")
-@click.option("--gpus-per-host", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs of each machine.")
+@click.option(
+    "--gpus-per-host", type=click.IntRange(min=1), default=1, show_default=True, help="Number of GPUs of each machine."
+)
 @click.option(
     "--measure", is_flag=True, help="Time the frozen layers on this machine, for the hours that caching saved."
 )

@@ -27,14 +27,22 @@ data.add_command(patches.cut)
 
 @data.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--backbone", metavar="NAME", help="Of those that the study has searched (default: the first).")
-@click.option("--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Of each experiment.")
-@click.option("--epochs", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Of each training.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--backbone", metavar="NAME", help="Backbone, of those that the study has searched (default: the first).")
+@click.option(
+    "--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Repeats of each experiment."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Epochs of each training."
+)
+@click.option(
+    "--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Learning rate of Adam."
+)
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
-@click.option("--figure", metavar="FILE", type=local_path(dir_okay=False), help="Curves as a page: leak.html")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option(
+    "--figure", metavar="FILE", type=local_path(dir_okay=False), help="File for a page with the curves: leak.html"
+)
 @studies_option
 @json_option
 def leak(
@@ -145,13 +153,33 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
 
 @data.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--augmentation", metavar="NAMES", help="Such as flips,contrast (default: of the first configuration).")
-@click.option("--set", "settings", metavar="PATH=VALUE", multiple=True, help="Of augmentations: augmentation.hue=0.1")
-@click.option("--images", type=click.IntRange(1, 100), default=8, show_default=True, help="Of the training split.")
-@click.option("--draws", type=click.IntRange(1, 50), default=6, show_default=True, help="Of each image, one an epoch.")
+@click.option(
+    "--augmentation",
+    metavar="NAMES",
+    help="Augmentations to show, such as flips,contrast (default: those of the first configuration).",
+)
+@click.option(
+    "--set", "settings", metavar="PATH=VALUE", multiple=True, help="Strength of an augmentation: augmentation.hue=0.1"
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1, 100),
+    default=8,
+    show_default=True,
+    help="Number of images of the training split.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(1, 50),
+    default=6,
+    show_default=True,
+    help="Number of draws of each image, one per epoch.",
+)
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
-@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), required=True, help="A page: views.html")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option(
+    "--output", metavar="FILE", type=local_path(dir_okay=False), required=True, help="File for the page: views.html"
+)
 @studies_option
 def views(
     study: str,

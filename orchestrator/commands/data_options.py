@@ -85,11 +85,11 @@ def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
         split_column_option,
         split_words_option,
         click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
-        click.option("--test-fold", metavar="NAME|none", help="The fold that is the test split."),
+        click.option("--test-fold", metavar="NAME|none", help="Fold to use as the test split."),
         click.option(
             "--valid-from-train",
             is_flag=True,
-            help="Of data with train and test alone: draw valid from train by groups; test stays as given.",
+            help="If the data has only train and test: draw valid from train, by groups; test stays as given.",
         ),
         rule_of_reading,
         click.option(

@@ -17,15 +17,22 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     type=click.IntRange(min=2, max=1000),
     default=5,
     show_default=True,
-    help="So many of the best configurations, of any backbone, strategy and stage.",
+    help="Number of configurations to combine, the best of any backbone, strategy and stage.",
 )
-@click.option("--of", "of", metavar="ID,…", type=CommaList(str), default=(), help="These instead: beginnings of ids.")
+@click.option(
+    "--of",
+    "of",
+    metavar="ID,…",
+    type=CommaList(str),
+    default=(),
+    help="Combine these configurations instead, given by the first digits of their ids.",
+)
 @click.option(
     "--repeats",
     type=click.Choice(["all", "one"]),
     default="all",
     show_default=True,
-    help="Of each member: all that finished, or the first.",
+    help="Repeats of each member: all that finished, or only the first.",
 )
 @click.option(
     "--combine",
@@ -43,9 +50,11 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     help="greedy: selection with replacement; grid: all in steps of 0.05; genetic: some of them; loss: least loss.",
 )
 @click.option("--metric", type=METRIC, help="What the ensemble is made for (default: what the study selects by).")
-@click.option("--class", "of_class", metavar="NAME", help="Of a metric of one class.")
-@click.option("--precision", type=click.FloatRange(0, 1, min_open=True), help="Of recall_at_precision.")
-@click.option("--partition", metavar="ID", help="Another than the study's own.")
+@click.option("--class", "of_class", metavar="NAME", help="Class of a metric that is about one class.")
+@click.option(
+    "--precision", type=click.FloatRange(0, 1, min_open=True), help="Precision that recall_at_precision asks for."
+)
+@click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
 @click.option(
     "--rounds",
     type=click.IntRange(min=0, max=100_000),
@@ -53,7 +62,13 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     show_default=True,
     help="Bags of groups in which all of it is chosen again; 0 leaves the out-of-bag scores out.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of bags and of genetic.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the bags and of the genetic algorithm.",
+)
 @click.option("--list", "listed", is_flag=True, help="List the study's ensembles; make none.")
 @studies_option
 @json_option

@@ -30,8 +30,12 @@ WITH_ENSEMBLE = {
 def what_is_tested(command: Command) -> Command:
     """Options that say which model, on which images, and how it is scored."""
     decorators: list[Callable[[Command], Command]] = [
-        click.option("--configuration", metavar="ID", help="Another than the best by mean: the beginning of its id."),
-        click.option("--partition", metavar="ID", help="Another than the study's own."),
+        click.option(
+            "--configuration",
+            metavar="ID",
+            help="Configuration to test (default: the best mean), by the first digits of its id.",
+        ),
+        click.option("--partition", metavar="ID", help="Partition to use (default: the study's own)."),
         click.option(
             "--at",
             "points",
@@ -56,7 +60,7 @@ def what_is_tested(command: Command) -> Command:
             "--views",
             metavar="N",
             type=int,
-            help="So many of them (default: all that flips or dihedral make, 8 of others).",
+            help="Number of views (default: all that flips or dihedral make, 8 of others).",
         ),
         click.option(
             "--augmented",
@@ -85,13 +89,13 @@ def what_is_tested(command: Command) -> Command:
             type=click.FloatRange(min=0),
             default=1.0,
             show_default=True,
-            help="How much of trained weights the study may hold, the best configurations first.",
+            help="Gigabytes of trained weights that the study may hold, the best configurations first.",
         ),
         click.option(
             "--data",
             metavar="DIR|TABLE",
             type=local_path(),
-            help="Other images of the same classes (another hospital's) in place of the study's test split.",
+            help="Test on other images of the same classes (another hospital's) instead of the study's test split.",
         ),
         *how_to_read("Where the images lie here; with --data the root of its table's paths.", of="Of --data: "),
     ]
@@ -104,10 +108,13 @@ def what_is_tested(command: Command) -> Command:
 @click.argument("study", shell_complete=complete_study)
 @what_is_tested
 @click.option(
-    "--ensemble", "ensemble", metavar="ID", help="One of `orch ensemble`, beside the configuration that was best alone."
+    "--ensemble",
+    "ensemble",
+    metavar="ID",
+    help="Test an ensemble of `orch ensemble`, beside the configuration that was best alone.",
 )
 @click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
 @studies_option
 @json_option
 @click.pass_context

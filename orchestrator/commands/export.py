@@ -31,12 +31,16 @@ WITH_ENSEMBLE = {"study", "studies", "as_json", "ensemble", "output", "with_onnx
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--output", metavar="DIR", type=local_path(), help="A new folder for the model.")
-@click.option("--configuration", metavar="ID", help="Another configuration than the selected one.")
-@click.option("--ensemble", metavar="ID", help="One of `orch ensemble`: all its members, and one ONNX file of them.")
+@click.option("--configuration", metavar="ID", help="Configuration to export (default: the selected one).")
+@click.option(
+    "--ensemble",
+    metavar="ID",
+    help="Export an ensemble of `orch ensemble`: all its members, and one ONNX file of them.",
+)
 @click.option(
     "--repeat", metavar="R", type=click.IntRange(min=0), help="Which repeat (default: the first that finished)."
 )
-@click.option("--partition", metavar="ID", help="One of several partitions (default: the study's own).")
+@click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
 @click.option("--with-names", is_flag=True, help="Names of files, groups and machines in tables, not numbers.")
 @click.option("--onnx/--no-onnx", "with_onnx", default=True, show_default=True, help="Also write model.onnx.")
 @click.option("--tables", metavar="DIR", type=local_path(), help="Only tables, as CSV and Parquet, to here.")
@@ -47,7 +51,7 @@ WITH_ENSEMBLE = {"study", "studies", "as_json", "ensemble", "output", "with_onnx
 @click.option("--kg-per-kwh", type=float, metavar="KG", help="For the CO2 figure of the card, as in `orch cost`.")
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
 @studies_option
 @json_option
 @click.pass_context
@@ -132,14 +136,16 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
 @click.command()
 @click.argument("model", type=local_path())
 @click.argument("images", nargs=-1, required=True, type=local_path())
-@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Number of images per batch."
+)
 @click.option(
     "--tta",
     metavar="NAME",
     default="none",
     help="Mean of the probabilities over views of each image: dihedral (8 flips and turns) or flips (4).",
 )
-@click.option("--views", metavar="N", type=int, help="The first so many of them.")
+@click.option("--views", metavar="N", type=int, help="Use only the first N of these views.")
 @json_option
 @click.pass_context
 def predict(

@@ -14,7 +14,7 @@ from orchestrator.commands.said import echo, echo_json, on_the_way, say
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.option("--format", "form", type=click.Choice(["svg", "png", "pdf"]), default="svg", show_default=True)
-@click.option("--only", type=CommaList(str), default=(), metavar="NAMES", help="Some figures: curves,heat-map.")
+@click.option("--only", type=CommaList(str), default=(), metavar="NAMES", help="Figures to write: curves,heat-map.")
 @click.option("--every", is_flag=True, help="Every score and statistic, not only means of the selection metric.")
 @click.option(
     "--width",
@@ -22,12 +22,12 @@ from orchestrator.commands.said import echo, echo_json, on_the_way, say
     type=click.FloatRange(40, 600),
     help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
 )
-@click.option("--x", metavar="SETTING", help="In place of those: a score against this setting (lr, head.dropout …).")
+@click.option("--x", metavar="SETTING", help="Write a score against this setting instead (lr, head.dropout …).")
 @click.option("--y", metavar="METRIC", help="With --x: a metric of the study, such as accuracy (default: loss).")
 @click.option("--line", metavar="SETTING", help="With --x: a line for each of its values.")
 @click.option("--facet", metavar="SETTING", help="With --x: a panel for each of its values.")
 @click.option("--band", type=click.Choice(["std", "none"]), help="With --x: what stands at a mark (default: std).")
-@click.option("--output", metavar="DIR", type=local_path(file_okay=False), help="Where the files go.")
+@click.option("--output", metavar="DIR", type=local_path(file_okay=False), help="Folder to write the files to.")
 @json_option
 @studies_option
 def figures(

@@ -120,12 +120,12 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 
 @click.command()
 @click.argument("names", metavar="[STUDY...]", nargs=-1, shell_complete=complete_study)
-@click.option("--compare", "compares", is_flag=True, help="One page for several studies.")
-@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="Where the page goes.")
+@click.option("--compare", "compares", is_flag=True, help="Write one page that compares several studies.")
+@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="File to write the page to.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--live", is_flag=True, help="Serve the page, and keep it up to date while others search.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Of --live (default: a free one).")
-@click.option("--host", metavar="ADDRESS", help="Of --live (default: this machine alone; others need a token).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of --live (default: a free one).")
+@click.option("--host", metavar="ADDRESS", help="Address of --live (default: this machine alone; others need a token).")
 @click.option("--with-images", is_flag=True, help="Show small images: samples, and mistakes on the test split.")
 @click.option("--with-names", is_flag=True, help="Name files and groups, which may name patients.")
 @click.option(

@@ -22,7 +22,13 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--method", type=click.Choice(METHOD_NAMES), default="gradcam", show_default=True, help="How it is made.")
+@click.option(
+    "--method",
+    type=click.Choice(METHOD_NAMES),
+    default="gradcam",
+    show_default=True,
+    help="Method that makes the maps.",
+)
 @click.option(
     "--images",
     "kinds",
@@ -31,7 +37,13 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     show_default=True,
     help=f"Which images: {', '.join(IMAGE_KINDS)}; or files and folders that are not of the study.",
 )
-@click.option("--count", type=click.IntRange(1, 100_000), default=8, show_default=True, help="Of each of these.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=8,
+    show_default=True,
+    help="Number of images of each of these kinds.",
+)
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Only images of this class.")
 @click.option("--group", "groups", metavar="NAME", multiple=True, help="Only images of this group.")
 @click.option(
@@ -41,7 +53,9 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     show_default=True,
     help="test: its images, once this configuration was evaluated.",
 )
-@click.option("--image", "files", metavar="FILE", multiple=True, help="Named images in the place of --images.")
+@click.option(
+    "--image", "files", metavar="FILE", multiple=True, help="Images of the study by name, instead of --images."
+)
 @click.option(
     "--for",
     "explains",
@@ -52,25 +66,33 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 )
 @click.option("--whole", is_flag=True, help="Patches are put together to the images that orch data patches cut.")
 @click.option("--sanity", is_flag=True, help="Also hold the maps against random networks and a random order of places.")
-@click.option("--layer", metavar="NAME", default="", help="Of the network (default: the last that has places).")
-@click.option("--top", type=click.IntRange(min=1), help="So many of the best configurations.  [default: 1]")
+@click.option(
+    "--layer", metavar="NAME", default="", help="Layer of the network (default: the last that still has places)."
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Number of configurations to explain, the best ones.  [default: 1]"
+)
 @click.option(
     "--of",
     "named",
     metavar="ID,…",
     type=CommaList(str),
     default=(),
-    help="These configurations, by the first digits of their ids.",
+    help="Configurations to use instead of the best, by the first digits of their ids.",
 )
-@click.option("--partition", metavar="ID", help="Another than the study's own.")
-@click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="A page with images: maps.html")
-@click.option("--png", metavar="DIR", type=local_path(file_okay=False), help="Pictures of each image, as files.")
-@click.option("--svg", metavar="DIR", type=local_path(file_okay=False), help="The same as drawings with their words.")
-@click.option("--arrays", metavar="FILE", type=local_path(dir_okay=False), help="The maps as numbers: maps.npz")
+@click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
+@click.option(
+    "--output", metavar="FILE", type=local_path(dir_okay=False), help="File for a page with images: maps.html"
+)
+@click.option("--png", metavar="DIR", type=local_path(file_okay=False), help="Folder for a PNG of each image.")
+@click.option("--svg", metavar="DIR", type=local_path(file_okay=False), help="Folder for SVG drawings with labels.")
+@click.option(
+    "--arrays", metavar="FILE", type=local_path(dir_okay=False), help="File for the maps as numbers: maps.npz"
+)
 @click.option("--with-names", is_flag=True, help="Names of files and groups, which may name patients, not numbers.")
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
 @studies_option
 @json_option
 def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **asked: Any) -> None:

@@ -19,22 +19,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--top", type=click.IntRange(min=1), help="So many of the best configurations.  [default: 5]")
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Number of configurations to look at, the best ones.  [default: 5]"
+)
 @click.option(
     "--of",
     "named",
     metavar="ID,…",
     type=CommaList(str),
     default=(),
-    help="These configurations, by the first digits of their ids.",
+    help="Configurations to use instead of the best, by the first digits of their ids.",
 )
-@click.option("--partition", metavar="ID", help="One of several partitions (default: all that were asked for).")
+@click.option("--partition", metavar="ID", help="Partition to use (default: all that were asked for).")
 @click.option("--by", metavar="COLUMN", multiple=True, help="Slices by it (default: by every column that can be).")
 @click.option("--look", "looks", is_flag=True, help="Read the images, for slices by brightness and sharpness.")
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images of --look lie here.")
 @click.option("--csv", "table", metavar="FILE", type=local_path(dir_okay=False), help="Write a row for each image.")
 @click.option("--review", metavar="FILE", type=local_path(dir_okay=False), help="Write a list to be reviewed blind.")
-@click.option("--reviewed", metavar="FILE", type=local_path(dir_okay=False), help="Such a list with verdicts.")
+@click.option(
+    "--reviewed", metavar="FILE", type=local_path(dir_okay=False), help="A list of --review with verdicts filled in."
+)
 @click.option("--output", metavar="TABLE", type=local_path(dir_okay=False), help="Where the new table goes: new.csv")
 @click.option("--every", is_flag=True, help="List all of everything, not the first ten.")
 @studies_option

@@ -11,8 +11,8 @@ from orchestrator.commands.said import echo, echo_json
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.argument("text", nargs=-1)
-@click.option("--tag", "tags", metavar="NAME", multiple=True, help="Give the study a tag.")
-@click.option("--untag", "untagged", metavar="NAME", multiple=True, help="Take a tag away.")
+@click.option("--tag", "tags", metavar="NAME", multiple=True, help="Add a tag to the study.")
+@click.option("--untag", "untagged", metavar="NAME", multiple=True, help="Remove a tag.")
 @click.option("--delete", metavar="N", type=click.IntRange(min=1), help="Delete the note of this number.")
 @studies_option
 @json_option

@@ -41,8 +41,12 @@ def _reading(command: Any) -> Any:
 
 @click.command()
 @click.argument("source", metavar="DIR|TABLE", type=local_path())
-@click.option("--output", metavar="DIR", type=local_path(file_okay=False), required=True, help="Where patches go.")
-@click.option("--size", type=click.IntRange(16, 10_000), default=250, show_default=True, help="Side in pixels.")
+@click.option(
+    "--output", metavar="DIR", type=local_path(file_okay=False), required=True, help="Folder to write the patches to."
+)
+@click.option(
+    "--size", type=click.IntRange(16, 10_000), default=250, show_default=True, help="Side of a patch in pixels."
+)
 @click.option(
     "--margin",
     type=MarginType(),
@@ -56,7 +60,7 @@ def _reading(command: Any) -> Any:
 @click.option(
     "--source-um-per-pixel",
     metavar="N|COLUMN",
-    help="Of files that do not say it themselves, or the table's column that does.",
+    help="Micrometres per pixel of files that do not say it, or the table's column that does.",
 )
 @click.option(
     "--least-tissue",
@@ -121,7 +125,7 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
 @click.command()
 @click.argument("output", metavar="DIR", type=local_path(file_okay=False))
 @click.option("--name", metavar="NAME", help="Who rejects (default: account and machine).")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine (default: a free one).")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine (default: a free one).")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
     """Look through the patches in DIR, made by `orch data patches`, and reject those that show nothing.

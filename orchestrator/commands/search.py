@@ -103,9 +103,9 @@ def search(
 @click.argument("study", shell_complete=complete_study)
 @click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
 @click.option("--weights", metavar="hub|none|FILE", help="Where the weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
 @while_it_runs
-@click.option("--failed", is_flag=True, help="Only what has failed before.")
+@click.option("--failed", is_flag=True, help="Train only what has failed before.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Raise everything that was asked for to so many epochs.")
 @click.option("--repeats", type=click.IntRange(min=1), help="Raise everything that was asked for to so many repeats.")
 @studies_option

@@ -191,7 +191,7 @@ def what_to_search(command: Command) -> Command:
             help="Search on so many divisions into train and valid; the test split stays the same (default: every fold "
             "of the data, else 1).",
         ),
-        click.option("--full", is_flag=True, help="The whole grid on synthetic data too."),
+        click.option("--full", is_flag=True, help="Search the whole grid, on synthetic data too."),
         click.option(
             "--seed", type=click.IntRange(min=0), help="Study seed (default: the study's own, 0 for a new one)."
         ),
@@ -200,15 +200,19 @@ def what_to_search(command: Command) -> Command:
             "--weights-key", metavar="KEY", help="Which network of a file of weights (default: averaged ones, EMA)."
         ),
         click.option(
-            "--mean", type=CommaList(float), help="Mean that the weights expect, one number or R,G,B, on a 0–1 scale."
+            "--mean",
+            type=CommaList(float),
+            help="Image mean that the weights were trained with: one number or R,G,B, on a 0–1 scale.",
         ),
         click.option(
-            "--std", type=CommaList(float), help="Standard deviation that the weights expect, one number or R,G,B."
+            "--std",
+            type=CommaList(float),
+            help="Image standard deviation that the weights were trained with: one number or R,G,B.",
         ),
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16"]),
-            help="Of the frozen part (default: the study's own, fp32 for a new one).",
+            help="Precision of the frozen layers (default: the study's own; fp32 for a new study).",
         ),
         click.option(
             "--cache",

@@ -37,8 +37,8 @@ def list_spaces(as_json: bool) -> None:
 
 @spaces.command("show")
 @click.argument("name")
-@click.option("--small", is_flag=True, help="The preset that synthetic data gets.")
-@click.option("--toml", is_flag=True, help="The file itself, to start a study of your own from.")
+@click.option("--small", is_flag=True, help="Show the small preset that synthetic data gets.")
+@click.option("--toml", is_flag=True, help="Print the file itself, to start a study of your own from.")
 def show_space(name: str, small: bool, toml: bool) -> None:
     """Show a bundled study or a TOML file: grids, configurations, repeats.
 

@@ -59,7 +59,7 @@ def rename(study: str, name: str, studies: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("part", metavar="STUDY[:ID]", shell_complete=complete_part)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @studies_option
 @json_option
 def forget(part: str, yes: bool, studies: str | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What of the backbone is trained."""
+"""Which parts of the backbone are trained."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class Adaptation(Part):
     name: Annotated[
         str,
         AfterValidator(ADAPTATIONS.known),
-        Setting("adaptation", "What of the backbone is trained.", (Touch.STEP,), short="adaptation", neutral=LAST),
+        Setting(
+            "adaptation", "Which parts of the backbone are trained.", (Touch.STEP,), short="adaptation", neutral=LAST
+        ),
     ] = LAST
     unfrozen: Annotated[
         Layers,
@@ -111,7 +113,7 @@ class Adaptation(Part):
         Start,
         Setting(
             "start of unfrozen layers",
-            "From the backbone's weights, or from weights drawn anew for each repeat.",
+            "Start from the backbone's weights, or from random weights drawn anew for each repeat.",
             (Touch.STEP,),
             matters_when=_WITH_LAYERS,
             neutral="weights",
@@ -121,7 +123,7 @@ class Adaptation(Part):
         Norms,
         Setting(
             "batch norm statistics",
-            "Of unfrozen layers: those of the weights, or moving with what is trained on.",
+            "Batch norm of trained layers: keep the stored statistics, or let them move with the training batches.",
             (Touch.STEP,),
             matters_when=_WITH_LAYERS,
             neutral="kept",
@@ -134,7 +136,7 @@ class Adaptation(Part):
         Field(ge=1, le=1024),
         Setting(
             "rank",
-            "Of the updates: columns of A and B.",
+            "Rank of the low-rank updates: columns of A and B.",
             (Touch.STEP,),
             scale="log",
             matters_when=ADAPTATIONS.using("rank"),
@@ -145,7 +147,7 @@ class Adaptation(Part):
         Rate,
         Setting(
             "alpha",
-            "Of the updates, which are multiplied with alpha / rank.",
+            "Scale of the low-rank updates, which are multiplied by alpha / rank.",
             (Touch.STEP,),
             scale="log",
             matters_when=ADAPTATIONS.using("alpha"),
@@ -168,7 +170,7 @@ class Adaptation(Part):
         Arithmetic,
         Setting(
             "arithmetic of trained layers",
-            "What steps and scores multiply in, of the trained backbone: float32, TF32, or bfloat16 (autocast).",
+            "Arithmetic of the trained part of the backbone: float32, TF32, or bfloat16 (autocast).",
             (Touch.STEP,),
             matters_when=(_UNFROZEN, ADAPTATIONS.using("arithmetic")),
             neutral="fp32",

@@ -200,7 +200,7 @@ class Augmentation(Part):
         AfterValidator(_combined),
         Setting(
             "augmentation",
-            "How training images are changed anew each time that they are seen; of several, all.",
+            "Random changes of training images, drawn anew in each epoch; several are applied in turn.",
             (Touch.STEP,),
             short="augmentation",
             matters_when=WITH_STEPS,
@@ -208,7 +208,8 @@ class Augmentation(Part):
         ),
     ] = ("none",)
     chance: Annotated[
-        Share, _strength("chance", "chance", "Of an image to be mirrored, in each of the two ways.", 0.0, "linear")
+        Share,
+        _strength("chance", "chance", "Chance that an image is flipped, in each of the two directions.", 0.0, "linear"),
     ] = 0.5
     alpha: Annotated[
         Rate,
@@ -229,12 +230,12 @@ class Augmentation(Part):
     scale: Annotated[
         tuple[Area, Area],
         AfterValidator(_ascending),
-        _strength("scale", "crop scale", "Least and largest share of the image's area that is cropped.", (1.0, 1.0)),
+        _strength("scale", "crop scale", "Smallest and largest share of the image's area that is cropped.", (1.0, 1.0)),
     ] = (0.08, 1.0)
     ratio: Annotated[
         tuple[Ratio, Ratio],
         AfterValidator(_ascending),
-        _strength("ratio", "crop ratio", "Least and largest width / height of what is cropped.", (1.0, 1.0)),
+        _strength("ratio", "crop ratio", "Smallest and largest width / height of the crop.", (1.0, 1.0)),
     ] = (0.75, 4 / 3)
     brightness: Annotated[
         Strength, _strength("brightness", "brightness", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
@@ -249,7 +250,7 @@ class Augmentation(Part):
         float,
         Strict(),
         Field(ge=0, le=0.5, allow_inf_nan=False),
-        _strength("hue", "hue", "Largest turn of the hue, 0.5 being half of the circle.", 0.0, "linear"),
+        _strength("hue", "hue", "Largest shift of the hue, 0.5 being half of the colour circle.", 0.0, "linear"),
     ] = 0.05
     stain: Annotated[
         Strength,
@@ -263,7 +264,13 @@ class Augmentation(Part):
     ] = 2.0
     noise: Annotated[
         Strength,
-        _strength("noise", "noise", "σ where black is 0 and white is 1; values stay in between.", 0.0, "linear"),
+        _strength(
+            "noise",
+            "noise",
+            "Standard deviation of the noise, where black is 0 and white is 1; values are clipped to that range.",
+            0.0,
+            "linear",
+        ),
     ] = 0.05
     erasing: Annotated[
         Strength, _strength("erasing", "erasing", "Chance of an image to have a rectangle erased.", 0.0, "linear")
@@ -271,7 +278,9 @@ class Augmentation(Part):
     erased: Annotated[
         tuple[Area, Area],
         AfterValidator(_ascending),
-        _strength("erased", "erased area", "Least and largest share of the image's area.", (1.0, 1.0)),
+        _strength(
+            "erased", "erased area", "Smallest and largest share of the image's area that is erased.", (1.0, 1.0)
+        ),
     ] = (0.02, 0.33)
     operations: Annotated[
         int,
@@ -283,13 +292,13 @@ class Augmentation(Part):
         int,
         Strict(),
         Field(ge=0, le=30),
-        _strength("magnitude", "magnitude", "Of RandAugment's operations, out of 30.", 0, "ordinal"),
+        _strength("magnitude", "magnitude", "Strength of RandAugment's operations, out of 30.", 0, "ordinal"),
     ] = 9
     severity: Annotated[
         int,
         Strict(),
         Field(ge=1, le=10),
-        _strength("severity", "severity", "Of AugMix's operations, out of 10.", 1, "ordinal"),
+        _strength("severity", "severity", "Strength of AugMix's operations, out of 10.", 1, "ordinal"),
     ] = 3
 
     @property

@@ -18,7 +18,7 @@ class Balance(Part):
         BalanceName,
         Setting(
             "balance",
-            "How unequal classes are treated.",
+            "How class imbalance is treated.",
             (Touch.SAMPLES, Touch.STEP),
             short="balance",
             neutral="none",
@@ -30,7 +30,7 @@ class Balance(Part):
         Field(ge=1, le=1_000_000),
         Setting(
             "images per class",
-            "Trained on, of each class: larger ones are cut, smaller ones enlarged by flips and rotations.",
+            "Training images of each class: larger classes are cut, smaller ones enlarged by flips and rotations.",
             (Touch.SAMPLES,),
             scale="log",
             matters_when=When("balance.name", among=("count",)),

@@ -1,4 +1,4 @@
-"""When a repeat has been trained for long enough."""
+"""When a repeat stops: after all epochs, or early when patience runs out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ending(Part):
         AfterValidator(ENDINGS.known),
         Setting(
             "ending",
-            "When a repeat has been trained for long enough.",
+            "When a repeat stops: after all epochs, or early when patience runs out.",
             (Touch.STEP,),
             short="ending",
             matters_when=WITH_STEPS,
@@ -44,7 +44,7 @@ class Ending(Part):
         Count,
         Setting(
             "patience",
-            "Epochs in a row without a better one.",
+            "Epochs in a row without improvement before a repeat stops.",
             (Touch.STEP,),
             scale="linear",
             unit="epochs",
@@ -56,7 +56,7 @@ class Ending(Part):
         Amount,
         Setting(
             "least gain",
-            "By how much an epoch must be better to count as one, in the units of what selection looks at.",
+            "Improvement that counts, in the units of the selection metric.",
             (Touch.STEP,),
             scale="log",
             matters_when=ENDINGS.using("min_gain"),

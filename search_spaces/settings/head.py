@@ -88,7 +88,11 @@ class Head(Part):
         tuple[Width, ...],
         Field(min_length=1, max_length=16),
         Setting(
-            "widths", "Of the added layers, in order.", (Touch.STEP,), matters_when=HEADS.using("widths"), neutral=(1,)
+            "widths",
+            "Widths of the added layers, in order.",
+            (Touch.STEP,),
+            matters_when=HEADS.using("widths"),
+            neutral=(1,),
         ),
     ] = (256,)
     batch_norm: Annotated[
@@ -96,7 +100,7 @@ class Head(Part):
         Strict(),
         Setting(
             "batch norm",
-            "After each added layer, with running statistics of its own.",
+            "Batch norm after each added layer, with running statistics of its own.",
             (Touch.STEP,),
             matters_when=HEADS.using("batch_norm"),
             neutral=False,
@@ -107,7 +111,7 @@ class Head(Part):
         AfterValidator(ACTIVATIONS.known),
         Setting(
             "activation",
-            "After each added layer.",
+            "Activation after each added layer.",
             (Touch.STEP,),
             matters_when=(_WITH_LAYERS, HEADS.using("activation")),
             neutral="leaky_relu",
@@ -117,7 +121,7 @@ class Head(Part):
         Share,
         Setting(
             "negative slope",
-            "Of LeakyReLU.",
+            "Negative slope of LeakyReLU.",
             (Touch.STEP,),
             scale="linear",
             matters_when=ACTIVATIONS.using("negative_slope"),
@@ -128,7 +132,7 @@ class Head(Part):
         Share,
         Setting(
             "dropout",
-            "After each added layer.",
+            "Dropout after each added layer.",
             (Touch.STEP,),
             scale="linear",
             short="dropout",

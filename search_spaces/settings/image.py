@@ -64,12 +64,14 @@ class Image(Part):
             neutral=1,
         ),
     ] = 1
-    interpolation: Annotated[Interpolation, Setting("interpolation", "Of resizing.", (Touch.PIXELS,))]
+    interpolation: Annotated[
+        Interpolation, Setting("interpolation", "Interpolation used to resize images.", (Touch.PIXELS,))
+    ]
     borders: Annotated[
         Borders,
         Setting(
             "black borders",
-            "Kept, or cut off before an image becomes a square, each image by itself.",
+            "Uniform borders: kept, or cropped from each image before it becomes a square.",
             (Touch.PIXELS,),
             neutral="kept",
         ),
@@ -78,7 +80,7 @@ class Image(Part):
         Fit,
         Setting(
             "fit",
-            "Of an image that is not square: its centre, all of it with grey beside it, or squeezed.",
+            "How an image that is not square is fitted: its centre, all of it padded with grey, or squashed.",
             (Touch.PIXELS,),
             neutral="crop",
         ),
@@ -87,7 +89,7 @@ class Image(Part):
         Standardisation,
         Setting(
             "standardisation",
-            "By mean and std of the weights, of the training split, by 0.5 and 0.5, or of each split by its own.",
+            "Mean and std to normalise by: of the weights, of the training split, 0.5 and 0.5, or each split's own.",
             (Touch.FEATURES,),
         ),
     ] = "weights"
@@ -119,7 +121,7 @@ class Image(Part):
         Field(ge=1, le=8),
         Setting(
             "views",
-            "Flips and rotations of each training image, where balance does not decide it.",
+            "Number of flips and rotations of each training image, unless balance decides it.",
             (Touch.SAMPLES,),
             scale="ordinal",
             matters_when=When("balance.name", among=("none", "class_weights", "subsample")),

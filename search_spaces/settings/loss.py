@@ -45,7 +45,7 @@ class Loss(Part):
         AfterValidator(LOSSES.known),
         Setting(
             "training loss",
-            "What a step makes smaller.",
+            "Loss function.",
             (Touch.STEP,),
             matters_when=WITH_STEPS,
             neutral="cross_entropy",

@@ -48,7 +48,7 @@ class Network(Part):
         Pooling,
         Setting(
             "pooling of tokens",
-            "Of a transformer: as its library does, the class token, the mean of the patches, or both joined.",
+            "Features of a transformer: its library's choice, the class token, the mean of patches, or both joined.",
             (Touch.NETWORK, Touch.FEATURES),
             neutral="own",
         ),
@@ -59,10 +59,10 @@ class Network(Part):
         Field(ge=1, le=100),
         Setting(
             "blocks joined",
-            "So many of the last blocks or stages give features, one beside the other.",
+            "Number of last blocks or stages whose features are joined.",
             (Touch.NETWORK, Touch.FEATURES),
             scale="ordinal",
             neutral=1,
         ),
     ] = 1
-    precision: Annotated[Precision, Setting("precision", "Of the frozen part.", (Touch.FEATURES,))]
+    precision: Annotated[Precision, Setting("precision", "Arithmetic of the frozen layers.", (Touch.FEATURES,))]

@@ -62,15 +62,13 @@ class Optimiser(Part):
     name: Annotated[
         str,
         AfterValidator(OPTIMISERS.known),
-        Setting(
-            "optimiser", "The rule of a step.", (Touch.STEP,), short="optimiser", matters_when=WITH_STEPS, idle="sgd"
-        ),
+        Setting("optimiser", "Optimiser.", (Touch.STEP,), short="optimiser", matters_when=WITH_STEPS, idle="sgd"),
     ] = "sgd"
     lr: Annotated[
         Rate,
         Setting(
             "learning rate",
-            "Step length.",
+            "Learning rate.",
             (Touch.STEP,),
             stackable=True,
             scale="log",
@@ -83,7 +81,7 @@ class Optimiser(Part):
         Count,
         Setting(
             "batch size",
-            "Images of a step.",
+            "Images per step.",
             (Touch.STEP,),
             scale="log",
             short="batch_size",
@@ -96,7 +94,7 @@ class Optimiser(Part):
         Share,
         Setting(
             "momentum",
-            "Share of the last step that goes on.",
+            "Momentum: share of the last step that is carried over.",
             (Touch.STEP,),
             stackable=True,
             scale="linear",
@@ -119,7 +117,7 @@ class Optimiser(Part):
         Share,
         Setting(
             "weight decay",
-            "Pull of weights towards zero.",
+            "Weight decay.",
             (Touch.STEP,),
             stackable=True,
             scale="log",
@@ -132,7 +130,7 @@ class Optimiser(Part):
         DecayOn,
         Setting(
             "decay on",
-            "All that is trained, or weights alone: no biases, no scales and shifts of norms.",
+            "What decays: everything that is trained, or weights alone (no biases, no scales and shifts of norms).",
             (Touch.STEP,),
             stackable=True,
             matters_when=When("optimiser.weight_decay", above=0),
@@ -143,7 +141,7 @@ class Optimiser(Part):
         Amount,
         Setting(
             "gradient clipping",
-            "Largest norm of a repeat's gradient, to which a longer one is shortened; 0 shortens none.",
+            "Gradient clipping: largest norm of a repeat's gradient; 0: no clipping.",
             (Touch.STEP,),
             scale="log",
             matters_when=WITH_STEPS,

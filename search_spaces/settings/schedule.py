@@ -51,7 +51,7 @@ class Schedule(Part):
         Count,
         Setting(
             "schedule length",
-            "Epochs until the schedule's end, however many are asked now.",
+            "Epochs until the end of the schedule, however many are asked for now.",
             (Touch.STEP,),
             scale="linear",
             unit="epochs",

@@ -120,14 +120,19 @@ class Selection(Part):
     metric: Annotated[
         str,
         AfterValidator(METRICS.known),
-        Setting("selection", "The one metric that picks each repeat's epoch.", (Touch.SELECTION,), short="selection"),
+        Setting(
+            "selection",
+            "Metric that selects each repeat's epoch and ranks configurations.",
+            (Touch.SELECTION,),
+            short="selection",
+        ),
     ] = "loss"
     of_class: Annotated[
         str,
         Strict(),
         Setting(
             "class",
-            "Of the metrics of one class: its name; of a binary task the positive one where none is given.",
+            "Class of a metric that is about one class; of a binary task the positive class unless given.",
             (Touch.SELECTION,),
             matters_when=METRICS.using("of_class"),
             neutral="",
@@ -139,7 +144,7 @@ class Selection(Part):
         Field(gt=0, le=1, allow_inf_nan=False),
         Setting(
             "precision",
-            "What precision of the class a threshold has at least.",
+            "Smallest precision that the threshold of recall_at_precision may have.",
             (Touch.SELECTION,),
             scale="linear",
             matters_when=METRICS.using("precision"),
@@ -150,7 +155,7 @@ class Selection(Part):
         RuleName,
         Setting(
             "selection rule",
-            "Of which split that metric is: valid, or in each epoch the worse of train and valid.",
+            "Split of the selection metric: valid, or in each epoch the worse of train and valid.",
             (Touch.SELECTION,),
             needs=COMPARABLE,
             neutral="valid",
