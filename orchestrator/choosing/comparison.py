@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from orchestrator.choosing.selection import LEAST_ID
 from orchestrator.results.comparing import check_comparable, compared_alike, compared_by_valid
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.narrowed import chosen_by_results
@@ -22,9 +23,6 @@ from orchestrator.store.schema import Metric
 from orchestrator.study.studies import Study, find_study, open_study
 from search_spaces.presets import PRESETS
 from trainables.learning import metrics
-
-LEAST_ID = 4
-"""A configuration may be named by so many first digits of its id, or more."""
 
 
 @dataclass(frozen=True)

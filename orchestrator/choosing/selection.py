@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.choosing.kept_predictions import read_predictions
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.goals import check_goal
+from orchestrator.results.names import counted
 from orchestrator.results.narrowed import chosen_by_results, no_correction
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
@@ -17,11 +18,14 @@ from orchestrator.statistics.equivalence import MARGIN, cheapest_equal, cost_of
 from orchestrator.statistics.front import Front, front, goal_of_searches
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.statistics.score_table import ScoreTable, ranked_table, selection_metrics
-from orchestrator.store.errors import InputError
+from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.schema import Metric
 from orchestrator.store.storage import Storage
 from search_spaces.settings.data import TASKS
 from trainables.learning.metrics import is_measured
+
+LEAST_ID = 4
+"""A configuration may be named by so many first digits of its id, or more."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,18 @@ def chosen_partitions(summary: Summary, asked: str | None) -> tuple[str, ...]:
             f"orch best {summary.study.name} --partition {there[0]}" if there else "",
         )
     return tuple(found)
+
+
+def named_id(name: str, ids: Iterable[str], faults: Faults) -> str | None:
+    """Which configuration an option --of names by the first digits of its id; None with a fault where it is not one."""
+    fit = [one for one in ids if one.startswith(name)] if len(name) >= LEAST_ID else []
+    if len(fit) == 1:
+        return fit[0]
+    faults.add(
+        f"--of {name}: expected at least the first {LEAST_ID} digits of one configuration's id, "
+        f"{counted(len(fit), 'configuration')} {'fits' if len(fit) == 1 else 'fit'}"
+    )
+    return None
 
 
 def select(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import webbrowser
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.commands.options import json_option, studies_option
-from orchestrator.commands.said import echo, echo_json, on_the_way, say
+from orchestrator.commands.said import echo, echo_json, on_the_way
+from orchestrator.commands.serving import serve
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
 
@@ -95,15 +94,8 @@ def serve_home(studies: str | None, host: str, port: int, opens: bool, page_of: 
     server = HomeServer(
         host, port, everything.look, lambda: home_page(everything.overviews(), now(), live_link), opened
     )
-    echo(server.url)
-    say("All studies are served, read-only, until Ctrl-C.")
-    if server.token:
-        say("Whoever has this address can read the pages; they are not encrypted on their way.")
-    if opens:
-        webbrowser.open(server.url)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
-    server.server_close()
+    caution = "read the pages; they are not encrypted on their way."
+    serve(server, "All studies are", caution, opens=opens)
 
 
 def _glances(studies: str | None) -> list[Overview]:

@@ -15,6 +15,7 @@ import click
 
 from orchestrator.commands.options import complete_study, json_option, local_path, studies_option
 from orchestrator.commands.said import echo, echo_json, on_the_way, say
+from orchestrator.commands.serving import serve
 from orchestrator.store import layout
 from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
@@ -228,15 +229,7 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
     except RuntimeError as error:
         server.server_close()
         raise StorageError(str(error), f"Look at what is there with: orch status {study.name}") from error
-    echo(server.url)
-    say(f"{study.name} is served, read-only, until Ctrl-C.")
-    if server.token:
-        say("Whoever has this address can read the page; it is not encrypted on its way.")
-    if opens:
-        webbrowser.open(server.url)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
-    server.server_close()
+    serve(server, f"{study.name} is", "read the page; it is not encrypted on its way.", opens=opens)
 
 
 def live_page(study: Study) -> str:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import (
+    CommaList,
+    complete_study,
+    json_option,
+    local_path,
+    named_option,
+    studies_option,
+)
 from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 if TYPE_CHECKING:
@@ -72,14 +79,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 @click.option(
     "--top", type=click.IntRange(min=1), help="Number of configurations to explain, the best ones.  [default: 1]"
 )
-@click.option(
-    "--of",
-    "named",
-    metavar="ID,…",
-    type=CommaList(str),
-    default=(),
-    help="Configurations to use instead of the best, by the first digits of their ids.",
-)
+@named_option
 @click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
 @click.option(
     "--output", metavar="FILE", type=local_path(dir_okay=False), help="File for a page with images: maps.html"

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.commands.options import CommaList, complete_study, json_option, local_path, studies_option
+from orchestrator.commands.options import (
+    complete_study,
+    json_option,
+    local_path,
+    named_option,
+    studies_option,
+)
 from orchestrator.commands.said import answer, on_the_way, say
 
 if TYPE_CHECKING:
@@ -22,14 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", type=click.IntRange(min=1), help="Number of configurations to look at, the best ones.  [default: 5]"
 )
-@click.option(
-    "--of",
-    "named",
-    metavar="ID,…",
-    type=CommaList(str),
-    default=(),
-    help="Configurations to use instead of the best, by the first digits of their ids.",
-)
+@named_option
 @click.option("--partition", metavar="ID", help="Partition to use (default: all that were asked for).")
 @click.option("--by", metavar="COLUMN", multiple=True, help="Slices by it (default: by every column that can be).")
 @click.option("--look", "looks", is_flag=True, help="Read the images, for slices by brightness and sharpness.")

@@ -76,6 +76,14 @@ studies_option = click.option(
     metavar="DIR|ADDRESS",
     help="Where all studies lie: a folder or s3://BUCKET/PREFIX (default: $ORCH_STUDIES, else ./studies).",
 )
+named_option = click.option(
+    "--of",
+    "named",
+    metavar="ID,…",
+    type=CommaList(str),
+    default=(),
+    help="Configurations to use instead of the best, by the first digits of their ids.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 

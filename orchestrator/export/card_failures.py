@@ -9,14 +9,13 @@ from orchestrator.export.data_flow import DataFlow
 from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.mistakes.record import GroupNever, MistakesRecord, SliceScore
+from orchestrator.results.class_recalls import FEW
 from orchestrator.results.names import counted
 from orchestrator.statistics.set_words import p_words
 from search_spaces.settings.data import TASKS
 from trainables.data.partition import SPLITS
 from trainables.learning.tasks import confusion
 
-FEW_IMAGES = 5
-"""A class with fewer in a split is named."""
 _PAIRS = 5
 _CAUTION = "These images chose epoch and configuration, so that errors of new ones may be more, and others."
 
@@ -138,10 +137,10 @@ def _few_images(flow: DataFlow | None) -> list[str]:
     few = [
         f"{cell(label)} ({', '.join(f'{split} {images[label, split]}' for split in SPLITS)})"
         for label in dict.fromkeys(label for label, *_ in flow.rows)
-        if min(images[label, split] for split in SPLITS) < FEW_IMAGES
+        if min(images[label, split] for split in SPLITS) < FEW
     ]
     told = ", ".join(few) or "none"
-    return [f"* Classes with fewer than {FEW_IMAGES} images in a split: {told}."]
+    return [f"* Classes with fewer than {FEW} images in a split: {told}."]
 
 
 def _never_found(facts: CardFacts) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.proposing.proposer import proposer_of
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import list_bundles, list_finals
 from orchestrator.results.names import counted, describe_configuration
@@ -19,9 +20,6 @@ from orchestrator.study.studies import Study
 from search_spaces.configuration import Configuration
 from search_spaces.stored import read_configuration
 from trainables.bundles.work import parts
-
-GRID = "grid"
-"""The proposer that decides by no results: what others decided by cannot go alone."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def _check_grid(study: Study, decided: Decided, searches: list[str], what: str) 
     """What a search decided by, and goes on deciding by, cannot go alone."""
     for search in searches:
         record = decided.searches[search]
-        if record.proposer != GRID:
+        if proposer_of(record).listens:
             raise InputError(
                 f"{what}: expected one of grids alone, found it in search {search}, which decides by results "
                 f"({record.proposer})",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.choosing.selection import selecting_metric
+from orchestrator.choosing.selection import named_id, selecting_metric
 from orchestrator.evaluation.choice import Choice, choose, on_partition
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.store.errors import Faults
 from orchestrator.store.schema import Metric
-
-LEAST_ID = 4
-"""A configuration may be named by so many first digits of its id, or more."""
 
 
 def choices(summary: Summary, top: int, named: Sequence[str], partition: str | None) -> list[Choice]:
@@ -46,18 +42,16 @@ def _ranked(summary: Summary, metric: Metric, partition: str | None, here: str) 
 
 def _named(summary: Summary, named: Sequence[str], partition: str | None) -> list[Choice]:
     study, faults = summary.study.name, Faults("orch maps")
-    there = on_partition(summary, partition)
+    there = {entry.id: entry for entry in on_partition(summary, partition)}
     found: dict[str, Choice] = {}
     for name in named:
-        fit = [entry for entry in there if entry.id.startswith(name)] if len(name) >= LEAST_ID else []
-        if len(fit) != 1:
-            faults.add(
-                f"--of {name}: expected at least the first {LEAST_ID} digits of one configuration's id, "
-                f"{counted(len(fit), 'configuration')} {'fits' if len(fit) == 1 else 'fit'}"
-            )
-        elif fit[0].rank is None:
-            faults.add(f"--of {name}: expected all {fit[0].asked} repeats, found results of {fit[0].n}")
+        fit = named_id(name, there, faults)
+        if fit is None:
+            continue
+        entry = there[fit]
+        if entry.rank is None:
+            faults.add(f"--of {name}: expected all {entry.asked} repeats, found results of {entry.n}")
         else:
-            found[fit[0].id] = choose(summary, fit[0].id, fit[0].partition)
+            found[fit] = choose(summary, fit, entry.partition)
     faults.raise_if_any(f"orch table {study} lists the configurations; orch resume {study} trains what is missing")
     return list(found.values())

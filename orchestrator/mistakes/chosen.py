@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from orchestrator.choosing.selection import chosen_partitions, selecting_metric
+from orchestrator.choosing.selection import chosen_partitions, named_id, selecting_metric
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partition_table import over_partitions
 from orchestrator.statistics.score_table import ranked_table
 from orchestrator.store.errors import Faults, InputError
 from search_spaces.settings.data import TASKS
-
-LEAST_ID = 4
-"""A configuration may be named by so many first digits of its id, or more."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +87,15 @@ def _named(
     ids = sorted({name for name, _ in of})
     found: dict[str, tuple[ConfigurationSummary, ...]] = {}
     for name in named:
-        fit = [one for one in ids if one.startswith(name)] if len(name) >= LEAST_ID else []
-        if len(fit) != 1:
-            faults.add(
-                f"--of {name}: expected at least the first {LEAST_ID} digits of one configuration's id, "
-                f"{counted(len(fit), 'configuration')} {'fits' if len(fit) == 1 else 'fit'}"
-            )
+        fit = named_id(name, ids, faults)
+        if fit is None:
             continue
-        members = tuple(of[fit[0], partition] for partition in partitions if (fit[0], partition) in of)
+        members = tuple(of[fit, partition] for partition in partitions if (fit, partition) in of)
         lacking = len(partitions) - sum(bool(sound(member)) for member in members)
         if lacking:
             where = f" on {lacking} of {len(partitions)} partitions" if len(partitions) > 1 else ""
             faults.add(f"--of {name}: expected a repeat that was trained and did not diverge, found none{where}")
             continue
-        found[fit[0]] = members
+        found[fit] = members
     faults.raise_if_any(f"orch table {study} lists the configurations; orch status {study} says what was trained")
     return tuple(found.values())
