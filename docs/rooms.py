@@ -35,10 +35,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator.proposing",),
     ("orchestrator.running", "orchestrator.energy", "orchestrator.choosing", "orchestrator.forgetting"),
     ("orchestrator.resolved", "orchestrator.ensembles"),
+    ("orchestrator.planning",),
     ("orchestrator.search", "orchestrator.train", "orchestrator.doctor"),
     ("orchestrator.stages",),
     (
-        "orchestrator.planning",
         "orchestrator.evaluation",
         "orchestrator.leak",
         "orchestrator.watch",

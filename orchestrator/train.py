@@ -43,6 +43,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
     it may take.
     """
     from orchestrator.energy.meters import metered
+    from orchestrator.planning.meanwhile import Meanwhile
     from orchestrator.running.cluster import cluster
     from orchestrator.running.gpus import gpus_here, own_gpus
     from orchestrator.running.launch import Job, Outcome, launch
@@ -54,7 +55,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
         sweep_temporaries(study.place.path)
     tally = Tally()
     training = Training(study.name, study.storage, search.asked.configurations, search.searches, search.keys)
-    monitor = Monitor(training, display, rewrite)
+    monitor, meanwhile = Monitor(training, display, rewrite), Meanwhile(search)
     outcome = Outcome(0, interrupted=True)
     use = CacheUse(search.places.cache, options.cache_bytes)
     try:
@@ -81,6 +82,7 @@ def run(search: Search, display: Display, rewrite: Callable[[], object], options
 
                     def beat(stage: FeatureStage) -> None:
                         monitor.beat(tally.epochs_per_second(), tally.failed, stage.progress_line())
+                        meanwhile.beat(has_trained=tally.has_trained, is_missed=monitor.misses_times)
 
                     outcome = launch(job, use, tally, interruption, beat, display.say)
     finally:

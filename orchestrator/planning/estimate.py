@@ -227,6 +227,19 @@ def estimate(
     )
 
 
+def costs_of_segments(search: Search) -> dict[Segment, float]:
+    """Seconds of one worker for an epoch of one lane, of each segment that is owed, as `estimate` times them.
+
+    Nothing is put beside what is timed: workers are at work.
+    """
+    bench, owed, workers = search.bench(), search.owed_lanes(), allocation.cpus()
+    machine = Machine(workers, bench.device.type, partial(divide_into_stacks, bench, workers=workers), bench.remember)
+    tally = _Tally(search, owed, search.segments(machine) if owed else [], 0.0, bench.device)
+    for mine in _by_backbone(search):
+        tally.add(mine)
+    return tally.per_epoch
+
+
 class _Tally:
     """Sums over the backbones of a search."""
 
@@ -252,6 +265,8 @@ class _Tally:
         """Views to compute by name, under each key of features."""
         self.images_s = 0.0
         self.trials: dict[Segment, float] = {}
+        self.per_epoch: dict[Segment, float] = {}
+        """Of each lane."""
         self.shapes = 0
 
     def add(self, mine: list[Configuration]) -> None:
@@ -309,6 +324,8 @@ class _Tally:
             spent = (ONE_LANE_SHARE + (1 - ONE_LANE_SHARE) * together / timed) * (left * train_s + (left + 1) * score_s)
             spent = spent * (1 + WRITING_SHARE) + write_s
             self.trials[segment] = spent + SEGMENT_S * math.ceil(together / 10)
+            if left:
+                self.per_epoch[segment] = spent / left / together
             seconds += spent
             lanes = max(lanes, together)
             size += self._owed_in(segment) * record_bytes(c, segment.epochs, samples.scoring)

@@ -65,6 +65,11 @@ class Monitor:
         self._reached: dict[str, tuple[int, int]] = {}
         """By a segment's folder: number of its last lease, and the epoch that was told under it."""
 
+    @property
+    def misses_times(self) -> bool:
+        """Whether something is left of whose epochs nobody knows yet what they take; see `TimeLeft`."""
+        return self._time_left.misses_times
+
     def beat(self, rate: float, failed: int, preparing: str) -> None:
         if self.display.is_due():
             self.display.show(self.snapshot(rate, failed, preparing))

@@ -19,6 +19,10 @@ class Tally:
     """Epochs of all repeats trained by trials that ended."""
     pace: Pace = field(default_factory=Pace)
 
+    @property
+    def has_trained(self) -> bool:
+        return bool(self.epochs or any(self.running.values()))
+
     def epochs_per_second(self) -> float:
         """Of about the last minute; NaN before anything was trained."""
         return self.pace.per_second(self.epochs + sum(self.running.values()))

@@ -1,9 +1,10 @@
 """How long a study still takes: epochs that are left, each weighed by what it costs.
 
 What one costs is known from results, whose records hold their time, and from segments that are seen at work. Epochs of
-heads say nothing of those of trained backbones, so that costs are kept apart by kind of network. Of depths that nobody
-has trained yet the cost lies on the line through those that were, and beyond them it grows with the depth; where
-nothing like it was trained, it is not known and not guessed.
+heads say nothing of those of trained backbones, nor linear probes of MLP heads, so that costs are kept apart by kind of
+network. What nobody has trained yet may have been timed for that (`results.epoch_times`): it counts as much longer as
+what is known takes longer than it was timed. Else the cost of a depth lies on the line through those that were trained,
+and beyond them it grows with the depth; where nothing like it was trained, it is not known and not guessed.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from orchestrator.results.amounts import duration
+from orchestrator.results.epoch_times import read_epoch_times
 from orchestrator.store.concurrently import concurrently
 from orchestrator.store.errors import DamagedRecordError
 from orchestrator.store.layout import FinalName
@@ -69,11 +71,10 @@ class Left:
     @property
     def words(self) -> str:
         """`about 12 min left`; "" where there is nothing to say."""
-        known = f"about {duration(self.seconds)} left" if self.seconds is not None else ""
         if not self.epochs:
-            return known
-        unknown = f"{self.epochs} epochs of networks that nobody has trained yet"
-        return f"{known} and {unknown}" if known else f"{unknown} left"
+            return f"about {duration(self.seconds)} left" if self.seconds is not None else ""
+        least = f"at least {duration(self.seconds)} left: " if self.seconds is not None else ""
+        return f"{least}{self.epochs} epochs are of networks not timed yet"
 
 
 NOTHING_KNOWN = Left()
@@ -92,6 +93,10 @@ class TimeLeft:
         self._seen: dict[str, _Seen] = {}
         """By segment, those at work."""
         self._workers: deque[tuple[float, int]] = deque()
+        self._expected: Mapping[str, float] = {}
+        """By configuration, as it was timed before anybody trained it."""
+        self.misses_times = False
+        """Whether something is left of a kind that nobody has trained or timed, at the last look."""
 
     def look(
         self,
@@ -114,7 +119,8 @@ class TimeLeft:
             return NOTHING_KNOWN
         names = list({lane.configuration for lane in asked})
         concurrently(self._kind, names)
-        costs = {name: self._cost(name, known) for name in names}
+        expected = self._expect({lane.configuration for lane in left}, known)
+        costs = {name: self._cost(name, known, expected) for name in names}
         unknown = sum(epochs for lane, epochs in left.items() if costs[lane.configuration] is None)
 
         def spent(epochs: Mapping[LaneKey, int]) -> float:
@@ -174,15 +180,31 @@ class TimeLeft:
                     long.setdefault(kind, []).append(cost)
         return {kind: float(np.mean(costs)) for kind, costs in {**found, **long}.items()}
 
-    def _cost(self, name: str, known: Mapping[Kind, float]) -> float | None:
+    def _expect(self, left: Collection[str], known: Mapping[Kind, float]) -> dict[Kind, float]:
+        """Of kinds that were timed and not trained, as far as one is left."""
+        kinds = {kind: name for name in left if (kind := self._kind(name)) is not None and kind not in known}
+        if not kinds.keys() <= {self._kind(name) for name in self._expected}:
+            self._expected = read_epoch_times(self.storage)
+        timed = {kind: seconds for name, seconds in self._expected.items() if (kind := self._kind(name)) is not None}
+        self.misses_times = not kinds.keys() <= timed.keys()
+        longer = {kind: known[kind] / seconds for kind, seconds in timed.items() if kind in known}
+        expected = {}
+        for kind in kinds.keys() & timed.keys():
+            alike = [times for other, times in longer.items() if bool(other.depth) == bool(kind.depth)]
+            expected[kind] = timed[kind] * float(np.median(alike or list(longer.values()) or [1.0]))
+        return expected
+
+    def _cost(self, name: str, known: Mapping[Kind, float], expected: Mapping[Kind, float]) -> float | None:
         kind = self._kind(name)
         if kind is None:
             return None
         if kind in known:
             return known[kind]
+        if kind in expected:
+            return expected[kind]
         depths: dict[int, list[float]] = defaultdict(list)
         for other, cost in known.items():
-            if other.network == kind.network:
+            if other.network == kind.network and (kind.depth or other.head == kind.head):
                 depths[other.depth].append(cost)
         if not depths:
             return None

@@ -66,6 +66,7 @@ _GATHERED = "It is gathered again from the final records."
 _CUT = "Cut into another folder: orch data patches DIR --output DIR"
 _CHOSEN_AGAIN = "The same `orch ensemble` chooses it again."
 _MEASURED = "`orch cost STUDY --measure` takes it again."
+_TIMED = "Remove it: a search that needs it measures it again."
 
 _STATE = rf"{_SEGMENT}/state-[0-9a-f]+\.b(?P<bytes>\d+)"
 _CHECKPOINT = rf"{_SEGMENT}/attempt-\d+/e\d+\.p\d+\.b(?P<bytes>\d+)\.checkpoint"
@@ -119,6 +120,7 @@ KINDS = (
     Kind("review", r"results/reviews/[^/]+\.json", 64 * MIB, "a list of images to be reviewed", _FROM_COPY),
     Kind("energy reading", r"results/energy/[^/]+", MIB, "a reading of energy", _FROM_COPY),
     Kind("measured time", r"results/cost/[^/]+", MIB, "the time of a pass", _MEASURED),
+    Kind("expected times", r"results/epoch_times\.json", 64 * MIB, "what epochs are expected to take", _TIMED),
     Kind("patches", r"cut\.json", GIB, "how images were cut into patches", _CUT),
     Kind("verdicts", r"verdicts\.jsonl", 256 * MIB, "which patches people rejected", _FROM_COPY),
     Kind("page", r".*\.html", GIB, "a page", "`orch dashboard` writes it again."),

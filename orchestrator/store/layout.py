@@ -25,6 +25,7 @@ REMARKS = "results/remarks"
 RESULTS = "results"
 ENSEMBLES = "results/ensembles"
 MAPS = "results/maps"
+EPOCH_TIMES = "results/epoch_times.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FINAL = re.compile(r"(\d{1,6})\.e(\d{1,6})(?:\.(stopped|diverged))?")

@@ -27,6 +27,7 @@ PATHS = {
     layout.NOTES: "notes of the data",
     layout.FORGOTTEN: "forgotten",
     layout.remark(3): "remark",
+    layout.EPOCH_TIMES: "expected times",
     layout.partition("b" * 12): "partition",
     layout.configuration("a" * 12): "configuration",
     "searches/x/search.toml": "search",

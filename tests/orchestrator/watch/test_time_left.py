@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.results.decided import Decided
+from orchestrator.results.epoch_times import add_epoch_times, read_epoch_times
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
 from orchestrator.running.time_left import LONG_EPOCHS, TimeLeft
-from orchestrator.store.layout import BundleKey, ConfigurationKey, lease
+from orchestrator.store.layout import EPOCH_TIMES, BundleKey, ConfigurationKey, lease
 from orchestrator.store.schema import FinalRecord
 from orchestrator.store.segments import LaneKey, Segment
 from orchestrator.watch.now import StudyNow
@@ -127,7 +128,7 @@ def test_by_the_pace_of_heads_it_would_be_a_hundred_times_too_short(tmp_path: Pa
     deep = [c for c in played.known.values() if c.live.trains_body]
     assert left.epochs == len(deep) * EPOCHS * 4
     assert left.share is None
-    assert "epochs of networks that nobody has trained yet" in left.words
+    assert "epochs are of networks not timed yet" in left.words
 
 
 def test_a_worker_that_trains_long_alone_is_waited_for(tmp_path: Path, clock: list[float]) -> None:
@@ -181,3 +182,39 @@ def test_what_batches_cost_is_kept_apart(tmp_path: Path, clock: list[float]) -> 
     played.study.write_final(played.storage, large, 1, EPOCHS)
     second = StudyWatch(played.storage).look().left
     assert second.share == pytest.approx((cost(small) + 2 * cost(large)) / (4 * cost(small) + 4 * cost(large)))
+
+
+def test_what_was_timed_beforehand_is_told_before_anybody_trains_it(tmp_path: Path, clock: list[float]) -> None:
+    """Everything takes twice as long as it was timed, which the heads have shown."""
+    played = Played(tmp_path)
+    heads = sum(cost(c) for c in played.known.values() if not c.live.trains_body) * EPOCHS * 4
+    clock[0] = heads / WORKERS - 1
+    played.at(clock[0])
+    monitor = played.monitor()
+    assert not monitor.misses_times, "nobody has looked yet"
+    assert monitor.snapshot(1.0, 0, "").left.epochs
+    assert monitor.misses_times
+    add_epoch_times(played.storage, {name: cost(c) / 2 for name, c in played.known.items()})
+    left = monitor.snapshot(1.0, 0, "").left
+    assert not monitor.misses_times
+    assert left.epochs == 0
+    assert left.seconds == pytest.approx(played.end - clock[0], rel=0.1)
+    assert StudyWatch(played.storage).look().left.seconds == pytest.approx(left.seconds)
+
+
+def test_times_that_cannot_be_read_are_no_times(tmp_path: Path, clock: list[float]) -> None:
+    played = Played(tmp_path, depths=(HEAD, SHALLOW))
+    add_epoch_times(played.storage, dict.fromkeys(played.known, 1.0))
+    played.storage.replace(EPOCH_TIMES, b'{"seconds": {"')
+    assert read_epoch_times(played.storage) == {}
+    add_epoch_times(played.storage, {"a" * 12: 2.0})
+    assert read_epoch_times(played.storage) == {"a" * 12: 2.0}
+
+
+def test_a_linear_probe_says_nothing_of_an_mlp_head(tmp_path: Path, clock: list[float]) -> None:
+    played = Played(tmp_path, depths=(HEAD, (1, 0)), batch_sizes=(16,))
+    (first,) = [c for c in played.known.values() if not c.head.non_linearities and c.optimiser.lr == 1e-3]
+    played.study.write_final(played.storage, first, 0, EPOCHS)
+    watch = StudyWatch(played.storage)
+    mlp = [c for c in played.known.values() if c.head.non_linearities]
+    assert watch.look().left.epochs == len(mlp) * 4 * EPOCHS
