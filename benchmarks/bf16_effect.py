@@ -49,7 +49,7 @@ def table(pictures: Images, names: Sequence[str], folder: Path, device: torch.de
     """One row per backbone and configuration; a repeat has the same initial weights and order on both sides."""
     found = Table("Heads on fp32 and on bf16 features of the same images", COLUMNS)
     found.notes += [
-        f"{pictures.count} images ({pictures.name}), heads without non-linearity, on {device.type}. Losses (nats) and "
+        f"{pictures.count} images ({pictures.name}), linear probes, on {device.type}. Losses (nats) and "
         "accuracies at each repeat's selected epoch, means over the repeats; difference: bf16 − fp32 of each repeat."
     ]
     for name in names:
@@ -69,8 +69,8 @@ def of_training(
     found.notes += [
         f"{pictures.count} images ({pictures.name}), batch 16, SGD with momentum 0.9, on {device.type}, "
         f"{torch.get_num_threads()} thread(s). Losses (nats) and accuracies at each repeat's selected epoch, means "
-        "over the repeats; difference: bf16 − fp32 of each repeat. Seconds: of all steps and scores, the sides in "
-        "alternating order, the median of the repeats' ratios."
+        "over the repeats; difference: bf16 − fp32 of each repeat. Seconds: of all steps and scores, with the sides "
+        "in alternating order; the median of the repeats' ratios."
     ]
     for name in names:
         changes = Changes(

@@ -119,14 +119,14 @@ def _kept_and_held(rounds: int, seed: int) -> dict[str, Table]:
         ("scores", *(f"look at {look.repeats}" for look in LOOKS), f"one test at {ALPHA}, 10 repeats"),
         notes=[
             about,
-            "look at: over all looks so far, as it is shown until the next one, so at 10 repeats that of 8. one test: "
-            "what would stay were all the error spent once.",
+            "look at: over all looks so far. Each is shown until the next one: at 10 repeats, that of 8. one test: "
+            "what would stay if all the error were spent once.",
         ],
     )
     held = Table(
-        "Paired intervals that hold the true difference, and studies in which tails are told (%)",
-        ("scores", *(f"intervals, {n} repeats" for n in AT), *(f"told at {n}" for n in TOLD)),
-        notes=[about, "told: some configuration is called strongly skewed."],
+        "Paired intervals that contain the true difference, and studies in which tails are reported (%)",
+        ("scores", *(f"intervals, {n} repeats" for n in AT), *(f"reported at {n}" for n in TOLD)),
+        notes=[about, "reported: some configuration is called strongly skewed."],
     )
     for number, (name, model) in enumerate(MODELS.items()):
         scores = model(np.random.default_rng([seed, number]), (rounds, CONFIGURATIONS, REPEATS))
@@ -163,8 +163,8 @@ def _sizes(rounds: int, seed: int) -> Table:
         f"Size of the set, {AHEAD} of {OF} configurations {BY:g} standard deviations ahead",
         ("repeats", "looks", f"one test at {ALPHA}"),
         notes=[
-            f"Means of {rounds:,} studies ± standard error, normal scores. one test: all the error spent once, at this "
-            "number of repeats.",
+            f"Means of {rounds:,} studies ± standard error, normal scores. one test: all the error is spent once, at "
+            "this number of repeats.",
             _every_number(rounds * 5, seed),
         ],
     )
@@ -183,11 +183,12 @@ def _sizes(rounds: int, seed: int) -> Table:
 def _over_partitions(rounds: int, seed: int) -> Table:
     """The corrected resampled t-test, of two classifiers that are really trained on partitions of the same rows."""
     table = Table(
-        "Corrected resampled intervals that hold the true difference (%)",
+        "Corrected resampled intervals that contain the true difference (%)",
         ("partitions", "of 300 rows", "of 60 rows", "without the correction, of 300 rows"),
         notes=[
-            f"{rounds:,} data sets; nearest-mean classifiers of 5 and of 15 features, a fifth of the rows valid; ± is "
-            "the Monte Carlo standard error. The true difference is that of classifiers trained on as many other rows."
+            f"{rounds:,} data sets; nearest-mean classifiers of 5 and of 15 features, a fifth of the rows for "
+            "validation; ± is the Monte Carlo standard error. The true difference is that of "
+            "classifiers trained on as many other rows."
         ],
     )
     for k in (2, 3, 5, 10):

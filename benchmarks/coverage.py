@@ -217,8 +217,8 @@ def _promised(
     counts = [found[kind, groups][name] for kind in kinds for groups in each for name in METRICS]
     least = min(count.bound for count in counts if len(count.widths) >= rounds * OFTEN)
     table.notes.append(
-        f"{rounds} rounds a cell, {DRAWS} draws an interval. Lower Monte Carlo bounds (95 %) where a tenth and more "
-        f"are printed: {least:.1f} % and more."
+        f"{rounds} rounds a cell, {DRAWS} draws an interval. Lower Monte Carlo bounds (95 %) of cells where at least a "
+        f"tenth of the intervals are given: at least {least:.1f} %."
     )
     for name in METRICS:
         for groups in each:
@@ -235,7 +235,7 @@ def _others(
     table = Table(
         "Coverage of 95 % intervals: other effects, and known failures", ("kind", "groups of each class", *names)
     )
-    table.notes.append(f"{rounds} rounds a cell; accuracy 0.9, of two points 0.882.")
+    table.notes.append(f"{rounds} rounds a cell; accuracy 0.9, with two points 0.882.")
     for kind in kinds:
         for groups in each:
             own = found[kind, groups]
@@ -266,7 +266,7 @@ def _several(cells: Sequence[tuple[int, int]], rounds: int) -> Table:
     table = Table(
         "Coverage of 95 % intervals: more classes, accuracy 0.9",
         ("metric", *(f"{k} classes, {each} groups {'of all' if mixed else 'each'}" for k, each, mixed in kinds)),
-        notes=[f"{rounds} rounds a cell, {DRAWS} draws an interval; metrics of one class are of the first."],
+        notes=[f"{rounds} rounds a cell, {DRAWS} draws an interval; metrics of one class are those of the first."],
     )
     columns = []
     for classes, each, mixed in kinds:

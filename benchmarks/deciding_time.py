@@ -71,8 +71,8 @@ def main() -> None:
     sizes = (6,) if options.quick else tuple(int(size) for size in options.configurations.split(","))
     table = Table("Deciding in an adaptive search", COLUMNS)
     table.notes += [
-        "Halving over epochs, then a race with up to 20 repeats, of trivial configurations that differ in lr.",
-        "deciding %: of the whole command, Ray's start and the page included.",
+        "Halving over epochs, then a race with up to 20 repeats; trivial configurations that differ in lr.",
+        "deciding %: share of the whole command, including Ray's start and the page.",
     ]
     root = Path(tempfile.mkdtemp(prefix="orch-deciding-"))
     try:

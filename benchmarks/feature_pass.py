@@ -50,8 +50,8 @@ def main() -> None:
             table.notes += [
                 f"{pictures.count} images ({pictures.name}); {given.rounds} rounds in alternating order, medians. "
                 f"{given.threads} thread(s), as one worker has; a search runs one worker per core, or one per GPU.",
-                "feature pass: reads stored squares, makes the views on the device, runs the network, writes the "
-                "features to disk with fsync and checksum. bare network: the same batches, standardised float32, "
+                "feature pass: reads stored squares, makes the views on the device, runs the network, and writes the "
+                "features to disk with fsync and checksum. bare network: the same batches, normalised float32, "
                 "already on the device. making views: the pass without network and writing.",
                 "decoding: from files to stored squares, once per image; its share is of decoding plus pass.",
             ]

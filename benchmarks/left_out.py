@@ -65,7 +65,8 @@ def main() -> None:
         ("rule", "runs", "accuracy of the choice", "behind the first rule", "had looked better by"),
         notes=[
             f"{rounds} rounds on each of {len(files)} data sets ({', '.join(file.stem for file in files)}); points of "
-            f"validation accuracy; {SEEN} of {SEEDS} seeds are seen, the others judge. ± is 1.96 standard errors."
+            f"validation accuracy; rules see {SEEN} of {SEEDS} seeds, the others judge the choice. ± is 1.96 standard "
+            "errors."
         ],
     )
     found: dict[str, list[Outcome]] = {name: [] for name in RULES}

@@ -67,15 +67,13 @@ def drawn(kind: Kind, seed: int, odds: float = 1.0) -> list[Slice]:
 
 def slice_table(kinds: tuple[Kind, ...], rounds: int) -> Table:
     table = Table(
-        "Slices that are called worse than chance explains, at 5 % for all of a study",
+        "Slices that are called worse than chance explains, at 5 % for all slices of a study together",
         (
             *("groups", "images of each", "classes", "error", "spread of groups"),
             *("p ≤ 0.05, % of slices", "some slice named, % of studies"),
             *(f"odds × {odds}: found, %" for odds in ODDS),
         ),
-        notes=[
-            f"{rounds} studies a cell, {REPEATS} repeats; 16 slices, of which those of 5 groups and more are tested."
-        ],
+        notes=[f"{rounds} studies a cell, {REPEATS} repeats; 16 slices; those of at least 5 groups are tested."],
     )
     for kind in kinds:
         null = [drawn(kind, seed) for seed in range(rounds)]

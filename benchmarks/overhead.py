@@ -184,11 +184,12 @@ def main() -> None:
     table = Table("Overhead of orchestration, trivial configurations", COLUMNS)
     table.notes += [
         f"{options.epochs} epochs on 64 views of 512 features; {CORES} trials at a time; a bundle is ten repeats of "
-        "one configuration. Configurations that differ in lr may be trained stacked, those in batch size may not.",
-        "start: command to first trained repeat on disk. overhead per bundle: per bundle − learning alone ÷ cores ÷ "
-        "bundles. not training: share of the whole command, start and page included.",
+        "one configuration. Configurations that differ in lr may be stacked, those that differ in batch size may not.",
+        "start: from the command to the first trained repeat on disk. overhead per bundle: per bundle − learning "
+        "alone ÷ cores ÷ bundles. not training: share of the whole command, including start and page.",
         f"learning alone: measured on {options.sample} configurations at most and scaled up.",
-        "again: the same search once more, nothing to do. dashboard: histories compacted and page written.",
+        "again: the same search once more, with nothing left to do. dashboard: histories are compacted and the page is "
+        "written.",
     ]
     try:
         warm = search_arguments("warm", place.labels, place.studies, place.cache, 1, 1, grid(1, "lr"))

@@ -88,11 +88,11 @@ def judged(name: str, values: Floats, rounds: int, rules: dict[str, Rule] = RULE
     means, deviation = last.mean(axis=1), float(np.median(last.std(axis=1, ddof=1)))
     table.notes += [
         f"{count} configurations, {rounds} rounds of {SEEN} repeats to train and {repeats - SEEN} that judge, {epochs} "
-        "epochs; points of the selecting metric. Regret: behind the configuration that is best by the fresh repeats. "
-        f"spent: of {REPEATS} repeats of everything. ± is 1.96 standard errors over rounds, which share their "
-        "repeats; of shares the exact 95 % interval.",
+        "epochs; points of the metric that selects. Regret: how far the choice is behind the configuration that is "
+        f"best by the fresh repeats. spent: share of what {REPEATS} repeats of every configuration take. ± is 1.96 "
+        "standard errors over rounds, which share their repeats; shares have the exact 95 % interval.",
         f"Repeats deviate by {deviation:.2f} points (median over configurations); "
-        f"within a point of the best over all repeats are {int((means > means.max() - LOST).sum())}.",
+        f"configurations within a point of the best over all repeats: {int((means > means.max() - LOST).sum())}.",
     ]
     for place, (rule_name, rule) in enumerate(rules.items()):
         found = [played(rule, values, number) for number in range(rounds)]

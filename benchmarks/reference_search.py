@@ -66,8 +66,8 @@ def main() -> None:
         f"{REPEATS} repeats; {rounds} rounds on each of {len(tasks)} tasks of the surrogate, whose curves stand in for "
         f"the study's; repeats deviate by {given.deviation:g} points. within the margin: the choice is less than "
         f"{MARGIN:g} point behind the best; beside it, of the whole grid.",
-        "hours: an estimate, the share times what the whole grid of the strategy on all backbones would take on one "
-        "H200, which is extrapolated from measured rates. Stacks of fewer lanes gain less, so heads would take longer.",
+        "hours: an estimate: the share times the hours that the whole grid of the strategy on all backbones would "
+        "take on one H200, extrapolated from measured rates. Smaller stacks gain less, so heads would take longer.",
     ]
     hours = {(rule, extent): 0.0 for rule in RULES for extent in (ONE, ALL)}
     epochs = dict.fromkeys(hours, 0.0)

@@ -273,9 +273,11 @@ def main() -> None:
     table = Table("Scaling: share of the ideal time", COLUMNS)
     table.notes += [
         f"Before its first segment a worker holds {bytes_each / 1e6:.0f} MB of its own: {fitting} of {options.cpus} "
-        "fit the free memory here. Workers that sleep never load torch, which is most of what one that trains holds.",
-        "ideal: segments × seconds each ÷ trials at a time; for real segments seconds each of one at a time.",
-        f"all at work: every worker's process has begun, on {len(os.sched_getaffinity(0))} cores.",
+        "fit in the free memory here. Workers that sleep never load torch, which takes most of the memory of a worker "
+        "that trains.",
+        "ideal: segments × seconds each ÷ trials at a time; for real segments, the seconds of one trial at a time.",
+        f"all at work: every worker's process has begun, on {len(os.sched_getaffinity(0))} cores. whole %: ideal ÷ "
+        "whole; running %: the same without what starting and ending the processes takes.",
     ]
     try:
         labels = write_images(root / "images", groups=1 if options.quick else 6)

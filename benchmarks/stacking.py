@@ -45,10 +45,14 @@ def main() -> None:
     heads = HEADS[:2] if options.quick else HEADS
     table = Table(
         "Stacking: milliseconds of one lane, batches of 16",
-        ("features", "n", "classes", "parameters", "configurations × repeats", "a step", "scoring 1,000", "the rule"),
+        (
+            *("features", "n", "classes", "parameters", "configurations × repeats"),
+            *("a step", "scoring 1,000", "bundles stacked"),
+        ),
         notes=[
             f"{TRAINING} views trained on, {TRAINING + VALID} scored; medians of {options.rounds} rounds.",
-            "The rule: how many bundles of ten repeats `trainables/bundles/recipe.py` stacks; 0: repeats in turn.",
+            "bundles stacked: how many bundles of ten repeats orch stacks (`trainables/bundles/recipe.py`); 0: one "
+            "repeat after the other.",
             f"Parity: losses of lanes in the widest stack equal those of the lane alone within {TOLERANCE:g}.",
         ],
     )

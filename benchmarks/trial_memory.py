@@ -42,8 +42,8 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Table("Memory of a trial whose steps compute its network", COLUMNS)
     table.notes.append(
-        "Above what the process holds with the network open, so that the estimate is without that; SGD, one thread, on "
-        "the processor. Augmentation (flips) reads the pixels."
+        "Both figures are above what the process holds with the network open. SGD, one thread, on the processor. "
+        "Augmentation (flips) reads the pixels."
     )
     with tempfile.TemporaryDirectory(prefix="orch-memory-") as name:
         pictures = images.choose(given, Path(name), given.images)

@@ -69,13 +69,15 @@ def main() -> None:
             measure(table, Race(folder / f"n{number}", task, pictures, backbone), given, device)
         table.notes[:0] = [
             f"{pictures.count} images ({pictures.name}), {backbone.name}, {given.precision}, on {device.type}.",
-            f"{given.rounds} rounds in alternating order; seconds are medians, ratios medians over the rounds. Seconds "
-            "are those of the whole process, start, decoding and features included.",
+            f"{given.rounds} rounds in alternating order; seconds are medians, ratios are medians over the rounds. "
+            "Seconds are those of the whole process, including start, decoding and features.",
             f"a, extrapolated: a sample of {given.waves} waves of one trial per core (or GPU) with "
-            f"{given.sample_epochs} epochs each. wall of the sample + (trials ÷ at a time − waves) × (from the end of "
-            "a trial to the first epoch of the next) + (epochs left ÷ at a time) × mean epoch. It scores valid alone.",
+            f"{given.sample_epochs} epochs each. Time of the sample + (trials ÷ at a time − waves) × (from the end of "
+            "a trial to the first epoch of the next) + (epochs left ÷ at a time) × mean epoch. a "
+            "scores only the validation split.",
             "ideal a/c, counted: multiply-adds of a (the whole network in every step) ÷ those of c (every view once, "
-            "then heads). share of ideal: (a/c) ÷ that; above 1 where c makes more of a multiply-add than a does.",
+            "then heads). share of ideal: (a/c) ÷ that ideal; it is above 1 where c computes more multiply-adds per "
+            "second than a.",
             "limit of c: one pass of the bare network over the images plus the heads' matrix products alone.",
         ]
     table.show()
@@ -189,8 +191,9 @@ def measure(table: Table, race: Race, given: argparse.Namespace, device: torch.d
     )
     table.notes.append(
         f"n = {task.non_linearities}: a passes {counted.passes_every_step:,} images through the network, c "
-        f"{counted.passes_once:,}. Parity of losses with c, largest difference over all epochs compared: by hand with "
-        f"the same draws {by_hand:.1e} ({PARITY[0]} configurations × {PARITY[1]} repeats), tutorial {tutorial:.1e}."
+        f"{counted.passes_once:,}. Parity, largest difference from the losses of c over all epochs compared: by hand "
+        f"with the same draws {by_hand:.1e} ({PARITY[0]} configurations × {PARITY[1]} repeats), tutorial "
+        f"{tutorial:.1e}."
     )
     if task.precision == "fp32" and max(by_hand, tutorial) > TOLERANCE:
         raise SystemExit(f"the sides did not train the same thing: {table.notes[-1]}")
