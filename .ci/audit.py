@@ -31,16 +31,16 @@ def main() -> int:
     is_strict = os.environ.get("ORCH_AUDIT") == "strict"
     pins = _PIN.findall(REQUIREMENTS.read_text())
     try:
-        found = within(LONGEST_S, pins)
+        advisories = within(LONGEST_S, pins)
     except (OSError, ValueError, KeyError, TypeError) as error:
         _say(f"The audit of {len(pins)} pinned packages was left out: {ADDRESS} gave no answer ({error}).")
         return 2 if is_strict else 0
-    if not found:
+    if not advisories:
         _say(f"No known vulnerabilities in {len(pins)} pinned packages.")
         return 0
-    lines = [f"  {name}=={version}: {', '.join(PAGE + one for one in ids)}" for (name, version), ids in found.items()]
+    lines = [f"  {name}=={pin}: {', '.join(PAGE + one for one in ids)}" for (name, pin), ids in advisories.items()]
     rule = "!" * 100
-    _say("\n".join([rule, f"Known vulnerabilities in {len(found)} of {len(pins)} pinned packages:", *lines, rule]))
+    _say("\n".join([rule, f"Known vulnerabilities in {len(advisories)} of {len(pins)} pinned packages:", *lines, rule]))
     _say("Where a newer version mends it: python3 .ci/bootstrap.py pin --upgrade")
     return 1 if is_strict else 0
 

@@ -59,8 +59,8 @@ def main(arguments: Sequence[str]) -> int:
     if act not in ("set-up", "orch", "test", "pin"):
         return _fail(f"{act!r}: expected orch, test or pin.\n{__doc__}", 2)
     if sys.version_info < OLDEST:
-        found = ".".join(map(str, sys.version_info[:3]))
-        _stop(f"Python 3.11 or newer is needed, this is {found}. Give a newer one: python3.11 .ci/bootstrap.py …")
+        version = ".".join(map(str, sys.version_info[:3]))
+        _stop(f"Python 3.11 or newer is needed, this is {version}. Give a newer one: python3.11 .ci/bootstrap.py …")
     if os.name != "posix":
         _stop("Linux is what this is made for; on Windows use WSL.")
     with _Lock():

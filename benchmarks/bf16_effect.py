@@ -47,8 +47,8 @@ class Result(NamedTuple):
 
 def table(pictures: Images, names: Sequence[str], folder: Path, device: torch.device, *, quick: bool) -> Table:
     """One row per backbone and configuration; a repeat has the same initial weights and order on both sides."""
-    found = Table("Heads on fp32 and on bf16 features of the same images", COLUMNS)
-    found.notes += [
+    effects = Table("Heads on fp32 and on bf16 features of the same images", COLUMNS)
+    effects.notes += [
         f"{pictures.count} images ({pictures.name}), linear probes, on {device.type}. Losses (nats) and "
         "accuracies at each repeat's selected epoch, means over the repeats; difference: bf16 − fp32 of each repeat."
     ]
@@ -56,17 +56,17 @@ def table(pictures: Images, names: Sequence[str], folder: Path, device: torch.de
         full = _results(pictures, name, "fp32", folder / f"{name}-fp32", device, quick)
         half = _results(pictures, name, "bf16", folder / f"{name}-bf16", device, quick)
         for (lr, size, epochs), left in full.items():
-            found.add(name, lr, size, *_effect(left, half[lr, size, epochs], epochs))
-    return found
+            effects.add(name, lr, size, *_effect(left, half[lr, size, epochs], epochs))
+    return effects
 
 
 def of_training(
     pictures: Images, names: Sequence[str], unfrozen: Sequence[int], folder: Path, device: torch.device, *, quick: bool
 ) -> Table:
     """One row per backbone, u and learning rate; both sides read the same features, in float32."""
-    found = Table("The last u weight layers trained in fp32 and in bf16", TRAINED_COLUMNS)
+    effects = Table("The last u weight layers trained in fp32 and in bf16", TRAINED_COLUMNS)
     lr, repeats, epochs = ((1e-2,), 2, 2) if quick else (TRAINED_RATES, TRAINED_REPEATS, TRAINED_EPOCHS)
-    found.notes += [
+    effects.notes += [
         f"{pictures.count} images ({pictures.name}), batch 16, SGD with momentum 0.9, on {device.type}, "
         f"{torch.get_num_threads()} thread(s). Losses (nats) and accuracies at each repeat's selected epoch, means "
         "over the repeats; difference: bf16 − fp32 of each repeat. Seconds: of all steps and scores, with the sides "
@@ -99,8 +99,8 @@ def of_training(
                     results[side] += _trained(search, bench, both[side], [repeat], epochs, SCORED)
             left, right = results["fp32"], results["bf16"]
             ratio = statistics.median(b.seconds / a.seconds for a, b in zip(left, right, strict=True))
-            found.add(name, u, rate, *_effect(left, right, epochs), ratio)
-    return found
+            effects.add(name, u, rate, *_effect(left, right, epochs), ratio)
+    return effects
 
 
 def _effect(left: list[Result], right: list[Result], epochs: int) -> tuple[int | float, ...]:

@@ -118,7 +118,7 @@ def main() -> None:
             param_space={"point": tune.grid_search(points)},
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         ).fit()
-        found = [
+        trials = [
             {**result.config["point"], "reports": result.metrics_dataframe.to_dict("records")}
             for result in (results[number] for number in range(len(results)))
             if result.config and result.metrics_dataframe is not None
@@ -128,7 +128,7 @@ def main() -> None:
     ray.shutdown()
     if errors:
         raise SystemExit(errors[0])
-    arguments.result.write_text(json.dumps({"slots": slots, "trials": found}, default=float))
+    arguments.result.write_text(json.dumps({"slots": slots, "trials": trials}, default=float))
 
 
 if __name__ == "__main__":

@@ -65,10 +65,10 @@ def _diverging(draw: Draw, shape: tuple[int, int, int]) -> Floats:
 
 def _counted(draw: Draw, shape: tuple[int, int, int]) -> Floats:
     """Rivals diverge, the best never does; on average they are as good because of their other repeats."""
-    found = draw.normal(size=shape)
-    rivals = found[:, 1:]
+    scores = draw.normal(size=shape)
+    rivals = scores[:, 1:]
     rivals += np.where(draw.random(rivals.shape) < RATE, -DEPTH * (1 - RATE), DEPTH * RATE)
-    return found
+    return scores
 
 
 def _bad_tails(draw: Draw, shape: tuple[int, int, int]) -> Floats:
@@ -79,18 +79,18 @@ def _rivals(spread: float, sign: float) -> Callable[[Draw, tuple[int, int, int]]
     """Exponential tails of the rivals, bad ones (1) or good ones (−1), beside a best that is normal."""
 
     def made(draw: Draw, shape: tuple[int, int, int]) -> Floats:
-        found = sign * _bad_tails(draw, shape)
-        found[:, 0] = spread * draw.normal(size=(shape[0], shape[2]))
-        return found
+        scores = sign * _bad_tails(draw, shape)
+        scores[:, 0] = spread * draw.normal(size=(shape[0], shape[2]))
+        return scores
 
     return made
 
 
 def _best(sign: float) -> Callable[[Draw, tuple[int, int, int]], Floats]:
     def made(draw: Draw, shape: tuple[int, int, int]) -> Floats:
-        found = draw.normal(size=shape)
-        found[:, 0] = sign * (1 - draw.exponential(size=(shape[0], shape[2])))
-        return found
+        scores = draw.normal(size=shape)
+        scores[:, 0] = sign * (1 - draw.exponential(size=(shape[0], shape[2])))
+        return scores
 
     return made
 
@@ -141,15 +141,15 @@ def _kept_and_held(rounds: int, seed: int) -> dict[str, Table]:
 
 def _excluded_at(scores: Floats) -> float:
     """The look that excludes the first configuration; infinite where none does. What diverged is NaN."""
-    found = confidence_set(np.nan_to_num(scores, nan=-DEPTH), True, np.isnan(scores))
-    return float("inf") if 0 in (*found.members, *found.uncompared) else float(found.at[0])
+    confidence = confidence_set(np.nan_to_num(scores, nan=-DEPTH), True, np.isnan(scores))
+    return float("inf") if 0 in (*confidence.members, *confidence.uncompared) else float(confidence.at[0])
 
 
 def _holds(scores: Floats) -> Floats:
     """float64 [rounds]: the share of the intervals of differences to the first configuration that hold 0."""
     pairs = scores[:, 1:] - scores[:, :1]
-    found = difference_intervals(pairs.reshape(-1, pairs.shape[2]))
-    inside = (found.low <= 0) & (found.high >= 0)
+    intervals = difference_intervals(pairs.reshape(-1, pairs.shape[2]))
+    inside = (intervals.low <= 0) & (intervals.high >= 0)
     return np.asarray(inside.reshape(pairs.shape[:2]).mean(axis=1))
 
 
@@ -196,8 +196,8 @@ def _over_partitions(rounds: int, seed: int) -> Table:
         for rows, ratio in ((300, 0.25), (60, 0.25), (300, 0.0)):
             gaps, truth = _gaps(np.random.default_rng([seed, k, rows]), rounds, rows, k)
             scores = np.stack([np.zeros_like(gaps), gaps], axis=1)[..., None]
-            found = [corrected_test(one, 0, True, ratio) for one in scores]
-            shares.append(_percent(np.array([one.low[1] <= truth <= one.high[1] for one in found])))
+            tests = [corrected_test(one, 0, True, ratio) for one in scores]
+            shares.append(_percent(np.array([one.low[1] <= truth <= one.high[1] for one in tests])))
         table.add(k, *shares)
         progress(f"{k} partitions")
     return table
@@ -213,16 +213,16 @@ def _gaps(draw: Draw, rounds: int, rows: int, k: int) -> tuple[Floats, float]:
         for place in range(k):
             valid = np.zeros(rows, dtype=bool)
             valid[draw.permutation(rows)[: rows // 5]] = True
-            found = []
+            accuracies = []
             for features in (5, 15):
                 seen = images[~valid, :features]
                 ends = [seen[sign[~valid] == side].mean(axis=0) for side in (-1, 1)]
                 direction, middle = ends[1] - ends[0], (ends[0] + ends[1]) / 2
                 right = ((images[valid, :features] - middle) @ direction) * sign[valid] > 0
                 reach = [side * ((side * shift[:features] - middle) @ direction) for side in (-1, 1)]
-                found.append((right.mean(), special.ndtr(np.array(reach) / np.linalg.norm(direction)).mean()))
-            gaps[number, place] = found[1][0] - found[0][0]
-            true[number] = found[1][1] - found[0][1]  # of the last partition: one set of rows each
+                accuracies.append((right.mean(), special.ndtr(np.array(reach) / np.linalg.norm(direction)).mean()))
+            gaps[number, place] = accuracies[1][0] - accuracies[0][0]
+            true[number] = accuracies[1][1] - accuracies[0][1]  # of the last partition: one set of rows each
     return gaps, float(true.mean())
 
 

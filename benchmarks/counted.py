@@ -109,9 +109,9 @@ class _Products:
         ]
         started = time.perf_counter()
         outputs = [torch.bmm(inputs, weight) for inputs, weight in zip(hidden, self.weights, strict=True)]
-        found = [torch.bmm(i.transpose(1, 2), o) for i, o in zip(hidden, outputs, strict=True)]
-        found += [torch.bmm(o, w.transpose(1, 2)) for o, w in zip(outputs[1:], self.weights[1:], strict=True)]
-        found[-1].flatten()[0].item()
+        gradients = [torch.bmm(i.transpose(1, 2), o) for i, o in zip(hidden, outputs, strict=True)]
+        gradients += [torch.bmm(o, w.transpose(1, 2)) for o, w in zip(outputs[1:], self.weights[1:], strict=True)]
+        gradients[-1].flatten()[0].item()
         return time.perf_counter() - started
 
     def score(self, rows: int) -> float:

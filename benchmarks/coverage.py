@@ -140,7 +140,7 @@ def seen(units: Units, seed: int, draws: int = DRAWS) -> dict[str, tuple[float, 
     """Each metric's value and what gives its interval."""
     by_group = units.by_group()
     assert by_group is not None
-    found: dict[str, tuple[float, Limits]] = {}
+    scored: dict[str, tuple[float, Limits]] = {}
     for which, these, base in (
         ("", units, np.ones(units.groups)),
         (EVEN, units, units.even_base()),
@@ -149,8 +149,8 @@ def seen(units: Units, seed: int, draws: int = DRAWS) -> dict[str, tuple[float, 
         resampled = Resampled(these, (), 1, base)
         values, limits = resampled.values(), Limits(resampled, ("A", "B"), draws, seed)
         names = [which] if which else [name for name in METRICS if name not in (EVEN, BY_GROUP)]
-        found |= {name: (float(values[METRICS[name]][0]), limits) for name in names}
-    return found
+        scored |= {name: (float(values[METRICS[name]][0]), limits) for name in names}
+    return scored
 
 
 @functools.cache
@@ -191,20 +191,20 @@ def main() -> None:
     asked += [(kind, groups) for kind in (*others, *failing) for groups in each[1::2]]
     with multiprocessing.Pool(initializer=np.seterr, initargs=("ignore",)) as pool:
         jobs = [(kind, 2 * groups, rounds, number) for number, (kind, groups) in enumerate(asked)]
-        found: dict[tuple[Kind, int], dict[str, Count]] = {}
+        cells: dict[tuple[Kind, int], dict[str, Count]] = {}
         for place, counts in enumerate(pool.imap(cell, jobs)):
             progress(f"{place + 1} of {len(jobs)} cells")
-            found[asked[place]] = counts
-    table = _promised(found, promised, each, accuracies, rounds)
+            cells[asked[place]] = counts
+    table = _promised(cells, promised, each, accuracies, rounds)
     table.show()
     table.write_json(options.json)
-    _others(found, (*others, *failing), each[1::2], rounds).show()
+    _others(cells, (*others, *failing), each[1::2], rounds).show()
     _several(((4, 5), (8, 5), (8, 10)), rounds).show()
     _corrected(each[2:] or each[-1:], max(rounds // 4, 5)).show()
 
 
 def _promised(
-    found: dict[tuple[Kind, int], dict[str, Count]],
+    cells: dict[tuple[Kind, int], dict[str, Count]],
     kinds: Sequence[Kind],
     each: Sequence[int],
     accuracies: Sequence[float],
@@ -214,7 +214,7 @@ def _promised(
         "Coverage of 95 % intervals: effects of groups with one peak",
         ("metric", "groups of each class", "images", *(f"accuracy {accuracy}" for accuracy in accuracies)),
     )
-    counts = [found[kind, groups][name] for kind in kinds for groups in each for name in METRICS]
+    counts = [cells[kind, groups][name] for kind in kinds for groups in each for name in METRICS]
     least = min(count.bound for count in counts if len(count.widths) >= rounds * OFTEN)
     table.notes.append(
         f"{rounds} rounds a cell, {DRAWS} draws an interval. Lower Monte Carlo bounds (95 %) of cells where at least a "
@@ -223,13 +223,13 @@ def _promised(
     for name in METRICS:
         for groups in each:
             for sizes in (equal, geometric):
-                own = [found[kind, groups][name].text() for kind in kinds if kind.sizes is sizes]
+                own = [cells[kind, groups][name].text() for kind in kinds if kind.sizes is sizes]
                 table.add(name, groups, f"{sizes.__name__}", *own)
     return table
 
 
 def _others(
-    found: dict[tuple[Kind, int], dict[str, Count]], kinds: Sequence[Kind], each: Sequence[int], rounds: int
+    cells: dict[tuple[Kind, int], dict[str, Count]], kinds: Sequence[Kind], each: Sequence[int], rounds: int
 ) -> Table:
     names = ("accuracy", EVEN, "balanced accuracy", "ROC AUC", "log loss")
     table = Table(
@@ -238,7 +238,7 @@ def _others(
     table.notes.append(f"{rounds} rounds a cell; accuracy 0.9, with two points 0.882.")
     for kind in kinds:
         for groups in each:
-            own = found[kind, groups]
+            own = cells[kind, groups]
             table.add(f"{kind.effects.__name__}, {kind.sizes.__name__}", groups, *(own[name].text() for name in names))
     return table
 
@@ -314,12 +314,12 @@ def _corrected(each: Sequence[int], rounds: int) -> Table:
                 losses, train = np.zeros(right.shape, dtype=np.float32), np.full((8, 3), np.nan)
                 made = Predictions(group % 2, group, ("A", "B"), predicted, losses, train, "binary")
                 winner = int(right.mean(axis=(1, 2)).argmax())
-                found = bias_corrected(made, winner, "accuracy", 200, number)
-                assert found is not None
-                assert found.low is not None
-                assert found.high is not None
-                count.add(found.low, found.high, truth[winner])
-                errors.append([found.plain["accuracy"] - truth[winner], found.corrected["accuracy"] - truth[winner]])
+                figure = bias_corrected(made, winner, "accuracy", 200, number)
+                assert figure is not None
+                assert figure.low is not None
+                assert figure.high is not None
+                count.add(figure.low, figure.high, truth[winner])
+                errors.append([figure.plain["accuracy"] - truth[winner], figure.corrected["accuracy"] - truth[winner]])
             means = np.mean(errors, axis=0)
             table.add(groups, sizes.__name__, count.text(), *(f"{mean:+.3f}" for mean in means))
     return table

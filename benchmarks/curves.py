@@ -68,8 +68,8 @@ def curves(task: str, points: Points, folder: Path = FOLDER) -> Floats:
         else rows.astype(np.float32)
         for one in session.get_inputs()
     }
-    (found,) = session.run([session.get_outputs()[0].name], given)
-    accuracy = np.asarray(found, dtype=np.float64)[:, _ACCURACY].reshape(count, EPOCHS)
+    (outputs,) = session.run([session.get_outputs()[0].name], given)
+    accuracy = np.asarray(outputs, dtype=np.float64)[:, _ACCURACY].reshape(count, EPOCHS)
     return np.maximum.accumulate(accuracy, axis=1)
 
 
@@ -95,5 +95,5 @@ def _opened(folder: Path) -> Any:
 
 @cache
 def _encoding(folder: Path) -> dict[str, int]:
-    found: dict[str, int] = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
-    return found
+    encoding: dict[str, int] = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
+    return encoding

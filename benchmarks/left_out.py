@@ -69,16 +69,16 @@ def main() -> None:
             "errors."
         ],
     )
-    found: dict[str, list[Outcome]] = {name: [] for name in RULES}
+    outcomes_of: dict[str, list[Outcome]] = {name: [] for name in RULES}
     for place, file in enumerate(files):
         scores = opened(file)
         for number in range(rounds):
             world = of_table(scores, np.random.default_rng([number, place]))
             for name, rule in RULES.items():
-                found[name].append(played(rule, world, number))
+                outcomes_of[name].append(played(rule, world, number))
         progress(file.stem)
-    first = np.array([one.worth for one in found[FIRST]])
-    for name, outcomes in found.items():
+    first = np.array([one.worth for one in outcomes_of[FIRST]])
+    for name, outcomes in outcomes_of.items():
         worth = np.array([one.worth for one in outcomes])
         optimism = _with_band(np.array([one.optimism for one in outcomes]))
         behind = None if name == FIRST else _with_band(first - worth)
@@ -91,12 +91,12 @@ def opened(file: Path) -> Floats:
     """float64 [values of each setting …, seeds], in points."""
     with file.open("rb") as stream:
         table = _Plain(stream).load()
-    found = np.full((*SETTINGS.values(), SEEDS), np.nan)
+    scores = np.full((*SETTINGS.values(), SEEDS), np.nan)
     for key, values in table.items():
-        found[tuple(map(int, key))] = values[METRIC]
-    if np.isnan(found).any():
-        raise ValueError(f"{file}: expected {SEEDS} values of {METRIC} of all {found[..., 0].size:,} configurations")
-    return 100 * found
+        scores[tuple(map(int, key))] = values[METRIC]
+    if np.isnan(scores).any():
+        raise ValueError(f"{file}: expected {SEEDS} values of {METRIC} of all {scores[..., 0].size:,} configurations")
+    return 100 * scores
 
 
 def of_table(scores: Floats, draw: np.random.Generator) -> World:
@@ -127,8 +127,8 @@ def played(rule: Rule, world: World, seed: int) -> Outcome:
 def _folder(given: Path | None) -> Path:
     place = given / PACKAGE if given else None
     if place is None:
-        found = importlib.util.find_spec(PACKAGE)
-        place = Path(found.origin).parent if found and found.origin else Path(PACKAGE)
+        installed = importlib.util.find_spec(PACKAGE)
+        place = Path(installed.origin).parent if installed and installed.origin else Path(PACKAGE)
     folder = place / "datasets" / "hpobench"
     if not folder.exists():
         raise SystemExit(

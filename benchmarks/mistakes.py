@@ -77,8 +77,8 @@ def slice_table(kinds: tuple[Kind, ...], rounds: int) -> Table:
     )
     for kind in kinds:
         null = [drawn(kind, seed) for seed in range(rounds)]
-        p = np.array([one.p for found in null for one in found if one.p is not None])
-        named = np.mean([any(one.is_worse for one in found) for found in null])
+        p = np.array([one.p for study in null for one in study if one.p is not None])
+        named = np.mean([any(one.is_worse for one in study) for study in null])
         hits = [
             np.mean([_finds(drawn(kind, rounds + seed, odds)) for seed in range(rounds)]) if len(p) else 0.0
             for odds in ODDS
@@ -89,8 +89,8 @@ def slice_table(kinds: tuple[Kind, ...], rounds: int) -> Table:
     return table
 
 
-def _finds(found: list[Slice]) -> bool:
-    return any(one.is_worse and (one.name, one.value) == ("site", "ABCD"[BAD]) for one in found)
+def _finds(tested: list[Slice]) -> bool:
+    return any(one.is_worse and (one.name, one.value) == ("site", "ABCD"[BAD]) for one in tested)
 
 
 def label_table(rounds: int) -> Table:

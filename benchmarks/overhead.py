@@ -90,7 +90,7 @@ def finished(storage: LocalStorage) -> Finished:
         bundle: [storage.local(f"{bundle.finals}/{name}").stat().st_mtime for name in storage.list(bundle.finals)]
         for bundle in list_bundles(storage)
     }
-    return Finished(min(min(found) for found in times.values()), tuple(max(found) for found in times.values()))
+    return Finished(min(min(ended) for ended in times.values()), tuple(max(ended) for ended in times.values()))
 
 
 def learning_alone(place: Place, name: str, repeats: int, most: int) -> float:

@@ -90,13 +90,13 @@ class Measured:
 
 def main() -> None:
     given = parse()
-    found = {name: measure(name, *size, given) for name, size in SIZES.items() if not given.quick or size[0] < 10}
-    columns = [f"{name}, {what}" for name in found for what in ("ms", "work ms")]
+    measured = {name: measure(name, *size, given) for name, size in SIZES.items() if not given.quick or size[0] < 10}
+    columns = [f"{name}, {what}" for name in measured for what in ("ms", "work ms")]
     table = Table("The page's controls", ("control", *columns))
     for control, _, _ in CONTROLS:
-        pairs = [zip(*one.controls[control], strict=True) for one in found.values()]
+        pairs = [zip(*one.controls[control], strict=True) for one in measured.values()]
         table.add(control, *(statistics.median(each) for pair in pairs for each in pair))
-    for name, one in found.items():
+    for name, one in measured.items():
         table.notes.append(
             f"{name}: page of {one.size:.1f} MB, written in {one.seconds:.1f} s with {one.memory:.0f} MB of memory; "
             f"first view after {one.first:.0f} ms."
@@ -158,8 +158,8 @@ def answer(page: Page, session: Any, section: str, selector: str) -> tuple[float
 
 
 def _work_ms(session: Any) -> float:
-    found = session.send("Performance.getMetrics")["metrics"]
-    return 1000 * next(float(metric["value"]) for metric in found if metric["name"] == "TaskDuration")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return 1000 * next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
 
 
 if __name__ == "__main__":

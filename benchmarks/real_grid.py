@@ -95,14 +95,14 @@ def judged(name: str, values: Floats, rounds: int, rules: dict[str, Rule] = RULE
         f"configurations within a point of the best over all repeats: {int((means > means.max() - LOST).sum())}.",
     ]
     for place, (rule_name, rule) in enumerate(rules.items()):
-        found = [played(rule, values, number) for number in range(rounds)]
+        outcomes = [played(rule, values, number) for number in range(rounds)]
         progress(f"{name}: rule {place + 1} of {len(rules)}")
-        regrets = np.array([one.behind for one in found])
+        regrets = np.array([one.behind for one in outcomes])
         lost = regrets > LOST
         low, high = rate_interval(int(lost.sum()), rounds)
         band = 1.96 * regrets.std() / rounds**0.5
         share = f"{100 * lost.mean():.0f} ({100 * low:.0f}–{100 * high:.0f})"
-        spent = float(np.mean([one.spent for one in found]))
+        spent = float(np.mean([one.spent for one in outcomes]))
         table.add(rule_name, spent, f"{regrets.mean():.2f} ± {band:.2f}", share, float(np.quantile(regrets, 0.9)))
     return table
 

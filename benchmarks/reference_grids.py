@@ -87,7 +87,7 @@ def grids(backbone: str, precision: Precision, name: str = "") -> Iterator[Grid]
         by_depth.setdefault((point.non_linearities, point.unfrozen), []).append(point)
     facts = facts_of(Form(backbone), "none", 0)
     for (n, u), several in by_depth.items():
-        found = tuple(
+        configurations = tuple(
             resolve(
                 point,
                 facts,
@@ -100,7 +100,7 @@ def grids(backbone: str, precision: Precision, name: str = "") -> Iterator[Grid]
             for point in several
         )
         title = name or f"{backbone}, n = {n}, u = {u}"
-        yield Grid(title, backbone, facts.feature_width, found, several[0].repeats, several[0].epochs)
+        yield Grid(title, backbone, facts.feature_width, configurations, several[0].repeats, several[0].epochs)
 
 
 def backbones() -> list[str]:

@@ -73,14 +73,14 @@ def main() -> None:
     epochs = dict.fromkeys(hours, 0.0)
     several = list(searches())
     for search in several:
-        found = played(search, [*product(tasks, range(rounds))], given.deviation, given.surrogate)
-        whole = float(np.mean([one[0] for one in found["whole grid"]]))
+        choices = played(search, [*product(tasks, range(rounds))], given.deviation, given.surrogate)
+        whole = float(np.mean([one[0] for one in choices["whole grid"]]))
         for rule in RULES:
-            share = float(np.mean([one[1] for one in found[rule]]))
+            share = float(np.mean([one[1] for one in choices[rule]]))
             spent = share * SECONDS[search.strategy] / 3600
             hours[rule, search.extent] += spent
             epochs[rule, search.extent] += share * search.grid_epochs
-            good = float(np.mean([one[0] for one in found[rule]]))
+            good = float(np.mean([one[0] for one in choices[rule]]))
             count = search.configurations
             table.add(search.strategy, search.extent, count, rule, share, spent, 100 * good, 100 * whole)
         progress(f"{search.strategy}, {search.extent}")
@@ -101,11 +101,11 @@ def whole_hours(of_file: int) -> float:
 def searches() -> Iterator[Search]:
     """Each strategy on one of its backbones, then on all of them in one search."""
     space = load_space(STUDY)
-    found: dict[str, dict[str, list[int]]] = {}
+    epochs_by_strategy: dict[str, dict[str, list[int]]] = {}
     for backbone in (entry.name for entry in space.backbones):
         for point in points(space, backbone, small=False):
-            found.setdefault(point.strategy, {}).setdefault(backbone, []).append(point.epochs)
-    for strategy, epochs_of_each in found.items():
+            epochs_by_strategy.setdefault(point.strategy, {}).setdefault(backbone, []).append(point.epochs)
+    for strategy, epochs_of_each in epochs_by_strategy.items():
         first, *others = epochs_of_each.values()
         if any(sorted(one) != sorted(first) for one in others) or len(set(first)) > 1:
             raise ValueError(f"{strategy}: expected the same grid on every backbone")
@@ -121,7 +121,7 @@ def played(
     and a seed."""
     rules: dict[str, Rule] = {"whole grid": grid(REPEATS)}
     rules |= {name: adaptive(REPEATS, epochs="halving", repeats="screen", **own) for name, own in RULES.items()}
-    found: dict[str, list[tuple[bool, float]]] = {name: [] for name in rules}
+    choices: dict[str, list[tuple[bool, float]]] = {name: [] for name in rules}
     for task, number in rounds:
         away = np.random.default_rng([number, int(task)]).normal(size=(search.configurations, REPEATS)) * deviation
         world = World((), {}, stretched(task, number, search, folder), away, _no_others, deviation)
@@ -129,8 +129,8 @@ def played(
             one = Round(world, away.size * search.epochs, number)
             rule(one, np.random.default_rng(number))
             behind = float(world.truth[:, -1].max()) - one.chosen(one.spent)
-            found[name].append((behind < MARGIN, one.spent / one.budget))
-    return found
+            choices[name].append((behind < MARGIN, one.spent / one.budget))
+    return choices
 
 
 def stretched(task: str, number: int, search: Search, folder: Path) -> Floats:

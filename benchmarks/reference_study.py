@@ -46,18 +46,18 @@ COLUMNS = (
 
 def work_of(grid: Grid, part: float, epochs: int | None, cache: Path, device: str, precision: Precision) -> list[Stack]:
     """The stacks that are trained, the longest first, each with how many of the grid it stands for."""
-    found = []
+    work = []
     for size in grid.batch_sizes:
         every = stacks(grid, size, torch.device(device))
         share = apportioned(part, len(every), grid.epochs, steps_per_epoch(size))
         if epochs is not None:
             share = Part(share.share_of_stacks, min(epochs, grid.epochs), share.steps)
         kept = every[: round(share.share_of_stacks * len(every))]
-        found += [
+        work += [
             Stack(tuple(lanes), grid.width, share.epochs, share.steps, len(every) / len(kept), cache, device, precision)
             for lanes in kept
         ]
-    return found
+    return work
 
 
 def run(work: Sequence[Stack], processes: int) -> tuple[list[Timing], float]:

@@ -103,7 +103,7 @@ def _key(grid: Grid, batch_size: int) -> Key:
 
 def _samples_of(every: list[Grid], cache: Path, device: str, precision: Precision, quick: bool) -> dict[Key, Stack]:
     """One stack per rate that is measured."""
-    found: dict[Key, Stack] = {}
+    samples: dict[Key, Stack] = {}
     for grid in every:
         u = grid.depth[1]
         depths = DEPTHS[device][u > 0]
@@ -113,8 +113,8 @@ def _samples_of(every: list[Grid], cache: Path, device: str, precision: Precisio
             lanes = stacks(grid, size, torch.device(device))[0]
             steps = DEEP_STEPS if u else 2 if quick else HEAD_STEPS
             stack = Stack(tuple(lanes), grid.width, 1, steps, 1, cache, device, precision)
-            found.setdefault(_key(grid, size), stack)
-    return found
+            samples.setdefault(_key(grid, size), stack)
+    return samples
 
 
 def _measured(work: dict[Key, Stack], processes: int, device: str) -> dict[Key, Timing]:
@@ -129,10 +129,10 @@ def _measured(work: dict[Key, Stack], processes: int, device: str) -> dict[Key, 
         by_network[key[:2]].append(key)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         several = [[work[key] for key in keys] for keys in by_network.values()]
-        found = pool.map(_train_all, several, chunksize=1)
+        timings_of_networks = pool.map(_train_all, several, chunksize=1)
     return {
         key: timing
-        for keys, timings in zip(by_network.values(), found, strict=True)
+        for keys, timings in zip(by_network.values(), timings_of_networks, strict=True)
         for key, timing in zip(keys, timings, strict=True)
     }
 

@@ -210,18 +210,18 @@ def search(root: Path, labels: Path, name: str, segments: int, epochs: int, work
 
 def _by_worker(storage: LocalStorage) -> dict[str, list[tuple[float, float]]]:
     """Each worker's segments in order: from its own notes where it slept, else from its lease and last final record."""
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    segments: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for segment in Decided.of(storage).segments():
         names = storage.list(segment.folder)
         if SLEPT in names:
             note = json.loads(storage.read(f"{segment.folder}/{SLEPT}"))
-            found[str(note["pid"])].append((note["begun"], note["ended"]))
+            segments[str(note["pid"])].append((note["begun"], note["ended"]))
             continue
         lease = json.loads(storage.read(layout.lease(segment.folder, 1)))
         begun = storage.local(segment.recipe).stat().st_mtime
         finals = (storage.local(segment.final(lane, RepeatState.FINISHED)) for lane in segment.lanes)
-        found[str(lease["process"]["pid"])].append((begun, max(final.stat().st_mtime for final in finals)))
-    return {worker: sorted(several) for worker, several in found.items()}
+        segments[str(lease["process"]["pid"])].append((begun, max(final.stat().st_mtime for final in finals)))
+    return {worker: sorted(several) for worker, several in segments.items()}
 
 
 def _own_bytes(storage: LocalStorage) -> int:
@@ -230,20 +230,20 @@ def _own_bytes(storage: LocalStorage) -> int:
     return max((int(json.loads(storage.read(note))["own_bytes"]) for note in notes), default=0)
 
 
-def add_row(table: Table, what: str, workers: int, found: Scaled, alone: float | None = None) -> None:
+def add_row(table: Table, what: str, workers: int, scaled: Scaled, alone: float | None = None) -> None:
     """alone: seconds of a segment where one runs at a time, which is what the ideal is made of; None: its own."""
-    count = sum(map(len, found.segments.values()))
-    ideal = (alone or found.each) * count / workers
+    count = sum(map(len, scaled.segments.values()))
+    ideal = (alone or scaled.each) * count / workers
     table.add(
         what,
         workers,
         count,
-        found.each,
-        found.all_at_work,
-        found.seconds,
+        scaled.each,
+        scaled.all_at_work,
+        scaled.seconds,
         ideal,
-        100 * ideal / found.seconds,
-        100 * found.running * (1.0 if alone is None else alone / found.each),
+        100 * ideal / scaled.seconds,
+        100 * scaled.running * (1.0 if alone is None else alone / scaled.each),
     )
 
 
@@ -286,9 +286,9 @@ def main() -> None:
         vars(launch)["SegmentTrial"] = SleepingTrial
         SleepingRun.seconds = options.sleep
         for _ in range(options.rounds):
-            found = search(root, labels, "sleep", options.segments * fitting, 1, fitting)
-            add_row(table, "sleeping", fitting, found)
-            table.notes.append(f"A worker that sleeps held at most {found.own_bytes / 1e6:.0f} MB of its own.")
+            sleeping = search(root, labels, "sleep", options.segments * fitting, 1, fitting)
+            add_row(table, "sleeping", fitting, sleeping)
+            table.notes.append(f"A worker that sleeps held at most {sleeping.own_bytes / 1e6:.0f} MB of its own.")
         vars(launch)["SegmentTrial"] = SegmentTrial
         for _ in range(options.rounds):
             one = search(root, labels, "one", options.real, options.epochs, 1)

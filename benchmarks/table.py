@@ -103,14 +103,14 @@ def alternately(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 
     Sides measured in turn share whatever else the machine does; the changing order keeps a drift from favouring one.
     """
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    measured: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
         names = list(sides)[:: 1 if number % 2 == 0 else -1]
         for name in names:
             value = sides[name]()
-            found[name].append(value)
+            measured[name].append(value)
             progress(f"round {number + 1} of {rounds}, {name}: {value:.4g}")
-    return found
+    return measured
 
 
 def median_ratio(pairs: Iterable[tuple[float, float]]) -> float:
@@ -121,14 +121,14 @@ def median_ratio(pairs: Iterable[tuple[float, float]]) -> float:
 
 def machine() -> dict[str, str]:
     """What a row's seconds depend on: processor, cores and memory of this process, GPU, versions, date."""
-    found = {
+    properties = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "GPU": _gpu(),
         "python": platform.python_version(),
     }
-    return found | {name: _version(name) for name in ("torch", "ray")} | {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    return properties | {name: _version(name) for name in ("torch", "ray")} | {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 def command_line() -> str:

@@ -89,42 +89,42 @@ def imports_of(path: Path) -> Iterator[Import]:
 
 def room_of(module: str) -> str | None:
     """The room that a module, or a name in it, belongs to; None for what is not ours and for bare top levels."""
-    found = [room for floor in FLOORS for room in floor if module == room or module.startswith(f"{room}.")]
-    return found[0] if found else None
+    rooms = [room for floor in FLOORS for room in floor if module == room or module.startswith(f"{room}.")]
+    return rooms[0] if rooms else None
 
 
 def arrows() -> dict[str, set[str]]:
     """Room → rooms that it imports from, itself left out; every room is a key."""
-    found: dict[str, set[str]] = {room: set() for floor in FLOORS for room in floor}
+    imported: dict[str, set[str]] = {room: set() for floor in FLOORS for room in floor}
     for path in files():
         own = room_of(module_of(path))
         if own is not None:
-            found[own] |= {room for one in imports_of(path) if (room := room_of(one.module)) not in (None, own)}
-    return found
+            imported[own] |= {room for one in imports_of(path) if (room := room_of(one.module)) not in (None, own)}
+    return imported
 
 
 def file_arrows() -> dict[str, set[str]]:
     """Module → modules of ours that it imports."""
     ours = {module_of(path): path for path in files()}
-    found: dict[str, set[str]] = defaultdict(set)
+    imported: dict[str, set[str]] = defaultdict(set)
     for module, path in ours.items():
         for one in imports_of(path):
             name = one.module
             while name and name not in ours:
                 name = name.rpartition(".")[0]
             if name and name != module:
-                found[module].add(name)
-    return found
+                imported[module].add(name)
+    return imported
 
 
 def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     """Loops of a graph, each as its members in order; a node that is in several is told once."""
     done: set[str] = set()
-    found: list[list[str]] = []
+    loops: list[list[str]] = []
 
     def follow(node: str, way: list[str]) -> None:
         if node in way:
-            found.append([*way[way.index(node) :], node])
+            loops.append([*way[way.index(node) :], node])
             return
         if node in done:
             return
@@ -134,7 +134,7 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 
     for start in sorted(graph):
         follow(start, [])
-    return found
+    return loops
 
 
 def purpose(room: str) -> str:
@@ -162,12 +162,12 @@ def drawn() -> str:
 
 
 def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
-    found, waiting = set[str](), [start]
+    reached, waiting = set[str](), [start]
     while waiting:
-        for beyond in graph[waiting.pop()] - found:
-            found.add(beyond)
+        for beyond in graph[waiting.pop()] - reached:
+            reached.add(beyond)
             waiting.append(beyond)
-    return found
+    return reached
 
 
 def _ordered(rooms: set[str]) -> list[str]:
