@@ -64,14 +64,14 @@ def axes_for(
         layers += [*_small(default, strategy), *_small(space, strategy)]
     if stage is not None:
         layers += [stage, *([stage.small] if small and stage.small else [])]
-    values = {path: found for layer in layers for path, found in values_of(layer).items()}
+    values = {path: given for layer in layers for path, given in values_of(layer).items()}
     if small and (crops := small_of(space).crops) is not None:
         values["image.crops"] = (crops,)
     preset = PRESETS[strategy]
     values |= {path: (value,) for path, value in preset.fixed.items()}
     values |= {path: some for path, some in preset.among.items() if not {*values.get(path, ("",))} <= {*some}}
     ordered = {one.path: values[one.path] for one in from_file() if one.path in values}
-    held = {path: found for path, found in ordered.items() if path not in (LR, BATCH_SIZE)}
+    held = {path: given for path, given in ordered.items() if path not in (LR, BATCH_SIZE)}
     return Axes(strategy, _pairs(layers), _last(layers, "epochs"), _last(layers, "repeats"), held)
 
 

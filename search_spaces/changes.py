@@ -168,9 +168,9 @@ def _needs(one: Declared, conditions: Collection[When], given: Mapping[str, Iter
         option = option_of(by_path()[condition.path])
         sign = "=" if condition.among and option.startswith("--set ") else " "
         wanted.append(f"{option}{sign}{condition.words(str)}")
-    found = {condition.path: ", ".join(map(_words, given[condition.path])) for condition in conditions}
+    actual = {condition.path: ", ".join(map(_words, given[condition.path])) for condition in conditions}
     joined = (" and " if {*conditions} <= {*one.setting.needs} else " or ").join(wanted)
-    return f"{option_of(one)}: expected {joined} with it, found {' and '.join(found.values())}"
+    return f"{option_of(one)}: expected {joined} with it, found {' and '.join(actual.values())}"
 
 
 def _words(value: Any) -> str:
@@ -198,12 +198,12 @@ def _read(one: Declared, text: str) -> Any:
     if between := _BETWEEN.fullmatch(text):
         return {"low": _scalar(between[1]), "high": _scalar(between[2])}
     try:
-        found = tomllib.loads(f"values = [{text}]")["values"]
+        values = tomllib.loads(f"values = [{text}]")["values"]
     except tomllib.TOMLDecodeError:
-        found = _lists(text) or [_scalar(part.strip()) for part in text.split(",") if part.strip()]
-    if is_tuple(one) and len(found) == 1 and not isinstance(found[0], list):
-        return found[0]
-    return found
+        values = _lists(text) or [_scalar(part.strip()) for part in text.split(",") if part.strip()]
+    if is_tuple(one) and len(values) == 1 and not isinstance(values[0], list):
+        return values[0]
+    return values
 
 
 def _lists(text: str) -> list[Any] | None:
@@ -211,10 +211,10 @@ def _lists(text: str) -> list[Any] | None:
     if "[" not in text:
         return None
     try:
-        found: list[Any] = tomllib.loads(f"values = [{_WORD.sub(_QUOTED, text)}]")["values"]
+        values: list[Any] = tomllib.loads(f"values = [{_WORD.sub(_QUOTED, text)}]")["values"]
     except tomllib.TOMLDecodeError:
         return None
-    return found
+    return values
 
 
 def _scalar(text: str) -> Any:
@@ -231,10 +231,10 @@ def _scalar(text: str) -> Any:
 
 
 def _faults(typed: Typed, error: ValidationError) -> list[str]:
-    found = []
+    faults = []
     for each in untagged(error):
         place = [part for part in each["loc"] if isinstance(part, int)]
         which = f" (value {place[0] + 1})" if place and "," in (typed.text or "") else ""
         told = "nothing" if each["type"] == "empty" else each.get("ctx", {}).get("found") or shown(each["input"])
-        found.append(f"{typed.option}{which}: expected {expected_of(each)}, found {told}")
-    return found
+        faults.append(f"{typed.option}{which}: expected {expected_of(each)}, found {told}")
+    return faults

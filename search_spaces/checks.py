@@ -60,7 +60,7 @@ def _defaults(path: str, conditions: Iterable[When]) -> dict[str, Values]:
     """Of choices of the same part, which hold where a table leaves them out."""
     several = [by_path()[one.path] for one in conditions if one.among]
     part = by_path()[path].part
-    return {one.path: found for one in several if one.part == part and (found := _default(one.path))}
+    return {one.path: default for one in several if one.part == part and (default := _default(one.path))}
 
 
 def _listed(values: Values) -> str:
@@ -72,7 +72,7 @@ def _of_tables(space: Space) -> Iterator[str]:
     yield from _of_grid("grid", space.grid, file)
     wider = {strategy: {**file, **values_of(space.grid), **_held(strategy)} for strategy in PRESETS}
     yield from _of_strategies("", space, wider)
-    wider = {strategy: {**found, **_values(space, strategy)} for strategy, found in wider.items()}
+    wider = {strategy: {**values, **_values(space, strategy)} for strategy, values in wider.items()}
     if space.small is not None:
         yield from _of_strategies("small.", space.small, wider)
         if not space.small.grids:
@@ -86,7 +86,7 @@ def _of_tables(space: Space) -> Iterator[str]:
         seen.setdefault(backbone.name, index)
         yield from _of_grid(f"{key}.grid", backbone.grid, _any_of(wider.values()))
         own = values_of(backbone.grid)
-        yield from _of_strategies(f"{key}.", backbone, {name: {**found, **own} for name, found in wider.items()})
+        yield from _of_strategies(f"{key}.", backbone, {name: {**values, **own} for name, values in wider.items()})
         yield from _of_choice(key, backbone, space)
 
 

@@ -16,23 +16,23 @@ def settle_classes(space: Space, labels: Iterable[str], advice: str) -> tuple[st
     Where the file names its classes they must be the labels; otherwise the classes are the labels, sorted.
     `advice` is what to type instead when file and data disagree, usually a new study. Raises InputError.
     """
-    found = tuple(sorted(set(labels)))
-    if len(found) < 2:
-        raise InputError(f"study {space.name}: expected at least two classes, found {', '.join(found) or 'none'}")
-    if space.classes is not None and set(space.classes) != set(found):
+    present = tuple(sorted(set(labels)))
+    if len(present) < 2:
+        raise InputError(f"study {space.name}: expected at least two classes, found {', '.join(present) or 'none'}")
+    if space.classes is not None and set(space.classes) != set(present):
         raise InputError(
-            f"study {space.name}: expected the classes {', '.join(space.classes)}; found {_few(found)} in the data",
+            f"study {space.name}: expected the classes {', '.join(space.classes)}; found {_few(present)} in the data",
             advice,
         )
-    if space.positive is not None and space.positive not in found:
+    if space.positive is not None and space.positive not in present:
         raise InputError(
-            f'study {space.name}: expected the positive class "{space.positive}"; found {_few(found)} in the data',
+            f'study {space.name}: expected the positive class "{space.positive}"; found {_few(present)} in the data',
             advice,
         )
-    task = space.task or ("binary" if len(found) == 2 else "multiclass")
-    if task == "binary" and len(found) != 2:
-        raise InputError(f'study {space.name}: expected two classes (task "binary"); found {_few(found)}', advice)
-    classes = space.classes or found
+    task = space.task or ("binary" if len(present) == 2 else "multiclass")
+    if task == "binary" and len(present) != 2:
+        raise InputError(f'study {space.name}: expected two classes (task "binary"); found {_few(present)}', advice)
+    classes = space.classes or present
     return task, with_positive_last(classes, space.positive) if task == "binary" else classes
 
 

@@ -77,9 +77,9 @@ class Configuration(Record):
             part, dot, name = path.partition(".")
             if dot:
                 parts[part][name] = value
-        found = cls.model_validate({**parts, **rest})
-        idle = {one.path: one.setting.idle for one in settings_of(cls) if not found.matters(one)}
-        return found._changed(idle)
+        configuration = cls.model_validate({**parts, **rest})
+        idle = {one.path: one.setting.idle for one in settings_of(cls) if not configuration.matters(one)}
+        return configuration._changed(idle)
 
     def with_values(self, changes: Mapping[str, Any]) -> Self:
         """The same with other values by path; what no longer matters is at its idle value."""
@@ -230,14 +230,14 @@ def unmet(one: Declared, given: Mapping[str, Collection[Any]]) -> tuple[When, ..
     A setting that is not given rules out nothing. Of its needs none is unmet by a setting that is given as it is where
     they do not hold.
     """
-    found = [
+    failing = [
         (condition,)
         if condition.path in given and not any(map(condition.holds, given[condition.path]))
         else unmet(by_path()[condition.path], given)
         for condition in one.setting.conditions
     ]
-    if found and all(found):
-        return tuple(dict.fromkeys(itertools.chain(*found)))
+    if failing and all(failing):
+        return tuple(dict.fromkeys(itertools.chain(*failing)))
     if set(given.get(one.path, ())) == {one.setting.idle}:
         return ()
     return tuple(
@@ -263,4 +263,4 @@ def _tells_apart(one: Declared, several: Iterable[Configuration]) -> bool:
         if c.matters(one):
             follows = (one.setting.follows or not one.setting.from_file) and one.path != BACKBONE
             values[c.network.backbone if follows else ""].add(c.value(one.path))
-    return any(len(found) > 1 for found in values.values())
+    return any(len(different) > 1 for different in values.values())

@@ -75,10 +75,10 @@ _BY = {
 
 
 def _rows_of(space: Space, backbone: str, *, small: bool) -> list[Row]:
-    found = points(space, backbone, small=small)
+    all_points = points(space, backbone, small=small)
     result = []
-    for strategy in dict.fromkeys(point.strategy for point in found):
-        own = [point for point in found if point.strategy == strategy]
+    for strategy in dict.fromkeys(point.strategy for point in all_points):
+        own = [point for point in all_points if point.strategy == strategy]
         axes = list(grid_axes(own).values())
         result.append(
             Row(

@@ -67,25 +67,25 @@ def untagged(error: ValidationError, raw: Any = None) -> list[ErrorDetails]:
 
     raw: what was read, for places as it words them.
     """
-    found = error.errors(include_url=False)
-    for one in found:
+    details = error.errors(include_url=False)
+    for one in details:
         one["loc"] = tuple(part for part in one["loc"] if part not in (ONE, SEVERAL, DRAWN))
         if raw is not None:
             one["loc"] = as_written(raw, one["loc"])
-    return found
+    return details
 
 
 def as_written(raw: Any, location: Location) -> Location:
     """A location in the words of the file, where `selection = "auc"` stands for `selection.metric = "auc"`."""
-    found: list[int | str] = []
+    written: list[int | str] = []
     value = raw
     for part in location:
         if isinstance(part, str) and not isinstance(value, dict):
             continue
-        found.append(part)
+        written.append(part)
         there = part in value if isinstance(part, str) else isinstance(value, list) and part < len(value)
         value = value[part] if there else {}
-    return tuple(found)
+    return tuple(written)
 
 
 def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -98,8 +98,8 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         name = str(location[-1])
         hint = did_you_mean(nearest(name, known) or _in_tables(table, name))
         return f"{key}: expected one of {', '.join(known)}; found an unknown key{hint}"
-    found = "nothing" if error["type"] == "missing" else shown(error["input"])
-    return f"{key}: expected {expected_of(error)}, found {error.get('ctx', {}).get('found', found)}"
+    actual = "nothing" if error["type"] == "missing" else shown(error["input"])
+    return f"{key}: expected {expected_of(error)}, found {error.get('ctx', {}).get('found', actual)}"
 
 
 def first_causes(errors: Iterable[ErrorDetails], *, first_reading: bool) -> list[ErrorDetails]:
@@ -219,4 +219,4 @@ def _in_tables(table: type[BaseModel], name: str) -> list[str]:
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in typing.get_args(annotation) if (found := _model_in(inner))), None)
+    return next((model for inner in typing.get_args(annotation) if (model := _model_in(inner))), None)

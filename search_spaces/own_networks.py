@@ -121,18 +121,18 @@ def read_network(declared: Mapping[str, Any], where: str) -> OwnNetwork:
     layers, sizes = declared.get(_LAYERS), declared.get(_TRANSFORMER)
     if (layers is None) is (sizes is None):
         faults.add(f"{_LAYERS}: expected either {_LAYERS} or {_TRANSFORMER}, found {'both' if layers else 'neither'}")
-    found, transformer = [], None
+    parsed, transformer = [], None
     if layers is not None:
         if not isinstance(layers, list) or not 1 <= len(layers) <= _MOST_LAYERS:
             faults.add(f"{_LAYERS}: expected a list of 1 to {_MOST_LAYERS:,} layers")
         else:
-            found = [_layer(faults, f"{_LAYERS}[{place}]", one) for place, one in enumerate(layers)]
+            parsed = [_layer(faults, f"{_LAYERS}[{place}]", one) for place, one in enumerate(layers)]
     if sizes is not None:
         transformer = _arguments(faults, _TRANSFORMER, _OF_TRANSFORMER, sizes)
         if not faults.found and transformer["width"] % transformer["heads"]:
             faults.add(f"{_TRANSFORMER}.width: expected a multiple of its heads, found {shown(transformer['width'])}")
     faults.raise_if_any("How a network is declared: docs/extending.md")
-    return OwnNetwork(int(size), tuple(found), transformer)
+    return OwnNetwork(int(size), tuple(parsed), transformer)
 
 
 def _layer(faults: Faults, key: str, given: Any) -> Layer:
@@ -154,18 +154,18 @@ def _arguments(faults: Faults, key: str, known: Mapping[str, int | float | None]
     for name in given.keys() - known.keys():
         takes = alternatives(tuple(known)) if known else "nothing"
         faults.add(f"{key}.{name}: expected {takes}, found an unknown key{did_you_mean(nearest(name, known))}")
-    found: dict[str, int | float] = {}
+    arguments: dict[str, int | float] = {}
     for name, usual in known.items():
         value = given.get(name, usual)
         if isinstance(usual, float):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
                 faults.add(f"{key}.{name}: expected a number of 0 or more, below 1, found {shown(value)}")
             else:
-                found[name] = float(value)
+                arguments[name] = float(value)
         else:
             least = 0 if name == "padding" or (name, usual) == ("stride", 0) else 1
-            found[name] = _number(faults, f"{key}.{name}", value, least, _MOST)
-    return found
+            arguments[name] = _number(faults, f"{key}.{name}", value, least, _MOST)
+    return arguments
 
 
 def _number(faults: Faults, key: str, value: Any, least: int, most: int) -> int:

@@ -150,13 +150,13 @@ def settled(values: Mapping[str, Any]) -> dict[str, Any]:
     """The same training with every value that cannot matter at its idle one, so that equal trainings are equal."""
     given = with_defaults(values)
     every = {one.path: given.get(one.path, one.field.default) for one in from_file()}
-    found = {}
+    effective = {}
     for one in from_file():
         if not matters(one, every.__getitem__):
-            found[one.path] = one.setting.idle
+            effective[one.path] = one.setting.idle
         elif one.path in given or not one.field.is_required():
-            found[one.path] = every[one.path]
-    return found
+            effective[one.path] = every[one.path]
+    return effective
 
 
 def grid_axes(several: Iterable[Point]) -> dict[tuple[Strategy, int, int], Tried]:

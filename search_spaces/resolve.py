@@ -123,8 +123,8 @@ def check_points(
             faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
     for name in dict.fromkeys(point.values[OF_CLASS] for point in points if point.matters(OF_CLASS)):
         if name not in classes and (name or task != "binary"):
-            found = f'"{name}"' if name else "none, and no class is the positive one"
-            faults.add(f"{OF_CLASS}: expected {alternatives(classes)}, found {found}")
+            actual = f'"{name}"' if name else "none, and no class is the positive one"
+            faults.add(f"{OF_CLASS}: expected {alternatives(classes)}, found {actual}")
     faults.raise_if_any(_HINT)
 
 

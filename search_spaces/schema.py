@@ -27,8 +27,8 @@ BACKBONE_PATTERN = r"^((timm|torchvision|own):)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127
 
 def _supported_task(value: Any) -> Any:
     if value not in TASKS.names:
-        found = f'"{value}", which is not supported' if isinstance(value, str) else shown(value)
-        raise fault(f"{alternatives(TASKS.names)} (one label per image)", found)
+        actual = f'"{value}", which is not supported' if isinstance(value, str) else shown(value)
+        raise fault(f"{alternatives(TASKS.names)} (one label per image)", actual)
     return value
 
 
@@ -196,10 +196,10 @@ class Rules(BaseModel):
     def with_changes(self, proposer: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Name and settings of the proposer, with what a command says in their place."""
         own = self.settings if proposer in (None, self.proposer or "adaptive") else {}
-        found = {**own, **settings}
-        if found.get("sampler") == "grid":
-            del found["sampler"]
-        return proposer or self.proposer or ("adaptive" if found else "grid"), found
+        merged = {**own, **settings}
+        if merged.get("sampler") == "grid":
+            del merged["sampler"]
+        return proposer or self.proposer or ("adaptive" if merged else "grid"), merged
 
 
 class StudyFile(Study):

@@ -19,9 +19,9 @@ _KEPT = 20_000
 def parse_study(content: bytes, name: str) -> StudyRecord:
     """The record of a study whose task and metric there are; raises DamagedRecordError."""
     record = parse_toml(StudyRecord, content, name)
-    for key, found, known in (("task", record.task, TASKS.names), ("selection", record.selection, METRICS.names)):
-        if found not in known:
-            told = f'{key}: expected {alternatives(known)}, found "{found}"'
+    for key, chosen, known in (("task", record.task, TASKS.names), ("selection", record.selection, METRICS.names)):
+        if chosen not in known:
+            told = f'{key}: expected {alternatives(known)}, found "{chosen}"'
             raise DamagedRecordError(f"{name} is not a valid StudyRecord: {told}")
     return record
 
@@ -29,10 +29,10 @@ def parse_study(content: bytes, name: str) -> StudyRecord:
 def read_configuration(storage: Storage, identity: str) -> Configuration:
     """Raises FileNotFoundError, or DamagedRecordError where it is not the one that its name says."""
     path = layout.configuration(identity)
-    found = _parsed(storage.read(path), path)
-    if found.id != identity:
-        raise DamagedRecordError(f"{path} holds another configuration, {found.id}")
-    return found
+    configuration = _parsed(storage.read(path), path)
+    if configuration.id != identity:
+        raise DamagedRecordError(f"{path} holds another configuration, {configuration.id}")
+    return configuration
 
 
 @lru_cache(_KEPT)

@@ -31,9 +31,9 @@ from search_spaces.settings.declaration import Declared, Setting, Touch
 Values = tuple[Any, ...]
 
 
-def fault(expected: str, found: str, kind: Literal["fault", "empty"] = "fault") -> PydanticCustomError:
+def fault(expected: str, actual: str, kind: Literal["fault", "empty"] = "fault") -> PydanticCustomError:
     """A fault of one value, in the words that the user reads."""
-    context: dict[str, Any] = {"expected": expected, "found": found}
+    context: dict[str, Any] = {"expected": expected, "found": actual}
     return PydanticCustomError(kind, "expected {expected}, found {found}", context)
 
 
@@ -184,8 +184,8 @@ def choices_of(one: Declared) -> tuple[str, ...]:
     """The values of a setting that takes one of a few."""
     if get_origin(one.field.annotation) is Literal:
         return tuple(str(value) for value in get_args(one.field.annotation))
-    found = REGISTRIES.get(one.path)
-    return found.names if found else ()
+    registry = REGISTRIES.get(one.path)
+    return registry.names if registry else ()
 
 
 def as_values(one: Declared, given: Any) -> Values:
@@ -202,11 +202,11 @@ def part_table(name: str) -> type[Table]:
 
 def part_fields() -> dict[str, Any]:
     """A field for the table of each part that has something to give."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, part in parts_of(Configuration).items():
         if _of(name):
-            found[name] = (Annotated[part_table(name) | None, BeforeValidator(_by_main(part.main))], None)
-    return found
+            fields[name] = (Annotated[part_table(name) | None, BeforeValidator(_by_main(part.main))], None)
+    return fields
 
 
 def short_fields() -> dict[str, Any]:
@@ -241,14 +241,14 @@ def twice_given(table: BaseModel) -> list[Declared]:
 
 def values_of(table: BaseModel) -> dict[str, Values]:
     """What a table gives, by path: its parts' settings, and those that it has by their short names."""
-    found: dict[str, Values] = {}
+    values: dict[str, Values] = {}
     for one in from_file():
         given = getattr(getattr(table, one.part, None), one.name, None)
         if given is None and (name := _short(one)):
             given = getattr(table, name, None)
         if given is not None:
-            found[one.path] = as_values(one, given)
-    return found
+            values[one.path] = as_values(one, given)
+    return values
 
 
 def first_of(table: BaseModel, path: str) -> Any:

@@ -62,7 +62,7 @@ def plan_cut(options: CutOptions, progress: Callable[[int, int], None] | None = 
 
     every = read_all(listing, sorted(entries, key=lambda entry: entry.file), options.data, measured, progress)
     options = replace(options, data=replace(options.data, reading=every.reading))
-    sources = sorted(every.found.values(), key=lambda one: one.entry.file)
+    sources = sorted(every.kept.values(), key=lambda one: one.entry.file)
     refused = every.refused
     _check(listing, entries, sources, refused, options)
     folders, stems = folders_of(entries), stems_of(entries)

@@ -153,24 +153,26 @@ def _several(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
-def together(expected: str, found: str) -> PydanticCustomError:
+def together(expected: str, actual: str) -> PydanticCustomError:
     """A fault of values that are sound each by itself."""
-    return PydanticCustomError("together", "expected {expected}, found {found}", {"expected": expected, "found": found})
+    return PydanticCustomError(
+        "together", "expected {expected}, found {found}", {"expected": expected, "found": actual}
+    )
 
 
 def _combined(names: tuple[str, ...]) -> tuple[str, ...]:
     """In the order of the registry, so that equal sets are equal settings."""
-    found = ", ".join(names)
+    listed = ", ".join(names)
     if not names:
         raise together('a name, such as "none"', "an empty list")
     if len(set(names)) < len(names):
-        raise together("each augmentation once", found)
+        raise together("each augmentation once", listed)
     if "none" in names and len(names) > 1:
-        raise together('"none" alone (to try each: [["none"], ["flips"]])', found)
+        raise together('"none" alone (to try each: [["none"], ["flips"]])', listed)
     for name in names:
         for other in AUGMENTATIONS.variants[name].excludes:
             if other in names:
-                raise together(f'"{name}" without "{other}"', found)
+                raise together(f'"{name}" without "{other}"', listed)
     return tuple(name for name in AUGMENTATIONS.names if name in names)
 
 

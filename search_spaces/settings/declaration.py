@@ -131,7 +131,7 @@ class Declared:
 def declared(part: str, model: type[Part]) -> Iterator[Declared]:
     """The settings of a part in their order. Raises TypeError where a field is none."""
     for name, field in model.model_fields.items():
-        found = [one for one in field.metadata if isinstance(one, Setting)]
-        if len(found) != 1:
-            raise TypeError(f"{model.__name__}.{name}: expected one Setting in its annotation, found {len(found)}")
-        yield Declared(part, name, found[0], field)
+        settings = [one for one in field.metadata if isinstance(one, Setting)]
+        if len(settings) != 1:
+            raise TypeError(f"{model.__name__}.{name}: expected one Setting in its annotation, found {len(settings)}")
+        yield Declared(part, name, settings[0], field)

@@ -27,16 +27,16 @@ def agree_on_recipe(bench: Workbench, segment: Segment, layer: str = "") -> Reci
     layer: where the frozen part of a new one ends, by default where the bench decides.
     """
     storage = bench.storage
-    found = stored_recipe(storage, segment)
-    if found is not None:
-        return found
+    stored = stored_recipe(storage, segment)
+    if stored is not None:
+        return stored
     recipe = _decided(bench, segment, layer)
     if storage.create(segment.recipe, recipe.to_toml()):
         return recipe
-    found = stored_recipe(storage, segment)
-    if found is None:
+    stored = stored_recipe(storage, segment)
+    if stored is None:
         storage.replace(segment.recipe, recipe.to_toml())  # a torn one
-    return found or recipe
+    return stored or recipe
 
 
 def _decided(bench: Workbench, segment: Segment, layer: str) -> Recipe:

@@ -56,8 +56,8 @@ class Attempt:
         """Write a checkpoint and drop all but the last two of this attempt's."""
         folder = self.segment.attempt(self.number)
         self.storage.replace(f"{folder}/e{epoch}.p{position}.b{len(content)}.checkpoint", content)
-        for found in _in_folder(self.storage, folder)[KEPT_CHECKPOINTS:]:
-            self.storage.delete(found.path)
+        for outdated in _in_folder(self.storage, folder)[KEPT_CHECKPOINTS:]:
+            self.storage.delete(outdated.path)
 
     def end(self, outcome: str) -> None:
         """Note the end of the attempt: "finished", "stopped", "failed" or "superseded"."""
@@ -72,13 +72,13 @@ def last_attempt(storage: Storage, segment: Segment) -> int:
 
 def checkpoints(storage: Storage, segment: Segment) -> list[CheckpointName]:
     """Names of all checkpoints of all attempts at a segment, furthest first."""
-    found = [
+    names = [
         checkpoint
         for name in storage.list(segment.folder)
         if parse_attempt(name) is not None
         for checkpoint in _in_folder(storage, f"{segment.folder}/{name}")
     ]
-    return sorted(found, key=_how_far, reverse=True)
+    return sorted(names, key=_how_far, reverse=True)
 
 
 def newest_valid(storage: Storage, segment: Segment) -> StoredCheckpoint | None:
@@ -101,12 +101,12 @@ def drop_checkpoints(storage: Storage, segment: Segment) -> None:
 
 def _in_folder(storage: Storage, folder: str) -> list[CheckpointName]:
     """Furthest first."""
-    found = []
+    names = []
     for name in storage.list(folder):
         match = _CHECKPOINT.fullmatch(name)
         if match:
-            found.append(CheckpointName(f"{folder}/{name}", int(match[1]), int(match[2])))
-    return sorted(found, key=_how_far, reverse=True)
+            names.append(CheckpointName(f"{folder}/{name}", int(match[1]), int(match[2])))
+    return sorted(names, key=_how_far, reverse=True)
 
 
 def _how_far(checkpoint: CheckpointName) -> tuple[int, int]:

@@ -38,12 +38,12 @@ class WorkedOn:
         """From a checkpoint's "history". Raises DamagedRecordError."""
         try:
             meta = state.meta["history"]
-            found = cls(tuple(meta["mixed"]), tuple(meta["attempts"]), tuple(meta["devices"]))
+            worked_on = cls(tuple(meta["mixed"]), tuple(meta["attempts"]), tuple(meta["devices"]))
         except (KeyError, TypeError) as error:
             raise DamagedRecordError(f"{state.name} does not say who trained it") from error
-        if len(found.mixed) != len(state.lanes):
+        if len(worked_on.mixed) != len(state.lanes):
             raise DamagedRecordError(f"{state.name} does not say of each repeat who trained it")
-        return found
+        return worked_on
 
     def and_by(self, attempt: int, device: str) -> WorkedOn:
         devices = self.devices if device in self.devices else (*self.devices, device)
@@ -73,13 +73,13 @@ class Checkpoints:
 
         A checkpoint that does not fit it is deleted.
         """
-        while (found := self._furthest()) is not None:
+        while (state := self._furthest()) is not None:
             group = begin()
             try:
-                group.load(found)
-                worked_on = WorkedOn.of(found)
+                group.load(state)
+                worked_on = WorkedOn.of(state)
             except DamagedRecordError:
-                self.attempt.storage.delete(found.name)
+                self.attempt.storage.delete(state.name)
                 continue
             self._written_epoch, self._written_at = group.epoch, time.monotonic()
             return group, worked_on
@@ -117,5 +117,5 @@ class Checkpoints:
         end = states.read_state(storage, segment)
         if end is not None:
             return end
-        found = attempts.newest_valid(storage, segment)
-        return None if found is None else GroupState.from_bytes(found.content, found.path)
+        newest = attempts.newest_valid(storage, segment)
+        return None if newest is None else GroupState.from_bytes(newest.content, newest.path)

@@ -137,13 +137,13 @@ def failures_in(storage: Storage, folder: str, names: Sequence[str] | None = Non
 
     One that cannot be read is left out, which is noted.
     """
-    found = []
+    failures = []
     names = storage.list(folder) if names is None else names
     for number in sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name))):
         path = f"{folder}/failure-{number}.json"
         with passed_over(storage, path):
-            found.append(_failure(storage.read(path), path, number))
-    return found
+            failures.append(_failure(storage.read(path), path, number))
+    return failures
 
 
 def _failure(content: bytes, path: str, number: int) -> Failure:

@@ -73,9 +73,9 @@ def read_kept(storage: Storage, key: BundleKey, repeat: int, epochs: int) -> Sto
 
 def in_bundle(storage: Storage, key: BundleKey) -> list[KeptWeights]:
     """Every kept file of a bundle, by repeat and epochs."""
-    found = [_NAME.fullmatch(name) for name in storage.list(_folder(key))]
+    matches = [_NAME.fullmatch(name) for name in storage.list(_folder(key))]
     return sorted(
-        (KeptWeights(key, int(m[1]), int(m[2]), int(m[3])) for m in found if m), key=lambda k: (k.repeat, k.epochs)
+        (KeptWeights(key, int(m[1]), int(m[2]), int(m[3])) for m in matches if m), key=lambda k: (k.repeat, k.epochs)
     )
 
 

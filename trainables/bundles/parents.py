@@ -31,7 +31,7 @@ def parent_lanes(segment: Segment, parent: Parent) -> tuple[LaneKey, ...]:
 
 def final_at(storage: Storage, lane: LaneKey, epochs: int) -> FinalName | None:
     """The record of a repeat with exactly so many epochs, else of one that ended by itself before; None for neither."""
-    there = [found for name in storage.list(lane.bundle.finals) if (found := parse_final(name)) is not None]
+    there = [final for name in storage.list(lane.bundle.finals) if (final := parse_final(name)) is not None]
     mine = sorted((one for one in there if one.repeat == lane.repeat and one.epochs <= epochs), key=_by_epochs)
     return mine[-1] if mine and (mine[-1].epochs == epochs or mine[-1].state.ended_by_itself()) else None
 

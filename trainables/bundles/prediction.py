@@ -80,15 +80,15 @@ class Models:
     def logits(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
         """float32 [repeats, rows, outputs] of standardised images float32 [n, 3, S, S], batch by batch."""
         frontier = [frozen_values(self.prefix, batch, self.precision) for batch in batches]
-        found = []
+        logits = []
         for weights in self.several:
             put(weights, head=self.head, body=self.suffix)
             features = [
                 values[0] if self.suffix is None else features_of(self.suffix, values, self.arithmetic)
                 for values in frontier
             ]
-            found.append(torch.cat([self.head(each) for each in features]).cpu().numpy())
-        return np.stack(found)
+            logits.append(torch.cat([self.head(each) for each in features]).cpu().numpy())
+        return np.stack(logits)
 
 
 def _chunk(

@@ -38,20 +38,20 @@ def divide_into_stacks(bench: Workbench, wanted: Sequence[Segment], workers: int
     for one in wanted:
         kinds[_kind(_configuration(bench, one), one)].append(one)
     widest = -(-len(wanted) // max(1, workers))
-    found = []
+    stacks = []
     for alike in kinds.values():
         most = _most(bench, alike[0])
         count = -(-len(alike) // max(1, min(widest, most)))
         for part in range(count):
             together = alike[part * len(alike) // count : (part + 1) * len(alike) // count]
-            found.append(_stack(together, in_turn=most == 0))
+            stacks.append(_stack(together, in_turn=most == 0))
     before = Counter[tuple[int, ...]]()
     places = []
-    for stack in found:
+    for stack in stacks:
         cost = _cost(bench, stack)
         places.append((cost, _reversed_bits(before[cost])))
         before[cost] += 1
-    return [found[place] for place in sorted(range(len(found)), key=places.__getitem__)]
+    return [stacks[place] for place in sorted(range(len(stacks)), key=places.__getitem__)]
 
 
 def _stack(together: Sequence[Segment], *, in_turn: bool) -> Stack:

@@ -48,7 +48,7 @@ class _Place(NamedTuple):
     digest: str
 
 
-class _Found(NamedTuple):
+class _Stored(NamedTuple):
     state: GroupState
     is_same: bool
     """As the one that was asked for."""
@@ -72,12 +72,12 @@ class Lacking:
 
 def stored_states(storage: Storage, segment: Segment) -> list[StateName]:
     """Those of its end; several where it was trained again with other bits."""
-    return [found for name in storage.list(segment.folder) if (found := parse_state(name)) is not None]
+    return [state for name in storage.list(segment.folder) if (state := parse_state(name)) is not None]
 
 
 def keep_state(storage: Storage, segment: Segment, digest: str, content: bytes) -> None:
     """Keep the state at a segment's end, if that one is not kept yet."""
-    if digest[:16] not in [found.digest for found in stored_states(storage, segment)]:
+    if digest[:16] not in [stored.digest for stored in stored_states(storage, segment)]:
         storage.create(segment.state(digest, len(content)), content)
 
 
@@ -86,8 +86,8 @@ def read_state(storage: Storage, segment: Segment, digest: str = "") -> GroupSta
 
     A damaged one is deleted.
     """
-    for found in sorted(stored_states(storage, segment), key=lambda name: (name.digest != digest[:16], name)):
-        path = segment.state(found.digest, found.bytes)
+    for stored in sorted(stored_states(storage, segment), key=lambda name: (name.digest != digest[:16], name)):
+        path = segment.state(stored.digest, stored.bytes)
         try:
             return GroupState.from_bytes(storage.read(path), path)
         except FileNotFoundError:
@@ -99,14 +99,14 @@ def read_state(storage: Storage, segment: Segment, digest: str = "") -> GroupSta
 
 def drop_states(storage: Storage, segment: Segment) -> None:
     """Delete what is kept of a segment's end."""
-    for found in stored_states(storage, segment):
-        storage.delete(segment.state(found.digest, found.bytes))
+    for stored in stored_states(storage, segment):
+        storage.delete(segment.state(stored.digest, stored.bytes))
 
 
 def origins(storage: Storage, segment: Segment) -> dict[LaneKey, Origin]:
     """Of the lanes that have a final record with exactly the epochs at which the segment starts."""
-    found = concurrently(lambda lane: _origin(storage, lane, segment.start), segment.lanes)
-    return {lane: origin for lane, origin in zip(segment.lanes, found, strict=True) if origin is not None}
+    per_lane = concurrently(lambda lane: _origin(storage, lane, segment.start), segment.lanes)
+    return {lane: origin for lane, origin in zip(segment.lanes, per_lane, strict=True) if origin is not None}
 
 
 def lacking(storage: Storage, segment: Segment) -> Lacking:
@@ -131,12 +131,12 @@ def beginnings(
     lacking, DamagedRecordError where a state has not the lanes that its segment says.
     """
     before, ended = origins(storage, segment), _ended(storage, segment)
-    states: dict[_Place, _Found] = {}
-    found = []
+    states: dict[_Place, _Stored] = {}
+    starts = []
     for lane in segment.lanes:
         origin = before.get(lane)
         if origin is None and lane in ended:
-            found.append(Beginning(None, mixed=False))
+            starts.append(Beginning(None, mixed=False))
             continue
         if origin is None:
             raise SupersededError(f"segment {segment}: repeat {lane.repeat} is not trained up to epoch {segment.start}")
@@ -145,13 +145,13 @@ def beginnings(
             state = read_state(storage, *place) or otherwise(origin)
             if state is None:
                 raise SupersededError(f"segment {segment}: the state at epoch {segment.start} is not kept")
-            states[place] = _Found(state, state.digest() == origin.digest)
+            states[place] = _Stored(state, state.digest() == origin.digest)
         state, is_same = states[place]
         own = state.lane(lane.configuration, lane.repeat)
         if own is None:
             raise DamagedRecordError(f"{state.name} lacks repeat {lane.repeat} of {lane.configuration}")
-        found.append(Beginning(own, origin.mixed or origin.recipe.device != device or not is_same))
-    return found
+        starts.append(Beginning(own, origin.mixed or origin.recipe.device != device or not is_same))
+    return starts
 
 
 def is_over(storage: Storage, segment: Segment, *, restores: bool = False) -> bool:

@@ -30,14 +30,14 @@ class StudyFiles:
     def configuration(self, configuration_id: str) -> Configuration:
         """To train with; raises InputError for one of another engine, which would learn otherwise here."""
         if configuration_id not in self._configurations:
-            found = read_configuration(self.storage, configuration_id)
-            if found.engine != ENGINE:
+            configuration = read_configuration(self.storage, configuration_id)
+            if configuration.engine != ENGINE:
                 raise InputError(
                     f"configuration {configuration_id}: expected engine {ENGINE}, which this version of orch trains "
-                    f"with, found engine {found.engine}",
+                    f"with, found engine {configuration.engine}",
                     "Open the study with the version of orch that made it, or start a new study under another name.",
                 )
-            self._configurations[configuration_id] = found
+            self._configurations[configuration_id] = configuration
         return self._configurations[configuration_id]
 
     def remember(self, configurations: Iterable[Configuration], partitions: Mapping[str, bytes] | None = None) -> None:

@@ -91,12 +91,12 @@ def trained_as(
     before: Callable[[Again], None] | None = None,
 ) -> dict[int, Trained]:
     """Several repeats of one configuration as these final records, by repeat, say that they were."""
-    found: dict[int, Trained] = {}
+    trained: dict[int, Trained] = {}
     again: dict[str, tuple[Recipe, list[int]]] = {}
     for repeat, record in records.items():
         kept = _kept(bench.storage, partition, configuration, repeat, record)
         if kept is not None:
-            found[repeat] = kept
+            trained[repeat] = kept
         else:
             recipe = _recipe_at_selected(bench.storage, LaneKey(partition, configuration, repeat), record)
             again.setdefault(recipe.segment.id, (recipe, []))[1].append(repeat)
@@ -110,9 +110,9 @@ def trained_as(
         progress(0, total)
     for recipe, together in again.values():
         for one in _train_again(bench, recipe, [records[repeat] for repeat in together], done, total, progress):
-            found[one.repeat] = one
+            trained[one.repeat] = one
         done += max(_selected(records[repeat]) for repeat in together)
-    return {repeat: found[repeat] for repeat in records}
+    return {repeat: trained[repeat] for repeat in records}
 
 
 def results(
@@ -127,7 +127,7 @@ def results(
     whole = [set(finals) for finals in there.values() if finals and not finals[max(finals)].state.ended_by_itself()]
     common = set.intersection(*whole) if whole else {0}
     wanted = max(common, default=None) if epochs is None else epochs
-    found = {}
+    records = {}
     for repeat, finals in there.items():
         final = finals.get(-1 if wanted is None else wanted)
         longest = finals[max(finals)] if finals else None
@@ -135,8 +135,8 @@ def results(
             final = longest
         if final is not None:
             path = BundleKey.of_repeat(partition, configuration, repeat).final(*final)
-            found[repeat] = FinalRecord.from_bytes(storage.read(path), path)
-    lacking = [str(repeat) for repeat in repeats if repeat not in found]
+            records[repeat] = FinalRecord.from_bytes(storage.read(path), path)
+    lacking = [str(repeat) for repeat in repeats if repeat not in records]
     if lacking:
         asked = "" if epochs is None else f" with {epochs} epochs"
         raise InputError(
@@ -144,7 +144,7 @@ def results(
             f"found none of {', '.join(lacking)}",
             "Train what is missing: orch resume STUDY",
         )
-    return found
+    return records
 
 
 def starts_of(bench: Workbench, segment: Segment) -> list[Start]:
@@ -160,10 +160,12 @@ def starts_of(bench: Workbench, segment: Segment) -> list[Start]:
     storage, lanes = bench.storage, parent_lanes(segment, parent)
     wanted = results_at(storage, lanes, parent.epochs)
     records = {**wanted, **_beside(storage, lanes, wanted, parent.epochs)}
-    found = trained_as(bench, segment.partition, parent.configuration, records)
-    keep_in_room(bench, lanes[0], records, found.values())
+    trained = trained_as(bench, segment.partition, parent.configuration, records)
+    keep_in_room(bench, lanes[0], records, trained.values())
     repeats = (lane.repeat for lane in segment.lanes)
-    return [Start(found[one].weights, wanted[one].state is RepeatState.DIVERGED, found[one].is_same) for one in repeats]
+    return [
+        Start(trained[one].weights, wanted[one].state is RepeatState.DIVERGED, trained[one].is_same) for one in repeats
+    ]
 
 
 def _beside(
@@ -227,12 +229,12 @@ def keep_trained(bench: Workbench, partition: str, configuration: str, several: 
 def _finals(storage: Storage, partition: str, configuration: str, repeat: int) -> dict[int, FinalName]:
     """The final records by number of epochs; one with all its epochs goes before one that ended by itself."""
     key = BundleKey.of_repeat(partition, configuration, repeat)
-    found: dict[int, FinalName] = {}
+    finals: dict[int, FinalName] = {}
     for name in storage.list(key.finals):
         parsed = parse_final(name)
         if parsed is not None and parsed.repeat == repeat:
-            found.setdefault(parsed.epochs, parsed)
-    return found
+            finals.setdefault(parsed.epochs, parsed)
+    return finals
 
 
 def _selected(record: FinalRecord) -> int:
@@ -241,10 +243,10 @@ def _selected(record: FinalRecord) -> int:
 
 def _kept(storage: Storage, partition: str, configuration: str, repeat: int, record: FinalRecord) -> Trained | None:
     key = BundleKey.of_repeat(partition, configuration, repeat)
-    found = kept_weights.read_kept(storage, key, repeat, int(record.meta["epochs"]))
-    if found is None or found.meta.get("epoch") != _selected(record):
+    kept = kept_weights.read_kept(storage, key, repeat, int(record.meta["epochs"]))
+    if kept is None or kept.meta.get("epoch") != _selected(record):
         return None
-    return Trained(repeat, _selected(record), found.weights, float(str(found.meta["deviation"])), was_kept=True)
+    return Trained(repeat, _selected(record), kept.weights, float(str(kept.meta["deviation"])), was_kept=True)
 
 
 def _seconds(recipe: Recipe, records: Sequence[FinalRecord]) -> float:
@@ -294,7 +296,7 @@ def _train_again(
 ) -> list[Trained]:
     """Train the lanes of a segment, which these records are of, up to the last epoch that one of them selected."""
     group = open_group(bench, recipe)
-    found = []
+    trained = []
     for epoch in sorted({_selected(record) for record in records}):
         while group.epoch < epoch and not group.is_done:
             group.advance(0.0)
@@ -304,11 +306,11 @@ def _train_again(
         weights = [group.learner.weights_of(_lane_of(record, group)) for record in here]
         if not group.is_scored:
             group.advance(0.0)
-        found += [
+        trained += [
             Trained(int(record.meta["repeat"]), epoch, each, _deviation(group, record), was_kept=False)
             for record, each in zip(here, weights, strict=True)
         ]
-    return found
+    return trained
 
 
 def _lane_of(record: FinalRecord, group: Group) -> int:

@@ -18,9 +18,9 @@ def longest_finals(storage: Storage, bundle: BundleKey) -> dict[int, FinalName]:
     processes that computed differently can leave, the first in the listing: the one with all its epochs."""
     longest: dict[int, FinalName] = {}
     for name in storage.list(bundle.finals):
-        found = parse_final(name)
-        if found is not None and (found.repeat not in longest or found.epochs > longest[found.repeat].epochs):
-            longest[found.repeat] = found
+        final = parse_final(name)
+        if final is not None and (final.repeat not in longest or final.epochs > longest[final.repeat].epochs):
+            longest[final.repeat] = final
     return longest
 
 
@@ -40,8 +40,8 @@ class Finals:
     def look(self, bundles: Iterable[BundleKey]) -> None:
         """List several at a time, where that takes long."""
         unseen = [bundle for bundle in dict.fromkeys(bundles) if bundle not in self._there]
-        found = concurrently(lambda bundle: longest_finals(self.storage, bundle), unseen)
-        self._there.update(zip(unseen, found, strict=True))
+        longest = concurrently(lambda bundle: longest_finals(self.storage, bundle), unseen)
+        self._there.update(zip(unseen, longest, strict=True))
 
     def are_enough(self, lane: LaneKey, epochs: int) -> bool:
         self.look([lane.bundle])
@@ -60,9 +60,9 @@ def owed_lanes(storage: Storage, segment: Segment) -> list[LaneKey]:
 def parts(storage: Storage, segment: Segment) -> tuple[Segment, ...]:
     """The segments that this one goes on as; itself where it was not divided."""
     with contextlib.suppress(FileNotFoundError, DamagedRecordError):
-        found = parse_toml(Divided, storage.read(segment.divided), segment.divided)
-        if _is_division(segment, found.parts):
-            return tuple(smaller for part in found.parts for smaller in parts(storage, part))
+        divided = parse_toml(Divided, storage.read(segment.divided), segment.divided)
+        if _is_division(segment, divided.parts):
+            return tuple(smaller for part in divided.parts for smaller in parts(storage, part))
     return (segment,)
 
 

@@ -47,10 +47,10 @@ def read_cells(table: Path, subject: str, sheet: str | None, notes: list[str]) -
     rows: list[Row]
     try:
         if kind in WORKBOOKS:
-            found = read_sheet(table, sheet, subject)
-            notes.extend(found.notes)
-            header = found.header
-            rows = [dict(zip(header, cells, strict=True)) for _, cells in found.lines]
+            worksheet = read_sheet(table, sheet, subject)
+            notes.extend(worksheet.notes)
+            header = worksheet.header
+            rows = [dict(zip(header, cells, strict=True)) for _, cells in worksheet.lines]
         else:
             header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
     except _SpreadsheetError as error:

@@ -53,14 +53,14 @@ class Columns:
 
 
 Row = Mapping[str, str]
-Found = TypeVar("Found", str, tuple[str, ...])
+Names = TypeVar("Names", str, tuple[str, ...])
 
 
 def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOptions, faults: Faults) -> Columns:
     """Find the columns; every one that is missing, ambiguous or unknown is a fault."""
     before, unclear, notes = len(faults.found), set[str](), list[str]()
 
-    def sure(meaning: str, name: Found) -> Found:
+    def sure(meaning: str, name: Names) -> Names:
         nonlocal before
         if len(faults.found) > before:
             unclear.add(meaning)
@@ -98,15 +98,15 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOpt
 def one_hot(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
     """How many 1 each row has in these columns; -1 where a cell is neither 0 nor 1."""
     values = {"0": 0, "1": 1, "false": 0, "true": 1}
-    found = [[values.get(label_key(row[name]), -1) for name in names] for row in rows]
-    return [-1 if -1 in row else sum(row) for row in found]
+    cells = [[values.get(label_key(row[name]), -1) for name in names] for row in rows]
+    return [-1 if -1 in row else sum(row) for row in cells]
 
 
 def _label_columns(header: Sequence[str], rows: Sequence[Row], asked: str | None, faults: Faults) -> tuple[str, ...]:
     if asked is not None and "," in asked and asked not in header:
         parts = [part.strip() for part in next(csv.reader([asked]))]
-        found = [_column("label", header, part, (), frozenset(), faults) for part in parts]
-        return tuple(name for name in found if name)
+        columns = [_column("label", header, part, (), frozenset(), faults) for part in parts]
+        return tuple(name for name in columns if name)
     tried = Faults("")
     name = _column("label", header, asked, LABEL_NAMES, _LABEL_WORDS, tried)
     faults.extend(f"{fault}{_one_hot_hint(header, rows)}" for fault in tried.found)
@@ -129,11 +129,11 @@ def _group_column(
     header: Sequence[str], rows: Sequence[Row], asked: str | None, faults: Faults, notes: list[str]
 ) -> str:
     """The column that was asked for; of several usual names the one that holds the others: patients, not slides."""
-    found = [name for name in header if plain_name(name) in GROUP_NAMES]
+    usual = [name for name in header if plain_name(name) in GROUP_NAMES]
     if asked is not None:
         # A part of a name is not enough here: "age_group" is no group in our sense.
         name = _column("group", header, asked, GROUP_NAMES, frozenset(), faults)
-        for above in found:
+        for above in usual:
             if name and _level(above) < _level(name) and _holds(rows, above, name) and not _holds(rows, name, above):
                 notes.append(
                     f"Warning: --group-column {shlex.quote(name)} may divide one {above} between training and test: "
@@ -142,7 +142,7 @@ def _group_column(
                 )
                 break
         return name
-    levels = sorted(found, key=_level)
+    levels = sorted(usual, key=_level)
     top, *others = levels or [""]
     same = [name for name in others if _level(name) == _level(top)]
     if not others or _level(levels[-1]) == len(LEVELS) or not all(_holds(rows, name, top) for name in same):
@@ -172,10 +172,10 @@ def _level(name: str) -> int:
 
 def _holds(rows: Sequence[Row], above: str, below: str) -> bool:
     """Whether everything in column `below` lies in one of `above`."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    parents: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
-        found[group_key(row[below])].add(group_key(row[above]))
-    return all(len(over) == 1 for below_key, over in found.items() if below_key)
+        parents[group_key(row[below])].add(group_key(row[above]))
+    return all(len(over) == 1 for below_key, over in parents.items() if below_key)
 
 
 def _column(
@@ -190,22 +190,22 @@ def _column(
     """Name of the one column that is meant; "" where there is none or, with a fault added, more than one."""
     option = f"--{meaning}-column"
     if asked is not None:
-        found = [name for name in header if name == asked] or [
+        matching = [name for name in header if name == asked] or [
             name for name in header if plain_name(name) == plain_name(asked)
         ]
-        if len(found) != 1:
-            faults.add(f"{option} {asked!r}: the table has {'no' if not found else 'more than one'} such column")
-        return found[0] if len(found) == 1 else ""
-    found = [name for name in header if plain_name(name) in names]
-    if not found:
-        found = [name for name in header if words & set(plain_name(name).split("_"))]
-    if len(found) > 1:
-        choices = " or ".join(f"{option} {name!r}" if " " in name else f"{option} {name}" for name in found)
-        faults.add(f"{len(found)} columns may be the {meaning} ({', '.join(found)}): give {choices}")
+        if len(matching) != 1:
+            faults.add(f"{option} {asked!r}: the table has {'no' if not matching else 'more than one'} such column")
+        return matching[0] if len(matching) == 1 else ""
+    matching = [name for name in header if plain_name(name) in names]
+    if not matching:
+        matching = [name for name in header if words & set(plain_name(name).split("_"))]
+    if len(matching) > 1:
+        choices = " or ".join(f"{option} {name!r}" if " " in name else f"{option} {name}" for name in matching)
+        faults.add(f"{len(matching)} columns may be the {meaning} ({', '.join(matching)}): give {choices}")
         return ""
-    if not found and required:
+    if not matching and required:
         faults.add(f"no {meaning} column among its usual names ({', '.join(names[:8])}, …): give {option} NAME")
-    return found[0] if found else ""
+    return matching[0] if matching else ""
 
 
 def plain_name(name: str) -> str:

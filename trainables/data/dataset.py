@@ -123,7 +123,7 @@ def load_dataset(
         return set(manifest.loc[(divided(manifest) == "train").to_numpy(), "file"])
 
     every = read_all(listing, entries, options, summary, progress, training if divided else None)
-    read, refused = every.found, every.refused
+    read, refused = every.kept, every.refused
     check_refused(listing, refused, options.max_refused_share)
     check_contents(listing.subject, entries, {file: one.content for file, one in read.items()})
     manifest = _manifest(entries, read)
@@ -162,7 +162,7 @@ def _with_class_names(listing: Listing, names: Mapping[str, str]) -> Listing:
 
 def _checked(listing: Listing, options: DatasetOptions) -> Grouped:
     """Every entry with its group; raises one InputError with all that can be seen before images are decoded."""
-    faults = listing.found()
+    faults = listing.as_faults()
     labels = [entry.label for entry in listing.entries]
     if all(labels):
         with faults.collecting():

@@ -86,13 +86,13 @@ class Decoded:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What whoever looks at a result should know of the image."""
-        found = [f"values outside {self.reading.intensity} are cut off"] if self.clipped else []
-        found += self.told
+        remarks = [f"values outside {self.reading.intensity} are cut off"] if self.clipped else []
+        remarks += self.told
         if np.count_nonzero(self.pixels > _DARK) < _FEW * self.pixels.size:
-            found.append(NEARLY_BLACK)
+            remarks.append(NEARLY_BLACK)
         if np.count_nonzero(self.pixels < _LIGHT) < _FEW * self.pixels.size:
-            found.append(NEARLY_WHITE)
-        return tuple(found)
+            remarks.append(NEARLY_WHITE)
+        return tuple(remarks)
 
 
 NEARLY_BLACK, NEARLY_WHITE = "nearly black", "nearly white"

@@ -78,8 +78,8 @@ def looks_like_masks(classes: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _is_called(name: str, words: frozenset[str]) -> bool:
-    found = [word for word in words_of(name) if not word.isdecimal()]
-    return "".join(found) in words or (bool(found) and set(found) <= words)
+    parts = [word for word in words_of(name) if not word.isdecimal()]
+    return "".join(parts) in words or (bool(parts) and set(parts) <= words)
 
 
 def _in_copies(path: PurePosixPath) -> bool:
@@ -103,8 +103,8 @@ def _around(masks: PurePosixPath, beside: Mapping[PurePosixPath, set[str]]) -> s
 
 def _origin(stem: str) -> tuple[str, str]:
     """The stem in small letters without the word that says what was made of it, and that word; "" where it has none."""
-    if found := _BEHIND.fullmatch(stem):
-        return found[1].casefold(), found[2].casefold()
-    if found := _BEFORE.fullmatch(stem):
-        return found[2].casefold(), found[1].casefold()
+    if match := _BEHIND.fullmatch(stem):
+        return match[1].casefold(), match[2].casefold()
+    if match := _BEFORE.fullmatch(stem):
+        return match[2].casefold(), match[1].casefold()
     return "", ""

@@ -17,17 +17,17 @@ def equal_sets(manifest: pd.DataFrame) -> list[pd.DataFrame]:
 def left_out(manifest: pd.DataFrame) -> dict[str, str]:
     """File → why it is not used, where one of each set of equal images is kept, the first by split and name. Of a set
     with several labels none is kept, since nobody can know which of them holds."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for rows in equal_sets(manifest):
         several = sorted(set(rows["label"]))
         if len(several) > 1:
             reason = f"equal pixels under the labels {', '.join(several)}"
-            found |= dict.fromkeys(rows["file"], reason)
+            reasons |= dict.fromkeys(rows["file"], reason)
             continue
         places = sorted((_FIRST.get(split, 3), file) for split, file in zip(rows["split"], rows["file"], strict=True))
         kept = places[0][1]
-        found |= {file: f"equal pixels to {kept}, which is kept" for _, file in places[1:]}
-    return found
+        reasons |= {file: f"equal pixels to {kept}, which is kept" for _, file in places[1:]}
+    return reasons
 
 
 def left_out_note(reasons: dict[str, str]) -> str:

@@ -35,11 +35,11 @@ def find_files(cells: Sequence[str], root: Path, data_root: Path | None, faults:
     faulty: dict[str, list[str]] = {kind: [] for kind in _SENTENCES}
     for written, path in zip(cells, paths, strict=True):
         relative = _relative(root, data_root, path)
-        found: Sequence[PurePosixPath] = (relative,)
+        candidates: Sequence[PurePosixPath] = (relative,)
         inside = relative.parts[:1] != ("..",)
         if written and inside and not (root / relative).is_file():
-            found = looked.alike(relative) or found
-            relative = found[0]
+            candidates = looked.alike(relative) or candidates
+            relative = candidates[0]
         files.append(relative.as_posix())
         if not written:
             continue
@@ -49,13 +49,13 @@ def find_files(cells: Sequence[str], root: Path, data_root: Path | None, faults:
             faulty["outside"].append(written)
         elif not (root / relative).is_file():
             faulty["missing"].append(written)
-        elif len(found) > 1:
+        elif len(candidates) > 1:
             faulty["unclear"].append(written)
         elif files[-1] in seen:
             faulty["twice"].append(written)
         seen.add(files[-1])
     told = {kind: sentence.format(root=root, rows=len(cells)) for kind, sentence in _SENTENCES.items()}
-    faults.extend(f"{len(found)} {told[kind]}: {named(found)}" for kind, found in faulty.items() if found)
+    faults.extend(f"{len(affected)} {told[kind]}: {named(affected)}" for kind, affected in faulty.items() if affected)
     if looked.told:
         first = next(iter(looked.told.items()))
         notes.append(
@@ -82,12 +82,12 @@ class _Windows:
         columns = zip(*(one[:-1] for one in parts), strict=False)
         shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, columns)]
         looked = _Looked(self.root)
-        found = {
+        hits = {
             length: sum(bool(looked.alike(PurePosixPath(*one[length:]))) for one in parts)
             for length in range(1, len(shared) + 1)
         }
-        length = max(found, key=lambda one: (found[one], -one), default=0)
-        if found.get(length):
+        length = max(hits, key=lambda one: (hits[one], -one), default=0)
+        if hits.get(length):
             before = str(PureWindowsPath(*shared[:length]))
             self.notes.append(f"{len(parts)} paths begin with {before!r}: read as below {self.root}.")
             for number, one in zip(with_drive, parts, strict=True):
@@ -105,12 +105,12 @@ class _Looked:
 
     def alike(self, path: PurePosixPath) -> list[PurePosixPath]:
         """The files that `path` may mean, none where it means none."""
-        found = [PurePosixPath()]
+        candidates = [PurePosixPath()]
         for part in path.parts:
-            last = len(found[0].parts) == len(path.parts) - 1 if found else False
-            names = [(folder, name) for folder in found for name in self._named(folder, part, last)]
-            found = [folder / name for folder, name in names]
-        files = [one for one in found if one.parts and (self.root / one).is_file()]
+            last = len(candidates[0].parts) == len(path.parts) - 1 if candidates else False
+            names = [(folder, name) for folder in candidates for name in self._named(folder, part, last)]
+            candidates = [folder / name for folder, name in names]
+        files = [one for one in candidates if one.parts and (self.root / one).is_file()]
         if len(files) == 1:
             self.told[str(path)] = str(files[0])
         return files
@@ -119,12 +119,12 @@ class _Looked:
         if part == "..":
             return [part]
         inside = self._inside(folder)
-        found = inside.get(_folded(part), [])
-        if part in found:
+        alike = inside.get(_folded(part), [])
+        if part in alike:
             return [part]
-        if last and not found:
+        if last and not alike:
             return [name for suffix in sorted(IMAGE_SUFFIXES) for name in inside.get(_folded(part) + suffix, [])]
-        return found
+        return alike
 
     def _inside(self, folder: PurePosixPath) -> dict[str, list[str]]:
         if folder not in self.folders:

@@ -121,8 +121,8 @@ def ifp(
 ) -> Filling:
     """Iterative filling at the μ of least distance; ties take the largest train share, then the smallest N₁."""
     families = _Families(sizes, targets, diversity, weights)
-    found = (families.filling(families.fill(start, 0.0)[0], mu, 0.0) for start, mu in families.starts())
-    return min(found, key=_rank)
+    fillings = (families.filling(families.fill(start, 0.0)[0], mu, 0.0) for start, mu in families.starts())
+    return min(fillings, key=_rank)
 
 
 def ifpo(
@@ -160,8 +160,8 @@ def ifpo(
     assert best is not None  # the first round always runs
     if all(best.families):
         return best
-    found = (families.first_complete(start, mu, epsilon, step) for start, mu, epsilon in beyond)
-    complete = [filling for filling in found if filling is not None]
+    fillings = (families.first_complete(start, mu, epsilon, step) for start, mu, epsilon in beyond)
+    complete = [filling for filling in fillings if filling is not None]
     return min(complete, key=lambda filling: (round(filling.epsilon, 12), *_rank(filling)), default=best)
 
 
@@ -181,22 +181,22 @@ def candidates(
     step = 0.0 if len(sizes) <= _EXACT_FAMILIES else _COARSE_STEP
     usual = max(0.0, (targets[0] - 0.5) / 2)
     most = max(usual, 1.05 * chosen) or _COARSE_STEP
-    found: list[Candidate] = []
+    tried: list[Candidate] = []
     before = 0.0
     for start, mu in families.starts():
         epsilon, split, since = 0.0, None, 0.0
         while epsilon < most:
             filled, following = families.fill(start, epsilon)
             if split is not None and filled != split:
-                found.append(Candidate(families.filling(split, mu, since), before, mu, since, epsilon))
+                tried.append(Candidate(families.filling(split, mu, since), before, mu, since, epsilon))
                 since = epsilon
             split = filled
             after = max(following, min(epsilon + step, usual))
             epsilon = chosen if epsilon < chosen < after else after
         if split is not None:
-            found.append(Candidate(families.filling(split, mu, since), before, mu, since, most))
+            tried.append(Candidate(families.filling(split, mu, since), before, mu, since, most))
         before = mu
-    return found
+    return tried
 
 
 def _rank(filling: Filling) -> tuple[bool, float, float, float]:
@@ -301,7 +301,7 @@ class _Families:
             taken[s] += 1
         shares = (load[0] / self.total, load[1] / self.total, load[2] / self.total)
         diversities = [number / len(split) for number in taken]
-        found = distance(shares, diversities, self.targets, self.diversity, self.weights)
+        away = distance(shares, diversities, self.targets, self.diversity, self.weights)
         return Filling(
             split=tuple(given),
             sizes=(load[0], load[1], load[2]),
@@ -309,5 +309,5 @@ class _Families:
             families=(taken[0], taken[1], taken[2]),
             mu=mu,
             epsilon=epsilon,
-            distance=found,
+            distance=away,
         )

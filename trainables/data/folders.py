@@ -110,11 +110,11 @@ def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: 
             f"{named(below)}",
             f"Add --layout split/-/class where these are the classes, or --layout split/class if {named(names)} are.",
         )
-    if found := looks_like_masks(names):
+    if pair := looks_like_masks(names):
         raise InputError(
-            f"{subject}: the folders {found[0]!r} and {found[1]!r} look like images and their masks, as in a "
+            f"{subject}: the folders {pair[0]!r} and {pair[1]!r} look like images and their masks, as in a "
             "segmentation data set, not like classes",
-            f"Give a table of images and labels (--data labels.csv); the folder {found[0]!r} alone where class folders "
+            f"Give a table of images and labels (--data labels.csv); the folder {pair[0]!r} alone where class folders "
             "lie in it; or add --layout class if these are the classes.",
         )
     return layout
@@ -173,12 +173,12 @@ def _no_images(subject: str, folder: Path, other: Pairs) -> InputError:
     if not other:
         return InputError(f"{subject}: the folder is empty, {expected}", "Give another folder: --data DIR")
     kinds = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file, _ in other)
-    found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
+    endings = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
     tables = [
         PurePosixPath(file).name for file, _ in other if file.lower().endswith((".csv", ".tsv", ".xlsx", ".parquet"))
     ]
     holders = sorted({why for file, _ in other if (why := unread_holder(file))})
     advice = f"Give the table itself: --data {folder / tables[0]}" if tables else "Give another folder: --data DIR"
     return InputError(
-        f"{subject}: no images among {len(other)} files ({found}), {expected}", "\n".join([*holders, advice])
+        f"{subject}: no images among {len(other)} files ({endings}), {expected}", "\n".join([*holders, advice])
     )

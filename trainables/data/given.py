@@ -47,8 +47,8 @@ def without_valid(entries: Sequence[Entry], asked: bool, faults: Faults) -> list
             f"of valid; {ANEW}"
         )
     elif asked:
-        found = f"only {' and '.join(sorted(given))}" if given else "no splits"
-        faults.add(f"--valid-from-train: expected a given partition of train and test alone, found {found}")
+        actual = f"only {' and '.join(sorted(given))}" if given else "no splits"
+        faults.add(f"--valid-from-train: expected a given partition of train and test alone, found {actual}")
         faults.advise("Leave --valid-from-train out.")
     return list(entries)
 
@@ -106,5 +106,5 @@ def places_of(manifest: pd.DataFrame) -> pd.Series[str]:
 
 def _torn(groups: pd.Series[str], places: pd.Series[str]) -> list[str]:
     known = (groups != "") & (places != "")
-    found = places[known].groupby(groups[known]).unique()
-    return [f"{group} ({', '.join(sorted(held))})" for group, held in found.items() if len(held) > 1]
+    places_of = places[known].groupby(groups[known]).unique()
+    return [f"{group} ({', '.join(sorted(held))})" for group, held in places_of.items() if len(held) > 1]

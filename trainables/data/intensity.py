@@ -26,10 +26,10 @@ def range_of(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity,
     dicom = {file: one.stated for file, one in samples.items() if one.stated is not None}
     others = {file: one for file, one in samples.items() if file not in dicom}
     if not dicom:
-        return _found(others, faults)
+        return _range_held(others, faults)
     intensity, origin = _stated(dicom, joined(samples[file] for file in dicom), faults)
     if others:
-        second, _ = _found(others, faults)
+        second, _ = _range_held(others, faults)
         if not faults.found and second != intensity:
             faults.add(
                 f"range unclear: {_images(len(dicom))} of DICOM state {intensity}, {_images(len(others))} "
@@ -62,7 +62,7 @@ def _told(what: str, ranges: Sequence[Intensity]) -> list[str]:
     return [f"{what} {shown}{more}"] if counts else []
 
 
-def _found(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity, str]:
+def _range_held(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity, str]:
     """What TIFFs declare, else the fewest bits that hold all values.
 
     Adds to `faults` where that is unclear: floating point, signed and 32-bit samples have no depth to go by; files
@@ -120,22 +120,22 @@ def notes(read: Mapping[str, tuple[Reading, tuple[str, ...]]], origin: str) -> t
 
     origin: where the range is from, in words; "" where it was given, and nobody needs to be told how.
     """
-    found = list[Note]()
+    noted = list[Note]()
     deep = [reading.intensity for reading, _ in read.values() if reading.intensity is not None]
     if deep:
         scaled = f"{_images(len(deep))} of {len(read)}: values {deep[0]} are scaled to 0:255"
-        found.append(
+        noted.append(
             Note(f"{scaled}, {origin}" if origin else scaled, (), f"Another range: {OPTION}" if origin else "")
         )
     counts = {reading.of for reading, _ in read.values() if reading.channels}
     if len(counts) > 1:
-        found.append(Note(f"Images have different numbers of channels: {', '.join(map(str, sorted(counts)))}"))
+        noted.append(Note(f"Images have different numbers of channels: {', '.join(map(str, sorted(counts)))}"))
     for remark in dict.fromkeys(remark for _, remarks in read.values() for remark in remarks):
         files = [file for file, (_, remarks) in read.items() if remark in remarks]
         by_range = remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0].intensity is not None for file in files)
         advice = f"If they should not be, say the range of values: {OPTION}" if origin and by_range else ""
-        found.append(Note(f"{_images(len(files))} of {len(read)}: {remark}", files, advice))
-    return tuple(found)
+        noted.append(Note(f"{_images(len(files))} of {len(read)}: {remark}", files, advice))
+    return tuple(noted)
 
 
 def check_foreign(read: Mapping[str, Reading], own: Reading, subject: str) -> None:

@@ -62,10 +62,10 @@ def _from_columns(rows: Sequence[Row], names: Sequence[str], faults: Faults, not
         "several 1": [number for number, count in enumerate(counts, 1) if count > 1],
     }
     faults.extend(
-        f"--label-column {','.join(names)}: {len(found)} rows have {what} in these columns (data rows "
-        f"{named(list(map(str, found)))}), expected exactly one 1 in each row"
-        for what, found in told.items()
-        if found
+        f"--label-column {','.join(names)}: {len(row_numbers)} rows have {what} in these columns (data rows "
+        f"{named(list(map(str, row_numbers)))}), expected exactly one 1 in each row"
+        for what, row_numbers in told.items()
+        if row_numbers
     )
     if any(told.values()):
         return [""] * len(rows)
@@ -77,7 +77,7 @@ def _several(cells: Sequence[str], classes: frozenset[str]) -> list[str]:
     """Cells with several labels. A comma may belong to a name, as may / + &: these divide where every part occurs
     elsewhere too."""
     parts = {cell: [part.strip() for part in _PARTS.split(cell)] for cell in set(cells) if _PARTS.search(cell)}
-    seen = Counter(part for found in parts.values() for part in set(found))
+    seen = Counter(part for pieces in parts.values() for part in set(pieces))
     whole = {cell.strip() for cell in cells}
 
     def holds_several(cell: str) -> bool:

@@ -45,22 +45,24 @@ def check_labels(labels: pd.Series[str], subject: str, classes: Sequence[str] | 
     faults = Faults(subject)
     faults.extend(name_faults(labels))
     faults.raise_if_any("Rename the classes, then run the same command again.")
-    found = sorted({normalised(label) for label in labels})
+    present = sorted({normalised(label) for label in labels})
     if classes is not None:
-        _check_agreement(found, classes, subject)
-    if len(found) < 2:
+        _check_agreement(present, classes, subject)
+    if len(present) < 2:
         raise InputError(
-            f"{subject}: one class only ({found[0]!r}), expected at least two",
+            f"{subject}: one class only ({present[0]!r}), expected at least two",
             "Give a folder with one folder per class, or a table with --label-column NAME.",
         )
 
 
-def _check_agreement(found: Sequence[str], classes: Sequence[str], subject: str) -> None:
-    surplus = [name for name in found if name not in classes]
-    lacking = [name for name in classes if name not in found]
+def _check_agreement(present: Sequence[str], classes: Sequence[str], subject: str) -> None:
+    surplus = [name for name in present if name not in classes]
+    lacking = [name for name in classes if name not in present]
     if not surplus and not lacking:
         return
-    parts = [f"expected the study's classes {', '.join(map(repr, classes))}, found {', '.join(map(repr, found[:20]))}"]
+    parts = [
+        f"expected the study's classes {', '.join(map(repr, classes))}, found {', '.join(map(repr, present[:20]))}"
+    ]
     if surplus:
         parts.append(f"unknown to the study: {', '.join(map(repr, surplus[:20]))}")
     if lacking:

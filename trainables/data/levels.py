@@ -28,9 +28,9 @@ def layout_of(text: str) -> tuple[str, ...]:
     unknown = [level for level in levels if level not in MEANINGS]
     twice = sorted({level for level in levels if level != NOTHING and levels.count(level) > 1})
     if unknown or twice or CLASS not in levels:
-        found = f"found {named(unknown)}" if unknown else f"{twice[0]} stands twice" if twice else "class is missing"
+        fault = f"found {named(unknown)}" if unknown else f"{twice[0]} stands twice" if twice else "class is missing"
         raise InputError(
-            f"--layout {text}: expected {', '.join(MEANINGS)} for each level of folders, class among them; {found}",
+            f"--layout {text}: expected {', '.join(MEANINGS)} for each level of folders, class among them; {fault}",
             "For example: --layout group/class for patient7/tumour/1.png",
         )
     return levels
@@ -151,5 +151,5 @@ def _numbered(names: Sequence[str]) -> bool:
 def _split_within(name: str) -> str | None:
     """The split that a word of the name says beside another word: train_normal."""
     words = words_of(name)
-    found = {split for word in words if (split := split_of(word))}
-    return found.pop() if len(found) == 1 and len(words) > 1 else None
+    splits = {split for word in words if (split := split_of(word))}
+    return splits.pop() if len(splits) == 1 and len(words) > 1 else None

@@ -50,7 +50,7 @@ class Listing:
     advice: tuple[str, ...] = ()
     unclear: frozenset[str] = frozenset()
 
-    def found(self) -> Faults:
+    def as_faults(self) -> Faults:
         """Its faults, for others to be added."""
         faults = Faults(self.subject)
         faults.extend(self.faults)
@@ -77,12 +77,12 @@ def files_below(folder: Path, root: Path) -> Iterator[tuple[PurePosixPath, str]]
     def below(relative: PurePosixPath, holding: frozenset[Path]) -> Iterator[tuple[PurePosixPath, str]]:
         place = folder / relative
         try:
-            found = sorted(place.iterdir())
+            entries = sorted(place.iterdir())
         except OSError as error:
             raise InputError(
                 f"{place}: the folder cannot be read: {error.strerror}", "Change its permissions."
             ) from error
-        for path in found:
+        for path in entries:
             name = relative / path.name
             if is_left_behind(path.name):
                 continue

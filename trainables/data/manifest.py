@@ -65,12 +65,12 @@ def _checksum(manifest: pd.DataFrame) -> str:
 
 def reading_of(manifest: pd.DataFrame) -> Reading:
     """The rule by which images are read: all that came to bear on any of them."""
-    found = [Reading.parse(str(text)) for text in sorted(set(manifest["reading"]))]
-    of = {one.of for one in found if one.channels}
+    readings = [Reading.parse(str(text)) for text in sorted(set(manifest["reading"]))]
+    of = {one.of for one in readings if one.channels}
     return Reading(
-        next((one.intensity for one in found if one.intensity is not None), None),
-        next((one.page for one in found if one.page), ""),
-        next((one.channels for one in found if one.channels), ()),
+        next((one.intensity for one in readings if one.intensity is not None), None),
+        next((one.page for one in readings if one.page), ""),
+        next((one.channels for one in readings if one.channels), ()),
         of.pop() if len(of) == 1 else 0,
     )
 
@@ -96,10 +96,10 @@ def verify_unchanged(root: Path, manifest: pd.DataFrame) -> list[str]:
     faults = []
     for file, size in zip(manifest["file"], manifest["bytes"], strict=True):
         try:
-            found = (root / file).stat().st_size
+            actual = (root / file).stat().st_size
         except OSError as error:
             faults.append(f"{file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}")
             continue
-        if found != size:
-            faults.append(f"{file}: {found} bytes, expected {size}")
+        if actual != size:
+            faults.append(f"{file}: {actual} bytes, expected {size}")
     return faults

@@ -112,7 +112,7 @@ def _candidates(coarse: Floats) -> tuple[Places, Places]:
     mine = [np.ascontiguousarray(coarse[:, parity == kind]) for kind in range(4)]
     turned = coarse.swapaxes(1, 2)
     others = [mine, [np.ascontiguousarray(turned[:, parity == kind]) for kind in range(4)]]
-    found: list[tuple[Places, Places, Floats]] = []
+    pairs: list[tuple[Places, Places, Floats]] = []
     held, least = 0, np.float32(COARSE)
     for top in range(0, len(coarse), _ROWS):
         block = slice(top, top + _ROWS)
@@ -120,14 +120,14 @@ def _candidates(coarse: Floats) -> tuple[Places, Places]:
         rows, columns = np.nonzero(best >= least)
         later = columns > rows
         rows, columns = rows[later], columns[later]
-        found.append((rows + top, columns + top, best[rows, columns]))
+        pairs.append((rows + top, columns + top, best[rows, columns]))
         held += len(rows)
         if held > 2 * MOST_COMPARED or top + _ROWS >= len(coarse):
-            first, second, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            first, second, values = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
             kept = np.sort(np.argsort(-values, kind="stable")[:MOST_COMPARED])
-            found, held = [(first[kept], second[kept], values[kept])], len(kept)
+            pairs, held = [(first[kept], second[kept], values[kept])], len(kept)
             least = values[kept].min() if held == MOST_COMPARED else least
-    first, second, _ = found[0]
+    first, second, _ = pairs[0]
     return first, second
 
 
@@ -171,7 +171,7 @@ def _detail_similarity(detail: Floats, first: Places, second: Places, symmetry: 
 
     shifts = np.r_[0 : FURTHEST + 1, -FURTHEST:0]
     spectra = np.asarray(rfft2(detail, axes=(1, 2), workers=-1))
-    found = np.zeros(len(first))
+    similarity = np.zeros(len(first))
     order = np.argsort(symmetry, kind="stable")
     for number in range(8):
         pairs = order[symmetry[order] == number]
@@ -184,8 +184,8 @@ def _detail_similarity(detail: Floats, first: Places, second: Places, symmetry: 
             for place in np.unique(best):
                 here = best == place
                 down, right = int(shifts[place // len(shifts)]), int(shifts[place % len(shifts)])
-                found[part[here]] = _correlation(_cut(one[here], down, right), _cut(other[here], -down, -right))
-    return found
+                similarity[part[here]] = _correlation(_cut(one[here], down, right), _cut(other[here], -down, -right))
+    return similarity
 
 
 def _moved(pictures: Floats, symmetry: int) -> Floats:

@@ -32,10 +32,10 @@ Kept = TypeVar("Kept", bound=OfAnImage)
 
 @dataclass(frozen=True)
 class AllRead(Generic[Kept]):
-    """found: by file. refused: (file, reason), those of the listing too. origin: where a found range is from, in words;
-    "" where none was needed, or it was given. reading: as given, with the range."""
+    """kept: by file. refused: (file, reason), those of the listing too. origin: where a range worked out here is from,
+    in words; "" where none was needed, or it was given. reading: as given, with the range."""
 
-    found: dict[str, Kept]
+    kept: dict[str, Kept]
     refused: list[tuple[str, str]]
     origin: str
     reading: Reading
@@ -56,11 +56,11 @@ def read_all(
     range is unclear.
     """
     reading = options.reading
-    found, refused, samples = _pass(entries, reading, read, progress)
+    kept, refused, samples = _pass(entries, reading, read, progress)
     refused = [*listing.refused, *refused]
     if not samples:
-        return AllRead(found, refused, "", reading)
-    samples |= {file: one.samples for file, one in found.items() if one.samples is not None}
+        return AllRead(kept, refused, "", reading)
+    samples |= {file: one.samples for file, one in kept.items() if one.samples is not None}
     faults = Faults(listing.subject)
     deep = [entry for entry in entries if entry.file in samples]
     if options.percentiles is None:
@@ -74,14 +74,14 @@ def read_all(
     else:
         whole = joined(samples.values())
         anyhow = replace(reading, intensity=Intensity(whole.low, max(whole.high, whole.low + 1)))
-        every = {**found, **_pass(deep, anyhow, read, progress)[0]}
+        every = {**kept, **_pass(deep, anyhow, read, progress)[0]}
         intensity, origin = options.percentiles.range(samples, training(every), faults), options.percentiles.origin
     if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
         faults.add(f"{len(refused)} images were refused: {kinds_of(refused)}")
     faults.raise_if_any(f"Leave these files out, or say the range of all of them: {OPTION}")
     reading = replace(reading, intensity=intensity)
     more, lost, _ = _pass(deep, reading, read, progress)
-    return AllRead({**found, **more}, [*refused, *lost], origin, reading)
+    return AllRead({**kept, **more}, [*refused, *lost], origin, reading)
 
 
 def kinds_of(refused: Sequence[tuple[str, str]]) -> str:
@@ -95,13 +95,13 @@ def _pass(
     entries: Sequence[Entry], reading: Reading, read: Callable[[Entry, Reading], Kept], progress: Progress | None
 ) -> tuple[dict[str, Kept], list[tuple[str, str]], dict[str, Samples]]:
     """What was read and refused, and what those hold that need a range first."""
-    found, refused, samples = dict[str, Kept](), list[tuple[str, str]](), dict[str, Samples]()
+    kept, refused, samples = dict[str, Kept](), list[tuple[str, str]](), dict[str, Samples]()
     pool = ThreadPoolExecutor(max_workers=cpus(), thread_name_prefix="decode")
     try:
         futures: list[Future[Kept]] = [pool.submit(read, entry, reading) for entry in entries]
         for done, (entry, future) in enumerate(zip(entries, futures, strict=True), 1):
             try:
-                found[entry.file] = future.result()
+                kept[entry.file] = future.result()
             except NoRangeError as error:
                 samples[entry.file] = error.samples
             except RefusedImageError as error:
@@ -110,4 +110,4 @@ def _pass(
                 progress(done, len(entries))
     finally:
         pool.shutdown(cancel_futures=True)
-    return found, refused, samples
+    return kept, refused, samples

@@ -116,12 +116,12 @@ def _planes(pages: Sequence[int], noun: str, page: str) -> Sequence[int]:
 def _place(layout: Layout, name: str) -> int:
     """Of a channel in a layout, by its name, else by its number."""
     for same in (str, str.casefold):
-        found = [place for place, one in enumerate(layout.names) if same(one) == same(name)]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        places = [place for place, one in enumerate(layout.names) if same(one) == same(name)]
+        if len(places) == 1:
+            return places[0]
+        if places:
             raise RefusedImageError(
-                f"channels: {len(found)} are called {name!r}, {layout.channels}; give their numbers"
+                f"channels: {len(places)} are called {name!r}, {layout.channels}; give their numbers"
             )
     if name.isdecimal() and 1 <= int(name) <= len(layout.names):
         return int(name) - 1
@@ -183,12 +183,12 @@ def _pixels(description: str) -> ElementTree.Element:
     images = list(islice((one for one in root if _tag(one) == "Image"), 2))
     if len(images) > 1:
         raise RefusedImageError("OME-XML: several images (series) in one file; save each as a file of its own")
-    found = [one for image in images for one in image if _tag(one) == "Pixels"]
-    if len(found) != 1:
+    pixels = [one for image in images for one in image if _tag(one) == "Pixels"]
+    if len(pixels) != 1:
         raise RefusedImageError(
             "OME-XML: it says nothing of the pixels, which lie in several files; save it as one file"
         )
-    return found[0]
+    return pixels[0]
 
 
 def _check_times(times: int) -> None:

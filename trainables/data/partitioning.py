@@ -79,14 +79,14 @@ def make_partition(
         split = _stratified(table, seed, targets, fixed_test, others)
         return _partition(table, split, policy, seed, targets, diversity, (1.0, 0.0), {})
     _check_groups(table, 3, "one for each of train, valid and test")
-    split, found = _filled(table, policy, seed, targets, diversity, weights)
+    split, parameters = _filled(table, policy, seed, targets, diversity, weights)
     missing = {label: _missing(table, split, k) for k, label in enumerate(table.labels)}
     faults = Faults(f"partition policy {policy}")
     faults.extend(
         f"class {label!r} gets no group in {' and '.join(names)}" for label, names in missing.items() if names
     )
     faults.raise_if_any("Choose the policy ifpo, which may exceed the targets, or stratified.")
-    return _partition(table, split, policy, seed, targets, diversity, weights, found)
+    return _partition(table, split, policy, seed, targets, diversity, weights, parameters)
 
 
 def _stratified(
@@ -134,16 +134,16 @@ def _filled(
     mixed = bool(((table.amounts > 0).sum(axis=1) > 1).any())
     main = table.amounts.argmax(axis=1)
     split = np.zeros(len(table.groups), dtype=np.int64)
-    found: dict[str, dict[str, float | None]] = {}
+    parameters: dict[str, dict[str, float | None]] = {}
     for k, label in enumerate(table.labels):
         members = np.flatnonzero(main == k)
         if len(members):
             sizes = table.amounts[members].sum(axis=1)
             result = _METHODS[policy](sizes.tolist(), targets, diversity, weights)
             split[members] = result.split
-            found[label] = {"mu": result.mu, "epsilon": result.epsilon}
+            parameters[label] = {"mu": result.mu, "epsilon": result.epsilon}
     if not mixed:
-        return split, found
+        return split, parameters
     wanted, spread = (np.repeat(np.array(share)[:, None], len(table.labels), axis=1) for share in (targets, diversity))
     free = np.full(len(table.groups), -1)
     task = JointTask(table.groups, table.amounts.astype(float), wanted, spread, weights, free)
@@ -204,7 +204,7 @@ def _partition(
     targets: Triple,
     diversity: Triple,
     weights: tuple[float, float],
-    found: dict[str, dict[str, float | None]],
+    parameters: dict[str, dict[str, float | None]],
 ) -> Partition:
     classes = {}
     for k, label in enumerate(table.labels):
@@ -218,7 +218,7 @@ def _partition(
             "proportion": away.proportion,
             "diversity": away.diversity,
             "distance": away.total,
-            **found.get(label, {}),
+            **parameters.get(label, {}),
         }
     unit = "images" if policy in _BY_IMAGES else "pixels"
     wanted = {"targets": list(targets), "diversity_targets": list(diversity), "weights": list(weights)}

@@ -87,8 +87,8 @@ def _level(entries: Sequence[Entry], groups: Sequence[str]) -> Level | None:
         for name, group in zip(names, groups, strict=True):
             inside[name].add(group)
             over[group].add(name)
-        several = [name for name, found in inside.items() if len(found) > 1]
-        recurring = [group for group, found in over.items() if len(found) > 1]
+        several = [name for name, held in inside.items() if len(held) > 1]
+        recurring = [group for group, held in over.items() if len(held) > 1]
         fewer = len(over) < len(inside) or are_magnifications(over)
         if fewer and 2 * len(several) >= len(inside) and 2 * len(recurring) > len(over):
             crossed.append(Level(up, tuple(sorted(inside)), tuple(sorted(over)), len(several), min(several)))
@@ -103,7 +103,7 @@ def _divided(entries: Sequence[Entry], up: int, groups: Sequence[str], below: tu
         parts = PurePosixPath(entry.file).parts
         if len(parts) > up + 1:
             inside[parts[-1 - up]].add(group)
-    several = [name for name, found in inside.items() if len(found) > 1]
+    several = [name for name, held in inside.items() if len(held) > 1]
     return Level(up, tuple(sorted(inside)), below, len(several), min(several)) if several else None
 
 

@@ -29,10 +29,10 @@ class Percentiles:
     @classmethod
     def parse(cls, text: str) -> Percentiles | None:
         """ "1%:99%" → Percentiles(1, 99); None for text of another form. Raises ValueError where it is no range."""
-        found = _TEXT.fullmatch(text)
-        if found is None:
+        match = _TEXT.fullmatch(text)
+        if match is None:
             return None
-        low, high = float(found[1]), float(found[2])
+        low, high = float(match[1]), float(match[2])
         if not low < high <= 100:
             raise ValueError(f"expected two percentages up to 100%, the smaller first, found {text!r}")
         return cls(low, high)
@@ -49,10 +49,10 @@ class Percentiles:
             faults.add(f"--intensity {self}: no training image has more than 8 bits")
             return Intensity(0, 1)
         weights = np.concatenate([np.full(len(some), 1 / len(some)) for some in values])
-        found = np.quantile(
+        quantiles = np.quantile(
             np.concatenate(values), [self.low / 100, self.high / 100], method="inverted_cdf", weights=weights
         )
-        low, high = (float(f"{value:.6g}") for value in found)
+        low, high = (float(f"{value:.6g}") for value in quantiles)
         if not low < high:
             faults.add(
                 f"--intensity {self}: both percentiles of the training images are {number_text(low)}; widen them"

@@ -44,10 +44,10 @@ class Intensity:
         if not text:
             return None
         low, _, high = text.partition(":")
-        found = cls(float(low), float(high))
-        if not (math.isfinite(found.low) and math.isfinite(found.high) and found.low < found.high):
+        intensity = cls(float(low), float(high))
+        if not (math.isfinite(intensity.low) and math.isfinite(intensity.high) and intensity.low < intensity.high):
             raise ValueError(f"expected LOW:HIGH with LOW below HIGH, found {text!r}")
-        return found
+        return intensity
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class Reading:
     @classmethod
     def parse(cls, text: str) -> Reading:
         """What `str` wrote; raises ValueError."""
-        found = _READING.fullmatch(text)
-        if found is None:
+        match = _READING.fullmatch(text)
+        if match is None:
             raise ValueError(f"expected LOW:HIGH page=PAGE of=N channels=NAME=INPUT,…, found {text!r}")
-        span, page, of, channels = (part or "" for part in found.groups())
+        span, page, of, channels = (part or "" for part in match.groups())
         return cls(
             Intensity.parse(span),
             parsed_page(page) if page else "",
@@ -109,20 +109,20 @@ def parsed_page(text: str) -> str:
 def parsed_channels(text: str) -> tuple[tuple[str, str], ...]:
     """ "DAPI=blue,GFP=green" → (("DAPI", "blue"), ("GFP", "green")); one name alone goes to GREY. Raises ValueError."""
     parts = [part.strip() for part in text.split(",")]
-    found = []
+    pairs = []
     for part in parts:
         name, equals, target = (piece.strip() for piece in part.rpartition("="))
         if not equals:
             name, target = part, GREY
-        found.append((name, "grey" if target == "gray" else target))
-    targets = [target for _, target in found]
+        pairs.append((name, "grey" if target == "gray" else target))
+    targets = [target for _, target in pairs]
     alone = targets == [GREY]
-    if not all(name for name, _ in found) or not (alone or set(targets) <= {*INPUTS}) or len(set(targets)) < len(found):
+    if not all(name for name, _ in pairs) or not (alone or set(targets) <= {*INPUTS}) or len(set(targets)) < len(pairs):
         raise ValueError(
             "expected NAME=red,NAME=green,NAME=blue, each input once, or a single NAME, such as DAPI=blue,GFP=green or "
             f"1=red,2=green, found {text!r}"
         )
-    return tuple(found)
+    return tuple(pairs)
 
 
 def channels_text(channels: tuple[tuple[str, str], ...]) -> str:

@@ -39,28 +39,28 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
     first = known[0]
     test = frozenset(group for group, split in first.groups.items() if split == "test")
     targets = _shares(manifest, first)
-    found = list(known[:count])
+    partitions = list(known[:count])
     attempts = 0
-    while len(found) < count:
+    while len(partitions) < count:
         made = make_partition(
             manifest,
             "valid_from_train" if first.policy == "valid_from_train" else "stratified",
-            seed=seed + len(found) + 1000 * attempts,
+            seed=seed + len(partitions) + 1000 * attempts,
             targets=targets,
             fixed_test=None if first.policy == "valid_from_train" else test,
-            others=found,
+            others=partitions,
         )
         attempts += 1
-        if made.id not in {partition.id for partition in found}:
-            found.append(made)
+        if made.id not in {partition.id for partition in partitions}:
+            partitions.append(made)
             attempts = 0
         elif attempts >= _ATTEMPTS:
             raise InputError(
-                f"--partitions {count}: only {len(found)} different ones were found that leave the test split as it is "
-                "and have every class in train and valid",
-                f"Ask for --partitions {len(found)}, or add images of further groups.",
+                f"--partitions {count}: only {len(partitions)} different partitions leave the test split as it is and "
+                "have every class in train and valid",
+                f"Ask for --partitions {len(partitions)}, or add images of further groups.",
             )
-    return found
+    return partitions
 
 
 def _shares(manifest: pd.DataFrame, partition: Partition) -> Triple:

@@ -24,7 +24,7 @@ def list_source(source: Path, options: DatasetOptions) -> Listing:
     no groups; images that the table does not name are listed as not used.
     """
     listing = read_source(source, options)
-    listing.found().raise_if_any()
+    listing.as_faults().raise_if_any()
     return listing
 
 
@@ -32,7 +32,7 @@ def read_source(source: Path, options: DatasetOptions) -> Listing:
     """The same with what is wrong with rows in `faults`, for whoever looks for more; raises InputError where nothing
     can be listed."""
     listing = _listed(source.expanduser(), options)
-    faults = listing.found()
+    faults = listing.as_faults()
     with faults.collecting():
         listing = with_test_fold(listing, options)
     return replace(listing, faults=tuple(faults.found), advice=tuple(faults.advice))

@@ -73,8 +73,8 @@ def label_key(name: str) -> str:
 def column_keys(cells: Iterable[str]) -> dict[str, str]:
     """`label_key` of every cell of a column; where all are 0, 1 and words of yes and no, these are 0 and 1."""
     keys = {cell: label_key(cell) for cell in cells}
-    found = set(keys.values())
-    if found & (_TRUE | _FALSE) and found <= _TRUE | _FALSE | _SHORT.keys() | {"0", "1"}:
+    distinct = set(keys.values())
+    if distinct & (_TRUE | _FALSE) and distinct <= _TRUE | _FALSE | _SHORT.keys() | {"0", "1"}:
         told = {**dict.fromkeys(_TRUE, "1"), **dict.fromkeys(_FALSE, "0"), **_SHORT}
         return {cell: told.get(key, key) for cell, key in keys.items()}
     return keys
@@ -93,10 +93,12 @@ def group_key(name: str) -> str:
 
 def spellings(names: Iterable[str], key: Callable[[str], str]) -> list[tuple[str, ...]]:
     """The sets of two or more names with one key, the commonest spelling of each first."""
-    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    by_key: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name in names:
-        found[key(name)][name] += 1
-    return sorted(tuple(sorted(same, key=lambda name: (-same[name], name))) for same in found.values() if len(same) > 1)
+        by_key[key(name)][name] += 1
+    return sorted(
+        tuple(sorted(same, key=lambda name: (-same[name], name))) for same in by_key.values() if len(same) > 1
+    )
 
 
 def shown(sets: Sequence[Sequence[str]]) -> str:

@@ -34,7 +34,7 @@ def read_splits(
     column = columns.split
     asked = options.split_column != "none" and "split" not in columns.unclear and not options.undivided
     if column is None and asked:
-        column = _found(header, values, columns, said, faults)
+        column = _only_split(header, values, columns, said, faults)
     if column is None:
         if said and "split" not in columns.unclear and len(faults.found) == before:
             faults.add("--split-words was given, and no column is read as splits: add --split-column NAME")
@@ -51,7 +51,7 @@ def read_splits(
     return column, [split_of(row[column].strip(), said) or "" for row in rows]
 
 
-def _found(
+def _only_split(
     header: Sequence[str],
     values: Mapping[str, Counter[str]],
     columns: Columns,
@@ -74,10 +74,12 @@ def _found(
     if len(sure) + len(asked) == 1 and likely:
         return likely[0]
     if len(sure) + len(asked) > 1:
-        found = [name for name in header if name in sure or name in asked]
-        choices = " or ".join(f"--split-column {_quoted(name)}" for name in found)
-        folds = "".join(f", --fold-column {_quoted(name)} for folds" for name in found if _are_folds(values[name]))
-        faults.add(f"{len(found)} columns may be the split ({', '.join(found)}): give {choices}{folds}, or {_NONE}")
+        possible = [name for name in header if name in sure or name in asked]
+        choices = " or ".join(f"--split-column {_quoted(name)}" for name in possible)
+        folds = "".join(f", --fold-column {_quoted(name)} for folds" for name in possible if _are_folds(values[name]))
+        faults.add(
+            f"{len(possible)} columns may be the split ({', '.join(possible)}): give {choices}{folds}, or {_NONE}"
+        )
     faults.extend(asked.values() if len(asked) == 1 and not sure else ())
     return None
 

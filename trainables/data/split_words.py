@@ -29,8 +29,8 @@ def words_of(text: str) -> list[str]:
 
 def split_of(text: str, said: Mapping[str, str] | None = None) -> str | None:
     """train, valid or test where `text` is a usual way to write it, or one of `said` (small letters → split)."""
-    if said and (found := said.get(text.strip().casefold())):
-        return found
+    if said and (split := said.get(text.strip().casefold())):
+        return split
     words = words_of(text)
     if len(words) > 1 and words[0].isdecimal():  # 1_train, 02-test
         words = words[1:]
@@ -39,8 +39,8 @@ def split_of(text: str, said: Mapping[str, str] | None = None) -> str | None:
         return None
     (word,) = kept
     for beside in ("", *sorted(_BESIDE)):
-        if word.endswith(beside) and (found := _WORDS.get(word.removesuffix(beside))):  # trainset, testdata
-            return found
+        if word.endswith(beside) and (split := _WORDS.get(word.removesuffix(beside))):  # trainset, testdata
+            return split
     return None
 
 

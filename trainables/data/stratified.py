@@ -163,9 +163,9 @@ class _State:
             change = change + self._part(self.load[there] - rows, self.members[there] - member, there)
             change -= self._part(self.load[here], self.members[here], here)
             change -= self._part(self.load[there], self.members[there], there)
-            found = int(np.round(change, 9).argmin())
-            if change[found] < best:
-                best, partner = float(change[found]), int(others[found])
+            lowest = int(np.round(change, 9).argmin())
+            if change[lowest] < best:
+                best, partner = float(change[lowest]), int(others[lowest])
         return best, partner
 
 

@@ -84,12 +84,12 @@ class _Opened:
     def _chosen(self, asked: str | None, subject: str, notes: list[str]) -> str:
         names: list[str] = [sheet.title for sheet in self.values.worksheets]
         if asked is not None:
-            found = [name for name in names if name == asked] or [
+            matching = [name for name in names if name == asked] or [
                 name for name in names if name.strip().casefold() == asked.strip().casefold()
             ]
-            if len(found) != 1:
+            if len(matching) != 1:
                 raise InputError(f"{subject}: --sheet {asked!r}: the sheets are {named(names)}", "Name one of them.")
-            return found[0]
+            return matching[0]
         filled = [sheet for sheet in self.values.worksheets if self._holds_something(sheet.title)]
         shown = [sheet.title for sheet in filled if sheet.sheet_state == "visible"]
         if not filled:

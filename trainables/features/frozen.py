@@ -135,7 +135,7 @@ class FrozenParts:
         """
         of = {frozen.features.key: (frozen, frozen.features) for frozen in several if frozen.features is not None}
         missing = [(frozen, rows, rows.store(part)) for frozen, rows in of.values()]
-        missing = [found for found in missing if part.chunk in found[2].missing()]
+        missing = [(frozen, rows, store) for frozen, rows, store in missing if part.chunk in store.missing()]
         if missing:
             cuts, (_, rows, _) = [frozen for frozen, _, _ in missing], missing[0]
             stores, precision = [store for _, _, store in missing], cuts[0].configuration.network.precision
@@ -197,8 +197,8 @@ def _calibration_batches(frozen: Frozen, device: torch.device) -> Iterator[torch
 
 def _images_of(samples: Samples, split: str) -> np.ndarray:
     """Indices of its images, int64."""
-    found: np.ndarray = samples.views[samples.scoring[split], 0].astype(np.int64)
-    return found
+    images: np.ndarray = samples.views[samples.scoring[split], 0].astype(np.int64)
+    return images
 
 
 def _standardisation(

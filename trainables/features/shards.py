@@ -52,8 +52,8 @@ class _Shard:
 
     @property
     def is_asked(self) -> np.ndarray:
-        found: np.ndarray = self.number >= 0
-        return found
+        asked: np.ndarray = self.number >= 0
+        return asked
 
     def unfinished(self) -> np.ndarray:
         """bool [rows]: those of chunks that are not written."""
@@ -163,7 +163,7 @@ class FeatureRows:
 
     def _shards(self) -> list[_Shard]:
         """Those that hold some of the rows, those that hold most of them first."""
-        found = []
+        shards = []
         for folder in sorted(self.folder.glob(f"{self.key}.*")):
             try:
                 names = _rows_of(folder)
@@ -175,8 +175,8 @@ class FeatureRows:
                 continue  # not made yet, or deleted
             shard = _Shard(folder.suffix[1:], store, np.array([self._numbers.get(name, -1) for name in names]))
             if shard.is_asked.any():
-                found.append(shard)
-        return sorted(found, key=lambda shard: -shard.is_asked.sum())
+                shards.append(shard)
+        return sorted(shards, key=lambda shard: -shard.is_asked.sum())
 
     def _lacks(self, shards: Iterable[_Shard]) -> np.ndarray:
         """bool [distinct rows]: without values."""

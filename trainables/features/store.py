@@ -170,8 +170,8 @@ class StoredInputs:
         """Rows int64 [n] of one array, in their order."""
         _, store, row = self._located
         if len(self._arrays) == 1:
-            found: np.ndarray = self._arrays[0][name][row[index]]
-            return found
+            rows: np.ndarray = self._arrays[0][name][row[index]]
+            return rows
         first = self._arrays[0][name]
         taken = np.empty((len(index), *first.shape[1:]), dtype=first.dtype)
         for number in np.unique(store[index]):

@@ -49,8 +49,8 @@ def low_rank_factor(seed: int, repeat: int, name: str, rank: int, inputs: int) -
     """The first factor of a low-rank update, float32 [rank, inputs], uniform within ±1/√inputs as in the code of its
     authors (loralib)."""
     bound = 1.0 / math.sqrt(inputs)
-    found = generator(seed, "adapter", repeat, name).uniform(-bound, bound, size=(rank, inputs))
-    return found.astype(np.float32)
+    factor = generator(seed, "adapter", repeat, name).uniform(-bound, bound, size=(rank, inputs))
+    return factor.astype(np.float32)
 
 
 def body_seed(seed: int, repeat: int) -> int:

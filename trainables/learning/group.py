@@ -144,8 +144,8 @@ class Group:
             each = self.task.losses(logits, torch.from_numpy(truth).to(logits.device))
             loss[index] = each.mean(dim=1, dtype=torch.float64).cpu().numpy()
             statistics[index] = self.task.statistics(truth, self.task.predictions(logits).cpu().numpy())
-            found = measured_by(Outputs(self.lanes[0].configuration, logits, truth, statistics[index]))
-            values += [] if found is None else [found]
+            measured = measured_by(Outputs(self.lanes[0].configuration, logits, truth, statistics[index]))
+            values += [] if measured is None else [measured]
             if index < 2:
                 largest = np.maximum(largest, logits.abs().amax(dim=(1, 2)).float().cpu().numpy())
             if name == "valid":
@@ -285,11 +285,11 @@ class Group:
         statistics = np.zeros((start + 1, split_count, lane_count, *self.task.shape), dtype=np.int32)
         measured = np.zeros_like(loss)
         self.untrained_logits = self.logits.copy()
-        for lane, found in enumerate(states):
-            if found is None:
+        for lane, lane_state in enumerate(states):
+            if lane_state is None:
                 self.absent[lane] = True
                 continue
-            (state, place), arrays = found, found.of.arrays
+            (state, place), arrays = lane_state, lane_state.of.arrays
             try:
                 seat = Seat(place, len(state.lanes), len(set(state.about["configurations"])))
                 self.learner.take_lane(lane, arrays, seat)

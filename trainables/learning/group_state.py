@@ -42,8 +42,8 @@ class GroupState:
     @property
     def about(self) -> Mapping[str, Any]:
         """What the meta says of the group; empty where it says nothing."""
-        found: Mapping[str, Any] = self.meta.get("group", {})
-        return found
+        about: Mapping[str, Any] = self.meta.get("group", {})
+        return about
 
     @property
     def lanes(self) -> list[tuple[str, int]]:

@@ -251,8 +251,8 @@ class Learner:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         kinds = {"parameter": self.optimiser.tensors, "buffer": self.optimiser.buffers, "moving": self.buffers}
-        found = {f"{kind}.{place}": tensor for kind, several in kinds.items() for place, tensor in enumerate(several)}
-        return {**found, "steps": self.optimiser.steps, **self.averages.state()}
+        tensors = {f"{kind}.{place}": tensor for kind, several in kinds.items() for place, tensor in enumerate(several)}
+        return {**tensors, "steps": self.optimiser.steps, **self.averages.state()}
 
     def _update(self, rows: torch.Tensor, first: torch.Tensor, *tensors: torch.Tensor) -> None:
         """One step on the device alone; first: int32, the position of the batch within the epoch.
@@ -288,9 +288,9 @@ class Learner:
         targets = self.task.targets(self.labels[rows].unsqueeze(0)).flatten(0, 2)
         weights = torch.ones(len(rows)) if self.weights is None else image_weights(self.weights, targets).squeeze(1)
         features = self.body.score(self.inputs.gather(rows))
-        found = head.fit(_copied(features), _copied(targets), _copied(weights))
+        fitted = head.fit(_copied(features), _copied(targets), _copied(weights))
         for name, tensor in self.heads.state_of(0).items():
-            tensor.copy_(_shaped(found[name], tensor))
+            tensor.copy_(_shaped(fitted[name], tensor))
 
     def _masks(self, first: torch.Tensor, batch: int) -> list[torch.Tensor]:
         return [

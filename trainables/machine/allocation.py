@@ -30,21 +30,21 @@ def cpus(root: Path = Path("/")) -> int:
 
     root: where `proc` and `sys` are mounted.
     """
-    found = [len(os.sched_getaffinity(0)), *map(math.ceil, _cpu_quotas(root))]
-    found.append(_slurm("SLURM_CPUS_ON_NODE"))
+    counts = [len(os.sched_getaffinity(0)), *map(math.ceil, _cpu_quotas(root))]
+    counts.append(_slurm("SLURM_CPUS_ON_NODE"))
     if "SLURM_STEP_ID" in os.environ:  # one of a step's tasks, which share what the step has on the node
-        found.append(_slurm("SLURM_CPUS_PER_TASK"))
-    return min(count for count in found if count)
+        counts.append(_slurm("SLURM_CPUS_PER_TASK"))
+    return min(count for count in counts if count)
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
     """Memory that this process and its children may use together."""
-    found: list[int] = [psutil.virtual_memory().total]
+    sizes: list[int] = [psutil.virtual_memory().total]
     for text in _settings(root, "memory", "memory.max", "memory.limit_in_bytes"):
-        found += [int(text)] if text.isdecimal() else []
+        sizes += [int(text)] if text.isdecimal() else []
     for name, of_what in _SLURM_MEMORY:
-        found.append(_slurm(name) * MEBIBYTE * (_slurm(of_what) if of_what else 1))
-    return min(size for size in found if size)
+        sizes.append(_slurm(name) * MEBIBYTE * (_slurm(of_what) if of_what else 1))
+    return min(size for size in sizes if size)
 
 
 def shared_memory_bytes() -> int:

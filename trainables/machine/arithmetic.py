@@ -57,8 +57,8 @@ def undetermined(names: set[str]) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in told:
-        found = _UNDETERMINED.match(str(warning.message))
-        if found is None:
+        match = _UNDETERMINED.match(str(warning.message))
+        if match is None:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         else:
-            names.add(found[1])
+            names.add(match[1])

@@ -52,8 +52,8 @@ def _private_folder() -> tuple[Path, bool]:
     try:
         usual.mkdir(mode=0o700)
     except FileExistsError:
-        found = usual.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        status = usual.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077:
             return usual, False
         return Path(tempfile.mkdtemp(prefix="orch-")), True
     return usual, True

@@ -39,8 +39,8 @@ class Adaptation(Protocol):
 
 
 def adaptation_of(scope: Scope) -> Adaptation:
-    found: Adaptation = ADAPTATIONS.load(scope.name)(scope)
-    return found
+    adaptation: Adaptation = ADAPTATIONS.load(scope.name)(scope)
+    return adaptation
 
 
 def adapted(network: nn.Module, scope: Scope) -> nn.Module:
@@ -48,9 +48,9 @@ def adapted(network: nn.Module, scope: Scope) -> nn.Module:
     if not has_adapters(scope):
         return network
     shared: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    found = copy.deepcopy(network, shared)
-    adaptation_of(scope).put_into(found)
-    return found
+    copied = copy.deepcopy(network, shared)
+    adaptation_of(scope).put_into(copied)
+    return copied
 
 
 def has_adapters(scope: Scope) -> bool:
@@ -110,27 +110,27 @@ class Biases(OwnParameters):
         """Nothing of it is left open."""
 
     def live(self, layers: Layers) -> tuple[str, ...]:
-        found = tuple(name for name in layers.owner if name.rpartition(".")[2].endswith("bias"))
-        if not found:
+        biases = tuple(name for name in layers.owner if name.rpartition(".")[2].endswith("bias"))
+        if not biases:
             raise InputError('adaptation "bias": this network has no biases', "Choose another --adaptation.")
-        return found
+        return biases
 
 
 def holders(layers: Layers) -> tuple[str, ...]:
     """Names by which parameters can be meant: their own and those of the modules that they are in, outermost first."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for name in layers.owner:
         parts = name.split(".")
-        found |= dict.fromkeys(".".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return tuple(found)
+        names |= dict.fromkeys(".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return tuple(names)
 
 
 def refusals(network: nn.Module, layers_of: Callable[[nn.Module], Layers]) -> dict[str, str]:
     """Why a network cannot be trained in some ways, by the name of the adaptation."""
-    found = {}
+    reasons = {}
     for name in MAY_LACK:
         try:
             adaptation_of(Scope(name)).live(layers_of(adapted(network, Scope(name))))
         except InputError as error:
-            found[name] = error.message
-    return found
+            reasons[name] = error.message
+    return reasons

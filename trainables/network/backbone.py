@@ -198,9 +198,9 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
             f"Its own size is {_defaults(resolved).image_size} pixels.",
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
-        found = list(features.shape[1:]) if isinstance(features, torch.Tensor) else type(features).__name__
+        actual = list(features.shape[1:]) if isinstance(features, torch.Tensor) else type(features).__name__
         raise InputError(
-            f"{resolved}: expected one row of pooled features per image, found {found}",
+            f"{resolved}: expected one row of pooled features per image, found {actual}",
             "Choose an image classifier, for instance resnet18.",
         )
     return int(features.shape[1])

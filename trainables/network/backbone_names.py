@@ -23,9 +23,9 @@ def resolve_name(name: str) -> str:
         return whole_own_name(name)
     library, _, bare = name.rpartition(":")
     if library in ("", "timm"):
-        found = _timm_name(bare)
-        if found:
-            return f"timm:{found}"
+        timm_name = _timm_name(bare)
+        if timm_name:
+            return f"timm:{timm_name}"
     if library in ("", "torchvision") and bare in _torchvision_names():
         return f"torchvision:{bare}"
     if library in ("hf-hub", "hf_hub"):

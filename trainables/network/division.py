@@ -194,13 +194,13 @@ def _sees_all_at_once(network: nn.Module, node: fx.Node) -> bool:
 def ancestors(nodes: Iterable[fx.Node], stop: tuple[fx.Node | None, ...]) -> list[fx.Node]:
     """Everything that `nodes` are computed from, in order; `stop` is included, what is before it is not."""
     waiting = list(nodes)
-    found: set[fx.Node] = set()
+    reached: set[fx.Node] = set()
     while waiting:
         node = waiting.pop()
-        if node not in found:
-            found.add(node)
+        if node not in reached:
+            reached.add(node)
             waiting.extend(() if node in stop else node.all_input_nodes)
-    return sorted(found)
+    return sorted(reached)
 
 
 def _module(network: nn.Module, traced: Trace, graph: fx.Graph) -> nn.Module:

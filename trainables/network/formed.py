@@ -88,10 +88,10 @@ class _Parts:
         elif not form.ends_at:
             before = before[:-1]  # the last block is what the norm reads
         if last is None or len(before) < form.joined - 1:
-            found = "none that are known" if not stages else f"{len(before) + 1}"
+            available = "none that are known" if not stages else f"{len(before) + 1}"
             raise InputError(
                 f"{self.name}: network.joined: expected at most as many as it has blocks or stages up to there, found "
-                f"{form.joined} of {found}",
+                f"{form.joined} of {available}",
                 "Choose fewer: --set network.joined=1",
             )
         return (*before[len(before) - form.joined + 1 :], last)
@@ -119,13 +119,13 @@ class _Parts:
                 f'found "{pooling}"',
                 "Choose another: --set network.pooling=mean",
             )
-        found = []
+        rows = []
         if pooling in ("class_token", "both"):
-            found.append(graph.call_function(operator.getitem, (copied, (slice(None), 0))))
+            rows.append(graph.call_function(operator.getitem, (copied, (slice(None), 0))))
         if pooling in ("mean", "both"):
             patches = graph.call_function(operator.getitem, (copied, (slice(None), slice(prefix, None))))
-            found.append(graph.call_method("mean", (patches, 1)))
-        return found
+            rows.append(graph.call_method("mean", (patches, 1)))
+        return rows
 
     def _named(self, ends_at: str) -> fx.Node:
         node = self.traced.yields.get(ends_at)
@@ -146,8 +146,8 @@ class _Parts:
         encoder = getattr(getattr(self.network, "encoder", None), "layers", None)
         if not names and isinstance(encoder, nn.Sequential):
             names = [f"encoder.layers.{child}" for child, _ in encoder.named_children()]
-        found = [node for each in names if (node := self.traced.yields.get(each)) is not None]
-        return [node for node in dict.fromkeys(found) if self._dimensions(node)]
+        yielded = [node for each in names if (node := self.traced.yields.get(each)) is not None]
+        return [node for node in dict.fromkeys(yielded) if self._dimensions(node)]
 
     def _dimensions(self, node: fx.Node | None) -> int:
         """2 of rows of features, 3 of tokens, 4 of maps; 0 of anything else."""

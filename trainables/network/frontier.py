@@ -37,14 +37,14 @@ def cuts(network: nn.Module, image_size: int, scope: Scope) -> list[Cut]:
     layers = layers_of_trace(network, traced)
     live = adaptation_of(scope).live(layers)
     is_all = bool(live) and len(live) == len(layers.owner)
-    found = [] if is_all else _frontiers(traced, _live_nodes(network, traced, live))
+    frontiers = [] if is_all else _frontiers(traced, _live_nodes(network, traced, live))
 
     def cut(nodes: tuple[fx.Node, ...]) -> Cut:
         shapes = tuple(tuple(node.meta["value"].shape[1:]) for node in nodes)
         name = _named(network, traced, nodes, shapes)
         return Cut(shapes, name, live, layers.names, network, traced, nodes, original, layers.depths)
 
-    candidates = [cut(nodes) for nodes in found if nodes != (traced.image,)]
+    candidates = [cut(nodes) for nodes in frontiers if nodes != (traced.image,)]
     candidates.sort(key=lambda one: one.values_per_view)
     return [*candidates, cut((traced.image,))]
 
@@ -91,7 +91,7 @@ def _calls(traced: Trace, target: Any) -> int:
 def _live_nodes(network: nn.Module, traced: Trace, live: tuple[str, ...]) -> set[fx.Node]:
     """Nodes that depend on a live parameter; the output counts as read by one, so that u = 0 has a frontier."""
     own = {id(network.get_parameter(name)) for name in live}
-    found: set[fx.Node] = set()
+    live_nodes: set[fx.Node] = set()
     for node in traced.graph.nodes:
         if node.op == "call_module":
             parameters: Iterable[Any] = network.get_submodule(str(node.target)).parameters()
@@ -99,19 +99,19 @@ def _live_nodes(network: nn.Module, traced: Trace, live: tuple[str, ...]) -> set
             parameters = (traced.attribute(network, str(node.target)),)
         else:
             parameters = ()
-        reads_live = any(argument in found for argument in node.all_input_nodes)
+        reads_live = any(argument in live_nodes for argument in node.all_input_nodes)
         if node.op == "output" or reads_live or any(id(parameter) in own for parameter in parameters):
-            found.add(node)
-    return found
+            live_nodes.add(node)
+    return live_nodes
 
 
 def _data_nodes(traced: Trace) -> set[fx.Node]:
     """Nodes that depend on the pixels; the others (weights alone, batch size) are computed where they are read."""
-    found: set[fx.Node] = {traced.image}
+    dependent: set[fx.Node] = {traced.image}
     for node in traced.graph.nodes:
-        if node not in (traced.batch, traced.device) and any(read in found for read in node.all_input_nodes):
-            found.add(node)
-    return found
+        if node not in (traced.batch, traced.device) and any(read in dependent for read in node.all_input_nodes):
+            dependent.add(node)
+    return dependent
 
 
 def _frontiers(traced: Trace, live: set[fx.Node]) -> list[tuple[fx.Node, ...]]:

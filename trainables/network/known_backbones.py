@@ -75,10 +75,10 @@ class KnownBackbones:
     def keep(self) -> None:
         """Store what was not yet kept: under the name that was asked for, and by full name and size, as workers ask."""
         for asked in self._new:
-            found = self._known[asked]
-            resolved = asked._replace(backbone=found.facts.name, image_size=found.facts.image_size)
+            known = self._known[asked]
+            resolved = asked._replace(backbone=known.facts.name, image_size=known.facts.image_size)
             for path in {_path(*asked), _path(*resolved)}:
-                self._write(path, asdict(found))
+                self._write(path, asdict(known))
         for behind in self._new_activations:
             self._write(behind.path, asdict(self._activations[behind]))
         self._new.clear()

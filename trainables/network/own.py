@@ -85,9 +85,9 @@ def _fitted(layer: Layer, values: torch.Tensor, where: str, size: int, own_size:
         with torch.no_grad(), torch.device("meta"):
             return module, on_meta(module)(values)
     except Exception as error:  # torch raises what it likes for a window that does not fit
-        found = " × ".join(map(str, values.shape[2:]))
+        places = " × ".join(map(str, values.shape[2:]))
         raise InputError(
-            f"{where}: expected a window that fits into {found} places, which {size} pixels leave there "
+            f"{where}: expected a window that fits into {places} places, which {size} pixels leave there "
             f"({first_line(error)})",
             f"Its own size is {own_size} pixels.",
         ) from error

@@ -144,9 +144,9 @@ def _check_names(
     faults += [f"{len(misshapen)} have another shape ({_few(misshapen)})"] if misshapen else []
     shown = [f"{name} {list(best[name].shape)}" for name in (left if missing else deeper)]
     faults += [f"the file has {len(shown)} that the backbone has not ({_few(shown)})"] if shown else []
-    found = "another network's" if misshapen or shown else "a part of them"
+    actual = "another network's" if misshapen or shown else "a part of them"
     raise InputError(
-        f"weights {source}: expected those of {backbone}, found {found}: {'; '.join(faults)}",
+        f"weights {source}: expected those of {backbone}, found {actual}: {'; '.join(faults)}",
         "Name the backbone that the file was saved from, or give another --weights FILE",
     )
 
@@ -211,13 +211,13 @@ def _roots(tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Size]
 
 def _roots_by_names(tensors: Iterable[str], wanted: Container[str]) -> Counter[str]:
     """How many wanted names follow each prefix."""
-    found: Counter[str] = Counter()
+    roots: Counter[str] = Counter()
     for name in tensors:
         parts = name.split(".")
         for depth in range(len(parts)):
             if ".".join(parts[depth:]) in wanted:
-                found["".join(f"{part}." for part in parts[:depth])] += 1
-    return found
+                roots["".join(f"{part}." for part in parts[:depth])] += 1
+    return roots
 
 
 def _fitting(tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Size]) -> set[str]:

@@ -49,14 +49,14 @@ def choose(content: Any, key: str, source: str) -> Chosen:
     if len(near) == 1:
         return Chosen(near[0] if len(sets) > 1 else "", sets[near[0]], keys)
     below = ((f"{one}.{key}".strip("."), _at(sets[one], key.split("."))) for one in sets)
-    key, found = next(((name, part) for name, part in below if part), (key, _at(content, key.split("."))))
-    if not found or near:
+    key, tensors = next(((name, part) for name, part in below if part), (key, _at(content, key.split("."))))
+    if not tensors or near:
         told = ", ".join(near or [one for one in keys if one]) or "one set of tensors, without a key"
         raise InputError(
             f"weights {source}: expected {'one of several' if near else 'a key that it has'}, found {key[:80]!r}",
             f"It holds {told}: --weights-key KEY" if any(keys) else "Leave --weights-key out: it holds one set alone",
         )
-    return Chosen(key, found, keys)
+    return Chosen(key, tensors, keys)
 
 
 def words_of(name: str) -> bool:

@@ -152,14 +152,14 @@ def from_address(backbone: str, address: str) -> WeightsFile:
         except Exception as error:  # whatever the network does, the answer to the user is the same
             reason = f"{type(error).__name__}: {first_line(error)}"
             raise _not_found(backbone, f"not at {target}, and {address} gave no file ({reason})", address) from error
-    found = WeightsFile(target, address)
+    file = WeightsFile(target, address)
     prefix = _hash_prefix(name)
-    if prefix and not found.identity.removeprefix("sha256:").startswith(prefix):
+    if prefix and not file.identity.removeprefix("sha256:").startswith(prefix):
         raise InputError(
-            f"weights {target}: expected a SHA-256 that begins with {prefix}, found {found.identity}",
+            f"weights {target}: expected a SHA-256 that begins with {prefix}, found {file.identity}",
             f"Delete {target} and run the same command again.",
         )
-    return found
+    return file
 
 
 def no_weights(backbone: str) -> InputError:

@@ -26,10 +26,10 @@ def _of_the_hub() -> Iterator[tuple[int, str]]:
     for folder in Path(constants.HF_HUB_CACHE).glob(f"{_FOLDER}*"):
         name = folder.name.removeprefix(_FOLDER)
         for file in HUB_FILES:
-            found = huggingface_hub.try_to_load_from_cache(f"timm/{name}", file)
-            if isinstance(found, str):
+            cached = huggingface_hub.try_to_load_from_cache(f"timm/{name}", file)
+            if isinstance(cached, str):
                 with contextlib.suppress(InputError, OSError):  # unknown to the installed version, or just deleted
-                    yield Path(found).stat().st_size, resolve_name(f"timm:{name}")
+                    yield Path(cached).stat().st_size, resolve_name(f"timm:{name}")
                 break
 
 

@@ -127,9 +127,9 @@ def _nucleus(
 ) -> Floats:
     """Its lobes along an arc, each joined to the next, 0–1, [size, size]."""
     lobes = int(cell.lobes + generator.uniform(0, 1)) if cell.lobes > 1.2 else round(cell.lobes)
-    found = np.zeros((size, size))
+    nucleus = np.zeros((size, size))
     if not lobes:
-        return found
+        return nucleus
     each = cell.nucleus * radius / np.sqrt(lobes) * (1.08 if lobes > 1 else 1.0)
     start, step = generator.uniform(0, 2 * np.pi), min(1.7, 4.6 / lobes) if lobes > 2 else 2.3
     turns = start + step * np.arange(lobes) + 0.15 * generator.standard_normal(lobes)
@@ -138,12 +138,12 @@ def _nucleus(
     for place in places:
         lobe = each * float(generator.uniform(0.85, 1.12))
         stretch, angle = float(generator.uniform(1, 1.35)), float(generator.uniform(0, np.pi))
-        found = np.maximum(found, filled(outline(generator, size, place, lobe, stretch=stretch, angle=angle), 1.5))
+        nucleus = np.maximum(nucleus, filled(outline(generator, size, place, lobe, stretch=stretch, angle=angle), 1.5))
     for (x, y), (to_x, to_y) in itertools.pairwise(places):
         for share in (0.35, 0.5, 0.65):
             place = (x + share * (to_x - x), y + share * (to_y - y))
-            found = np.maximum(found, filled(outline(generator, size, place, (0.75 - 0.1 * lobes) * each), 1.5))
-    return found
+            nucleus = np.maximum(nucleus, filled(outline(generator, size, place, (0.75 - 0.1 * lobes) * each), 1.5))
+    return nucleus
 
 
 def _granules(generator: np.random.Generator, cell: _Type, where: Floats, size: int) -> Floats:
@@ -155,7 +155,7 @@ def _red_cells(
     generator: np.random.Generator, look: _Look, centre: tuple[float, float], radius: float, size: int
 ) -> Floats:
     """Amount of eosin of the red cells around, pale in their middles, [size, size]; none lies in the cell's middle."""
-    found = np.zeros((size, size))
+    eosin = np.zeros((size, size))
     large = 0.185 * size
     for _ in range(int(generator.integers(3, 9))):
         place = (float(generator.uniform(-0.1, 1.1)) * size, float(generator.uniform(-0.1, 1.1)) * size)
@@ -163,8 +163,8 @@ def _red_cells(
             continue
         edge = outline(generator, size, place, large * float(generator.uniform(0.9, 1.1)), wobble=0.04)
         disc = filled(edge, 2) * (0.95 - 0.45 * np.clip(edge / large - 0.35, 0, 1) / 0.65)
-        found = np.maximum(found, look.red_cells * disc)
-    return found
+        eosin = np.maximum(eosin, look.red_cells * disc)
+    return eosin
 
 
 BLOOD_CELLS = Kind(

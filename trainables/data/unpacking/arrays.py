@@ -121,9 +121,9 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def _exactly(array: Array, file: IO[bytes], size: int) -> bytes:
     """So many bytes; a decompressor may give fewer at a time."""
-    found = file.read(size)
-    while len(found) < size and (more := file.read(size - len(found))):
-        found += more
-    if len(found) < size:
+    content = file.read(size)
+    while len(content) < size and (more := file.read(size - len(content))):
+        content += more
+    if len(content) < size:
         raise damaged(array.subject, f"array {array.name!r} is shorter than its header says")
-    return found
+    return content

@@ -99,9 +99,9 @@ def _check_room(place: Path, contents: Contents) -> None:
     faults = []
     if needed + _MARGIN_BYTES > free:
         faults.append(f"{gigabytes(needed)} and {gigabytes(_MARGIN_BYTES)} to spare, {gigabytes(free)} are free")
-    found = os.statvfs(place)
-    if found.f_files and contents.files > found.f_favail:
-        faults.append(f"{contents.files:,} files, the disk takes {found.f_favail:,} more")
+    disk = os.statvfs(place)
+    if disk.f_files and contents.files > disk.f_favail:
+        faults.append(f"{contents.files:,} files, the disk takes {disk.f_favail:,} more")
     if faults:
         raise InputError(
             f"{contents.subject}: unpacking it into {place} needs {' and '.join(faults)}",

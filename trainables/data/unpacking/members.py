@@ -31,7 +31,7 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Listed:
     """A member as the archive says it. name: with slashes between folders. bytes: unpacked, as the archive says.
     fault: a word of _SENTENCES that its reader saw."""
 
@@ -51,14 +51,14 @@ class Member:
     is_folder: bool
 
 
-def checked_members(found: Iterable[Found], subject: str) -> list[Member]:
+def checked_members(listed: Iterable[Listed], subject: str) -> list[Member]:
     """What is to be unpacked; what is hidden or left behind by systems is passed over.
 
     Raises one InputError with every member that is unsafe, twice or not readable, and at once where there are too many.
     """
     members, faulty = list[Member](), dict[str, list[str]]()
     total = 0
-    for number, one in enumerate(found):
+    for number, one in enumerate(listed):
         total += one.bytes
         if number >= contents.MOST_FILES or total > contents.MOST_BYTES:
             raise InputError(

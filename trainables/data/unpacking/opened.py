@@ -83,11 +83,11 @@ def opened(source: Path, cache: Path, show: Show, *, labelled: bool = True) -> O
 
 def opened_data(source: Path, options: DatasetOptions, cache: Path, show: Show) -> tuple[Opened, DatasetOptions]:
     """The source and, where it is said, the data root: both may be packed. What `packed` names holds the images."""
-    found = opened(source, cache, show)
+    dataset = opened(source, cache, show)
     if options.data_root is None:
-        return found, options
+        return dataset, options
     root = opened(options.data_root, cache, show)
-    return replace(root, path=found.path), replace(options, data_root=root.path)
+    return replace(root, path=dataset.path), replace(options, data_root=root.path)
 
 
 def _archive(source: Path, subject: str, show: Show) -> Contents:

@@ -52,8 +52,8 @@ def role_of(name: str) -> Role:
 
 def _parted(name: str) -> list[str]:
     """The words of a name; xtrain and ytest are two."""
-    found = list[str]()
+    parts = list[str]()
     for word in words_of(name):
         is_joined = word[0] in "xy" and split_of(word[1:]) is not None
-        found += [word[0], word[1:]] if is_joined else [word]
-    return found
+        parts += [word[0], word[1:]] if is_joined else [word]
+    return parts

@@ -57,15 +57,17 @@ def _rank(split: str) -> int:
 
 
 def _by_split(arrays: Sequence[Array], roles: Mapping[str, Role], what: str, faults: Faults) -> dict[str, Array]:
-    found = dict[str, Array]()
+    by_split = dict[str, Array]()
     for array in arrays:
         role = roles[array.name]
         if role.what != what or role.rest:
             continue
-        if role.split in found:
-            faults.add(f"arrays {found[role.split].name!r} and {array.name!r} are both {what} by their names: keep one")
-        found.setdefault(role.split, array)
-    return found
+        if role.split in by_split:
+            faults.add(
+                f"arrays {by_split[role.split].name!r} and {array.name!r} are both {what} by their names: keep one"
+            )
+        by_split.setdefault(role.split, array)
+    return by_split
 
 
 def _set(

@@ -126,14 +126,14 @@ def _arrays(source: Path, files: Sequence[Path], subject: str) -> list[Array]:
     """The file that was named holds the images, however it is called."""
     if source.suffix.casefold() == ".npz":
         return npz_arrays(source, subject)
-    found = [npy_array(path, subject) for path in files]
+    arrays = [npy_array(path, subject) for path in files]
     own = role_of(source.stem)
     if own.what and own.rest:  # cells_images.npy beside cells_labels.npy
-        found = [replace(array, name=_without(array.name, own.rest)) for array in found]
+        arrays = [replace(array, name=_without(array.name, own.rest)) for array in arrays]
     elif not own.what:
         rest = own.rest
-        found = [replace(found[0], name=IMAGES), *(replace(a, name=_without(a.name, rest)) for a in found[1:])]
-    return found
+        arrays = [replace(arrays[0], name=IMAGES), *(replace(a, name=_without(a.name, rest)) for a in arrays[1:])]
+    return arrays
 
 
 def _without(name: str, words: Sequence[str]) -> str:

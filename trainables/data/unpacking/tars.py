@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from trainables.data.unpacking.contents import Wrote, damaged, pieces
-from trainables.data.unpacking.members import Found, Kind, Member, checked_members
+from trainables.data.unpacking.members import Kind, Listed, Member, checked_members
 from trainables.data.unpacking.writing import Archive, write_members
 
 DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError)
@@ -40,12 +40,12 @@ class Tar(Archive):
 def tar_contents(path: Path, subject: str, read: Wrote) -> Tar:
     """Raises InputError with all that is wrong with it; `read` is told how much of its bytes was gone through."""
     with _opened(path, subject, read) as archive:
-        members = checked_members(map(_found, archive.members()), subject)
+        members = checked_members(map(_listed, archive.members()), subject)
         archive.check_end()
     return Tar(path, subject, tuple(members))
 
 
-def _found(info: tarfile.TarInfo) -> Found:
+def _listed(info: tarfile.TarInfo) -> Listed:
     kind: Kind = "device"
     if info.isfile():
         kind = "file"
@@ -53,7 +53,7 @@ def _found(info: tarfile.TarInfo) -> Found:
         kind = "folder"
     elif info.issym() or info.islnk():
         kind = "link"
-    return Found(info.name, kind, info.size if kind == "file" else 0)
+    return Listed(info.name, kind, info.size if kind == "file" else 0)
 
 
 class _Archive:
@@ -69,10 +69,10 @@ class _Archive:
             yield info
 
     def content(self, info: tarfile.TarInfo) -> IO[bytes]:
-        found = self._tar.extractfile(info)
-        if found is None:
+        file = self._tar.extractfile(info)
+        if file is None:
             raise tarfile.ReadError(f"{info.name} has no content")
-        return cast("IO[bytes]", found)
+        return cast("IO[bytes]", file)
 
     def check_end(self) -> None:
         """tarfile ends in silence at a header that it cannot read: only a block of zeros is the end of an archive."""

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from trainables.data.unpacking.contents import Wrote, damaged
-from trainables.data.unpacking.members import Found, Kind, checked_members
+from trainables.data.unpacking.members import Kind, Listed, checked_members
 from trainables.data.unpacking.writing import Archive, write_members
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, RuntimeError)
@@ -25,8 +25,8 @@ class Zip(Archive):
     def write(self, folder: Path, wrote: Wrote) -> None:
         try:
             with zipfile.ZipFile(self.path) as archive:
-                listed = archive.infolist()
-                opened = ((member, partial(archive.open, listed[member.number])) for member in self.members)
+                infos = archive.infolist()
+                opened = ((member, partial(archive.open, infos[member.number])) for member in self.members)
                 write_members(self.subject, folder, opened, wrote)
         except DAMAGED as error:
             raise damaged(self.subject, error) from error
@@ -36,14 +36,14 @@ def zip_contents(path: Path, subject: str) -> Zip:
     """Raises InputError with all that is wrong with it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            listed = archive.infolist()
+            infos = archive.infolist()
     except DAMAGED as error:
         raise damaged(subject, error) from error
-    return Zip(path, subject, tuple(checked_members(_found(listed), subject)))
+    return Zip(path, subject, tuple(checked_members(_listed(infos), subject)))
 
 
-def _found(listed: list[zipfile.ZipInfo]) -> Iterator[Found]:
-    for info in listed:
+def _listed(infos: list[zipfile.ZipInfo]) -> Iterator[Listed]:
+    for info in infos:
         name, is_read = _name(info)
         kind = _kind(info, name)
         fault = ""
@@ -53,7 +53,7 @@ def _found(listed: list[zipfile.ZipInfo]) -> Iterator[Found]:
             fault = "method"
         elif not is_read:
             fault = "name"
-        yield Found(name, kind, 0 if kind == "folder" else info.file_size, fault if kind in ("file", "folder") else "")
+        yield Listed(name, kind, 0 if kind == "folder" else info.file_size, fault if kind in ("file", "folder") else "")
 
 
 def _name(info: zipfile.ZipInfo) -> tuple[str, bool]:

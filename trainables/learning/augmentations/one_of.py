@@ -26,12 +26,12 @@ class OneOf:
 
     def apply(self, inputs: Inputs, targets: torch.Tensor, *drawn: torch.Tensor) -> tuple[Inputs, torch.Tensor]:
         """See `Mixing`. A recorded step has all of them, as it is the same whichever is taken."""
-        found, place = (inputs, targets), 0
+        chosen, place = (inputs, targets), 0
         for number, one in enumerate(self.mixings):
             mixed = one.apply(inputs, targets, *drawn[place : place + one.draws])
             place += one.draws
-            found = mixed if number == 0 else _where(drawn[-1] == number, mixed, found)
-        return found
+            chosen = mixed if number == 0 else _where(drawn[-1] == number, mixed, chosen)
+        return chosen
 
 
 def _where(

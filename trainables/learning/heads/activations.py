@@ -16,5 +16,5 @@ def gelu(same: settings.Head) -> Layer:
 
 
 def activation(same: settings.Head) -> Layer:
-    found: Layer = settings.ACTIVATIONS.load(same.activation)(same)
-    return found
+    layer: Layer = settings.ACTIVATIONS.load(same.activation)(same)
+    return layer

@@ -76,29 +76,29 @@ def linear(layers: Layers) -> list[tuple[int, int]]:
 
 def dropouts(layers: Layers) -> list[tuple[int, float]]:
     """(width, share) of every dropout, in order."""
-    found, width = [], linear(layers)[0][0]
+    shares, width = [], linear(layers)[0][0]
     for layer in layers:
         if layer.kind == "Linear":
             width = int(layer.arguments[1])
         elif layer.kind == "Dropout":
-            found.append((width, float(layer.arguments[0])))
-    return found
+            shares.append((width, float(layer.arguments[0])))
+    return shares
 
 
 def before(same: settings.Head, width: int) -> Layers:
     """What stands before the first linear layer, of features [N, width]: batch norm, then the gate on them."""
-    found = [Layer("BatchNorm1d", (width,))] if same.input_norm else []
+    layers = [Layer("BatchNorm1d", (width,))] if same.input_norm else []
     if same.excitation == "after_pooling":
-        found.append(Layer("Excitation", (width, max(1, width // same.reduction))))
-    return tuple(found)
+        layers.append(Layer("Excitation", (width, max(1, width // same.reduction))))
+    return tuple(layers)
 
 
 def blocks(
     width: int, hidden: Sequence[int], outputs: int, after: Callable[[int], Layers], first: Layers = ()
 ) -> Layers:
     """`first`, then linear layers of these widths, each but the last with others after it; after: its width → those."""
-    found = [*first]
+    layers = [*first]
     for wide in hidden:
-        found += [Layer("Linear", (width, wide)), *after(wide)]
+        layers += [Layer("Linear", (width, wide)), *after(wide)]
         width = wide
-    return (*found, Layer("Linear", (width, outputs)))
+    return (*layers, Layer("Linear", (width, outputs)))

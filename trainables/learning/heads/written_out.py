@@ -64,29 +64,29 @@ class WrittenOut:
     @property
     def parameters(self) -> list[Parameter]:
         """All weights and biases, layer by layer."""
-        found = []
+        parameters = []
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if layer == 0:
                 span = weight.shape[1] // self.configurations
-                found.append(Parameter(weight, axis=1, span=span))
-                found.append(Parameter(bias, axis=2, span=span, is_weight=False))
+                parameters.append(Parameter(weight, axis=1, span=span))
+                parameters.append(Parameter(bias, axis=2, span=span, is_weight=False))
             else:
-                found.append(Parameter(weight, times=self.repeats))
-                found.append(Parameter(bias, times=self.repeats, is_weight=False))
-        return found
+                parameters.append(Parameter(weight, times=self.repeats))
+                parameters.append(Parameter(bias, times=self.repeats, is_weight=False))
+        return parameters
 
     def state_of(self, lane: int) -> dict[str, torch.Tensor]:
         repeat, configuration = divmod(lane, self.configurations)
         places = [place for place, layer in enumerate(self.layers) if layer.kind == "Linear"]
-        found = {}
+        state = {}
         for layer, (place, weight, bias) in enumerate(zip(places, self.weights, self.biases, strict=True)):
             if layer == 0:
                 span = weight.shape[1] // self.configurations
                 part = slice(configuration * span, (configuration + 1) * span)
-                found[f"{place}.weight"], found[f"{place}.bias"] = weight[repeat, part], bias[repeat, 0, part]
+                state[f"{place}.weight"], state[f"{place}.bias"] = weight[repeat, part], bias[repeat, 0, part]
             else:
-                found[f"{place}.weight"], found[f"{place}.bias"] = weight[lane], bias[lane, 0]
-        return found
+                state[f"{place}.weight"], state[f"{place}.bias"] = weight[lane], bias[lane, 0]
+        return state
 
     @torch.no_grad()
     def forward(self, features: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -18,5 +18,5 @@ class CrossEntropy:
         return -(torch.log_softmax(logits, dim=-1) * targets).sum(dim=-1)
 
     def gradient(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        found = torch.sigmoid(logits) if logits.shape[-1] == 1 else torch.softmax(logits, dim=-1)
-        return found.sub_(targets)
+        chances = torch.sigmoid(logits) if logits.shape[-1] == 1 else torch.softmax(logits, dim=-1)
+        return chances.sub_(targets)

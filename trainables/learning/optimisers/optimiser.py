@@ -94,5 +94,5 @@ class Optimiser:
 
 def rule_of(name: str) -> type[Rule]:
     """The class behind an optimiser's name."""
-    found: type[Rule] = settings.OPTIMISERS.load(name)
-    return found
+    rule: type[Rule] = settings.OPTIMISERS.load(name)
+    return rule

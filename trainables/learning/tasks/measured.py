@@ -48,8 +48,8 @@ def measured_by(outputs: Outputs) -> Floats | None:
     metric = outputs.configuration.selection.metric
     if not METRICS.variants[metric].is_measured:
         return None
-    found: Floats = METRICS.load(metric)(outputs)
-    return found
+    scores: Floats = METRICS.load(metric)(outputs)
+    return scores
 
 
 def class_precision(outputs: Outputs) -> Floats:
@@ -69,12 +69,12 @@ def macro_auc(outputs: Outputs) -> Floats:
     """Of the classes that occur, unless all images are of one; NaN then. Of two classes the areas are the same."""
     classes = len(outputs.counts[0])
     several = [outputs.labels == number for number in range(classes)]
-    found = [
+    areas = [
         area(outputs.chances[number], positive)
         for number, positive in enumerate(several)
         if 0 < positive.sum() < len(positive) and (number or classes > 2)
     ]
-    return np.mean(found, axis=0) if found else np.full(len(outputs.counts), np.nan)
+    return np.mean(areas, axis=0) if areas else np.full(len(outputs.counts), np.nan)
 
 
 def recall_at_precision(outputs: Outputs) -> Floats:
@@ -88,8 +88,8 @@ def recall_at_precision(outputs: Outputs) -> Floats:
     ends = np.ones(hits.shape, dtype=np.bool_)
     ends[:, :-1] = (scores[:, 1:] != scores[:, :-1]).cpu().numpy()
     enough = hits / np.arange(1, hits.shape[1] + 1) >= outputs.configuration.selection.precision
-    found: Floats = np.where(ends & enough, hits, 0).max(axis=1) / positive.sum()
-    return found
+    recall: Floats = np.where(ends & enough, hits, 0).max(axis=1) / positive.sum()
+    return recall
 
 
 def area(scores: torch.Tensor, positive: np.ndarray) -> Floats:
@@ -101,5 +101,5 @@ def area(scores: torch.Tensor, positive: np.ndarray) -> Floats:
     inside = torch.from_numpy(positive).to(scores.device)
     ours, others = scores[:, inside].contiguous(), scores[:, ~inside].sort(dim=1).values
     below, up_to = (torch.searchsorted(others, ours, right=right).sum(dim=1) for right in (False, True))
-    found: Floats = (below + up_to).cpu().numpy() / (2 * ours.shape[1] * others.shape[1])
-    return found
+    areas: Floats = (below + up_to).cpu().numpy() / (2 * ours.shape[1] * others.shape[1])
+    return areas

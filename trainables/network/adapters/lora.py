@@ -28,9 +28,9 @@ class LowRank(Adapter):
     lora_factor: float
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = super().forward(values)  # type: ignore[misc]  # of the layer
+        output: torch.Tensor = super().forward(values)  # type: ignore[misc]  # of the layer
         update = functional.linear(functional.linear(values, self.lora_a), self.lora_b)
-        return found + self.lora_factor * update
+        return output + self.lora_factor * update
 
 
 class LoRA:
@@ -40,8 +40,8 @@ class LoRA:
 
     def put_into(self, network: nn.Module) -> None:
         """Raises InputError where the network has no such attention."""
-        found = [part for part in network.modules() if _is_attention(part)]
-        if not found:
+        attention = [part for part in network.modules() if _is_attention(part)]
+        if not attention:
             has_torchs = any(isinstance(part, nn.MultiheadAttention) for part in network.modules())
             raise InputError(
                 "adaptation \"lora\": expected attention with the linear layers 'qkv' and 'proj', as timm's "
@@ -49,7 +49,7 @@ class LoRA:
                 + ("torch.nn.MultiheadAttention, which has none to update" if has_torchs else "a network without"),
                 "Choose a transformer of timm, such as vit_small_patch16_224, or another --adaptation.",
             )
-        for part in found:
+        for part in attention:
             for name in _ADAPTED:
                 layer = part.get_submodule(name)
                 assert isinstance(layer, nn.Linear)
@@ -58,13 +58,13 @@ class LoRA:
                 adapt(layer, LowRank, lora_a=down, lora_b=up, lora_factor=self.factor)
 
     def live(self, layers: Layers) -> tuple[str, ...]:
-        found = added(LowRank, tuple(layers.owner))
-        if not any(name.endswith(f"qkv.{DRAWN}") for name in found):
+        names = added(LowRank, tuple(layers.owner))
+        if not any(name.endswith(f"qkv.{DRAWN}") for name in names):
             raise InputError(
                 "adaptation \"lora\": expected attention that calls its layer 'qkv', found one that reads its weights",
                 "Choose another --adaptation.",
             )
-        return found
+        return names
 
 
 def _is_attention(part: nn.Module) -> bool:

@@ -24,10 +24,10 @@ class Scaled(Adapter):
     ssf_shift: torch.Tensor
 
     def forward(self, *given: Any, **named: Any) -> Any:
-        found = super().forward(*given, **named)  # type: ignore[misc]  # of the layer
-        if isinstance(found, tuple):
-            return (found[0] * self.ssf_scale + self.ssf_shift, *found[1:])
-        return found * self.ssf_scale + self.ssf_shift
+        output = super().forward(*given, **named)  # type: ignore[misc]  # of the layer
+        if isinstance(output, tuple):
+            return (output[0] * self.ssf_scale + self.ssf_shift, *output[1:])
+        return output * self.ssf_scale + self.ssf_shift
 
 
 class ScaleAndShift:
