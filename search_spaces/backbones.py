@@ -16,7 +16,7 @@ def of_timm(asked: str) -> str:
 def renamed(asked: str, resolved: str) -> list[str]:
     """A note where the architecture of this name was found under another one."""
     name = _parts(of_timm(asked))[1]
-    return [] if name == _parts(resolved)[1] else [f"{asked} is an old name: it is called {resolved} now."]
+    return [] if name == _parts(resolved)[1] else [f"{asked} is an old name; it is now called {resolved}."]
 
 
 def find_backbone(space: Space, asked: str) -> Backbone | None:
@@ -31,7 +31,7 @@ def find_backbone(space: Space, asked: str) -> Backbone | None:
     if len(fitting) > 1:
         names = ", ".join(entry.name for entry in fitting)
         raise InputError(
-            f"backbone {asked!r}: expected one backbone of the study {space.name}, found {names}",
+            f"backbone {asked!r}: expected a name that fits one backbone of study {space.name}, found {names}",
             f"Give the whole name, such as {fitting[0].name}",
         )
     return fitting[0] if fitting else None

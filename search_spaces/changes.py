@@ -24,7 +24,7 @@ _BETWEEN = re.compile(r"\s*([^\s.,]+(?:\.\d[^\s.,]*)?)\.\.([^\s,]+)\s*")
 """`1e-5..0.1`"""
 _ROOM = {
     "image.store_size": "at least",
-    "image.crops": "an image.store_size with it that is above",
+    "image.crops": "with it an image.store_size above",
 }
 """How a stored square and the number of crops from it have to be beside the input size."""
 _OPTIONS = "See the options: orch search --help; the settings: orch spaces settings"

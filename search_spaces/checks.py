@@ -82,7 +82,10 @@ def _of_tables(space: Space) -> Iterator[str]:
     for index, backbone in enumerate(space.backbones):
         key = f"backbones[{index}]"
         if backbone.name in seen:
-            yield f'{key}.name: expected each backbone once, found "{backbone.name}" at {seen[backbone.name]} too'
+            yield (
+                f'{key}.name: expected each backbone once, found "{backbone.name}" already at '
+                f"backbones[{seen[backbone.name]}]"
+            )
         seen.setdefault(backbone.name, index)
         yield from _of_grid(f"{key}.grid", backbone.grid, _any_of(wider.values()))
         own = values_of(backbone.grid)
@@ -95,10 +98,13 @@ def _of_choice(key: str, backbone: Backbone, space: Space) -> Iterator[str]:
     known = space.strategies or tuple(PRESETS)
     for strategy in backbone.strategies or ():
         if strategy not in known and strategy not in backbone.grids:
-            yield f"{key}.strategies: expected some of {', '.join(known)} (the tables of this file), found {strategy}"
+            yield (
+                f"{key}.strategies: expected some of {', '.join(known)} (those with a table in this file), found "
+                f"{strategy}"
+            )
     for strategy in backbone.grids:
         if backbone.strategies and strategy not in backbone.strategies:
-            yield f"{key}.{strategy}: expected nothing, as its strategies leave it out, found a table"
+            yield f"{key}.{strategy}: expected no table, as its strategies leave it out, found one"
 
 
 def _held(strategy: Strategy) -> dict[str, Values]:
@@ -133,7 +139,7 @@ def _of_strategy(key: str, strategy: Strategy, grid: Grid, wider: Mapping[str, V
     for path in PRESETS[strategy].fixed:
         if path in given:
             name = written_as(grid, by_path()[path])
-            yield f"{key}.{name}: expected nothing, as the strategy holds it, found {given[path][0]}"
+            yield f"{key}.{name}: expected nothing, as the strategy fixes it, found {given[path][0]}"
 
 
 def _of_stages(space: Space, wider: Mapping[Strategy, Mapping[str, Values]]) -> Iterator[str]:
@@ -142,7 +148,7 @@ def _of_stages(space: Space, wider: Mapping[Strategy, Mapping[str, Values]]) -> 
     for index, stage in enumerate(space.stages):
         key = f"stages[{index}]"
         if stage.name in seen:
-            yield f'{key}.name: expected each stage once, found "{stage.name}" at {seen[stage.name]} too'
+            yield f'{key}.name: expected each stage once, found "{stage.name}" already at stages[{seen[stage.name]}]'
         seen.setdefault(stage.name, index)
         yield from _of_strategy(key, stage.strategy, stage, wider[stage.strategy])
         if stage.small is not None:

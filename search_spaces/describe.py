@@ -53,7 +53,7 @@ def describe(space: Space, *, small: bool = False) -> str:
         f"  task        {space.task or 'by the number of classes'}; classes {classes}"
         + (f"; positive {space.positive}" if space.positive else ""),
         f"  partition   {space.partition.policy}, {shares} % of the images",
-        f"  images      standardised by {standardised}{crops}; balance {first_of(space, 'balance.name')}",
+        f"  images      normalised with {standardised}{crops}; balance {first_of(space, 'balance.name')}",
         f"  selection   {first_of(space, 'selection.metric')}, of {RULES[first_of(space, 'selection.rule')]}",
     ]
     if space.stages:
@@ -61,7 +61,7 @@ def describe(space: Space, *, small: bool = False) -> str:
     for row in rows(space, small=small):
         depths = _values("n", row.non_linearities) + _values("u", row.unfrozen)
         lines.append(f"  {row.backbone}, {row.strategy}{depths}")
-        rates = f"lr {_joined(row.lr)} × batch size {_joined(row.batch_size)}" if row.lr else "fitted, without steps"
+        rates = f"lr {_joined(row.lr)} × batch size {_joined(row.batch_size)}" if row.lr else "fitted without steps"
         lines.append(f"    {rates}: configurations {row.configurations}, repeats {row.repeats}, epochs {row.epochs:,}")
     return "\n".join(lines)
 

@@ -113,7 +113,7 @@ def text_of(path: Path, what: str, advice: str) -> str:
         raise InputError(f"{path}: expected a readable file, found: {error.strerror}", advice) from error
     if path.is_file():
         raise InputError(f"{path}: expected {what} below {MAX_BYTES:,} bytes, found {path.stat().st_size:,}")
-    raise InputError(f"{path}: expected {what}, found {'a folder' if path.is_dir() else 'nothing there'}", advice)
+    raise InputError(f"{path}: expected {what}, found {'a folder' if path.is_dir() else 'no such file'}", advice)
 
 
 def _unknown(name: str) -> InputError:
@@ -121,6 +121,6 @@ def _unknown(name: str) -> InputError:
     hint = f"Did you mean {' or '.join(meant)}? " if meant else ""
     return InputError(
         f"study {name[:80]!r}: expected one of {', '.join(bundled())}, or a path to a .toml file; found no such study",
-        f"{hint}A new study takes its images from you: orch search {name[:64]} BACKBONE --data DIR --group-by parent\n"
+        f"{hint}For a new study give its images too: orch search {name[:64]} BACKBONE --data DIR --group-by parent\n"
         + _OWN,
     )

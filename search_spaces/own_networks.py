@@ -88,8 +88,8 @@ def whole_own_name(name: str) -> str:
     whole = f"{short}.{own_network(short).digest}"
     if digest and name != whole:
         raise InputError(
-            f"backbone {name[:80]!r}: expected what {_where(short)} declares, {whole}, found another hash",
-            f"Give {short} for what it declares now; results of {name[:80]} need the file as it was",
+            f"backbone {name[:80]!r}: expected {whole}, as {_where(short)} declares it now, found another hash",
+            f"Use {short} for the network that it declares now; results of {name[:80]} need the file as it was then",
         )
     return whole
 
@@ -101,8 +101,8 @@ def own_network(name: str) -> OwnNetwork:
     if short not in own_names():
         meant = nearest(short, own_names())
         raise InputError(
-            f"backbone {name[:80]!r}: expected a network of search_spaces/networks/, found none of this name",
-            f"Nearest names: {', '.join(meant)}" if meant else f"There are: {', '.join(own_names())}",
+            f"backbone {name[:80]!r}: expected the name of a network in search_spaces/networks/, found none such",
+            f"Nearest names: {', '.join(meant)}" if meant else f"Known networks: {', '.join(own_names())}",
         )
     where = _where(short)
     try:

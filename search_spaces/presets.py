@@ -46,12 +46,18 @@ class Preset:
 
 
 PRESETS: Mapping[Strategy, Preset] = {
-    "straightforward": Preset("a new last layer", "circle", 3, fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0}),
+    "straightforward": Preset(
+        "linear probe: a new last layer", "circle", 3, fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0}
+    ),
     "extension": Preset(
-        "n new non-linear layers before it", "square", 2, axis=NON_LINEARITIES, fixed={ADAPTATION: LAST, UNFROZEN: 0}
+        "MLP head: n new non-linear layers before it",
+        "square",
+        2,
+        axis=NON_LINEARITIES,
+        fixed={ADAPTATION: LAST, UNFROZEN: 0},
     ),
     "finetune": Preset(
-        "the whole backbone, from its weights",
+        "the whole backbone, starting from its weights",
         "triangle-up",
         4,
         also=(NON_LINEARITIES,),
@@ -59,7 +65,7 @@ PRESETS: Mapping[Strategy, Preset] = {
         grid={"lr": [0.0001, 0.001, 0.01], "epochs": 20},
     ),
     "scratch": Preset(
-        "the whole backbone, drawn anew for each repeat",
+        "the whole backbone, from random weights drawn for each repeat",
         "x",
         5,
         also=(NON_LINEARITIES,),
@@ -76,7 +82,11 @@ PRESETS: Mapping[Strategy, Preset] = {
         grid={"lr": [0.001, 0.01, 0.1], "epochs": 20},
     ),
     "unfreezing": Preset(
-        "the last u weight layers of the backbone too", "diamond", 1, axis=UNFROZEN, also=(NON_LINEARITIES, ADAPTATION)
+        "partial fine-tuning: the last u weight layers too",
+        "diamond",
+        1,
+        axis=UNFROZEN,
+        also=(NON_LINEARITIES, ADAPTATION),
     ),
 }
 """In the order in which they are tried and listed. The last fixes nothing: it is what no other is."""

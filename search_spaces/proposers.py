@@ -7,8 +7,12 @@ from search_spaces.settings.choice import Registry, Variant
 PROPOSERS = Registry(
     "proposer",
     (
-        Variant("grid", "orchestrator.proposing.grid:Grid", "Every configuration, every repeat, at once."),
-        Variant("adaptive", "orchestrator.proposing.adaptive:Adaptive", "Samples, and stops what is hopeless."),
+        Variant("grid", "orchestrator.proposing.grid:Grid", "Every repeat of every configuration, at once."),
+        Variant(
+            "adaptive",
+            "orchestrator.proposing.adaptive:Adaptive",
+            "Samples configurations and stops hopeless ones early.",
+        ),
     ),
 )
 SAMPLERS = Registry(
@@ -17,8 +21,8 @@ SAMPLERS = Registry(
         Variant("grid", "", "Every configuration."),
         Variant("random", "orchestrator.proposing.samplers:random", "Points spread evenly over the space (Sobol)."),
         Variant("tpe", "orchestrator.proposing.samplers:tpe", "Optuna's tree-structured Parzen estimator."),
-        Variant("gp", "orchestrator.proposing.samplers:gp", "Optuna's Gaussian process, of up to six numbers."),
-        Variant("auto", "", "gp where it can be, else tpe."),
+        Variant("gp", "orchestrator.proposing.samplers:gp", "Optuna's Gaussian process, for up to six numbers."),
+        Variant("auto", "", "gp where it applies, else tpe."),
     ),
 )
 AT_ONCE = frozenset({"grid"})

@@ -18,8 +18,8 @@ from search_spaces.settings.image import Interpolation
 
 OF_CLASS = "selection.of_class"
 _HINT = (
-    "Change the file, or choose with --strategy, --head, --adaptation, --unfrozen, --non-linearities, --batch-size and "
-    "--selection"
+    "Change the file, or override it with --strategy, --head, --adaptation, --unfrozen, --non-linearities, "
+    "--batch-size and --selection"
 )
 
 
@@ -71,7 +71,7 @@ def check_points(
         if u > facts.weight_layers:
             faults.add(
                 f"{strategy}.unfrozen: expected {facts.weight_layers} or less "
-                f"(weight layers of {facts.name} before its new head), found {u}"
+                f"(the weight layers of {facts.name} below its new head), found {u}"
             )
     faults.extend(_of_adaptations(points, facts))
     most = deepest_extension(facts.feature_width, outputs)
@@ -84,12 +84,13 @@ def check_points(
             )
     for strategy in sorted({point.strategy for point in points if point.batch_size < 2 and point.moves_statistics}):
         faults.add(
-            f"{strategy}.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1"
+            f"{strategy}.batch_size: expected 2 or more (batch norm cannot update its statistics from one image), "
+            "found 1"
         )
     for strategy in sorted({point.strategy for point in points if point.has_foreign_statistics}):
         faults.add(
-            f'{strategy}.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
-            'weights), found "kept"'
+            f'{strategy}.adaptation.norms: expected "moving" with adaptation.start "drawn" (the stored statistics '
+            'are those of other weights), found "kept"'
         )
     for strategy, name in sorted(
         {
@@ -106,14 +107,15 @@ def check_points(
         )
     balances = {point.values["balance.name"] for point in points}
     if "class_weights" in balances and not TASKS.variants[task].has_confusion:
-        faults.add(
-            f'balance.name: expected no class weights with the task "{task}" (its targets are no shares of classes)'
-        )
+        faults.add(f'balance.name: expected no class weights with the task "{task}" (its targets are not classes)')
     stepping = alternatives([name for name, head in HEADS.variants.items() if not head.is_fitted])
     fitted = [point for point in points if HEADS.variants[point.values["head.name"]].is_fitted]
     deep = {(point.strategy, point.values["head.name"]) for point in fitted if point.scope.trains_body}
     for strategy, name in sorted(deep):
-        faults.add(f'{strategy}.head.name: expected {stepping} with unfrozen layers (they need steps), found "{name}"')
+        faults.add(
+            f"{strategy}.head.name: expected {stepping} with unfrozen layers (they are trained in steps), found "
+            f'"{name}"'
+        )
     if not TASKS.variants[task].has_confusion:
         for name in sorted({point.values["head.name"] for point in fitted}):
             faults.add(f'head.name: expected {stepping} with the task "{task}", found "{name}", which needs classes')
@@ -123,7 +125,7 @@ def check_points(
             faults.add(f'selection.metric: expected {alternatives(known)} with the task "{task}", found "{metric}"')
     for name in dict.fromkeys(point.values[OF_CLASS] for point in points if point.matters(OF_CLASS)):
         if name not in classes and (name or task != "binary"):
-            actual = f'"{name}"' if name else "none, and no class is the positive one"
+            actual = f'"{name}"' if name else "none, and the task has no positive class"
             faults.add(f"{OF_CLASS}: expected {alternatives(classes)}, found {actual}")
     faults.raise_if_any(_HINT)
 

@@ -109,28 +109,28 @@ def _range_of(one: Declared, given: Any) -> Range | Values:
     keys, is_whole = ("low", "high", "log", "step"), one.field.annotation is int
     if unknown := [key for key in given if key not in keys]:
         hint = did_you_mean(nearest(str(unknown[0]), keys))
-        raise fault(f"a distribution of {', '.join(keys)}", f"the key {unknown[0]}{hint}")
+        raise fault(f"a distribution with the keys {', '.join(keys)}", f"the key {unknown[0]}{hint}")
     if missing := [key for key in keys[:2] if key not in given]:
-        raise fault("a distribution from low to high", f"none of {' and '.join(missing)}")
+        raise fault("a distribution from low to high", f"no {' and no '.join(missing)}")
     limits = TypeAdapter(value_type(one))
     try:
         low, high = limits.validate_python(given["low"]), limits.validate_python(given["high"])
     except ValidationError as error:
         each = error.errors()[0]
-        raise fault(f"{each['ctx']['expected']} as low and as high", each["ctx"]["found"]) from error
+        raise fault(f"{each['ctx']['expected']} for low and high", each["ctx"]["found"]) from error
     if not low < high:
         raise fault("a low below high", f"{low:g} and {high:g}")
     log, step = given.get("log", one.setting.scale == "log" and low > 0 and "step" not in given), given.get("step")
     if not isinstance(log, bool):
-        raise fault("true or false as log", shown(log))
+        raise fault("true or false for log", shown(log))
     if log and not low > 0:
-        raise fault("a low above 0 by logarithm", f"{low:g}")
+        raise fault("a low above 0 for a logarithmic scale", f"{low:g}")
     if step is not None and (not isinstance(step, int if is_whole else int | float) or isinstance(step, bool)):
-        raise fault(f"a {'whole ' if is_whole else ''}number as step", shown(step))
+        raise fault(f"a {'whole ' if is_whole else ''}number for step", shown(step))
     if step is not None and not 0 < step <= high - low:
         raise fault(f"a step above 0, up to {high - low:g}", shown(step))
     if step is not None and log:
-        raise fault("a step or log", "both")
+        raise fault("either step or log", "both")
     if not is_whole:
         return Range(low, high, log, step)
     values = whole_numbers(low, high, log, step)

@@ -398,7 +398,7 @@ def test_a_network(tmp_path: Path) -> None:
 def test_a_strategy(tmp_path: Path) -> None:
     found = told(WITH_A_STRATEGY, str(tmp_path))
     held, option, unknown = (found.pop(name) for name in ("held", "option", "unknown"))
-    assert "topmost.unfrozen: expected nothing, as the strategy holds it, found 2" in held
+    assert "topmost.unfrozen: expected nothing, as the strategy fixes it, found 2" in held
     assert "--unfrozen: expected --strategy unfreezing with it, found topmost" in option
     assert (
         "expected some of straightforward, extension, finetune, scratch, adapters, topmost, unfreezing, found 'topmos'"

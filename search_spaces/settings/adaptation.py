@@ -33,7 +33,7 @@ ADAPTATIONS = Registry(
         AdaptationVariant(
             LAST,
             f"{_ROOM}:Last",
-            "The last u weight layers, none with u = 0.",
+            "The last u weight layers; none with u = 0.",
             ("unfrozen",),
             said="the last {unfrozen} weight layers",
         ),
@@ -41,14 +41,14 @@ ADAPTATIONS = Registry(
         AdaptationVariant(
             "layers",
             f"{_ROOM}:Named",
-            "Layers or blocks by name, with all that is in them.",
+            "Layers or blocks by name, with everything in them.",
             ("layers", *_OF_LAYERS),
             said="the layers {layers}",
         ),
         AdaptationVariant(
             "scale_and_shift",
             "trainables.network.adapters.scale_and_shift:ScaleAndShift",
-            "A factor and an offset for each output channel of every weight layer (SSF).",
+            "A scale and a shift for each output channel of every weight layer (SSF).",
             _OF_ALL,
             said="a scale and a shift of each channel of the backbone",
         ),
@@ -62,7 +62,7 @@ ADAPTATIONS = Registry(
         AdaptationVariant(
             "lora",
             "trainables.network.adapters.lora:LoRA",
-            "Low-rank updates of attention's linear layers (LoRA), of transformers.",
+            "Low-rank updates of the linear layers in a transformer's attention (LoRA).",
             ("rank", "alpha", *_OF_ALL),
             said="low-rank updates of the backbone's attention",
         ),
@@ -88,7 +88,7 @@ class Adaptation(Part):
         Layers,
         Setting(
             "unfrozen layers",
-            "Number u of weight layers that train, counted back from the output.",
+            "Number u of weight layers that are trained, counted back from the output.",
             (Touch.STEP,),
             scale="ordinal",
             short="unfrozen",
@@ -103,7 +103,7 @@ class Adaptation(Part):
         AfterValidator(lambda names: tuple(sorted({*names}))),  # equal sets are equal trainings
         Setting(
             "trained layers",
-            "Names of layers or blocks, of either end; a name means all that is in it.",
+            "Names of layers or blocks anywhere in the backbone; a name covers everything inside it.",
             (Touch.STEP,),
             matters_when=ADAPTATIONS.using("layers"),
             neutral=(),
@@ -112,8 +112,8 @@ class Adaptation(Part):
     start: Annotated[
         Start,
         Setting(
-            "start of unfrozen layers",
-            "Start from the backbone's weights, or from random weights drawn anew for each repeat.",
+            "initial weights",
+            "Trained layers start from the backbone's weights, or from random weights drawn anew for each repeat.",
             (Touch.STEP,),
             matters_when=_WITH_LAYERS,
             neutral="weights",
@@ -123,7 +123,7 @@ class Adaptation(Part):
         Norms,
         Setting(
             "batch norm statistics",
-            "Batch norm of trained layers: keep the stored statistics, or let them move with the training batches.",
+            "Trained layers keep the stored statistics, or update them with the training batches.",
             (Touch.STEP,),
             matters_when=_WITH_LAYERS,
             neutral="kept",
@@ -136,7 +136,7 @@ class Adaptation(Part):
         Field(ge=1, le=1024),
         Setting(
             "rank",
-            "Rank of the low-rank updates: columns of A and B.",
+            "Rank of the low-rank updates, the inner dimension of A and B.",
             (Touch.STEP,),
             scale="log",
             matters_when=ADAPTATIONS.using("rank"),
@@ -147,7 +147,7 @@ class Adaptation(Part):
         Rate,
         Setting(
             "alpha",
-            "Scale of the low-rank updates, which are multiplied by alpha / rank.",
+            "Scale of the low-rank updates: they are multiplied by alpha / rank.",
             (Touch.STEP,),
             scale="log",
             matters_when=ADAPTATIONS.using("alpha"),
@@ -158,8 +158,8 @@ class Adaptation(Part):
     lr_decay: Annotated[
         Decay,
         Setting(
-            "decay of the learning rate",
-            "d: the k-th weight layer before the head learns at lr·d^k; 1: all alike.",
+            "layer-wise learning rate decay",
+            "Factor d: the k-th weight layer before the head learns at lr·d^k; 1: all layers learn at lr.",
             (Touch.STEP,),
             scale="linear",
             matters_when=(_UNFROZEN, ADAPTATIONS.using("lr_decay")),
@@ -169,7 +169,7 @@ class Adaptation(Part):
     arithmetic: Annotated[
         Arithmetic,
         Setting(
-            "arithmetic of trained layers",
+            "precision of trained layers",
             "Arithmetic of the trained part of the backbone: float32, TF32, or bfloat16 (autocast).",
             (Touch.STEP,),
             matters_when=(_UNFROZEN, ADAPTATIONS.using("arithmetic")),

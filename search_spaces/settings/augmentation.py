@@ -35,7 +35,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "crop",
             f"{_ROOM}.crop:Crop",
-            "A part of each image, resized to the whole.",
+            "A random part of each image, resized to the input size.",
             ("scale", "ratio"),
             from_pixels=True,
         ),
@@ -50,7 +50,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "dihedral",
             f"{_ROOM}.dihedral:Dihedral",
-            "Turned by right angles and mirrored, all eight ways alike.",
+            "Rotated by right angles and mirrored, all eight orientations equally likely.",
             (),
             from_pixels=True,
             excludes=("flips",),
@@ -59,7 +59,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "randaugment",
             f"{_ROOM}.randaugment:RandAugmentation",
-            "RandAugment: some operations of one magnitude.",
+            "RandAugment: several operations of one magnitude.",
             ("operations", "magnitude"),
             from_pixels=True,
         ),
@@ -87,7 +87,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "colour",
             f"{_ROOM}.colour:Colour",
-            "Saturation and hue.",
+            "More or less saturation, and another hue.",
             ("saturation", "hue"),
             from_pixels=True,
         ),
@@ -115,7 +115,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "erasing",
             f"{_ROOM}.erasing:Erasing",
-            "A rectangle made grey.",
+            "A rectangle replaced by grey.",
             ("erasing", "erased"),
             from_pixels=True,
         ),
@@ -130,7 +130,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "cutmix",
             f"{_ROOM}.cutmix:CutMix",
-            "A box of another image put in, targets mixed by its area.",
+            "A box pasted in from another image, targets mixed by its area.",
             ("cutmix_alpha",),
             from_pixels=True,
             mixes=True,
@@ -138,7 +138,7 @@ AUGMENTATIONS = Registry(
         AugmentationVariant(
             "feature_mixup",
             f"{_ROOM}.mixup:MixUp",
-            "MixUp of what the frozen part gives, which stays cached.",
+            "MixUp of the frozen part's features, which stay cached.",
             ("alpha",),
             mixes=True,
             excludes=("mixup", "cutmix"),
@@ -202,7 +202,7 @@ class Augmentation(Part):
         AfterValidator(_combined),
         Setting(
             "augmentation",
-            "Random changes of training images, drawn anew in each epoch; several are applied in turn.",
+            "Random changes to training images, drawn anew in each epoch; several are applied in turn.",
             (Touch.STEP,),
             short="augmentation",
             matters_when=WITH_STEPS,
@@ -211,14 +211,16 @@ class Augmentation(Part):
     ] = ("none",)
     chance: Annotated[
         Share,
-        _strength("chance", "chance", "Chance that an image is flipped, in each of the two directions.", 0.0, "linear"),
+        _strength(
+            "chance", "flip probability", "Probability of a flip, for each of the two directions.", 0.0, "linear"
+        ),
     ] = 0.5
     alpha: Annotated[
         Rate,
         _strength(
             "alpha",
-            "mixing",
-            "α of the beta distribution that the mixed shares come from; larger mixes more.",
+            "MixUp strength",
+            "α of the beta distribution from which mixing proportions are drawn; larger mixes more.",
             1.0,
             "log",
         ),
@@ -226,56 +228,66 @@ class Augmentation(Part):
     cutmix_alpha: Annotated[
         Rate,
         _strength(
-            "cutmix_alpha", "box mixing", "α of the beta distribution that the areas of CutMix come from.", 1.0, "log"
+            "cutmix_alpha",
+            "CutMix strength",
+            "α of the beta distribution from which CutMix draws its areas.",
+            1.0,
+            "log",
         ),
     ] = 1.0
     scale: Annotated[
         tuple[Area, Area],
         AfterValidator(_ascending),
-        _strength("scale", "crop scale", "Smallest and largest share of the image's area that is cropped.", (1.0, 1.0)),
+        _strength(
+            "scale", "crop scale", "Smallest and largest share of the image's area that a crop covers.", (1.0, 1.0)
+        ),
     ] = (0.08, 1.0)
     ratio: Annotated[
         tuple[Ratio, Ratio],
         AfterValidator(_ascending),
-        _strength("ratio", "crop ratio", "Smallest and largest width / height of the crop.", (1.0, 1.0)),
+        _strength("ratio", "crop aspect ratio", "Smallest and largest width / height of a crop.", (1.0, 1.0)),
     ] = (0.75, 4 / 3)
     brightness: Annotated[
-        Strength, _strength("brightness", "brightness", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+        Strength,
+        _strength("brightness", "brightness", "Largest change b: brightness times 1 − b to 1 + b.", 0.0, "linear"),
     ] = 0.2
     contrast: Annotated[
-        Strength, _strength("contrast", "contrast", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+        Strength, _strength("contrast", "contrast", "Largest change c: contrast times 1 − c to 1 + c.", 0.0, "linear")
     ] = 0.2
     saturation: Annotated[
-        Strength, _strength("saturation", "saturation", "Largest change: factors from 1 − it to 1 + it.", 0.0, "linear")
+        Strength,
+        _strength("saturation", "saturation", "Largest change s: saturation times 1 − s to 1 + s.", 0.0, "linear"),
     ] = 0.2
     hue: Annotated[
         float,
         Strict(),
         Field(ge=0, le=0.5, allow_inf_nan=False),
-        _strength("hue", "hue", "Largest shift of the hue, 0.5 being half of the colour circle.", 0.0, "linear"),
+        _strength("hue", "hue", "Largest shift of the hue; 0.5 is half of the colour circle.", 0.0, "linear"),
     ] = 0.05
     stain: Annotated[
         Strength,
-        _strength("stain", "stain", "Largest change σ: each stain times 1 ± σ, plus ± σ of density.", 0.0, "linear"),
+        _strength("stain", "stain", "Largest change σ: each stain times 1 ± σ, plus a density of ± σ.", 0.0, "linear"),
     ] = 0.05
     blur: Annotated[
         float,
         Strict(),
         Field(ge=0.1, le=32, allow_inf_nan=False),
-        _strength("blur", "blur", "Largest σ, from 0.1 on, in pixels of the input.", 0.1, "linear"),
+        _strength(
+            "blur", "blur", "Largest σ of the Gaussian, in pixels of the input; the smallest is 0.1.", 0.1, "linear"
+        ),
     ] = 2.0
     noise: Annotated[
         Strength,
         _strength(
             "noise",
             "noise",
-            "Standard deviation of the noise, where black is 0 and white is 1; values are clipped to that range.",
+            "Standard deviation of the noise on a scale from 0 (black) to 1 (white), to which values are clipped.",
             0.0,
             "linear",
         ),
     ] = 0.05
     erasing: Annotated[
-        Strength, _strength("erasing", "erasing", "Chance of an image to have a rectangle erased.", 0.0, "linear")
+        Strength, _strength("erasing", "erasing", "Probability that a rectangle of an image is erased.", 0.0, "linear")
     ] = 0.5
     erased: Annotated[
         tuple[Area, Area],
@@ -288,19 +300,19 @@ class Augmentation(Part):
         int,
         Strict(),
         Field(ge=1, le=14),
-        _strength("operations", "operations", "Number of RandAugment's operations, one after the other.", 1, "ordinal"),
+        _strength("operations", "operations", "Number of RandAugment operations, applied in turn.", 1, "ordinal"),
     ] = 2
     magnitude: Annotated[
         int,
         Strict(),
         Field(ge=0, le=30),
-        _strength("magnitude", "magnitude", "Strength of RandAugment's operations, out of 30.", 0, "ordinal"),
+        _strength("magnitude", "magnitude", "Strength of RandAugment's operations, from 0 to 30.", 0, "ordinal"),
     ] = 9
     severity: Annotated[
         int,
         Strict(),
         Field(ge=1, le=10),
-        _strength("severity", "severity", "Strength of AugMix's operations, out of 10.", 1, "ordinal"),
+        _strength("severity", "severity", "Strength of AugMix's operations, from 1 to 10.", 1, "ordinal"),
     ] = 3
 
     @property

@@ -18,7 +18,7 @@ class Balance(Part):
         BalanceName,
         Setting(
             "balance",
-            "How class imbalance is treated.",
+            "What is done about class imbalance: more views of small classes, class weights, or undersampling.",
             (Touch.SAMPLES, Touch.STEP),
             short="balance",
             neutral="none",
@@ -30,7 +30,7 @@ class Balance(Part):
         Field(ge=1, le=1_000_000),
         Setting(
             "images per class",
-            "Training images of each class: larger classes are cut, smaller ones enlarged by flips and rotations.",
+            "Training images per class: larger classes are undersampled, smaller ones enlarged by flips and rotations.",
             (Touch.SAMPLES,),
             scale="log",
             matters_when=When("balance.name", among=("count",)),
@@ -42,7 +42,7 @@ class Balance(Part):
         Strict(),
         Setting(
             "augmented scores",
-            "Also score the balanced views of the validation split, an extra column.",
+            "Whether the balanced views of the validation split are scored too, in a column of their own.",
             (Touch.SAMPLES,),
             matters_when=When("balance.name", among=("ngca",)),
             neutral=False,

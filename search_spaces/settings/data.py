@@ -39,7 +39,7 @@ class TaskVariant(Variant):
 _MULTICLASS = TaskVariant(
     "multiclass",
     "trainables.learning.tasks.classes:Multiclass",
-    "One of several classes, by an output each.",
+    "One of several classes, with one output per class.",
     images="trainables.learning.tasks.confusion:images",
     metrics=(
         *("loss", "accuracy", "balanced_accuracy", "macro_f1"),
@@ -52,7 +52,7 @@ _BINARY = replace(
     _MULTICLASS,
     name="binary",
     target="trainables.learning.tasks.classes:Binary",
-    help="One of two classes, by one output.",
+    help="One of two classes, with a single output.",
     outputs=lambda classes: 1,
 )
 TASKS: Registry[TaskVariant] = Registry("data.task", (_BINARY, _MULTICLASS))
@@ -64,26 +64,31 @@ class Data(Part):
     task: Annotated[
         str,
         AfterValidator(TASKS.known),
-        Setting("task", "What is predicted and how it is scored.", (Touch.STEP, Touch.SELECTION), from_file=False),
+        Setting(
+            "task",
+            "What is predicted and how it is scored: binary or multi-class.",
+            (Touch.STEP, Touch.SELECTION),
+            from_file=False,
+        ),
     ]
     classes: Annotated[
         tuple[str, ...],
         Setting(
             "classes",
-            "Class names by index; a binary task has (negative, positive).",
+            "Class names in index order; for a binary task (negative, positive).",
             (Touch.SAMPLES, Touch.STEP),
             from_file=False,
         ),
     ]
     content: Annotated[
-        str, Setting("images", "Fingerprint of the train and valid images.", (Touch.SAMPLES,), from_file=False)
+        str, Setting("images", "Fingerprint of the training and validation images.", (Touch.SAMPLES,), from_file=False)
     ]
     seed: Annotated[
         int,
         Field(ge=0),
         Setting(
             "seed",
-            "Of every draw: initial weights, order, dropout, views.",
+            "Seed of every random draw: initial weights, order of the images, dropout, views.",
             (Touch.SAMPLES, Touch.STEP),
             from_file=False,
         ),

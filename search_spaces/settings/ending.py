@@ -1,4 +1,4 @@
-"""When a repeat stops: after all epochs, or early when patience runs out."""
+"""When a repeat stops: after all its epochs, or early, once patience runs out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from search_spaces.settings.numbers import Amount, Count
 ENDINGS = Registry(
     "ending.name",
     (
-        Variant("complete", "trainables.learning.endings.complete:Complete", "All epochs that are asked."),
+        Variant("complete", "trainables.learning.endings.complete:Complete", "After all epochs that were asked for."),
         Variant(
             "patience",
             "trainables.learning.endings.patience:Patience",
-            "Stops where what selection looks at has not improved for so many epochs.",
+            "Once the selection metric has not improved for a number of epochs.",
             ("patience", "min_gain"),
         ),
     ),
@@ -33,7 +33,7 @@ class Ending(Part):
         AfterValidator(ENDINGS.known),
         Setting(
             "ending",
-            "When a repeat stops: after all epochs, or early when patience runs out.",
+            "When a repeat stops: after all its epochs, or early, once patience runs out.",
             (Touch.STEP,),
             short="ending",
             matters_when=WITH_STEPS,
@@ -44,7 +44,7 @@ class Ending(Part):
         Count,
         Setting(
             "patience",
-            "Epochs in a row without improvement before a repeat stops.",
+            "Epochs in a row without improvement after which a repeat stops.",
             (Touch.STEP,),
             scale="linear",
             unit="epochs",
@@ -55,8 +55,8 @@ class Ending(Part):
     min_gain: Annotated[
         Amount,
         Setting(
-            "least gain",
-            "Improvement that counts, in the units of the selection metric.",
+            "minimum gain",
+            "Smallest improvement that counts, in units of the selection metric.",
             (Touch.STEP,),
             scale="log",
             matters_when=ENDINGS.using("min_gain"),

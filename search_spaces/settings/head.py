@@ -26,7 +26,7 @@ HEADS = Registry(
         HeadVariant(
             "halving",
             "trainables.learning.heads.halving:Halving",
-            "Layers of half the width each, with an activation and dropout.",
+            "Layers that halve the width, each with an activation and dropout.",
             ("non_linearities", "input_norm", "excitation"),
         ),
         HeadVariant(
@@ -38,7 +38,7 @@ HEADS = Registry(
         HeadVariant(
             "logistic",
             "trainables.learning.heads.logistic:Logistic",
-            "One layer, fitted to its minimum in the place of steps: logistic regression with an L2 penalty.",
+            "Logistic regression with an L2 penalty: one layer, fitted to the minimum instead of trained in steps.",
             ("penalty",),
             is_fitted=True,
         ),
@@ -52,10 +52,10 @@ ACTIVATIONS = Registry(
         Variant(
             "leaky_relu",
             "trainables.learning.heads.activations:leaky_relu",
-            "LeakyReLU; ReLU where its slope is 0.",
+            "LeakyReLU; ReLU if the slope is 0.",
             ("negative_slope",),
         ),
-        Variant("gelu", "trainables.learning.heads.activations:gelu", "GELU, with the error function."),
+        Variant("gelu", "trainables.learning.heads.activations:gelu", "GELU, computed with the error function."),
     ),
 )
 Excitation = Literal["none", "after_pooling"]
@@ -70,13 +70,19 @@ class Head(Part):
     name: Annotated[
         str,
         AfterValidator(HEADS.known),
-        Setting("head", "How the new layers are laid out.", (Touch.STEP,), short="head", neutral="halving"),
+        Setting(
+            "head",
+            "Layout of the new layers: halving widths, chosen widths, or logistic regression.",
+            (Touch.STEP,),
+            short="head",
+            neutral="halving",
+        ),
     ] = "halving"
     non_linearities: Annotated[
         Layers,
         Setting(
             "non-linearities",
-            "Number n of added non-linear layers.",
+            "Number n of non-linear layers added before the output layer.",
             (Touch.STEP,),
             scale="ordinal",
             short="non_linearities",
@@ -89,7 +95,7 @@ class Head(Part):
         Field(min_length=1, max_length=16),
         Setting(
             "widths",
-            "Widths of the added layers, in order.",
+            "Widths of the added layers, from the features to the output.",
             (Touch.STEP,),
             matters_when=HEADS.using("widths"),
             neutral=(1,),
@@ -100,7 +106,7 @@ class Head(Part):
         Strict(),
         Setting(
             "batch norm",
-            "Batch norm after each added layer, with running statistics of its own.",
+            "Whether batch norm, with running statistics, follows each added layer.",
             (Touch.STEP,),
             matters_when=HEADS.using("batch_norm"),
             neutral=False,
@@ -111,7 +117,7 @@ class Head(Part):
         AfterValidator(ACTIVATIONS.known),
         Setting(
             "activation",
-            "Activation after each added layer.",
+            "Activation function after each added layer.",
             (Touch.STEP,),
             matters_when=(_WITH_LAYERS, HEADS.using("activation")),
             neutral="leaky_relu",
@@ -121,7 +127,7 @@ class Head(Part):
         Share,
         Setting(
             "negative slope",
-            "Negative slope of LeakyReLU.",
+            "Slope of LeakyReLU for inputs below 0; 0 makes it ReLU.",
             (Touch.STEP,),
             scale="linear",
             matters_when=ACTIVATIONS.using("negative_slope"),
@@ -132,7 +138,7 @@ class Head(Part):
         Share,
         Setting(
             "dropout",
-            "Dropout after each added layer.",
+            "Share of values set to 0 after each added layer during training.",
             (Touch.STEP,),
             scale="linear",
             short="dropout",
@@ -144,8 +150,8 @@ class Head(Part):
         bool,
         Strict(),
         Setting(
-            "input norm",
-            "Batch norm of the features before the first layer, with running statistics of its own.",
+            "input batch norm",
+            "Whether batch norm, with running statistics, is applied to the features before the first layer.",
             (Touch.STEP,),
             matters_when=HEADS.using("input_norm"),
             neutral=False,
@@ -155,7 +161,7 @@ class Head(Part):
         Excitation,
         Setting(
             "excitation",
-            "A squeeze-and-excitation gate on the pooled features, before the first layer.",
+            "Whether a squeeze-and-excitation gate rescales the pooled features before the first layer.",
             (Touch.STEP,),
             matters_when=HEADS.using("excitation"),
             neutral="none",
@@ -164,8 +170,8 @@ class Head(Part):
     reduction: Annotated[
         Reduction,
         Setting(
-            "reduction",
-            "How many times fewer values the gate looks at than there are features.",
+            "gate reduction",
+            "How many times narrower the hidden layer of the gate is than the features.",
             (Touch.STEP,),
             scale="log",
             matters_when=When("head.excitation", but=("none",)),
@@ -176,7 +182,7 @@ class Head(Part):
         Rate,
         Setting(
             "penalty",
-            "λ of the mean loss + λ/2·|w|², whose minimum is fitted; the biases are no part of w.",
+            "λ of the L2 penalty: the fit minimises the mean loss + λ/2·|w|²; biases are not penalised.",
             (Touch.STEP,),
             scale="log",
             matters_when=HEADS.using("penalty"),

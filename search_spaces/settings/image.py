@@ -12,7 +12,7 @@ Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 Standardisation = Literal["weights", "train", "half", "each_split"]
 FIXED: tuple[Standardisation, ...] = ("weights", "half")
 """Those whose mean and std follow from no image."""
-REFERENCE_MODE = "reference mode: validation and test images are standardised by their own split"
+REFERENCE_MODE = "reference mode: validation and test images are normalised by their own split"
 """What `each_split` is, wherever it is shown."""
 
 Fit = Literal["crop", "pad", "squash"]
@@ -36,7 +36,7 @@ class Image(Part):
         Field(ge=8, le=4096),
         Setting(
             "input size",
-            "Side of the square input; left out: as the images are, the network's own at most.",
+            "Side of the square input of the network; left out: as large as the images, its own size at most.",
             (Touch.NETWORK, Touch.FEATURES),
             scale="ordinal",
             unit="px",
@@ -49,7 +49,7 @@ class Image(Part):
         Strict(),
         Field(ge=8, le=4096),
         Setting(
-            "stored size", "Side of the square that crops are cut from.", (Touch.PIXELS,), scale="ordinal", unit="px"
+            "stored size", "Side of the square from which crops are cut.", (Touch.PIXELS,), scale="ordinal", unit="px"
         ),
     ]
     crops: Annotated[
@@ -58,20 +58,20 @@ class Image(Part):
         Field(ge=1, le=64),
         Setting(
             "crops",
-            "Numbered crop positions; number 0 is the centre.",
+            "Number of fixed crop positions; number 0 is the centre.",
             (Touch.SAMPLES,),
             scale="ordinal",
             neutral=1,
         ),
     ] = 1
     interpolation: Annotated[
-        Interpolation, Setting("interpolation", "Interpolation used to resize images.", (Touch.PIXELS,))
+        Interpolation, Setting("interpolation", "Method by which images are resized.", (Touch.PIXELS,))
     ]
     borders: Annotated[
         Borders,
         Setting(
             "black borders",
-            "Uniform borders: kept, or cropped from each image before it becomes a square.",
+            "Uniform borders are kept, or cropped before the image is made square.",
             (Touch.PIXELS,),
             neutral="kept",
         ),
@@ -80,7 +80,7 @@ class Image(Part):
         Fit,
         Setting(
             "fit",
-            "How an image that is not square is fitted: its centre, all of it padded with grey, or squashed.",
+            "How an image is made square: cropped to its centre, padded with grey, or squashed.",
             (Touch.PIXELS,),
             neutral="crop",
         ),
@@ -88,8 +88,8 @@ class Image(Part):
     standardisation: Annotated[
         Standardisation,
         Setting(
-            "standardisation",
-            "Mean and std to normalise by: of the weights, of the training split, 0.5 and 0.5, or each split's own.",
+            "normalisation",
+            "Source of mean and std: the weights, the training split, 0.5 for both, or each split itself.",
             (Touch.FEATURES,),
         ),
     ] = "weights"
@@ -97,7 +97,7 @@ class Image(Part):
         Triple | None,
         Setting(
             "mean",
-            "That the weights expect, by channel, on a 0–1 scale.",
+            "Mean of each channel that the weights expect, on a scale from 0 to 1.",
             (Touch.FEATURES,),
             matters_when=_BY_WEIGHTS,
             neutral=None,
@@ -108,7 +108,7 @@ class Image(Part):
         tuple[Spread, Spread, Spread] | None,
         Setting(
             "standard deviation",
-            "That the weights expect, by channel.",
+            "Standard deviation of each channel that the weights expect, on a scale from 0 to 1.",
             (Touch.FEATURES,),
             matters_when=_BY_WEIGHTS,
             neutral=None,
@@ -121,7 +121,7 @@ class Image(Part):
         Field(ge=1, le=8),
         Setting(
             "views",
-            "Number of flips and rotations of each training image, unless balance decides it.",
+            "Number of flips and rotations of each training image, unless balance sets it.",
             (Touch.SAMPLES,),
             scale="ordinal",
             matters_when=When("balance.name", among=("none", "class_weights", "subsample")),

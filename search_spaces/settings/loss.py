@@ -18,19 +18,19 @@ LOSSES = Registry(
         Variant(
             "smoothed",
             "trainables.learning.losses.smoothed:Smoothed",
-            "Cross entropy with targets that are drawn towards all classes alike.",
+            "Cross entropy with smoothed targets: a share of each goes to all classes equally.",
             ("smoothing",),
         ),
         Variant(
             "focal",
             "trainables.learning.losses.focal:Focal",
-            "Cross entropy in which well-predicted images count less.",
+            "Cross entropy in which images that are classified well count less.",
             ("gamma",),
         ),
         Variant(
             "logit_adjusted",
             "trainables.learning.losses.logit_adjusted:LogitAdjusted",
-            "Cross entropy of logits that are moved by what each class is of the training images.",
+            "Cross entropy of logits adjusted by each class's share of the training images.",
             ("tau",),
         ),
     ),
@@ -44,8 +44,8 @@ class Loss(Part):
         str,
         AfterValidator(LOSSES.known),
         Setting(
-            "training loss",
-            "Loss function.",
+            "loss function",
+            "What training minimises; scores use cross entropy and counts whichever it is.",
             (Touch.STEP,),
             matters_when=WITH_STEPS,
             neutral="cross_entropy",
@@ -55,7 +55,7 @@ class Loss(Part):
         Share,
         Setting(
             "label smoothing",
-            "Share of a target that goes to all classes alike.",
+            "Share of each target that is spread equally over all classes.",
             (Touch.STEP,),
             scale="linear",
             matters_when=LOSSES.using("smoothing"),
@@ -66,7 +66,7 @@ class Loss(Part):
         Amount,
         Setting(
             "focusing",
-            "γ of focal loss; larger leaves less to well-predicted images, 0 is cross entropy.",
+            "γ of the focal loss: the larger, the less well-classified images count; 0 is cross entropy.",
             (Touch.STEP,),
             scale="linear",
             matters_when=LOSSES.using("gamma"),
@@ -77,7 +77,7 @@ class Loss(Part):
         Amount,
         Setting(
             "logit adjustment",
-            "τ, the times that the logarithm of a class's share is added; 1 is the balanced softmax.",
+            "τ: how many times the logarithm of a class's share is added to its logit; 1 is balanced softmax.",
             (Touch.STEP,),
             scale="linear",
             matters_when=LOSSES.using("tau"),

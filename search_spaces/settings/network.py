@@ -19,7 +19,7 @@ class Network(Part):
         str,
         Setting(
             "backbone",
-            "Name with its library and weights: timm:resnet18.tv_in1k.",
+            "Name with library and weights, such as timm:resnet18.tv_in1k.",
             (Touch.NETWORK, Touch.FEATURES),
             short="backbone",
             from_file=False,
@@ -29,7 +29,7 @@ class Network(Part):
         str,
         Setting(
             "weights",
-            "sha256:… of the weights' file, or init:SEED for fresh ones.",
+            "sha256:… of the weights file, or init:SEED for random initial weights.",
             (Touch.NETWORK, Touch.FEATURES),
             from_file=False,
         ),
@@ -38,8 +38,8 @@ class Network(Part):
         str,
         Field(max_length=200),
         Setting(
-            "last part",
-            "Name of the part whose output is pooled to features, such as layer3 or blocks.8; left out: all of it.",
+            "feature layer",
+            "Layer or block whose pooled output is the features, such as layer3 or blocks.8; left out: the last.",
             (Touch.NETWORK, Touch.FEATURES),
             neutral="",
         ),
@@ -47,8 +47,8 @@ class Network(Part):
     pooling: Annotated[
         Pooling,
         Setting(
-            "pooling of tokens",
-            "Features of a transformer: its library's choice, the class token, the mean of patches, or both joined.",
+            "token pooling",
+            "Features of a transformer: its library's choice, the class token, the mean of the patches, or both.",
             (Touch.NETWORK, Touch.FEATURES),
             neutral="own",
         ),
@@ -59,10 +59,12 @@ class Network(Part):
         Field(ge=1, le=100),
         Setting(
             "blocks joined",
-            "Number of last blocks or stages whose features are joined.",
+            "How many of the last blocks or stages give features, which are concatenated.",
             (Touch.NETWORK, Touch.FEATURES),
             scale="ordinal",
             neutral=1,
         ),
     ] = 1
-    precision: Annotated[Precision, Setting("precision", "Arithmetic of the frozen layers.", (Touch.FEATURES,))]
+    precision: Annotated[
+        Precision, Setting("precision", "Arithmetic of the frozen layers: float32 or bfloat16.", (Touch.FEATURES,))
+    ]

@@ -40,14 +40,14 @@ OPTIMISERS = Registry(
         OptimiserVariant(
             "adamw",
             "trainables.learning.optimisers.adam:AdamW",
-            "Adam, decay apart.",
+            "Adam with decoupled weight decay.",
             ("betas", "weight_decay"),
             decay=DECOUPLED,
         ),
         OptimiserVariant(
             "lion",
             "trainables.learning.optimisers.lion:Lion",
-            "The sign of a running mean; wants a learning rate some ten times smaller than AdamW.",
+            "Steps by the sign of a running mean; needs a learning rate about ten times smaller than AdamW's.",
             ("betas", "weight_decay"),
             {"betas": (0.9, 0.99)},
             DECOUPLED,
@@ -62,13 +62,20 @@ class Optimiser(Part):
     name: Annotated[
         str,
         AfterValidator(OPTIMISERS.known),
-        Setting("optimiser", "Optimiser.", (Touch.STEP,), short="optimiser", matters_when=WITH_STEPS, idle="sgd"),
+        Setting(
+            "optimiser",
+            "How each step updates the weights.",
+            (Touch.STEP,),
+            short="optimiser",
+            matters_when=WITH_STEPS,
+            idle="sgd",
+        ),
     ] = "sgd"
     lr: Annotated[
         Rate,
         Setting(
             "learning rate",
-            "Learning rate.",
+            "Size of the optimiser's steps; with a schedule, the largest.",
             (Touch.STEP,),
             stackable=True,
             scale="log",
@@ -81,7 +88,7 @@ class Optimiser(Part):
         Count,
         Setting(
             "batch size",
-            "Images per step.",
+            "Images in each training step.",
             (Touch.STEP,),
             scale="log",
             short="batch_size",
@@ -94,7 +101,7 @@ class Optimiser(Part):
         Share,
         Setting(
             "momentum",
-            "Momentum: share of the last step that is carried over.",
+            "Share of the previous step that is carried over into the next.",
             (Touch.STEP,),
             stackable=True,
             scale="linear",
@@ -107,7 +114,7 @@ class Optimiser(Part):
         tuple[Share, Share],
         Setting(
             "betas",
-            "Decay of the running means of gradient and of its square.",
+            "Decay rates of the running means of the gradient and of its square.",
             (Touch.STEP,),
             matters_when=OPTIMISERS.using("betas"),
             neutral=(0.0, 0.0),
@@ -117,7 +124,7 @@ class Optimiser(Part):
         Share,
         Setting(
             "weight decay",
-            "Weight decay.",
+            "How strongly each step pulls the weights towards 0; 0: not at all.",
             (Touch.STEP,),
             stackable=True,
             scale="log",
@@ -129,8 +136,8 @@ class Optimiser(Part):
     decay_on: Annotated[
         DecayOn,
         Setting(
-            "decay on",
-            "What decays: everything that is trained, or weights alone (no biases, no scales and shifts of norms).",
+            "decayed parameters",
+            "What weight decay applies to: everything trained, or weights only (no biases, no parameters of norms).",
             (Touch.STEP,),
             stackable=True,
             matters_when=When("optimiser.weight_decay", above=0),
@@ -141,7 +148,7 @@ class Optimiser(Part):
         Amount,
         Setting(
             "gradient clipping",
-            "Gradient clipping: largest norm of a repeat's gradient; 0: no clipping.",
+            "Largest norm of a repeat's gradient, to which longer ones are scaled down; 0: no clipping.",
             (Touch.STEP,),
             scale="log",
             matters_when=WITH_STEPS,
@@ -152,7 +159,7 @@ class Optimiser(Part):
         Share,
         Setting(
             "weight averaging",
-            "Share that a step keeps of the running average (EMA) of weights, which is scored and kept; 0: none.",
+            "Share of the running average (EMA) kept at each step; the average is what is scored and saved; 0: none.",
             (Touch.STEP,),
             scale="linear",
             matters_when=WITH_STEPS,

@@ -1,4 +1,4 @@
-"""How the learning rate changes over training."""
+"""How the learning rate changes during training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from search_spaces.settings.numbers import Count, Share
 SCHEDULES = Registry(
     "schedule.name",
     (
-        Variant("constant", "trainables.learning.schedules.constant:Constant", "One rate throughout."),
+        Variant("constant", "trainables.learning.schedules.constant:Constant", "The same rate throughout."),
         Variant("linear", "trainables.learning.schedules.linear:Linear", "A straight line down to 0.", ("length",)),
         Variant(
             "cosine",
             "trainables.learning.schedules.cosine:Cosine",
-            "A rise from 0, then half a cosine down to 0.",
+            "A warm-up from 0, then half a cosine down to 0.",
             ("length", "warm_up"),
         ),
         Variant(
             "step",
             "trainables.learning.schedules.step:Step",
-            "Falls by one factor after each of several equal stretches.",
+            "Multiplied by a factor after each of several equal stretches.",
             ("length", "factor", "stretches"),
         ),
     ),
@@ -40,7 +40,7 @@ class Schedule(Part):
         AfterValidator(SCHEDULES.known),
         Setting(
             "schedule",
-            "How the learning rate changes over training.",
+            "How the learning rate changes during training.",
             (Touch.STEP,),
             short="schedule",
             matters_when=WITH_STEPS,
@@ -51,7 +51,7 @@ class Schedule(Part):
         Count,
         Setting(
             "schedule length",
-            "Epochs until the end of the schedule, however many are asked for now.",
+            "Epochs until the end of the schedule, however many are trained now.",
             (Touch.STEP,),
             scale="linear",
             unit="epochs",
@@ -63,7 +63,7 @@ class Schedule(Part):
         Share,
         Setting(
             "warm-up",
-            "Share of the schedule over which the rate rises from 0.",
+            "Share of the schedule during which the learning rate rises from 0.",
             (Touch.STEP,),
             scale="linear",
             matters_when=SCHEDULES.using("warm_up"),
@@ -73,8 +73,8 @@ class Schedule(Part):
     factor: Annotated[
         Share,
         Setting(
-            "factor of a fall",
-            "What the rate is multiplied with after each stretch.",
+            "decay factor",
+            "What the learning rate is multiplied by after each stretch.",
             (Touch.STEP,),
             scale="log",
             matters_when=SCHEDULES.using("factor"),
@@ -85,7 +85,7 @@ class Schedule(Part):
         Count,
         Setting(
             "stretches",
-            "Equal parts of the schedule's length, each with one rate.",
+            "Number of equal parts of the schedule, each with a constant learning rate.",
             (Touch.STEP,),
             scale="linear",
             matters_when=SCHEDULES.using("stretches"),

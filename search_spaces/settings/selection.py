@@ -35,7 +35,7 @@ METRICS: Registry[MetricVariant] = Registry(
         MetricVariant(
             "loss",
             "trainables.learning.metrics:mean_loss",
-            "Mean over the images of what the task says each has lost, whatever is trained by.",
+            "Mean loss per image as the task defines it, whatever loss function is trained with.",
             label="loss",
             unit="nats",
             is_loss=True,
@@ -43,7 +43,7 @@ METRICS: Registry[MetricVariant] = Registry(
         MetricVariant(
             "accuracy",
             "trainables.learning.tasks.class_metrics:accuracy",
-            "Share of the images that are predicted right.",
+            "Share of images that are classified correctly.",
             label="accuracy",
         ),
         MetricVariant(
@@ -61,7 +61,7 @@ METRICS: Registry[MetricVariant] = Registry(
         MetricVariant(
             "class_precision",
             "trainables.learning.tasks.measured:class_precision",
-            "Share of the images said to be of one class that are; 0 where none is said to be.",
+            "Share of the images assigned to one class that belong to it; 0 if none is assigned.",
             ("of_class",),
             label="class precision",
             is_measured=True,
@@ -69,7 +69,7 @@ METRICS: Registry[MetricVariant] = Registry(
         MetricVariant(
             "class_recall",
             "trainables.learning.tasks.measured:class_recall",
-            "Share of the images of one class that are said to be of it.",
+            "Share of the images of one class that are assigned to it.",
             ("of_class",),
             label="class recall",
             is_measured=True,
@@ -85,14 +85,14 @@ METRICS: Registry[MetricVariant] = Registry(
         MetricVariant(
             "macro_auc",
             "trainables.learning.tasks.measured:macro_auc",
-            "Mean area under the ROC curve of each class against the rest.",
+            "Mean area under the ROC curves of each class against the rest.",
             label="macro AUC",
             is_measured=True,
         ),
         MetricVariant(
             "recall_at_precision",
             "trainables.learning.tasks.measured:recall_at_precision",
-            "Largest recall of one class at a threshold with a given precision; 0 where none has it.",
+            "Largest recall of one class at any threshold with a given precision; 0 if no threshold reaches it.",
             ("of_class", "precision"),
             label="recall at precision",
             is_measured=True,
@@ -122,7 +122,7 @@ class Selection(Part):
         AfterValidator(METRICS.known),
         Setting(
             "selection",
-            "Metric that selects each repeat's epoch and ranks configurations.",
+            "Metric by which each repeat's epoch is selected and configurations are ranked.",
             (Touch.SELECTION,),
             short="selection",
         ),
@@ -131,8 +131,8 @@ class Selection(Part):
         str,
         Strict(),
         Setting(
-            "class",
-            "Class of a metric that is about one class; of a binary task the positive class unless given.",
+            "class of interest",
+            "Class that a metric of one class is about; left out in a binary task: the positive class.",
             (Touch.SELECTION,),
             matters_when=METRICS.using("of_class"),
             neutral="",
@@ -143,8 +143,8 @@ class Selection(Part):
         Strict(),
         Field(gt=0, le=1, allow_inf_nan=False),
         Setting(
-            "precision",
-            "Smallest precision that the threshold of recall_at_precision may have.",
+            "required precision",
+            "Smallest precision of the thresholds at which recall_at_precision is read.",
             (Touch.SELECTION,),
             scale="linear",
             matters_when=METRICS.using("precision"),
@@ -155,7 +155,7 @@ class Selection(Part):
         RuleName,
         Setting(
             "selection rule",
-            "Split of the selection metric: valid, or in each epoch the worse of train and valid.",
+            "Split whose score selects: valid, or in each epoch the worse of train and valid.",
             (Touch.SELECTION,),
             needs=COMPARABLE,
             neutral="valid",

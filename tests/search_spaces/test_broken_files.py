@@ -256,7 +256,7 @@ balance.score_augmented: expected nothing with balance.name "class_weights", fou
 optimiser.momentum: expected nothing with optimiser.name "adam", found 0.9
 selection.rule: expected nothing with balance.name "class_weights", found "worse_of_both"
 straightforward.head.dropout: expected nothing with head.non_linearities 0 and head.name "halving", found 0.5
-straightforward.head.non_linearities: expected nothing, as the strategy holds it, found 0
+straightforward.head.non_linearities: expected nothing, as the strategy fixes it, found 0
 """,
     ),
     "settings that hang on a default": (
@@ -296,9 +296,9 @@ unfrozen = 1
 unfrozen = [2]
 """,
         """
-straightforward.non_linearities: expected nothing, as the strategy holds it, found 1
-straightforward.unfrozen: expected nothing, as the strategy holds it, found 1
-extension.unfrozen: expected nothing, as the strategy holds it, found 2
+straightforward.non_linearities: expected nothing, as the strategy fixes it, found 1
+straightforward.unfrozen: expected nothing, as the strategy fixes it, found 1
+extension.unfrozen: expected nothing, as the strategy fixes it, found 2
 """,
     ),
     "classes": (
@@ -371,7 +371,7 @@ backbones[2].nam: expected one of BACKBONE; found an unknown key; did you mean '
 backbones[3]: expected letters, digits, '.', '_' and '-', after 'timm:' or 'torchvision:' or nothing, found "keras:x"
 backbones[4].name: expected letters, digits, '.', '_' and '-', after 'timm:' or 'torchvision:' or nothing, found "a b"
 backbones[4].grid.lr: expected a number above 0, found 0
-backbones[1].name: expected each backbone once, found "resnet18" at 0 too
+backbones[1].name: expected each backbone once, found "resnet18" already at backbones[0]
 """,
     ),
     "backbones and strategies": (
@@ -389,7 +389,7 @@ strategies = []
 backbones[0].strategies[1]: expected QUOTED, found "extention"
 backbones[0].unfreezing.unfrozen[0]: expected a whole number from 0 to 1,000, found -1
 backbones[1].strategies: expected at least one value, found an empty list
-backbones[0].unfreezing: expected nothing, as its strategies leave it out, found a table
+backbones[0].unfreezing: expected no table, as its strategies leave it out, found one
 """,
     ),
     "proposers and kinds of images that there are not": (
@@ -437,16 +437,16 @@ crops = { low = 1, high = 4, log = 3 }
 name = { low = 1, high = 2 }
 """,
         """
-grid.dropout: expected a distribution from low to high, found none of high
+grid.dropout: expected a distribution from low to high, found no high
 grid.lr: expected a low below high, found 0.1 and 0.001
-grid.batch_size: expected a distribution of low, high, log, step, found the key hihg; did you mean 'high'?
-grid.momentum: expected a number of 0 or more, below 1 as low and as high, found 1.0
-image.store_size: expected a whole number as step, found 0.5
-image.crops: expected true or false as log, found 3
+grid.batch_size: expected a distribution with the keys low, high, log, step, found the key hihg; did you mean 'high'?
+grid.momentum: expected a number of 0 or more, below 1 for low and high, found 1.0
+image.store_size: expected a whole number for step, found 0.5
+image.crops: expected true or false for log, found 3
 head.non_linearities: expected at most 100 whole numbers, found 401; give a step
 head.negative_slope: expected a step above 0, up to 0.1, found 0.5
 loss.name: expected "cross_entropy", "smoothed", "focal" or "logit_adjusted", found {"low": 1, "high": 2}
-optimiser.weight_decay: expected a low above 0 by logarithm, found 0
+optimiser.weight_decay: expected a low above 0 for a logarithmic scale, found 0
 """,
     ),
     "tables for values and values for tables": (
@@ -464,7 +464,7 @@ sampler = "tpe"
 partition.targets: expected a list in brackets, found 0.7
 grid: expected a table, found 3
 search: expected a table, found [{"sampler": "tpe"}]
-image.crops: expected a distribution from low to high, found none of high
+image.crops: expected a distribution from low to high, found no high
 head: expected a whole number from 0 to 1,000, found "deep"
 """,
     ),

@@ -241,7 +241,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     folder.mkdir()
     latin.write_bytes(b'name = "x"\ntitle = "\xe9"\n')
     large.write_bytes(b"#" * (loader.MAX_BYTES + 1))
-    for path, said in ((missing, "nothing there"), (folder, "a folder"), (latin, "line 2"), (large, "1,000,001")):
+    for path, said in ((missing, "no such file"), (folder, "a folder"), (latin, "line 2"), (large, "1,000,001")):
         with pytest.raises(InputError, match=said):
             loader.load_space(str(path))
 

@@ -117,7 +117,7 @@ def test_a_grid_of_steps_is_one_point_where_there_are_none() -> None:
         (penalty, "extension", 1.0, 1) for penalty in (0.1, 1.0)
     ]
     assert [(tried.lr, tried.batch_size) for tried in grid_axes(found).values()] == [((), ())]
-    assert "    fitted, without steps: configurations 2, repeats 10, epochs 500" in describe(
+    assert "    fitted without steps: configurations 2, repeats 10, epochs 500" in describe(
         parse_space(text + grid, "x")
     )
 

@@ -137,9 +137,9 @@ def test_impossible_depths_are_told_together() -> None:
         check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message.split("\n") == [
         "mine.toml: 3 faults",
-        "  - unfreezing.unfrozen: expected 20 or less (weight layers of timm:resnet18.tv_in1k before its new head), "
+        "  - unfreezing.unfrozen: expected 20 or less (the weight layers of timm:resnet18.tv_in1k below its new head), "
         "found 21",
-        "  - unfreezing.unfrozen: expected 20 or less (weight layers of timm:resnet18.tv_in1k before its new head), "
+        "  - unfreezing.unfrozen: expected 20 or less (the weight layers of timm:resnet18.tv_in1k below its new head), "
         "found 99",
         "  - extension.non_linearities: expected 8 or less (the 512 features of timm:resnet18.tv_in1k are halved each "
         "time, down to 2 for 1 output), found 12",
@@ -174,7 +174,7 @@ def test_a_metric_of_one_class_is_of_the_positive_one_unless_another_is_named() 
     [
         ("binary", ("", "b", "c"), 'expected "a" or "b", found "c"'),
         ("multiclass", ("b", "e"), 'expected "a", "b" or "d", found "e"'),
-        ("multiclass", ("",), 'expected "a", "b" or "d", found none, and no class is the positive one'),
+        ("multiclass", ("",), 'expected "a", "b" or "d", found none, and the task has no positive class'),
     ],
 )
 def test_a_class_that_there_is_not_is_told(task: str, names: tuple[str, ...], told: str) -> None:
@@ -209,9 +209,10 @@ def test_batch_norm_that_moves_needs_two_images_and_statistics_of_its_own() -> N
         check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message.split("\n") == [
         "mine.toml: 2 faults",
-        "  - unfreezing.batch_size: expected 2 or more (batch norm that moves has no variance of one image), found 1",
-        '  - unfreezing.adaptation.norms: expected "moving" with adaptation.start "drawn" (what is stored is of other '
-        'weights), found "kept"',
+        "  - unfreezing.batch_size: expected 2 or more (batch norm cannot update its statistics from one image), "
+        "found 1",
+        '  - unfreezing.adaptation.norms: expected "moving" with adaptation.start "drawn" (the stored statistics are '
+        'those of other weights), found "kept"',
     ]
     sound = asked(("unfreezing",), unfrozen=1, start="drawn", norms="moving", batch_size=2)
     check_points(points(default_space(), "resnet18", sound, small=False), RESNET, "x", task="binary", outputs=1)
@@ -243,7 +244,7 @@ def test_a_whole_network_that_moves_statistics_needs_two_images_too() -> None:
     with pytest.raises(InputError, match="batch_size: expected 2 or more"):
         check_points(found, RESNET, "mine.toml", task="binary", outputs=1)
     fitted = points(default_space(), "resnet18", asked(adaptation="whole", head="logistic"), small=False)
-    with pytest.raises(InputError, match=r'with unfrozen layers .they need steps., found "logistic"'):
+    with pytest.raises(InputError, match=r'with unfrozen layers .they are trained in steps., found "logistic"'):
         check_points(fitted, RESNET, "mine.toml", task="binary", outputs=1)
 
 
@@ -260,7 +261,8 @@ def test_a_head_that_is_fitted_needs_cached_features_and_classes(monkeypatch: py
     with pytest.raises(InputError) as caught:
         check_points(everything, RESNET, "mine.toml", task="binary", outputs=1)
     assert caught.value.message == (
-        'mine.toml: unfreezing.head.name: expected "halving" or "widths" with unfrozen layers (they need steps), '
+        'mine.toml: unfreezing.head.name: expected "halving" or "widths" with unfrozen layers (they are trained in '
+        "steps), "
         'found "logistic"'
     )
     frozen = [point for point in everything if not point.unfrozen]

@@ -172,7 +172,7 @@ def test_hostile_study_names_are_refused(desk: Desk, name: str) -> None:
 def test_a_name_with_slashes_is_a_file_and_never_a_folder(desk: Desk) -> None:
     result = desk.run("search", "../x", "resnet18", "--data", desk.data, "--group-by", "none")
     refused(
-        result, "../x: expected a study's file, found nothing there", "orch spaces show default --toml > my_study.toml"
+        result, "../x: expected a study's file, found no such file", "orch spaces show default --toml > my_study.toml"
     )
     assert not desk.studies.exists()
 

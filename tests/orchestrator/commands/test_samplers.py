@@ -127,7 +127,7 @@ def test_a_plan_says_what_hours_buy(searching: Searching, budget: str, more: tup
         (("--sampler", "tpe", "--budget", "0gpuh"), "or hours of training, such as 2gpuh, found 0gpuh"),
         (("--sampler", "tpe", "--proposer", "grid"), "--proposer grid: expected adaptive or nothing with a sampler"),
         (("--sampler", "tpe", "--lr", "0.1..0.1"), "--lr: expected a low below high, found 0.1 and 0.1"),
-        (("--sampler", "tpe", "--lr", "0..0.1"), "--lr: expected a number above 0 as low and as high, found 0"),
+        (("--sampler", "tpe", "--lr", "0..0.1"), "--lr: expected a number above 0 for low and high, found 0"),
         (("--sampler", "tpe", "--set", "head.name=logistic"), "--lr: expected --head other than logistic"),
         (("--budget", "20", "--lr", "0.1"), "budget 20: expected a sampler with a number of configurations"),
         (("--sampler", "random", "--repeats", "race", "--time", "soon"), "expected a time such as 2h, 90min"),

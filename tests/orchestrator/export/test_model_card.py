@@ -593,7 +593,7 @@ def test_layers_that_were_trained_in_bfloat16_are_among_the_limits(
     assert said not in card_of(binary, tmp_path / "full", "unfreezing")
     text = card_of(adapters, tmp_path / "half", "rounded")
     assert said in text.split("## Limits")[1].split("\n## ")[0]
-    assert "| arithmetic of trained layers | bf16 |" in text
+    assert "| precision of trained layers | bf16 |" in text
 
 
 def test_names_of_classes_cannot_break_a_table() -> None:
